@@ -1,0 +1,54 @@
+"""What every data source gives: batches of samples, and a promise of how they were drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+Inputs = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Samples to be run together.
+
+    Attributes:
+        inputs: what the model is called with: one tensor (N, ...), a tuple of positional inputs,
+            or a dict of named ones; every tensor's first axis is the sample.
+        labels: first axis N, or `None` where the source has no labels.
+        size: N.
+    """
+
+    inputs: Inputs
+    labels: torch.Tensor | None
+    size: int
+
+
+class Source(Protocol):
+    """Data that can be read more than once, in batches of a chosen size.
+
+    Attributes:
+        name: what the user typed, or the type of what the library was handed.
+        samples: how many samples there are; `None` for a stream that has not said.
+    """
+
+    name: str
+    samples: int | None
+
+    def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+        """Batches of `batch_size` samples (the last may be smaller), mixed: drawn at random under `seed`.
+
+        With `limit` that many samples are drawn. Sources with random access draw without replacement from
+        all samples; streams go through a seeded shuffle buffer. The same seed gives the same batches.
+
+        Raises:
+            DataError: the data cannot be read, are empty, or the loader raised.
+        """
+        ...
+
+    def given_batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Batch]:
+        """Batches in the source's own order and, where it makes its own batches, of its own size."""
+        ...

@@ -1,0 +1,37 @@
+"""The errors a user can meet, and the exit code each of them means.
+
+::
+
+    BncheckError
+    ├── UsageError         2   the command or the configuration is wrong
+    └── UnreadableError    3   a file exists but cannot be read or run
+        ├── ModelError         ... the model
+        └── DataError          ... the data
+
+A message names the file, what was expected, what was found, and the next thing to try; it is
+printed as it stands, without a traceback. Anything else that escapes is a bug in bncheck (70).
+"""
+
+
+class BncheckError(Exception):
+    """A mistake the user can mend; `exit_code` is what the process ends with."""
+
+    exit_code = 2
+
+
+class UsageError(BncheckError):
+    """The command or the configuration is wrong (exit code 2)."""
+
+
+class UnreadableError(BncheckError):
+    """A file exists but cannot be read or run (exit code 3)."""
+
+    exit_code = 3
+
+
+class ModelError(UnreadableError):
+    """The model cannot be read, does not fit its architecture, or cannot be run."""
+
+
+class DataError(UnreadableError):
+    """The data cannot be read, are empty, or do not have the shape that is needed."""

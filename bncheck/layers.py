@@ -1,0 +1,57 @@
+"""What is known of a normalization layer before any data is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+BATCH_NORM = "batch_norm"
+INSTANCE_NORM = "instance_norm"
+GROUP_NORM = "group_norm"
+LAYER_NORM = "layer_norm"
+RMS_NORM = "rms_norm"
+OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormLayer:
+    """One normalization layer as the file declares it.
+
+    Attributes:
+        name: dotted path in the model, `""` for a model that is one layer.
+        kind: `batch_norm`, `instance_norm`, `group_norm`, `layer_norm`, `rms_norm` or `other`.
+        mean, var: stored running mean and variance, float64, shape (C,); `None` where the layer has none.
+        eps: added to the variance; `None` where the file does not say (a state dict without its architecture).
+        momentum: weight of the newest batch (PyTorch's sense); `None` where unknown or a cumulative average.
+        updates: how many batches the statistics have seen (`num_batches_tracked`); `None` where not counted.
+        weight, bias: gamma and beta, float64, shape (C,); `None` where the layer has none.
+        expects_statistics: the layer normalizes by stored statistics (so their absence is a fault).
+        trainable_class: the layer's class is known to update its statistics in training (`nn.BatchNorm2d`);
+            `False` for frozen classes, `None` where only tensors are known.
+        dtype: name of the dtype the statistics are stored in (`float32`), `None` without statistics.
+        missing: the file held no statistics although the layer expects them; `mean` and `var` are the initial ones.
+    """
+
+    name: str
+    kind: str
+    channels: int
+    mean: FloatArray | None
+    var: FloatArray | None
+    eps: float | None = None
+    momentum: float | None = None
+    updates: int | None = None
+    weight: FloatArray | None = None
+    bias: FloatArray | None = None
+    expects_statistics: bool = True
+    trainable_class: bool | None = None
+    dtype: str | None = None
+    missing: bool = False
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether there are stored statistics to compare with."""
+        return self.mean is not None and self.var is not None

@@ -1,0 +1,45 @@
+"""A model that can be run, whatever file it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from bncheck.layers import NormLayer
+
+MODULE = "module"
+STATE_DICT = "state_dict"
+SAFETENSORS = "safetensors"
+TORCHSCRIPT = "torchscript"
+EXPORTED = "exported"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """What `open_model` gives: the layers a file declares and, where it can be run, the program.
+
+    Attributes:
+        path: the file as the user named it; the class name for a module handed over in Python.
+        format: one of the constants above (the contract's `model.format`).
+        sha256: of the file; `None` for a module handed over in Python.
+        layers: every normalization layer the file declares, in the order it declares them, shared ones once.
+        program: bncheck's own copy, in eval mode, to be called with a batch's inputs; `None` where there
+            are only tensors (a state dict without its architecture).
+        tensor_names: name of every parameter and buffer by storage address (`Tensor.data_ptr()`);
+            it identifies the layer of a normalization call.
+        fixed_batch: the only batch size the program accepts; `None` where any goes.
+        has_convolutions: whether there are convolutions (or, where nothing tells, weights of rank 4).
+        notes: what was chosen or stripped on the way in, one sentence each.
+    """
+
+    path: str
+    format: str
+    sha256: str | None
+    layers: tuple[NormLayer, ...]
+    program: torch.nn.Module | None = None
+    tensor_names: Mapping[int, str] = field(default_factory=dict)
+    fixed_batch: int | None = None
+    has_convolutions: bool = False
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,89 @@
+"""Importing what the user names on the command line: ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bncheck.errors import UsageError
+
+
+def import_callable(target: str, option: str) -> Callable[..., Any]:
+    """The callable that `target` names; this runs the user's code.
+
+    Args:
+        target: ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``; CALLABLE may be dotted.
+        option: the option that asked for it, for the error message (``--arch``).
+
+    Raises:
+        UsageError: there is no such file, module or attribute, or importing it failed.
+    """
+    location, separator, attribute = target.rpartition(":")
+    if not separator or not location or not attribute:
+        raise UsageError(
+            f"{option} {target!r}: expected FILE.py:CALLABLE or package.module:CALLABLE, "
+            f"for example {option} net.py:build_model."
+        )
+    module = _import_file(location, option) if location.endswith(".py") else _import_name(location, option)
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"{option} {target!r}: {location} has no {attribute!r}; it defines {_public(module)}.")
+        found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"{option} {target!r}: {attribute} is a {type(found).__name__}, not something to call.")
+    return found  # type: ignore[no-any-return]  # callable() narrowed an Any
+
+
+@contextlib.contextmanager
+def user_output_to_stderr() -> Iterator[None]:
+    """While it is active what the user's code prints goes to stderr: stdout belongs to the report."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _import_file(location: str, option: str) -> Any:
+    path = Path(location)
+    if not path.is_file():
+        raise UsageError(f"{option}: there is no file {location}.")
+    name = path.stem
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{option}: {location} cannot be imported as Python.")
+    module = importlib.util.module_from_spec(spec)
+    # Its neighbours must be importable from it, and pickles name classes by the module's plain name.
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    previous = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        with user_output_to_stderr():
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        if previous is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = previous
+        raise UsageError(f"{option}: importing {location} failed: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _import_name(location: str, option: str) -> Any:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        with user_output_to_stderr():
+            return importlib.import_module(location)
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{option}: importing {location} failed: {type(error).__name__}: {error}") from error
+
+
+def _public(module: Any) -> str:
+    names = [name for name in vars(module) if not name.startswith("_") and callable(getattr(module, name))]
+    return ", ".join(names[:12]) + (" ..." if len(names) > 12 else "") if names else "nothing that can be called"
