@@ -1,0 +1,29 @@
+"""Moments, gaps, noise and what-ifs: the mathematics, on numpy arrays alone."""
+
+from bncheck.statistics.gap import Gap, compare, rms
+from bncheck.statistics.moments import InstanceMoments, Moments, SampleMoments
+from bncheck.statistics.noise import (
+    MovingAverage,
+    gap_lower_bound,
+    noise_floor,
+    samples_needed,
+    smallest_detectable_gap,
+)
+from bncheck.statistics.whatif import BatchSizeRow, StoredChannels, batch_size_rows
+
+__all__ = [
+    "BatchSizeRow",
+    "Gap",
+    "InstanceMoments",
+    "Moments",
+    "MovingAverage",
+    "SampleMoments",
+    "StoredChannels",
+    "batch_size_rows",
+    "compare",
+    "gap_lower_bound",
+    "noise_floor",
+    "rms",
+    "samples_needed",
+    "smallest_detectable_gap",
+]

@@ -1,0 +1,142 @@
+"""What sampling alone would show: the noise under every gap.
+
+The unit is the sample, never the pixel: neighbouring positions are correlated, so a map of 64 values is
+worth far fewer. The stored statistics are themselves an exponential average of finitely many batches
+and carry noise of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bncheck.statistics.gap import compare
+from bncheck.statistics.moments import Moments, SampleMoments
+
+FloatArray = npt.NDArray[np.float64]
+
+ASSUMED_TRAINING_BATCH = 32
+ASSUMED_MOMENTUM = 0.1
+CONFIDENCE_Z = 1.645
+"""One-sided 95 % of the normal distribution."""
+GROUPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class MovingAverage:
+    """How the stored statistics were averaged, as far as it is known.
+
+    Attributes:
+        momentum: weight of the newest batch; `None` for a cumulative average.
+        updates: batches seen, `None` where not counted.
+        batch_size: samples in a training batch (an assumption where nobody says).
+    """
+
+    momentum: float | None = ASSUMED_MOMENTUM
+    updates: int | None = None
+    batch_size: int = ASSUMED_TRAINING_BATCH
+
+    @property
+    def effective_samples(self) -> float:
+        """How many samples the average is worth: (2 - m) / m batches, at most those it has seen."""
+        if self.momentum:
+            batches = max((2 - self.momentum) / self.momentum, 1.0)
+            if self.updates:
+                batches = min(batches, float(self.updates))
+        else:
+            batches = float(self.updates or (2 - ASSUMED_MOMENTUM) / ASSUMED_MOMENTUM)
+        return batches * self.batch_size
+
+
+def noise_floor(
+    samples: SampleMoments, stored_var: FloatArray, eps: float, average: MovingAverage, total: int | None = None
+) -> FloatArray:
+    """The gap each channel would show if stored and measured statistics described the same data.
+
+    The standard error of a difference is sd(one sample) x sqrt(1/n + 1/n_stored): the first term for
+    the samples measured, the second for the moving average's own noise.
+
+    Args:
+        samples: per-sample moments of the layer's input.
+        stored_var: shape (C,).
+        eps: the layer's.
+        average: how the stored statistics were made.
+        total: samples behind the measured statistics, where the table holds only some of them.
+
+    Returns:
+        Shape (C,), in units of the gap; infinite below two samples.
+    """
+    if len(samples) < 2:
+        return np.full(samples.channels, np.inf)
+    shift_variance, scale_variance, weight = _sample_variances(samples, stored_var, eps)
+    share = 1 / (total or len(samples)) + 1 / average.effective_samples
+    return np.asarray(np.sqrt((shift_variance + weight * scale_variance) * share))
+
+
+def _sample_variances(
+    samples: SampleMoments, stored_var: FloatArray, eps: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Variance between samples of what one sample says of d and (to first order) of r; and the weight w.
+
+    One sample's say on the variance is u = v_i + (m_i - m)^2; r is its root, so dr = du / (2 s_B s).
+    """
+    pooled = samples.pooled()
+    var_b = pooled.variance
+    squares = samples.m2 / samples.count[:, None] + (samples.mean - pooled.mean) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        stored = np.where(stored_var + eps > 0, stored_var + eps, np.nan)
+        shift_variance = samples.mean.var(axis=0, ddof=1) / stored
+        scale_variance = np.where(
+            var_b + eps > 0, squares.var(axis=0, ddof=1) / (4 * (var_b + eps) * stored), squares[0] * 0.0
+        )
+        weight = np.where(var_b > 0, var_b / (var_b + eps), var_b * 0.0)
+    return shift_variance, scale_variance, weight
+
+
+def gap_lower_bound(
+    samples: SampleMoments, stored_mean: FloatArray, stored_var: FloatArray, eps: float, noise: float
+) -> float:
+    """Lower 95 % confidence bound of a layer's gap (RMS over channels), the noise taken off.
+
+    E[gap^2] is the true gap^2 plus the noise^2; the spread of gap^2 comes from a delete-a-group
+    jackknife over `GROUPS` groups of samples (Efron & Tibshirani 1993, chapter 11).
+
+    Args:
+        samples: per-sample moments of the layer's input.
+        stored_mean: shape (C,).
+        stored_var: shape (C,).
+        eps: the layer's.
+        noise: RMS of `noise_floor` over the channels.
+
+    Returns:
+        The bound, at least 0; 0 where there are too few samples to say, NaN where the gap is NaN.
+    """
+    groups = min(GROUPS, len(samples))
+    if groups < 2:
+        return 0.0
+    order = np.arange(len(samples))
+    pooled = [samples.take(order[group::groups]).pooled() for group in range(groups)]
+
+    def squared_gap(without: int | None) -> float:
+        parts = (part for index, part in enumerate(pooled) if index != without)
+        total = sum(parts, Moments.empty(samples.channels))
+        return float(np.mean(compare(total.mean, total.variance, stored_mean, stored_var, eps).gap ** 2))
+
+    squares = [squared_gap(group) for group in range(groups)]
+    full = squared_gap(None)
+    spread = math.sqrt((groups - 1) / groups * float(np.sum((np.array(squares) - np.mean(squares)) ** 2)))
+    bound = full - noise**2 - CONFIDENCE_Z * spread
+    return bound if math.isnan(bound) else math.sqrt(max(0.0, bound))
+
+
+def smallest_detectable_gap(noise: float) -> float:
+    """The true gap that stands out of `noise` with 95 % confidence even if all channels move together."""
+    return CONFIDENCE_Z * noise
+
+
+def samples_needed(noise: float, samples: int, margin: float) -> int:
+    """How many samples bring the smallest detectable gap down to `margin`, as noise falls with their root."""
+    return math.ceil(samples * (smallest_detectable_gap(noise) / margin) ** 2)
