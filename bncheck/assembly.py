@@ -1,0 +1,132 @@
+"""Putting a report together from the evidence and the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bncheck import __version__
+from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.gate import Coverage, judge_findings
+from bncheck.layers import NormLayer
+from bncheck.models import Model
+from bncheck.report import (
+    AUDITED,
+    MEASURED,
+    SKIPPED,
+    BatchSize,
+    ChannelTable,
+    Effect,
+    Finding,
+    LayerReport,
+    ModelFacts,
+    Report,
+    Run,
+    Summary,
+)
+from bncheck.statistics import rms
+
+
+def assemble(
+    model: Model, evidence: Evidence, findings: tuple[Finding, ...], run: Run, *, fail_on: str, strict: bool
+) -> Report:
+    """The report that `evidence` and the findings kept of it make.
+
+    Args:
+        model: the model inspected.
+        evidence: what was observed.
+        findings: what was concluded, the gravest first.
+        run: how to repeat it.
+        fail_on: `error`, `warning` or `never`.
+        strict: count anything skipped as not checked.
+    """
+    layers = tuple(_layer_report(layer, evidence, findings) for layer in evidence.layers)
+    measured = [layer for layer in layers if layer.status == MEASURED]
+    skipped = [layer for layer in layers if layer.status == SKIPPED]
+    smallest = evidence.smallest_detectable_gap
+    coverage = Coverage(
+        with_statistics=sum(layer.has_statistics or layer.missing for layer in evidence.layers),
+        measured=None if evidence.data is None else len(measured),
+        conclusive=evidence.data is None or smallest is None or smallest <= run.thresholds["margin"],
+        incomplete=bool(skipped),
+    )
+    verdict = judge_findings(findings, coverage, fail_on=fail_on, strict=strict)
+    own = [layer.own_gap for layer in measured if layer.own_gap is not None]
+    return Report(
+        version=__version__,
+        run=run,
+        model=ModelFacts(model.path, model.sha256, model.format, len(layers)),
+        data=evidence.data,
+        summary=Summary(
+            verdict=verdict.verdict,
+            exit_code=verdict.exit_code,
+            gap=rms([layer.gap for layer in measured]) if measured else None,
+            own_gap=rms(own) if own else None,
+            smallest_detectable_gap=smallest,
+            layers_measured=len(measured),
+            layers_skipped=len(skipped),
+        ),
+        effect=_effect(evidence),
+        batch_sizes=tuple(
+            BatchSize(row.batch_size, row.gap, row.shift, row.scale_low, row.scale_high)
+            for row in evidence.batch_sizes
+        ),
+        findings=findings,
+        layers=layers,
+    )
+
+
+def _effect(evidence: Evidence) -> Effect | None:
+    effect = evidence.effect
+    if effect is None:
+        return None
+    return Effect(effect.predictions_changed, effect.output_change, effect.accuracy)
+
+
+def _layer_report(layer: NormLayer, evidence: Evidence, findings: Sequence[Finding]) -> LayerReport:
+    measured = evidence.measured.get(layer.name)
+    reason = evidence.skipped.get(layer.name)
+    codes = tuple(dict.fromkeys(finding.code for finding in findings if finding.layer == layer.name))
+    common: dict[str, Any] = {
+        "name": layer.name,
+        "kind": layer.kind,
+        "channels": layer.channels,
+        "stored_eps": layer.eps,
+        "stored_momentum": layer.momentum,
+        "stored_updates": layer.updates,
+        "codes": codes,
+    }
+    if measured is not None:
+        return LayerReport(status=MEASURED, **common, **_measurements(measured))
+    return LayerReport(status=SKIPPED if reason else AUDITED, reason=reason, **common)
+
+
+def _measurements(measured: MeasuredLayer) -> dict[str, Any]:
+    gaps = measured.inherited
+    finite = bool(np.isfinite(gaps.gap).any())
+    own = measured.own.gap if measured.own is not None else np.full(measured.layer.channels, np.nan)
+    return {
+        "calls": measured.calls,
+        "call_gaps": measured.call_gaps,
+        "gap": measured.gap,
+        "gap_max": float(np.max(gaps.gap)),
+        "worst_channel": int(np.nanargmax(gaps.gap)) if finite else None,
+        "own_gap": measured.own_gap,
+        "noise": rms(measured.noise),
+        "shift_max": float(np.max(np.abs(gaps.shift))),
+        "scale_min": float(np.min(gaps.scale)),
+        "scale_max": float(np.max(gaps.scale)),
+        "table": ChannelTable(
+            stored_mean=np.asarray(measured.layer.mean),
+            stored_var=np.asarray(measured.layer.var),
+            measured_mean=measured.mean,
+            measured_var=measured.var,
+            shift=gaps.shift,
+            scale=gaps.scale,
+            gap=gaps.gap,
+            own_gap=own,
+            noise=measured.noise,
+        ),
+    }

@@ -1,0 +1,77 @@
+"""The Typer app and the process around it: exit codes, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from bncheck import __version__
+from bncheck.cli.inspect import inspect_command
+from bncheck.cli.rules import rule_command, rules_command
+
+HELP = """Tells whether the statistics stored in a model's normalization layers describe the data it runs on.
+
+First steps:
+
+    bncheck inspect model.pt                            the stored values alone
+
+    bncheck inspect model.pt --data val.npz             every layer against your data
+
+    bncheck inspect weights.pt --arch net.py:build --data photos/ --preset imagenet
+
+    bncheck rules                                       what is diagnosed
+
+Exit codes: 0 fine, 1 findings, 2 wrong command, 3 unreadable file, 4 not (or too little) checked.
+"""
+
+app = typer.Typer(
+    name="bncheck",
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bncheck {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Shared by all commands."""
+
+
+app.callback(help=HELP)(root)
+app.command("inspect")(inspect_command)
+app.command("rules")(rules_command)
+app.command("rule")(rule_command)
+
+
+def main() -> None:
+    """Run the command line; what escapes the commands is a bug in bncheck (exit code 70)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except Exception as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        else:
+            print(
+                f"bncheck: internal error: {type(error).__name__}: {error}. This is a bug in bncheck: please report it "
+                "with what --debug prints.",
+                file=sys.stderr,
+            )
+        raise SystemExit(70) from error

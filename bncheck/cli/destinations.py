@@ -1,0 +1,86 @@
+"""Where reports go: `--report [FORMAT=]PATH`, checked before any work is done."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bncheck.errors import UsageError
+from bncheck.render import FORMATS, SUFFIXES, renderer
+from bncheck.report import Report
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A report's format and the file it goes to (`-`: stdout)."""
+
+    format: str
+    path: str
+
+
+def read_destinations(values: Sequence[str], inputs: Sequence[str]) -> tuple[Destination, ...]:
+    """The destinations that `--report` names.
+
+    Args:
+        values: as typed.
+        inputs: files that must not be overwritten.
+
+    Raises:
+        UsageError: a format is unknown or missing, a folder does not exist, a report would overwrite an
+            input, or two reports want stdout.
+    """
+    destinations = tuple(_read(value) for value in values)
+    if sum(destination.path == STDOUT for destination in destinations) > 1:
+        raise UsageError("--report: only one report can go to stdout (-).")
+    taken = {os.path.realpath(name) for name in inputs}
+    for destination in destinations:
+        if destination.path == STDOUT:
+            continue
+        path = Path(destination.path)
+        if os.path.realpath(path) in taken:
+            raise UsageError(f"--report {path}: that is one of the inputs, and inputs are never overwritten.")
+        if path.is_dir():
+            raise UsageError(f"--report {path}: that is a folder; name a file in it.")
+        if not path.resolve().parent.is_dir():
+            raise UsageError(f"--report {path}: there is no folder {path.parent}.")
+    return destinations
+
+
+def write_reports(report: Report, destinations: Sequence[Destination]) -> None:
+    """Write every report; a file appears whole or not at all."""
+    for destination in destinations:
+        text = renderer(destination.format)(report)
+        if destination.path == STDOUT:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            _write_whole(Path(destination.path), text)
+
+
+def _read(value: str) -> Destination:
+    name, separator, path = value.partition("=")
+    if separator and name in FORMATS:
+        return Destination(name, path or STDOUT)
+    suffix = Path(value).suffix.lower()
+    if value != STDOUT and suffix in SUFFIXES:
+        return Destination(SUFFIXES[suffix], value)
+    raise UsageError(
+        f"--report {value}: the format cannot be told from that; write FORMAT=PATH with FORMAT one of "
+        f"{', '.join(FORMATS)}, for example --report json={'-' if value == STDOUT else 'report.json'}."
+    )
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(f"--report {path}: it cannot be written: {error.strerror}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)

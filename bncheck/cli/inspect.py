@@ -1,0 +1,146 @@
+"""`bncheck inspect`: the main job."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bncheck.cli import options as opt
+from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.process import exit_codes, say
+from bncheck.cli.progress import progress_bar
+from bncheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from bncheck.data import DataOptions
+
+BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
+
+
+def inspect_command(
+    model: opt.Model,
+    data: opt.Data = None,
+    arch: opt.Arch = None,
+    arch_kwargs: opt.ArchKwargs = None,
+    key: opt.Key = None,
+    trust_pickle: opt.TrustPickle = False,
+    device: opt.Device = "cpu",
+    output: opt.Output = None,
+    label_column: opt.LabelColumn = None,
+    batch_size: opt.BatchSize = 64,
+    limit: opt.Limit = None,
+    batch_sizes: opt.BatchSizes = BATCH_SIZES,
+    seed: opt.Seed = 0,
+    layout: opt.Layout = "auto",
+    mean: opt.Mean = None,
+    std: opt.Std = None,
+    resize: opt.Resize = None,
+    crop: opt.Crop = None,
+    channels: opt.Channels = None,
+    scale: opt.Scale = None,
+    preset: opt.Preset = None,
+    metric: opt.Metric = None,
+    max_gap: opt.MaxGap = None,
+    select: opt.Select = None,
+    ignore: opt.Ignore = None,
+    fail_on: opt.FailOn = "warning",
+    strict: opt.Strict = False,
+    report: opt.Reports = None,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Compare the stored statistics of every normalization layer with those of your data.
+
+    Without --data the stored values alone are audited.
+    """
+    given = {name: value for name, value in locals().items() if value not in (None, False)}
+    with exit_codes(debug):
+        destinations = read_destinations(report or [], [model, *([data] if data else [])])
+        settings: dict[str, Any] = {
+            "arch": arch,
+            "arch_kwargs": _kwargs(arch_kwargs),
+            "key": key,
+            "trust_pickle": trust_pickle,
+            "device": device,
+            "output": output,
+            "batch_size": batch_size,
+            "limit": limit,
+            "batch_sizes": opt.read_integers(batch_sizes, "--batch-sizes"),
+            "seed": seed,
+            "max_gap": max_gap,
+            "select": opt.split_codes(select),
+            "ignore": opt.split_codes(ignore),
+            "fail_on": fail_on,
+            "strict": strict,
+        }
+        image_options = {
+            "label_column": label_column,
+            "layout": layout,
+            "mean": opt.read_floats(mean, "--mean"),
+            "std": opt.read_floats(std, "--std"),
+            "resize": opt.read_size(resize, "--resize"),
+            "crop": opt.read_size(crop, "--crop"),
+            "channels": channels,
+            "scale": scale,
+            "preset": preset,
+        }
+        if not quiet:
+            _say_whose_code_runs({"--arch": arch, "--data": data, "--metric": metric})
+        result = _inspect(model, data, settings, image_options, metric, given, quiet)
+        write_reports(result, destinations)
+        if not quiet and all(destination.path != STDOUT for destination in destinations):
+            _print(result)
+        raise typer.Exit(result.summary.exit_code)
+
+
+def _inspect(
+    model: str,
+    data: str | None,
+    settings: dict[str, Any],
+    data_options: dict[str, Any],
+    metric: str | None,
+    given: dict[str, Any],
+    quiet: bool,
+) -> Any:
+    from bncheck.inspection import inspect
+    from bncheck.user_code import import_callable
+
+    settings["data_options"] = _data_options(data_options)
+    settings["metric"] = import_callable(metric, "--metric") if metric else None
+    with progress_bar(quiet) as progress:
+        return inspect(model, data, command="bncheck inspect", options=given, progress=progress, **settings)
+
+
+def _data_options(values: dict[str, Any]) -> DataOptions:
+    from bncheck.data import DataOptions
+
+    return DataOptions(**values)
+
+
+def _kwargs(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"--arch-kwargs: not JSON ({error}); write it like '{{\"depth\": 18}}'.") from error
+    if not isinstance(value, dict):
+        raise UsageError("--arch-kwargs: expected a JSON object, like '{\"depth\": 18}'.")
+    return value
+
+
+def _say_whose_code_runs(targets: dict[str, str | None]) -> None:
+    for option, target in targets.items():
+        location, separator, _ = (target or "").rpartition(":")
+        if separator and location:
+            say(f"{option} imports and runs {location}.")
+
+
+def _print(report: Any) -> None:
+    from rich.console import Console
+
+    from bncheck.render.terminal import print_report
+
+    print_report(report, Console())

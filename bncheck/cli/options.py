@@ -1,0 +1,168 @@
+"""The options, named once; commands share them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bncheck.errors import UsageError
+
+MODEL, DATA, IMAGES, JUDGING, OUTPUT = "The model", "The data", "Images", "Judging", "Output"
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="TorchScript, .pt2, a state dict (.pt .pth .ckpt), .safetensors, or a pickled module.",
+        show_default=False,
+    ),
+]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:CALLABLE",
+        help="What builds the nn.Module for a state dict; also package.module:CALLABLE. Runs that code.",
+        rich_help_panel=MODEL,
+    ),
+]
+ArchKwargs = Annotated[
+    str | None,
+    typer.Option(metavar="JSON", help="Keyword arguments for --arch: '{\"depth\": 18}'.", rich_help_panel=MODEL),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Which nested state dict of a checkpoint.", rich_help_panel=MODEL),
+]
+TrustPickle = Annotated[
+    bool,
+    typer.Option(
+        "--trust-pickle", help="Unpickle a file that can run code: only if you made it.", rich_help_panel=MODEL
+    ),
+]
+Device = Annotated[str, typer.Option(help="Where to run the model: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL)]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", metavar="KEY|INDEX", help="Which output is the prediction.", rich_help_panel=MODEL),
+]
+
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D",
+        help=(
+            ".npz (x, optional y), .npy, .pt, .safetensors, .csv, .parquet, a folder of images, a WebDataset .tar, "
+            "or FILE.py:CALLABLE that gives batches. Without it the stored values alone are audited."
+        ),
+        rich_help_panel=DATA,
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The column of a table that holds the labels.", rich_help_panel=DATA),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Samples in a forward.", rich_help_panel=DATA)]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Draw N samples at random.", rich_help_panel=DATA)]
+BatchSizes = Annotated[
+    str,
+    typer.Option(metavar="N,N,...", help="Batch sizes of the what-if table.", rich_help_panel=DATA),
+]
+Seed = Annotated[int, typer.Option(help="Of every draw.", rich_help_panel=DATA)]
+
+Layout = Annotated[str, typer.Option(metavar="auto|nhwc|nchw", help="Axes of uint8 images.", rich_help_panel=IMAGES)]
+Mean = Annotated[
+    str | None, typer.Option(metavar="M,M,M", help="Subtracted per channel, of values in 0..1.", rich_help_panel=IMAGES)
+]
+Std = Annotated[str | None, typer.Option(metavar="S,S,S", help="Divided by, per channel.", rich_help_panel=IMAGES)]
+Resize = Annotated[
+    str | None,
+    typer.Option(metavar="N|H,W", help="Shorter side, or height and width.", rich_help_panel=IMAGES),
+]
+Crop = Annotated[
+    str | None, typer.Option(metavar="N|H,W", help="From the centre, after resizing.", rich_help_panel=IMAGES)
+]
+Channels = Annotated[
+    str | None, typer.Option(metavar="rgb|bgr|gray", help="Order the network expects.", rich_help_panel=IMAGES)
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(help="Multiplies the values 0..1 (255 for networks fed 0..255).", rich_help_panel=IMAGES),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(metavar="imagenet", help="Resize 256, crop 224, ImageNet mean and std.", rich_help_panel=IMAGES),
+]
+
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:CALLABLE",
+        help="metric(outputs, labels) -> number, instead of top-1 accuracy; larger is better.",
+        rich_help_panel=JUDGING,
+    ),
+]
+MaxGap = Annotated[
+    float | None, typer.Option(min=0.0, metavar="X", help="A layer above it is BN600.", rich_help_panel=JUDGING)
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CODES", help="Only these rules (codes or prefixes, by comma).", rich_help_panel=JUDGING),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CODES", help="Not these rules (codes or prefixes, by comma).", rich_help_panel=JUDGING),
+]
+FailOn = Annotated[
+    str,
+    typer.Option(metavar="error|warning|never", help="From which severity on to exit 1.", rich_help_panel=JUDGING),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 4 if any layer or sample was skipped.", rich_help_panel=JUDGING)
+]
+
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="[FORMAT=]PATH",
+        help="Write csv, channels-csv or json, by suffix or by name; - is stdout. Repeatable.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only errors and the reports asked for.", rich_help_panel=OUTPUT)
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks with errors.", rich_help_panel=OUTPUT)]
+
+
+def split_codes(values: list[str] | None) -> tuple[str, ...]:
+    """Codes given by comma, by repetition, or both."""
+    return tuple(code.strip() for value in values or [] for code in value.split(",") if code.strip())
+
+
+def read_integers(value: str, option: str) -> tuple[int, ...]:
+    """Whole numbers separated by commas."""
+    try:
+        return tuple(int(part) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        raise UsageError(f"{option} {value}: expected whole numbers separated by commas, like 1,8,64.") from error
+
+
+def read_floats(value: str | None, option: str) -> tuple[float, ...] | None:
+    """Numbers separated by commas."""
+    if value is None:
+        return None
+    try:
+        return tuple(float(part) for part in value.split(","))
+    except ValueError as error:
+        raise UsageError(f"{option} {value}: expected numbers separated by commas, like 0.485,0.456,0.406.") from error
+
+
+def read_size(value: str | None, option: str) -> int | tuple[int, int] | None:
+    """One side, or height and width."""
+    if value is None:
+        return None
+    sizes = read_integers(value.replace("x", ","), option)
+    if len(sizes) not in (1, 2) or min(sizes) < 1:
+        raise UsageError(f"{option} {value}: expected one size, or height and width, like 224 or 224,320.")
+    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])

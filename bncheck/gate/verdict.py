@@ -1,0 +1,67 @@
+"""The verdict, and the exit code it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bncheck.errors import UsageError
+from bncheck.report import ERROR, FINDINGS, INCONCLUSIVE, NOT_CHECKED, OK, WARNING, Finding
+
+NEVER = "never"
+FAIL_ON = (ERROR, WARNING, NEVER)
+EXIT_OK, EXIT_FINDINGS, EXIT_NOT_CHECKED = 0, 1, 4
+_FAILING = {ERROR: {ERROR}, WARNING: {ERROR, WARNING}, NEVER: set[str]()}
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much was looked at.
+
+    Attributes:
+        with_statistics: layers of the model that store (or should store) statistics.
+        measured: layers the data exercised; `None` without data.
+        conclusive: there were enough samples to see a gap that matters.
+        incomplete: a layer or a sample was skipped.
+    """
+
+    with_statistics: int
+    measured: int | None
+    conclusive: bool
+    incomplete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the report concludes, and what the process ends with."""
+
+    verdict: str
+    exit_code: int
+
+
+def judge_findings(findings: Sequence[Finding], coverage: Coverage, *, fail_on: str, strict: bool = False) -> Verdict:
+    """The verdict of a report, and its exit code: the first of 1, 4 and 0 that applies.
+
+    The verdict is `findings` from a warning on, whatever `fail_on`.
+
+    Raises:
+        UsageError: `fail_on` is none of `error`, `warning` and `never`.
+    """
+    if fail_on not in FAIL_ON:
+        raise UsageError(f"--fail-on {fail_on}: choose one of {', '.join(FAIL_ON)}.")
+    severities = {finding.severity for finding in findings}
+    checked = coverage.with_statistics > 0 and coverage.measured != 0
+    lacking = not checked or not coverage.conclusive or (strict and coverage.incomplete)
+    if severities & _FAILING[fail_on]:
+        exit_code = EXIT_FINDINGS
+    else:
+        exit_code = EXIT_NOT_CHECKED if lacking else EXIT_OK
+    return Verdict(_verdict(severities, checked, coverage.conclusive), exit_code)
+
+
+def _verdict(severities: set[str], checked: bool, conclusive: bool) -> str:
+    if severities & {ERROR, WARNING}:
+        return FINDINGS
+    if not checked:
+        return NOT_CHECKED
+    return OK if conclusive else INCONCLUSIVE

@@ -1,0 +1,185 @@
+"""From what the passes saw to the evidence that the rules judge by."""
+
+from __future__ import annotations
+
+import statistics as median_of
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.layers import BATCH_NORM, INSTANCE_NORM, NormLayer
+from bncheck.models.base import Model
+from bncheck.observe.passes import Observation, Plan
+from bncheck.observe.policies import Statistics
+from bncheck.observe.recorder import SiteRecord, together
+from bncheck.report import DataFacts
+from bncheck.statistics import (
+    BatchSizeRow,
+    MovingAverage,
+    SampleMoments,
+    StoredChannels,
+    batch_size_rows,
+    compare,
+    gap_lower_bound,
+    noise_floor,
+    rms,
+    samples_needed,
+    smallest_detectable_gap,
+)
+from bncheck.thresholds import MARGIN
+
+NO_STATISTICS = "no-running-statistics"
+NOT_EXERCISED = "not-exercised"
+UNSUPPORTED = "unsupported"
+
+
+def static_evidence(model: Model, max_gap: float | None = None) -> Evidence:
+    """What the file alone shows: no data, nothing measured."""
+    return Evidence(
+        layers=model.layers,
+        skipped={layer.name: NO_STATISTICS for layer in model.layers if _never_stores(layer)},
+        model_path=model.path,
+        model_format=model.format,
+        runnable=model.program is not None,
+        has_convolutions=model.has_convolutions,
+        max_gap=max_gap,
+        notes=model.notes,
+    )
+
+
+def measured_evidence(
+    model: Model,
+    seen: Observation,
+    plan: Plan,
+    *,
+    source_name: str,
+    sizes: Sequence[int],
+    max_gap: float | None = None,
+) -> Evidence:
+    """The file and what the passes over the data saw of it."""
+    own = None if seen.folds is None else _own_statistics(seen)
+    records = seen.stored.by_layer()
+    measured = {name: _measured(entries, own, seen.samples) for name, entries in records.items()}
+    layers = _in_running_order(model, measured, seen.tap.without_statistics)
+    noises = [rms(layer.noise) for layer in measured.values() if np.isfinite(layer.noise).all()]
+    noise = median_of.median(noises) if noises else None
+    return Evidence(
+        layers=layers,
+        measured=measured,
+        skipped={layer.name: _reason(layer, seen) for layer in layers if layer.name not in measured},
+        model_path=model.path,
+        model_format=model.format,
+        runnable=True,
+        has_convolutions=model.has_convolutions,
+        data=DataFacts(source_name, seen.samples, model.fixed_batch or plan.batch_size, seen.labelled),
+        effect=seen.effect.result(),
+        batch_sizes=_batch_sizes(records, sizes, plan.seed),
+        smallest_detectable_gap=None if noise is None else smallest_detectable_gap(noise),
+        samples_needed=None if noise is None else samples_needed(noise, seen.samples, MARGIN),
+        max_gap=max_gap,
+        notes=(*model.notes, *seen.notes, *_dropped(model, seen)),
+    )
+
+
+def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, total: int) -> MeasuredLayer:
+    whole = together(entries)
+    layer = whole.layer
+    mean, var, eps = _stored(layer)
+    found = whole.statistics()
+    table = _table(whole)
+    instance = layer.kind == INSTANCE_NORM
+    noise = noise_floor(table, var, eps, _average(layer), total=total, instance=instance)
+    batch = own.get(layer.name) if own is not None else None
+    return MeasuredLayer(
+        layer=layer,
+        calls=len(entries),
+        call_gaps=tuple(_call_gap(entry) for entry in entries) if len(entries) > 1 else None,
+        mean=found.mean,
+        var=found.var,
+        inherited=compare(found.mean, found.var, mean, var, eps),
+        own=None if batch is None else compare(batch.mean, batch.var, mean, var, eps),
+        noise=noise,
+        lower=gap_lower_bound(table, mean, var, eps, rms(noise), instance=instance),
+    )
+
+
+def _stored(layer: NormLayer) -> tuple[np.ndarray, np.ndarray, float]:  # type: ignore[type-arg]
+    if layer.mean is None or layer.var is None:
+        raise ValueError(f"{layer.name} has no stored statistics")
+    return layer.mean, layer.var, layer.eps or 0.0
+
+
+def _table(entry: SiteRecord) -> SampleMoments:
+    """The samples apart; none where the table was full before this layer's turn."""
+    table = entry.table()
+    if table is not None:
+        return table
+    none = np.zeros((0, entry.layer.channels))
+    return SampleMoments(np.zeros(0), none, none)
+
+
+def _average(layer: NormLayer) -> MovingAverage:
+    """The layer's own moving average, as far as it is known; one that keeps nothing (0) says nothing."""
+    known = {"momentum": layer.momentum} if layer.momentum else {}
+    return MovingAverage(**known, updates=layer.updates)  # type: ignore[arg-type]
+
+
+def _call_gap(entry: SiteRecord) -> float:
+    mean, var, eps = _stored(entry.layer)
+    found = entry.statistics()
+    return rms(compare(found.mean, found.var, mean, var, eps).gap)
+
+
+def _own_statistics(seen: Observation) -> dict[str, Statistics]:
+    """Statistics under the batch pass, both folds and all calls together."""
+    first, second = (fold.by_layer() for fold in seen.folds or ())
+    return {name: together([*first[name], *second.get(name, [])]).statistics() for name in first}
+
+
+def _in_running_order(
+    model: Model, measured: Mapping[str, MeasuredLayer], found: Mapping[str, NormLayer]
+) -> tuple[NormLayer, ...]:
+    """Measured layers as they ran, the others where the file declares them: after their predecessor."""
+    order = list(measured)
+    position = 0
+    for layer in model.layers:
+        if layer.name in measured:
+            position = order.index(layer.name) + 1
+        else:
+            order.insert(position, layer.name)
+            position += 1
+    order += [name for name in found if name not in order]
+    declared = {layer.name: layer for layer in model.layers}
+    ran = {name: entry.layer for name, entry in measured.items()}
+    known = {**found, **declared, **ran}
+    return tuple(known[name] for name in order)
+
+
+def _reason(layer: NormLayer, seen: Observation) -> str:
+    if layer.name in seen.tap.unsupported:
+        return UNSUPPORTED
+    return NOT_EXERCISED if not _never_stores(layer) else NO_STATISTICS
+
+
+def _never_stores(layer: NormLayer) -> bool:
+    return not layer.has_statistics and not layer.missing
+
+
+def _batch_sizes(
+    records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], seed: int
+) -> tuple[BatchSizeRow, ...]:
+    """The what-ifs over layers whose training statistics depend on the batch."""
+    layers = []
+    for entries in records.values():
+        whole = together(entries)
+        table = whole.table()
+        if table is not None and whole.layer.kind == BATCH_NORM:
+            layers.append(StoredChannels(table, *_stored(whole.layer)))
+    return batch_size_rows(layers, sizes, seed)
+
+
+def _dropped(model: Model, seen: Observation) -> list[str]:
+    if not seen.dropped:
+        return []
+    return [f"{seen.dropped} samples left out: the program takes batches of exactly {model.fixed_batch}"]

@@ -1,0 +1,112 @@
+"""Accumulating the moments of every call, exactly for all samples and apart for a bounded number of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from bncheck.layers import INSTANCE_NORM, NormLayer
+from bncheck.observe.kernels import batch_moments, sample_moments
+from bncheck.observe.policies import Statistics
+from bncheck.observe.sites import Site
+from bncheck.statistics import InstanceMoments, Moments, SampleMoments
+
+TABLE_BYTES = 256 * 1024 * 1024
+
+
+class SiteRecord:
+    """What one call site has seen so far."""
+
+    def __init__(self, layer: NormLayer) -> None:
+        self.layer = layer
+        self.moments = Moments.empty(layer.channels)
+        self.instances = InstanceMoments.empty(layer.channels)
+        self.samples: list[SampleMoments] = []
+
+    def table(self) -> SampleMoments | None:
+        """The samples kept apart, in the order they were seen."""
+        return SampleMoments.concatenate(self.samples) if self.samples else None
+
+    def statistics(self) -> Statistics:
+        """Measured mean and variance: pooled (divisor n), or what InstanceNorm averages."""
+        if self.layer.kind == INSTANCE_NORM:
+            return Statistics(self.instances.mean, self.instances.variance)
+        return Statistics(self.moments.mean, self.moments.variance)
+
+
+class Recorder:
+    """Moments of every call site, in the order the sites were first met.
+
+    Args:
+        apart: keep samples apart, up to `TABLE_BYTES` over all sites; all samples count towards the
+            merged moments either way.
+    """
+
+    def __init__(self, *, apart: bool) -> None:
+        self.sites: dict[Site, SiteRecord] = {}
+        self._free_bytes = TABLE_BYTES if apart else 0
+
+    def record(self, site: Site, layer: NormLayer, x: torch.Tensor, samples: int) -> Moments:
+        """Take in one call's input, (N, C, *spatial), and give its moments over the batch.
+
+        Args:
+            site: where it was seen.
+            layer: the layer there.
+            x: the input; N may be a multiple of `samples` (frames of a video), then rows are joined.
+            samples: samples in the forward.
+        """
+        entry = self.sites.get(site) or self.sites.setdefault(site, SiteRecord(layer))
+        wants_samples = self._free_bytes > 0 or layer.kind == INSTANCE_NORM
+        if not wants_samples:
+            moments = batch_moments(x)
+        else:
+            table = sample_moments(x)
+            if layer.kind == INSTANCE_NORM:
+                entry.instances += table.instances()
+            if samples and len(table) > samples and len(table) % samples == 0:
+                table = table.merge_rows(len(table) // samples)
+            moments = table.pooled()
+            self._keep(entry, table)
+        entry.moments += moments
+        return moments
+
+    def _keep(self, entry: SiteRecord, table: SampleMoments) -> None:
+        if self._free_bytes > 0:
+            entry.samples.append(table)
+            self._free_bytes -= table.mean.nbytes + table.m2.nbytes
+
+    def by_layer(self) -> dict[str, list[SiteRecord]]:
+        """The records of each layer's calls, in the order of the calls."""
+        layers: dict[str, list[SiteRecord]] = {}
+        for site, entry in self.sites.items():
+            layers.setdefault(site.layer, []).append(entry)
+        return layers
+
+    def statistics(self) -> dict[str, Statistics]:
+        """Measured statistics of each layer, its calls together."""
+        return {name: together(entries).statistics() for name, entries in self.by_layer().items()}
+
+
+def together(entries: Iterable[SiteRecord]) -> SiteRecord:
+    """The calls of one layer as one: their moments merged, their samples side by side."""
+    records = list(entries)
+    if len(records) == 1:
+        return records[0]
+    joined = SiteRecord(records[0].layer)
+    for entry in records:
+        joined.moments += entry.moments
+        joined.instances += entry.instances
+    joined.samples = _joined_samples(records)
+    return joined
+
+
+def _joined_samples(records: list[SiteRecord]) -> list[SampleMoments]:
+    """One table whose samples pool what each sample showed at every call, where the calls saw the same samples."""
+    tables = [table for entry in records if (table := entry.table()) is not None]
+    if len(tables) < len(records) or len({len(table) for table in tables}) > 1:
+        return tables[:1]
+    calls, samples = len(tables), len(tables[0])
+    interleaved = SampleMoments.concatenate(tables)
+    order = torch.arange(calls * samples).reshape(calls, samples).T.reshape(-1).numpy()
+    return [interleaved.take(order).merge_rows(calls)]

@@ -1,0 +1,156 @@
+"""The tap: one dispatch mode that sees, and may answer, every normalization call of any torch program.
+
+Inside `torch.inference_mode()` eager modules, TorchScript, `torch.export` programs and compiled modules
+all dispatch normalization through the same few operators, so no hook is needed (they raise on scripted
+modules and never fire in traced ones). Nothing is written to the model: a policy answers a call by
+running the operator with other statistics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bncheck.layers import INSTANCE_NORM, NormLayer
+from bncheck.models.base import Model
+from bncheck.observe.calls import NormCall, read_call
+from bncheck.observe.kernels import batch_moments
+from bncheck.observe.policies import STORED, Batch, Given, Policy
+from bncheck.observe.recorder import Recorder
+from bncheck.observe.sites import CallSites, Site
+
+
+class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every normalization call of `model`, records its input, and answers it by a policy.
+
+    One tap serves all forwards of an inspection; `watching` says what it does during one of them.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sites = CallSites(model)
+        self.without_statistics: dict[str, NormLayer] = {}
+        self.running_modules: list[str] = []
+        self.served: set[str] = set()
+        self.unsupported: set[str] = set()
+        self._layers: dict[str, NormLayer] = {}
+        self._policy: Policy = STORED
+        self._recorder: Recorder | None = None
+        self._samples = 0
+
+    @contextlib.contextmanager
+    def watching(self, policy: Policy, recorder: Recorder | None, samples: int) -> Iterator[None]:
+        """Be active for one forward of `samples` samples."""
+        self.sites.start_forward()
+        self.running_modules.clear()
+        self._policy, self._recorder, self._samples = policy, recorder, samples
+        with torch.inference_mode(), torch.compiler.set_stance("force_eager"), self:
+            yield
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Pass every operator on but the normalizing ones."""
+        kwargs = kwargs or {}
+        call = read_call(func, args, kwargs)
+        if call is not None:
+            return self._answer(call)
+        if func._schema.name == "aten::equal" and not all(isinstance(arg, torch.Tensor) for arg in args):
+            # TorchScript's optimiser compares plain constants through the dispatcher while a mode is active.
+            return args[0] == args[1]
+        return func(*args, **kwargs)
+
+    def _answer(self, call: NormCall) -> Any:
+        if not call.has_statistics:
+            self._note_without_statistics(call)
+            return call.as_called()
+        site = self.sites.locate(call, self.running_modules)
+        self.served.update(self.running_modules[-1:])
+        return self.answer_at(site, call)
+
+    def answer_at(self, site: Site, call: NormCall) -> Any:
+        """Record the call and answer it by the policy in force."""
+        measured = None
+        if self._recorder is not None:
+            measured = self._recorder.record(site, self._layer(site.layer, call), call.input, self._samples)
+        match self._policy:
+            case Batch() if call.by_input:
+                return call.as_called()
+            case Batch() if call.kind == INSTANCE_NORM:
+                return call.by_instance()
+            case Batch():
+                moments = measured or batch_moments(call.input)
+                return call.with_statistics(torch.from_numpy(moments.mean), torch.from_numpy(moments.variance))
+            case Given(layers) if site.layer in layers:
+                return call.with_statistics(*layers[site.layer].tensors())
+            case _:
+                return call.as_called()
+
+    def _layer(self, name: str, call: NormCall) -> NormLayer:
+        if name not in self._layers:
+            self._layers[name] = layer_of_call(call, name, self.sites.declared(name))
+        return self._layers[name]
+
+    def _note_without_statistics(self, call: NormCall) -> None:
+        """Remember a layer that has parameters but no stored statistics (LayerNorm, GroupNorm, RMSNorm)."""
+        if self.sites.is_parameter(call.input):
+            return  # weight standardisation: the input is a kernel, so this is no layer
+        if call.weight is None and call.bias is None:
+            return  # nothing names it; where a module owns it, the model has declared it
+        name = self.sites.locate(call, self.running_modules).layer
+        if self.sites.declared(name) is None and name not in self.without_statistics:
+            self.without_statistics[name] = layer_of_call(call, name, None)
+
+
+def layer_of_call(call: NormCall, name: str, declared: NormLayer | None) -> NormLayer:
+    """The layer with the statistics, eps and momentum this call used, and what the file declares besides."""
+    # A decomposed program runs InstanceNorm through the batch norm operator; its declaration still knows.
+    kind = INSTANCE_NORM if declared is not None and declared.kind == INSTANCE_NORM else call.kind
+    channels = call.mean.numel() if call.mean is not None else _channels(call)
+    return NormLayer(
+        name=name,
+        kind=kind,
+        channels=channels,
+        mean=_array(call.mean),
+        var=_array(call.var),
+        eps=call.eps,
+        momentum=_momentum(call, declared),
+        updates=declared.updates if declared else None,
+        weight=_array(call.weight),
+        bias=_array(call.bias),
+        expects_statistics=call.has_statistics,
+        trainable_class=declared.trainable_class if declared else None,
+        dtype=declared.dtype if declared else _dtype(call),
+        missing=declared.missing if declared else False,
+    )
+
+
+def _momentum(call: NormCall, declared: NormLayer | None) -> float | None:
+    """Modules in eval mode may hand 0.0 to the operator: what the module declares goes first."""
+    if declared is not None and declared.momentum is not None:
+        return declared.momentum
+    return call.momentum or None
+
+
+def _channels(call: NormCall) -> int:
+    for tensor in (call.weight, call.bias):
+        if tensor is not None:
+            return tensor.numel()
+    return call.input.shape[1]
+
+
+def _array(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    if tensor is None:
+        return None
+    array = tensor.detach().cpu().double().numpy().copy()
+    array.setflags(write=False)
+    return array
+
+
+def _dtype(call: NormCall) -> str | None:
+    return None if call.mean is None else str(call.mean.dtype).removeprefix("torch.")

@@ -1,0 +1,34 @@
+"""The rules: one function each, from the evidence to findings. They never see a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bncheck.catalogue import RULES, SEVERITY_ORDER
+from bncheck.evidence import Evidence
+from bncheck.report import Finding
+from bncheck.rules.absent import missing_statistics, never_updated
+from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
+from bncheck.rules.drift import above_limit, drift
+from bncheck.rules.values import negative_variance, not_finite
+
+JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
+    "BN101": missing_statistics,
+    "BN102": never_updated,
+    "BN201": not_finite,
+    "BN202": negative_variance,
+    "BN600": above_limit,
+    "BN603": drift,
+    "BN705": folded_away,
+    "BN706": not_exercised,
+    "BN707": too_few_samples,
+}
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """Every finding the evidence supports, one cause once, the gravest first."""
+    findings = [finding for rule in RULES for finding in JUDGES[rule.code](evidence)]
+    found = {finding.code for finding in findings}
+    suppressed = {code for rule in RULES if rule.code in found for code in rule.suppresses}
+    kept = [finding for finding in findings if finding.code not in suppressed]
+    return tuple(sorted(kept, key=lambda finding: (SEVERITY_ORDER[finding.severity], finding.code)))

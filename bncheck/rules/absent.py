@@ -1,0 +1,103 @@
+"""Group 1: statistics that are absent or were never learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bncheck.evidence import Evidence
+from bncheck.layers import FloatArray, NormLayer
+from bncheck.report import ERROR, Finding
+
+NAMED = 5
+"""How many layers a message names before it says how many more there are."""
+
+
+def missing_statistics(evidence: Evidence) -> Iterator[Finding]:
+    """BN101: the architecture, or layers named alike in the same file, have statistics; these have none."""
+    missing = [layer for layer in evidence.layers if layer.missing]
+    if not missing:
+        return
+    total = sum(layer.expects_statistics for layer in evidence.layers)
+    yield Finding(
+        code="BN101",
+        severity=ERROR,
+        layer=missing[0].name if len(missing) == 1 else None,
+        message=f"{len(missing)} of {total} layers have no running statistics in the checkpoint: {name_some(missing)}.",
+        fix=(
+            "Save the buffers too (`model.state_dict()`, not `model.parameters()`), or load a checkpoint that has "
+            "them; where there is none, recalibrate the statistics on training data."
+        ),
+        evidence={"missing": len(missing), "expected": total, "layers": [layer.name for layer in missing]},
+    )
+
+
+def never_updated(evidence: Evidence) -> Iterator[Finding]:
+    """BN102: every mean is exactly 0 and every variance exactly 1, under weights that were trained."""
+    layers = [layer for layer in evidence.with_statistics() if not layer.missing]
+    suspects = [layer for layer in layers if _is_initial(layer) and _would_have_learned(layer)]
+    trained = [layer for layer in suspects if _was_trained(layer)]
+    if not trained:
+        return
+    if len(suspects) == len(layers):
+        yield _never_updated(suspects, None, trained)
+        return
+    for layer in trained:
+        yield _never_updated([layer], layer.name, [layer])
+
+
+def _never_updated(layers: Sequence[NormLayer], name: str | None, trained: Sequence[NormLayer]) -> Finding:
+    weight, bias = _spread(trained[0].weight), _spread(trained[0].bias)
+    return Finding(
+        code="BN102",
+        severity=ERROR,
+        layer=name,
+        message=(
+            f"The statistics of {name_some(layers)} are the initial ones, mean 0 and variance 1 in every channel, "
+            "although the weights were trained."
+        ),
+        fix=(
+            "Recalibrate the statistics on training data. If these are averaged weights (SWA, EMA), average or "
+            "update the buffers too (`torch.optim.swa_utils.update_bn`); if training ran in eval mode, train in "
+            "train mode."
+        ),
+        evidence={
+            "layers": [layer.name for layer in layers],
+            "mean": 0.0,
+            "variance": 1.0,
+            "updates": layers[0].updates,
+            "gamma_min_max": weight,
+            "beta_min_max": bias,
+        },
+    )
+
+
+def _is_initial(layer: NormLayer) -> bool:
+    return bool(np.all(layer.mean == 0.0) and np.all(layer.var == 1.0))
+
+
+def _would_have_learned(layer: NormLayer) -> bool:
+    """Not a frozen class: identity statistics there are a folded layer, kept on purpose.
+
+    Where only tensors are known, the update counter tells BatchNorm from a frozen class, which has none.
+    """
+    return layer.trainable_class is True or (layer.trainable_class is None and layer.updates is not None)
+
+
+def _was_trained(layer: NormLayer) -> bool:
+    """Whether gamma or beta vary over channels: no initialisation does that."""
+    return any(
+        values is not None and values.size > 1 and float(np.ptp(values)) > 0 for values in (layer.weight, layer.bias)
+    )
+
+
+def _spread(values: FloatArray | None) -> list[float] | None:
+    return None if values is None else [float(values.min()), float(values.max())]
+
+
+def name_some(layers: Sequence[NormLayer]) -> str:
+    """The first layers by name, and how many more there are."""
+    names = ", ".join(layer.name or "the model itself" for layer in layers[:NAMED])
+    more = len(layers) - NAMED
+    return f"{names} and {more} more" if more > 0 else names

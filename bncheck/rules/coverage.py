@@ -1,0 +1,63 @@
+"""What was not looked at, or not closely enough: no fault by itself, but no all-clear either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bncheck.evidence import Evidence
+from bncheck.report import INFO, Finding
+from bncheck.thresholds import MARGIN
+
+
+def folded_away(evidence: Evidence) -> Iterator[Finding]:
+    """BN705: a convolutional model without any normalization layer."""
+    if evidence.layers or not evidence.has_convolutions:
+        return
+    yield Finding(
+        code="BN705",
+        severity=INFO,
+        layer=None,
+        message=(
+            "There are convolutions but no normalization layer in this file: if the model was trained with BatchNorm, "
+            "it was folded into them (jit.freeze, optimize_for_inference, an export for inference)."
+        ),
+        fix="Inspect the file from before the folding: the training checkpoint, or an export that keeps BatchNorm.",
+        evidence={"norm_layers": 0},
+    )
+
+
+def not_exercised(evidence: Evidence) -> Iterator[Finding]:
+    """BN706: layers with statistics that no sample reached."""
+    if evidence.data is None:
+        return
+    for layer in evidence.layers:
+        if evidence.skipped.get(layer.name) == "not-exercised":
+            yield Finding(
+                code="BN706",
+                severity=INFO,
+                layer=layer.name,
+                message=f"{layer.name} was never run: these data do not reach it in eval mode.",
+                fix=(
+                    "Nothing, if it serves training only (an auxiliary head) or another input; else give data or a "
+                    "call that reaches it."
+                ),
+                evidence={"calls": 0},
+            )
+
+
+def too_few_samples(evidence: Evidence) -> Iterator[Finding]:
+    """BN707: sampling noise alone would show gaps larger than those that matter."""
+    smallest = evidence.smallest_detectable_gap
+    if evidence.data is None or smallest is None or smallest <= MARGIN:
+        return
+    needed = evidence.samples_needed
+    yield Finding(
+        code="BN707",
+        severity=INFO,
+        layer=None,
+        message=(
+            f"{evidence.data.samples} samples can only show gaps above {smallest:.2g}; gaps above {MARGIN} matter."
+        ),
+        fix=f"Give at least {needed} samples.",
+        evidence={"samples": evidence.data.samples, "smallest_detectable_gap": smallest, "samples_needed": needed},
+    )

@@ -1,0 +1,29 @@
+"""The numbers that decide, in one place; every report prints those that were in force."""
+
+from __future__ import annotations
+
+MARGIN = 0.25
+"""A gap below it is what healthy networks show: training augments and evaluation does not (up to 0.22)."""
+
+CHANGED_MARGIN = 0.05
+"""Share of predictions, beyond noise, that recalibration must change before drift is said to matter."""
+
+GAIN_MARGIN = 0.01
+"""Accuracy that recalibration must win, with 95 % confidence, before drift is said to cost accuracy."""
+
+OUTPUT_MARGIN = 0.1
+"""Relative change of outputs that are no class scores, beyond noise, before drift is said to matter."""
+
+LARGE_EFFECT = 0.2
+"""Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
+
+
+def in_force() -> dict[str, float]:
+    """All of them by name, for the report."""
+    return {
+        "margin": MARGIN,
+        "changed_margin": CHANGED_MARGIN,
+        "gain_margin": GAIN_MARGIN,
+        "output_margin": OUTPUT_MARGIN,
+        "large_effect": LARGE_EFFECT,
+    }
