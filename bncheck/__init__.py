@@ -1,3 +1,30 @@
-"""bncheck: do the statistics stored in a model's normalization layers describe the data it runs on?"""
+"""bncheck: do the statistics stored in a model's normalization layers describe the data it runs on?
+
+>>> import torch, bncheck
+>>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4))
+>>> report = bncheck.inspect(model, torch.randn(200, 1, 8, 8))
+>>> report.layers[0].name, report.layers[0].status
+('1', 'measured')
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bncheck.errors import BncheckError, DataError, ModelError, UnreadableError, UsageError
+    from bncheck.inspection import inspect
+    from bncheck.report import Report
 
 __version__ = "0.1.0"
+__all__ = ["BncheckError", "DataError", "ModelError", "Report", "UnreadableError", "UsageError", "inspect"]
+
+_HOMES = {"inspect": "inspection", "Report": "report"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `bncheck --help` does not wait for torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'bncheck' has no attribute {name!r}")
+    return getattr(import_module(f"bncheck.{_HOMES.get(name, 'errors')}"), name)

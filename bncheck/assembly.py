@@ -49,10 +49,11 @@ def assemble(
     coverage = Coverage(
         with_statistics=sum(layer.has_statistics or layer.missing for layer in evidence.layers),
         measured=None if evidence.data is None else len(measured),
-        conclusive=evidence.data is None or smallest is None or smallest <= run.thresholds["margin"],
+        conclusive=evidence.data is None or (smallest is not None and smallest <= run.thresholds["margin"]),
         incomplete=bool(skipped),
     )
     verdict = judge_findings(findings, coverage, fail_on=fail_on, strict=strict)
+    gaps = [layer.gap for layer in measured if layer.gap is not None]
     own = [layer.own_gap for layer in measured if layer.own_gap is not None]
     return Report(
         version=__version__,
@@ -62,7 +63,7 @@ def assemble(
         summary=Summary(
             verdict=verdict.verdict,
             exit_code=verdict.exit_code,
-            gap=rms([layer.gap for layer in measured]) if measured else None,
+            gap=rms(gaps) if gaps else None,
             own_gap=rms(own) if own else None,
             smallest_detectable_gap=smallest,
             layers_measured=len(measured),
@@ -70,8 +71,7 @@ def assemble(
         ),
         effect=_effect(evidence),
         batch_sizes=tuple(
-            BatchSize(row.batch_size, row.gap, row.shift, row.scale_low, row.scale_high)
-            for row in evidence.batch_sizes
+            BatchSize(row.batch_size, row.gap, row.shift, row.scale_low, row.scale_high) for row in evidence.batch_sizes
         ),
         findings=findings,
         layers=layers,

@@ -90,7 +90,7 @@ class Evidence:
         data: what was run; `None` for a static audit.
         effect: `None` without data, or where it could not be measured.
         batch_sizes: what-ifs from the stored pass.
-        smallest_detectable_gap: of the median layer; `None` without data.
+        smallest_detectable_gap: what would show in every layer; infinite for one sample, `None` without data.
         samples_needed: to bring that down to the margin.
         max_gap: the limit the user set.
         notes: what was chosen on the way, for the reader of the report.

@@ -20,6 +20,9 @@ class Batch:
             or a dict of named ones; every tensor's first axis is the sample.
         labels: first axis N, or `None` where the source has no labels.
         size: N.
+
+    A loader whose inputs and labels do not share their first axis (graphs: nodes against graphs) is passed
+    on as it is; N is then the first axis of its first input.
     """
 
     inputs: Inputs
@@ -42,7 +45,8 @@ class Source(Protocol):
         """Batches of `batch_size` samples (the last may be smaller), mixed: drawn at random under `seed`.
 
         With `limit` that many samples are drawn. Sources with random access draw without replacement from
-        all samples; streams go through a seeded shuffle buffer. The same seed gives the same batches.
+        all samples; streams go through a seeded reservoir or shuffle buffer (`bncheck.data.mixing`). The same
+        seed gives the same batches.
 
         Raises:
             DataError: the data cannot be read, are empty, or the loader raised.
@@ -50,5 +54,8 @@ class Source(Protocol):
         ...
 
     def given_batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Batch]:
-        """Batches in the source's own order and, where it makes its own batches, of its own size."""
+        """Batches in the source's own order and, where it makes its own batches, of its own size.
+
+        With `limit` they end after that many samples.
+        """
         ...

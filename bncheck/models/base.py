@@ -23,7 +23,7 @@ class Model:
     Attributes:
         path: the file as the user named it; the class name for a module handed over in Python.
         format: one of the constants above (the contract's `model.format`).
-        sha256: of the file; `None` for a module handed over in Python.
+        sha256: of the file (of an index: over it and its shards); `None` for a module handed over in Python.
         layers: every normalization layer the file declares, in the order it declares them, shared ones once.
         program: bncheck's own copy, in eval mode, to be called with a batch's inputs; `None` where there
             are only tensors (a state dict without its architecture).

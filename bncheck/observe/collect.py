@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import statistics as median_of
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.layers import BATCH_NORM, INSTANCE_NORM, NormLayer
+from bncheck.layers import BATCH_NORM, INSTANCE_NORM, FloatArray, NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.passes import Observation, Plan
 from bncheck.observe.policies import Statistics
 from bncheck.observe.recorder import SiteRecord, together
 from bncheck.report import DataFacts
 from bncheck.statistics import (
+    ASSUMED_MOMENTUM,
     BatchSizeRow,
     MovingAverage,
     SampleMoments,
@@ -62,8 +63,7 @@ def measured_evidence(
     records = seen.stored.by_layer()
     measured = {name: _measured(entries, own, seen.samples) for name, entries in records.items()}
     layers = _in_running_order(model, measured, seen.tap.without_statistics)
-    noises = [rms(layer.noise) for layer in measured.values() if np.isfinite(layer.noise).all()]
-    noise = median_of.median(noises) if noises else None
+    smallest, needed = _detectable(measured, seen.samples)
     return Evidence(
         layers=layers,
         measured=measured,
@@ -73,13 +73,29 @@ def measured_evidence(
         runnable=True,
         has_convolutions=model.has_convolutions,
         data=DataFacts(source_name, seen.samples, model.fixed_batch or plan.batch_size, seen.labelled),
-        effect=seen.effect.result(),
+        effect=seen.effect.result() if measured else None,
         batch_sizes=_batch_sizes(records, sizes, plan.seed),
-        smallest_detectable_gap=None if noise is None else smallest_detectable_gap(noise),
-        samples_needed=None if noise is None else samples_needed(noise, seen.samples, MARGIN),
+        smallest_detectable_gap=smallest,
+        samples_needed=needed,
         max_gap=max_gap,
         notes=(*model.notes, *seen.notes, *_dropped(model, seen)),
     )
+
+
+def _detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[float | None, int | None]:
+    """Smallest gap that would show in every layer, and the samples that bring it down to the margin.
+
+    The noisiest layer decides, each by its median channel: a few channels that hardly ever fire would
+    otherwise leave every model inconclusive.
+    """
+    typical = {name: float(np.median(layer.noise)) for name, layer in measured.items()}
+    known = {name: noise for name, noise in typical.items() if not math.isnan(noise)}
+    if not known:
+        return None, None
+    noisiest = max(known, key=known.__getitem__)
+    smallest = smallest_detectable_gap(known[noisiest], samples)
+    stored = _average(measured[noisiest].layer).effective_samples
+    return smallest, samples_needed(known[noisiest], samples, stored, MARGIN)
 
 
 def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, total: int) -> MeasuredLayer:
@@ -104,7 +120,7 @@ def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, t
     )
 
 
-def _stored(layer: NormLayer) -> tuple[np.ndarray, np.ndarray, float]:  # type: ignore[type-arg]
+def _stored(layer: NormLayer) -> tuple[FloatArray, FloatArray, float]:
     if layer.mean is None or layer.var is None:
         raise ValueError(f"{layer.name} has no stored statistics")
     return layer.mean, layer.var, layer.eps or 0.0
@@ -120,9 +136,8 @@ def _table(entry: SiteRecord) -> SampleMoments:
 
 
 def _average(layer: NormLayer) -> MovingAverage:
-    """The layer's own moving average, as far as it is known; one that keeps nothing (0) says nothing."""
-    known = {"momentum": layer.momentum} if layer.momentum else {}
-    return MovingAverage(**known, updates=layer.updates)  # type: ignore[arg-type]
+    """The layer's own moving average, as far as it is known; a momentum of 0 keeps nothing and says nothing."""
+    return MovingAverage(layer.momentum or ASSUMED_MOMENTUM, layer.updates)
 
 
 def _call_gap(entry: SiteRecord) -> float:
@@ -166,17 +181,21 @@ def _never_stores(layer: NormLayer) -> bool:
     return not layer.has_statistics and not layer.missing
 
 
-def _batch_sizes(
-    records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], seed: int
-) -> tuple[BatchSizeRow, ...]:
+def _batch_sizes(records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], seed: int) -> tuple[BatchSizeRow, ...]:
     """The what-ifs over layers whose training statistics depend on the batch."""
     layers = []
     for entries in records.values():
         whole = together(entries)
         table = whole.table()
-        if table is not None and whole.layer.kind == BATCH_NORM:
+        if table is not None and whole.layer.kind == BATCH_NORM and _comparable(whole, table):
             layers.append(StoredChannels(table, *_stored(whole.layer)))
     return batch_size_rows(layers, sizes, seed)
+
+
+def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
+    """Whether all values are finite and every stored variance can be divided by."""
+    mean, var, eps = _stored(entry.layer)
+    return bool(np.isfinite(mean).all() and (var + eps > 0).all() and np.isfinite(table.mean).all())
 
 
 def _dropped(model: Model, seen: Observation) -> list[str]:

@@ -167,6 +167,4 @@ class _Change:
         """Relative L2 change; NaN where the outputs are not finite."""
         if not self.values:
             return None
-        return (
-            math.sqrt(self._difference / self._size) if self._size > 0 else 0.0 if not self._difference else math.inf
-        )
+        return math.sqrt(self._difference / self._size) if self._size > 0 else 0.0 if not self._difference else math.inf

@@ -16,7 +16,14 @@ from bncheck.statistics import Moments, SampleMoments
 FloatArray = npt.NDArray[np.float64]
 
 CANCELLATION = 4.0
-"""Channels whose mean^2 exceeds this many variances are centred: below, float32 keeps 1e-5."""
+"""Channels whose mean^2 exceeds this many within-sample variances are centred: below, a difference of
+squares keeps 1e-5 in float32."""
+MEAN_ERROR = 1e4
+"""The same limit for the kernel that is centred already, but on a mean that float32 summed row by row."""
+BLOCK = 512
+"""Longest run of values that float32 may add up one after the other in a sum of squares."""
+STRAND = 400
+"""The same for `_strands`, whose plain running sums lose more: few distinct values round one way."""
 LARGE_SAMPLE = 65_536
 """Values in one channels_last sample from which a call per sample beats one over the batch."""
 
@@ -28,23 +35,24 @@ def sample_moments(x: torch.Tensor) -> SampleMoments:
         x: shape (N, C, *spatial), any floating dtype, contiguous or channels_last.
 
     Numerics: half precision is read as float32. Against float64 on the same values the error of the
-    mean is at most 1e-5 of max(|mean|, sd), and the relative error of the pooled variance at most 1e-5,
-    for |mean|/sd up to 1e4.
+    mean is at most 1e-5 of max(|mean|, sd), and the relative error of the pooled variance and of the
+    average within-sample variance at most 1e-5, for |mean|/sd up to 1e4. What is not finite makes its
+    channel NaN or infinite in its own sample only.
     """
     values = x if x.dtype in (torch.float32, torch.float64) else x.float()
     samples, channels = values.shape[:2]
     positions = values[0, 0].numel() if samples and channels else 0
     count = np.full(samples, float(positions))
-    if values.dim() == 2:
-        return SampleMoments(count, _float64(values), np.zeros((samples, channels)))
+    if positions <= 1:
+        # Copied: float64 values would otherwise share the layer's memory, which may be written to later.
+        return SampleMoments(count, _float64(values).reshape(samples, channels).copy(), np.zeros((samples, channels)))
     if not values.is_cpu:
         return SampleMoments(count, *_by_variance(values))
     if _is_channels_last(values):
-        by_position = values.movedim(1, -1).reshape(samples, positions, channels)
-        if positions * channels >= LARGE_SAMPLE:
-            return SampleMoments(count, *_sample_by_sample(values, positions))
-        return _centred_where_needed(by_position, 1, count)
-    return _centred_where_needed(values.reshape(samples, channels, positions), 2, count)
+        by_position = _by_position(values)
+        large = positions * channels >= LARGE_SAMPLE
+        return _strands(by_position) if large else _squares(by_position, 1)
+    return _squares(values.reshape(samples, channels, positions).contiguous(), 2)
 
 
 def batch_moments(x: torch.Tensor) -> Moments:
@@ -52,16 +60,26 @@ def batch_moments(x: torch.Tensor) -> Moments:
 
     Args:
         x: shape (N, C, *spatial).
+
+    Numerics: as `sample_moments`.
     """
-    if x.dim() > 2 and x.is_cpu and x.dtype == torch.float32 and _is_channels_last(x):
-        mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
-        count = x.numel() / x.shape[1]
-        return Moments(count, _float64(mean), _float64(variance) * count)
+    if len(x) and x.is_cpu and x.dtype == torch.float32 and _is_channels_last(x):
+        rows = _by_position(x)
+        positions, channels = rows.shape[1:]
+        group = max(1, STRAND // positions)
+        whole = len(rows) // group * group
+        parts = (rows[:whole].reshape(-1, group * positions, channels), rows[whole:].flatten(0, 1)[None])
+        return SampleMoments.concatenate([_strands(part) for part in parts if part.numel()]).pooled()
     return sample_moments(x).pooled()
 
 
 def _is_channels_last(x: torch.Tensor) -> bool:
     return x.dim() > 2 and not x.is_contiguous() and x.movedim(1, -1).is_contiguous()
+
+
+def _by_position(x: torch.Tensor) -> torch.Tensor:
+    """A channels_last tensor as (N, S, C), in its own memory."""
+    return x.movedim(1, -1).flatten(1, -2)
 
 
 def _by_variance(x: torch.Tensor) -> tuple[FloatArray, FloatArray]:
@@ -71,22 +89,45 @@ def _by_variance(x: torch.Tensor) -> tuple[FloatArray, FloatArray]:
     return _float64(mean), _float64(variance) * x[0, 0].numel()
 
 
-def _sample_by_sample(x: torch.Tensor, positions: int) -> tuple[FloatArray, FloatArray]:
-    pairs = [torch.batch_norm_update_stats(x[index : index + 1], None, None, 0.0) for index in range(len(x))]
-    mean = torch.stack([pair[0] for pair in pairs])
-    variance = torch.stack([pair[1] for pair in pairs])
-    return _float64(mean), _float64(variance) * positions
+def _strands(x: torch.Tensor) -> SampleMoments:
+    """Moments along axis 1 of `x`, (N, S, C) contiguous, by a call per sample of torch's own batch statistics.
+
+    That kernel adds rows in float32, one after the other. A sample is read as strands of every k-th
+    position, at most `STRAND` rows long, which stand beside one another like channels and are merged in float64.
+    """
+    samples, positions, channels = x.shape
+    strands = next(k for k in range(-(-positions // STRAND), positions + 1) if positions % k == 0)
+    length = positions // strands
+    pairs = [torch.batch_norm_update_stats(sample.view(length, -1), None, None, 0.0) for sample in x]
+    mean, variance = (_float64(torch.stack(parts)).reshape(-1, channels) for parts in zip(*pairs, strict=True))
+    apart = SampleMoments(np.full(samples * strands, float(length)), mean, variance * length)
+    return _centred_where_needed(x, 1, apart.merge_rows(strands), MEAN_ERROR)
 
 
-def _centred_where_needed(x: torch.Tensor, axis: int, count: FloatArray) -> SampleMoments:
-    """Moments along `axis` of `x`, (N, C, S) or (N, S, C)."""
+@np.errstate(invalid="ignore")
+def _squares(x: torch.Tensor, axis: int) -> SampleMoments:
+    """Moments along `axis` of `x`, (N, C, S) or (N, S, C), by the sum and the sum of squares."""
     positions = x.shape[axis]
     mean = _float64(x.mean(axis))
     # Each form is the faster one for its layout.
-    squares = _float64(torch.linalg.vector_norm(x, dim=2)) ** 2 if axis == 2 else _float64(x.square().sum(1))
-    moments = SampleMoments(count, mean, np.maximum(squares - positions * mean**2, 0.0))
-    pooled = moments.pooled()
-    channels = np.flatnonzero(np.mean(mean**2, axis=0) > CANCELLATION * pooled.variance)
+    squares = _sum_of_squares(x) if axis == 2 else _float64(x.square().sum(1))
+    moments = SampleMoments(np.full(len(x), float(positions)), mean, np.maximum(squares - positions * mean**2, 0.0))
+    return _centred_where_needed(x, axis, moments, CANCELLATION)
+
+
+def _sum_of_squares(x: torch.Tensor) -> FloatArray:
+    """Over the last axis of (N, C, S), block by block: `vector_norm` adds in plain float32."""
+    samples, channels, positions = x.shape
+    whole = positions // BLOCK * BLOCK
+    blocks = (x[:, :, :whole].view(samples, channels, -1, BLOCK), x[:, :, None, whole:])
+    norms = [_float64(torch.linalg.vector_norm(part, dim=3)) for part in blocks if part.numel()]
+    return np.asarray(sum((norm**2).sum(axis=2) for norm in norms))
+
+
+def _centred_where_needed(x: torch.Tensor, axis: int, moments: SampleMoments, limit: float) -> SampleMoments:
+    """`moments`, with the channels read again whose mean^2 exceeds `limit` within-sample variances."""
+    within = np.mean(moments.m2, axis=0) / x.shape[axis]
+    channels = np.flatnonzero(np.mean(moments.mean**2, axis=0) > limit * within)
     if channels.size:
         _centre(x, axis, channels, moments)
     return moments

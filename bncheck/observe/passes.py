@@ -138,12 +138,12 @@ class _Passes:
             if min(half.size for half in halves) < min(SMALL_BATCH, max(seen)):
                 continue  # a last few samples that would be normalized by themselves
             for fold, half in enumerate(halves):
-                if half.size > 0:
+                if half.size > 1:
                     output = self._run(half, BATCH, folds[fold])
                     self.effect.add_batch(output, half.labels)
                     seen[fold] += half.size
         if min(seen) == 0:
-            self.notes.append("no batch pass: it needs two samples at the least")
+            self.notes.append("no batch pass: it needs four samples at the least")
             return None
         return folds
 

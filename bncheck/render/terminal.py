@@ -41,7 +41,9 @@ def _body(report: Report, width: int) -> RenderableType:
     ending = closing(report)
     if ending or report.run.notes:
         parts.append(Text(""))
-    parts += [Text(line, style="dim") for line in (*ending, *(f"Note: {note}." for note in report.run.notes))]
+    parts += [
+        Text(line, style="dim") for line in (*ending, *(f"Note: {note.rstrip('.')}." for note in report.run.notes))
+    ]
     return Group(*parts)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from bncheck.report import (
     AUDITED,
     ERROR,
@@ -24,7 +26,9 @@ def layer_verdict(layer: LayerReport, margin: float) -> str:
         return (layer.reason or "skipped").replace("-", " ")
     if layer.status == AUDITED or layer.gap is None:
         return "audited"
-    if not layer.gap > margin:
+    if not math.isfinite(layer.gap):
+        return "not finite"
+    if layer.gap <= margin:
         return "ok"
     if layer.own_gap is not None and layer.own_gap <= margin:
         return "inherited"
@@ -47,14 +51,24 @@ def headline(report: Report) -> str:
         return "Inconclusive: too few samples to tell."
     if report.data is None:
         return "Nothing wrong in the stored values. Whether they describe your data takes data: --data."
-    return "The stored statistics describe these data."
+    beyond = [layer for layer in report.layers if layer.gap is not None and layer.gap > _margin_of(report)]
+    if not beyond:
+        return "The stored statistics describe these data."
+    if any(finding.code == "BN603" for finding in report.findings):
+        return "The data differ from the stored statistics, without a clear harm to the predictions."
+    return (
+        f"No fault found: {_count(len(beyond), 'layer')} beyond {_margin_of(report)}, but these samples "
+        "cannot tell that from noise."
+    )
 
 
 def effect_lines(report: Report) -> list[str]:
     """The gap of the model, and what it does to the predictions."""
     lines = []
     summary = report.summary
-    if summary.gap is not None:
+    if summary.gap is not None and not math.isfinite(summary.gap):
+        lines.append("Where statistics or inputs are not finite there is no gap to give.")
+    elif summary.gap is not None:
         own = (
             ""
             if summary.own_gap is None
@@ -78,7 +92,9 @@ def effect_lines(report: Report) -> list[str]:
         ]
         lines.append(f"Accuracy: {', '.join(parts)}.")
     if effect.predictions_changed is not None:
-        lines.append(f"With such recalibrated statistics {effect.predictions_changed:.1%} of the predictions change.")
+        lines.append(
+            f"Statistics from other samples of these data change {effect.predictions_changed:.1%} of the predictions."
+        )
     elif effect.output_change is not None:
         lines.append(
             f"With statistics from other samples of these data the outputs move by {effect.output_change:.1%}."
@@ -101,15 +117,19 @@ def closing(report: Report) -> list[str]:
 
 
 def _margin(report: Report) -> str:
-    margin = report.run.thresholds["margin"]
+    margin = _margin_of(report)
     smallest = report.summary.smallest_detectable_gap
     if smallest is None:
         return f"Healthy layers stay below {margin}."
-    return f"Healthy layers stay below {margin}; these samples would show a gap of {smallest:.2f}."
+    return f"Healthy layers stay below {margin}; in these samples gaps from {smallest:.2f} on would show."
+
+
+def _margin_of(report: Report) -> float:
+    return report.run.thresholds["margin"]
 
 
 def _worst(report: Report) -> list[str]:
-    measured = [layer for layer in report.layers if layer.gap_max is not None and layer.worst_channel is not None]
+    measured = [layer for layer in report.layers if layer.gap_max is not None and math.isfinite(layer.gap_max)]
     if not measured:
         return []
     worst = max(measured, key=lambda layer: layer.gap_max or 0.0)

@@ -86,10 +86,9 @@ def _would_have_learned(layer: NormLayer) -> bool:
 
 
 def _was_trained(layer: NormLayer) -> bool:
-    """Whether gamma or beta vary over channels: no initialisation does that."""
-    return any(
-        values is not None and values.size > 1 and float(np.ptp(values)) > 0 for values in (layer.weight, layer.bias)
-    )
+    """Whether beta varies over channels: no initialisation does that (gamma is drawn at random by some)."""
+    values = layer.bias if layer.bias is not None else layer.weight
+    return values is not None and values.size > 1 and float(np.ptp(values)) > 0
 
 
 def _spread(values: FloatArray | None) -> list[float] | None:

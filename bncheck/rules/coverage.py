@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from bncheck.evidence import Evidence
@@ -13,15 +14,21 @@ def folded_away(evidence: Evidence) -> Iterator[Finding]:
     """BN705: a convolutional model without any normalization layer."""
     if evidence.layers or not evidence.has_convolutions:
         return
+    if evidence.runnable:
+        lost = "it was folded into them (jit.freeze, optimize_for_inference, an export for inference)"
+        fix = "Inspect the file from before the folding: the training checkpoint, or an export that keeps BatchNorm."
+    else:
+        lost = "it was folded into them, or its statistics were not saved"
+        fix = "Name the architecture with --arch: it shows whether statistics are missing. Else inspect the checkpoint."
     yield Finding(
         code="BN705",
         severity=INFO,
         layer=None,
         message=(
-            "There are convolutions but no normalization layer in this file: if the model was trained with BatchNorm, "
-            "it was folded into them (jit.freeze, optimize_for_inference, an export for inference)."
+            "There are convolutions but no stored normalization statistics in this file: if the model was trained with "
+            f"BatchNorm, {lost}."
         ),
-        fix="Inspect the file from before the folding: the training checkpoint, or an export that keeps BatchNorm.",
+        fix=fix,
         evidence={"norm_layers": 0},
     )
 
@@ -50,14 +57,27 @@ def too_few_samples(evidence: Evidence) -> Iterator[Finding]:
     smallest = evidence.smallest_detectable_gap
     if evidence.data is None or smallest is None or smallest <= MARGIN:
         return
+    samples = evidence.data.samples
     needed = evidence.samples_needed
+    if math.isinf(smallest):
+        shown = "One sample shows no spread, so no gap can be told from noise"
+        fix = "Give more samples, a hundred at the least."
+    else:
+        shown = f"{samples} samples can only show gaps above {smallest:.2g}; gaps above {MARGIN} matter"
+        fix = (
+            f"Give at least {needed} samples."
+            if needed
+            else "More samples will not do: the stored statistics were averaged over too few batches themselves."
+        )
     yield Finding(
         code="BN707",
         severity=INFO,
         layer=None,
-        message=(
-            f"{evidence.data.samples} samples can only show gaps above {smallest:.2g}; gaps above {MARGIN} matter."
-        ),
-        fix=f"Give at least {needed} samples.",
-        evidence={"samples": evidence.data.samples, "smallest_detectable_gap": smallest, "samples_needed": needed},
+        message=f"{shown}.",
+        fix=fix,
+        evidence={
+            "samples": samples,
+            "smallest_detectable_gap": smallest if math.isfinite(smallest) else str(smallest),
+            "samples_needed": needed,
+        },
     )

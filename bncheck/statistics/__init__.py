@@ -3,6 +3,7 @@
 from bncheck.statistics.gap import Gap, compare, rms
 from bncheck.statistics.moments import InstanceMoments, Moments, SampleMoments
 from bncheck.statistics.noise import (
+    ASSUMED_MOMENTUM,
     MovingAverage,
     gap_lower_bound,
     noise_floor,
@@ -12,6 +13,7 @@ from bncheck.statistics.noise import (
 from bncheck.statistics.whatif import BatchSizeRow, StoredChannels, batch_size_rows
 
 __all__ = [
+    "ASSUMED_MOMENTUM",
     "BatchSizeRow",
     "Gap",
     "InstanceMoments",

@@ -52,6 +52,7 @@ class Moments:
         mean = array.mean(axis=0)
         return cls(float(len(array)), mean, ((array - mean) ** 2).sum(axis=0))
 
+    @np.errstate(invalid="ignore", over="ignore")
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets of values together."""
         count = self.count + other.count
@@ -98,6 +99,7 @@ class InstanceMoments:
         """The neutral element of `+`."""
         return cls(0.0, np.zeros(channels), np.zeros(channels))
 
+    @np.errstate(invalid="ignore", over="ignore")
     def __add__(self, other: InstanceMoments) -> InstanceMoments:
         """Averages over both sets of samples."""
         count = self.count + other.count
@@ -187,6 +189,7 @@ class SampleMoments:
         return mean, m2 / count[:, None]
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def _merge(count: FloatArray, mean: FloatArray, m2: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Chan's formula along axis 1 of (groups, members[, C]) arrays."""
     total = count.sum(axis=1)

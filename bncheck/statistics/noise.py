@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
 
 from bncheck.statistics.gap import compare
-from bncheck.statistics.moments import Moments, SampleMoments
+from bncheck.statistics.moments import InstanceMoments, Moments, SampleMoments
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -52,7 +54,13 @@ class MovingAverage:
 
 
 def noise_floor(
-    samples: SampleMoments, stored_var: FloatArray, eps: float, average: MovingAverage, total: int | None = None
+    samples: SampleMoments,
+    stored_var: FloatArray,
+    eps: float,
+    average: MovingAverage,
+    *,
+    total: int | None = None,
+    instance: bool = False,
 ) -> FloatArray:
     """The gap each channel would show if stored and measured statistics described the same data.
 
@@ -65,27 +73,30 @@ def noise_floor(
         eps: the layer's.
         average: how the stored statistics were made.
         total: samples behind the measured statistics, where the table holds only some of them.
+        instance: the layer is an InstanceNorm, whose variance is the average of the samples' own.
 
     Returns:
         Shape (C,), in units of the gap; infinite below two samples.
     """
     if len(samples) < 2:
         return np.full(samples.channels, np.inf)
-    shift_variance, scale_variance, weight = _sample_variances(samples, stored_var, eps)
+    shift_variance, scale_variance, weight = _sample_variances(samples, stored_var, eps, instance)
     share = 1 / (total or len(samples)) + 1 / average.effective_samples
     return np.asarray(np.sqrt((shift_variance + weight * scale_variance) * share))
 
 
 def _sample_variances(
-    samples: SampleMoments, stored_var: FloatArray, eps: float
+    samples: SampleMoments, stored_var: FloatArray, eps: float, instance: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Variance between samples of what one sample says of d and (to first order) of r; and the weight w.
 
     One sample's say on the variance is u = v_i + (m_i - m)^2; r is its root, so dr = du / (2 s_B s).
     """
-    pooled = samples.pooled()
-    var_b = pooled.variance
-    squares = samples.m2 / samples.count[:, None] + (samples.mean - pooled.mean) ** 2
+    measured = _summary(samples, instance)
+    var_b = measured.variance
+    squares = samples.m2 / samples.count[:, None]
+    if not instance:
+        squares = squares + (samples.mean - measured.mean) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         stored = np.where(stored_var + eps > 0, stored_var + eps, np.nan)
         shift_variance = samples.mean.var(axis=0, ddof=1) / stored
@@ -97,7 +108,13 @@ def _sample_variances(
 
 
 def gap_lower_bound(
-    samples: SampleMoments, stored_mean: FloatArray, stored_var: FloatArray, eps: float, noise: float
+    samples: SampleMoments,
+    stored_mean: FloatArray,
+    stored_var: FloatArray,
+    eps: float,
+    noise: float,
+    *,
+    instance: bool = False,
 ) -> float:
     """Lower 95 % confidence bound of a layer's gap (RMS over channels), the noise taken off.
 
@@ -110,6 +127,7 @@ def gap_lower_bound(
         stored_var: shape (C,).
         eps: the layer's.
         noise: RMS of `noise_floor` over the channels.
+        instance: as for `noise_floor`.
 
     Returns:
         The bound, at least 0; 0 where there are too few samples to say, NaN where the gap is NaN.
@@ -118,11 +136,10 @@ def gap_lower_bound(
     if groups < 2:
         return 0.0
     order = np.arange(len(samples))
-    pooled = [samples.take(order[group::groups]).pooled() for group in range(groups)]
+    parts = [_summary(samples.take(order[group::groups]), instance) for group in range(groups)]
 
     def squared_gap(without: int | None) -> float:
-        parts = (part for index, part in enumerate(pooled) if index != without)
-        total = sum(parts, Moments.empty(samples.channels))
+        total = reduce(add, (part for index, part in enumerate(parts) if index != without))
         return float(np.mean(compare(total.mean, total.variance, stored_mean, stored_var, eps).gap ** 2))
 
     squares = [squared_gap(group) for group in range(groups)]
@@ -132,11 +149,40 @@ def gap_lower_bound(
     return bound if math.isnan(bound) else math.sqrt(max(0.0, bound))
 
 
-def smallest_detectable_gap(noise: float) -> float:
-    """The true gap that stands out of `noise` with 95 % confidence even if all channels move together."""
-    return CONFIDENCE_Z * noise
+def _summary(samples: SampleMoments, instance: bool) -> Moments | InstanceMoments:
+    return samples.instances() if instance else samples.pooled()
 
 
-def samples_needed(noise: float, samples: int, margin: float) -> int:
-    """How many samples bring the smallest detectable gap down to `margin`, as noise falls with their root."""
-    return math.ceil(samples * (smallest_detectable_gap(noise) / margin) ** 2)
+def smallest_detectable_gap(noise: float, samples: int) -> float:
+    """The true gap that stands out of `noise` with 95 % confidence even if all channels move together.
+
+    Args:
+        noise: of a typical channel; itself estimated, hence Student's quantile rather than the normal one.
+        samples: behind `noise`; infinite below two.
+    """
+    if samples < 2:
+        return math.inf
+    # Student's t quantile from the normal one, to the first order in 1/dof (Cornish & Fisher 1938).
+    quantile = CONFIDENCE_Z + (CONFIDENCE_Z**3 + CONFIDENCE_Z) / (4 * (samples - 1))
+    return quantile * noise
+
+
+def samples_needed(noise: float, samples: int, stored_samples: float, margin: float) -> int | None:
+    """How many samples bring the smallest detectable gap down to `margin`.
+
+    Only the first term of the noise, sd x sqrt(1/n + 1/n_stored), falls with the samples measured.
+
+    Args:
+        noise: at `samples` samples.
+        samples: behind `noise`.
+        stored_samples: what the moving average is worth, `MovingAverage.effective_samples`.
+        margin: the gap that is to be seen.
+
+    Returns:
+        `None` where one sample tells nothing, or the moving average's own noise is too large already.
+    """
+    if samples < 2 or not noise > 0:
+        return None
+    allowed = (margin / (CONFIDENCE_Z * noise)) ** 2 * (1 / samples + 1 / stored_samples)
+    remaining = allowed - 1 / stored_samples
+    return max(math.ceil(1 / remaining), samples + 1) if remaining > 0 else None

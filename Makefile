@@ -1,0 +1,49 @@
+# Everything a newcomer needs: `make demo` and `make test` each do their own set-up.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check lint types tests format samples bench clean
+
+help:
+	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
+	@echo "make test     set up, then lint, types and tests"
+	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
+	@echo "make samples  train and write the sample models again"
+	@echo "make format   format the code"
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)
+	@echo '$$ bncheck inspect sample_models/never_updated.torchscript.pt --data sample_models/digits_eval.npz'
+	@$(BIN)/bncheck inspect sample_models/never_updated.torchscript.pt --data sample_models/digits_eval.npz; \
+	code=$$?; echo; echo "exit code $$code (1: findings, as planted)"; test $$code -eq 1
+
+test: $(STAMP) lint types tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+tests: $(STAMP)
+	$(BIN)/pytest
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+samples: $(STAMP)
+	$(BIN)/python sample_models/make.py
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.overhead
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

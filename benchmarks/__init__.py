@@ -1,0 +1,1 @@
+"""Speed and memory, measured as ratios to a baseline interleaved in the same run."""

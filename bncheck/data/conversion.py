@@ -1,0 +1,130 @@
+"""From the forms in which people hand data over to inputs and labels.
+
+Accepted are ``x``, ``(x, y)`` and a dict. Of a dict, the key `y`, `label`, `labels`, `target` or `targets` is
+the labels and the others are the inputs by name; a single one is the input itself.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from bncheck.data.batches import Inputs
+from bncheck.errors import DataError
+
+LABEL_KEYS = ("y", "label", "labels", "target", "targets")
+
+
+def tensors(inputs: Inputs) -> tuple[torch.Tensor, ...]:
+    """The tensors of `inputs`, in order."""
+    if isinstance(inputs, torch.Tensor):
+        return (inputs,)
+    return tuple(inputs.values()) if isinstance(inputs, dict) else inputs
+
+
+def map_tensors(inputs: Inputs, function: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
+    """`inputs` in the same form, with `function` applied to every tensor."""
+    if isinstance(inputs, torch.Tensor):
+        return function(inputs)
+    if isinstance(inputs, dict):
+        return {name: function(tensor) for name, tensor in inputs.items()}
+    return tuple(function(tensor) for tensor in inputs)
+
+
+def split(value: object, where: str) -> tuple[Inputs, object]:
+    """The inputs and, as they were given, the labels (`None` without) in `value`.
+
+    Args:
+        value: a tensor or array, a tuple or list ``(x,)`` or ``(x, y)``, or a dict.
+        where: what errors call it.
+
+    Raises:
+        DataError: `value` has another form.
+    """
+    if isinstance(value, Mapping):
+        return _split_named(value, where)
+    if not isinstance(value, tuple | list):
+        return to_tensor(value, f"{where}: the input"), None
+    if len(value) not in (1, 2):
+        raise DataError(
+            f"{where}: a {type(value).__name__} of {len(value)} elements. Accepted are x, (x, y) and a dict; several "
+            "inputs are ((x1, x2), y), or a dict of inputs by name."
+        )
+    return _inputs(value[0], where), value[1] if len(value) == 2 else None
+
+
+def to_tensor(value: object, what: str) -> torch.Tensor:
+    """A tensor or NumPy array as a detached tensor that shares its memory where torch can.
+
+    Raises:
+        DataError: `value` is something else, or holds something other than numbers.
+    """
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    if not isinstance(value, np.ndarray):
+        raise DataError(f"{what} is a {type_name(value)}, not a tensor or a NumPy array.")
+    if value.dtype.kind not in "biufc":
+        raise DataError(f"{what} holds {_describe(value)}, not numbers (dtype {value.dtype}).")
+    array = np.require(value, value.dtype.newbyteorder("="), "C")  # torch knows no other byte order and strides
+    try:
+        with warnings.catch_warnings():
+            # Nothing is written to it, and copying what is mapped from a file would read all of it.
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            return torch.from_numpy(array)
+    except TypeError as error:
+        raise DataError(f"{what} has dtype {value.dtype}, which torch does not know.") from error
+
+
+def labels_of_all(value: object, where: str) -> torch.Tensor | None:
+    """Labels of a whole data set: as they are, (N, 1) integers as (N,), strings numbered in sorted order."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "UST":
+        value = np.unique(value, return_inverse=True)[1]
+    return labels_of_batch(value, where)
+
+
+def labels_of_batch(value: object, where: str) -> torch.Tensor | None:
+    """Labels of one batch: a tensor, an array or a plain list of numbers; (N, 1) integers become (N,).
+
+    Raises:
+        DataError: they are something else. Strings cannot be numbered before all of them are known.
+    """
+    if value is None:
+        return None
+    if isinstance(value, tuple | list) and all(isinstance(label, int | float) for label in value):
+        value = np.asarray(value)
+    labels = to_tensor(value, f"{where}: the label")
+    is_column = labels.ndim == 2 and labels.shape[1] == 1
+    return labels.squeeze(1) if is_column and not labels.is_floating_point() else labels
+
+
+def type_name(value: object) -> str:
+    """The type of `value` as a reader knows it: ``list``, ``numpy.ndarray``."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _split_named(named: Mapping[Any, object], where: str) -> tuple[Inputs, object]:
+    keys = [key for key in LABEL_KEYS if key in named]
+    if len(keys) > 1:
+        raise DataError(f"{where}: both {keys[0]!r} and {keys[1]!r} could be the labels; keep one of them.")
+    inputs = {str(key): value for key, value in named.items() if key not in LABEL_KEYS}
+    if not inputs:
+        raise DataError(f"{where}: no input, only {', '.join(map(repr, named)) or 'nothing'}; expected 'x'.")
+    labels = named[keys[0]] if keys else None
+    return _inputs(next(iter(inputs.values())) if len(inputs) == 1 else inputs, where), labels
+
+
+def _inputs(value: object, where: str) -> Inputs:
+    if isinstance(value, Mapping):
+        return {str(name): to_tensor(item, f"{where}: the input {name!r}") for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(to_tensor(item, f"{where}: input {index}") for index, item in enumerate(value))
+    return to_tensor(value, f"{where}: the input")
+
+
+def _describe(array: np.ndarray[Any, Any]) -> str:
+    return {"U": "text", "S": "text", "T": "text", "O": "Python objects"}.get(array.dtype.kind, "something")

@@ -1,0 +1,54 @@
+"""Sources with random access: arrays, tables, folders of images, tar files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from bncheck.data.batches import Batch, Inputs
+from bncheck.errors import DataError
+
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class IndexedSource:
+    """A source whose samples can be read by number.
+
+    Args:
+        name: what errors and reports call it.
+        count: the number of samples.
+        labels: (count, ...), or `None`.
+        read: preprocessed inputs of the samples with these numbers, in this order.
+
+    Raises:
+        DataError: there are no samples, or not as many labels.
+    """
+
+    def __init__(self, name: str, count: int, labels: torch.Tensor | None, read: Callable[[Indices], Inputs]) -> None:
+        if count == 0:
+            raise DataError(f"{name}: it has no samples.")
+        if labels is not None and (labels.ndim == 0 or len(labels) != count):
+            given = "a single label" if labels.ndim == 0 else f"{len(labels)} labels"
+            raise DataError(f"{name}: {count} samples, but {given}; there must be as many.")
+        self.name = name
+        self.samples: int | None = count
+        self._count = count
+        self._labels = labels
+        self._read = read
+
+    def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+        """Batches drawn without replacement from all samples."""
+        yield from self._chunks(np.random.default_rng(seed).permutation(self._count)[:limit], batch_size)
+
+    def given_batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Batch]:
+        """Batches of `batch_size` in the source's own order."""
+        yield from self._chunks(np.arange(self._count)[:limit], batch_size)
+
+    def _chunks(self, order: Indices, batch_size: int) -> Iterator[Batch]:
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            labels = None if self._labels is None else self._labels[torch.from_numpy(chosen)]
+            yield Batch(self._read(chosen), labels, len(chosen))

@@ -1,0 +1,101 @@
+"""Running the user's loader: its random numbers, prints and errors kept apart from ours."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, IterableDataset, RandomSampler
+
+from bncheck.data.conversion import type_name
+from bncheck.data.randomness import IsolatedRandomness
+from bncheck.errors import BncheckError, DataError
+from bncheck.user_code import user_output_to_stderr
+
+_END = object()
+
+
+class LoaderPass:
+    """One pass over the user's loader.
+
+    Args:
+        name: what errors call it.
+        open_loader: gives the iterable of batches, or a single batch.
+        seed: for the random numbers the loader draws.
+
+    Raises:
+        DataError: `open_loader` raised, or gave something that is no iterable of batches.
+    """
+
+    def __init__(self, name: str, open_loader: Callable[[], Any], seed: int) -> None:
+        self._name = name
+        self._randomness = IsolatedRandomness(seed)
+        with self._running_user_code():
+            opened = open_loader()
+        refuse_non_loader(opened, name)
+        # Iterating a single batch would give its samples, or x and then y.
+        is_batch = isinstance(opened, torch.Tensor | np.ndarray | tuple | Mapping)
+        self._loader = [opened] if is_batch else opened
+        self._randomness.cover(_generators(self._loader))
+
+    @property
+    def is_shuffled(self) -> bool:
+        """Whether it is known that the loader draws its samples at random."""
+        return isinstance(getattr(self._loader, "sampler", None), RandomSampler)
+
+    def items(self) -> Iterator[object]:
+        """What the loader gives; it is closed when the caller stops early.
+
+        Raises:
+            DataError: the loader raised.
+        """
+        with self._running_user_code():
+            iterator = iter(self._loader)
+        try:
+            while (item := self._next(iterator)) is not _END:
+                yield item
+        finally:
+            if isinstance(iterator, Generator):
+                with self._running_user_code():
+                    iterator.close()
+
+    def _next(self, iterator: Iterator[object]) -> object:
+        with self._running_user_code():
+            return next(iterator, _END)
+
+    @contextlib.contextmanager
+    def _running_user_code(self) -> Iterator[None]:
+        with self._randomness.active(), user_output_to_stderr():
+            try:
+                yield
+            except BncheckError:
+                raise
+            except (Exception, SystemExit) as error:
+                raise DataError(f"{self._name}: the loader raised {_summary(error)}") from error
+
+
+def refuse_non_loader(loader: object, name: str) -> None:
+    """Raises `DataError` for what cannot give batches, or would give single samples."""
+    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
+        raise DataError(
+            f"{name}: a {type_name(loader)} gives samples, not batches; "
+            "wrap it in torch.utils.data.DataLoader(dataset, batch_size=...)."
+        )
+    is_iterable = hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")
+    if not is_iterable or isinstance(loader, str | bytes):
+        raise DataError(f"{name}: a {type_name(loader)} is not an iterable of batches, as a DataLoader is.")
+
+
+def _generators(loader: object) -> list[torch.Generator]:
+    owners = (loader, getattr(loader, "sampler", None))
+    found = [getattr(owner, "generator", None) for owner in owners]
+    return [generator for generator in found if isinstance(generator, torch.Generator)]
+
+
+def _summary(error: BaseException) -> str:
+    """Type and message; of an error in a worker process the last line, because the rest is its traceback."""
+    text = str(error).strip()
+    return text.splitlines()[-1] if "Original Traceback" in text else f"{type(error).__name__}: {text}"

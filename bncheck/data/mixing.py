@@ -1,0 +1,156 @@
+"""Random draws from a stream of batches, in bounded memory.
+
+Sorted data must not look like drift, so a stream is taken apart into samples, which are drawn at random and put
+together to batches of the size asked for. Samples of different shapes cannot be put together: from the first
+batch that does not fit those before it, batches are passed on as they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+
+import numpy as np
+import torch
+
+from bncheck.data.batches import Batch
+from bncheck.data.conversion import map_tensors, tensors
+
+BUFFER_SAMPLES = 4096
+BUFFER_BYTES = 256 * 2**20
+
+# A draw of few samples reads at most this many, because a stream need not end.
+READ_AT_MOST = 16 * BUFFER_SAMPLES
+
+_OBJECT_BYTES = 1024  # a tensor as a Python object, beside its values
+
+
+def mixed(
+    batches: Iterator[Batch], batch_size: int, rng: np.random.Generator, limit: int | None = None
+) -> Iterator[Batch]:
+    """Batches of `batch_size` samples drawn at random from those in `batches`.
+
+    Without `limit` all samples come, through a shuffle buffer of at most `BUFFER_SAMPLES` and `BUFFER_BYTES`.
+    With it, every sample among the first `READ_AT_MOST` (or 16 `limit`, if more) has the same chance; where
+    `limit` samples do not fit in `BUFFER_BYTES`, the first ones to leave the shuffle buffer are taken.
+    """
+    samples = _Samples(batches)
+    drawn = _shuffled(samples, rng) if limit is None else _draw(samples, rng, limit)
+    # The rest is known only when the samples have been read: both are generators, and run in turn.
+    yield from limited(chain(_joined(drawn, batch_size), samples.rest()), limit)
+
+
+def limited(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:
+    """`batches` up to `limit` samples; the last is cut unless its tensors do not share the first axis."""
+    if limit is None:
+        yield from batches
+        return
+    left = limit
+    while left > 0 and (batch := next(batches, None)) is not None:
+        yield _part(batch, 0, left) if batch.size > left and _shares_first_axis(batch) else batch
+        left -= batch.size
+
+
+class _Samples(Iterator[Batch]):
+    """The samples of a stream as batches of one, up to the first batch that does not fit those before it."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self._pending: Iterator[Batch] = iter(())
+        self._form: object = None
+        self._misfit: list[Batch] = []
+
+    def __next__(self) -> Batch:
+        while (sample := next(self._pending, None)) is None:
+            batch = None if self._misfit else next(self._batches, None)
+            if batch is None:
+                raise StopIteration
+            form = _form(batch)
+            if not _shares_first_axis(batch) or (self._form is not None and form != self._form):
+                self._misfit.append(batch)
+                raise StopIteration
+            self._form = form
+            self._pending = _split(batch)
+        return sample
+
+    def rest(self) -> Iterator[Batch]:
+        """The batches that were not taken apart, if there was a misfit; to be read after the samples."""
+        if self._misfit:
+            yield from chain(self._misfit, self._batches)
+
+
+def _draw(samples: Iterator[Batch], rng: np.random.Generator, limit: int) -> Iterator[Batch]:
+    first = next(samples, None)
+    if first is None:
+        return
+    samples = chain([first], samples)
+    if limit * _bytes(first) > BUFFER_BYTES:
+        yield from islice(_shuffled(samples, rng), limit)
+    else:
+        yield from _reservoir(islice(samples, max(READ_AT_MOST, 16 * limit)), rng, limit)
+
+
+def _reservoir(samples: Iterator[Batch], rng: np.random.Generator, size: int) -> Iterator[Batch]:
+    """`size` of the samples, each with the same chance (Vitter 1985, algorithm R), in random order."""
+    kept: list[Batch] = []
+    for seen, sample in enumerate(samples):
+        if seen < size:
+            kept.append(sample)
+        elif (place := int(rng.integers(seen + 1))) < size:
+            kept[place] = sample
+    for place in rng.permutation(len(kept)):
+        yield kept[place]
+
+
+def _shuffled(samples: Iterator[Batch], rng: np.random.Generator) -> Iterator[Batch]:
+    """All samples through a shuffle buffer: a random one leaves it whenever one enters."""
+    buffer: list[Batch] = []
+    capacity = 1
+    for sample in samples:
+        if not buffer:
+            capacity = max(1, min(BUFFER_SAMPLES, BUFFER_BYTES // _bytes(sample)))
+        if len(buffer) < capacity:
+            buffer.append(sample)
+            continue
+        place = int(rng.integers(capacity))
+        leaving, buffer[place] = buffer[place], sample
+        yield leaving
+    for place in rng.permutation(len(buffer)):
+        yield buffer[place]
+
+
+def _joined(samples: Iterator[Batch], batch_size: int) -> Iterator[Batch]:
+    while chosen := list(islice(samples, batch_size)):
+        columns = zip(*(tensors(sample.inputs) for sample in chosen), strict=True)
+        joined = iter([torch.cat(column) for column in columns])
+        labels = [sample.labels for sample in chosen if sample.labels is not None]
+        inputs = map_tensors(chosen[0].inputs, lambda _: next(joined))  # noqa: B023  # called at once
+        yield Batch(inputs, torch.cat(labels) if labels else None, len(chosen))
+
+
+def _split(batch: Batch) -> Iterator[Batch]:
+    return (_part(batch, index, index + 1) for index in range(batch.size))
+
+
+def _part(batch: Batch, start: int, stop: int) -> Batch:
+    # Copies: a view would keep the memory of its whole batch for as long as it waits in the buffer.
+    inputs = map_tensors(batch.inputs, lambda tensor: tensor[start:stop].clone())
+    return Batch(inputs, None if batch.labels is None else batch.labels[start:stop].clone(), stop - start)
+
+
+def _parts(batch: Batch) -> tuple[torch.Tensor, ...]:
+    return tensors(batch.inputs) + (() if batch.labels is None else (batch.labels,))
+
+
+def _shares_first_axis(batch: Batch) -> bool:
+    return all(tensor.ndim > 0 and len(tensor) == batch.size for tensor in _parts(batch))
+
+
+def _form(batch: Batch) -> object:
+    """What must be equal for two batches to be put together."""
+    names = tuple(batch.inputs) if isinstance(batch.inputs, dict) else type(batch.inputs)
+    return names, [(tensor.dtype, tensor.device, tensor.shape[1:]) for tensor in _parts(batch)]
+
+
+def _bytes(sample: Batch) -> int:
+    return sum(tensor.nbytes + _OBJECT_BYTES for tensor in _parts(sample))

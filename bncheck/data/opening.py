@@ -1,0 +1,130 @@
+"""From what the user named or handed over to a source."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from bncheck.data.array_files import read_npy, read_npz, read_pt, read_safetensors
+from bncheck.data.arrays import array_source
+from bncheck.data.batches import Source
+from bncheck.data.conversion import type_name
+from bncheck.data.image_folder import image_folder
+from bncheck.data.options import DataOptions
+from bncheck.data.streams import StreamSource, stream_source
+from bncheck.data.tables import read_csv, read_parquet
+from bncheck.data.webdataset import tar_source
+from bncheck.errors import DataError, UsageError
+from bncheck.user_code import import_callable
+
+_ARRAY_READERS: Final = {"npz": read_npz, "npy": read_npy, "pt": read_pt, "safetensors": read_safetensors}
+_TABLE_READERS: Final = {"csv": read_csv, "parquet": read_parquet}
+_KIND_OF_SUFFIX: Final = {
+    ".npz": "npz",
+    ".npy": "npy",
+    ".pt": "pt",
+    ".pth": "pt",
+    ".safetensors": "safetensors",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".tar": "tar",
+}
+_NO_OPTIONS: Final = DataOptions()
+
+
+def open_data(source: object, options: DataOptions = _NO_OPTIONS) -> Source:
+    """The data that `source` names or is.
+
+    Args:
+        source: a path (string or `Path`) of an `.npz`, `.npy`, `.pt`, `.safetensors`, `.csv`, `.parquet` or
+            WebDataset `.tar` file or of a folder of images; a string ``FILE.py:CALLABLE`` or
+            ``package.module:CALLABLE``, whose code is run; an array or tensor, a tuple ``(x, y)`` or a dict of
+            them; an iterable of batches such as a DataLoader; or a function that gives one. An iterator that
+            can be read only once is read now, and its batches are kept in memory.
+        options: how the data are to be read and preprocessed.
+
+    Raises:
+        UsageError: there is no such file or callable, or an option does not apply to these data.
+        DataError: the data are empty, damaged, or of a form that is not accepted.
+    """
+    if isinstance(source, str | Path):
+        return _open_named(source, options)
+    name = getattr(source, "__qualname__", type_name(source))  # functions have one
+    _refuse_label_column(name, options)
+    if isinstance(source, torch.Tensor | np.ndarray | tuple | Mapping):
+        return array_source(name, source, options)
+    if callable(source) and not isinstance(source, Iterable):
+        return StreamSource(name, source, options)
+    return stream_source(name, source, options)
+
+
+def _open_named(named: str | Path, options: DataOptions) -> Source:
+    path = Path(named)
+    if path.is_dir():
+        _refuse_label_column(str(named), options)
+        return image_folder(path, options, str(named))
+    if path.exists():
+        return _open_file(path, options, str(named))
+    if isinstance(named, str) and ":" in named:
+        _refuse_label_column(named, options)
+        return StreamSource(named, import_callable(named, "--data"), options)
+    raise UsageError(f"--data: there is no file or folder {named}.")
+
+
+def _open_file(path: Path, options: DataOptions, name: str) -> Source:
+    kind = _recognise(path)
+    if kind in _TABLE_READERS:
+        return array_source(name, _TABLE_READERS[kind](path, options.label_column), options)
+    _refuse_label_column(name, options)
+    if kind == "tar":
+        return tar_source(path, options, name)
+    return array_source(name, _ARRAY_READERS[kind](path), options)
+
+
+def _recognise(path: Path) -> str:
+    """The kind of the file: by its content where that tells, by its suffix otherwise."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    if not start:
+        raise DataError(f"{path} is empty.")
+    kind = _kind_of_content(path, start) or _KIND_OF_SUFFIX.get(path.suffix.lower())
+    if kind is None:
+        hint = f" Name what is to be called in it: {path}:CALLABLE." if path.suffix == ".py" else ""
+        raise DataError(f"{path}: not a kind of data that is read: {', '.join(_KIND_OF_SUFFIX)}.{hint}")
+    return kind
+
+
+def _kind_of_content(path: Path, start: bytes) -> str | None:
+    if start.startswith(b"\x93NUMPY"):
+        return "npy"
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start[257:262] == b"ustar":
+        return "tar"
+    if start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") <= path.stat().st_size - 8:
+        return "safetensors"
+    return _kind_of_zip(path) if start.startswith(b"PK\x03\x04") else None
+
+
+def _kind_of_zip(path: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return None  # its reader says what is wrong
+    if any(member.endswith("data.pkl") for member in members):
+        return "pt"
+    return "npz" if members and all(member.endswith(".npy") for member in members) else None
+
+
+def _refuse_label_column(name: str, options: DataOptions) -> None:
+    if options.label_column is not None:
+        raise UsageError(f"--label-column is for tables (.csv, .parquet); {name} is none.")

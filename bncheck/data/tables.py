@@ -1,0 +1,88 @@
+"""Tables: `.csv` and `.parquet`; numeric columns are features, one column may hold the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bncheck.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_csv(path: Path, label_column: str | None) -> object:
+    """Features (N, C) float32 and, with `label_column`, labels (N,)."""
+    import pandas as pd  # slow to import, and most data are no tables
+
+    try:
+        frame = pd.read_csv(path, low_memory=False)
+    except Exception as error:  # a damaged file fails in many ways
+        raise DataError(f"{path} cannot be read as CSV: {error}") from error
+    return _split_columns(frame, label_column, path)
+
+
+def read_parquet(path: Path, label_column: str | None) -> object:
+    """Features (N, C) float32 and, with `label_column`, labels (N,)."""
+    import pandas as pd  # slow to import, and most data are no tables
+
+    try:
+        frame = pd.read_parquet(path)
+    except ImportError as error:
+        raise UsageError(f"{path}: parquet needs pyarrow; install it with pip install 'bncheck[parquet]'.") from error
+    except Exception as error:  # a damaged file fails in many ways
+        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+    return _split_columns(frame, label_column, path)
+
+
+def _split_columns(frame: pd.DataFrame, label_column: str | None, path: Path) -> object:
+    if len(frame) == 0:
+        raise DataError(f"{path}: it has no samples.")
+    frame = frame.rename(columns=str)
+    _refuse_missing(frame, path)
+    if label_column is None:
+        return _features(frame, path)
+    if label_column not in frame:
+        raise UsageError(
+            f"{path} has no column {label_column!r} for the labels; it has {_listed(list(frame.columns))}."
+        )
+    return _features(frame.drop(columns=label_column), path), _labels(frame[label_column])
+
+
+def _features(frame: pd.DataFrame, path: Path) -> np.ndarray:
+    import pandas.api.types as types
+
+    if frame.columns.empty:
+        raise DataError(f"{path} has no column of features.")
+    words = [str(name) for name, column in frame.items() if not types.is_numeric_dtype(column)]
+    if words:
+        raise DataError(
+            f"{path}: columns that are not numeric: {_listed(words)}. Encode or drop them; "
+            "a column of labels is named with --label-column."
+        )
+    return frame.to_numpy(dtype=np.float32)
+
+
+def _labels(column: pd.Series) -> np.ndarray:
+    import pandas.api.types as types
+
+    if types.is_bool_dtype(column) or types.is_integer_dtype(column):
+        return column.to_numpy(dtype=np.int64)
+    if types.is_float_dtype(column):
+        return column.to_numpy(dtype=np.float64)
+    return column.to_numpy().astype(str)
+
+
+def _refuse_missing(frame: pd.DataFrame, path: Path) -> None:
+    missing = frame.isna().sum()
+    missing = missing[missing > 0]
+    if not missing.empty:
+        where = [f"{name} ({count})" for name, count in missing.items()]
+        raise DataError(f"{path}: {missing.sum()} empty or NaN cells, in {_listed(where)}. Fill or drop those rows.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

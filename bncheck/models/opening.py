@@ -1,0 +1,169 @@
+"""Opening a model file, whatever its format."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bncheck.errors import UsageError
+from bncheck.models.architecture import Architecture, build
+from bncheck.models.base import SAFETENSORS, STATE_DICT, Model
+from bncheck.models.exported import open_exported
+from bncheck.models.fitting import fit
+from bncheck.models.listing import has_convolutions
+from bncheck.models.messages import first_line
+from bncheck.models.module import model_of_pickled
+from bncheck.models.nesting import choose
+from bncheck.models.pickles import load_pickle
+from bncheck.models.recognise import (
+    EXPORT_ARCHIVE,
+    SAFETENSORS_FILE,
+    SAFETENSORS_INDEX,
+    SCRIPT_ARCHIVE,
+    recognise,
+)
+from bncheck.models.static_layers import layers_of_tensors, tensors_have_convolutions, without_wrappers
+from bncheck.models.tensors import tensor_names
+from bncheck.models.torchscript import open_script
+from bncheck.models.weights import load_safetensors, load_sharded, shard_paths
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    path: Path
+    container: str
+    arch: Architecture | None
+    arch_kwargs: Mapping[str, Any] | None
+    key: str | None
+    trust_pickle: bool
+    device: str
+
+
+def open_model(
+    path: str | Path,
+    *,
+    arch: Architecture | None = None,
+    arch_kwargs: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    trust_pickle: bool = False,
+    device: str = "cpu",
+) -> Model:
+    """The model in a file: its layers and, where the file or `arch` tells how, a program to run.
+
+    Args:
+        path: TorchScript, `torch.export`, a checkpoint of `torch.save`, safetensors or their index.
+        arch: what builds the network of a state dict: ``FILE.py:CALLABLE``, ``package.module:CALLABLE``, a callable.
+        arch_kwargs: keyword arguments for `arch`.
+        key: dotted path of the state dict inside a checkpoint that holds several.
+        trust_pickle: read pickles that hold more than tensors; this runs whatever they contain.
+        device: where the program is run.
+
+    Raises:
+        UsageError: no such file, key or device; `arch` cannot be called; several state dicts and no `key`.
+        ModelError: the file is damaged, of another kind, blocked, or does not fit the architecture.
+    """
+    file = Path(path)
+    container = recognise(file)
+    if arch is None and arch_kwargs:
+        raise UsageError("--arch-kwargs is given without --arch, the callable it is for.")
+    _require_device(device)
+    request = _Request(file, container, arch, arch_kwargs, key, trust_pickle, device)
+    if container == SCRIPT_ARCHIVE:
+        return open_script(file, device=device, sha256=_sha256(file), notes=_ignored(request))
+    if container == EXPORT_ARCHIVE:
+        return open_exported(
+            file, device=device, sha256=_sha256(file), trust_pickle=trust_pickle, notes=_ignored(request)
+        )
+    return _open_tensors(request)
+
+
+def _open_tensors(request: _Request) -> Model:
+    """A checkpoint or safetensors: a state dict somewhere inside, or a whole module that was pickled."""
+    content, sha256 = _content(request)
+    chosen, notes = choose(content, str(request.path), key=request.key, prefer_modules=request.arch is None)
+    if isinstance(chosen.content, torch.nn.Module):
+        if request.arch is not None:
+            notes += ("--arch was ignored: the file holds a whole module.",)
+        return model_of_pickled(
+            chosen.content, path=str(request.path), device=request.device, sha256=sha256, notes=notes
+        )
+    tensors = {
+        name: value
+        for name, value in chosen.content.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    if request.arch is None:
+        return _audited(request, tensors, sha256, notes)
+    return _run(request, tensors, sha256, notes, request.arch)
+
+
+def _content(request: _Request) -> tuple[Any, str]:
+    path = request.path
+    if request.container == SAFETENSORS_FILE:
+        return load_safetensors(path), _sha256(path)
+    if request.container == SAFETENSORS_INDEX:
+        return load_sharded(path), _sha256(path, *shard_paths(path))
+    return load_pickle(path, request.container, trust_pickle=request.trust_pickle), _sha256(path)
+
+
+def _audited(request: _Request, tensors: dict[str, torch.Tensor], sha256: str, notes: tuple[str, ...]) -> Model:
+    """A state dict without its architecture: nothing to run."""
+    stripped, removed = without_wrappers(tensors)
+    return Model(
+        path=str(request.path),
+        format=_format(request),
+        sha256=sha256,
+        layers=layers_of_tensors(stripped),
+        has_convolutions=tensors_have_convolutions(stripped),
+        notes=(*notes, f"Stripped the prefix {removed!r}.") if removed else notes,
+    )
+
+
+def _run(
+    request: _Request, tensors: dict[str, torch.Tensor], sha256: str, notes: tuple[str, ...], arch: Architecture
+) -> Model:
+    """A state dict in its architecture."""
+    module = build(arch, request.arch_kwargs)
+    fitted = fit(module, tensors, str(request.path))
+    program = module.eval().to(request.device)
+    return Model(
+        path=str(request.path),
+        format=_format(request),
+        sha256=sha256,
+        layers=fitted.layers,
+        program=program,
+        tensor_names=tensor_names(program),
+        has_convolutions=has_convolutions(program),
+        notes=(*notes, *fitted.notes),
+    )
+
+
+def _format(request: _Request) -> str:
+    return SAFETENSORS if request.container in (SAFETENSORS_FILE, SAFETENSORS_INDEX) else STATE_DICT
+
+
+def _ignored(request: _Request) -> tuple[str, ...]:
+    """Notes on options that this format has no use for."""
+    given = (("--arch", request.arch), ("--key", request.key))
+    return tuple(f"{option} was ignored: a {request.container} needs none." for option, value in given if value)
+
+
+def _require_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {device} cannot be used here: {first_line(error)}.") from error
+
+
+def _sha256(*paths: Path) -> str:
+    """Of the file; of an index, over it and its shards in its order, since the weights are in those."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()

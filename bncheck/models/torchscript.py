@@ -1,0 +1,161 @@
+"""TorchScript: scripted, traced and frozen modules."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bncheck.errors import ModelError
+from bncheck.layers import OTHER, NormLayer
+from bncheck.models.base import TORCHSCRIPT, Model
+from bncheck.models.kinds import kind_of_operator
+from bncheck.models.listing import has_convolutions, list_layers
+from bncheck.models.messages import first_line
+from bncheck.models.tensors import build_layer, same_storage, tensor_names
+
+_ROLES = ("running_mean", "running_var", "weight", "bias")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """A normalization in the graph: its kind, the dotted names of its tensors, and its constants."""
+
+    kind: str
+    names: dict[str, str]
+    constants: dict[str, Any]
+
+    def number(self, argument: str) -> float | None:
+        """The value of a numeric constant."""
+        value = self.constants.get(argument)
+        return float(value) if isinstance(value, (int, float)) else None
+
+
+def open_script(path: Path, *, device: str, sha256: str, notes: tuple[str, ...] = ()) -> Model:
+    """Read a TorchScript archive; its own unpickler builds tensors and script objects only, no Python.
+
+    Raises:
+        ModelError: the archive is damaged, or needs operators that are not registered.
+    """
+    try:
+        program = load_script(str(path))
+    except Exception as error:
+        raise ModelError(
+            f"{path} is a TorchScript archive that cannot be loaded: {first_line(error)}. Is the file complete, and "
+            "made by a PyTorch no newer than this one, without operators of another library?"
+        ) from error
+    return model_of_script(program, path=str(path), device=device, sha256=sha256, notes=notes)
+
+
+def load_script(source: Any) -> torch.jit.ScriptModule:
+    """`torch.jit.load` from a path or a buffer, without its warning that TorchScript is deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        load: Any = torch.jit.load  # untyped in torch
+        program: torch.jit.ScriptModule = load(source, map_location="cpu")
+        return program
+
+
+def model_of_script(
+    own: torch.jit.ScriptModule, *, path: str, device: str, sha256: str | None = None, notes: tuple[str, ...] = ()
+) -> Model:
+    """The `Model` of a scripted or traced module that is bncheck's own."""
+    program = own.eval().to(device)
+    calls = list(_calls(program))
+    frozen = _frozen_layers(calls)
+    names = tensor_names(program)
+    for layer, call in frozen:
+        for role in _ROLES:
+            value = call.constants.get(role)
+            address = same_storage(value) if isinstance(value, torch.Tensor) else None
+            if address is not None:
+                names.setdefault(address[0], f"{layer.name}.{role}")
+    listed = (_completed(layer, calls) for layer in list_layers(program))
+    return Model(
+        path=path,
+        format=TORCHSCRIPT,
+        sha256=sha256,
+        layers=(*listed, *(layer for layer, _ in frozen)),
+        program=program,
+        tensor_names=names,
+        has_convolutions=has_convolutions(program) or _convolves(program),
+        notes=notes,
+    )
+
+
+def _completed(layer: NormLayer, calls: list[_Call]) -> NormLayer:
+    """The layer with the constants of its call: traced modules keep no attributes such as eps."""
+    prefix = f"{layer.name}." if layer.name else ""
+    for call in calls:
+        owned = (call.names.get(role) for role in _ROLES)
+        if any(name is not None and name in (f"{prefix}{role}" for role in _ROLES) for name in owned):
+            return replace(
+                layer,
+                kind=call.kind if layer.kind == OTHER else layer.kind,
+                eps=call.number("eps") if layer.eps is None else layer.eps,
+                momentum=call.number("momentum") if layer.momentum is None else layer.momentum,
+            )
+    return layer
+
+
+def _frozen_layers(calls: list[_Call]) -> list[tuple[NormLayer, _Call]]:
+    """Layers whose statistics `torch.jit.freeze` turned into constants; their names are lost, so they are counted."""
+    found: list[tuple[NormLayer, _Call]] = []
+    seen: set[tuple[int, int] | None] = set()
+    for call in calls:
+        mean = call.constants.get("running_mean")
+        if isinstance(mean, torch.Tensor) and same_storage(mean) not in seen:
+            seen.add(same_storage(mean))
+            tensors = {role: value for role, value in call.constants.items() if isinstance(value, torch.Tensor)}
+            name = f"frozen_{call.kind}_{len(found)}"
+            eps, momentum = call.number("eps"), call.number("momentum")
+            found.append((build_layer(name, call.kind, tensors, eps=eps, momentum=momentum), call))
+    return found
+
+
+def _calls(program: torch.jit.ScriptModule) -> Iterator[_Call]:
+    for node in _nodes(program):
+        kind = kind_of_operator(node.kind())
+        if kind is None or node.schema() == "(no schema)":
+            continue
+        arguments = torch._C.parse_schema(node.schema()).arguments
+        names: dict[str, str] = {}
+        constants: dict[str, Any] = {}
+        for argument, value in zip(arguments, node.inputs(), strict=False):
+            if (dotted := _attribute(value)) is not None:
+                names[argument.name] = dotted
+            else:
+                constants[argument.name] = value.toIValue()
+        yield _Call(kind, names, constants)
+
+
+def _attribute(value: Any) -> str | None:
+    """The dotted path of an attribute of the module that was inlined; `None` for other values."""
+    parts: list[str] = []
+    while value.node().kind() == "prim::GetAttr":
+        parts.append(value.node().s("name"))
+        value = next(value.node().inputs())
+    return ".".join(reversed(parts)) if parts else None
+
+
+def _convolves(program: torch.jit.ScriptModule) -> bool:
+    return any("conv" in node.kind() for node in _nodes(program))
+
+
+def _nodes(program: torch.jit.ScriptModule) -> Iterator[Any]:
+    """Every node of the program, called modules and branches included."""
+    try:
+        graph = operator.attrgetter("inlined_graph")(program)
+    except (RuntimeError, AttributeError):
+        return  # a module without a forward method
+    pending = list(graph.nodes())
+    while pending:
+        node = pending.pop(0)
+        yield node
+        inner = [deeper for part in node.blocks() for deeper in part.nodes()]
+        pending = inner + pending
