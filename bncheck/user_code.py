@@ -52,6 +52,9 @@ def _import_file(location: str, option: str) -> Any:
     if not path.is_file():
         raise UsageError(f"{option}: there is no file {location}.")
     name = path.stem
+    loaded = sys.modules.get(name)
+    if loaded is not None and _same_file(getattr(loaded, "__file__", None), path):
+        return loaded
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise UsageError(f"{option}: {location} cannot be imported as Python.")
@@ -60,18 +63,21 @@ def _import_file(location: str, option: str) -> Any:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    previous = sys.modules.get(name)
     sys.modules[name] = module
     try:
         with user_output_to_stderr():
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        if previous is None:
+        if loaded is None:
             del sys.modules[name]
         else:
-            sys.modules[name] = previous
+            sys.modules[name] = loaded
         raise UsageError(f"{option}: importing {location} failed: {type(error).__name__}: {error}") from error
     return module
+
+
+def _same_file(name: str | None, path: Path) -> bool:
+    return name is not None and Path(name).exists() and Path(name).samefile(path)
 
 
 def _import_name(location: str, option: str) -> Any:

@@ -58,11 +58,12 @@ class _Watcher:
         self.tap.running_modules.pop()
         if self.name in self.tap.served:
             return None
-        call = _as_call(module, args, kwargs, output)
-        if call is None:
-            self.tap.unsupported.add(self.name)
-            return None
-        return self.tap.answer_at(self.tap.sites.visit(self.name), call)
+        with self.tap.aside():
+            call = _as_call(module, args, kwargs, output)
+            if call is None:
+                self.tap.unsupported.add(self.name)
+                return None
+            return self.tap.answer_at(self.tap.sites.visit(self.name), call)
 
 
 def _owns_statistics(module: nn.Module) -> bool:

@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 CANCELLATION = 4.0
 """Channels whose mean^2 exceeds this many within-sample variances are centred: below, a difference of
 squares keeps 1e-5 in float32."""
-MEAN_ERROR = 1e4
+MEAN_ERROR = 1e3
 """The same limit for the kernel that is centred already, but on a mean that float32 summed row by row."""
 BLOCK = 512
 """Longest run of values that float32 may add up one after the other in a sum of squares."""
@@ -26,6 +26,8 @@ STRAND = 400
 """The same for `_strands`, whose plain running sums lose more: few distinct values round one way."""
 LARGE_SAMPLE = 65_536
 """Values in one channels_last sample from which a call per sample beats one over the batch."""
+BATCH_CALL = 262_144
+"""Values of several samples that `batch_moments` hands to one call: read twice, the second time from cache."""
 
 
 def sample_moments(x: torch.Tensor) -> SampleMoments:
@@ -66,7 +68,7 @@ def batch_moments(x: torch.Tensor) -> Moments:
     if len(x) and x.is_cpu and x.dtype == torch.float32 and _is_channels_last(x):
         rows = _by_position(x)
         positions, channels = rows.shape[1:]
-        group = max(1, STRAND // positions)
+        group = max(1, BATCH_CALL // (positions * channels))
         whole = len(rows) // group * group
         parts = (rows[:whole].reshape(-1, group * positions, channels), rows[whole:].flatten(0, 1)[None])
         return SampleMoments.concatenate([_strands(part) for part in parts if part.numel()]).pooled()
@@ -118,8 +120,9 @@ def _squares(x: torch.Tensor, axis: int) -> SampleMoments:
 def _sum_of_squares(x: torch.Tensor) -> FloatArray:
     """Over the last axis of (N, C, S), block by block: `vector_norm` adds in plain float32."""
     samples, channels, positions = x.shape
-    whole = positions // BLOCK * BLOCK
-    blocks = (x[:, :, :whole].view(samples, channels, -1, BLOCK), x[:, :, None, whole:])
+    number = -(-positions // BLOCK)
+    whole = positions // number * number
+    blocks = (x[:, :, :whole].view(samples, channels, number, -1), x[:, :, None, whole:])
     norms = [_float64(torch.linalg.vector_norm(part, dim=3)) for part in blocks if part.numel()]
     return np.asarray(sum((norm**2).sum(axis=2) for norm in norms))
 

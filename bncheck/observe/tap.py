@@ -42,6 +42,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._policy: Policy = STORED
         self._recorder: Recorder | None = None
         self._samples = 0
+        self._aside = False
 
     @contextlib.contextmanager
     def watching(self, policy: Policy, recorder: Recorder | None, samples: int) -> Iterator[None]:
@@ -52,12 +53,21 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with torch.inference_mode(), torch.compiler.set_stance("force_eager"), self:
             yield
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Our own arithmetic within a forward, which is none of the model's."""
+        self._aside = True
+        try:
+            yield
+        finally:
+            self._aside = False
+
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Pass every operator on but the normalizing ones."""
         kwargs = kwargs or {}
-        call = read_call(func, args, kwargs)
+        call = None if self._aside else read_call(func, args, kwargs)
         if call is not None:
             return self._answer(call)
         if func._schema.name == "aten::equal" and not all(isinstance(arg, torch.Tensor) for arg in args):
