@@ -76,12 +76,9 @@ def _group(path: Path) -> dict[str, _Sample]:
 def _members(path: Path) -> list[_Member]:
     try:
         with tarfile.open(path, "r:") as archive:
-            members = [_Member(item.name, item.offset_data, item.size) for item in archive if item.isfile()]
+            return [_Member(item.name, item.offset_data, item.size) for item in archive if item.isfile()]
     except (tarfile.TarError, OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as an uncompressed tar: {error}.") from error
-    if members and members[-1].offset + members[-1].size > path.stat().st_size:
-        raise DataError(f"{path} is truncated: {members[-1].name} goes beyond its end.")
-    return members
 
 
 def _input(parts: _Sample, where: str) -> _Member:

@@ -1,0 +1,99 @@
+"""Tables: features, labels, and the cells and columns that are refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bncheck.data import DataOptions, open_data
+from bncheck.errors import DataError, UsageError
+
+
+@pytest.fixture(params=["csv", "parquet"])
+def write(request, tmp_path):
+    def write_table(**columns):
+        path = tmp_path / f"table.{request.param}"
+        frame = pd.DataFrame(columns)
+        frame.to_csv(path, index=False) if request.param == "csv" else frame.to_parquet(path)
+        return path
+
+    return write_table
+
+
+def only_batch(path, label_column=None):
+    (batch,) = open_data(path, DataOptions(label_column=label_column)).given_batches(100)
+    return batch
+
+
+def test_numeric_columns_are_features(write):
+    batch = only_batch(write(a=[1, 2], b=[0.5, 1.5], c=[True, False]))
+    assert batch.inputs.dtype == torch.float32
+    assert batch.inputs.tolist() == [[1, 0.5, 1], [2, 1.5, 0]]
+    assert batch.labels is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected", "dtype"),
+    [
+        ([3, 1, 3], [3, 1, 3], torch.int64),
+        ([0.5, 1.0, 2.0], [0.5, 1.0, 2.0], torch.float64),
+        ([True, False, True], [1, 0, 1], torch.int64),
+        (["dog", "ant", "cat"], [2, 0, 1], torch.int64),
+    ],
+)
+def test_label_column(write, labels, expected, dtype):
+    batch = only_batch(write(a=[1.0, 2.0, 3.0], kind=labels), "kind")
+    assert batch.inputs.tolist() == [[1], [2], [3]]
+    assert batch.labels.tolist() == expected
+    assert batch.labels.dtype == dtype
+
+
+def test_unknown_label_column_names_those_there_are(write):
+    with pytest.raises(UsageError, match="no column 'kind' for the labels; it has a, b"):
+        only_batch(write(a=[1], b=[2]), "kind")
+
+
+def test_text_columns_are_named(write):
+    with pytest.raises(DataError, match=r"columns that are not numeric: city, name\. .*--label-column"):
+        only_batch(write(city=["x", "y"], a=[1, 2], name=["u", "v"]))
+
+
+def test_missing_cells_are_counted_by_column(write):
+    path = write(a=[1.0, np.nan, np.nan], b=[1.0, 2.0, 3.0], c=[np.nan, 1.0, 2.0])
+    with pytest.raises(DataError, match=r"3 empty or NaN cells, in a \(2\), c \(1\)"):
+        only_batch(path)
+
+
+def test_a_missing_label_is_refused(write):
+    with pytest.raises(DataError, match=r"1 empty or NaN cells, in kind \(1\)"):
+        only_batch(write(a=[1.0, 2.0], kind=["x", None]), "kind")
+
+
+def test_no_features_and_no_rows(write):
+    with pytest.raises(DataError, match="no column of features"):
+        only_batch(write(kind=[1, 2]), "kind")
+    with pytest.raises(DataError, match="no samples"):
+        only_batch(write(a=np.empty(0), b=np.empty(0)))
+
+
+def test_nullable_columns_of_parquet(tmp_path):
+    pd.DataFrame({"a": pd.array([1, 2], dtype="Int64"), "y": pd.Categorical(["b", "a"])}).to_parquet(
+        tmp_path / "t.parquet"
+    )
+    batch = only_batch(tmp_path / "t.parquet", "y")
+    assert batch.inputs.tolist() == [[1], [2]]
+    assert batch.labels.tolist() == [1, 0]
+
+
+def test_ragged_csv_names_file_and_line(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n1,2,3,4\n")
+    with pytest.raises(DataError, match=r"t\.csv cannot be read as CSV: .*line 3"):
+        only_batch(tmp_path / "t.csv")
+
+
+def test_normalization_applies_to_features_and_image_options_do_not(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    (batch,) = open_data(tmp_path / "t.csv", DataOptions(mean=(1.0, 2.0), std=(2.0,))).given_batches(10)
+    assert batch.inputs.tolist() == [[0, 0], [1, 1]]
+    with pytest.raises(UsageError, match="--resize needs images"):
+        open_data(tmp_path / "t.csv", DataOptions(resize=8))
