@@ -50,7 +50,7 @@ def assemble(
         with_statistics=sum(layer.has_statistics or layer.missing for layer in evidence.layers),
         measured=None if evidence.data is None else len(measured),
         conclusive=evidence.data is None or (smallest is not None and smallest <= run.thresholds["margin"]),
-        incomplete=bool(skipped),
+        incomplete=bool(skipped) or evidence.dropped > 0,
     )
     verdict = judge_findings(findings, coverage, fail_on=fail_on, strict=strict)
     gaps = [layer.gap for layer in measured if layer.gap is not None]

@@ -88,6 +88,7 @@ class Evidence:
         runnable: whether there was a program to run.
         has_convolutions: whether the model convolves (a network without norm layers may have had them folded).
         data: what was run; `None` for a static audit.
+        dropped: samples left out, because a fixed batch size could not take them.
         effect: `None` without data, or where it could not be measured.
         batch_sizes: what-ifs from the stored pass.
         smallest_detectable_gap: what would show in every layer; infinite for one sample, `None` without data.
@@ -104,6 +105,7 @@ class Evidence:
     runnable: bool = False
     has_convolutions: bool = False
     data: DataFacts | None = None
+    dropped: int = 0
     effect: EffectEvidence | None = None
     batch_sizes: tuple[BatchSizeRow, ...] = ()
     smallest_detectable_gap: float | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +13,9 @@ import torch
 from bncheck import __version__
 from bncheck.assembly import assemble
 from bncheck.catalogue import matching
-from bncheck.data import DataOptions, open_data
-from bncheck.data.batches import Source
+from bncheck.data import DataOptions, open_data, require_named
 from bncheck.errors import UsageError
-from bncheck.evidence import Evidence
+from bncheck.gate import FAIL_ON
 from bncheck.models import Model, from_module, open_model
 from bncheck.observe.collect import measured_evidence, static_evidence
 from bncheck.observe.effect import Metric
@@ -29,123 +28,119 @@ from bncheck.thresholds import in_force
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What an inspection is asked for; the options of `bncheck inspect` of the same names."""
-
-    batch_size: int = 64
-    limit: int | None = None
-    seed: int = 0
-    device: str = "cpu"
-    arch: Any = None
-    arch_kwargs: Mapping[str, Any] | None = None
-    key: str | None = None
-    trust_pickle: bool = False
-    data_options: DataOptions = field(default_factory=DataOptions)
-    batch_sizes: Sequence[int] = BATCH_SIZES
-    output: str | None = None
-    metric: Metric | None = None
-    max_gap: float | None = None
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    fail_on: str = "warning"
-    strict: bool = False
-
-
 def no_progress(task: str, done: int, total: int | None) -> None:
     """Say nothing."""
 
 
 def inspect(
-    model: Any,
+    model: str | Path | torch.nn.Module | torch.export.ExportedProgram,
     data: Any = None,
     *,
+    batch_size: int = 64,
+    limit: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    arch: str | Callable[..., Any] | None = None,
+    arch_kwargs: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    trust_pickle: bool = False,
+    data_options: DataOptions | None = None,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    output: str | None = None,
+    metric: Metric | None = None,
+    max_gap: float | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    fail_on: str = "warning",
+    strict: bool = False,
     command: str = "bncheck.inspect",
     options: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
-    **settings: Any,
 ) -> Report:
     """Whether the statistics in `model`'s normalization layers describe `data`, layer by layer.
 
     The model is never modified: bncheck works on its own copy, in eval mode.
 
     Args:
-        model: a path, or an `nn.Module` (also scripted, traced, compiled, exported).
-        data: a path, an array (N, C, ...), a pair (x, y), or an iterable of batches that can be read
-            again (a one-shot iterator is kept in memory). Without data the stored values alone are audited.
+        model: a path, or an `nn.Module` (also scripted, traced, compiled) or exported program.
+        data: a path, an array (N, C, ...), a pair (x, y), a dict of named arrays, or an iterable of batches
+            that can be read again (a one-shot iterator is kept in memory). Without data the stored values
+            alone are audited.
+        batch_size: samples in a forward of the stored pass.
+        limit: draw this many samples at random.
+        seed: of every draw.
+        device: where to run the model.
+        arch: what builds the module a state dict belongs to: `FILE.py:CALLABLE`, `package.module:CALLABLE`,
+            or the callable itself.
+        arch_kwargs: keyword arguments for it.
+        key: which nested state dict of a checkpoint.
+        trust_pickle: unpickle a file that can run code.
+        data_options: preprocessing of images, the label column of tables.
+        batch_sizes: of the what-if table.
+        output: key or index of the output that is the prediction.
+        metric: `metric(outputs, labels) -> number` instead of top-1 accuracy; larger is better.
+        max_gap: a layer above it is finding BN600.
+        select: only these rules, codes or prefixes.
+        ignore: not these rules.
+        fail_on: severity from which the exit code is 1: `error`, `warning` or `never`.
+        strict: exit code 4 if any layer was skipped or any sample left out.
         command: how the report says it was made.
         options: what the user set, for the report.
         progress: told how far the passes are.
-        **settings: the fields of `Settings`.
 
     Raises:
         UsageError: an option is wrong, or data are given for a model that cannot be run.
         ModelError: the model cannot be read.
         DataError: the data cannot be read, or do not fit the model.
     """
-    wanted = _settings(settings)
-    chosen = _codes(wanted)
-    opened = _open(model, wanted)
-    evidence = _evidence(opened, data, wanted, progress)
-    findings = tuple(finding for finding in judge(evidence) if finding.code in chosen)
-    run = Run(
-        command=command,
-        options=dict(options or {}),
-        seed=wanted.seed,
-        versions=_versions(),
-        thresholds=in_force(),
-        notes=evidence.notes,
-    )
-    return assemble(opened, evidence, findings, run, fail_on=wanted.fail_on, strict=wanted.strict)
-
-
-def _settings(given: Mapping[str, Any]) -> Settings:
-    unknown = set(given) - set(Settings.__dataclass_fields__)
-    if unknown:
-        raise UsageError(f"inspect() has no argument {', '.join(sorted(unknown))}.")
-    wanted = Settings(**given)
-    if wanted.batch_size < 1:
-        raise UsageError(f"--batch-size {wanted.batch_size}: it must be at least 1.")
-    if wanted.limit is not None and wanted.limit < 1:
-        raise UsageError(f"--limit {wanted.limit}: it must be at least 1.")
-    if any(size < 1 for size in wanted.batch_sizes):
-        raise UsageError("--batch-sizes: sizes are whole numbers from 1.")
-    return wanted
-
-
-def _codes(wanted: Settings) -> frozenset[str]:
-    selected = matching(wanted.select, "--select") if wanted.select else matching(("BN",), "--select")
-    return selected - (matching(wanted.ignore, "--ignore") if wanted.ignore else frozenset())
-
-
-def _open(model: Any, wanted: Settings) -> Model:
-    if isinstance(model, torch.nn.Module | torch.export.ExportedProgram):
-        return from_module(model, device=wanted.device)
-    return open_model(
-        model,
-        arch=wanted.arch,
-        arch_kwargs=wanted.arch_kwargs,
-        key=wanted.key,
-        trust_pickle=wanted.trust_pickle,
-        device=wanted.device,
-    )
-
-
-def _evidence(model: Model, data: Any, wanted: Settings, progress: Progress) -> Evidence:
+    _check_options(batch_size, limit, batch_sizes, fail_on)
+    if data is not None:
+        require_named(data)
+    chosen = _codes(select, ignore)
+    opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
     if data is None:
-        return static_evidence(model, wanted.max_gap)
+        evidence = static_evidence(opened, max_gap)
+    else:
+        _check_runnable(opened)
+        source = open_data(data, data_options or DataOptions())
+        plan = Plan(batch_size, limit, seed, output, metric)
+        seen = observe(opened, source, plan, progress)
+        evidence = measured_evidence(opened, seen, plan, source_name=source.name, sizes=batch_sizes, max_gap=max_gap)
+    findings = judge(evidence, chosen)
+    run = Run(command, dict(options or {}), seed, _versions(), in_force(), evidence.notes)
+    return assemble(opened, evidence, findings, run, fail_on=fail_on, strict=strict)
+
+
+def _check_options(batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str) -> None:
+    if fail_on not in FAIL_ON:
+        raise UsageError(f"--fail-on {fail_on}: choose one of {', '.join(FAIL_ON)}.")
+    if batch_size < 1:
+        raise UsageError(f"--batch-size {batch_size}: it must be at least 1.")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: it must be at least 1.")
+    if any(size < 1 for size in batch_sizes):
+        raise UsageError("--batch-sizes: sizes are whole numbers from 1.")
+
+
+def _codes(select: Sequence[str], ignore: Sequence[str]) -> frozenset[str]:
+    """The rules that are wanted."""
+    selected = matching(tuple(select) or ("BN",), "--select")
+    return selected - (matching(tuple(ignore), "--ignore") if ignore else frozenset())
+
+
+def _open(model: Any, **how: Any) -> Model:
+    if isinstance(model, torch.nn.Module | torch.export.ExportedProgram):
+        return from_module(model, device=how["device"])
+    return open_model(model, **how)
+
+
+def _check_runnable(model: Model) -> None:
     if model.program is None:
         raise UsageError(
             f"{model.path} holds tensors only and cannot be run on data: name the architecture with "
             "--arch FILE.py:CALLABLE (a function that returns the nn.Module), or leave out --data to audit the "
             "stored values alone."
         )
-    source: Source = open_data(data, wanted.data_options)
-    plan = Plan(wanted.batch_size, wanted.limit, wanted.seed, wanted.output, wanted.metric)
-    seen = observe(model, source, plan, progress)
-    return measured_evidence(
-        model, seen, plan, source_name=source.name, sizes=wanted.batch_sizes, max_gap=wanted.max_gap
-    )
 
 
 def _versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ import typer
 
 from bncheck import __version__
 from bncheck.cli.inspect import inspect_command
+from bncheck.cli.process import INTERNAL_ERROR, say
 from bncheck.cli.rules import rule_command, rules_command
 
 HELP = """Tells whether the statistics stored in a model's normalization layers describe the data it runs on.
@@ -24,12 +25,16 @@ First steps:
 
     bncheck rules                                       what is diagnosed
 
-Exit codes: 0 fine, 1 findings, 2 wrong command, 3 unreadable file, 4 not (or too little) checked.
 """
+EXIT_CODES = (
+    "Exit codes: 0 fine, 1 findings (see --fail-on), 2 wrong command, 3 unreadable file, 4 not or too little checked, "
+    "70 a bug in bncheck, 130 interrupted."
+)
 
 app = typer.Typer(
     name="bncheck",
     help=HELP,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -52,8 +57,8 @@ def root(
     """Shared by all commands."""
 
 
-app.callback(help=HELP)(root)
-app.command("inspect")(inspect_command)
+app.callback(help=HELP, epilog=EXIT_CODES)(root)
+app.command("inspect", epilog=EXIT_CODES)(inspect_command)
 app.command("rules")(rules_command)
 app.command("rule")(rule_command)
 
@@ -68,10 +73,12 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
-        else:
-            print(
-                f"bncheck: internal error: {type(error).__name__}: {error}. This is a bug in bncheck: please report it "
-                "with what --debug prints.",
-                file=sys.stderr,
-            )
-        raise SystemExit(70) from error
+        say(
+            f"bncheck: internal error: {type(error).__name__}: {_first_line(error)}. This is a bug in bncheck: please "
+            "report it with what --debug prints."
+        )
+        raise SystemExit(INTERNAL_ERROR) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")

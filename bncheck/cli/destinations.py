@@ -32,18 +32,22 @@ def read_destinations(values: Sequence[str], inputs: Sequence[str]) -> tuple[Des
 
     Raises:
         UsageError: a format is unknown or missing, a folder does not exist, a report would overwrite an
-            input, or two reports want stdout.
+            input, or two reports want the same place.
     """
     destinations = tuple(_read(value) for value in values)
     if sum(destination.path == STDOUT for destination in destinations) > 1:
         raise UsageError("--report: only one report can go to stdout (-).")
     taken = {os.path.realpath(name) for name in inputs}
+    written: set[str] = set()
     for destination in destinations:
         if destination.path == STDOUT:
             continue
         path = Path(destination.path)
         if os.path.realpath(path) in taken:
             raise UsageError(f"--report {path}: that is one of the inputs, and inputs are never overwritten.")
+        if os.path.realpath(path) in written:
+            raise UsageError(f"--report {path}: two reports cannot go to the same file.")
+        written.add(os.path.realpath(path))
         if path.is_dir():
             raise UsageError(f"--report {path}: that is a folder; name a file in it.")
         if not path.resolve().parent.is_dir():

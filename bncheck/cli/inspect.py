@@ -9,7 +9,7 @@ import typer
 
 from bncheck.cli import options as opt
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
-from bncheck.cli.process import exit_codes, say
+from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.errors import UsageError
 
@@ -55,9 +55,9 @@ def inspect_command(
 
     Without --data the stored values alone are audited.
     """
-    given = {name: value for name, value in locals().items() if value not in (None, False)}
+    given = {name: value for name, value in locals().items() if value is not None and value is not False}
     with exit_codes(debug):
-        destinations = read_destinations(report or [], [model, *([data] if data else [])])
+        destinations = read_destinations(report or [], _files(model, data, arch, metric))
         settings: dict[str, Any] = {
             "arch": arch,
             "arch_kwargs": _kwargs(arch_kwargs),
@@ -88,7 +88,8 @@ def inspect_command(
         }
         if not quiet:
             _say_whose_code_runs({"--arch": arch, "--data": data, "--metric": metric})
-        result = _inspect(model, data, settings, image_options, metric, given, quiet)
+        with stdout_to_stderr():
+            result = _inspect(model, data, settings, image_options, metric, given, quiet)
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result)
@@ -111,6 +112,12 @@ def _inspect(
     settings["metric"] = import_callable(metric, "--metric") if metric else None
     with progress_bar(quiet) as progress:
         return inspect(model, data, command="bncheck inspect", options=given, progress=progress, **settings)
+
+
+def _files(*named: str | None) -> list[str]:
+    """The files that arguments name, `FILE.py:CALLABLE` among them."""
+    names = [name for name in named if name]
+    return [*names, *(name.rpartition(":")[0] for name in names if ":" in name)]
 
 
 def _data_options(values: dict[str, Any]) -> DataOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import typer
 
 from bncheck.errors import BncheckError
 
+INTERNAL_ERROR = 70
 INTERRUPTED = 130
 
 
@@ -27,6 +29,24 @@ def exit_codes(debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt as error:
         say("bncheck: interrupted.")
         raise typer.Exit(INTERRUPTED) from error
+
+
+@contextlib.contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """While it is active what anyone writes to stdout goes to stderr: libraries and child processes too."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # the caller closed it: nothing to keep clean
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def say(message: str) -> None:

@@ -57,6 +57,7 @@ def _print_table() -> None:
     for rule in RULES:
         if rule.code[:3] != group:
             group = rule.code[:3]
-            table.add_row("", "", f"[bold]{GROUPS[group]}[/bold]", "")
+            table.add_row()
+            table.add_row(group, "", GROUPS[group], "", style="bold")
         table.add_row(rule.code, rule.severity, rule.title, ", ".join(rule.needs))
     Console().print(table)

@@ -63,6 +63,15 @@ def open_data(source: object, options: DataOptions = _NO_OPTIONS) -> Source:
     return stream_source(name, source, options)
 
 
+def require_named(source: object) -> None:
+    """Raises `UsageError` where `source` names a file or folder that does not exist; reads and imports nothing."""
+    if not isinstance(source, str | Path) or Path(source).exists():
+        return
+    location = str(source).rpartition(":")[0]
+    if not location or (location.endswith(".py") and not Path(location).is_file()):
+        raise UsageError(f"--data: there is no file or folder {location or source}.")
+
+
 def _open_named(named: str | Path, options: DataOptions) -> Source:
     path = Path(named)
     if path.is_dir():

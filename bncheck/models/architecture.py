@@ -48,6 +48,17 @@ def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> t
         raise UsageError(f"--arch {shown}: its module cannot be copied: {first_line(error)}.") from error
 
 
+def require(arch: Architecture | None) -> None:
+    """Import what `arch` names, before anything is read: a wrong command comes before an unreadable file.
+
+    Raises:
+        UsageError: it cannot be imported.
+    """
+    if isinstance(arch, str):
+        with _same_random_state(), user_output_to_stderr():
+            import_callable(arch, "--arch")
+
+
 def _call(target: Callable[..., Any], arch_kwargs: Mapping[str, Any], shown: str) -> Any:
     try:
         return target(**arch_kwargs)

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from bncheck.errors import UsageError
-from bncheck.models.architecture import Architecture, build
+from bncheck.errors import ModelError, UsageError
+from bncheck.models.architecture import Architecture, build, require
 from bncheck.models.base import SAFETENSORS, STATE_DICT, Model
 from bncheck.models.exported import open_exported
 from bncheck.models.fitting import fit
@@ -67,11 +67,15 @@ def open_model(
         UsageError: no such file, key or device; `arch` cannot be called; several state dicts and no `key`.
         ModelError: the file is damaged, of another kind, blocked, or does not fit the architecture.
     """
-    file = Path(path)
-    container = recognise(file)
     if arch is None and arch_kwargs:
         raise UsageError("--arch-kwargs is given without --arch, the callable it is for.")
     _require_device(device)
+    file = Path(path)
+    try:
+        container = recognise(file)
+    except ModelError:
+        require(arch)
+        raise
     request = _Request(file, container, arch, arch_kwargs, key, trust_pickle, device)
     if container == SCRIPT_ARCHIVE:
         return open_script(file, device=device, sha256=_sha256(file), notes=_ignored(request))
@@ -84,6 +88,7 @@ def open_model(
 
 def _open_tensors(request: _Request) -> Model:
     """A checkpoint or safetensors: a state dict somewhere inside, or a whole module that was pickled."""
+    require(request.arch)
     content, sha256 = _content(request)
     chosen, notes = choose(content, str(request.path), key=request.key, prefer_modules=request.arch is None)
     if isinstance(chosen.content, torch.nn.Module):

@@ -62,7 +62,7 @@ def measured_evidence(
     own = None if seen.folds is None else _own_statistics(seen)
     records = seen.stored.by_layer()
     measured = {name: _measured(entries, own, seen.samples) for name, entries in records.items()}
-    layers = _in_running_order(model, measured, seen.tap.without_statistics)
+    layers = _in_running_order(model, measured, seen.found)
     smallest, needed = _detectable(measured, seen.samples)
     return Evidence(
         layers=layers,
@@ -73,6 +73,7 @@ def measured_evidence(
         runnable=True,
         has_convolutions=model.has_convolutions,
         data=DataFacts(source_name, seen.samples, model.fixed_batch or plan.batch_size, seen.labelled),
+        dropped=seen.dropped,
         effect=seen.effect.result() if measured else None,
         batch_sizes=_batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
@@ -172,7 +173,7 @@ def _in_running_order(
 
 
 def _reason(layer: NormLayer, seen: Observation) -> str:
-    if layer.name in seen.tap.unsupported:
+    if layer.name in seen.unsupported:
         return UNSUPPORTED
     return NOT_EXERCISED if not _never_stores(layer) else NO_STATISTICS
 

@@ -12,6 +12,7 @@ from bncheck.errors import DataError
 from bncheck.evidence import EffectEvidence
 from bncheck.observe.outputs import Predictor, choose_output, class_labels, correct
 from bncheck.report import Accuracy
+from bncheck.user_code import user_output_to_stderr
 
 Metric = Callable[[torch.Tensor, torch.Tensor], float]
 """`metric(outputs, labels) -> number`, larger is better, over all samples at once."""
@@ -114,8 +115,9 @@ class EffectMeter:
         if not self._kept[name]:
             return None
         try:
-            return float(self._metric(torch.cat(self._kept[name]), torch.cat(self._labels[name])))
-        except Exception as error:
+            with user_output_to_stderr():
+                return float(self._metric(torch.cat(self._kept[name]), torch.cat(self._labels[name])))
+        except (Exception, SystemExit) as error:
             raise DataError(f"--metric: {type(error).__name__}: {error}") from error
 
 

@@ -26,8 +26,6 @@ STRAND = 400
 """The same for `_strands`, whose plain running sums lose more: few distinct values round one way."""
 LARGE_SAMPLE = 65_536
 """Values in one channels_last sample from which a call per sample beats one over the batch."""
-BATCH_CALL = 262_144
-"""Values of several samples that `batch_moments` hands to one call: read twice, the second time from cache."""
 
 
 def sample_moments(x: torch.Tensor) -> SampleMoments:
@@ -65,13 +63,6 @@ def batch_moments(x: torch.Tensor) -> Moments:
 
     Numerics: as `sample_moments`.
     """
-    if len(x) and x.is_cpu and x.dtype == torch.float32 and _is_channels_last(x):
-        rows = _by_position(x)
-        positions, channels = rows.shape[1:]
-        group = max(1, BATCH_CALL // (positions * channels))
-        whole = len(rows) // group * group
-        parts = (rows[:whole].reshape(-1, group * positions, channels), rows[whole:].flatten(0, 1)[None])
-        return SampleMoments.concatenate([_strands(part) for part in parts if part.numel()]).pooled()
     return sample_moments(x).pooled()
 
 

@@ -8,21 +8,19 @@ was fitted on the data it is judged by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bncheck.data.batches import Batch, Source
 from bncheck.errors import DataError
+from bncheck.layers import NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter, Metric
-from bncheck.observe.hooks import custom_norms
+from bncheck.observe.instrument import Instrument, instrument
 from bncheck.observe.policies import BATCH, STORED, Given, Policy
 from bncheck.observe.recorder import Recorder
-from bncheck.observe.running import Progress, Runner, part
-from bncheck.observe.tap import Tap
+from bncheck.observe.running import Progress, part
 
 LARGE_BATCH = 256
 """Samples normalized together in the batch pass: large, so that its statistics are not noise."""
@@ -65,7 +63,8 @@ class Observation:
         samples: samples read.
         dropped: samples left over that a fixed batch size could not take.
         labelled: whether they had labels.
-        tap: what it found besides: layers without statistics, layers it could not read.
+        found: layers without stored statistics that only running the model revealed, by name.
+        unsupported: layers that turned out not to normalize by what they store.
         notes: what could not be measured, and why.
     """
 
@@ -75,7 +74,8 @@ class Observation:
     samples: int
     dropped: int
     labelled: bool
-    tap: Tap
+    found: Mapping[str, NormLayer]
+    unsupported: frozenset[str]
     notes: tuple[str, ...]
 
 
@@ -85,13 +85,8 @@ def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Obs
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
-    program = model.program
-    if program is None:
-        raise ValueError(f"{model.path} has no program to run")
-    tap = Tap(model)
-    passes = _Passes(model, source, plan, progress, tap)
-    with torch.random.fork_rng(devices=[]), custom_norms(program, tap):
-        torch.manual_seed(plan.seed)
+    with instrument(model, source.name, plan.seed) as watched:
+        passes = _Passes(model, source, plan, progress, watched)
         folds = passes.batch_pass()
         stored = passes.stored_pass(folds)
     return Observation(
@@ -101,7 +96,8 @@ def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Obs
         samples=passes.samples,
         dropped=passes.dropped,
         labelled=passes.labelled,
-        tap=tap,
+        found=watched.found,
+        unsupported=frozenset(watched.unsupported),
         notes=tuple(passes.notes),
     )
 
@@ -109,13 +105,12 @@ def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Obs
 class _Passes:
     """The two passes over one source."""
 
-    def __init__(self, model: Model, source: Source, plan: Plan, progress: Progress, tap: Tap) -> None:
+    def __init__(self, model: Model, source: Source, plan: Plan, progress: Progress, watched: Instrument) -> None:
         self.model = model
         self.source = source
         self.plan = plan
         self.progress = progress
-        self.tap = tap
-        self.runner = Runner(model, source.name)
+        self.watched = watched
         self.effect = EffectMeter(plan.output, plan.metric)
         self.samples = 0
         self.dropped = 0
@@ -139,7 +134,7 @@ class _Passes:
                 continue  # a last few samples that would be normalized by themselves
             for fold, half in enumerate(halves):
                 if half.size > 1:
-                    output = self._run(half, BATCH, folds[fold])
+                    output = self.watched.run(half, BATCH, folds[fold])
                     self.effect.add_batch(output, half.labels)
                     seen[fold] += half.size
         if min(seen) == 0:
@@ -155,7 +150,7 @@ class _Passes:
             for fold, half in enumerate(halves):
                 for chunk in self._chunks(half):
                     self.labelled = self.labelled or chunk.labels is not None
-                    stored = self._run(chunk, STORED, recorder)
+                    stored = self.watched.run(chunk, STORED, recorder)
                     if recalibrated is not None:
                         self._compare(chunk, stored, recalibrated[1 - fold], recalibrated[fold])
                     else:
@@ -174,14 +169,10 @@ class _Passes:
         return recorder
 
     def _compare(self, chunk: Batch, stored: Any, other: Policy, own: Policy) -> None:
-        recalibrated = self._run(chunk, other, None)
+        recalibrated = self.watched.run(chunk, other, None)
         self.effect.add_recalibrated(stored, recalibrated, chunk.labels)
         if self.samples < NOISE_SAMPLES:
-            self.effect.add_noise(recalibrated, self._run(chunk, own, None), chunk.labels)
-
-    def _run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
-        with self.tap.watching(policy, recorder, batch.size):
-            return self.runner(batch)
+            self.effect.add_noise(recalibrated, self.watched.run(chunk, own, None), chunk.labels)
 
     def _halves(self, task: str) -> Iterator[tuple[Batch, Batch]]:
         """The data as pairs of half batches, the same pairs at every call."""

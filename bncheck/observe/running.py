@@ -22,7 +22,7 @@ class Runner:
     def __init__(self, model: Model, source_name: str) -> None:
         if model.program is None:
             raise ValueError(f"{model.path} has no program to run")
-        self._program = model.program
+        self.program = model.program
         self._model_path = model.path
         self._source_name = source_name
         tensors = [*model.program.parameters(), *model.program.buffers()]
@@ -40,13 +40,13 @@ class Runner:
         try:
             with user_output_to_stderr():
                 if isinstance(inputs, dict):
-                    return self._program(**inputs)
+                    return self.program(**inputs)
                 if isinstance(inputs, tuple):
-                    return self._program(*inputs)
-                return self._program(inputs)
+                    return self.program(*inputs)
+                return self.program(inputs)
         except (KeyboardInterrupt, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise DataError(
                 f"{self._model_path} cannot be run on {self._source_name}: given {_described(inputs)}, it says: "
                 f"{_cause(error)}. Check the shape, the names and the preprocessing of the data."
@@ -92,8 +92,10 @@ def _shape(tensor: torch.Tensor) -> str:
     return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
     """The line that says why: TorchScript puts its own stack before it."""
+    if isinstance(error, SystemExit):
+        return f"sys.exit({error.code!r}) was called"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("RuntimeError:", "Error:"))]
     line = telling[-1] if telling else (lines[0] if lines else type(error).__name__)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from bncheck.render.cells import count, number
 from bncheck.report import (
     AUDITED,
     ERROR,
@@ -11,104 +13,86 @@ from bncheck.report import (
     INCONCLUSIVE,
     INFO,
     NOT_CHECKED,
+    OK,
     SKIPPED,
     WARNING,
+    Finding,
     LayerReport,
     Report,
 )
 
+EXIT_OF = {OK: 0, FINDINGS: 1, INCONCLUSIVE: 4, NOT_CHECKED: 4}
+"""What each verdict usually ends with."""
+REASONS = {"no-running-statistics": "no statistics"}
+DATA_GROUP = "BN6"
 
-def layer_verdict(layer: LayerReport, margin: float) -> str:
+
+def concerning(report: Report) -> dict[str, list[Finding]]:
+    """By layer, the findings that name it: alone, or among the layers of their evidence."""
+    found: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        names = finding.evidence.get("layers", ()) if finding.layer is None else (finding.layer,)
+        for name in names:
+            found.setdefault(name, []).append(finding)
+    return found
+
+
+def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float) -> str:
     """A layer's own line: its findings, why it was skipped, or where its gap comes from."""
-    if layer.codes:
-        return " ".join(layer.codes)
+    codes = list(dict.fromkeys(finding.code for finding in findings))
+    if codes:
+        drift_only = all(code.startswith(DATA_GROUP) for code in codes)
+        return " ".join(codes) + (", inherited" if drift_only and _inherited(layer, margin) else "")
     if layer.status == SKIPPED:
-        return (layer.reason or "skipped").replace("-", " ")
+        reason = layer.reason or "skipped"
+        return REASONS.get(reason, reason.replace("-", " "))
     if layer.status == AUDITED or layer.gap is None:
         return "audited"
     if not math.isfinite(layer.gap):
         return "not finite"
     if layer.gap <= margin:
         return "ok"
-    if layer.own_gap is not None and layer.own_gap <= margin:
-        return "inherited"
-    return "gap"
+    return "inherited" if _inherited(layer, margin) else "gap"
 
 
 def headline(report: Report) -> str:
     """The verdict in one sentence."""
     summary = report.summary
-    errors = sum(finding.severity == ERROR for finding in report.findings)
-    warnings = sum(finding.severity == WARNING for finding in report.findings)
     if summary.verdict == FINDINGS:
-        counts = [_count(errors, "error"), _count(warnings, "warning")]
-        return f"Found {' and '.join(count for count in counts if count)}."
+        severities = [finding.severity for finding in report.findings]
+        counts = [count(severities.count(name), name) for name in (ERROR, WARNING) if name in severities]
+        return f"Found {' and '.join(counts)}."
     if summary.verdict == NOT_CHECKED:
-        if report.model.norm_layers and report.data is not None and summary.layers_measured == 0:
+        if report.layers and report.data is not None and any(_unreached(layer) for layer in report.layers):
             return "Not checked: no layer with stored statistics was reached by these data."
         return "Not checked: there is no normalization layer with stored statistics in this file."
     if summary.verdict == INCONCLUSIVE:
         return "Inconclusive: too few samples to tell."
     if report.data is None:
-        return "Nothing wrong in the stored values. Whether they describe your data takes data: --data."
+        return "Nothing wrong in the stored values. Whether they describe your data, only data can tell: --data D."
     beyond = [layer for layer in report.layers if layer.gap is not None and layer.gap > _margin_of(report)]
     if not beyond:
         return "The stored statistics describe these data."
     if any(finding.code == "BN603" for finding in report.findings):
         return "The data differ from the stored statistics, without a clear harm to the predictions."
-    return (
-        f"No fault found: {_count(len(beyond), 'layer')} beyond {_margin_of(report)}, but these samples "
-        "cannot tell that from noise."
-    )
+    found = f"No fault found, with {count(len(beyond), 'layer')} beyond a gap of {_margin_of(report)}"
+    if report.run.options.keys() & {"select", "ignore"}:
+        return f"{found}: no rule among those selected objects."
+    return f"{found}: these samples cannot tell that from noise."
 
 
 def effect_lines(report: Report) -> list[str]:
     """The gap of the model, and what it does to the predictions."""
-    lines = []
-    summary = report.summary
-    if summary.gap is not None and not math.isfinite(summary.gap):
-        lines.append("Where statistics or inputs are not finite there is no gap to give.")
-    elif summary.gap is not None:
-        own = (
-            ""
-            if summary.own_gap is None
-            else f"; the layers' own gap, upstream errors removed, is {summary.own_gap:.2f}"
-        )
-        lines.append(f"The gap over all layers is {summary.gap:.2f}{own}. {_margin(report)}")
-        lines += _worst(report)
-    effect = report.effect
-    if effect is None:
-        return lines
-    if effect.accuracy is not None:
-        accuracy = effect.accuracy
-        parts = [
-            f"{_percent(value)} {name}"
-            for value, name in (
-                (accuracy.stored, "as shipped"),
-                (accuracy.batch, "normalized by the batch"),
-                (accuracy.recalibrated, "with statistics from other samples of these data"),
-            )
-            if value is not None
-        ]
-        lines.append(f"Accuracy: {', '.join(parts)}.")
-    if effect.predictions_changed is not None:
-        lines.append(
-            f"Statistics from other samples of these data change {effect.predictions_changed:.1%} of the predictions."
-        )
-    elif effect.output_change is not None:
-        lines.append(
-            f"With statistics from other samples of these data the outputs move by {effect.output_change:.1%}."
-        )
-    return lines
+    return [*_gap_lines(report), *_call_lines(report), *_prediction_lines(report)]
 
 
 def closing(report: Report) -> list[str]:
-    """What else there is to know: how to get further from here."""
-    lines = []
+    """What else there is to know: an exit code that surprises, and how to get further from here."""
+    lines = _exit_lines(report)
     if report.data is None and report.model.format in ("state_dict", "safetensors"):
         lines.append(
-            "Tensors only: to run it on data, name its architecture too: "
-            f"bncheck inspect {report.model.path} --arch FILE.py:CALLABLE --data D"
+            "The file holds tensors only: to run them on data, name the architecture too, "
+            "--arch FILE.py:CALLABLE --data D."
         )
     codes = sorted({finding.code for finding in report.findings if finding.severity != INFO})
     if codes:
@@ -116,16 +100,25 @@ def closing(report: Report) -> list[str]:
     return lines
 
 
+def _gap_lines(report: Report) -> list[str]:
+    summary = report.summary
+    if summary.gap is None:
+        return []
+    if not math.isfinite(summary.gap):
+        return ["Where statistics or inputs are not finite there is no gap to give."]
+    own = summary.own_gap
+    removed = "" if own is None else f"; with upstream errors removed, {number(own)}"
+    return [f"The gap over all layers is {number(summary.gap)}{removed}. {_margin(report)}", *_worst(report)]
+
+
 def _margin(report: Report) -> str:
     margin = _margin_of(report)
     smallest = report.summary.smallest_detectable_gap
     if smallest is None:
         return f"Healthy layers stay below {margin}."
-    return f"Healthy layers stay below {margin}; in these samples gaps from {smallest:.2f} on would show."
-
-
-def _margin_of(report: Report) -> float:
-    return report.run.thresholds["margin"]
+    if not math.isfinite(smallest):
+        return f"Healthy layers stay below {margin}; so few samples cannot show a gap of any size."
+    return f"Healthy layers stay below {margin}; these samples would show gaps from {smallest:.2g} on."
 
 
 def _worst(report: Report) -> list[str]:
@@ -133,12 +126,72 @@ def _worst(report: Report) -> list[str]:
     if not measured:
         return []
     worst = max(measured, key=lambda layer: layer.gap_max or 0.0)
-    return [f"Worst channel: {worst.worst_channel} of {worst.name or 'the model'}, gap {worst.gap_max:.2f}."]
+    return [f"Worst channel: {worst.worst_channel} of {worst.name or 'the model'}, gap {number(worst.gap_max)}."]
+
+
+def _call_lines(report: Report) -> list[str]:
+    """Layers that run several times in a forward, where their calls disagree by more than healthy layers do."""
+    lines = []
+    for layer in report.layers:
+        gaps = layer.call_gaps or ()
+        if gaps and not max(gaps) - min(gaps) <= _margin_of(report):
+            shown = " and ".join(", ".join(number(gap) for gap in gaps).rsplit(", ", 1))
+            lines.append(f"{layer.name or 'The model'} runs {len(gaps)} times in a forward, with gaps {shown}.")
+    return lines
+
+
+def _prediction_lines(report: Report) -> list[str]:
+    effect = report.effect
+    if effect is None:
+        return []
+    lines = []
+    if effect.accuracy is not None:
+        own_metric = "metric" in report.run.options
+        show = number if own_metric else _percent
+        values = (
+            (effect.accuracy.stored, "as shipped"),
+            (effect.accuracy.batch, "normalized by the batch"),
+            (effect.accuracy.recalibrated, "recalibrated"),
+        )
+        parts = [f"{show(value)} {name}" for value, name in values if value is not None]
+        lines.append(f"{'Metric' if own_metric else 'Accuracy'}: {', '.join(parts)}.")
+    if effect.output_change is not None and not math.isfinite(effect.output_change):
+        return [*lines, "The outputs are not finite, so how far recalibrating moves them cannot be told."]
+    if effect.predictions_changed is not None:
+        moved = f"changes {_percent(effect.predictions_changed)} of the predictions"
+    elif effect.output_change is not None:
+        moved = f"moves the outputs by {_percent(effect.output_change)}"
+    else:
+        return lines
+    return [*lines, f"Recalibrating {moved} (measured on one half of these data, judged on the other)."]
+
+
+def _exit_lines(report: Report) -> list[str]:
+    """Why the process ends otherwise than the verdict lets one expect."""
+    summary, options = report.summary, report.run.options
+    if summary.exit_code == EXIT_OF[summary.verdict]:
+        return []
+    if summary.verdict == FINDINGS and summary.exit_code == 0:
+        return [f"The exit code is 0 all the same: --fail-on {options.get('fail_on', WARNING)}."]
+    if summary.layers_skipped:
+        return [f"The exit code is {summary.exit_code}: {count(summary.layers_skipped, 'layer')} skipped."]
+    return [f"The exit code is {summary.exit_code}: not everything was checked."]
+
+
+def _inherited(layer: LayerReport, margin: float) -> bool:
+    """Whether the gap comes from the layers before: with their errors removed it is gone."""
+    if layer.gap is None or layer.own_gap is None:
+        return False
+    return layer.own_gap <= margin < layer.gap
+
+
+def _unreached(layer: LayerReport) -> bool:
+    return layer.status == SKIPPED and layer.reason != "no-running-statistics"
+
+
+def _margin_of(report: Report) -> float:
+    return report.run.thresholds["margin"]
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def _count(number: int, noun: str) -> str:
-    return "" if number == 0 else f"{number} {noun}{'' if number == 1 else 's'}"
+    return number(value) if value is None or not math.isfinite(value) else f"{value:.1%}"

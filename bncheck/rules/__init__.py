@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from bncheck.catalogue import RULES, SEVERITY_ORDER
 from bncheck.evidence import Evidence
@@ -23,11 +23,12 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN706": not_exercised,
     "BN707": too_few_samples,
 }
+ALL = frozenset(JUDGES)
 
 
-def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """Every finding the evidence supports, one cause once, the gravest first."""
-    findings = [finding for rule in RULES for finding in JUDGES[rule.code](evidence)]
+def judge(evidence: Evidence, codes: Collection[str] = ALL) -> tuple[Finding, ...]:
+    """Every finding of the rules `codes` that the evidence supports, one cause once, the gravest first."""
+    findings = [finding for code in sorted(codes) for finding in JUDGES[code](evidence)]
     found = {finding.code for finding in findings}
     suppressed = {code for rule in RULES if rule.code in found for code in rule.suppresses}
     kept = [finding for finding in findings if finding.code not in suppressed]

@@ -44,6 +44,7 @@ class Moments:
         return cls(0.0, np.zeros(channels), np.zeros(channels))
 
     @classmethod
+    @np.errstate(invalid="ignore", over="ignore")
     def of(cls, values: npt.ArrayLike) -> Moments:
         """Moments of `values`, shape (n, C), in two passes."""
         array = np.asarray(values, dtype=np.float64)
@@ -168,6 +169,8 @@ class SampleMoments:
 
     def instances(self) -> InstanceMoments:
         """The averages InstanceNorm keeps; samples of one value have no variance and count as 0."""
+        if len(self) == 0:
+            return InstanceMoments.empty(self.channels)
         within = self.m2 / np.maximum(self.count - 1, 1)[:, None]
         return InstanceMoments(float(len(self)), self.mean.mean(axis=0), within.mean(axis=0))
 

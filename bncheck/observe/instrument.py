@@ -1,0 +1,78 @@
+"""Running a model while its normalization layers are watched: one way for every kind of program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+
+from bncheck.data.batches import Batch
+from bncheck.layers import NormLayer
+from bncheck.models.base import Model
+from bncheck.observe.hooks import custom_norms
+from bncheck.observe.policies import Policy
+from bncheck.observe.recorder import Recorder
+from bncheck.observe.running import Runner
+from bncheck.observe.tap import Tap
+
+
+class Instrument(Protocol):
+    """Runs batches under a policy and records what every normalization layer is fed."""
+
+    @property
+    def found(self) -> dict[str, NormLayer]:
+        """Layers without stored statistics that only running the model revealed, by name."""
+        ...
+
+    @property
+    def unsupported(self) -> set[str]:
+        """Layers that turned out not to normalize by what they store."""
+        ...
+
+    def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
+        """What the model returns for `batch` under `policy`; with a recorder, its layers' inputs are recorded.
+
+        Raises:
+            DataError: the model refuses the batch.
+        """
+        ...
+
+
+class TorchInstrument:
+    """The tap, and hooks for the layers it cannot see, around a torch program."""
+
+    def __init__(self, model: Model, source_name: str) -> None:
+        self._tap = Tap(model)
+        self._runner = Runner(model, source_name)
+
+    @property
+    def found(self) -> dict[str, NormLayer]:
+        """Layers without stored statistics."""
+        return self._tap.without_statistics
+
+    @property
+    def unsupported(self) -> set[str]:
+        """Layers that do not normalize by their buffers."""
+        return self._tap.unsupported
+
+    @contextlib.contextmanager
+    def attached(self, seed: int) -> Iterator[None]:
+        """Hooks in place and torch's random state our own; both are undone at the end."""
+        with torch.random.fork_rng(devices=[]), custom_norms(self._runner.program, self._tap):
+            torch.manual_seed(seed)
+            yield
+
+    def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
+        """See `Instrument.run`."""
+        with self._tap.watching(policy, recorder, batch.size):
+            return self._runner(batch)
+
+
+@contextlib.contextmanager
+def instrument(model: Model, source_name: str, seed: int) -> Iterator[Instrument]:
+    """The instrument for that kind of model, ready to run."""
+    torch_instrument = TorchInstrument(model, source_name)
+    with torch_instrument.attached(seed):
+        yield torch_instrument

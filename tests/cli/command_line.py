@@ -1,0 +1,69 @@
+"""`bncheck` as a user calls it: from the entry point on, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bncheck.__main__ import main
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "render" / "report.schema.json").read_text("utf-8"))
+USERS_CODE = Path(__file__).with_name("users_code.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+def bncheck(*arguments: object) -> Done:
+    """Run it in this process."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    before = sys.argv
+    sys.argv = ["bncheck", *map(str, arguments)]
+    code: object = 0
+    try:
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            main()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.argv = before
+    assert isinstance(code, int), f"ended with {code!r}"
+    return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
+def bncheck_process(*arguments: object, **options: Any) -> Done:
+    """Run it as `python -m bncheck`, its output piped."""
+    command = [sys.executable, "-m", "bncheck", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, **options)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def refused(done: Done, code: int) -> str:
+    """The message of a command that was refused with that code: one, on stderr alone, no traceback."""
+    assert (done.code, done.stdout) == (code, ""), done
+    assert "Traceback" not in done.stderr
+    assert 'File "' not in done.stderr
+    messages = [line for line in done.stderr.splitlines() if line.startswith("bncheck: ")]
+    assert len(messages) == 1, done.stderr
+    return done.stderr
+
+
+def users_code(name: str) -> str:
+    """`FILE.py:CALLABLE` of something in the users' code."""
+    return f"{USERS_CODE}:{name}"
