@@ -85,7 +85,7 @@ def inspect(
         fail_on: severity from which the exit code is 1: `error`, `warning` or `never`.
         strict: exit code 4 if any layer was skipped or any sample left out.
         command: how the report says it was made.
-        options: what the user set, for the report.
+        options: what the user set, as the report prints it; by default these arguments.
         progress: told how far the passes are.
 
     Raises:
@@ -107,7 +107,24 @@ def inspect(
         seen = observe(opened, source, plan, progress)
         evidence = measured_evidence(opened, seen, plan, source_name=source.name, sizes=batch_sizes, max_gap=max_gap)
     findings = judge(evidence, chosen)
-    run = Run(command, dict(options or {}), seed, _versions(), in_force(), evidence.notes)
+    if options is None:
+        options = {
+            "batch_size": batch_size,
+            "limit": limit,
+            "device": device,
+            "key": key,
+            "arch": arch if isinstance(arch, str) else getattr(arch, "__qualname__", None),
+            "batch_sizes": list(batch_sizes),
+            "output": output,
+            "metric": getattr(metric, "__qualname__", None),
+            "max_gap": max_gap,
+            "select": list(select),
+            "ignore": list(ignore),
+            "fail_on": fail_on,
+            "strict": strict,
+        }
+    given = {name: value for name, value in options.items() if value is not None}
+    run = Run(command, given, seed, _versions(), in_force(), evidence.notes)
     return assemble(opened, evidence, findings, run, fail_on=fail_on, strict=strict)
 
 

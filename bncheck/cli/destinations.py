@@ -69,7 +69,9 @@ def write_reports(report: Report, destinations: Sequence[Destination]) -> None:
 def _read(value: str) -> Destination:
     name, separator, path = value.partition("=")
     if separator and name in FORMATS:
-        return Destination(name, path or STDOUT)
+        if not path:
+            raise UsageError(f"--report {value}: name a file after the =, or - for stdout.")
+        return Destination(name, path)
     suffix = Path(value).suffix.lower()
     if value != STDOUT and suffix in SUFFIXES:
         return Destination(SUFFIXES[suffix], value)

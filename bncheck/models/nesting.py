@@ -165,8 +165,6 @@ def _notes(chosen: Candidate, others: list[Candidate]) -> Iterator[str]:
         yield f"{where}; --key chooses another: {listed(other.path for other in others)}."
     elif chosen.is_averaged:
         yield f"{where}, an averaged copy; there is no other."
-    elif chosen.path:
-        yield f"{where}."
 
 
 def _description(content: Any) -> str:

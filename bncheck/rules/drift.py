@@ -38,15 +38,16 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
     drifted = [layer for layer in evidence.measured.values() if layer.lower > MARGIN]
     if not drifted:
         return
-    worst = max(drifted, key=lambda layer: layer.lower)
+    origin = _origin(drifted)
+    worst = max(origin, key=lambda layer: layer.lower)
     severity = _severity(evidence.effect)
     yield Finding(
         code="BN603",
         severity=severity,
-        layer=worst.layer.name if len(drifted) == 1 else None,
+        layer=worst.layer.name if len(origin) == 1 else None,
         message=(
-            f"The stored statistics of {_named(drifted)} do not describe these data "
-            f"(gap {worst.gap:.2g} in {worst.layer.name}). {_cost(evidence.effect)}"
+            f"The stored statistics of {_named(origin)} do not describe these data "
+            f"({_largest(origin, worst)}){_heirs(drifted, origin)}. {_cost(evidence.effect)}"
         ),
         fix=_fix(evidence.effect, severity),
         evidence=_evidence(drifted, worst, evidence),
@@ -70,6 +71,23 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
                 },
             )
             return
+
+
+def _origin(drifted: list[MeasuredLayer]) -> list[MeasuredLayer]:
+    """The layers whose own statistics are off; all of them where the batch pass does not tell."""
+    own = [layer for layer in drifted if layer.own_gap is not None and layer.own_gap > MARGIN]
+    return own or drifted
+
+
+def _largest(origin: list[MeasuredLayer], worst: MeasuredLayer) -> str:
+    return f"gap {worst.gap:.2f}" + (f" in {worst.layer.name}" if len(origin) > 1 else "")
+
+
+def _heirs(drifted: list[MeasuredLayer], origin: list[MeasuredLayer]) -> str:
+    number = len(drifted) - len(origin)
+    if number == 0:
+        return ""
+    return f", and {number} {'layer inherits' if number == 1 else 'layers inherit'} the error"
 
 
 def _named(drifted: list[MeasuredLayer]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from made_files import Files
 from torch import nn
 from users_code import Idle, Net, images
 
@@ -20,18 +20,6 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """Models and data by what is the matter with them."""
-
-    folder: Path
-
-    def __getattr__(self, name: str) -> str:
-        found = sorted(self.folder.glob(f"{name}.*"))
-        assert len(found) == 1, f"no test file {name}"
-        return str(found[0])
 
 
 class _MakeFolder:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import call, refused, users_code
-from conftest import Files
+from made_files import Files
 
 import bncheck.cli.destinations
 import bncheck.inspection
@@ -98,8 +98,9 @@ def test_4_where_no_layer_was_exercised(files: Files) -> None:
 
 
 @pytest.mark.parametrize("fail_on", ["error", "warning", "never"])
-def test_4_for_too_few_samples(files: Files, fail_on: str) -> None:
-    done = call("inspect", files.healthy, *NET, "--data", files.one, "--fail-on", fail_on)
+@pytest.mark.parametrize("data", ["one", "few"])
+def test_4_for_too_few_samples(files: Files, data: str, fail_on: str) -> None:
+    done = call("inspect", files.healthy, *NET, "--data", getattr(files, data), "--fail-on", fail_on)
     assert done.code == 4
     assert "Inconclusive: too few samples to tell." in done.stdout
 

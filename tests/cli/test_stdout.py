@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas
 import pytest
 from command_line import SCHEMA, Done, call, call_process, refused, users_code
-from conftest import Files
 from jsonschema import Draft202012Validator
+from made_files import Files
 
 NET = ("--arch", users_code("Net"))
 LAYER_HEADER = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import USERS_CODE, call, refused, users_code
-from conftest import Files
+from made_files import Files
 
 NET = ("--arch", users_code("Net"))
 

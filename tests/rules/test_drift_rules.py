@@ -174,4 +174,4 @@ def test_many_drifted_layers_are_counted_few_are_named():
     assert "statistics of a, b, c do" in finding.message
     (finding,) = drift(evidence(*few, measured(2.0, name="d")))
     assert "statistics of 4 layers do" in finding.message
-    assert "2 in d" in finding.message
+    assert "2.00 in d" in finding.message

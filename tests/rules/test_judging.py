@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 from digit_nets import ARCH, SAMPLES, codes, only
-from hand_built import effect, evidence, layer, measured
+from hand_built import evidence, layer, measured
 
 import bncheck
-from bncheck.catalogue import RULES, SEVERITY_ORDER
+from bncheck.catalogue import RULES
+from bncheck.report import Finding
 from bncheck.rules import JUDGES, judge
 
 CAUSES = {
@@ -35,13 +36,19 @@ def test_a_limit_that_is_exceeded_is_always_said(held_out):
     assert codes(report) == ["BN102"] + ["BN600"] * 6
 
 
-def test_the_gravest_comes_first():
-    bad = layer("bad", var=-layer().var)
-    seen = evidence(measured(1.0), smallest_detectable_gap=1.0, max_gap=0.5, effect=effect())
-    seen = dataclasses.replace(seen, layers=(*seen.layers, bad, layer("head")), skipped={"head": "not-exercised"})
-    findings = judge(seen)
-    assert [finding.code for finding in findings] == ["BN202", "BN600", "BN706", "BN707"]
-    assert [SEVERITY_ORDER[finding.severity] for finding in findings] == [0, 0, 2, 2]
+def test_the_gravest_comes_first_and_then_the_lowest_code(monkeypatch):
+    aside = Finding("BN101", "info", None, "Said in passing.", "Nothing.")
+    monkeypatch.setitem(JUDGES, "BN101", lambda evidence: [aside])
+    seen = evidence(measured(1.0), smallest_detectable_gap=1.0, max_gap=0.5)
+    seen = dataclasses.replace(seen, layers=(layer("bad", var=-layer().var), layer("spare")))
+    seen = dataclasses.replace(seen, skipped={"spare": "not-exercised"})
+    assert [(finding.code, finding.severity) for finding in judge(seen)] == [
+        ("BN202", "error"),
+        ("BN600", "error"),
+        ("BN101", "info"),
+        ("BN706", "info"),
+        ("BN707", "info"),
+    ]
 
 
 def test_rules_that_are_not_selected_neither_speak_nor_suppress():
