@@ -155,7 +155,10 @@ def write_all(folder: Path) -> None:
 
 def _export(model: nn.Module, path: Path) -> None:
     batch = torch.export.Dim("batch", min=1)
-    torch.export.save(torch.export.export(model, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: batch},)), path)
+    program = torch.export.export(model, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: batch},))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it names the paths of the machine that wrote the file
+    torch.export.save(program, path)
 
 
 def _sharded(state: State, folder: Path, stem: str) -> None:

@@ -98,3 +98,9 @@ def test_rules_that_do_not_exist_yet_are_not_promised():
     to_come = set(re.findall(r"BN\d{3}", README.split("Rules to come")[1]))
     assert to_come
     assert not to_come & {rule.code for rule in RULES}
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.iterdir()), ids=lambda path: path.name)
+def test_no_sample_names_the_machine_that_wrote_it(path: Path) -> None:
+    if path.is_file():
+        assert b"/site-packages/" not in path.read_bytes()
