@@ -1,4 +1,4 @@
-"""Values that a graph knows before it runs: initializers, constants, and plain copies of them."""
+"""Values that a graph knows before it runs: initializers, constants, and what is computed from them alone."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from bncheck.layers import FloatArray
-
-_COPIES = ("Identity", "Cast")
+from bncheck.models.onnx_graph import subgraphs
 
 
 class Constants:
     """Looks values up by name, in a graph and in those around it (a body sees the names outside of it)."""
 
-    def __init__(self, graphs: Sequence[onnx.GraphProto]) -> None:
+    def __init__(self, graphs: Sequence[onnx.GraphProto], opset: int) -> None:
+        self._opset = opset
+        self._values: dict[str, npt.NDArray[Any] | None] = {}
         self._tensors: dict[str, onnx.TensorProto] = {}
         self._producers: dict[str, onnx.NodeProto] = {}
         for graph in graphs:
@@ -35,21 +37,25 @@ class Constants:
         return array
 
     def value(self, name: str) -> npt.NDArray[Any] | None:
-        """The value in the type it has where it is used; `None` where it is not known."""
+        """The value in the type it has where it is used; `None` where it depends on what the graph is fed."""
         if name in self._tensors:
             return numpy_helper.to_array(self._tensors[name])
+        if name not in self._values:
+            self._values[name] = self._computed(name)
+        return self._values[name]
+
+    def _computed(self, name: str) -> npt.NDArray[Any] | None:
+        """What its node makes of constants: a copy, a cast, dequantization and the like."""
         node = self._producers.get(name)
-        if node is None:
+        if node is None or any(subgraphs(node)):
             return None
-        if node.op_type == "Constant":
-            return _of_constant(node)
-        if node.op_type not in _COPIES or node.input[0] == name:
-            return None
-        value = self.value(node.input[0])
-        if value is not None and node.op_type == "Cast":
-            target = next(attribute.i for attribute in node.attribute if attribute.name == "to")
-            return value.astype(onnx.helper.tensor_dtype_to_np_dtype(target))
-        return value
+        known: dict[str, npt.NDArray[Any]] = {}
+        for given in filter(None, node.input):
+            value = self.value(given)
+            if value is None:
+                return None
+            known[given] = value
+        return _run(node, name, known, self._opset)
 
     def dtype(self, name: str) -> str | None:
         """Name of the type it is stored in, as torch and numpy call it."""
@@ -57,11 +63,16 @@ class Constants:
         return None if value is None else str(value.dtype)
 
 
-def _of_constant(node: onnx.NodeProto) -> npt.NDArray[Any] | None:
-    for attribute in node.attribute:
-        if attribute.name == "value":
-            return numpy_helper.to_array(attribute.t)
-        if attribute.name in ("value_floats", "value_ints", "value_float", "value_int"):
-            kind = np.float32 if "float" in attribute.name else np.int64
-            return np.asarray(onnx.helper.get_attribute_value(attribute), dtype=kind)
-    return None
+def _run(node: onnx.NodeProto, name: str, known: dict[str, npt.NDArray[Any]], opset: int) -> npt.NDArray[Any] | None:
+    """What one node gives, by the reference implementation."""
+    inputs = [
+        helper.make_tensor_value_info(given, helper.np_dtype_to_tensor_dtype(known[given].dtype), None)
+        for given in known
+    ]
+    graph = helper.make_graph([node], "constant", inputs, [helper.make_empty_tensor_value_info(name)])
+    try:
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        (value,) = ReferenceEvaluator(model).run([name], known)
+    except Exception:  # noqa: BLE001  # an operator the reference does not know: the value is not known either
+        return None
+    return np.asarray(value)

@@ -47,10 +47,9 @@ def open_onnx(path: Path, *, notes: tuple[str, ...] = ()) -> Model:
 
 
 def _refusal(listing: Listing) -> str | None:
-    training = [layer.name for layer in listing.layers.values() if layer.by_input]
-    if not training:
+    if not listing.training:
         return None
-    return f"not run: onnxruntime refuses BatchNormalization in training mode ({listed(training)})"
+    return f"not run: onnxruntime refuses BatchNormalization in training mode ({listed(listing.training)})"
 
 
 def _reasons(listing: Listing) -> list[str]:

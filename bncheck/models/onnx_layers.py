@@ -41,11 +41,13 @@ class Listing:
         layers: by name, in running order, those in bodies of If, Loop and Scan where their node stands.
         nodes: the nodes that can be measured.
         unsupported: by name, why a layer cannot be measured.
+        training: names of layers in training mode, also those that store no statistics.
     """
 
     layers: dict[str, NormLayer] = field(default_factory=dict)
     nodes: list[NormNode] = field(default_factory=list)
     unsupported: dict[str, str] = field(default_factory=dict)
+    training: list[str] = field(default_factory=list)
 
 
 def list_onnx_layers(proto: onnx.ModelProto, opset: int) -> Listing:
@@ -55,12 +57,12 @@ def list_onnx_layers(proto: onnx.ModelProto, opset: int) -> Listing:
         ModelError: a layer's mean and variance are of different sizes.
     """
     lister = _Lister(trainable=proto.producer_name == "pytorch" or None, opset=opset)
-    constants = Constants([proto.graph])
+    constants = Constants([proto.graph], opset)
     for node in proto.graph.node:
         lister.add(node, constants)
         for inner, graph in nodes_below(node):
             if _kind(inner) is not None:
-                lister.add(inner, Constants([proto.graph, graph]), inside=node.op_type)
+                lister.add(inner, Constants([proto.graph, graph], opset), inside=node.op_type)
     return lister.found
 
 
@@ -85,10 +87,12 @@ class _Lister:
             return
         layer = self.found.layers.get(name) or self._batch_norm(node, name, attributes, constants)
         self.found.layers[name] = layer
-        reason = _unsupported(layer, attributes, self._opset, inside)
+        if _in_training(node, attributes):
+            self.found.training.append(name)
+        reason = _unsupported(attributes, self._opset, inside)
         if reason:
             self.found.unsupported[name] = reason
-        else:
+        elif layer.has_statistics:
             self.found.nodes.append(NormNode(node.output[0], layer))
 
     def _batch_norm(
@@ -115,7 +119,8 @@ class _Lister:
             bias=bias,
             trainable_class=self._trainable,
             dtype=constants.dtype(node.input[3]) if known else None,
-            by_input=_in_training(node, attributes),
+            expects_statistics=known,
+            by_input=known and _in_training(node, attributes),
         )
 
     def _name(self, node: onnx.NodeProto) -> str:
@@ -168,14 +173,12 @@ def _in_training(node: onnx.NodeProto, attributes: Mapping[str, Any]) -> bool:
     return bool(attributes.get("training_mode", 0)) or any(node.output[1:])
 
 
-def _unsupported(layer: NormLayer, attributes: Mapping[str, Any], opset: int, inside: str) -> str:
+def _unsupported(attributes: Mapping[str, Any], opset: int, inside: str) -> str:
     """Why the layer cannot be measured; empty where it can."""
     if inside:
         return f"it stands in the body of a node of type {inside}"
     if opset < 9 and not attributes.get("spatial", 1):
         return "it normalizes every position by itself (spatial=0)"
-    if not layer.has_statistics:
-        return "its statistics are computed by the graph"
     return ""
 
 

@@ -21,22 +21,22 @@ _AGREEMENT = 1e-2
 """Largest difference, relative to the largest output, between a batch run at once and run in parts."""
 
 
-def without_bfloat16(graph: OnnxGraph) -> OnnxGraph | None:
-    """The graph computing in float32 what it declares as bfloat16; `None` where it declares none."""
+def in_float32(graph: OnnxGraph, element_type: int) -> OnnxGraph | None:
+    """The graph computing in float32 what it declares as `element_type`; `None` where it declares nothing as that."""
     proto = onnx.ModelProto()
     proto.CopyFrom(graph.proto)
     found = False
     for tensor in all_tensors(proto):
-        if tensor.data_type == TensorProto.BFLOAT16:
+        if tensor.data_type == element_type:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
             found = True
     for value in _declared_values(proto):
-        if value.type.tensor_type.elem_type == TensorProto.BFLOAT16:
+        if value.type.tensor_type.elem_type == element_type:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
             found = True
     for node in _all_nodes(proto):
         for attribute in node.attribute:
-            if attribute.name in _TYPE_ATTRIBUTES and attribute.i == TensorProto.BFLOAT16:
+            if attribute.name in _TYPE_ATTRIBUTES and attribute.i == element_type:
                 attribute.i = TensorProto.FLOAT
                 found = True
     return replace(graph, proto=proto, inputs=graph_inputs(proto.graph)) if found else None

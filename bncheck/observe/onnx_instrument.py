@@ -13,11 +13,12 @@ import torch
 from onnx import TensorProto
 
 from bncheck.data.batches import Batch
+from bncheck.errors import ModelError
 from bncheck.layers import NormLayer
 from bncheck.models.base import Model
 from bncheck.models.onnx_graph import OnnxGraph
 from bncheck.observe import policies
-from bncheck.observe.onnx_dialect import with_any_batch, without_bfloat16
+from bncheck.observe.onnx_dialect import in_float32, with_any_batch
 from bncheck.observe.onnx_feeds import Feeds
 from bncheck.observe.onnx_rewriting import (
     BATCH_TAPS,
@@ -97,10 +98,7 @@ class OnnxInstrument:
 
     def _adapted(self, graph: OnnxGraph) -> OnnxGraph:
         """The graph as it will be run: in types the CPU computes in, of any batch size where it can take that."""
-        adapted = without_bfloat16(graph)
-        if adapted is not None:
-            self.notes.append("bfloat16 was computed in float32: onnxruntime has no bfloat16 on the CPU")
-            graph = adapted
+        graph = self._in_types_of_the_cpu(graph)
         widened = None if self.fixed_batch is None else with_any_batch(graph, self.fixed_batch, self._path)
         if widened is not None:
             self.notes.append(
@@ -108,6 +106,22 @@ class OnnxInstrument:
             )
             self.fixed_batch = None
         return widened or graph
+
+    def _in_types_of_the_cpu(self, graph: OnnxGraph) -> OnnxGraph:
+        """In float32 where onnxruntime has no kernels: for bfloat16 hardly any, for double not all."""
+        for name, element_type in (("bfloat16", TensorProto.BFLOAT16), ("double", TensorProto.DOUBLE)):
+            adapted = in_float32(graph, element_type)
+            if adapted is not None and not (name == "double" and self._loads(graph)):
+                self.notes.append(f"computed in float32: onnxruntime cannot run this model in {name} on the CPU")
+                graph = adapted
+        return graph
+
+    def _loads(self, graph: OnnxGraph) -> bool:
+        try:
+            Session(graph.proto, self._path)
+        except ModelError:
+            return False
+        return True
 
     def _read_exactly(self, batch: Batch, statistics: dict[str, Any]) -> dict[str, Any]:
         """Run the batch, and again where its sums would not be exact."""
