@@ -31,6 +31,7 @@ from bncheck.observe.onnx_rewriting import (
     compute_types,
     tap_name,
     with_batch_statistics,
+    with_constants,
     with_taps,
 )
 from bncheck.observe.onnx_session import Session, telling_line
@@ -38,14 +39,14 @@ from bncheck.observe.onnx_taps import Arrays, stored_taps
 from bncheck.observe.policies import Policy
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.sites import Site
-from bncheck.statistics import Moments
+from bncheck.statistics import Moments, SampleMoments
 
 _READINGS = 3
 """Runs of one batch at the most: as known, in blocks of the right length, with further channels centred."""
 
 
 class OnnxInstrument:
-    """Two instrumented copies of a graph: one normalizes by given statistics, one by the batch.
+    """Instrumented copies of a graph, made when first needed: by the stored, by given, and by batch statistics.
 
     Raises:
         ModelError: onnxruntime cannot run the model.
@@ -63,6 +64,7 @@ class OnnxInstrument:
         self._sites = _sites(self._graph)
         self._types = [_NUMPY[kind] for kind in compute_types(self._graph)]
         self._unsupported = set(model.unsupported)
+        self._shapes: list[torch.Size] = []
 
     @property
     def found(self) -> dict[str, NormLayer]:
@@ -76,17 +78,23 @@ class OnnxInstrument:
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         """See `Instrument.run`; outputs come back by name."""
-        if isinstance(policy, policies.Batch):
-            values = self._run(self._by_batch, batch, {}, BATCH_TAPS if recorder else ())
-            if recorder is not None:
-                self._record_batch(values, recorder)
-        elif recorder is None:
-            values = self._run(self._by_given, batch, self._statistics(policy), ())
-        else:
-            values = self._read_exactly(batch, self._statistics(policy))
-            for site, tap in zip(self._sites, self._taps, strict=True):
-                recorder.take(site, tap.layer, tap.table(values), batch.size)
+        match policy:
+            case policies.Batch():
+                values = self._run(self._by_batch, batch, {}, BATCH_TAPS if recorder else ())
+                if recorder is not None:
+                    self._record_batch(values, recorder)
+            case policies.Stored() if recorder is not None:
+                values, tables = self._read_exactly(batch)
+                for site, tap, table in zip(self._sites, self._taps, tables, strict=True):
+                    recorder.take(site, tap.layer, table, batch.size)
+            case _:
+                values = self._run(self._by_given, batch, self._statistics(policy) | self._tap_feeds(), ())
         return {name: _tensor(values[name]) for name in self._graph.outputs}
+
+    @cached_property
+    def _by_stored(self) -> Session:
+        # The statistics could be fed here too; as constants they let the runtime choose its faster layouts.
+        return Session(with_constants(with_taps(self._graph), self._statistics(policies.STORED)), self._path)
 
     @cached_property
     def _by_given(self) -> Session:
@@ -123,26 +131,31 @@ class OnnxInstrument:
             return False
         return True
 
-    def _read_exactly(self, batch: Batch, statistics: dict[str, Any]) -> dict[str, Any]:
+    def _read_exactly(self, batch: Batch) -> tuple[dict[str, Any], list[SampleMoments]]:
         """Run the batch, and again where its sums would not be exact."""
-        for tap in self._taps:
-            tap.forget_size()
+        shapes = _sample_shapes(batch)
+        if shapes != self._shapes:
+            for tap in self._taps:
+                tap.forget_size()
+            self._shapes = shapes
         for _ in range(_READINGS):
-            values = self._run(self._by_given, batch, statistics, STORED_TAPS)
-            again = [tap.refine(values) for tap in self._taps]  # every one has to learn
+            values = self._run(self._by_stored, batch, self._tap_feeds(), STORED_TAPS)
+            tables = [tap.table(values) for tap in self._taps]
+            again = [tap.refine(values, table) for tap, table in zip(self._taps, tables, strict=True)]
             if not any(again):
                 break
-        return values
+        return values, tables
 
-    def _run(self, session: Session, batch: Batch, statistics: dict[str, Any], taps: tuple[str, ...]) -> dict[str, Any]:
-        feeds = self._feeds(batch.inputs)
-        if session is self._by_given:
-            feeds |= {name: array for tap in self._taps for name, array in tap.feeds().items()}
+    def _run(self, session: Session, batch: Batch, further: dict[str, Any], taps: tuple[str, ...]) -> dict[str, Any]:
+        feeds = self._feeds(batch.inputs) | further
         wanted = [tap_name(what, number) for number in range(len(self._taps)) for what in taps]
         try:
-            return session.run(feeds | statistics, [*self._graph.outputs, *wanted])
+            return session.run(feeds, [*self._graph.outputs, *wanted])
         except Exception as error:
             raise self._feeds.refusal(batch.inputs, telling_line(error)) from error
+
+    def _tap_feeds(self) -> dict[str, Any]:
+        return {name: array for tap in self._taps for name, array in tap.feeds().items()}
 
     def _statistics(self, policy: Policy) -> dict[str, npt.NDArray[Any]]:
         """What every node is to normalize by: as stored, or as given for its layer."""
@@ -174,6 +187,12 @@ def _sites(graph: OnnxGraph) -> list[Site]:
         sites.append(Site(node.layer.name, calls[node.layer.name]))
         calls[node.layer.name] += 1
     return sites
+
+
+def _sample_shapes(batch: Batch) -> list[torch.Size]:
+    inputs = batch.inputs
+    tensors = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, tuple) else (inputs,)
+    return [tensor.shape[1:] for tensor in tensors]
 
 
 def _tensor(value: Any) -> Any:

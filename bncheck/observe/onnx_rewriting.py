@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -54,6 +55,17 @@ def with_taps(graph: OnnxGraph) -> onnx.ModelProto:
         builder.output(builder.reduce("ReduceSumSquare", deviations, [3], at.name(CENTRED_SQUARES)), at.type)
         at.normalize(builder.input(at.name(STORED_MEAN), at.type), builder.input(at.name(STORED_VAR), at.type))
     return builder.finished()
+
+
+def with_constants(copy: onnx.ModelProto, values: Mapping[str, npt.NDArray[Any]]) -> onnx.ModelProto:
+    """A copy whose inputs named in `values` are constants, which the runtime can optimise."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(copy)
+    inputs = [value for value in copy.graph.input if value.name not in values]
+    del fixed.graph.input[:]
+    fixed.graph.input.extend(inputs)
+    fixed.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
+    return fixed
 
 
 def with_batch_statistics(graph: OnnxGraph) -> onnx.ModelProto:

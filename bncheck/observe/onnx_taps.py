@@ -58,13 +58,13 @@ class StoredTap:
         """The next batch may have maps of another size."""
         self._positions = 1
 
-    def refine(self, values: Arrays) -> bool:
-        """Learn from a batch; whether it has to be run again for its sums to be exact."""
+    def refine(self, values: Arrays, table: SampleMoments) -> bool:
+        """Learn from a batch and what it gave; whether it has to be run again for its sums to be exact."""
         positions = self._size(values)
         wanted = self._blocks.setdefault(positions, _number_of_blocks(positions))
         changed = wanted != self._blocks.get(self._positions, 1)
         self._positions = positions
-        return self._add_channels(self.table(values)) or changed
+        return self._add_channels(table) or changed
 
     def table(self, values: Arrays) -> SampleMoments:
         """Moments of every sample of a batch."""
