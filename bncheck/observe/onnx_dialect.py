@@ -15,10 +15,24 @@ from bncheck.models.onnx_graph import OnnxGraph, all_tensors, graph_inputs, node
 from bncheck.observe.onnx_session import Session
 
 _TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type")
+_IR_VERSIONS = 8, 10
+"""Older ones list constants as inputs, which keeps them from being optimised; newer ones older runtimes refuse."""
 _TRIED = 2
 """How many times the fixed batch size is tried at once."""
 _AGREEMENT = 1e-2
 """Largest difference, relative to the largest output, between a batch run at once and run in parts."""
+
+
+def in_known_version(graph: OnnxGraph) -> OnnxGraph:
+    """The graph in a version of the file format that every runtime reads, its initializers no longer inputs."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(graph.proto)
+    proto.ir_version = min(max(proto.ir_version, _IR_VERSIONS[0]), _IR_VERSIONS[1])
+    wanted = {given.name for given in graph.inputs}
+    inputs = [value for value in graph.proto.graph.input if value.name in wanted]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    return replace(graph, proto=proto)
 
 
 def in_float32(graph: OnnxGraph, element_type: int) -> OnnxGraph | None:

@@ -18,7 +18,7 @@ from bncheck.layers import NormLayer
 from bncheck.models.base import Model
 from bncheck.models.onnx_graph import OnnxGraph
 from bncheck.observe import policies
-from bncheck.observe.onnx_dialect import in_float32, with_any_batch
+from bncheck.observe.onnx_dialect import in_float32, in_known_version, with_any_batch
 from bncheck.observe.onnx_feeds import Feeds
 from bncheck.observe.onnx_rewriting import (
     BATCH_TAPS,
@@ -106,7 +106,7 @@ class OnnxInstrument:
 
     def _adapted(self, graph: OnnxGraph) -> OnnxGraph:
         """The graph as it will be run: in types the CPU computes in, of any batch size where it can take that."""
-        graph = self._in_types_of_the_cpu(graph)
+        graph = self._in_types_of_the_cpu(in_known_version(graph))
         widened = None if self.fixed_batch is None else with_any_batch(graph, self.fixed_batch, self._path)
         if widened is not None:
             self.notes.append(

@@ -18,8 +18,6 @@ from bncheck.models.onnx_graph import OnnxGraph
 
 _AXES_AS_INPUT = 18
 """The operator set from which ReduceMean and ReduceSumSquare take their axes as an input."""
-_IR_VERSION = 8, 10
-"""Our copies stay in this range: older ones list constants as inputs, newer ones older runtimes refuse."""
 
 MEAN, SQUARES, SHAPE, VARIANCE = "mean", "squares", "shape", "variance"
 CENTRE, REST, CENTRED_SQUARES = "centre", "rest", "centred_squares"
@@ -150,12 +148,9 @@ class _Builder:
         """The copy."""
         copy = onnx.ModelProto()
         copy.CopyFrom(self._graph.proto)
-        copy.ir_version = min(max(copy.ir_version, _IR_VERSION[0]), _IR_VERSION[1])
-        wanted = {given.name for given in self._graph.inputs}
-        inputs = [value for value in self._graph.proto.graph.input if value.name in wanted]
-        del copy.graph.node[:], copy.graph.input[:]
+        del copy.graph.node[:]
         copy.graph.node.extend(self._nodes)
-        copy.graph.input.extend([*inputs, *self._inputs])
+        copy.graph.input.extend(self._inputs)
         copy.graph.initializer.extend(self._constants.values())
         copy.graph.output.extend(self._outputs)
         return copy
