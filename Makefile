@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check lint types tests format samples bench clean
+.PHONY: help demo test check lint types tests format samples readme bench clean
 
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
 	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
 	@echo "make samples  train and write the sample models again"
+	@echo "make readme   put the demo's output and the speed table into the README"
 	@echo "make format   format the code"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -41,6 +42,9 @@ format: $(STAMP)
 
 samples: $(STAMP)
 	$(BIN)/python sample_models/make.py
+
+readme: $(STAMP)
+	$(BIN)/python -m benchmarks.readme --bench
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.overhead

@@ -64,6 +64,10 @@ class EffectEvidence:
         accuracy: with labels.
         gain: accuracy gained by recalibration; `None` without labels.
         gain_error: its standard error (from the discordant pairs, as in McNemar's test).
+        lost: share of the predictions that recalibration turns from right to wrong; `None` without labels.
+        information: what the predictions tell about the inputs, in nats: the entropy of the average prediction
+            less their average entropy (mutual information); `None` for outputs that are no class scores.
+        information_recalibrated: the same with recalibrated statistics.
     """
 
     predictions_changed: float | None
@@ -74,6 +78,9 @@ class EffectEvidence:
     accuracy: Accuracy | None
     gain: float | None
     gain_error: float | None
+    lost: float | None = None
+    information: float | None = None
+    information_recalibrated: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +99,7 @@ class Evidence:
         dropped: samples left out, because a fixed batch size could not take them.
         effect: `None` without data, or where it could not be measured.
         batch_sizes: what-ifs from the stored pass.
-        smallest_detectable_gap: what would show in every layer; infinite for one sample, `None` without data.
+        smallest_detectable_gap: what would show in every layer; infinite for too few samples, `None` without data.
         samples_needed: to bring that down to the margin.
         max_gap: the limit the user set.
         notes: what was chosen on the way, for the reader of the report.

@@ -16,6 +16,9 @@ LAYER_NORM = "layer_norm"
 RMS_NORM = "rms_norm"
 OTHER = "other"
 
+ROUNDING = 2.0**-23
+"""How far 1 - eps may be from itself once it was stored in float32."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NormLayer:
@@ -57,3 +60,16 @@ class NormLayer:
     def has_statistics(self) -> bool:
         """Whether there are stored statistics to compare with."""
         return self.mean is not None and self.var is not None
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether the statistics are the identity on purpose, because they went into gamma and beta.
+
+        They are in a frozen class with mean 0 and variance 1, and in any class where the variance is 1 - eps,
+        so that the layer divides by exactly 1. Nothing there describes data.
+        """
+        if self.mean is None or self.var is None or self.missing or np.any(self.mean != 0.0):
+            return False
+        if np.all(self.var == 1.0):
+            return self.trainable_class is False
+        return self.eps is not None and bool(np.all(np.abs(self.var + self.eps - 1.0) < ROUNDING))

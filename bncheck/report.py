@@ -265,7 +265,7 @@ def _flat(document: Json) -> Json:
     flat = {**document, **stored}
     flat["codes"] = " ".join(document["codes"])
     if document["call_gaps"] is not None:
-        flat["call_gaps"] = " ".join("" if gap is None else repr(gap) for gap in document["call_gaps"])
+        flat["call_gaps"] = " ".join("nan" if gap is None else repr(gap) for gap in document["call_gaps"])
     return {column: flat[column] for column in LAYER_COLUMNS}
 
 

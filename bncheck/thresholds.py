@@ -14,6 +14,10 @@ GAIN_MARGIN = 0.01
 OUTPUT_MARGIN = 0.1
 """Relative change of outputs that are no class scores, beyond noise, before drift is said to matter."""
 
+INFORMATION_MARGIN = 0.1
+"""Share of what the predictions tell about the inputs (mutual information) that recalibration must cost, where
+there are no labels, before the stored statistics are said to suit the data better than the data's own."""
+
 LARGE_EFFECT = 0.2
 """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
 
@@ -25,5 +29,6 @@ def in_force() -> dict[str, float]:
         "changed_margin": CHANGED_MARGIN,
         "gain_margin": GAIN_MARGIN,
         "output_margin": OUTPUT_MARGIN,
+        "information_margin": INFORMATION_MARGIN,
         "large_effect": LARGE_EFFECT,
     }

@@ -88,5 +88,11 @@ def matching(selectors: tuple[str, ...], option: str) -> frozenset[str]:
 
 
 def _suggestion(code: str) -> str:
-    close = get_close_matches(code.upper(), [rule.code for rule in RULES], n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    close = get_close_matches(code.upper(), [rule.code for rule in RULES], n=len(RULES))
+    if not close:
+        return ""
+    return f" (did you mean {max(close, key=lambda known: _shared_beginning(known, code.upper()))}?)"
+
+
+def _shared_beginning(one: str, other: str) -> int:
+    return next((at for at in range(len(one)) if one[at] != other[at : at + 1]), len(one))

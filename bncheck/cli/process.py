@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import typer
 
 from bncheck.errors import BncheckError
+from bncheck.render.cells import printable
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -24,7 +25,7 @@ def exit_codes(debug: bool = False) -> Iterator[None]:
     except BncheckError as error:
         if debug:
             traceback.print_exc()
-        say(f"bncheck: {error}")
+        say(f"bncheck: {printable(str(error))}")
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         say("bncheck: interrupted.")
@@ -42,9 +43,9 @@ def stdout_to_stderr() -> Iterator[None]:
         return
     try:
         os.dup2(2, 1)
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
+        yield
     finally:
+        sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
 

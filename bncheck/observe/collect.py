@@ -28,11 +28,18 @@ from bncheck.statistics import (
     samples_needed,
     smallest_detectable_gap,
 )
+from bncheck.statistics.noise import FEWEST_GROUPS
 from bncheck.thresholds import MARGIN
 
 NO_STATISTICS = "no-running-statistics"
 NOT_EXERCISED = "not-exercised"
+FOLDED = "folded"
 UNSUPPORTED = "unsupported"
+
+LARGEST_MOMENTUM = 0.5
+"""Above it the newest batch outweighs all others, which nobody means."""
+ROUNDED = 0.99
+"""Room for a variance that was stored in half precision."""
 
 
 def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
@@ -88,16 +95,24 @@ def _detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[fl
     """Smallest gap that would show in every layer, and the samples that bring it down to the margin.
 
     The noisiest layer decides, each by its median channel: a few channels that hardly ever fire would
-    otherwise leave every model inconclusive.
+    otherwise leave every model inconclusive. Noise counts against the spread of the data, not the stored
+    one: what so many samples can tell does not depend on how wrong the stored statistics are. Where there are
+    too few for a lower bound, no gap shows.
     """
-    typical = {name: float(np.median(layer.noise)) for name, layer in measured.items()}
+    typical = {name: _typical_noise(layer) for name, layer in measured.items()}
     known = {name: noise for name, noise in typical.items() if not math.isnan(noise)}
     if not known:
         return None, None
     noisiest = max(known, key=known.__getitem__)
-    smallest = smallest_detectable_gap(known[noisiest], samples)
+    smallest = smallest_detectable_gap(known[noisiest], samples) if samples >= FEWEST_GROUPS else math.inf
     stored = _average(measured[noisiest].layer).effective_samples
     return smallest, samples_needed(known[noisiest], samples, stored, MARGIN)
+
+
+def _typical_noise(layer: MeasuredLayer) -> float:
+    """The median channel's noise, in standard deviations of the data."""
+    noise, scale = layer.noise, layer.inherited.scale
+    return float(np.median(np.divide(noise, scale, out=noise.copy(), where=scale > 0)))
 
 
 def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, total: int) -> MeasuredLayer:
@@ -107,7 +122,10 @@ def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, t
     found = whole.statistics()
     table = _table(whole)
     instance = layer.kind == INSTANCE_NORM
-    noise = noise_floor(table, var, eps, _average(layer), total=total, instance=instance)
+    average = _average(layer)
+    noise = noise_floor(table, var, eps, average, total=total, instance=instance)
+    # The bound is that of the samples kept apart, which may be fewer than were measured.
+    noise_apart = rms(noise_floor(table, var, eps, average, instance=instance))
     batch = own.get(layer.name) if own is not None else None
     return MeasuredLayer(
         layer=layer,
@@ -118,7 +136,7 @@ def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, t
         inherited=compare(found.mean, found.var, mean, var, eps),
         own=None if batch is None else compare(batch.mean, batch.var, mean, var, eps),
         noise=noise,
-        lower=gap_lower_bound(table, mean, var, eps, rms(noise), instance=instance),
+        lower=gap_lower_bound(table, mean, var, eps, noise_apart, average=average, instance=instance),
     )
 
 
@@ -138,8 +156,15 @@ def _table(entry: SiteRecord) -> SampleMoments:
 
 
 def _average(layer: NormLayer) -> MovingAverage:
-    """The layer's own moving average, as far as it is known; a momentum of 0 keeps nothing and says nothing."""
-    return MovingAverage(layer.momentum or ASSUMED_MOMENTUM, layer.updates)
+    """The layer's own moving average, as far as what the file says of it can be believed.
+
+    A momentum of 0 keeps nothing, one of 0.9 is mostly the other convention's 0.1, and a counter that says
+    the initial variance is still there, where it is not, was reset over statistics that had been learned.
+    """
+    momentum = layer.momentum if layer.momentum and layer.momentum <= LARGEST_MOMENTUM else ASSUMED_MOMENTUM
+    initial = (1 - momentum) ** (layer.updates or 0)
+    was_reset = layer.var is not None and bool(np.any(layer.var < ROUNDED * initial))
+    return MovingAverage(momentum, None if was_reset else layer.updates)
 
 
 def _call_gap(entry: SiteRecord) -> float:
@@ -176,6 +201,8 @@ def _in_running_order(
 def _reason(layer: NormLayer, seen: Observation) -> str:
     if layer.name in seen.unsupported:
         return UNSUPPORTED
+    if layer.is_folded:
+        return FOLDED
     return NOT_EXERCISED if not _never_stores(layer) else NO_STATISTICS
 
 

@@ -10,7 +10,7 @@ import torch
 
 from bncheck.errors import DataError
 from bncheck.evidence import EffectEvidence
-from bncheck.observe.outputs import Predictor, choose_output, class_labels, correct
+from bncheck.observe.outputs import Predictor, choose_output, class_labels, correct, probabilities
 from bncheck.report import Accuracy
 from bncheck.user_code import user_output_to_stderr
 
@@ -27,6 +27,8 @@ class EffectMeter:
         self._predictor = Predictor()
         self._change = _Change()
         self._noise = _Change()
+        self._before = _Information()
+        self._after = _Information()
         self._hits: dict[str, _Hits] = {name: _Hits() for name in ("stored", "batch", "recalibrated")}
         self._kept: dict[str, list[torch.Tensor]] = {name: [] for name in self._hits}
         self._labels: dict[str, list[torch.Tensor]] = {name: [] for name in self._hits}
@@ -44,6 +46,7 @@ class EffectMeter:
         """Outputs of the same batch as shipped, and under the other fold's statistics."""
         before, after = self._scores(stored), self._scores(recalibrated)
         self._change.add(before, after, *self._classes(before, after, labels))
+        self._inform(before, after, labels)
         right_before = self._score("stored", before, labels)
         right_after = self._score("recalibrated", after, labels)
         if right_before is not None and right_after is not None:
@@ -74,7 +77,16 @@ class EffectMeter:
             accuracy=accuracy,
             gain=gain,
             gain_error=math.sqrt(self._gains + self._losses) / total if paired else None,
+            lost=self._losses / total if paired else None,
+            information=self._before.nats(),
+            information_recalibrated=self._after.nats(),
         )
+
+    def _inform(self, before: torch.Tensor | None, after: torch.Tensor | None, labels: torch.Tensor | None) -> None:
+        for scores, information in ((before, self._before), (after, self._after)):
+            if scores is not None:
+                wanted = None if labels is None else class_labels(labels, scores)
+                information.add(probabilities(scores, wanted))
 
     def _scores(self, output: Any) -> torch.Tensor | None:
         scores = choose_output(output, self._output)
@@ -134,6 +146,31 @@ class _Hits:
 
     def rate(self) -> float | None:
         return self.right / self.total if self.total else None
+
+
+class _Information:
+    """What predictions tell about the inputs: they are sure of each, and differ from input to input."""
+
+    def __init__(self) -> None:
+        self._predictions = 0
+        self._sum: torch.Tensor | None = None
+        self._entropy = 0.0
+
+    def add(self, rows: torch.Tensor | None) -> None:
+        """Take in class probabilities, shape (predictions, classes)."""
+        if rows is None:
+            return
+        rows = rows.double()
+        self._predictions += len(rows)
+        self._sum = rows.sum(0) + (0.0 if self._sum is None else self._sum)
+        self._entropy += float(torch.special.entr(rows).sum())
+
+    def nats(self) -> float | None:
+        """Mutual information of input and predicted class; `None` without predictions."""
+        if self._sum is None:
+            return None
+        average = torch.special.entr(self._sum / self._predictions).sum()
+        return float(average) - self._entropy / self._predictions
 
 
 class _Change:

@@ -129,13 +129,12 @@ def _centred_where_needed(x: torch.Tensor, axis: int, moments: SampleMoments, li
 
 def _centre(x: torch.Tensor, axis: int, channels: npt.NDArray[np.intp], moments: SampleMoments) -> None:
     """Recompute `channels` of `moments` (built a moment ago, not yet shared) from centred values."""
-    index = torch.from_numpy(channels)
-    chosen = x.index_select(3 - axis, index)
-    centre = chosen.mean(axis, keepdim=True)
-    deviations = chosen - centre
+    deviations = x.index_select(3 - axis, torch.from_numpy(channels))
+    centre = torch.from_numpy(moments.mean[:, channels]).to(x.dtype)
+    deviations.sub_(centre.unsqueeze(axis))
     rest = _float64(deviations.mean(axis))
-    moments.mean[:, channels] = _float64(centre.squeeze(axis)) + rest
-    squares = _float64(deviations.square().sum(axis))
+    squares = _sum_of_squares(deviations) if axis == 2 else _float64(deviations.square_().sum(1))
+    moments.mean[:, channels] = _float64(centre) + rest
     moments.m2[:, channels] = np.maximum(squares - x.shape[axis] * rest**2, 0.0)
 
 

@@ -93,6 +93,17 @@ class Predictor:
         return (scores.reshape(labels.shape) > self._threshold).long()
 
 
+def probabilities(scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
+    """Class probabilities, shape (predictions, classes); `None` where the scores are no class scores."""
+    axis = _class_axis(scores, labels)
+    if axis is None or (labels is not None and labels.is_floating_point() and labels.shape == scores.shape):
+        return None
+    rows = scores.movedim(axis, -1).flatten(0, -2)
+    sums = rows.sum(1)
+    are_probabilities = bool((rows >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
+    return rows if are_probabilities else rows.softmax(1)
+
+
 def class_labels(labels: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     """`labels` as class numbers where they are that: from whole floats, or from one-hot (soft) rows."""
     if not labels.is_floating_point():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 
 from bncheck.layers import INSTANCE_NORM, NormLayer
@@ -64,8 +65,8 @@ class Recorder:
         """The same from the moments of the input's rows, one by one."""
         entry = self._entry(site, layer)
         if layer.kind == INSTANCE_NORM:
-            entry.instances += table.instances()
-        if samples and len(table) > samples and len(table) % samples == 0:
+            entry.instances += table.instances()  # every row is an instance, frames of one video too
+        elif samples and len(table) > samples and len(table) % samples == 0:
             table = table.merge_rows(len(table) // samples)
         moments = table.pooled()
         self._keep(entry, table)
@@ -93,8 +94,8 @@ class Recorder:
         return layers
 
     def statistics(self) -> dict[str, Statistics]:
-        """Measured statistics of each layer, its calls together."""
-        return {name: together(entries).statistics() for name, entries in self.by_layer().items()}
+        """What recalibrating would store: a layer's moving average takes its calls one by one."""
+        return {name: _averaged(entries) for name, entries in self.by_layer().items()}
 
 
 def together(entries: Iterable[SiteRecord]) -> SiteRecord:
@@ -110,9 +111,17 @@ def together(entries: Iterable[SiteRecord]) -> SiteRecord:
     return joined
 
 
+def _averaged(entries: list[SiteRecord]) -> Statistics:
+    """The calls' statistics averaged; pooled ones would add what lies between the calls, which no call ever sees."""
+    found = [entry.statistics() for entry in entries]
+    return Statistics(np.mean([one.mean for one in found], axis=0), np.mean([one.var for one in found], axis=0))
+
+
 def _joined_samples(records: list[SiteRecord]) -> list[SampleMoments]:
     """One table whose samples pool what each sample showed at every call, where the calls saw the same samples."""
     tables = [table for entry in records if (table := entry.table()) is not None]
+    if records[0].layer.kind == INSTANCE_NORM:
+        return tables
     if len(tables) < len(records) or len({len(table) for table in tables}) > 1:
         return tables[:1]
     calls, samples = len(tables), len(tables[0])

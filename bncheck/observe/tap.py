@@ -84,10 +84,13 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self.answer_at(site, call)
 
     def answer_at(self, site: Site, call: NormCall) -> Any:
-        """Record the call and answer it by the policy in force."""
+        """Record the call and answer it by the policy in force; a folded layer is left as it is."""
+        layer = self._layer(site.layer, call)
+        if layer.is_folded:
+            return call.as_called()
         measured = None
         if self._recorder is not None:
-            measured = self._recorder.record(site, self._layer(site.layer, call), call.input, self._samples)
+            measured = self._recorder.record(site, layer, call.input, self._samples)
         match self._policy:
             case Batch() if call.by_input:
                 return call.as_called()

@@ -52,7 +52,7 @@ class _Column:
 
 def layer_table(report: Report, width: int) -> Table:
     """One row per layer; names are shortened where even the first columns leave them no room."""
-    names = [printable(layer.name) or "(the model)" for layer in report.layers]
+    names = [printable(layer.name).replace("\n", "�") or "(the model)" for layer in report.layers]
     columns = _fitting(_columns(report), width, max(len("layer"), *map(len, names)))
     room = max(SHORTENED_NAME, width - _taken(columns))
     table = plain_table()

@@ -134,9 +134,10 @@ def _call_lines(report: Report) -> list[str]:
     lines = []
     for layer in report.layers:
         gaps = layer.call_gaps or ()
-        if gaps and not max(gaps) - min(gaps) <= _margin_of(report):
-            shown = " and ".join(", ".join(number(gap) for gap in gaps).rsplit(", ", 1))
-            lines.append(f"{layer.name or 'The model'} runs {len(gaps)} times in a forward, with gaps {shown}.")
+        if all(map(math.isfinite, gaps)) and max(gaps, default=0.0) - min(gaps, default=0.0) > _margin_of(report):
+            name = layer.name or "The model"
+            reach = f"from {number(min(gaps))} to {number(max(gaps))}"
+            lines.append(f"{name} runs {len(gaps)} times in a forward, with gaps {reach}.")
     return lines
 
 

@@ -66,7 +66,7 @@ def too_few_samples(evidence: Evidence) -> Iterator[Finding]:
     samples = evidence.data.samples
     needed = evidence.samples_needed
     if math.isinf(smallest):
-        shown = "One sample shows no spread, so no gap can be told from noise"
+        shown = f"From {samples} {'sample' if samples == 1 else 'samples'} no gap can be told from noise"
         fix = "Give more samples, a hundred at the least."
     else:
         shown = f"{samples} samples can only show gaps above {smallest:.2g}; gaps above {MARGIN} matter"

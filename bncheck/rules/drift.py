@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer
 from bncheck.report import ERROR, INFO, WARNING, Finding
-from bncheck.thresholds import CHANGED_MARGIN, GAIN_MARGIN, LARGE_EFFECT, MARGIN, OUTPUT_MARGIN
+from bncheck.thresholds import CHANGED_MARGIN, GAIN_MARGIN, INFORMATION_MARGIN, LARGE_EFFECT, MARGIN, OUTPUT_MARGIN
 
 CONFIDENCE_Z = 1.645
 """One-sided 95 % of the normal distribution."""
@@ -88,9 +88,10 @@ def _severity(effect: EffectEvidence | None) -> str:
         # Labels decide: what recalibration wins is what the drift costs at the least.
         if gain > GAIN_MARGIN:
             return ERROR if (effect.gain or 0.0) > LARGE_EFFECT else WARNING
-        return WARNING if changed > LARGE_EFFECT else INFO
+        # Predictions that were right as shipped and change speak for the stored statistics.
+        return WARNING if changed - (effect.lost or 0.0) > LARGE_EFFECT else INFO
     if effect.predictions_changed is not None:
-        if changed <= CHANGED_MARGIN:
+        if changed <= CHANGED_MARGIN or _suits_better(effect):
             return INFO
         return ERROR if changed > LARGE_EFFECT else WARNING
     output = _beyond_noise(effect.output_change, effect.output_change_by_noise)
@@ -102,6 +103,16 @@ def _sure_gain(effect: EffectEvidence) -> float | None:
     if effect.gain is None:
         return None
     return effect.gain - CONFIDENCE_Z * (effect.gain_error or 0.0)
+
+
+def _suits_better(effect: EffectEvidence) -> bool:
+    """Whether the model tells these inputs apart clearly better by its stored statistics than by their own.
+
+    So it is where training augments far more than evaluation does, or went on with frozen statistics.
+    """
+    if effect.information is None or effect.information_recalibrated is None:
+        return False
+    return effect.information_recalibrated < (1 - INFORMATION_MARGIN) * effect.information
 
 
 def _beyond_noise(value: float | None, noise: float | None) -> float:
@@ -134,10 +145,17 @@ def _fix(effect: EffectEvidence | None, severity: str) -> str:
             "Check the preprocessing first (scaling, mean and std, channel order): if it matches training, recalibrate "
             "the statistics, which was measured to help here."
         )
+    if gain is not None and severity == INFO:
+        return "Leave the statistics as they are: recalibrating was measured and wins no accuracy beyond doubt."
     if gain is not None:
         return (
-            "Recalibrating does not help here: it was measured and wins no accuracy. Check the preprocessing; if the "
-            "data are really another domain, fine-tune on them."
+            "Recalibrating does not help here: it was measured and wins no accuracy beyond doubt. Check the "
+            "preprocessing; if the data are really another domain, fine-tune on them."
+        )
+    if severity == INFO and _suits_better(effect):
+        return (
+            "Do not recalibrate on these data: the model would tell them apart less well. Give labels (y in the data) "
+            "to see whether its accuracy is what it should be."
         )
     if severity == INFO:
         return "Nothing has to be done: the predictions hardly change."
@@ -162,4 +180,7 @@ def _evidence(drifted: list[MeasuredLayer], worst: MeasuredLayer, evidence: Evid
         "output_change": effect.output_change if effect else None,
         "accuracy_gain": effect.gain if effect else None,
         "accuracy_gain_error": effect.gain_error if effect else None,
+        "accuracy_lost": effect.lost if effect else None,
+        "information": effect.information if effect else None,
+        "information_recalibrated": effect.information_recalibrated if effect else None,
     }

@@ -25,6 +25,8 @@ ASSUMED_MOMENTUM = 0.1
 CONFIDENCE_Z = 1.645
 """One-sided 95 % of the normal distribution."""
 GROUPS = 20
+FEWEST_GROUPS = 8
+"""Below it the jackknife's spread is itself a guess, and no bound is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def noise_floor(
     return np.asarray(np.sqrt((shift_variance + weight * scale_variance) * share))
 
 
+@np.errstate(invalid="ignore", divide="ignore")
 def _sample_variances(
     samples: SampleMoments, stored_var: FloatArray, eps: float, instance: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -94,16 +97,16 @@ def _sample_variances(
     """
     measured = _summary(samples, instance)
     var_b = measured.variance
-    squares = samples.m2 / samples.count[:, None]
-    if not instance:
-        squares = squares + (samples.mean - measured.mean) ** 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        stored = np.where(stored_var + eps > 0, stored_var + eps, np.nan)
-        shift_variance = samples.mean.var(axis=0, ddof=1) / stored
-        scale_variance = np.where(
-            var_b + eps > 0, squares.var(axis=0, ddof=1) / (4 * (var_b + eps) * stored), squares[0] * 0.0
-        )
-        weight = np.where(var_b > 0, var_b / (var_b + eps), var_b * 0.0)
+    if instance:
+        squares = samples.m2 / np.maximum(samples.count - 1, 1)[:, None]
+    else:
+        squares = samples.m2 / samples.count[:, None] + (samples.mean - measured.mean) ** 2
+    stored = np.where(stored_var + eps > 0, stored_var + eps, np.nan)
+    shift_variance = samples.mean.var(axis=0, ddof=1) / stored
+    scale_variance = np.where(
+        var_b + eps > 0, squares.var(axis=0, ddof=1) / (4 * (var_b + eps) * stored), squares[0] * 0.0
+    )
+    weight = np.where(var_b > 0, var_b / (var_b + eps), var_b * 0.0)
     return shift_variance, scale_variance, weight
 
 
@@ -114,26 +117,29 @@ def gap_lower_bound(
     eps: float,
     noise: float,
     *,
+    average: MovingAverage | None = None,
     instance: bool = False,
 ) -> float:
     """Lower 95 % confidence bound of a layer's gap (RMS over channels), the noise taken off.
 
     E[gap^2] is the true gap^2 plus the noise^2; the spread of gap^2 comes from a delete-a-group
-    jackknife over `GROUPS` groups of samples (Efron & Tibshirani 1993, chapter 11).
+    jackknife over `GROUPS` groups of samples (Efron & Tibshirani 1993, chapter 11), widened by the moving
+    average's own share of the noise, which the samples cannot show.
 
     Args:
         samples: per-sample moments of the layer's input.
         stored_mean: shape (C,).
         stored_var: shape (C,).
         eps: the layer's.
-        noise: RMS of `noise_floor` over the channels.
+        noise: RMS of `noise_floor` over the channels, at as many samples as there are in the table.
+        average: how the stored statistics were made; without it they are taken as exact.
         instance: as for `noise_floor`.
 
     Returns:
         The bound, at least 0; 0 where there are too few samples to say, NaN where the gap is NaN.
     """
     groups = min(GROUPS, len(samples))
-    if groups < 2:
+    if groups < FEWEST_GROUPS:
         return 0.0
     order = np.arange(len(samples))
     parts = [_summary(samples.take(order[group::groups]), instance) for group in range(groups)]
@@ -145,7 +151,9 @@ def gap_lower_bound(
     squares = [squared_gap(group) for group in range(groups)]
     full = squared_gap(None)
     spread = math.sqrt((groups - 1) / groups * float(np.sum((np.array(squares) - np.mean(squares)) ** 2)))
-    bound = full - noise**2 - CONFIDENCE_Z * spread
+    if average is not None:
+        spread *= math.sqrt(1 + len(samples) / average.effective_samples)
+    bound = full - noise**2 - _student_quantile(groups - 1) * spread
     return bound if math.isnan(bound) else math.sqrt(max(0.0, bound))
 
 
@@ -162,9 +170,19 @@ def smallest_detectable_gap(noise: float, samples: int) -> float:
     """
     if samples < 2:
         return math.inf
-    # Student's t quantile from the normal one, to the first order in 1/dof (Cornish & Fisher 1938).
-    quantile = CONFIDENCE_Z + (CONFIDENCE_Z**3 + CONFIDENCE_Z) / (4 * (samples - 1))
-    return quantile * noise
+    return _student_quantile(samples - 1) * noise
+
+
+def _student_quantile(freedom: int) -> float:
+    """One-sided 95 % quantile of Student's t, from the normal one in powers of 1/freedom.
+
+    Source: Cornish & Fisher 1938 (Abramowitz & Stegun 26.7.5), three terms: within 1 % from 3 degrees of freedom.
+    """
+    z = CONFIDENCE_Z
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 def samples_needed(noise: float, samples: int, stored_samples: float, margin: float) -> int | None:

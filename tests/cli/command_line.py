@@ -27,10 +27,15 @@ class Done:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.stdout)
+        """What stdout holds, which must be JSON to the letter: no NaN, no Infinity."""
+        return json.loads(self.stdout, parse_constant=_refuse)
 
 
-def bncheck(*arguments: object) -> Done:
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def call(*arguments: object) -> Done:
     """Run it in this process."""
     stdout, stderr = io.StringIO(), io.StringIO()
     before = sys.argv
@@ -47,7 +52,7 @@ def bncheck(*arguments: object) -> Done:
     return Done(code, stdout.getvalue(), stderr.getvalue())
 
 
-def bncheck_process(*arguments: object, **options: Any) -> Done:
+def call_process(*arguments: object, **options: Any) -> Done:
     """Run it as `python -m bncheck`, its output piped."""
     command = [sys.executable, "-m", "bncheck", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, **options)

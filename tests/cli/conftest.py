@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from users_code import Net, images
+from users_code import Idle, Net, images
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +74,7 @@ def _write_models(folder: Path) -> None:
     script(fitted(Net()), folder / "runnable.torchscript")
     script(nn.Sequential(nn.Conv2d(2, 3, 3)).eval(), folder / "folded.torchscript")
     script(nn.Sequential(nn.GroupNorm(1, 2)).eval(), folder / "group_norm.torchscript")
+    script(fitted(Idle()), folder / "idle.torchscript")
     broken = fitted(Net())
     broken.norm.running_var[1] = float("nan")
     script(broken, folder / "not_finite.torchscript")

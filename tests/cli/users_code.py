@@ -24,6 +24,13 @@ class Net(nn.Module):
         return self.head(self.norm(x).flatten(1))
 
 
+class Idle(Net):
+    """Never runs its normalization."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x.flatten(1))
+
+
 class Loud(Net):
     """Talks on stdout while it is built and while it runs."""
 
@@ -78,6 +85,10 @@ def failing_batches() -> Iterator[torch.Tensor]:
     raise ValueError("disk on fire")
 
 
+def leaving_batches() -> list[torch.Tensor]:
+    sys.exit(0)
+
+
 def interrupted_batches() -> Iterator[torch.Tensor]:
     yield images()[:50]
     raise KeyboardInterrupt
@@ -90,3 +101,7 @@ def negative_loss(outputs: torch.Tensor, labels: torch.Tensor) -> float:
 
 def failing_metric(outputs: torch.Tensor, labels: torch.Tensor) -> float:
     raise ZeroDivisionError("no boxes")
+
+
+def leaving_metric(outputs: torch.Tensor, labels: torch.Tensor) -> float:
+    sys.exit(0)

@@ -37,7 +37,9 @@ THRESHOLDS = {
 }
 
 
-def measured(name: str, shift: list[float], scale: list[float], own: list[float] | None = None, **more: Any) -> LayerReport:
+def measured(
+    name: str, shift: list[float], scale: list[float], own: list[float] | None = None, **more: Any
+) -> LayerReport:
     """A measured layer of those shifts and scales; its stored values are mean 1 and variance 4, eps 0."""
     d, r = np.array(shift), np.array(scale)
     gap = np.sqrt(d**2 + (r - 1) ** 2)
@@ -169,7 +171,7 @@ def full_report() -> Report:
             severity="info",
             layer="auxiliary_classifier.branch3x3dbl.bn",
             message="auxiliary_classifier.branch3x3dbl.bn was never run: these data do not reach it in eval mode.",
-            fix="Nothing, if it serves training only (an auxiliary head) or another input; else give data that reach it.",
+            fix="Nothing, if it serves training only (an auxiliary head) or another input; else give other data.",
             evidence={"calls": 0},
         ),
     )

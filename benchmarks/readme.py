@@ -1,0 +1,39 @@
+"""Put what the commands print into the README: `python -m benchmarks.readme`, and `--bench` for the slow table too."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DEMO = "inspect sample_models/never_updated.torchscript.pt --data sample_models/digits_eval.npz"
+
+
+def output_of(*arguments: str) -> str:
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False
+    )
+    return done.stdout.strip()
+
+
+def put(text: str, section: str, content: str) -> str:
+    """`text` with `content` between the section's two marks."""
+    between = re.compile(f"(<!-- {section} -->\n).*?(<!-- /{section} -->)", re.DOTALL)
+    return between.sub(lambda marks: f"{marks[1]}{content}\n{marks[2]}", text)
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    text = put(text, "demo", f"```console\n$ bncheck {DEMO}\n{output_of('bncheck', *DEMO.split())}\n```")
+    if "--bench" in sys.argv:
+        text = put(text, "bench", output_of("benchmarks.overhead"))
+    readme.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""`--help`, `--version`, `bncheck rules` and `bncheck rule CODE`."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from command_line import call, refused
+
+import bncheck
+from bncheck.catalogue import GROUPS, RULES
+
+OPTIONS = {
+    *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--device", "--output"),
+    *("--data", "--label-column", "--batch-size", "--limit", "--batch-sizes", "--seed"),
+    *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
+    *("--metric", "--max-gap", "--select", "--ignore", "--fail-on", "--strict"),
+    *("--report", "--quiet", "--debug", "--help"),
+}
+EXIT_CODES = {"0": "fine", "1": "findings", "2": "wrong command", "3": "unreadable file", "4": "not or too little"}
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_inspect_help_names_every_option_and_no_other() -> None:
+    done = call("inspect", "--help")
+    assert done.code == 0
+    assert set(re.findall(r"^ {2}(?:-\w, )?(--[a-z-]+)", done.stdout, re.MULTILINE)) == OPTIONS
+
+
+@pytest.mark.parametrize("command", [["--help"], ["inspect", "--help"], ["inspect", "-h"]])
+def test_help_has_the_exit_codes(command: list[str]) -> None:
+    help_text = words(call(*command).stdout)
+    for code, meaning in {**EXIT_CODES, "70": "a bug in bncheck", "130": "interrupted"}.items():
+        assert f"{code} {meaning}" in help_text
+
+
+def test_help_says_what_inspect_does_with_defaults_and_choices() -> None:
+    help_text = words(call("inspect", "--help").stdout)
+    for said in (
+        "Without --data the stored values alone are audited.",
+        "--fail-on error|warning|never",
+        "[default: warning]",
+        "--layout auto|nhwc|nchw",
+        "--channels rgb|bgr|gray",
+        "[FORMAT=]PATH",
+        "csv, channels-csv or json",
+    ):
+        assert said in help_text
+
+
+def test_without_a_command_there_is_help() -> None:
+    done = call()
+    assert "Usage: " in done.stdout + done.stderr
+    assert all(command in done.stdout + done.stderr for command in ("inspect", "rules", "rule"))
+    assert done.code == 2
+
+
+def test_version() -> None:
+    done = call("--version")
+    assert (done.code, done.stdout) == (0, f"bncheck {bncheck.__version__}\n")
+
+
+def test_rules_lists_every_rule_under_its_group() -> None:
+    done = call("rules")
+    assert done.code == 0
+    listed = [line.split()[0] for line in done.stdout.splitlines()[1:] if line.startswith("BN")]
+    expected: list[str] = []
+    for rule in RULES:
+        expected += [rule.code[:3]] if rule.code[:3] not in expected else []
+        expected.append(rule.code)
+    assert listed == expected
+    for group in {rule.code[:3] for rule in RULES}:
+        assert GROUPS[group] in done.stdout
+    for rule in RULES:
+        assert rule.title.split()[0] in done.stdout
+
+
+def test_rules_as_json() -> None:
+    rules = call("rules", "--format", "json").json
+    assert [(rule["code"], rule["title"], rule["severity"]) for rule in rules] == [
+        (rule.code, rule.title, rule.severity) for rule in RULES
+    ]
+    assert all(set(rule) == {"code", "title", "severity", "needs", "page"} for rule in rules)
+    assert all(rule["page"].startswith(f"# {rule['code']}: ") for rule in rules)
+
+
+def test_rules_in_a_format_there_is_not() -> None:
+    assert "--format xml: choose text or json." in refused(call("rules", "--format", "xml"), 2)
+
+
+@pytest.mark.parametrize("code", ["BN102", "bn102", "Bn102"])
+def test_a_rule_is_explained_whatever_its_case(code: str) -> None:
+    done = call("rule", code)
+    assert (done.code, done.stderr) == (0, "")
+    page = words(done.stdout)
+    for said in ("BN102: statistics never updated", "What", "Why it happens", "How it is detected", "How to repair"):
+        assert said in page
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_every_page_fits_the_terminal(rule: object) -> None:
+    done = call("rule", rule.code)
+    assert rule.title in words(done.stdout)
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_a_rule_there_is_not() -> None:
+    assert refused(call("rule", "BN1O2"), 2) == (
+        "bncheck: there is no rule 'BN1O2' (did you mean BN102?); `bncheck rules` lists them.\n"
+    )
+    assert "there is no rule 'colour'; `bncheck rules`" in refused(call("rule", "colour"), 2)

@@ -1,0 +1,180 @@
+"""Wrong commands: exit code 2, one message with the next thing to try, before any work is done."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import USERS_CODE, call, refused, users_code
+from conftest import Files
+
+NET = ("--arch", users_code("Net"))
+
+
+def said(done_stderr: str) -> str:
+    return " ".join(done_stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("inspect", "model.pt", "--bogus"), "No such option: --bogus"),
+        (("inspect", "model.pt", "--batch-size", "many"), "Invalid value for '--batch-size'"),
+        (("inspect", "model.pt", "--batch-size", "0"), "Invalid value for '--batch-size'"),
+        (("inspect", "model.pt", "--limit", "-3"), "Invalid value for '--limit'"),
+        (("inspect", "model.pt", "--max-gap", "-1"), "Invalid value for '--max-gap'"),
+        (("inspect", "model.pt", "--data"), "Option '--data' requires an argument"),
+        (("inspect", "model.pt", "other.pt"), "Got unexpected extra argument"),
+        (("inspect",), "Missing argument 'MODEL'"),
+        (("inspekt", "model.pt"), "No such command 'inspekt'"),
+        (("rule",), "Missing argument 'CODE'"),
+    ],
+)
+def test_arguments_that_do_not_parse(arguments: tuple[str, ...], message: str) -> None:
+    done = call(*arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert message in said(done.stderr)
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--mean", "a,b"), "--mean a,b: expected numbers separated by commas, like 0.485,0.456,0.406."),
+        (("--mean", ""), "--mean : expected numbers"),
+        (("--mean", "nan"), "--mean nan: expected finite numbers."),
+        (("--std", "0"), "--std 0.0: expected finite numbers above 0."),
+        (("--resize", "huge"), "--resize huge: expected whole numbers separated by commas"),
+        (("--resize", "1,2,3"), "--resize 1,2,3: expected one size, or height and width, like 224 or 224,320."),
+        (("--resize", ""), "--resize : expected one size"),
+        (("--crop", "-4"), "--crop -4: expected one size"),
+        (("--scale", "0"), "--scale 0.0: expected finite numbers above 0."),
+        (("--layout", "chwn"), "--layout chwn: expected one of auto, nhwc, nchw."),
+        (("--channels", "cmyk"), "--channels cmyk: expected one of rgb, bgr, gray."),
+        (("--preset", "cifar"), "--preset cifar: expected one of imagenet."),
+        (("--batch-sizes", "1,two"), "--batch-sizes 1,two: expected whole numbers separated by commas, like 1,8,64."),
+        (("--batch-sizes", "0,1"), "--batch-sizes: sizes are whole numbers from 1."),
+        (("--fail-on", "sometimes"), "--fail-on sometimes: choose one of error, warning, never."),
+        (("--arch-kwargs", "{depth: 18}"), "--arch-kwargs: not JSON"),
+        (("--arch-kwargs", "[18]"), "--arch-kwargs: expected a JSON object, like '{\"depth\": 18}'."),
+        (("--arch-kwargs", '{"depth": 18}'), "--arch-kwargs is given without --arch"),
+        (("--device", "abacus"), "--device abacus cannot be used here"),
+        (("--key", "ema"), "--key"),
+        (("--select", "BN1O2"), "--select BN1O2: no rule matches (did you mean BN102?); `bncheck rules` lists them."),
+        (("--select", "bn102,XX"), "--select XX: no rule matches; `bncheck rules` lists them."),
+        (("--ignore", "BN6O3"), "--ignore BN6O3: no rule matches (did you mean BN603?)"),
+    ],
+)
+def test_options_that_mean_nothing(files: Files, options: tuple[str, ...], message: str) -> None:
+    assert message in said(refused(call("inspect", files.healthy, *options), 2))
+
+
+def test_a_model_that_is_not_there(scratch: Path) -> None:
+    assert "There is no file no/such/model.pt." in refused(call("inspect", "no/such/model.pt"), 2)
+
+
+@pytest.mark.parametrize("name", ["nowhere.npz", "nowhere/images", "nowhere.py:batches"])
+def test_data_that_are_not_there(files: Files, scratch: Path, name: str) -> None:
+    stderr = refused(call("inspect", files.healthy, *NET, "--data", name), 2)
+    assert f"--data: there is no file or folder {name.partition(':')[0]}." in stderr
+
+
+def test_data_for_a_state_dict_without_its_architecture(files: Files) -> None:
+    stderr = refused(call("inspect", files.healthy, "--data", files.data), 2)
+    assert "holds tensors only and cannot be run on data: name the architecture with --arch FILE.py:CALLABLE" in stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere.py:build", "--arch: there is no file nowhere.py."),
+        ("no_such_package.nets:build", "--arch: importing no_such_package.nets failed: ModuleNotFoundError"),
+        (f"{USERS_CODE}:build", "has no 'build'; it defines"),
+        (f"{USERS_CODE}:SIZE", "SIZE is a int, not something to call"),
+        (
+            str(USERS_CODE),
+            "expected FILE.py:CALLABLE or package.module:CALLABLE, for example --arch net.py:build_model.",
+        ),
+        (users_code("nothing"), "gave a NoneType; it must return a torch.nn.Module."),
+    ],
+)
+def test_an_architecture_that_cannot_be_imported(files: Files, scratch: Path, target: str, message: str) -> None:
+    assert message in refused(call("inspect", files.healthy, "--arch", target), 2)
+
+
+def test_an_architecture_whose_file_fails(files: Files, scratch: Path) -> None:
+    Path("typo.py").write_text("import torhc\n")
+    Path("leaves.py").write_text("import sys\nsys.exit(0)\n")
+    for name, cause in (("typo", "ModuleNotFoundError: No module named 'torhc'"), ("leaves", "SystemExit: 0")):
+        stderr = refused(call("inspect", files.healthy, "--arch", f"{name}.py:build"), 2)
+        assert f"--arch: importing {name}.py failed: {cause}" in stderr
+
+
+def test_an_architecture_that_wants_other_arguments(files: Files) -> None:
+    stderr = refused(call("inspect", files.healthy, *NET, "--arch-kwargs", '{"depth": 18}'), 2)
+    assert "calling it with (depth=18) failed: TypeError" in stderr
+    assert "Give it other arguments with --arch-kwargs, as JSON." in stderr
+
+
+def test_an_output_the_model_does_not_have(files: Files) -> None:
+    stderr = refused(call("inspect", files.healthy, *NET, "--data", files.data, "--output", "logits"), 2)
+    assert "--output logits: the model returns one Tensor, nothing to choose from." in stderr
+
+
+def test_a_label_column_for_what_is_no_table(files: Files) -> None:
+    stderr = refused(call("inspect", files.runnable, "--data", files.data, "--label-column", "y"), 2)
+    assert "--label-column is for tables (.csv, .parquet)" in stderr
+
+
+@pytest.mark.parametrize("value", ["-", "report.txt", "report", "yaml=report.yaml", "=report"])
+def test_a_report_whose_format_cannot_be_told(files: Files, scratch: Path, value: str) -> None:
+    stderr = refused(call("inspect", files.healthy, "--report", value), 2)
+    assert f"--report {value}: the format cannot be told from that; write FORMAT=PATH" in stderr
+    assert "csv, channels-csv, json" in stderr
+    assert f"for example --report json={'-' if value == '-' else 'report.json'}." in stderr
+    assert list(scratch.iterdir()) == []
+
+
+def test_two_reports_on_stdout(files: Files) -> None:
+    stderr = refused(call("inspect", files.healthy, "--report", "json=-", "--report", "csv=-"), 2)
+    assert "--report: only one report can go to stdout (-)." in stderr
+
+
+def test_two_reports_in_one_file(files: Files, scratch: Path) -> None:
+    stderr = refused(call("inspect", files.healthy, "--report", "json=a.txt", "--report", "csv=./a.txt"), 2)
+    assert "--report a.txt: two reports cannot go to the same file." in stderr
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_report_into_a_folder_that_is_not_there(files: Files, scratch: Path) -> None:
+    stderr = refused(call("inspect", files.healthy, "--report", "reports/today.json"), 2)
+    assert "--report reports/today.json: there is no folder reports." in stderr
+
+
+def test_a_report_that_is_a_folder(files: Files, scratch: Path) -> None:
+    Path("today.json").mkdir()
+    stderr = refused(call("inspect", files.healthy, "--report", "today.json"), 2)
+    assert "--report today.json: that is a folder; name a file in it." in stderr
+
+
+@pytest.mark.parametrize("overwritten", ["model.pt", "data.npz", "net.py", "batches.py", "link.json"])
+def test_a_report_over_one_of_the_inputs(files: Files, scratch: Path, overwritten: str) -> None:
+    shutil.copy(files.healthy, "model.pt")
+    shutil.copy(files.data, "data.npz")
+    for name in ("net.py", "batches.py"):
+        shutil.copy(USERS_CODE, name)
+    Path("link.json").symlink_to("model.pt")
+    before = Path(overwritten).read_bytes()
+    data = "batches.py:batches" if overwritten == "batches.py" else "data.npz"
+    command = ("inspect", "model.pt", "--arch", "net.py:Net", "--data", data)
+    stderr = refused(call(*command, "--report", f"json={scratch / overwritten}"), 2)
+    assert "that is one of the inputs, and inputs are never overwritten." in stderr
+    assert Path(overwritten).read_bytes() == before
+
+
+def test_a_wrong_command_leaves_an_older_report_alone(files: Files, scratch: Path) -> None:
+    Path("report.json").write_text("yesterday's")
+    refused(call("inspect", files.healthy, "--report", "report.json", "--select", "BN9"), 2)
+    assert Path("report.json").read_text() == "yesterday's"

@@ -1,0 +1,74 @@
+"""Evidence built by hand, for what no small network shows on demand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer
+from bncheck.layers import BATCH_NORM, NormLayer
+from bncheck.report import Accuracy, DataFacts
+from bncheck.statistics import compare
+
+
+def layer(name: str = "bn", **changes: Any) -> NormLayer:
+    """Two channels of mean 0 and variance 4, trained."""
+    values: dict[str, Any] = {
+        "mean": np.zeros(2),
+        "var": np.full(2, 4.0),
+        "eps": 1e-5,
+        "momentum": 0.1,
+        "updates": 100,
+        "weight": np.ones(2),
+        "bias": np.array([0.1, -0.1]),
+        "trainable_class": True,
+    }
+    return NormLayer(name, BATCH_NORM, 2, **(values | changes))
+
+
+def measured(gap: float, lower: float | None = None, name: str = "bn") -> MeasuredLayer:
+    """A layer whose data lie `gap` standard deviations off, known to `lower`."""
+    stored = layer(name)
+    mean, var = np.full(2, 2 * gap), np.full(2, 4.0)
+    return MeasuredLayer(
+        layer=stored,
+        calls=1,
+        call_gaps=None,
+        mean=mean,
+        var=var,
+        inherited=compare(mean, var, np.zeros(2), np.full(2, 4.0), 0.0),
+        own=None,
+        noise=np.full(2, 0.01),
+        lower=gap if lower is None else lower,
+    )
+
+
+def effect(**changes: Any) -> EffectEvidence:
+    """No effect at all, on a thousand predictions; `stored` and `recalibrated` accuracies give a gain."""
+    stored, recalibrated = changes.pop("stored", None), changes.pop("recalibrated", None)
+    values: dict[str, Any] = {
+        "predictions_changed": 0.0,
+        "changed_by_noise": 0.0,
+        "output_change": 0.0,
+        "output_change_by_noise": 0.0,
+        "predictions": 1000,
+        "accuracy": None,
+        "gain": None,
+        "gain_error": None,
+    }
+    if stored is not None:
+        values |= {"accuracy": Accuracy(stored, recalibrated, recalibrated), "gain": recalibrated - stored}
+        values |= {"gain_error": 0.002, "lost": 0.0}
+    return EffectEvidence(**(values | changes))
+
+
+def evidence(*layers: MeasuredLayer, **changes: Any) -> Evidence:
+    """What a run over a thousand samples would have collected."""
+    values: dict[str, Any] = {
+        "runnable": True,
+        "data": DataFacts("data.npz", 1000, 64, True),
+        "effect": effect(),
+        "smallest_detectable_gap": 0.05,
+    }
+    return Evidence(tuple(one.layer for one in layers), {one.layer.name: one for one in layers}, **(values | changes))

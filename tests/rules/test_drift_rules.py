@@ -1,0 +1,177 @@
+"""BN600 (above the limit) and BN603 (drift): what fires them, how grave it is, and what is said to do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from digit_nets import ARCH, SAMPLES, assert_healthy, codes, conv_net, norms, only, train
+from hand_built import effect, evidence, measured
+from torch import nn
+
+import bncheck
+from bncheck.rules import judge
+from bncheck.rules.drift import drift
+
+# BN600
+
+
+def test_each_layer_above_the_limit_is_an_error(healthy, held_out):
+    report = bncheck.inspect(healthy, held_out, max_gap=0.05)
+    assert codes(report) == ["BN600"]
+    (finding,) = report.findings
+    (layer,) = [layer for layer in report.layers if layer.gap is not None and layer.gap > 0.05]
+    assert (finding.severity, finding.layer) == ("error", layer.name)
+    assert finding.evidence == {"gap": layer.gap, "limit": 0.05}
+    assert report.summary.exit_code == 1
+
+
+def test_a_limit_that_is_kept_says_nothing(healthy, held_out):
+    assert codes(bncheck.inspect(healthy, held_out, max_gap=0.25)) == []
+    assert codes(bncheck.inspect(healthy, max_gap=0.0)) == []
+
+
+def test_a_gap_that_equals_the_limit_passes():
+    assert judge(evidence(measured(0.125), max_gap=0.125)) == ()
+
+
+def test_a_gap_that_is_not_a_number_passes_no_limit(healthy, held_out):
+    healthy.blocks[1].bn.running_var[0] = float("nan")
+    report = bncheck.inspect(healthy, held_out, max_gap=1e9, select=["BN600"])
+    assert [finding.layer for finding in report.findings] == [layer.name for layer in report.layers[3:]]
+    assert report.findings[0].evidence["gap"] == "nan"
+    assert report.summary.exit_code == 1
+
+
+# BN603 on networks
+
+
+def test_stale_statistics_are_an_error_that_recalibration_was_measured_to_mend(held_out):
+    report = bncheck.inspect(SAMPLES / "stale_statistics.ckpt", held_out, arch=ARCH)
+    finding = only(report, "BN603")
+    assert (finding.severity, finding.layer) == ("error", None)
+    assert "was measured to help here" in finding.fix
+    assert finding.evidence["gap"] > finding.evidence["gap_lower_bound"] > finding.evidence["margin"]
+    assert finding.evidence["accuracy_gain"] > 0.5
+    assert set(finding.evidence["layers"]) < {layer.name for layer in report.layers}
+    assert finding.evidence["worst_layer"] in finding.evidence["layers"]
+
+
+def test_without_labels_the_predictions_that_change_decide(held_out):
+    finding = only(bncheck.inspect(SAMPLES / "stale_statistics.ckpt", held_out[0], arch=ARCH), "BN603")
+    assert finding.severity == "error"
+    assert finding.evidence["predictions_changed"] > 0.5
+    assert finding.evidence["accuracy_gain"] is None
+    assert "Give labels" in finding.fix
+
+
+def test_one_drifted_layer_is_named(healthy, held_out):
+    last = norms(healthy)[-1]
+    last.running_mean += last.running_var.sqrt()
+    report = bncheck.inspect(healthy, held_out)
+    assert only(report, "BN603").layer == "blocks.2.body.1.bn"
+    assert report.layers[-1].codes == ("BN603",)
+
+
+@pytest.mark.parametrize("change", [lambda x: 1.3 * x, lambda x: x + 0.15], ids=["contrast", "brightness"])
+def test_drift_that_hardly_changes_a_prediction_is_only_mentioned(healthy, held_out, change):
+    x, y = held_out
+    for data in ((change(x), y), change(x)):
+        report = bncheck.inspect(healthy, data)
+        assert_healthy(report)
+        finding = only(report, "BN603")
+        assert finding.severity == "info"
+        assert finding.evidence["gap_lower_bound"] > 0.25
+        assert finding.evidence["predictions_changed"] < 0.05
+        assert "Leave the statistics as they are" in finding.fix or "Nothing has to be done" in finding.fix
+
+
+def test_where_recalibration_does_not_help_it_is_said(healthy, held_out):
+    x, y = held_out
+    report = bncheck.inspect(healthy, (1 - x, y))
+    finding = only(report, "BN603")
+    assert (finding.severity, report.summary.exit_code) == ("warning", 1)
+    assert "Recalibrating does not help here" in finding.fix
+    assert report.effect is not None
+    assert report.effect.accuracy is not None
+    assert report.effect.accuracy.stored is not None
+    assert report.effect.accuracy.stored < 0.3
+    assert finding.evidence["accuracy_gain"] < 0.01
+
+
+def test_strong_augmentation_in_training_is_no_fault(training, held_out):
+    """Recalibrated on images that were not shifted, the net would forget what it learned of shifted ones."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 10))
+    train(net, training, epochs=12, shift=2)
+    for data in (held_out, held_out[0]):
+        report = bncheck.inspect(net, data)
+        assert_healthy(report)
+        finding = only(report, "BN603")
+        assert finding.evidence["predictions_changed"] > 0.2
+        assert finding.evidence["information_recalibrated"] < 0.9 * finding.evidence["information"]
+    assert "Do not recalibrate" in finding.fix
+
+
+def test_outputs_that_are_no_classes_are_judged_by_how_far_they_move(healthy, held_out):
+    healthy.head = nn.Linear(32, 1)
+    finding = only(bncheck.inspect(healthy, 2 * held_out[0]), "BN603")
+    assert finding.severity == "warning"
+    assert finding.evidence["predictions_changed"] is None
+    assert finding.evidence["output_change"] > 0.1
+
+
+def test_data_that_are_not_finite_are_an_error_at_the_first_layer_alone(held_out):
+    x = held_out[0].clone()
+    x[7, 0, 3, 3] = float("nan")
+    report = bncheck.inspect(conv_net().eval(), x)
+    assert only(report, "BN603").layer == "1"
+    assert report.findings[0].severity == "error"
+    assert report.findings[0].evidence["gap"] == "nan"
+
+
+# BN603, how grave: by hand
+
+DRIFTED = measured(1.0)
+
+
+@pytest.mark.parametrize(
+    ("measured_effect", "severity"),
+    [
+        (None, "info"),
+        (effect(predictions_changed=0.05), "info"),
+        (effect(predictions_changed=0.06), "warning"),
+        (effect(predictions_changed=0.16, changed_by_noise=0.06), "info"),
+        (effect(predictions_changed=0.21), "error"),
+        (effect(predictions_changed=0.21, information=2.0, information_recalibrated=1.81), "error"),
+        (effect(predictions_changed=0.21, information=2.0, information_recalibrated=1.79), "info"),
+        (effect(predictions_changed=None, output_change=0.1), "info"),
+        (effect(predictions_changed=None, output_change=0.11), "warning"),
+        (effect(predictions_changed=None, output_change=0.31, output_change_by_noise=0.11), "info"),
+        (effect(stored=0.90, recalibrated=0.913), "info"),
+        (effect(stored=0.90, recalibrated=0.914), "warning"),
+        (effect(stored=0.90, recalibrated=0.95, gain_error=0.03), "info"),
+        (effect(stored=0.60, recalibrated=0.81), "error"),
+        (effect(stored=0.90, recalibrated=0.90, predictions_changed=0.2), "info"),
+        (effect(stored=0.20, recalibrated=0.20, predictions_changed=0.21), "warning"),
+        (effect(stored=0.90, recalibrated=0.50, predictions_changed=0.45, lost=0.4), "info"),
+        (effect(stored=0.30, recalibrated=0.20, predictions_changed=0.45, lost=0.2), "warning"),
+    ],
+)
+def test_the_cost_decides_how_grave_drift_is(measured_effect, severity):
+    (finding,) = drift(evidence(DRIFTED, effect=measured_effect))
+    assert finding.severity == severity
+
+
+@pytest.mark.parametrize(("lower", "found"), [(0.25, 0), (0.251, 1), (float("nan"), 0)])
+def test_a_gap_counts_where_its_lower_bound_lies_above_the_margin(lower, found):
+    harmful = effect(predictions_changed=1.0)
+    assert len(list(drift(evidence(measured(1.0, lower), effect=harmful)))) == found
+
+
+def test_many_drifted_layers_are_counted_few_are_named():
+    few = [measured(1.0, name=name) for name in "abc"]
+    (finding,) = drift(evidence(*few))
+    assert "statistics of a, b, c do" in finding.message
+    (finding,) = drift(evidence(*few, measured(2.0, name="d")))
+    assert "statistics of 4 layers do" in finding.message
+    assert "2 in d" in finding.message

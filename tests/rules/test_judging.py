@@ -1,0 +1,59 @@
+"""One cause, one finding: which rules replace which, and in what order findings come."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from digit_nets import ARCH, SAMPLES, codes, only
+from hand_built import effect, evidence, layer, measured
+
+import bncheck
+from bncheck.catalogue import RULES, SEVERITY_ORDER
+from bncheck.rules import JUDGES, judge
+
+CAUSES = {
+    "BN101": "missing_statistics.safetensors",
+    "BN102": "never_updated.torchscript.pt",
+    "BN201": "nan_statistics.pt2",
+    "BN202": "negative_variance.pth",
+}
+
+
+@pytest.mark.parametrize(("cause", "sample"), CAUSES.items())
+def test_what_explains_the_drift_replaces_it(cause, sample, held_out):
+    arch = ARCH if sample.endswith((".safetensors", ".pth")) else None
+    drift = bncheck.inspect(SAMPLES / sample, held_out, arch=arch, select=["BN603"])
+    assert only(drift, "BN603").severity == "error"
+    report = bncheck.inspect(SAMPLES / sample, held_out, arch=arch)
+    assert only(report, cause).severity == "error"
+    assert report.summary.exit_code == 1
+
+
+def test_a_limit_that_is_exceeded_is_always_said(held_out):
+    report = bncheck.inspect(SAMPLES / CAUSES["BN102"], held_out, max_gap=0.5)
+    assert codes(report) == ["BN102"] + ["BN600"] * 6
+
+
+def test_the_gravest_comes_first():
+    bad = layer("bad", var=-layer().var)
+    seen = evidence(measured(1.0), smallest_detectable_gap=1.0, max_gap=0.5, effect=effect())
+    seen = dataclasses.replace(seen, layers=(*seen.layers, bad, layer("head")), skipped={"head": "not-exercised"})
+    findings = judge(seen)
+    assert [finding.code for finding in findings] == ["BN202", "BN600", "BN706", "BN707"]
+    assert [SEVERITY_ORDER[finding.severity] for finding in findings] == [0, 0, 2, 2]
+
+
+def test_rules_that_are_not_selected_neither_speak_nor_suppress():
+    seen = dataclasses.replace(
+        evidence(measured(1.0)), layers=(layer(), dataclasses.replace(layer(), var=-layer().var))
+    )
+    assert [finding.code for finding in judge(seen)] == ["BN202"]
+    assert [finding.code for finding in judge(seen, {"BN603", "BN600"})] == ["BN603"]
+    assert judge(seen, set()) == ()
+
+
+def test_every_rule_of_the_catalogue_has_a_judge():
+    assert list(JUDGES) == [rule.code for rule in RULES]
+    known = {rule.code for rule in RULES}
+    assert {code for rule in RULES for code in rule.suppresses} <= known

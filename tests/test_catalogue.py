@@ -1,0 +1,148 @@
+"""The rules as data, and a page for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import pairwise
+
+import pytest
+import typer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bncheck.catalogue import GROUPS, RULES, SEVERITY_ORDER, Rule, find_rule, matching
+from bncheck.cli.app import app
+from bncheck.errors import UsageError
+from bncheck.rules import JUDGES
+
+REPEATABLE = settings(derandomize=True, deadline=None)
+CODES = [rule.code for rule in RULES]
+SECTIONS = ["What", "Why it happens", "How it is detected", "How to repair"]
+every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+
+
+def test_codes_are_in_order_and_each_there_once() -> None:
+    assert sorted(set(CODES)) == CODES
+    assert all(re.fullmatch(r"BN[1-7]\d\d", code) for code in CODES)
+    assert {code[:3] for code in CODES} <= set(GROUPS)
+
+
+def test_every_rule_has_a_judge_and_every_judge_a_rule() -> None:
+    assert list(JUDGES) == CODES
+
+
+@every_rule
+def test_a_rule_is_complete(rule: Rule) -> None:
+    assert rule.severity in SEVERITY_ORDER
+    assert rule.needs
+    assert set(rule.needs) <= {"statistics", "data", "architecture", "reference"}
+    assert set(rule.suppresses) < set(CODES) - {rule.code}
+    assert rule.title == rule.title.strip(" .")
+
+
+@every_rule
+def test_a_page_has_its_title_and_its_sections_in_order(rule: Rule) -> None:
+    lines = rule.page.splitlines()
+    assert lines[0] == f"# {rule.code}: {rule.title}"
+    sections = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
+    assert sections[: len(SECTIONS)] == SECTIONS
+    for section, following in pairwise(lines):
+        if section.startswith("## "):
+            assert following.strip(), f"{section} is empty"
+
+
+@every_rule
+def test_a_page_tells_the_severity_of_the_catalogue(rule: Rule) -> None:
+    told = re.search(r"^\*\*Severity:\*\* (.+?)\*\*Needs", rule.page, re.MULTILINE | re.DOTALL)
+    assert told is not None
+    assert rule.severity in told.group(1)
+
+
+@every_rule
+def test_a_page_is_plain_text_of_readable_width(rule: Rule) -> None:
+    assert max(map(len, rule.page.splitlines())) <= 100
+    assert rule.page.endswith("\n")
+    assert not re.search(r"[ \t]$", rule.page, re.MULTILINE)
+
+
+@every_rule
+def test_the_python_of_a_page_compiles(rule: Rule) -> None:
+    for number, block in enumerate(_blocks(rule.page, "python")):
+        compile(block, f"{rule.code}, block {number}", "exec")
+
+
+@every_rule
+def test_the_commands_of_a_page_exist(rule: Rule) -> None:
+    commands = typer.main.get_command(app).commands
+    for line in (line for block in _blocks(rule.page, "") for line in block.splitlines() if line.startswith("bncheck")):
+        name, *arguments = line.split()[1:]
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        assert {argument for argument in arguments if argument.startswith("--")} <= known
+
+
+def test_no_page_is_without_its_rule() -> None:
+    pages = {page.name for page in files("bncheck.catalogue").joinpath("pages").iterdir()}
+    assert pages == {f"{code}.md" for code in CODES}
+
+
+def _blocks(page: str, language: str) -> Iterator[str]:
+    yield from re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", ["BN102", "bn102", "Bn102"])
+def test_a_rule_is_found_whatever_its_case(code: str) -> None:
+    assert find_rule(code).code == "BN102"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("BN1O2", r"^there is no rule 'BN1O2' \(did you mean BN102\?\); `bncheck rules` lists them\.$"),
+        ("bn6O3", r"^there is no rule 'bn6O3' \(did you mean BN603\?\); `bncheck rules` lists them\.$"),
+        ("BN1", r"^there is no rule 'BN1' \(did you mean BN1\d\d\?\)"),
+        ("drift", r"^there is no rule 'drift'; `bncheck rules` lists them\.$"),
+        ("", r"^there is no rule ''; `bncheck rules` lists them\.$"),
+    ],
+)
+def test_an_unknown_rule_is_refused_with_the_nearest(code: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        find_rule(code)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "expected"),
+    [
+        (("BN",), set(CODES)),
+        (("BN2",), {"BN201", "BN202"}),
+        (("bn20",), {"BN201", "BN202"}),
+        (("BN102",), {"BN102"}),
+        (("BN102", "BN7"), {"BN102", "BN705", "BN706", "BN707"}),
+        ((), set()),
+    ],
+)
+def test_prefixes_stand_for_all_their_codes(selectors: tuple[str, ...], expected: set[str]) -> None:
+    assert matching(selectors, "--select") == expected
+
+
+@REPEATABLE
+@given(st.sampled_from(CODES), st.integers(1, 5))
+def test_every_prefix_of_a_code_selects_it(code: str, length: int) -> None:
+    chosen = matching((code[:length].lower(),), "--select")
+    assert code in chosen
+    assert chosen == {other for other in CODES if other[:length] == code[:length]}
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ("BN1O1", r"^--ignore BN1O1: no rule matches \(did you mean BN101\?\); `bncheck rules` lists them\.$"),
+        ("BN9", r"^--ignore BN9: no rule matches"),
+        ("102", r"^--ignore 102: no rule matches"),
+        ("", r"^--ignore : no rule matches; `bncheck rules` lists them\.$"),
+    ],
+)
+def test_a_selector_that_matches_nothing_is_refused(selector: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        matching(("BN1", selector), "--ignore")
