@@ -48,7 +48,7 @@ def assemble(
     smallest = evidence.smallest_detectable_gap
     coverage = Coverage(
         with_statistics=sum(layer.has_statistics or layer.missing for layer in evidence.layers),
-        measured=None if evidence.data is None else len(measured),
+        measured=None if evidence.data is None and not evidence.not_run else len(measured),
         conclusive=evidence.data is None or (smallest is not None and smallest <= run.thresholds["margin"]),
         incomplete=bool(skipped) or evidence.dropped > 0,
     )

@@ -95,6 +95,7 @@ class Evidence:
         runnable: whether there was a program to run.
         has_convolutions: whether the model convolves (a network without norm layers may have had them folded).
         data: what was run; `None` for a static audit.
+        not_run: data were given, but the model's runtime refuses it, so only the file was audited.
         dropped: samples left out, because a fixed batch size could not take them.
         effect: `None` without data, or where it could not be measured.
         batch_sizes: what-ifs from the stored pass.
@@ -112,6 +113,7 @@ class Evidence:
     runnable: bool = False
     has_convolutions: bool = False
     data: DataFacts | None = None
+    not_run: bool = False
     dropped: int = 0
     effect: EffectEvidence | None = None
     batch_sizes: tuple[BatchSizeRow, ...] = ()

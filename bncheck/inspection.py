@@ -100,6 +100,8 @@ def inspect(
     opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
     if data is None:
         evidence = static_evidence(opened, max_gap)
+    elif opened.refusal is not None:
+        evidence = static_evidence(opened, max_gap, not_run=opened.refusal)
     else:
         _check_runnable(opened)
         source = open_data(data, data_options or DataOptions())
@@ -124,7 +126,7 @@ def inspect(
             "strict": strict,
         }
     given = {name: value for name, value in options.items() if value is not None}
-    run = Run(command, given, seed, _versions(), in_force(), evidence.notes)
+    run = Run(command, given, seed, _versions(opened), in_force(), evidence.notes)
     return assemble(opened, evidence, findings, run, fail_on=fail_on, strict=strict)
 
 
@@ -152,7 +154,7 @@ def _open(model: Any, **how: Any) -> Model:
 
 
 def _check_runnable(model: Model) -> None:
-    if model.program is None:
+    if not model.runnable:
         raise UsageError(
             f"{model.path} holds tensors only and cannot be run on data: name the architecture with "
             "--arch FILE.py:CALLABLE (a function that returns the nn.Module), or leave out --data to audit the "
@@ -160,9 +162,9 @@ def _check_runnable(model: Model) -> None:
         )
 
 
-def _versions() -> dict[str, str]:
+def _versions(model: Model) -> dict[str, str]:
     versions = {"bncheck": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy"):
+    for package in ("torch", "numpy", *(("onnx", "onnxruntime") if model.graph is not None else ())):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

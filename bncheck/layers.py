@@ -37,6 +37,7 @@ class NormLayer:
             `False` for frozen classes, `None` where only tensors are known.
         dtype: name of the dtype the statistics are stored in (`float32`), `None` without statistics.
         missing: the file held no statistics although the layer expects them; `mean` and `var` are the initial ones.
+        by_input: the file has it normalize by its input (training mode) although it stores statistics.
     """
 
     name: str
@@ -53,6 +54,7 @@ class NormLayer:
     trainable_class: bool | None = None
     dtype: str | None = None
     missing: bool = False
+    by_input: bool = False
 
     @property
     def has_statistics(self) -> bool:

@@ -4,8 +4,10 @@ And the numbers are right: a computation in plain numpy, which shares no code wi
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +126,29 @@ def as_pickle(net: nn.Module, folder: Path) -> Report:
     return bncheck.inspect(folder / "net.pkl.pt", data(), trust_pickle=True)
 
 
+def onnx_file(net: nn.Module, folder: Path, **options: Any) -> Path:
+    """An export that keeps BatchNorm: by default both of torch's exporters fold it away."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        x = torch.from_numpy(data()[:3])
+        torch.onnx.export(net, (x,), folder / "net.onnx", input_names=["x"], output_names=["y"], **options)
+    return folder / "net.onnx"
+
+
+def as_onnx(net: nn.Module, folder: Path) -> Report:
+    keeping = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    path = onnx_file(net, folder, dynamo=False, dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}}, **keeping)
+    return bncheck.inspect(path, data())
+
+
+def as_dynamo_onnx(net: nn.Module, folder: Path) -> Report:
+    shapes = ({0: torch.export.Dim("batch")},)
+    path = onnx_file(net, folder, dynamo=True, optimize=False, dynamic_shapes=shapes, verbose=False)
+    return bncheck.inspect(path, data())
+
+
+UNCOUNTED = [as_onnx, as_dynamo_onnx]
+"""Formats that do not keep the number of updates."""
 FORMATS = [
     as_module,
     as_state_dict,
@@ -135,6 +160,7 @@ FORMATS = [
     as_decomposed,
     as_compiled,
     as_pickle,
+    *UNCOUNTED,
 ]
 
 
@@ -194,7 +220,9 @@ def test_every_format_gives_the_numbers_of_plain_numpy(
     assert [layer.status for layer in report.layers] == ["measured"] * 3
     assert [layer.kind for layer in report.layers] == ["batch_norm"] * 3
     assert [layer.stored_eps for layer in report.layers] == pytest.approx([1e-3, 1e-3, 1e-5])
-    assert [layer.stored_updates for layer in report.layers] == [500] * 3
+    updates = None if inspect_as in UNCOUNTED else 500
+    assert [layer.stored_updates for layer in report.layers] == [updates] * 3
+    assert [layer.stored_momentum for layer in report.layers] == [0.1] * 3
     norms = [net.stem.norm, net.deep[0].norm, net.last]
     for layer, fed, norm in zip(report.layers, inputs_of_norms(net, data().astype(float), False), norms, strict=True):
         mean, var = moments(fed)

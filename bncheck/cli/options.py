@@ -14,7 +14,7 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="TorchScript, .pt2, a state dict (.pt .pth .ckpt), .safetensors, or a pickled module.",
+        help="TorchScript, .pt2, .onnx, a state dict (.pt .pth .ckpt), .safetensors, or a pickled module.",
         show_default=False,
     ),
 ]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 
 from bncheck.layers import NormLayer
+
+if TYPE_CHECKING:
+    from bncheck.models.onnx_graph import OnnxGraph
 
 MODULE = "module"
 STATE_DICT = "state_dict"
 SAFETENSORS = "safetensors"
 TORCHSCRIPT = "torchscript"
 EXPORTED = "exported"
+ONNX = "onnx"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +32,13 @@ class Model:
         layers: every normalization layer the file declares, in the order it declares them, shared ones once.
         program: bncheck's own copy, in eval mode, to be called with a batch's inputs; `None` where there
             are only tensors (a state dict without its architecture).
+        graph: what is run instead of a program where the file is an ONNX model.
         tensor_names: name of every parameter and buffer by storage address (`Tensor.data_ptr()`);
             it identifies the layer of a normalization call.
         fixed_batch: the only batch size the program accepts; `None` where any goes.
         has_convolutions: whether there are convolutions (or, where nothing tells, weights of rank 4).
+        unsupported: names of layers that cannot be measured in this format; `notes` says why.
+        refusal: why the program will not run on any data, although there is one; `None` where it will.
         notes: what was chosen or stripped on the way in, one sentence each.
     """
 
@@ -39,7 +47,15 @@ class Model:
     sha256: str | None
     layers: tuple[NormLayer, ...]
     program: torch.nn.Module | None = None
+    graph: OnnxGraph | None = None
     tensor_names: Mapping[int, str] = field(default_factory=dict)
     fixed_batch: int | None = None
     has_convolutions: bool = False
+    unsupported: frozenset[str] = frozenset()
+    refusal: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def runnable(self) -> bool:
+        """Whether there is something to run."""
+        return self.program is not None or self.graph is not None

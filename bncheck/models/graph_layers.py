@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -59,7 +59,7 @@ def _called(program: GraphModule, names: Mapping[int, str], tensors: Mapping[str
         class_name = origin.class_name if origin is not None else ""
         roles = {role: _tensor_of(arguments.get(role), program) for role in _ROLES}
         name = _name(roles, names, origin, node)
-        yield build_layer(
+        layer = build_layer(
             name,
             # A decomposed InstanceNorm calls batch normalization on a reshaped input.
             kind_without_statistics(class_name) or kind,
@@ -68,6 +68,13 @@ def _called(program: GraphModule, names: Mapping[int, str], tensors: Mapping[str
             momentum=_number(arguments, "momentum", "exponential_average_factor"),
             trainable_class=updates_in_training(class_name),
         )
+        yield replace(layer, by_input=layer.has_statistics and _in_training(node, arguments))
+
+
+def _in_training(node: Node, arguments: Mapping[str, Any]) -> bool:
+    """Whether the operator was called to normalize by its input and to update the statistics."""
+    flags = (arguments.get("training"), arguments.get("use_input_stats"))
+    return True in flags or "_with_update" in str(node.target)
 
 
 def _decomposed(

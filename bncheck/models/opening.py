@@ -22,6 +22,7 @@ from bncheck.models.nesting import choose
 from bncheck.models.pickles import load_pickle
 from bncheck.models.recognise import (
     EXPORT_ARCHIVE,
+    ONNX_FILE,
     SAFETENSORS_FILE,
     SAFETENSORS_INDEX,
     SCRIPT_ARCHIVE,
@@ -56,7 +57,7 @@ def open_model(
     """The model in a file: its layers and, where the file or `arch` tells how, a program to run.
 
     Args:
-        path: TorchScript, `torch.export`, a checkpoint of `torch.save`, safetensors or their index.
+        path: TorchScript, `torch.export`, ONNX, a checkpoint of `torch.save`, safetensors or their index.
         arch: what builds the network of a state dict: ``FILE.py:CALLABLE``, ``package.module:CALLABLE``, a callable.
         arch_kwargs: keyword arguments for `arch`.
         key: dotted path of the state dict inside a checkpoint that holds several.
@@ -83,6 +84,10 @@ def open_model(
         return open_exported(
             file, device=device, sha256=_sha256(file), trust_pickle=trust_pickle, notes=_ignored(request)
         )
+    if container == ONNX_FILE:
+        from bncheck.models.onnx_file import open_onnx  # other models do without onnx
+
+        return open_onnx(file, notes=(*_ignored(request), *_device_note(device)))
     return _open_tensors(request)
 
 
@@ -156,6 +161,10 @@ def _ignored(request: _Request) -> tuple[str, ...]:
     """Notes on options that this format has no use for."""
     given = (("--arch", request.arch), ("--key", request.key))
     return tuple(f"{option} was ignored: a {request.container} needs none." for option, value in given if value)
+
+
+def _device_note(device: str) -> tuple[str, ...]:
+    return () if device == "cpu" else (f"--device {device} was ignored: ONNX models are run on the CPU.",)
 
 
 def _require_device(device: str) -> None:

@@ -17,13 +17,14 @@ TAR_CHECKPOINT = "PyTorch checkpoint (before 0.1.10, a tar archive)"
 PLAIN_PICKLE = "Python pickle"
 SAFETENSORS_FILE = "safetensors file"
 SAFETENSORS_INDEX = "safetensors index"
+ONNX_FILE = "ONNX model"
 
 _TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f920 6aa85019")  # LONG1 opcode of torch.serialization.MAGIC_NUMBER
 _HEAD = 4096
 
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras); bncheck reads PyTorch formats"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras); bncheck reads PyTorch formats and ONNX"),
     (b"\x93NUMPY", "a NumPy array, which is data; pass it as --data"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it first"),
@@ -71,10 +72,7 @@ def _by_head(path: Path, head: bytes) -> str:
     if head.lstrip().startswith((b"{", b"[")):
         return _by_json(path)
     if _opens_onnx(head):
-        raise ModelError(
-            f"{path} is an ONNX model; this version reads PyTorch formats. Check the model it was exported from: "
-            "a state dict, TorchScript or torch.export file."
-        )
+        return ONNX_FILE
     if tarfile.is_tarfile(path):
         return _by_tar(path)
     raise ModelError(_about_unknown(path, head))
@@ -136,7 +134,7 @@ def _by_tar(path: Path) -> str:
 
 def _about_folder(path: Path) -> str:
     if (path / "saved_model.pb").exists():
-        return f"{path} is a TensorFlow SavedModel; bncheck reads PyTorch formats."
+        return f"{path} is a TensorFlow SavedModel; bncheck reads PyTorch formats and ONNX."
     if (path / ".metadata").exists():
         return (
             f"{path} is a distributed checkpoint. Convert it to one file with "
@@ -144,7 +142,16 @@ def _about_folder(path: Path) -> str:
         )
     candidates = sorted(
         entry.name
-        for pattern in ("*.safetensors", "*.safetensors.index.json", "*.pt", "*.pth", "*.ckpt", "*.pt2", "*.bin")
+        for pattern in (
+            "*.safetensors",
+            "*.safetensors.index.json",
+            "*.pt",
+            "*.pth",
+            "*.ckpt",
+            "*.pt2",
+            "*.onnx",
+            "*.bin",
+        )
         for entry in path.glob(pattern)
     )
     hint = f"Name one of its files: {', '.join(candidates[:6])}." if candidates else "Name a model file."
@@ -171,7 +178,7 @@ def _about_unknown(path: Path, head: bytes) -> str:
         return f"{path} is a text file, not a model."
     return (
         f"{path} is in no format that bncheck knows, or damaged at its start. It reads state dicts and modules saved "
-        "by torch.save, safetensors, TorchScript and torch.export files."
+        "by torch.save, safetensors, TorchScript, torch.export and ONNX files."
     )
 
 

@@ -35,6 +35,11 @@ class _Call:
         value = self.constants.get(argument)
         return float(value) if isinstance(value, (int, float)) else None
 
+    @property
+    def by_input(self) -> bool:
+        """Whether it was traced in training mode; where the mode is read from the module it is no constant."""
+        return any(self.constants.get(argument) is True for argument in ("training", "use_input_stats"))
+
 
 def open_script(path: Path, *, device: str, sha256: str, notes: tuple[str, ...] = ()) -> Model:
     """Read a TorchScript archive; its own unpickler builds tensors and script objects only, no Python.
@@ -99,6 +104,7 @@ def _completed(layer: NormLayer, calls: list[_Call]) -> NormLayer:
                 kind=call.kind if layer.kind == OTHER else layer.kind,
                 eps=call.number("eps") if layer.eps is None else layer.eps,
                 momentum=call.number("momentum") if layer.momentum is None else layer.momentum,
+                by_input=call.by_input and layer.has_statistics,
             )
     return layer
 
@@ -114,7 +120,8 @@ def _frozen_layers(calls: list[_Call]) -> list[tuple[NormLayer, _Call]]:
             tensors = {role: value for role, value in call.constants.items() if isinstance(value, torch.Tensor)}
             name = f"frozen_{call.kind}_{len(found)}"
             eps, momentum = call.number("eps"), call.number("momentum")
-            found.append((build_layer(name, call.kind, tensors, eps=eps, momentum=momentum), call))
+            layer = build_layer(name, call.kind, tensors, eps=eps, momentum=momentum)
+            found.append((replace(layer, by_input=call.by_input), call))
     return found
 
 

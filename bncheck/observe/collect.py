@@ -42,17 +42,18 @@ ROUNDED = 0.99
 """Room for a variance that was stored in half precision."""
 
 
-def static_evidence(model: Model, max_gap: float | None = None) -> Evidence:
-    """What the file alone shows: no data, nothing measured."""
+def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
+    """What the file alone shows: no data, or (`not_run` says why) data that nothing can be run on."""
     return Evidence(
         layers=model.layers,
-        skipped={layer.name: NO_STATISTICS for layer in model.layers if _never_stores(layer)},
+        skipped={layer.name: _static_reason(layer, model) for layer in model.layers if _never_stores(layer)},
         model_path=model.path,
         model_format=model.format,
-        runnable=model.program is not None,
+        runnable=model.runnable,
         has_convolutions=model.has_convolutions,
         max_gap=max_gap,
-        notes=model.notes,
+        not_run=not_run is not None,
+        notes=model.notes if not_run is None else (*model.notes, not_run),
     )
 
 
@@ -79,14 +80,14 @@ def measured_evidence(
         model_format=model.format,
         runnable=True,
         has_convolutions=model.has_convolutions,
-        data=DataFacts(source_name, seen.samples, model.fixed_batch or plan.batch_size, seen.labelled),
+        data=DataFacts(source_name, seen.samples, seen.fixed_batch or plan.batch_size, seen.labelled),
         dropped=seen.dropped,
         effect=seen.effect.result() if measured else None,
         batch_sizes=_batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
         samples_needed=needed,
         max_gap=max_gap,
-        notes=(*model.notes, *seen.notes, *_dropped(model, seen)),
+        notes=(*model.notes, *seen.notes, *_dropped(seen)),
     )
 
 
@@ -205,6 +206,10 @@ def _reason(layer: NormLayer, seen: Observation) -> str:
     return NOT_EXERCISED if not _never_stores(layer) else NO_STATISTICS
 
 
+def _static_reason(layer: NormLayer, model: Model) -> str:
+    return UNSUPPORTED if layer.name in model.unsupported else NO_STATISTICS
+
+
 def _never_stores(layer: NormLayer) -> bool:
     return not layer.has_statistics and not layer.missing
 
@@ -226,7 +231,7 @@ def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
     return bool(np.isfinite(mean).all() and (var + eps > 0).all() and np.isfinite(table.mean).all())
 
 
-def _dropped(model: Model, seen: Observation) -> list[str]:
+def _dropped(seen: Observation) -> list[str]:
     if not seen.dropped:
         return []
-    return [f"{seen.dropped} samples left out: the program takes batches of exactly {model.fixed_batch}"]
+    return [f"{seen.dropped} samples left out: the program takes batches of exactly {seen.fixed_batch}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +20,16 @@ from bncheck.observe.tap import Tap
 
 class Instrument(Protocol):
     """Runs batches under a policy and records what every normalization layer is fed."""
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The only batch size that can be run; `None` where any can."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was changed to make the model run, for the reader of the report."""
+        ...
 
     @property
     def found(self) -> dict[str, NormLayer]:
@@ -46,6 +56,8 @@ class TorchInstrument:
     def __init__(self, model: Model, source_name: str) -> None:
         self._tap = Tap(model)
         self._runner = Runner(model, source_name)
+        self.fixed_batch = model.fixed_batch
+        self.notes: tuple[str, ...] = ()
 
     @property
     def found(self) -> dict[str, NormLayer]:
@@ -72,7 +84,16 @@ class TorchInstrument:
 
 @contextlib.contextmanager
 def instrument(model: Model, source_name: str, seed: int) -> Iterator[Instrument]:
-    """The instrument for that kind of model, ready to run."""
+    """The instrument for that kind of model, ready to run.
+
+    Raises:
+        ModelError: there is no runtime that can run the model.
+    """
+    if model.graph is not None:
+        from bncheck.observe.onnx_instrument import OnnxInstrument  # other models do without onnx
+
+        yield OnnxInstrument(model, source_name)
+        return
     torch_instrument = TorchInstrument(model, source_name)
     with torch_instrument.attached(seed):
         yield torch_instrument

@@ -45,6 +45,8 @@ def _select(output: Any, selector: str) -> Any:
     if isinstance(output, Mapping):
         if selector in output:
             return output[selector]
+        if selector.lstrip("-").isdigit() and -len(output) <= int(selector) < len(output):
+            return list(output.values())[int(selector)]
         raise UsageError(f"--output {selector}: the model returns the keys {', '.join(map(str, output))}.")
     if isinstance(output, Sequence):
         if selector.lstrip("-").isdigit() and -len(output) <= int(selector) < len(output):

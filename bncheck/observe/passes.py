@@ -63,6 +63,7 @@ class Observation:
         samples: samples read.
         dropped: samples left over that a fixed batch size could not take.
         labelled: whether they had labels.
+        fixed_batch: the only batch size that could be run; `None` where any could.
         found: layers without stored statistics that only running the model revealed, by name.
         unsupported: layers that turned out not to normalize by what they store.
         notes: what could not be measured, and why.
@@ -74,6 +75,7 @@ class Observation:
     samples: int
     dropped: int
     labelled: bool
+    fixed_batch: int | None
     found: Mapping[str, NormLayer]
     unsupported: frozenset[str]
     notes: tuple[str, ...]
@@ -86,7 +88,7 @@ def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Obs
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
     with instrument(model, source.name, plan.seed) as watched:
-        passes = _Passes(model, source, plan, progress, watched)
+        passes = _Passes(source, plan, progress, watched)
         folds = passes.batch_pass()
         stored = passes.stored_pass(folds)
     return Observation(
@@ -96,17 +98,17 @@ def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Obs
         samples=passes.samples,
         dropped=passes.dropped,
         labelled=passes.labelled,
+        fixed_batch=watched.fixed_batch,
         found=watched.found,
         unsupported=frozenset(watched.unsupported),
-        notes=tuple(passes.notes),
+        notes=(*watched.notes, *passes.notes),
     )
 
 
 class _Passes:
     """The two passes over one source."""
 
-    def __init__(self, model: Model, source: Source, plan: Plan, progress: Progress, watched: Instrument) -> None:
-        self.model = model
+    def __init__(self, source: Source, plan: Plan, progress: Progress, watched: Instrument) -> None:
         self.source = source
         self.plan = plan
         self.progress = progress
@@ -116,14 +118,15 @@ class _Passes:
         self.dropped = 0
         self.labelled = False
         self.notes: list[str] = []
-        self.half = model.fixed_batch or self._large_batch()
+        self.fixed = watched.fixed_batch
+        self.half = self.fixed or self._large_batch()
         self.expected = self._expected()
 
     def batch_pass(self) -> tuple[Recorder, Recorder] | None:
         """Moments of each fold while every layer normalizes by its batch."""
-        if self.model.fixed_batch is not None and self.model.fixed_batch < SMALL_BATCH:
+        if self.fixed is not None and self.fixed < SMALL_BATCH:
             self.notes.append(
-                f"no batch pass: the program takes batches of exactly {self.model.fixed_batch}, too few to "
+                f"no batch pass: the program takes batches of exactly {self.fixed}, too few to "
                 "normalize by; export it with a dynamic batch dimension for own gaps and effect"
             )
             return None
@@ -159,11 +162,7 @@ class _Passes:
         if self.samples == 0:
             raise DataError(
                 f"{self.source.name} gave no samples"
-                + (
-                    f" in whole batches of {self.model.fixed_batch}, the only size the model takes"
-                    if self.dropped
-                    else ""
-                )
+                + (f" in whole batches of {self.fixed}, the only size the model takes" if self.dropped else "")
                 + "."
             )
         return recorder
@@ -178,13 +177,13 @@ class _Passes:
         """The data as pairs of half batches, the same pairs at every call."""
         done = 0
         for batch in self._batches():
-            middle = min(self.half, batch.size) if self.model.fixed_batch else (batch.size + 1) // 2
+            middle = min(self.half, batch.size) if self.fixed else (batch.size + 1) // 2
             yield part(batch, 0, middle), part(batch, middle, batch.size)
             done += batch.size
             self.progress(task, done, self.expected)
 
     def _batches(self) -> Iterator[Batch]:
-        fixed = self.model.fixed_batch
+        fixed = self.fixed
         self.dropped = 0
         for batch in self.source.batches(2 * self.half, seed=self.plan.seed, limit=self.plan.limit):
             whole = batch.size if fixed is None else batch.size // fixed * fixed
@@ -193,7 +192,7 @@ class _Passes:
                 yield part(batch, 0, whole)
 
     def _chunks(self, batch: Batch) -> Iterator[Batch]:
-        size = self.model.fixed_batch or self.plan.batch_size
+        size = self.fixed or self.plan.batch_size
         for start in range(0, batch.size, size):
             yield part(batch, start, start + size)
 

@@ -57,20 +57,29 @@ class Recorder:
             x: the input; N may be a multiple of `samples` (frames of a video), then rows are joined.
             samples: samples in the forward.
         """
-        entry = self.sites.get(site) or self.sites.setdefault(site, SiteRecord(layer))
-        wants_samples = self._free_bytes > 0 or layer.kind == INSTANCE_NORM
-        if not wants_samples:
-            moments = batch_moments(x)
-        else:
-            table = sample_moments(x)
-            if layer.kind == INSTANCE_NORM:
-                entry.instances += table.instances()  # every row is an instance, frames of one video too
-            elif samples and len(table) > samples and len(table) % samples == 0:
-                table = table.merge_rows(len(table) // samples)
-            moments = table.pooled()
-            self._keep(entry, table)
+        if self._free_bytes > 0 or layer.kind == INSTANCE_NORM:
+            return self.take(site, layer, sample_moments(x), samples)
+        return self.add(site, layer, batch_moments(x))
+
+    def take(self, site: Site, layer: NormLayer, table: SampleMoments, samples: int) -> Moments:
+        """The same from the moments of the input's rows, one by one."""
+        entry = self._entry(site, layer)
+        if layer.kind == INSTANCE_NORM:
+            entry.instances += table.instances()  # every row is an instance, frames of one video too
+        elif samples and len(table) > samples and len(table) % samples == 0:
+            table = table.merge_rows(len(table) // samples)
+        moments = table.pooled()
+        self._keep(entry, table)
         entry.moments += moments
         return moments
+
+    def add(self, site: Site, layer: NormLayer, moments: Moments) -> Moments:
+        """The same from the moments of the whole batch, where samples are not kept apart."""
+        self._entry(site, layer).moments += moments
+        return moments
+
+    def _entry(self, site: Site, layer: NormLayer) -> SiteRecord:
+        return self.sites.get(site) or self.sites.setdefault(site, SiteRecord(layer))
 
     def _keep(self, entry: SiteRecord, table: SampleMoments) -> None:
         if self._free_bytes > 0:

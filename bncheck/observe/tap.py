@@ -140,6 +140,7 @@ def layer_of_call(call: NormCall, name: str, declared: NormLayer | None) -> Norm
         trainable_class=declared.trainable_class if declared else None,
         dtype=declared.dtype if declared else _dtype(call),
         missing=declared.missing if declared else False,
+        by_input=declared.by_input if declared else False,
     )
 
 

@@ -10,6 +10,7 @@ from bncheck.report import Finding
 from bncheck.rules.absent import missing_statistics, never_updated
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
+from bncheck.rules.mode import training_mode
 from bncheck.rules.values import negative_variance, not_finite
 
 JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
@@ -19,6 +20,7 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN202": negative_variance,
     "BN600": above_limit,
     "BN603": drift,
+    "BN701": training_mode,
     "BN705": folded_away,
     "BN706": not_exercised,
     "BN707": too_few_samples,

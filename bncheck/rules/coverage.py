@@ -14,7 +14,13 @@ def folded_away(evidence: Evidence) -> Iterator[Finding]:
     """BN705: a convolutional model without any normalization layer."""
     if evidence.layers or not evidence.has_convolutions:
         return
-    if evidence.runnable:
+    if evidence.model_format == "onnx":
+        lost = "both of PyTorch's exporters fold it into them by default"
+        fix = (
+            "Inspect the checkpoint it was exported from, or export again with BatchNorm kept: torch.onnx.export(..., "
+            "dynamo=False, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)."
+        )
+    elif evidence.runnable:
         lost = "it was folded into them (jit.freeze, optimize_for_inference, an export for inference)"
         fix = "Inspect the file from before the folding: the training checkpoint, or an export that keeps BatchNorm."
     else:
