@@ -63,7 +63,9 @@ class EffectEvidence:
         predictions: how many predictions were compared.
         accuracy: with labels.
         gain: accuracy gained by recalibration; `None` without labels.
-        gain_error: its standard error (from the discordant pairs, as in McNemar's test).
+        gain_error: its standard error, the sample being the unit (for one prediction a sample: from the discordant
+            pairs, as in McNemar's test); `None` for a user's metric, whose scale is not known.
+        classes: how many the model tells apart; `None` for outputs that are no class scores.
         lost: share of the predictions that recalibration turns from right to wrong; `None` without labels.
         information: what the predictions tell about the inputs, in nats: the entropy of the average prediction
             less their average entropy (mutual information); `None` for outputs that are no class scores.
@@ -78,6 +80,7 @@ class EffectEvidence:
     accuracy: Accuracy | None
     gain: float | None
     gain_error: float | None
+    classes: int | None = None
     lost: float | None = None
     information: float | None = None
     information_recalibrated: float | None = None

@@ -125,7 +125,7 @@ def inspect(
             "fail_on": fail_on,
             "strict": strict,
         }
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None and value != []}
     run = Run(command, given, seed, _versions(opened), in_force(), evidence.notes)
     return assemble(opened, evidence, findings, run, fail_on=fail_on, strict=strict)
 

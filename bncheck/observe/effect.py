@@ -32,7 +32,8 @@ class EffectMeter:
         self._hits: dict[str, _Hits] = {name: _Hits() for name in ("stored", "batch", "recalibrated")}
         self._kept: dict[str, list[torch.Tensor]] = {name: [] for name in self._hits}
         self._labels: dict[str, list[torch.Tensor]] = {name: [] for name in self._hits}
-        self._gains = self._losses = 0
+        self._losses = 0
+        self._squared_gains = 0.0
 
     def add_stored(self, stored: Any, labels: torch.Tensor | None) -> None:
         """Outputs as shipped, where there is nothing to compare them with."""
@@ -50,8 +51,10 @@ class EffectMeter:
         right_before = self._score("stored", before, labels)
         right_after = self._score("recalibrated", after, labels)
         if right_before is not None and right_after is not None:
-            self._gains += int((right_after & ~right_before).sum())
             self._losses += int((right_before & ~right_after).sum())
+            # The pixels of one sample are no independent predictions: its net gain counts once.
+            gains = (right_after.long() - right_before.long()).reshape(len(right_after), -1).sum(1)
+            self._squared_gains += float(gains.double().square().sum())
 
     def add_noise(self, one: Any, other: Any, labels: torch.Tensor | None) -> None:
         """Outputs of the same batch under the statistics of either fold: what differs is noise."""
@@ -76,7 +79,8 @@ class EffectMeter:
             predictions=self._change.predictions,
             accuracy=accuracy,
             gain=gain,
-            gain_error=math.sqrt(self._gains + self._losses) / total if paired else None,
+            gain_error=math.sqrt(self._squared_gains) / total if paired else None,
+            classes=self._before.classes(),
             lost=self._losses / total if paired else None,
             information=self._before.nats(),
             information_recalibrated=self._after.nats(),
@@ -110,9 +114,11 @@ class EffectMeter:
             return None
         wanted = class_labels(labels, scores)
         predicted = self._predictor.classes(scores, wanted)
-        right = None if predicted is None else correct(predicted, wanted)
-        if right is not None:
-            self._hits[name].add(right)
+        found = None if predicted is None else correct(predicted, wanted)
+        if found is None:
+            return None
+        right, counted = found
+        self._hits[name].add(right, counted)
         return right
 
     def _accuracy(self) -> Accuracy | None:
@@ -140,9 +146,9 @@ class _Hits:
         self.right = 0
         self.total = 0
 
-    def add(self, right: torch.Tensor) -> None:
+    def add(self, right: torch.Tensor, counted: torch.Tensor) -> None:
         self.right += int(right.sum())
-        self.total += right.numel()
+        self.total += int(counted.sum())
 
     def rate(self) -> float | None:
         return self.right / self.total if self.total else None
@@ -164,6 +170,10 @@ class _Information:
         self._predictions += len(rows)
         self._sum = rows.sum(0) + (0.0 if self._sum is None else self._sum)
         self._entropy += float(torch.special.entr(rows).sum())
+
+    def classes(self) -> int | None:
+        """How many classes there are; `None` without predictions."""
+        return None if self._sum is None else len(self._sum)
 
     def nats(self) -> float | None:
         """Mutual information of input and predicted class; `None` without predictions."""

@@ -114,12 +114,17 @@ def class_labels(labels: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     return labels.long() if bool((labels == labels.round()).all()) and labels.shape != scores.shape else labels
 
 
-def correct(predicted: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
-    """Which predictions are right, flat, ignored labels left out; `None` where the shapes do not match."""
+def correct(predicted: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Which predictions are right, and which count at all; `None` where the shapes do not match.
+
+    Both have the shape of `labels`; predictions whose label is to be ignored are neither.
+    """
     if labels.is_floating_point() or predicted.shape != labels.shape:
         return None
-    kept = (labels >= 0) & ((labels != IGNORED_LABEL) if labels.dim() > 1 else True)
-    return (predicted == labels)[kept]
+    counted = labels >= 0
+    if labels.dim() > 1:
+        counted &= labels != IGNORED_LABEL
+    return (predicted == labels) & counted, counted
 
 
 def _class_axis(scores: torch.Tensor, labels: torch.Tensor | None) -> int | None:

@@ -118,7 +118,7 @@ def _margin(report: Report) -> str:
         return f"Healthy layers stay below {margin}."
     if not math.isfinite(smallest):
         return f"Healthy layers stay below {margin}; so few samples cannot show a gap of any size."
-    return f"Healthy layers stay below {margin}; these samples would show gaps from {smallest:.2g} on."
+    return f"Healthy layers stay below {margin}; the smallest gap these samples can show is {smallest:.2g}."
 
 
 def _worst(report: Report) -> list[str]:
@@ -187,7 +187,7 @@ def _inherited(layer: LayerReport, margin: float) -> bool:
 
 
 def _unreached(layer: LayerReport) -> bool:
-    return layer.status == SKIPPED and layer.reason != "no-running-statistics"
+    return layer.status == SKIPPED and layer.reason not in ("no-running-statistics", "folded")
 
 
 def _margin_of(report: Report) -> float:

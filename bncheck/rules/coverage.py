@@ -71,7 +71,7 @@ def too_few_samples(evidence: Evidence) -> Iterator[Finding]:
     else:
         shown = f"{samples} samples can only show gaps above {smallest:.2g}; gaps above {MARGIN} matter"
         fix = (
-            f"Give at least {needed} samples."
+            f"Give at least {_with_headroom(needed)} samples."
             if needed
             else "More samples will not do: the stored statistics were averaged over too few batches themselves."
         )
@@ -87,3 +87,8 @@ def too_few_samples(evidence: Evidence) -> Iterator[Finding]:
             "samples_needed": needed,
         },
     )
+
+
+def _with_headroom(needed: int) -> int:
+    """A quarter more, in tens: what few samples say of the noise is itself uncertain."""
+    return math.ceil(1.25 * needed / 10) * 10

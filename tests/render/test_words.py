@@ -73,7 +73,7 @@ def test_the_headline_does_not_praise_gaps_that_no_rule_reported() -> None:
     ("smallest", "said"),
     [
         (None, "Healthy layers stay below 0.25."),
-        (0.00213, "Healthy layers stay below 0.25; these samples would show gaps from 0.0021 on."),
+        (0.00213, "Healthy layers stay below 0.25; the smallest gap these samples can show is 0.0021."),
         (INF, "Healthy layers stay below 0.25; so few samples cannot show a gap of any size."),
     ],
 )

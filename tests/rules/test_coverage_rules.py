@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from digit_nets import SAMPLES, codes, conv_net, only
@@ -99,7 +101,8 @@ def test_eight_samples_cannot_tell(healthy, held_out):
     assert finding.evidence["samples"] == 8
     assert finding.evidence["smallest_detectable_gap"] == report.summary.smallest_detectable_gap
     needed = finding.evidence["samples_needed"]
-    assert f"at least {needed} samples" in finding.fix
+    advised = int(re.search(r"at least (\d+) samples", finding.fix)[1])
+    assert 1.2 * needed < advised < 1.5 * needed + 10
     # The promise is kept: that many, and half as many again for luck, are enough.
     enough = bncheck.inspect(healthy, (x[: needed * 3 // 2], y[: needed * 3 // 2]))
     assert (codes(enough), enough.summary.exit_code) == ([], 0)

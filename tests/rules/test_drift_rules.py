@@ -52,7 +52,7 @@ def test_stale_statistics_are_an_error_that_recalibration_was_measured_to_mend(h
     assert "was measured to help here" in finding.fix
     assert finding.evidence["gap"] > finding.evidence["gap_lower_bound"] > finding.evidence["margin"]
     assert finding.evidence["accuracy_gain"] > 0.5
-    assert set(finding.evidence["layers"]) < {layer.name for layer in report.layers}
+    assert set(finding.evidence["layers"]) <= {layer.name for layer in report.layers if layer.own_gap > 0.1}
     assert finding.evidence["worst_layer"] in finding.evidence["layers"]
 
 
@@ -144,9 +144,9 @@ DRIFTED = measured(1.0)
         (effect(predictions_changed=0.21), "error"),
         (effect(predictions_changed=0.21, information=2.0, information_recalibrated=1.81), "error"),
         (effect(predictions_changed=0.21, information=2.0, information_recalibrated=1.79), "info"),
-        (effect(predictions_changed=None, output_change=0.1), "info"),
-        (effect(predictions_changed=None, output_change=0.11), "warning"),
-        (effect(predictions_changed=None, output_change=0.31, output_change_by_noise=0.11), "info"),
+        (effect(predictions_changed=None, output_change=0.25), "info"),
+        (effect(predictions_changed=None, output_change=0.26), "warning"),
+        (effect(predictions_changed=None, output_change=0.46, output_change_by_noise=0.11), "info"),
         (effect(stored=0.90, recalibrated=0.913), "info"),
         (effect(stored=0.90, recalibrated=0.914), "warning"),
         (effect(stored=0.90, recalibrated=0.95, gain_error=0.03), "info"),
@@ -155,6 +155,8 @@ DRIFTED = measured(1.0)
         (effect(stored=0.20, recalibrated=0.20, predictions_changed=0.21), "warning"),
         (effect(stored=0.90, recalibrated=0.50, predictions_changed=0.45, lost=0.4), "info"),
         (effect(stored=0.30, recalibrated=0.20, predictions_changed=0.45, lost=0.2), "warning"),
+        (effect(stored=0.38, recalibrated=0.31, predictions_changed=0.51, lost=0.35, classes=3), "warning"),
+        (effect(stored=0.70, recalibrated=0.31, predictions_changed=0.51, lost=0.45, classes=3), "info"),
     ],
 )
 def test_the_cost_decides_how_grave_drift_is(measured_effect, severity):
@@ -175,3 +177,14 @@ def test_many_drifted_layers_are_counted_few_are_named():
     (finding,) = drift(evidence(*few, measured(2.0, name="d")))
     assert "statistics of 4 layers do" in finding.message
     assert "2.00 in d" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("lower", "recalibrated", "found"),
+    [(0.2, 0.94, ["warning"]), (0.2, 0.925, []), (0.09, 0.99, [])],
+    ids=["a sure loss", "a small loss", "a gap too small to explain it"],
+)
+def test_a_smaller_gap_counts_where_accuracy_is_sure_to_suffer(lower, recalibrated, found):
+    lagging = measured(0.24, lower=lower)
+    findings = drift(evidence(lagging, effect=effect(stored=0.90, recalibrated=recalibrated)))
+    assert [finding.severity for finding in findings] == found

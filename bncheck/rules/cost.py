@@ -1,0 +1,125 @@
+"""What drift costs in predictions, how grave that is, and what was measured to help."""
+
+from __future__ import annotations
+
+import math
+
+from bncheck.evidence import EffectEvidence
+from bncheck.report import ERROR, INFO, WARNING
+from bncheck.thresholds import (
+    CHANGED_MARGIN,
+    GAIN_MARGIN,
+    INFORMATION_MARGIN,
+    LARGE_EFFECT,
+    OUTPUT_MARGIN,
+    SURE_GAIN,
+)
+
+CONFIDENCE_Z = 1.645
+"""One-sided 95 % of the normal distribution."""
+
+
+def severity_of(effect: EffectEvidence | None) -> str:
+    """How much the predictions suffer, beyond what noise in the statistics does to them."""
+    if effect is None:
+        return INFO
+    gain = _sure_gain(effect)
+    changed = _beyond_noise(effect.predictions_changed, effect.changed_by_noise)
+    if gain is not None:
+        # Labels decide: what recalibration wins is what the drift costs at the least.
+        if gain > GAIN_MARGIN:
+            return ERROR if (effect.gain or 0.0) > LARGE_EFFECT else WARNING
+        # Predictions that were right as shipped and change speak for the stored statistics, unless few were.
+        weighed = changed if _is_poor(effect) else changed - (effect.lost or 0.0)
+        return WARNING if weighed > LARGE_EFFECT else INFO
+    if effect.predictions_changed is not None:
+        if changed <= CHANGED_MARGIN or _suits_better(effect):
+            return INFO
+        return ERROR if changed > LARGE_EFFECT else WARNING
+    output = _beyond_noise(effect.output_change, effect.output_change_by_noise)
+    return WARNING if output > OUTPUT_MARGIN else INFO
+
+
+def _sure_gain(effect: EffectEvidence) -> float | None:
+    """Lower 95 % bound of the accuracy that recalibration wins; `None` without labels, or for a user's metric."""
+    if effect.gain is None or effect.gain_error is None:
+        return None
+    return effect.gain - CONFIDENCE_Z * effect.gain_error
+
+
+def is_sure_to_cost(effect: EffectEvidence | None) -> bool:
+    """Whether recalibration wins so much accuracy that smaller gaps count too (a lag of the moving average)."""
+    gain = None if effect is None else _sure_gain(effect)
+    return gain is not None and gain > SURE_GAIN
+
+
+def _is_poor(effect: EffectEvidence) -> bool:
+    """Whether the accuracy as shipped is nearer to chance than to perfect."""
+    if effect.accuracy is None or effect.accuracy.stored is None or not effect.classes:
+        return False
+    return effect.accuracy.stored < (1 + 1 / effect.classes) / 2
+
+
+def _suits_better(effect: EffectEvidence) -> bool:
+    """Whether the model tells these inputs apart clearly better by its stored statistics than by their own.
+
+    So it is where training augments far more than evaluation does, or went on with frozen statistics.
+    """
+    if effect.information is None or effect.information_recalibrated is None:
+        return False
+    return effect.information_recalibrated < (1 - INFORMATION_MARGIN) * effect.information
+
+
+def _beyond_noise(value: float | None, noise: float | None) -> float:
+    if value is None or math.isnan(value):
+        return 0.0
+    return value - 2 * (noise or 0.0)
+
+
+def in_words(effect: EffectEvidence | None) -> str:
+    """The cost in one sentence."""
+    if effect is None:
+        return "What it costs could not be measured."
+    if effect.accuracy and effect.accuracy.stored is not None and effect.accuracy.recalibrated is not None:
+        return (
+            f"Accuracy is {effect.accuracy.stored:.1%} as shipped and {effect.accuracy.recalibrated:.1%} with "
+            "statistics measured on other samples of these data."
+        )
+    if effect.predictions_changed is not None:
+        return f"{effect.predictions_changed:.1%} of the predictions change with statistics measured on these data."
+    if effect.output_change is not None:
+        return f"The outputs move by {effect.output_change:.1%} with statistics measured on these data."
+    return "What it costs could not be measured."
+
+
+def what_helps(effect: EffectEvidence | None, severity: str) -> str:
+    """What was measured to help here, and what was measured not to."""
+    if effect is None:
+        return "Compare with data like those it was trained on, to tell stale statistics from another domain."
+    gain = _sure_gain(effect)
+    if gain is not None and gain > GAIN_MARGIN:
+        return (
+            "Check the preprocessing first (scaling, mean and std, channel order): if it matches training, recalibrate "
+            "the statistics, which was measured to help here."
+        )
+    if gain is not None and severity == INFO:
+        return (
+            "Leave the statistics as they are: recalibrating was measured and wins no accuracy beyond doubt. If the "
+            "accuracy is below what it was in training, check the preprocessing (scaling, mean and std, channels)."
+        )
+    if gain is not None:
+        return (
+            "Recalibrating does not help here: it was measured and wins no accuracy beyond doubt. Check the "
+            "preprocessing; if the data are really another domain, fine-tune on them."
+        )
+    if severity == INFO and _suits_better(effect):
+        return (
+            "Do not recalibrate on these data: the model would tell them apart less well. Give labels (y in the data) "
+            "to see whether its accuracy is what it should be."
+        )
+    if severity == INFO:
+        return "Nothing has to be done: the predictions hardly change."
+    return (
+        "Check the preprocessing first (scaling, mean and std, channel order). Give labels (y in the data) to see "
+        "whether recalibrating the statistics would help."
+    )
