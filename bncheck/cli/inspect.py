@@ -88,6 +88,8 @@ def inspect_command(
         }
         if not quiet:
             _say_whose_code_runs({"--arch": arch, "--data": data, "--metric": metric})
+            if trust_pickle:
+                say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr():
             result = _inspect(model, data, settings, image_options, metric, given, quiet)
         write_reports(result, destinations)

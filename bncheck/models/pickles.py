@@ -6,7 +6,9 @@ and plain containers, and a file that it refuses is never tried again in another
 
 from __future__ import annotations
 
+import os
 import pickle
+import sys
 import warnings
 from pathlib import Path
 from typing import IO, Any
@@ -68,6 +70,9 @@ def _load_checked(file: IO[bytes], path: Path) -> Any:
 
 
 def _load_trusted(file: IO[bytes], path: Path, container: str) -> Any:
+    # Classes are looked up as in `python -m`: from the folder one is in.
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
         with warnings.catch_warnings(), user_output_to_stderr():
             warnings.simplefilter("ignore")

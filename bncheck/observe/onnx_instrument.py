@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -58,7 +59,9 @@ class OnnxInstrument:
         self._path = model.path
         self.notes: list[str] = []
         self.fixed_batch = model.fixed_batch
-        self._graph = self._adapted(model.graph)
+        # Folded layers divide by 1 on purpose: they are left as they are, as the tap leaves them.
+        described = tuple(node for node in model.graph.nodes if not node.layer.is_folded)
+        self._graph = self._adapted(replace(model.graph, nodes=described))
         self._feeds = Feeds(self._graph.inputs, f"{model.path} cannot be run on {source_name}")
         self._taps = stored_taps(self._graph.nodes)
         self._sites = _sites(self._graph)
