@@ -48,6 +48,7 @@ readme: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.onnx_overhead
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -31,7 +31,8 @@ def main() -> None:
     text = readme.read_text(encoding="utf-8")
     text = put(text, "demo", f"```console\n$ bncheck {DEMO}\n{output_of('bncheck', *DEMO.split())}\n```")
     if "--bench" in sys.argv:
-        text = put(text, "bench", output_of("benchmarks.overhead"))
+        tables = [output_of("benchmarks.overhead"), output_of("benchmarks.onnx_overhead")]
+        text = put(text, "bench", "\n\n".join(tables))
     readme.write_text(text, encoding="utf-8")
 
 
