@@ -88,7 +88,7 @@ def _effect(evidence: Evidence) -> Effect | None:
 def _layer_report(layer: NormLayer, evidence: Evidence, findings: Sequence[Finding]) -> LayerReport:
     measured = evidence.measured.get(layer.name)
     reason = evidence.skipped.get(layer.name)
-    codes = tuple(dict.fromkeys(finding.code for finding in findings if _names(finding, layer.name)))
+    codes = tuple(dict.fromkeys(finding.code for finding in findings if layer.name in finding.layers))
     common: dict[str, Any] = {
         "name": layer.name,
         "kind": layer.kind,
@@ -101,11 +101,6 @@ def _layer_report(layer: NormLayer, evidence: Evidence, findings: Sequence[Findi
     if measured is not None:
         return LayerReport(status=MEASURED, **common, **_measurements(measured))
     return LayerReport(status=SKIPPED if reason else AUDITED, reason=reason, **common)
-
-
-def _names(finding: Finding, layer: str) -> bool:
-    """Whether the finding is about that layer, alone or among others."""
-    return finding.layer == layer or layer in finding.evidence.get("layers", ())
 
 
 def _measurements(measured: MeasuredLayer) -> dict[str, Any]:

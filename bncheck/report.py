@@ -46,6 +46,11 @@ class Finding:
     fix: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers it is about: the one it names, or those its evidence lists."""
+        return tuple(self.evidence.get("layers", ())) if self.layer is None else (self.layer,)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChannelTable:

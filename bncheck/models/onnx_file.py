@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import onnx
 
 from bncheck.models.base import ONNX, Model
+from bncheck.models.digest import sha256_of
 from bncheck.models.messages import listed
 from bncheck.models.onnx_graph import OnnxGraph, graph_inputs, nodes_below, opset_of
 from bncheck.models.onnx_layers import Listing, list_onnx_layers
@@ -29,7 +29,7 @@ def open_onnx(path: Path, *, notes: tuple[str, ...] = ()) -> Model:
     return Model(
         path=str(path),
         format=ONNX,
-        sha256=_sha256(path, *external),
+        sha256=sha256_of(path, *external),
         layers=tuple(listing.layers.values()),
         graph=OnnxGraph(
             proto=proto,
@@ -61,12 +61,3 @@ def _convolves(proto: onnx.ModelProto) -> bool:
         node.op_type in _CONVOLUTIONS or any(inner.op_type in _CONVOLUTIONS for inner, _ in nodes_below(node))
         for node in proto.graph.node
     )
-
-
-def _sha256(*paths: Path) -> str:
-    """Over the file and those that hold its tensors."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-    return digest.hexdigest()

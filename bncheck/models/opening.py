@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from bncheck.errors import ModelError, UsageError
 from bncheck.models.architecture import Architecture, build, require
 from bncheck.models.base import SAFETENSORS, STATE_DICT, Model
+from bncheck.models.digest import sha256_of
 from bncheck.models.exported import open_exported
 from bncheck.models.fitting import fit
 from bncheck.models.listing import has_convolutions
@@ -79,10 +79,10 @@ def open_model(
         raise
     request = _Request(file, container, arch, arch_kwargs, key, trust_pickle, device)
     if container == SCRIPT_ARCHIVE:
-        return open_script(file, device=device, sha256=_sha256(file), notes=_ignored(request))
+        return open_script(file, device=device, sha256=sha256_of(file), notes=_ignored(request))
     if container == EXPORT_ARCHIVE:
         return open_exported(
-            file, device=device, sha256=_sha256(file), trust_pickle=trust_pickle, notes=_ignored(request)
+            file, device=device, sha256=sha256_of(file), trust_pickle=trust_pickle, notes=_ignored(request)
         )
     if container == ONNX_FILE:
         from bncheck.models.onnx_file import open_onnx  # other models do without onnx
@@ -115,10 +115,10 @@ def _open_tensors(request: _Request) -> Model:
 def _content(request: _Request) -> tuple[Any, str]:
     path = request.path
     if request.container == SAFETENSORS_FILE:
-        return load_safetensors(path), _sha256(path)
+        return load_safetensors(path), sha256_of(path)
     if request.container == SAFETENSORS_INDEX:
-        return load_sharded(path), _sha256(path, *shard_paths(path))
-    return load_pickle(path, request.container, trust_pickle=request.trust_pickle), _sha256(path)
+        return load_sharded(path), sha256_of(path, *shard_paths(path))
+    return load_pickle(path, request.container, trust_pickle=request.trust_pickle), sha256_of(path)
 
 
 def _audited(request: _Request, tensors: dict[str, torch.Tensor], sha256: str, notes: tuple[str, ...]) -> Model:
@@ -172,12 +172,3 @@ def _require_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {device} cannot be used here: {first_line(error)}.") from error
-
-
-def _sha256(*paths: Path) -> str:
-    """Of the file; of an index, over it and its shards in its order, since the weights are in those."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-    return digest.hexdigest()

@@ -12,6 +12,7 @@ import torch
 from bncheck.data.batches import Inputs
 from bncheck.errors import DataError
 from bncheck.models.onnx_graph import GraphInput
+from bncheck.observe.running import described
 
 
 class Feeds:
@@ -40,7 +41,7 @@ class Feeds:
     def refusal(self, inputs: Inputs, reason: str) -> DataError:
         """The error of a batch that does not fit."""
         return DataError(
-            f"{self._where}: given {_described(inputs)}, it says: {reason}. It expects {self._expected()}. Check the "
+            f"{self._where}: given {described(inputs)}, it says: {reason}. It expects {self._expected()}. Check the "
             "shape, the names and the preprocessing of the data."
         )
 
@@ -86,15 +87,3 @@ def _declared(declared: GraphInput) -> str:
         shown = ["N" if not axis else "?" if size is None else str(size) for axis, size in enumerate(declared.shape)]
         sizes = f"({', '.join(shown)})"
     return f"{declared.name} {sizes} {onnx.helper.tensor_dtype_to_np_dtype(declared.element_type)}"
-
-
-def _described(inputs: Inputs) -> str:
-    if isinstance(inputs, dict):
-        return ", ".join(f"{name} {_shape(tensor)}" for name, tensor in inputs.items())
-    if isinstance(inputs, tuple):
-        return ", ".join(_shape(tensor) for tensor in inputs)
-    return _shape(inputs)
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"

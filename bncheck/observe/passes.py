@@ -119,8 +119,8 @@ class _Passes:
         self.labelled = False
         self.notes: list[str] = []
         self.fixed = watched.fixed_batch
-        self.half = self.fixed or self._large_batch()
         self.expected = self._expected()
+        self.half = self.fixed or self._large_batch()
 
     def batch_pass(self) -> tuple[Recorder, Recorder] | None:
         """Moments of each fold while every layer normalizes by its batch."""
@@ -201,7 +201,7 @@ class _Passes:
         first = next(self.source.given_batches(1, limit=1), None)
         values = max(_values(first), 1) if first is not None else 1
         largest = max(self.plan.batch_size, min(LARGE_BATCH, BATCH_VALUES // values), 2)
-        expected = self._expected()
+        expected = self.expected
         if expected is None:
             return largest
         pairs = -(-expected // (2 * largest))

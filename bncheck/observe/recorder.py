@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from bncheck.layers import INSTANCE_NORM, NormLayer
-from bncheck.observe.kernels import batch_moments, sample_moments
+from bncheck.observe.kernels import sample_moments
 from bncheck.observe.policies import Statistics
 from bncheck.observe.sites import Site
 from bncheck.statistics import InstanceMoments, Moments, SampleMoments
@@ -57,9 +57,7 @@ class Recorder:
             x: the input; N may be a multiple of `samples` (frames of a video), then rows are joined.
             samples: samples in the forward.
         """
-        if self._free_bytes > 0 or layer.kind == INSTANCE_NORM:
-            return self.take(site, layer, sample_moments(x), samples)
-        return self.add(site, layer, batch_moments(x))
+        return self.take(site, layer, sample_moments(x), samples)
 
     def take(self, site: Site, layer: NormLayer, table: SampleMoments, samples: int) -> Moments:
         """The same from the moments of the input's rows, one by one."""
@@ -126,5 +124,5 @@ def _joined_samples(records: list[SiteRecord]) -> list[SampleMoments]:
         return tables[:1]
     calls, samples = len(tables), len(tables[0])
     interleaved = SampleMoments.concatenate(tables)
-    order = torch.arange(calls * samples).reshape(calls, samples).T.reshape(-1).numpy()
+    order = np.arange(calls * samples).reshape(calls, samples).T.ravel()
     return [interleaved.take(order).merge_rows(calls)]

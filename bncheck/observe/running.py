@@ -48,7 +48,7 @@ class Runner:
             raise
         except (Exception, SystemExit) as error:
             raise DataError(
-                f"{self._model_path} cannot be run on {self._source_name}: given {_described(inputs)}, it says: "
+                f"{self._model_path} cannot be run on {self._source_name}: given {described(inputs)}, it says: "
                 f"{_cause(error)}. Check the shape, the names and the preprocessing of the data."
             ) from error
 
@@ -80,7 +80,8 @@ def part(batch: Batch, start: int, stop: int) -> Batch:
     return Batch(chosen, labels, min(stop, batch.size) - start)
 
 
-def _described(inputs: Inputs) -> str:
+def described(inputs: Inputs) -> str:
+    """Shapes and dtypes of a batch's inputs, for a message."""
     if isinstance(inputs, dict):
         return ", ".join(f"{name} {_shape(tensor)}" for name, tensor in inputs.items())
     if isinstance(inputs, tuple):

@@ -31,8 +31,7 @@ def concerning(report: Report) -> dict[str, list[Finding]]:
     """By layer, the findings that name it: alone, or among the layers of their evidence."""
     found: dict[str, list[Finding]] = {}
     for finding in report.findings:
-        names = finding.evidence.get("layers", ()) if finding.layer is None else (finding.layer,)
-        for name in names:
+        for name in finding.layers:
             found.setdefault(name, []).append(finding)
     return found
 

@@ -6,6 +6,7 @@ import math
 
 from bncheck.evidence import EffectEvidence
 from bncheck.report import ERROR, INFO, WARNING
+from bncheck.statistics import CONFIDENCE_Z
 from bncheck.thresholds import (
     CHANGED_MARGIN,
     GAIN_MARGIN,
@@ -14,9 +15,6 @@ from bncheck.thresholds import (
     OUTPUT_MARGIN,
     SURE_GAIN,
 )
-
-CONFIDENCE_Z = 1.645
-"""One-sided 95 % of the normal distribution."""
 
 
 def severity_of(effect: EffectEvidence | None) -> str:

@@ -50,7 +50,7 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
             f"({_largest(origin, worst)}){_heirs(drifted, origin)}. {in_words(evidence.effect)}"
         ),
         fix=what_helps(evidence.effect, severity),
-        evidence=_evidence(drifted, origin, margin, evidence),
+        evidence=_evidence(drifted, origin, worst, margin, evidence),
     )
 
 
@@ -97,10 +97,9 @@ def _named(drifted: list[MeasuredLayer]) -> str:
 
 
 def _evidence(
-    drifted: list[MeasuredLayer], origin: list[MeasuredLayer], margin: float, evidence: Evidence
+    drifted: list[MeasuredLayer], origin: list[MeasuredLayer], worst: MeasuredLayer, margin: float, evidence: Evidence
 ) -> dict[str, object]:
     effect = evidence.effect
-    worst = max(origin, key=lambda layer: layer.lower)
     names = [layer.layer.name for layer in origin]
     return {
         "layers": names,

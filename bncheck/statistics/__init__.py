@@ -4,6 +4,7 @@ from bncheck.statistics.gap import Gap, compare, rms
 from bncheck.statistics.moments import InstanceMoments, Moments, SampleMoments
 from bncheck.statistics.noise import (
     ASSUMED_MOMENTUM,
+    CONFIDENCE_Z,
     MovingAverage,
     gap_lower_bound,
     noise_floor,
@@ -14,6 +15,7 @@ from bncheck.statistics.whatif import BatchSizeRow, StoredChannels, batch_size_r
 
 __all__ = [
     "ASSUMED_MOMENTUM",
+    "CONFIDENCE_Z",
     "BatchSizeRow",
     "Gap",
     "InstanceMoments",
