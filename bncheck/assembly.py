@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bncheck import __version__
 from bncheck.evidence import Evidence, MeasuredLayer
@@ -104,29 +105,33 @@ def _layer_report(layer: NormLayer, evidence: Evidence, findings: Sequence[Findi
 
 
 def _measurements(measured: MeasuredLayer) -> dict[str, Any]:
-    gaps = measured.inherited
-    finite = bool(np.isfinite(gaps.gap).any())
+    gaps, visible = measured.inherited, measured.visible
+    finite = bool(np.isfinite(gaps.gap[visible]).any())
     own = measured.own.gap if measured.own is not None else np.full(measured.layer.channels, np.nan)
+
+    def shown(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.where(visible, values, np.nan)
+
     return {
         "calls": measured.calls,
         "call_gaps": measured.call_gaps,
         "gap": measured.gap,
-        "gap_max": float(np.max(gaps.gap)),
-        "worst_channel": int(np.nanargmax(gaps.gap)) if finite else None,
+        "gap_max": float(np.max(gaps.gap[visible])),
+        "worst_channel": int(np.nanargmax(shown(gaps.gap))) if finite else None,
         "own_gap": measured.own_gap,
-        "noise": rms(measured.noise),
-        "shift_max": float(np.max(np.abs(gaps.shift))),
-        "scale_min": float(np.min(gaps.scale)),
-        "scale_max": float(np.max(gaps.scale)),
+        "noise": rms(measured.noise[visible]),
+        "shift_max": float(np.max(np.abs(gaps.shift[visible]))),
+        "scale_min": float(np.min(gaps.scale[visible])),
+        "scale_max": float(np.max(gaps.scale[visible])),
         "table": ChannelTable(
             stored_mean=np.asarray(measured.layer.mean),
             stored_var=np.asarray(measured.layer.var),
-            measured_mean=measured.mean,
-            measured_var=measured.var,
-            shift=gaps.shift,
-            scale=gaps.scale,
-            gap=gaps.gap,
-            own_gap=own,
-            noise=measured.noise,
+            measured_mean=shown(measured.mean),
+            measured_var=shown(measured.var),
+            shift=shown(gaps.shift),
+            scale=shown(gaps.scale),
+            gap=shown(gaps.gap),
+            own_gap=shown(own),
+            noise=shown(measured.noise),
         ),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from bncheck.folding import Comparison
 from bncheck.layers import NormLayer
 from bncheck.report import Accuracy, DataFacts
 from bncheck.statistics import BatchSizeRow, Gap, rms
@@ -28,6 +29,8 @@ class MeasuredLayer:
         own: gap measured while every layer normalizes by the batch: the layer's own; `None` without that pass.
         noise: per channel, what sampling alone would show.
         lower: lower 95 % confidence bound of the inherited gap (RMS over channels), noise taken off.
+        hidden: channels of a folded layer whose gamma is too small for their input to be seen; they count
+            nowhere, and their arrays hold the stored values. `None` where all are seen.
     """
 
     layer: NormLayer
@@ -39,16 +42,22 @@ class MeasuredLayer:
     own: Gap | None
     noise: FloatArray
     lower: float
+    hidden: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def visible(self) -> npt.NDArray[np.bool_]:
+        """Channels that were measured."""
+        return np.ones(self.layer.channels, dtype=bool) if self.hidden is None else ~self.hidden
 
     @property
     def gap(self) -> float:
         """RMS of the inherited gap over channels."""
-        return rms(self.inherited.gap)
+        return rms(self.inherited.gap[self.visible])
 
     @property
     def own_gap(self) -> float | None:
         """RMS of the own gap over channels."""
-        return None if self.own is None else rms(self.own.gap)
+        return None if self.own is None else rms(self.own.gap[self.visible])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,7 @@ class Evidence:
         smallest_detectable_gap: what would show in every layer; infinite for too few samples, `None` without data.
         samples_needed: to bring that down to the margin.
         max_gap: the limit the user set.
+        comparison: with a reference, if one was given.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -123,6 +133,7 @@ class Evidence:
     smallest_detectable_gap: float | None = None
     samples_needed: int | None = None
     max_gap: float | None = None
+    comparison: Comparison | None = None
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

@@ -17,6 +17,7 @@ from bncheck.data import DataOptions, open_data, require_named
 from bncheck.errors import UsageError
 from bncheck.gate import FAIL_ON
 from bncheck.models import Model, from_module, open_model
+from bncheck.models.referencing import reference_of, with_reference
 from bncheck.observe.collect import measured_evidence, static_evidence
 from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan, observe
@@ -44,6 +45,9 @@ def inspect(
     arch_kwargs: Mapping[str, Any] | None = None,
     key: str | None = None,
     trust_pickle: bool = False,
+    reference: str | Path | torch.nn.Module | torch.export.ExportedProgram | None = None,
+    reference_arch: str | Callable[..., Any] | None = None,
+    reference_key: str | None = None,
     data_options: DataOptions | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     output: str | None = None,
@@ -75,6 +79,10 @@ def inspect(
         arch_kwargs: keyword arguments for it.
         key: which nested state dict of a checkpoint.
         trust_pickle: unpickle a file that can run code.
+        reference: the model from before the export, path or module: layers that were folded away are
+            measured through it, and all are compared with it.
+        reference_arch: as `arch`, for a reference that is a state dict; without it only values are compared.
+        reference_key: as `key`, for the reference.
         data_options: preprocessing of images, the label column of tables.
         batch_sizes: of the what-if table.
         output: key or index of the output that is the prediction.
@@ -98,6 +106,16 @@ def inspect(
         require_named(data)
     chosen = _codes(select, ignore)
     opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
+    if reference is not None:
+        before = _open(
+            reference,
+            arch=reference_arch,
+            arch_kwargs=None,
+            key=reference_key,
+            trust_pickle=trust_pickle,
+            device=device,
+        )
+        opened = with_reference(opened, reference_of(before))
     if data is None:
         evidence = static_evidence(opened, max_gap)
     elif opened.refusal is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bncheck.folding import Comparison, Fold
 from bncheck.layers import NormLayer
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class Model:
         unsupported: names of layers that cannot be measured in this format; `notes` says why.
         refusal: why the program will not run on any data, although there is one; `None` where it will.
         notes: what was chosen or stripped on the way in, one sentence each.
+        tensors: the file's tensors by name, where there is nothing to run.
+        folds: layers that were folded into convolutions, by the operation that holds them.
+        comparison: with a reference, if one was given.
     """
 
     path: str
@@ -54,6 +58,9 @@ class Model:
     unsupported: frozenset[str] = frozenset()
     refusal: str | None = None
     notes: tuple[str, ...] = ()
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    folds: Mapping[int | str, Fold] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
     @property
     def runnable(self) -> bool:

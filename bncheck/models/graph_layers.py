@@ -54,10 +54,10 @@ def _called(program: GraphModule, names: Mapping[int, str], tensors: Mapping[str
         kind = kind_of_operator(str(node.target)) if isinstance(node.target, torch._ops.OpOverload) else None
         if kind is None:
             continue
-        arguments = _arguments(node)
+        arguments = arguments_of(node)
         origin = _origin(node)
         class_name = origin.class_name if origin is not None else ""
-        roles = {role: _tensor_of(arguments.get(role), program) for role in _ROLES}
+        roles = {role: tensor_of(arguments.get(role), program) for role in _ROLES}
         name = _name(roles, names, origin, node)
         layer = build_layer(
             name,
@@ -93,14 +93,14 @@ def _decomposed(
             yield build_layer(path, stateless, roles)
 
 
-def _arguments(node: Node) -> dict[str, Any]:
+def arguments_of(node: Node) -> dict[str, Any]:
     """The operator's arguments by name, as its schema has them."""
     schema: Any = node.target._schema  # type: ignore[union-attr]  # the caller looked: an OpOverload
     declared = [argument.name for argument in schema.arguments]
     return dict(zip(declared, node.args, strict=False)) | node.kwargs
 
 
-def _tensor_of(argument: Any, program: GraphModule) -> torch.Tensor | None:
+def tensor_of(argument: Any, program: GraphModule) -> torch.Tensor | None:
     """The parameter or buffer an argument comes from, also through `repeat`, `view` or a copy; else `None`."""
     while isinstance(argument, Node):
         if argument.op == "get_attr":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bncheck.folding import Fold
 from bncheck.layers import NormLayer
 
 if TYPE_CHECKING:
@@ -31,10 +32,17 @@ class GraphInput:
 
 @dataclass(frozen=True, slots=True)
 class NormNode:
-    """A BatchNormalization node that can be measured, named by its output, which is unique in a graph."""
+    """A node that normalizes and can be measured, named by its output, which is unique in a graph.
+
+    Attributes:
+        output: of the BatchNormalization, or of the operation that it was folded into.
+        layer: its statistics.
+        fold: what there is to see through, where it was folded.
+    """
 
     output: str
     layer: NormLayer
+    fold: Fold | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -131,6 +131,7 @@ def _audited(request: _Request, tensors: dict[str, torch.Tensor], sha256: str, n
         layers=layers_of_tensors(stripped),
         has_convolutions=tensors_have_convolutions(stripped),
         notes=(*notes, f"Stripped the prefix {removed!r}.") if removed else notes,
+        tensors=stripped,
     )
 
 

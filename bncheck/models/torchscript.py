@@ -128,17 +128,29 @@ def _frozen_layers(calls: list[_Call]) -> list[tuple[NormLayer, _Call]]:
 def _calls(program: torch.jit.ScriptModule) -> Iterator[_Call]:
     for node in _nodes(program):
         kind = kind_of_operator(node.kind())
-        if kind is None or node.schema() == "(no schema)":
-            continue
-        arguments = torch._C.parse_schema(node.schema()).arguments
-        names: dict[str, str] = {}
-        constants: dict[str, Any] = {}
-        for argument, value in zip(arguments, node.inputs(), strict=False):
-            if (dotted := _attribute(value)) is not None:
-                names[argument.name] = dotted
-            else:
-                constants[argument.name] = value.toIValue()
-        yield _Call(kind, names, constants)
+        if kind is not None and node.schema() != "(no schema)":
+            yield _Call(kind, *_given(node))
+
+
+def operator_calls(program: torch.jit.ScriptModule) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every call of an operator: its name, and those of its arguments that are known before it runs, by name."""
+    for node in _nodes(program):
+        if node.schema() != "(no schema)":
+            names, constants = _given(node)
+            attributes = {argument: operator.attrgetter(name)(program) for argument, name in names.items()}
+            yield node.kind(), constants | attributes
+
+
+def _given(node: Any) -> tuple[dict[str, str], dict[str, Any]]:
+    """By argument: the dotted names of attributes, and the values of constants (`None` for all else)."""
+    names: dict[str, str] = {}
+    constants: dict[str, Any] = {}
+    for argument, value in zip(torch._C.parse_schema(node.schema()).arguments, node.inputs(), strict=False):
+        if (dotted := _attribute(value)) is not None:
+            names[argument.name] = dotted
+        else:
+            constants[argument.name] = value.toIValue()
+    return names, constants
 
 
 def _attribute(value: Any) -> str | None:

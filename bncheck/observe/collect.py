@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.layers import BATCH_NORM, INSTANCE_NORM, FloatArray, NormLayer
@@ -52,6 +53,7 @@ def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str 
         runnable=model.runnable,
         has_convolutions=model.has_convolutions,
         max_gap=max_gap,
+        comparison=model.comparison,
         not_run=not_run is not None,
         notes=model.notes if not_run is None else (*model.notes, not_run),
     )
@@ -69,7 +71,8 @@ def measured_evidence(
     """The file and what the passes over the data saw of it."""
     own = None if seen.folds is None else _own_statistics(seen)
     records = seen.stored.by_layer()
-    measured = {name: _measured(entries, own, seen.samples) for name, entries in records.items()}
+    hidden = {fold.layer.name: ~fold.visible for fold in model.folds.values() if not fold.visible.all()}
+    measured = {name: _measured(entries, own, seen.samples, hidden.get(name)) for name, entries in records.items()}
     layers = _in_running_order(model, measured, seen.found)
     smallest, needed = _detectable(measured, seen.samples)
     return Evidence(
@@ -87,6 +90,7 @@ def measured_evidence(
         smallest_detectable_gap=smallest,
         samples_needed=needed,
         max_gap=max_gap,
+        comparison=model.comparison,
         notes=(*model.notes, *seen.notes, *_dropped(seen)),
     )
 
@@ -112,10 +116,16 @@ def _detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[fl
 def _typical_noise(layer: MeasuredLayer) -> float:
     """The median channel's noise, in standard deviations of the data."""
     noise, scale = layer.noise, layer.inherited.scale
-    return float(np.median(np.divide(noise, scale, out=noise.copy(), where=scale > 0)))
+    spread = np.divide(noise, scale, out=noise.copy(), where=scale > 0)
+    return float(np.median(spread[layer.visible]))
 
 
-def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, total: int) -> MeasuredLayer:
+def _measured(
+    entries: list[SiteRecord],
+    own: Mapping[str, Statistics] | None,
+    total: int,
+    hidden: npt.NDArray[np.bool_] | None = None,
+) -> MeasuredLayer:
     whole = together(entries)
     layer = whole.layer
     mean, var, eps = _stored(layer)
@@ -124,19 +134,22 @@ def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, t
     instance = layer.kind == INSTANCE_NORM
     average = _average(layer)
     noise = noise_floor(table, var, eps, average, total=total, instance=instance)
+    visible = slice(None) if hidden is None else ~hidden
+    apart = SampleMoments(table.count, table.mean[:, visible], table.m2[:, visible])
     # The bound is that of the samples kept apart, which may be fewer than were measured.
-    noise_apart = rms(noise_floor(table, var, eps, average, instance=instance))
+    noise_apart = rms(noise_floor(apart, var[visible], eps, average, instance=instance))
     batch = own.get(layer.name) if own is not None else None
     return MeasuredLayer(
         layer=layer,
         calls=len(entries),
-        call_gaps=tuple(_call_gap(entry) for entry in entries) if len(entries) > 1 else None,
+        call_gaps=tuple(_call_gap(entry, visible) for entry in entries) if len(entries) > 1 else None,
         mean=found.mean,
         var=found.var,
         inherited=compare(found.mean, found.var, mean, var, eps),
         own=None if batch is None else compare(batch.mean, batch.var, mean, var, eps),
         noise=noise,
-        lower=gap_lower_bound(table, mean, var, eps, noise_apart, average=average, instance=instance),
+        lower=gap_lower_bound(apart, mean[visible], var[visible], eps, noise_apart, average=average, instance=instance),
+        hidden=hidden,
     )
 
 
@@ -167,10 +180,10 @@ def _average(layer: NormLayer) -> MovingAverage:
     return MovingAverage(momentum, None if was_reset else layer.updates)
 
 
-def _call_gap(entry: SiteRecord) -> float:
+def _call_gap(entry: SiteRecord, visible: slice | npt.NDArray[np.bool_]) -> float:
     mean, var, eps = _stored(entry.layer)
     found = entry.statistics()
-    return rms(compare(found.mean, found.var, mean, var, eps).gap)
+    return rms(compare(found.mean, found.var, mean, var, eps).gap[visible])
 
 
 def _own_statistics(seen: Observation) -> dict[str, Statistics]:

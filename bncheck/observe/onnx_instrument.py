@@ -89,7 +89,8 @@ class OnnxInstrument:
             case policies.Stored() if recorder is not None:
                 values, tables = self._read_exactly(batch)
                 for site, tap, table in zip(self._sites, self._taps, tables, strict=True):
-                    recorder.take(site, tap.layer, table, batch.size)
+                    seen = table if tap.fold is None else tap.fold.input_moments(table)
+                    recorder.take(site, tap.layer, seen, batch.size)
             case _:
                 values = self._run(self._by_given, batch, self._statistics(policy) | self._tap_feeds(), ())
         return {name: _tensor(values[name]) for name in self._graph.outputs}
@@ -97,7 +98,9 @@ class OnnxInstrument:
     @cached_property
     def _by_stored(self) -> Session:
         # The statistics could be fed here too; as constants they let the runtime choose its faster layouts.
-        return Session(with_constants(with_taps(self._graph), self._statistics(policies.STORED)), self._path)
+        return Session(
+            with_constants(with_taps(self._graph, as_shipped=True), self._statistics(policies.STORED)), self._path
+        )
 
     @cached_property
     def _by_given(self) -> Session:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from bncheck.folding import Fold
 from bncheck.models.onnx_graph import OnnxGraph
 
 _AXES_AS_INPUT = 18
@@ -31,16 +32,20 @@ def tap_name(what: str, number: int) -> str:
     return f"bncheck::{what}.{number}"
 
 
-def with_taps(graph: OnnxGraph) -> onnx.ModelProto:
+def with_taps(graph: OnnxGraph, *, as_shipped: bool = False) -> onnx.ModelProto:
     """A copy whose statistics are inputs, and which gives the moments of every sample and channel.
 
     Further inputs of each node: `STORED_MEAN` and `STORED_VAR`, (C,); `BLOCKS`, the shape (0, 0, k, -1)
     that parts a sample's values into k blocks; `CHANNELS`, those to be read a second time, centred.
+
+    Args:
+        graph: the model.
+        as_shipped: leave folded operations as they are: they normalize by what was folded in, whatever is fed.
     """
     builder = _Builder(graph)
     for node, number in builder.normalizing_nodes():
-        at = _At(builder, node, number)
-        rows = builder.node("Reshape", [at.x, builder.input(at.name(BLOCKS), TensorProto.INT64)], at.name("rows"))
+        at = _at(builder, node, number, as_shipped=as_shipped)
+        rows = builder.node("Reshape", [at.tapped, builder.input(at.name(BLOCKS), TensorProto.INT64)], at.name("rows"))
         builder.output(builder.reduce("ReduceMean", rows, [3], at.name(MEAN)), at.type)
         builder.output(builder.reduce("ReduceSumSquare", rows, [3], at.name(SQUARES)), at.type)
         builder.output(builder.node("Shape", [rows], at.name(SHAPE)), TensorProto.INT64)
@@ -51,7 +56,8 @@ def with_taps(graph: OnnxGraph) -> onnx.ModelProto:
         builder.output(centre, at.type)
         builder.output(builder.reduce("ReduceMean", deviations, [3], at.name(REST)), at.type)
         builder.output(builder.reduce("ReduceSumSquare", deviations, [3], at.name(CENTRED_SQUARES)), at.type)
-        at.normalize(builder.input(at.name(STORED_MEAN), at.type), builder.input(at.name(STORED_VAR), at.type))
+        if at.answers:
+            at.normalize(builder.input(at.name(STORED_MEAN), at.type), builder.input(at.name(STORED_VAR), at.type))
     return builder.finished()
 
 
@@ -62,7 +68,9 @@ def with_constants(copy: onnx.ModelProto, values: Mapping[str, npt.NDArray[Any]]
     inputs = [value for value in copy.graph.input if value.name not in values]
     del fixed.graph.input[:]
     fixed.graph.input.extend(inputs)
-    fixed.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
+    declared = {value.name for value in copy.graph.input}
+    constants = (numpy_helper.from_array(value, name) for name, value in values.items() if name in declared)
+    fixed.graph.initializer.extend(constants)
     return fixed
 
 
@@ -70,8 +78,8 @@ def with_batch_statistics(graph: OnnxGraph) -> onnx.ModelProto:
     """A copy whose nodes normalize by the batch, and which gives the mean and (biased) variance they use, (C,)."""
     builder = _Builder(graph)
     for node, number in builder.normalizing_nodes():
-        at = _At(builder, node, number)
-        rows = builder.node("Reshape", [at.x, builder.constant("rows", [0, 0, -1])], at.name("rows"))
+        at = _at(builder, node, number)
+        rows = builder.node("Reshape", [at.fed(), builder.constant("rows", [0, 0, -1])], at.name("rows"))
         samples = builder.reduce("ReduceMean", rows, [2], at.name("samples"), keepdims=1)
         centre = builder.reduce("ReduceMean", samples, [0], at.name("centre"), keepdims=1)
         deviations = builder.node("Sub", [rows, centre], at.name("deviations"))
@@ -117,6 +125,14 @@ class _Builder:
             else:
                 yield node, number
 
+    def keep(self, node: onnx.NodeProto) -> None:
+        """Take a node over."""
+        self._nodes.append(node)
+
+    def has(self, name: str) -> bool:
+        """Whether a node that gives `name` was added."""
+        return any(name in node.output for node in self._nodes)
+
     def node(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Add a node; gives the name of its output."""
         self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
@@ -131,9 +147,16 @@ class _Builder:
 
     def constant(self, name: str, value: int | list[int]) -> str:
         """A constant of whole numbers."""
-        full = f"bncheck::constant.{name}"
-        self._constants[full] = numpy_helper.from_array(np.asarray(value, dtype=np.int64), full)
-        return full
+        return self.values(f"bncheck::constant.{name}", np.asarray(value, dtype=np.int64))
+
+    def values(self, name: str, array: npt.NDArray[Any]) -> str:
+        """A constant of that name."""
+        self._constants[name] = numpy_helper.from_array(array, name)
+        return name
+
+    def fold(self, number: int) -> Fold | None:
+        """What there is to see through at the node of that number."""
+        return self._graph.nodes[number].fold
 
     def input(self, name: str, element_type: int) -> str:
         """A further input, of rank 1."""
@@ -157,26 +180,44 @@ class _Builder:
 
 
 class _At:
-    """One node being replaced: its input and the type it is to compute in."""
+    """One node being replaced.
+
+    Attributes:
+        type: what it is to compute in.
+        tapped: the tensor whose moments are told.
+        answers: whether `normalize` is to be called.
+    """
+
+    answers = True
 
     def __init__(self, builder: _Builder, node: onnx.NodeProto, number: int) -> None:
         self._builder = builder
         self._node = node
         self._number = number
         self.type = _compute_type(node, builder.types)
-        self.x = self._cast(node.input[0], "input")
+        self.tapped = self._tapped()
+
+    def _tapped(self) -> str:
+        return self._cast(self._node.input[0], "input")
 
     def name(self, what: str) -> str:
         """The tensor `what` of this node."""
         return tap_name(what, self._number)
 
+    def fed(self) -> str:
+        """What the layer is fed."""
+        return self.tapped
+
     def normalize(self, mean: str, variance: str) -> None:
         """Add the node itself, with these statistics; its output keeps its name and type."""
         scale, bias = (self._cast(self._node.input[at], what) for at, what in ((1, "scale"), (2, "bias")))
+        epsilon = {a.name: a.f for a in self._node.attribute if a.name == "epsilon"}
+        self._normalize([self.fed(), scale, bias, mean, variance], **epsilon)
+
+    def _normalize(self, inputs: list[str], **epsilon: float) -> None:
         given = self._builder.types.get(self._node.input[0], self.type)
         output = self._node.output[0] if given == self.type else self.name("output")
-        epsilon = {a.name: a.f for a in self._node.attribute if a.name == "epsilon"}
-        self._builder.node("BatchNormalization", [self.x, scale, bias, mean, variance], output, **epsilon)
+        self._builder.node("BatchNormalization", inputs, output, **epsilon)
         if given != self.type:
             self._builder.node("Cast", [output], self._node.output[0], to=given)
 
@@ -184,6 +225,61 @@ class _At:
         if self._builder.types.get(tensor, self.type) == self.type:
             return tensor
         return self._builder.node("Cast", [tensor], self.name(what), to=self.type)
+
+
+class _AtShippedFold(_At):
+    """An operation that a layer was folded into, left as it is."""
+
+    answers = False
+
+    def _tapped(self) -> str:
+        self._builder.keep(self._node)
+        return self._cast(self._node.output[0], "input")
+
+
+class _AtFold(_At):
+    """An operation that a layer was folded into: the fold is undone, and the layer put behind it."""
+
+    def _tapped(self) -> str:
+        raw = self.name("folded")
+        kept = onnx.NodeProto()
+        kept.CopyFrom(self._node)
+        kept.output[0] = raw
+        self._builder.keep(kept)
+        self._builder.types[raw] = self._builder.types.get(self._node.output[0], self.type)
+        return self._cast(raw, "input")
+
+    def fed(self) -> str:
+        """The input of the layer, from the output of the operation."""
+        slope, offset = self._fold().inverse()
+        zeros, ones = np.zeros_like(slope), np.ones_like(slope)
+        constants = [self._constant(f"unfold.{number}", v) for number, v in enumerate((slope, offset, zeros, ones))]
+        return self._builder.node("BatchNormalization", [self.tapped, *constants], self.name("fed"), epsilon=0.0)
+
+    def normalize(self, mean: str, variance: str) -> None:
+        """Add the layer, with these statistics; its output keeps the operation's name and type."""
+        layer = self._fold().layer
+        gamma = np.ones(layer.channels) if layer.weight is None else layer.weight
+        beta = np.zeros(layer.channels) if layer.bias is None else layer.bias
+        scale, bias = self._constant("scale", gamma), self._constant("bias", beta)
+        fed = self.name("fed") if self._builder.has(self.name("fed")) else self.fed()
+        self._normalize([fed, scale, bias, mean, variance], epsilon=layer.eps or 0.0)
+
+    def _fold(self) -> Fold:
+        fold = self._builder.fold(self._number)
+        if fold is None:
+            raise ValueError(f"node {self._number} is no fold")
+        return fold
+
+    def _constant(self, what: str, values: npt.NDArray[np.float64]) -> str:
+        dtype = np.float64 if self.type == TensorProto.DOUBLE else np.float32
+        return self._builder.values(self.name(what), values.astype(dtype))
+
+
+def _at(builder: _Builder, node: onnx.NodeProto, number: int, *, as_shipped: bool = False) -> _At:
+    if builder.fold(number) is None:
+        return _At(builder, node, number)
+    return (_AtShippedFold if as_shipped else _AtFold)(builder, node, number)
 
 
 def _compute_type(node: onnx.NodeProto, types: Mapping[str, int]) -> int:

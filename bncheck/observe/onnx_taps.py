@@ -41,6 +41,7 @@ class StoredTap:
 
     def __init__(self, number: int, node: NormNode) -> None:
         self.layer = node.layer
+        self.fold = node.fold
         self._number = number
         self._blocks: dict[int, int] = {}
         self._positions = 1
@@ -67,7 +68,7 @@ class StoredTap:
         return self._add_channels(table) or changed
 
     def table(self, values: Arrays) -> SampleMoments:
-        """Moments of every sample of a batch."""
+        """Moments of every sample of a batch, of a folded operation those of its output."""
         positions = self._size(values)
         mean = self._of(values, MEAN).mean(axis=2)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -111,7 +112,7 @@ def stored_taps(nodes: Sequence[NormNode]) -> list[StoredTap]:
 
 def _with_large_mean(node: NormNode) -> npt.NDArray[np.int64]:
     """Channels that, going by what is stored, will need to be centred."""
-    mean, var = node.layer.mean, node.layer.var
+    mean, var = (node.layer.mean, node.layer.var) if node.fold is None else node.fold.output_statistics()
     if mean is None or var is None:
         return np.zeros(0, dtype=np.int64)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bncheck.folding import Fold
 from bncheck.layers import INSTANCE_NORM, NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.calls import NormCall, read_call
-from bncheck.observe.kernels import batch_moments
-from bncheck.observe.policies import STORED, Batch, Given, Policy
+from bncheck.observe.folds import AFFINE, fits, normalized_again
+from bncheck.observe.kernels import batch_moments, sample_moments
+from bncheck.observe.policies import BATCH, STORED, Batch, Given, Policy, Statistics
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.sites import CallSites, Site
 
@@ -39,6 +41,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.served: set[str] = set()
         self.unsupported: set[str] = set()
         self._layers: dict[str, NormLayer] = {}
+        self._folds = model.folds
         self._policy: Policy = STORED
         self._recorder: Recorder | None = None
         self._samples = 0
@@ -70,6 +73,8 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         call = None if self._aside else read_call(func, args, kwargs)
         if call is not None:
             return self._answer(call)
+        if self._folds and not self._aside and (fold := self._fold_of(func, args, kwargs)) is not None:
+            return self._answer_folded(fold, func(*args, **kwargs))
         if func._schema.name == "aten::equal" and not all(isinstance(arg, torch.Tensor) for arg in args):
             # TorchScript's optimiser compares plain constants through the dispatcher while a mode is active.
             return args[0] == args[1]
@@ -103,6 +108,34 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return call.with_statistics(*layers[site.layer].tensors())
             case _:
                 return call.as_called()
+
+    def _fold_of(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Fold | None:
+        """The layer that went into the operation called, if it is one that layers were folded into."""
+        if func._schema.name not in AFFINE:
+            return None
+        tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor))
+        addresses = (tensor.data_ptr() for tensor in tensors if tensor.layout == torch.strided)
+        return next((self._folds[address] for address in addresses if address in self._folds), None)
+
+    def _answer_folded(self, fold: Fold, output: torch.Tensor) -> torch.Tensor:
+        """Record what the folded layer is fed, and answer by the policy in force."""
+        if not fits(fold, output):
+            self.unsupported.add(fold.layer.name)
+            return output
+        site = self.sites.visit(fold.layer.name)
+        with self.aside():
+            seen = fold.input_moments(sample_moments(output)) if self._recorder or self._policy is BATCH else None
+            moments = None
+            if self._recorder is not None and seen is not None:
+                moments = self._recorder.take(site, fold.layer, seen, self._samples)
+            match self._policy:
+                case Batch() if seen is not None:
+                    moments = moments or seen.pooled()
+                    return normalized_again(fold, output, Statistics(moments.mean, moments.variance))
+                case Given(layers) if fold.layer.name in layers:
+                    return normalized_again(fold, output, layers[fold.layer.name])
+                case _:
+                    return output
 
     def _layer(self, name: str, call: NormCall) -> NormLayer:
         if name not in self._layers:

@@ -1,0 +1,90 @@
+"""Whether a model's layers store what its reference stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bncheck.folding.matching import tolerance_for
+from bncheck.layers import NormLayer
+from bncheck.statistics import compare, rms
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedLayer:
+    """A layer of the model and the same layer of the reference.
+
+    Attributes:
+        name: of the layer in the model.
+        original: its name in the reference.
+        error: RMS gap of the model's statistics from the reference's.
+        worst_channel: where they differ most.
+        agrees: whether that is no more than rounding.
+        folded: whether it was folded into an operation.
+    """
+
+    name: str
+    original: str
+    error: float
+    worst_channel: int
+    agrees: bool
+    folded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What comparing with a reference gave.
+
+    Attributes:
+        path: of the reference.
+        layers: those found in both.
+        unfound: names of the reference's layers that the model does not have.
+        stamped: whether the reference is a stamp in the model's own file.
+    """
+
+    path: str
+    layers: tuple[ComparedLayer, ...]
+    unfound: tuple[str, ...]
+    stamped: bool = False
+
+
+def compare_layers(layers: Sequence[NormLayer], reference: Sequence[NormLayer]) -> tuple[ComparedLayer, ...]:
+    """The layers that both have, by name, or else by gamma and beta, which hardly ever come twice."""
+    return tuple(_compared(layer, other) for layer, other in _pairs(layers, reference))
+
+
+def _pairs(layers: Sequence[NormLayer], reference: Sequence[NormLayer]) -> Iterator[tuple[NormLayer, NormLayer]]:
+    named = {layer.name: layer for layer in reference}
+    for layer in layers:
+        if not layer.has_statistics or layer.missing:
+            continue
+        other = named.get(layer.name) or _by_parameters(layer, reference)
+        if other is not None and other.channels == layer.channels and other.has_statistics:
+            yield layer, other
+
+
+def _by_parameters(layer: NormLayer, reference: Sequence[NormLayer]) -> NormLayer | None:
+    if layer.weight is None or layer.bias is None or np.ptp(layer.bias) == 0:
+        return None
+    alike = [
+        other
+        for other in reference
+        if other.weight is not None
+        and other.bias is not None
+        and other.weight.shape == layer.weight.shape
+        and np.allclose(other.weight, layer.weight, rtol=1e-3, atol=1e-6)
+        and np.allclose(other.bias, layer.bias, rtol=1e-3, atol=1e-6)
+    ]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _compared(layer: NormLayer, other: NormLayer) -> ComparedLayer:
+    eps = next((one.eps for one in (other, layer) if one.eps is not None), 0.0)
+    gap = compare(layer.mean, layer.var, other.mean, other.var, eps).gap  # type: ignore[arg-type]
+    both_broken = ~np.isfinite(np.asarray(layer.var)) & ~np.isfinite(np.asarray(other.var))
+    gap = np.where(np.isnan(gap), np.where(both_broken, 0.0, np.inf), gap)
+    error = rms(gap)
+    agrees = error <= max(tolerance_for(layer), tolerance_for(other))
+    return ComparedLayer(layer.name, other.name, error, int(np.argmax(gap)), agrees, folded=False)

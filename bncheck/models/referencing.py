@@ -1,0 +1,144 @@
+"""A model beside its reference: the file it was exported from, or what a stamp keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from bncheck.errors import ModelError, UsageError
+from bncheck.folding import (
+    AffineOperation,
+    ComparedLayer,
+    Comparison,
+    Fold,
+    Reference,
+    Source,
+    compare_layers,
+    match,
+)
+from bncheck.layers import NormLayer
+from bncheck.models.base import Model
+from bncheck.models.messages import listed
+from bncheck.models.onnx_graph import NormNode, OnnxGraph
+from bncheck.models.program_affine import affine_operations as program_operations
+from bncheck.models.tensors import channel_values, plain
+
+
+def reference_of(model: Model) -> Reference:
+    """What `model`, from before the folding, tells of its layers and of the weights that feed them.
+
+    Raises:
+        UsageError: it has no layers with statistics, so it cannot be anyone's reference.
+    """
+    layers = tuple(layer for layer in model.layers if layer.has_statistics and not layer.missing)
+    if not layers:
+        raise UsageError(
+            f"--reference {model.path} has no normalization layers with stored statistics: name the file from before "
+            "the folding, the training checkpoint or its state dict."
+        )
+    if model.graph is not None:
+        return _of_graph(model, layers)
+    tensors = model.tensors or (model.program.state_dict() if model.program is not None else {})
+    return _of_tensors(model, layers, {name: value for name, value in tensors.items() if torch.is_tensor(value)})
+
+
+def operations_of(model: Model) -> tuple[AffineOperation, ...]:
+    """The convolutions and linear layers of `model`."""
+    if model.graph is not None:
+        from bncheck.models.onnx_affine import affine_operations
+
+        return affine_operations(model.graph.proto, model.graph.opset)
+    return () if model.program is None else program_operations(model.program, model.tensor_names)
+
+
+def with_reference(model: Model, reference: Reference) -> Model:
+    """`model` with the layers that were folded into it, and the comparison of all its layers with `reference`.
+
+    Raises:
+        ModelError: none of the reference's layers is found in the model.
+    """
+    kept = compare_layers(model.layers, reference.layers)
+    named = {layer.original for layer in kept}
+    rest = replace(reference, layers=tuple(layer for layer in reference.layers if layer.name not in named))
+    matching = match(operations_of(model), rest)
+    if not kept and not matching.folds:
+        raise ModelError(
+            f"None of the {len(reference.layers)} layers of {reference.path} is found in {model.path}: its weights are "
+            "others. Is it the very checkpoint that this model was exported from?"
+        )
+    folded = tuple(
+        ComparedLayer(fold.layer.name, fold.layer.name, fold.error, fold.worst_channel, fold.agrees, folded=True)
+        for fold in _once(matching.folds)
+    )
+    comparison = Comparison(
+        reference.path, (*kept, *folded), tuple(layer.name for layer in matching.unfound), reference.stamped
+    )
+    return replace(
+        _unfolded(model, matching.folds),
+        comparison=comparison,
+        notes=(*model.notes, *_notes(comparison)),
+    )
+
+
+def _once(folds: Sequence[Fold]) -> list[Fold]:
+    """The folds of each layer once: a layer called twice was folded twice."""
+    return list({fold.layer.name: fold for fold in reversed(folds)}.values())[::-1]
+
+
+def _unfolded(model: Model, folds: tuple[Fold, ...]) -> Model:
+    """The model with its folded layers listed, where they stand among the others if that is known."""
+    by_key = {fold.key: fold for fold in folds}
+    if model.graph is None:
+        layers = tuple(fold.layer for fold in _once(folds))
+        return replace(model, layers=(*model.layers, *layers), folds=by_key)
+    graph = _with_folds(model.graph, by_key)
+    running = {node.layer.name: node.layer for node in graph.nodes}
+    others = tuple(layer for layer in model.layers if layer.name not in running)
+    return replace(model, graph=graph, layers=(*running.values(), *others), folds=by_key)
+
+
+def _with_folds(graph: OnnxGraph, folds: Mapping[int | str, Fold]) -> OnnxGraph:
+    kept = {node.output: node for node in graph.nodes}
+    outputs = [name for node in graph.proto.graph.node for name in node.output]
+    nodes = (
+        kept.get(name) or NormNode(name, folds[name].layer, folds[name])
+        for name in outputs
+        if name in kept or name in folds
+    )
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    folded = sum(layer.folded for layer in comparison.layers)
+    source = "the stamp" if comparison.stamped else comparison.path
+    notes = [f"{folded} folded layers are measured through {source}."] if folded else []
+    if comparison.unfound:
+        notes.append(f"Not found in the model, though {source} has them: {listed(comparison.unfound)}.")
+    return notes
+
+
+def _of_tensors(model: Model, layers: tuple[NormLayer, ...], tensors: Mapping[str, torch.Tensor]) -> Reference:
+    positions: dict[str, int] = {}
+    sources: list[Source] = []
+    for number, (name, tensor) in enumerate(tensors.items()):
+        module, _, leaf = name.rpartition(".")
+        positions.setdefault(module, number)
+        positions[name] = number
+        if tensor.dim() >= 2 and tensor.is_floating_point():
+            bias = tensors.get(f"{module}.bias" if module else "bias") if leaf == "weight" else None
+            offset = None if bias is None or bias.dim() != 1 else channel_values(bias)
+            sources.append(Source(name, plain(tensor).cpu().float().numpy(), bias=offset))
+    return Reference(model.path, layers, tuple(sources), positions, model.sha256)
+
+
+def _of_graph(model: Model, layers: tuple[NormLayer, ...]) -> Reference:
+    if model.graph is None:
+        raise ValueError(f"{model.path} has no graph")
+    order = {name: number for number, node in enumerate(model.graph.proto.graph.node) for name in node.output}
+    operations = operations_of(model)
+    positions = {node.layer.name: order[node.output] for node in model.graph.nodes}
+    positions |= {operation.name: order[str(operation.key)] for operation in operations}
+    sources = tuple(Source(operation.name, operation.weight, bias=operation.bias) for operation in operations)
+    return Reference(model.path, layers, sources, positions, model.sha256)
