@@ -3,6 +3,7 @@
 ::
 
     BncheckError
+    ├── RefusedError       1   it could be done, but the result would be wrong or worse
     ├── UsageError         2   the command or the configuration is wrong
     └── UnreadableError    3   a file exists but cannot be read or run
         ├── ModelError         ... the model
@@ -17,6 +18,12 @@ class BncheckError(Exception):
     """A mistake the user can mend; `exit_code` is what the process ends with."""
 
     exit_code = 2
+
+
+class RefusedError(BncheckError):
+    """It could be done, but the result would be wrong or worse, so nothing was written (exit code 1)."""
+
+    exit_code = 1
 
 
 class UsageError(BncheckError):

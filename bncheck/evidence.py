@@ -95,6 +95,29 @@ class EffectEvidence:
     information_recalibrated: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OutputAgreement:
+    """A model's outputs beside its reference's, on the same samples.
+
+    Attributes:
+        path: of the reference.
+        samples: run through both.
+        output_change: relative L2 difference of the outputs.
+        predictions_changed: fraction that differ; `None` for outputs that are no class scores.
+        precision: spacing of the numbers around 1 in the coarsest type either computes in; `None` if quantized.
+        parts_at: first layer, in running order, that is fed something else than in the reference.
+        agrees_until: last layer before it that is fed the same.
+    """
+
+    path: str
+    samples: int
+    output_change: float
+    predictions_changed: float | None
+    precision: float | None
+    parts_at: str | None
+    agrees_until: str | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Everything one inspection observed.
@@ -115,6 +138,7 @@ class Evidence:
         samples_needed: to bring that down to the margin.
         max_gap: the limit the user set.
         comparison: with a reference, if one was given.
+        agreement: of the outputs with the reference's, where both could be run.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -134,6 +158,7 @@ class Evidence:
     samples_needed: int | None = None
     max_gap: float | None = None
     comparison: Comparison | None = None
+    agreement: OutputAgreement | None = None
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

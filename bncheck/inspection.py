@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from bncheck.data import DataOptions, open_data, require_named
 from bncheck.errors import UsageError
 from bncheck.gate import FAIL_ON
 from bncheck.models import Model, from_module, open_model
-from bncheck.models.referencing import reference_of, with_reference
+from bncheck.models.referencing import reference_of, stamped_reference, with_reference
+from bncheck.observe.agreement import compare_outputs
 from bncheck.observe.collect import measured_evidence, static_evidence
 from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan, observe
@@ -47,6 +49,7 @@ def inspect(
     trust_pickle: bool = False,
     reference: str | Path | torch.nn.Module | torch.export.ExportedProgram | None = None,
     reference_arch: str | Callable[..., Any] | None = None,
+    reference_arch_kwargs: Mapping[str, Any] | None = None,
     reference_key: str | None = None,
     data_options: DataOptions | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
@@ -82,6 +85,7 @@ def inspect(
         reference: the model from before the export, path or module: layers that were folded away are
             measured through it, and all are compared with it.
         reference_arch: as `arch`, for a reference that is a state dict; without it only values are compared.
+        reference_arch_kwargs: as `arch_kwargs`, for `reference_arch`.
         reference_key: as `key`, for the reference.
         data_options: preprocessing of images, the label column of tables.
         batch_sizes: of the what-if table.
@@ -106,16 +110,15 @@ def inspect(
         require_named(data)
     chosen = _codes(select, ignore)
     opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
+    before = None
+    if reference is None and (reference_arch is not None or reference_key is not None):
+        raise UsageError("--reference-arch and --reference-key say how to read a --reference, and none is given.")
     if reference is not None:
-        before = _open(
-            reference,
-            arch=reference_arch,
-            arch_kwargs=None,
-            key=reference_key,
-            trust_pickle=trust_pickle,
-            device=device,
-        )
+        how = {"arch": reference_arch, "arch_kwargs": reference_arch_kwargs, "key": reference_key}
+        before = _open(reference, **how, trust_pickle=trust_pickle, device=device)
         opened = with_reference(opened, reference_of(before))
+    elif (stamp := stamped_reference(opened)) is not None:
+        opened = with_reference(opened, stamp)
     if data is None:
         evidence = static_evidence(opened, max_gap)
     elif opened.refusal is not None:
@@ -126,6 +129,9 @@ def inspect(
         plan = Plan(batch_size, limit, seed, output, metric)
         seen = observe(opened, source, plan, progress)
         evidence = measured_evidence(opened, seen, plan, source_name=source.name, sizes=batch_sizes, max_gap=max_gap)
+        if before is not None:
+            agreement, note = compare_outputs(opened, before, source, plan)
+            evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
     findings = judge(evidence, chosen)
     if options is None:
         options = {
@@ -134,6 +140,7 @@ def inspect(
             "device": device,
             "key": key,
             "arch": arch if isinstance(arch, str) else getattr(arch, "__qualname__", None),
+            "reference": None if reference is None else getattr(before, "path", None),
             "batch_sizes": list(batch_sizes),
             "output": output,
             "metric": getattr(metric, "__qualname__", None),

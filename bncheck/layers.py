@@ -16,7 +16,10 @@ LAYER_NORM = "layer_norm"
 RMS_NORM = "rms_norm"
 OTHER = "other"
 
-ROUNDING = 2.0**-23
+PRECISION = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""Spacing of the numbers around 1, by the name of the type."""
+
+ROUNDING = PRECISION["float32"]
 """How far 1 - eps may be from itself once it was stored in float32."""
 
 

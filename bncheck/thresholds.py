@@ -24,6 +24,9 @@ INFORMATION_MARGIN = 0.1
 """Share of what the predictions tell about the inputs (mutual information) that recalibration must cost, where
 there are no labels, before the stored statistics are said to suit the data better than the data's own."""
 
+OUTPUT_AGREEMENT = 0.01
+"""Relative difference between a model's outputs and its reference's, in float32, that is more than rounding."""
+
 LARGE_EFFECT = 0.2
 """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
 
@@ -38,5 +41,6 @@ def in_force() -> dict[str, float]:
         "gain_margin": GAIN_MARGIN,
         "output_margin": OUTPUT_MARGIN,
         "information_margin": INFORMATION_MARGIN,
+        "output_agreement": OUTPUT_AGREEMENT,
         "large_effect": LARGE_EFFECT,
     }

@@ -13,6 +13,7 @@ FLOORS = {
     "errors": 0,
     "thresholds": 0,
     "statistics": 0,
+    "files": 1,
     "user_code": 1,
     "layers": 1,
     "report": 1,
@@ -27,6 +28,7 @@ FLOORS = {
     "observe": 4,
     "assembly": 5,
     "inspection": 6,
+    "stamping": 6,
     "cli": 7,
     "__main__": 8,
 }

@@ -12,6 +12,7 @@ from bncheck import __version__
 from bncheck.cli.inspect import inspect_command
 from bncheck.cli.process import INTERNAL_ERROR, say
 from bncheck.cli.rules import rule_command, rules_command
+from bncheck.cli.stamp import stamp_command
 
 HELP = """Tells whether the statistics stored in a model's normalization layers describe the data it runs on.
 
@@ -22,6 +23,8 @@ First steps:
     bncheck inspect model.pt --data val.npz             every layer against your data
 
     bncheck inspect weights.pt --arch net.py:build --data photos/ --preset imagenet
+
+    bncheck inspect deploy.onnx --reference model.pt    an export, also where BatchNorm was folded away
 
     bncheck rules                                       what is diagnosed
 
@@ -59,6 +62,7 @@ def root(
 
 app.callback(help=HELP, epilog=EXIT_CODES)(root)
 app.command("inspect", epilog=EXIT_CODES)(inspect_command)
+app.command("stamp", epilog=EXIT_CODES)(stamp_command)
 app.command("rules")(rules_command)
 app.command("rule")(rule_command)
 

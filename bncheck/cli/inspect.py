@@ -27,6 +27,9 @@ def inspect_command(
     key: opt.Key = None,
     trust_pickle: opt.TrustPickle = False,
     device: opt.Device = "cpu",
+    reference: opt.Reference = None,
+    reference_arch: opt.ReferenceArch = None,
+    reference_key: opt.ReferenceKey = None,
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
     batch_size: opt.BatchSize = 64,
@@ -57,13 +60,17 @@ def inspect_command(
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     with exit_codes(debug):
-        destinations = read_destinations(report or [], _files(model, data, arch, metric))
+        destinations = read_destinations(report or [], _files(model, data, arch, metric, reference, reference_arch))
         settings: dict[str, Any] = {
             "arch": arch,
-            "arch_kwargs": _kwargs(arch_kwargs),
+            "arch_kwargs": None if reference_arch and not arch else read_kwargs(arch_kwargs),
             "key": key,
             "trust_pickle": trust_pickle,
             "device": device,
+            "reference": reference,
+            "reference_arch": reference_arch,
+            "reference_arch_kwargs": read_kwargs(arch_kwargs) if reference_arch else None,
+            "reference_key": reference_key,
             "output": output,
             "batch_size": batch_size,
             "limit": limit,
@@ -87,7 +94,9 @@ def inspect_command(
             "preset": preset,
         }
         if not quiet:
-            _say_whose_code_runs({"--arch": arch, "--data": data, "--metric": metric})
+            _say_whose_code_runs(
+                {"--arch": arch, "--reference-arch": reference_arch, "--data": data, "--metric": metric}
+            )
             if trust_pickle:
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr():
@@ -128,7 +137,8 @@ def _data_options(values: dict[str, Any]) -> DataOptions:
     return DataOptions(**values)
 
 
-def _kwargs(text: str | None) -> dict[str, Any] | None:
+def read_kwargs(text: str | None) -> dict[str, Any] | None:
+    """The object that `--arch-kwargs` holds."""
     if text is None:
         return None
     try:

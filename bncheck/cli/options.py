@@ -18,6 +18,13 @@ Model = Annotated[
         show_default=False,
     ),
 ]
+OnnxModel = Annotated[str, typer.Argument(metavar="MODEL.onnx", help="The exported model.", show_default=False)]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out", metavar="FILE", help="The file to write; inputs are never overwritten.", rich_help_panel=OUTPUT
+    ),
+]
 Arch = Annotated[
     str | None,
     typer.Option(
@@ -41,6 +48,26 @@ TrustPickle = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="Where to run the model: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL)]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="The checkpoint this was exported from: folded layers are measured through it, and all are compared.",
+        rich_help_panel=MODEL,
+    ),
+]
+ReferenceArch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:CALLABLE",
+        help="What builds the nn.Module for a --reference that is a state dict, to compare outputs too.",
+        rich_help_panel=MODEL,
+    ),
+]
+ReferenceKey = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Which nested state dict of the --reference.", rich_help_panel=MODEL),
+]
 Output = Annotated[
     str | None,
     typer.Option("--output", metavar="KEY|INDEX", help="Which output is the prediction.", rich_help_panel=MODEL),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bncheck.folding.fold import Fold
 from bncheck.folding.operations import AffineOperation
 from bncheck.folding.reference import Reference, Source
-from bncheck.layers import FloatArray, NormLayer
+from bncheck.layers import PRECISION, FloatArray, NormLayer
 from bncheck.statistics import compare, rms
 
 TOLERANCE = 5e-3
@@ -171,4 +171,4 @@ def _folded(
 
 def tolerance_for(layer: NormLayer) -> float:
     """The RMS gap that rounding of the layer's statistics in the type they are stored in may show."""
-    return max(TOLERANCE, ROUNDING_ROOM * {"float16": 2.0**-10, "bfloat16": 2.0**-7}.get(layer.dtype or "", 0.0))
+    return max(TOLERANCE, ROUNDING_ROOM * PRECISION.get(layer.dtype or "", 0.0))

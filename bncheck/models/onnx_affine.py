@@ -10,9 +10,10 @@ import numpy.typing as npt
 import onnx
 
 from bncheck.folding import AffineOperation
-from bncheck.layers import FloatArray
+from bncheck.layers import PRECISION, FloatArray
 from bncheck.models.onnx_constants import Constants
 
+_QUANTIZING = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 _PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
@@ -38,9 +39,9 @@ def _operation(
 ) -> AffineOperation | None:
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     weight = constants.value(node.input[1])
-    if weight is None or weight.dtype.kind != "f" or weight.ndim < 2 or 0 in weight.shape:
+    if weight is None or weight.ndim < 2 or 0 in weight.shape or not _is_floating(weight.dtype):
         return None
-    precision = float(np.finfo(weight.dtype).eps) if weight.dtype.itemsize >= 2 else 1.0
+    precision = PRECISION[str(weight.dtype)]
     bias = constants.channel_values(node.input[2]) if len(node.input) > 2 and node.input[2] else None
     if node.op_type == "Gemm":
         if attributes.get("transA", 0):
@@ -72,7 +73,7 @@ def _with_bias(
 
 def _per_channel(value: npt.NDArray[Any] | None, operation: AffineOperation) -> FloatArray | None:
     """A constant that holds one number per output channel; `None` for others."""
-    if value is None or value.dtype.kind != "f" or value.size != operation.channels:
+    if value is None or not _is_floating(value.dtype) or value.size != operation.channels:
         return None
     spatial = max(operation.weight.ndim - 2, 0)
     shaped = value.reshape(value.shape[value.ndim - spatial - 1 :]) if value.ndim > spatial else value
@@ -105,3 +106,15 @@ def _lone_additions(
 
 def _quantized(graph: onnx.GraphProto) -> set[str]:
     return {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+
+
+def coarsest_precision(proto: onnx.ModelProto) -> float | None:
+    """Spacing of the numbers around 1 in the coarsest type a tensor is stored in; `None` where it is quantized."""
+    if any(node.op_type in _QUANTIZING or node.op_type.startswith("QLinear") for node in proto.graph.node):
+        return None
+    kinds = {str(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)) for tensor in proto.graph.initializer}
+    return max((PRECISION[kind] for kind in kinds if kind in PRECISION), default=PRECISION["float32"])
+
+
+def _is_floating(dtype: npt.DTypeLike) -> bool:
+    return str(dtype) in PRECISION

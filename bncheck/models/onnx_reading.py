@@ -36,6 +36,11 @@ def read_onnx(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
     return _inlined(proto, path), files
 
 
+def external_files(path: Path) -> tuple[Path, ...]:
+    """The files beside `path` that hold its tensors."""
+    return read_onnx(path)[1]
+
+
 def _require_opset(proto: onnx.ModelProto, path: Path) -> None:
     opset = opset_of(proto)
     if opset is not None and opset < OLDEST_OPSET:

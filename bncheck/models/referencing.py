@@ -44,6 +44,19 @@ def reference_of(model: Model) -> Reference:
     return _of_tensors(model, layers, {name: value for name, value in tensors.items() if torch.is_tensor(value)})
 
 
+def stamped_reference(model: Model) -> Reference | None:
+    """What a stamp in the model's own file keeps of its reference; `None` without one.
+
+    Raises:
+        ModelError: the stamp is damaged.
+    """
+    if model.graph is None:
+        return None
+    from bncheck.models.onnx_stamp import read_stamp
+
+    return read_stamp(model.graph.proto, model.path)
+
+
 def operations_of(model: Model) -> tuple[AffineOperation, ...]:
     """The convolutions and linear layers of `model`."""
     if model.graph is not None:
@@ -64,6 +77,11 @@ def with_reference(model: Model, reference: Reference) -> Model:
     rest = replace(reference, layers=tuple(layer for layer in reference.layers if layer.name not in named))
     matching = match(operations_of(model), rest)
     if not kept and not matching.folds:
+        if reference.stamped:
+            raise ModelError(
+                f"{model.path} was changed since it was stamped: none of the {len(reference.layers)} layers of its "
+                "stamp is found in it. Stamp it again, from the checkpoint it was exported from."
+            )
         raise ModelError(
             f"None of the {len(reference.layers)} layers of {reference.path} is found in {model.path}: its weights are "
             "others. Is it the very checkpoint that this model was exported from?"
@@ -75,11 +93,18 @@ def with_reference(model: Model, reference: Reference) -> Model:
     comparison = Comparison(
         reference.path, (*kept, *folded), tuple(layer.name for layer in matching.unfound), reference.stamped
     )
+    unfolded = _unfolded(model, matching.folds)
     return replace(
-        _unfolded(model, matching.folds),
+        unfolded,
+        layers=(*unfolded.layers, *(_without_values(layer) for layer in matching.unfound)),
         comparison=comparison,
         notes=(*model.notes, *_notes(comparison)),
     )
+
+
+def _without_values(layer: NormLayer) -> NormLayer:
+    """A layer that only the reference has: what it stores there says nothing about the model."""
+    return replace(layer, mean=None, var=None, weight=None, bias=None, expects_statistics=False)
 
 
 def _once(folds: Sequence[Fold]) -> list[Fold]:
@@ -115,7 +140,10 @@ def _notes(comparison: Comparison) -> list[str]:
     source = "the stamp" if comparison.stamped else comparison.path
     notes = [f"{folded} folded layers are measured through {source}."] if folded else []
     if comparison.unfound:
-        notes.append(f"Not found in the model, though {source} has them: {listed(comparison.unfound)}.")
+        notes.append(
+            f"{source} has layers that are not found in the model, folded in a way that cannot be seen through or left "
+            f"out of the export: {listed(comparison.unfound)}."
+        )
     return notes
 
 

@@ -78,7 +78,7 @@ def measured_evidence(
     return Evidence(
         layers=layers,
         measured=measured,
-        skipped={layer.name: _reason(layer, seen) for layer in layers if layer.name not in measured},
+        skipped={layer.name: _reason(layer, seen, model) for layer in layers if layer.name not in measured},
         model_path=model.path,
         model_format=model.format,
         runnable=True,
@@ -211,16 +211,23 @@ def _in_running_order(
     return tuple(known[name] for name in order)
 
 
-def _reason(layer: NormLayer, seen: Observation) -> str:
+def _reason(layer: NormLayer, seen: Observation, model: Model) -> str:
     if layer.name in seen.unsupported:
         return UNSUPPORTED
-    if layer.is_folded:
+    if layer.is_folded or _unfound(layer, model):
         return FOLDED
     return NOT_EXERCISED if not _never_stores(layer) else NO_STATISTICS
 
 
 def _static_reason(layer: NormLayer, model: Model) -> str:
+    if _unfound(layer, model):
+        return FOLDED
     return UNSUPPORTED if layer.name in model.unsupported else NO_STATISTICS
+
+
+def _unfound(layer: NormLayer, model: Model) -> bool:
+    """Whether only the reference has it."""
+    return model.comparison is not None and layer.name in model.comparison.unfound
 
 
 def _never_stores(layer: NormLayer) -> bool:

@@ -97,6 +97,11 @@ def _spread(values: FloatArray | None) -> list[float] | None:
 
 def name_some(layers: Sequence[NormLayer]) -> str:
     """The first layers by name, and how many more there are."""
-    names = ", ".join(layer.name or "the model itself" for layer in layers[:NAMED])
+    return some_names([layer.name for layer in layers])
+
+
+def some_names(layers: Sequence[str]) -> str:
+    """The same from their names."""
+    names = ", ".join(name or "the model itself" for name in layers[:NAMED])
     more = len(layers) - NAMED
     return f"{names} and {more} more" if more > 0 else names

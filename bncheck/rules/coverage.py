@@ -17,12 +17,15 @@ def folded_away(evidence: Evidence) -> Iterator[Finding]:
     if evidence.model_format == "onnx":
         lost = "both of PyTorch's exporters fold it into them by default"
         fix = (
-            "Inspect the checkpoint it was exported from, or export again with BatchNorm kept: torch.onnx.export(..., "
-            "dynamo=False, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)."
+            "Name the checkpoint it was exported from: --reference model.pt. Or write its statistics into the file "
+            "once, so that it can be checked alone: bncheck stamp MODEL.onnx --reference model.pt --out stamped.onnx."
         )
     elif evidence.runnable:
         lost = "it was folded into them (jit.freeze, optimize_for_inference, an export for inference)"
-        fix = "Inspect the file from before the folding: the training checkpoint, or an export that keeps BatchNorm."
+        fix = (
+            "Name the file from before the folding, the training checkpoint or its state dict: --reference model.pt. "
+            "Or inspect that file itself."
+        )
     else:
         lost = "it was folded into them, or its statistics were not saved"
         fix = "Name the architecture with --arch: it shows whether statistics are missing. Else inspect the checkpoint."

@@ -185,12 +185,13 @@ def test_batch_norm_that_computes_its_statistics_is_no_export_in_training_mode(t
     assert report.findings == ()
 
 
-def test_a_folded_export_says_how_to_keep_batch_norm(tmp_path: Path) -> None:
+def test_a_folded_export_names_both_ways_out(tmp_path: Path) -> None:
     kernel = numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "w")
     path = saved(model([helper.make_node("Conv", ["x", "w"], ["y"])], [kernel]), tmp_path)
     report = bncheck.inspect(path)
     assert [finding.code for finding in report.findings] == ["BN705"]
-    assert "do_constant_folding=False" in report.findings[0].fix
+    assert "--reference model.pt" in report.findings[0].fix
+    assert "bncheck stamp" in report.findings[0].fix
     assert report.summary.exit_code == 4
 
 

@@ -1,0 +1,49 @@
+"""Writing files so that they appear whole or not at all, and never over an input."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bncheck.errors import UsageError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path, option: str = "--out") -> Iterator[Path]:
+    """A temporary file beside `path` to write to; it takes the place of `path` only once it is complete on disk.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(f"{option} {path}: it cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def require_distinct(out: Path, inputs: Sequence[Path], option: str = "--out") -> None:
+    """Refuse an output that is one of the inputs, by whatever name, or that has no folder to stand in.
+
+    Raises:
+        UsageError: it is, it has none, or it is a folder itself.
+    """
+    if any(_same(out, given) for given in inputs):
+        raise UsageError(f"{option} {out}: that is one of the inputs, and inputs are never overwritten.")
+    if out.is_dir():
+        raise UsageError(f"{option} {out}: that is a folder; name a file in it.")
+    if not out.resolve().parent.is_dir():
+        raise UsageError(f"{option} {out}: there is no folder {out.parent}.")
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists() and one.samefile(other):
+        return True
+    return os.path.realpath(one) == os.path.realpath(other)
