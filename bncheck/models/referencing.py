@@ -138,7 +138,7 @@ def _with_folds(graph: OnnxGraph, folds: Mapping[int | str, Fold]) -> OnnxGraph:
 def _notes(comparison: Comparison) -> list[str]:
     folded = sum(layer.folded for layer in comparison.layers)
     source = "the stamp" if comparison.stamped else comparison.path
-    notes = [f"{folded} folded layers are measured through {source}."] if folded else []
+    notes = [f"{folded} folded layers are seen through {source}."] if folded else []
     if comparison.unfound:
         notes.append(
             f"{source} has layers that are not found in the model, folded in a way that cannot be seen through or left "
