@@ -27,6 +27,10 @@ there are no labels, before the stored statistics are said to suit the data bett
 LARGE_EFFECT = 0.2
 """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
 
+ROUNDINGS = 16.0
+"""Roundings, each by the size of the terms added, that a runtime's normalization may be off: the fused form a*x + b
+with a and b in the layer's own type takes about four, an approximate reciprocal root a few more."""
+
 
 def in_force() -> dict[str, float]:
     """All of them by name, for the report."""
@@ -39,4 +43,5 @@ def in_force() -> dict[str, float]:
         "output_margin": OUTPUT_MARGIN,
         "information_margin": INFORMATION_MARGIN,
         "large_effect": LARGE_EFFECT,
+        "roundings": ROUNDINGS,
     }
