@@ -168,7 +168,8 @@ class OnnxInstrument:
         further: dict[str, Any] = {}
         for node in nodes:
             table = tables[node.number]
-            further |= node.positions(len(table) * few.size // batch.size, int(table.count[0]))
+            positions = int(table.count[0]) if len(table) else 1  # a layer may be fed no rows at all
+            further |= node.positions(len(table) * few.size // batch.size, positions)
         try:
             session = Session(with_answers(self._graph, nodes), self._path)
             values = self._run(session, few, further, [name for node in nodes for name in node.taps])

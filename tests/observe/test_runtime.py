@@ -279,6 +279,12 @@ def test_without_gamma_and_beta_they_are_one_and_zero() -> None:
     assert check.error == 0.0
 
 
+def test_answers_that_are_not_finite_are_left_out() -> None:
+    x, y = np.array([[[3.0, 3.0], [10.0, 10.0]]]), np.array([[[np.inf, 3.0], [np.nan, -np.inf]]])
+    check = compared(SITE, layer(), x, y, np.arange(2), torch.float16)
+    assert (check.values, check.error) == (1, 0.0)
+
+
 def test_where_nothing_can_be_compared_there_is_no_check() -> None:
     nothing = np.full((1, 2, 1), np.nan)
     assert compared(SITE, layer(), nothing, nothing, np.zeros(1, int), torch.float32) is None
