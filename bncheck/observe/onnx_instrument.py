@@ -163,8 +163,10 @@ class OnnxInstrument:
     def _compare_with_float64(self, batch: Batch, tables: list[SampleMoments]) -> None:
         """See `Instrument.runtime`: one more run, of a few samples, of the graph with its own nodes."""
         self._compared = True
-        few = part(batch, 0, SAMPLES) if self.fixed_batch is None else batch
         nodes = answerers(self._graph, self._sites)
+        if not nodes:
+            return
+        few = part(batch, 0, SAMPLES) if self.fixed_batch is None else batch
         further: dict[str, Any] = {}
         for node in nodes:
             table = tables[node.number]
