@@ -119,6 +119,38 @@ class OutputAgreement:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RuntimeCheck:
+    """The runtime's own answers of one layer call beside its formula in float64, on the same inputs.
+
+    Attributes:
+        layer: its name.
+        call: which of its calls in a forward, from 0.
+        dtype: the coarsest type among the answers and the parameters (`float32`).
+        values: how many answers were compared; those that are not finite are left out.
+        errors: largest error of each channel, shape (C,), in roundings of `dtype`: its machine epsilon times the
+            size of the terms that are added, |a x| + |a mean| + |beta| with a = gamma / sqrt(var + eps).
+        channel, position: where the largest error of all is; the position counts over the flattened spatial axes.
+        fed, expected, came: the input there, the answer by the formula, and the runtime's.
+    """
+
+    layer: str
+    call: int
+    dtype: str
+    values: int
+    errors: FloatArray
+    channel: int
+    position: int
+    fed: float
+    expected: float
+    came: float
+
+    @property
+    def error(self) -> float:
+        """The largest of all."""
+        return float(self.errors[self.channel])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Everything one inspection observed.
 
@@ -133,6 +165,7 @@ class Evidence:
         not_run: data were given, but the model's runtime refuses it, so only the file was audited.
         dropped: samples left out, because a fixed batch size could not take them.
         effect: `None` without data, or where it could not be measured.
+        runtime: what became of a few samples in the runtime's normalization, call by call.
         batch_sizes: what-ifs from the stored pass.
         smallest_detectable_gap: what would show in every layer; infinite for too few samples, `None` without data.
         samples_needed: to bring that down to the margin.
@@ -153,6 +186,7 @@ class Evidence:
     not_run: bool = False
     dropped: int = 0
     effect: EffectEvidence | None = None
+    runtime: tuple[RuntimeCheck, ...] = ()
     batch_sizes: tuple[BatchSizeRow, ...] = ()
     smallest_detectable_gap: float | None = None
     samples_needed: int | None = None

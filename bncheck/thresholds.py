@@ -30,6 +30,10 @@ OUTPUT_AGREEMENT = 0.01
 LARGE_EFFECT = 0.2
 """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
 
+ROUNDINGS = 16.0
+"""Roundings, each by the size of the terms added, that a runtime's normalization may be off: the fused form a*x + b
+with a and b in the layer's own type takes about four, an approximate reciprocal root a few more."""
+
 
 def in_force() -> dict[str, float]:
     """All of them by name, for the report."""
@@ -43,4 +47,5 @@ def in_force() -> dict[str, float]:
         "information_margin": INFORMATION_MARGIN,
         "output_agreement": OUTPUT_AGREEMENT,
         "large_effect": LARGE_EFFECT,
+        "roundings": ROUNDINGS,
     }

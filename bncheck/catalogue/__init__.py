@@ -43,6 +43,7 @@ RULES = (
     Rule("BN600", "a layer's gap exceeds the limit that was set", ERROR, ("data",)),
     Rule("BN603", "the stored statistics do not describe this data", ERROR, ("data",)),
     Rule("BN701", "exported in training mode", ERROR, ("statistics",), ("BN603",)),
+    Rule("BN704", "the runtime's normalization differs from float64 beyond rounding", ERROR, ("data",), ("BN603",)),
     Rule("BN705", "no stored statistics: normalization may have been folded away", INFO, ("statistics",)),
     Rule("BN706", "layer not exercised by this data", INFO, ("data",)),
     Rule("BN707", "too few samples to see a gap that matters", INFO, ("data",)),

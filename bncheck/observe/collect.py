@@ -86,6 +86,7 @@ def measured_evidence(
         data=DataFacts(source_name, seen.samples, seen.fixed_batch or plan.batch_size, seen.labelled),
         dropped=seen.dropped,
         effect=seen.effect.result() if measured else None,
+        runtime=seen.runtime,
         batch_sizes=_batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
         samples_needed=needed,

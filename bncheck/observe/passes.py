@@ -14,6 +14,7 @@ from typing import Any
 
 from bncheck.data.batches import Batch, Source
 from bncheck.errors import DataError
+from bncheck.evidence import RuntimeCheck
 from bncheck.layers import NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter, Metric
@@ -60,6 +61,7 @@ class Observation:
         folds: moments of every call under batch statistics, for each half of the data; `None` where there
             was no batch pass.
         effect: comparisons of outputs.
+        runtime: how the runtime's normalization of a few samples compares with float64, call by call.
         samples: samples read.
         dropped: samples left over that a fixed batch size could not take.
         labelled: whether they had labels.
@@ -72,6 +74,7 @@ class Observation:
     stored: Recorder
     folds: tuple[Recorder, Recorder] | None
     effect: EffectMeter
+    runtime: tuple[RuntimeCheck, ...]
     samples: int
     dropped: int
     labelled: bool
@@ -95,6 +98,7 @@ def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Obs
         stored=stored,
         folds=folds,
         effect=passes.effect,
+        runtime=tuple(watched.runtime),
         samples=passes.samples,
         dropped=passes.dropped,
         labelled=passes.labelled,

@@ -12,6 +12,7 @@ from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
 from bncheck.rules.mode import training_mode
 from bncheck.rules.reference import export_differs
+from bncheck.rules.runtime import wrong_answers
 from bncheck.rules.values import negative_variance, not_finite
 
 JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
@@ -23,6 +24,7 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN600": above_limit,
     "BN603": drift,
     "BN701": training_mode,
+    "BN704": wrong_answers,
     "BN705": folded_away,
     "BN706": not_exercised,
     "BN707": too_few_samples,
