@@ -22,6 +22,22 @@ ONNX = "onnx"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where in its file a model's tensors stand, for whoever writes the file again.
+
+    Attributes:
+        container: what kind of file, one of the names in `bncheck.models.recognise`.
+        key: dotted path of the state dict or module inside a checkpoint; `""` where the checkpoint itself is it.
+        names: the file's own names of the program's tensors, where these were renamed to fit an architecture: all
+            of them for a tensor that is shared, and the one it would have where the file lacks it.
+    """
+
+    container: str
+    key: str = ""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """What `open_model` gives: the layers a file declares and, where it can be run, the program.
 
@@ -40,6 +56,7 @@ class Model:
         unsupported: names of layers that cannot be measured in this format; `notes` says why.
         refusal: why the program will not run on any data, although there is one; `None` where it will.
         notes: what was chosen or stripped on the way in, one sentence each.
+        origin: where in the file its tensors stand; `None` for a module handed over in Python.
     """
 
     path: str
@@ -54,6 +71,7 @@ class Model:
     unsupported: frozenset[str] = frozenset()
     refusal: str | None = None
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     @property
     def runnable(self) -> bool:
