@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from bncheck import __version__
 from bncheck.assembly import assemble
 from bncheck.catalogue import matching
-from bncheck.data import DataOptions, open_data, require_named
+from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
 from bncheck.gate import FAIL_ON
 from bncheck.models import Model, from_module, open_model
@@ -26,6 +27,19 @@ from bncheck.rules import judge
 from bncheck.thresholds import in_force
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What a report is to say, and how it was asked for; see `inspect`."""
+
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
+    max_gap: float | None = None
+    codes: frozenset[str] = field(default_factory=lambda: matching(("BN",), "--select"))
+    fail_on: str = "warning"
+    strict: bool = False
+    command: str = "bncheck.inspect"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def no_progress(task: str, done: int, total: int | None) -> None:
@@ -98,17 +112,6 @@ def inspect(
         require_named(data)
     chosen = _codes(select, ignore)
     opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
-    if data is None:
-        evidence = static_evidence(opened, max_gap)
-    elif opened.refusal is not None:
-        evidence = static_evidence(opened, max_gap, not_run=opened.refusal)
-    else:
-        _check_runnable(opened)
-        source = open_data(data, data_options or DataOptions())
-        plan = Plan(batch_size, limit, seed, output, metric)
-        seen = observe(opened, source, plan, progress)
-        evidence = measured_evidence(opened, seen, plan, source_name=source.name, sizes=batch_sizes, max_gap=max_gap)
-    findings = judge(evidence, chosen)
     if options is None:
         options = {
             "batch_size": batch_size,
@@ -125,9 +128,43 @@ def inspect(
             "fail_on": fail_on,
             "strict": strict,
         }
-    given = {name: value for name, value in options.items() if value is not None and value != []}
-    run = Run(command, given, seed, _versions(opened), in_force(), evidence.notes)
-    return assemble(opened, evidence, findings, run, fail_on=fail_on, strict=strict)
+    how = Judging(tuple(batch_sizes), max_gap, chosen, fail_on, strict, command, options)
+    source = None
+    if data is not None and opened.refusal is None:
+        require_runnable(opened)
+        source = open_data(data, data_options or DataOptions())
+    not_run = opened.refusal if data is not None else None
+    plan = Plan(batch_size, limit, seed, output, metric)
+    return report_on(opened, source, plan, how, progress, not_run=not_run)
+
+
+def report_on(
+    opened: Model, source: Source | None, plan: Plan, how: Judging, progress: Progress, *, not_run: str | None = None
+) -> Report:
+    """The report on a model and data that are open already.
+
+    Args:
+        opened: the model.
+        source: the data; `None` to audit the file alone.
+        plan: how the data are read.
+        how: what is judged.
+        progress: told how far the passes are.
+        not_run: why the model cannot be run on the data that were given.
+
+    Raises:
+        DataError: the data cannot be read, or do not fit the model.
+    """
+    if source is None:
+        evidence = static_evidence(opened, how.max_gap, not_run=not_run)
+    else:
+        seen = observe(opened, source, plan, progress)
+        evidence = measured_evidence(
+            opened, seen, plan, source_name=source.name, sizes=how.batch_sizes, max_gap=how.max_gap
+        )
+    given = {name: value for name, value in how.options.items() if value is not None and value != []}
+    run = Run(how.command, given, plan.seed, _versions(opened), in_force(), evidence.notes)
+    findings = judge(evidence, how.codes)
+    return assemble(opened, evidence, findings, run, fail_on=how.fail_on, strict=how.strict)
 
 
 def _check_options(batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str) -> None:
@@ -153,7 +190,8 @@ def _open(model: Any, **how: Any) -> Model:
     return open_model(model, **how)
 
 
-def _check_runnable(model: Model) -> None:
+def require_runnable(model: Model) -> None:
+    """Raise UsageError where the file holds tensors only and no architecture is named."""
     if not model.runnable:
         raise UsageError(
             f"{model.path} holds tensors only and cannot be run on data: name the architecture with "
