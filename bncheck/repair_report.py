@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 
 from bncheck.report import Json, LayerReport, Report, finite
@@ -130,35 +131,41 @@ class RepairResult:
 
 
 def layer_repairs(
-    before: Report, after: Report, *, kept: Mapping[str, str], errors: Mapping[str, float], gaps: Mapping[str, float]
+    before: Report,
+    after: Report,
+    *,
+    changed: Collection[str],
+    kept: Mapping[str, str],
+    errors: Mapping[str, float],
+    gaps: Mapping[str, float],
 ) -> tuple[LayerRepair, ...]:
     """Both reports side by side, for every layer that was given new statistics or says why not.
 
     Args:
         before: on the model as shipped.
         after: on the repaired one.
+        changed: names of the layers that were given new values.
         kept: layers that keep their statistics, by name: why.
-        errors: of the new means; their keys are the layers that changed.
+        errors: of the new means, infinite where there was too little to say.
         gaps: cross-fitted ones, which take the place of those in `after`: the file was made from all the data.
     """
     then: dict[str, LayerReport] = {layer.name: layer for layer in after.layers}
     rows = []
     for layer in before.layers:
-        if layer.name not in errors and layer.name not in kept:
+        if layer.name not in changed and layer.name not in kept:
             continue
-        own = then.get(layer.name)
-        changed = layer.name in errors
+        own, error = then.get(layer.name), errors.get(layer.name, math.inf)
         crossed = gaps.get(layer.name)
         rows.append(
             LayerRepair(
                 name=layer.name,
-                changed=changed,
+                changed=layer.name in changed,
                 reason=kept.get(layer.name),
                 gap_before=layer.gap,
                 gap_after=crossed if crossed is not None else own.gap if own else None,
                 own_before=layer.own_gap,
                 own_after=crossed if crossed is not None else own.own_gap if own else None,
-                error=errors.get(layer.name),
+                error=error if math.isfinite(error) else None,
             )
         )
     return tuple(rows)

@@ -19,7 +19,7 @@ from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter, Metric
 from bncheck.observe.instrument import Instrument, instrument
 from bncheck.observe.policies import BATCH, STORED, Given, Policy
-from bncheck.observe.reading import SMALL_BATCH, Halves
+from bncheck.observe.reading import LARGE_BATCH, SMALL_BATCH, Halves
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.running import Progress
 
@@ -37,6 +37,7 @@ class Plan:
         seed: of every draw.
         output: which output is the prediction (`--output`).
         metric: the user's own accuracy, `None` for top-1.
+        large_batch: samples that normalize together in the batch pass, at the most.
     """
 
     batch_size: int = 64
@@ -44,6 +45,7 @@ class Plan:
     seed: int = 0
     output: str | None = None
     metric: Metric | None = None
+    large_batch: int = LARGE_BATCH
 
     def halves(self, source: Source, fixed: int | None, progress: Progress) -> Halves:
         """The data in pairs of half batches; `fixed` is the only batch size the model takes."""
@@ -54,6 +56,7 @@ class Plan:
             limit=self.limit,
             seed=self.seed,
             progress=progress,
+            large_batch=self.large_batch,
         )
 
 

@@ -23,13 +23,22 @@ class Halves:
         source: the data.
         fixed: the only batch size the model takes, `None` where any goes.
         batch_size: samples in a forward that does not have to be large.
+        large_batch: samples in a half batch at the most, where memory allows.
         limit: samples to draw, `None` for all.
         seed: of the draw.
         progress: told how far a pass is.
     """
 
     def __init__(
-        self, source: Source, *, fixed: int | None, batch_size: int, limit: int | None, seed: int, progress: Progress
+        self,
+        source: Source,
+        *,
+        fixed: int | None,
+        batch_size: int,
+        limit: int | None,
+        seed: int,
+        progress: Progress,
+        large_batch: int = LARGE_BATCH,
     ) -> None:
         self.dropped = 0
         self._source = source
@@ -39,7 +48,7 @@ class Halves:
         self._seed = seed
         self._progress = progress
         self._expected = _expected(source, limit)
-        self._half = fixed or self._large_batch()
+        self._half = fixed or self._large_batch(large_batch)
 
     def pairs(self, task: str) -> Iterator[tuple[Batch, Batch]]:
         """All of them, under the name of what is being done."""
@@ -73,11 +82,11 @@ class Halves:
             if whole:
                 yield part(batch, 0, whole)
 
-    def _large_batch(self) -> int:
+    def _large_batch(self, most: int) -> int:
         """As many samples as batch statistics want and memory takes; equal halves where the number is known."""
         first = next(self._source.given_batches(1, limit=1), None)
         values = max(_values(first), 1) if first is not None else 1
-        largest = max(self._batch_size, min(LARGE_BATCH, BATCH_VALUES // values), 2)
+        largest = max(self._batch_size, min(most, BATCH_VALUES // values), 2)
         expected = self._expected
         if expected is None:
             return largest

@@ -41,7 +41,13 @@ def _judged_on(result: RepairResult) -> str:
 
 def verdict_lines(result: RepairResult) -> list[str]:
     """The outcome in one sentence, and the numbers behind it."""
-    return [_outcome(result), *_accuracy(result), *_information(result.comparison), *_moved(result.comparison), *_gaps(result)]
+    return [
+        _outcome(result),
+        *_accuracy(result),
+        *_information(result.comparison),
+        *_moved(result.comparison),
+        *_gaps(result),
+    ]
 
 
 def closing_lines(result: RepairResult) -> list[str]:

@@ -7,6 +7,7 @@ for the variance. N is the prior's weight in samples.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,12 +15,13 @@ from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.layers import FloatArray, NormLayer
 from bncheck.models import Model
+from bncheck.models.messages import listed
 from bncheck.observe.effect import EffectMeter
 from bncheck.observe.instrument import instrument
 from bncheck.observe.passes import Plan
 from bncheck.observe.policies import Given, Statistics
 from bncheck.observe.running import Progress
-from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, measure, tensors_of
+from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, halves_of, measure, tensors_of
 from bncheck.repair.methods import BLEND, Method, MethodOptions, Repaired
 from bncheck.repair.trial import cross_fitted
 
@@ -41,33 +43,33 @@ class Blending:
         """See `Method`. Without a prior it is chosen by cross-validation, which takes labels."""
         measured = measure(model, source, plan, self._until, progress)
         stored = {layer.name: layer for layer in model.layers}
-        chosen = _Priors(self._prior, (self._prior, self._prior), "")
+        given = self._prior or 0.0
+        chosen = _Priors(given, (given, given))
         if self._prior is None and measured.whole:
             chosen = _by_cross_validation(model, source, plan, measured, progress)
-        final = chosen.final or 0.0
         crossed = (
-            blended(stored, measured.folds[1], chosen.folds[0] or 0.0, measured.samples / 2),
-            blended(stored, measured.folds[0], chosen.folds[1] or 0.0, measured.samples / 2),
+            blended(stored, measured.folds[1], chosen.folds[0], measured.samples / 2),
+            blended(stored, measured.folds[0], chosen.folds[1], measured.samples / 2),
         )
         trial = judge and measured.whole
         return Repaired(
-            tensors=tensors_of(model, blended(stored, measured.whole, final, measured.samples)),
+            tensors=tensors_of(model, blended(stored, measured.whole, chosen.final, measured.samples)),
             kept=measured.kept,
             samples=measured.samples,
-            errors={name: error * _share(measured.samples, final) for name, error in measured.errors.items()},
+            errors={name: error * _share(measured.samples, chosen.final) for name, error in measured.errors.items()},
             gaps=cross_gaps(measured, crossed) if judge else {},
             trial=cross_fitted(model, source, plan, crossed, progress) if trial else None,
-            notes=(*measured.notes, *_notes(chosen, final, measured), *_alone(stored, measured.whole)),
+            notes=(*measured.notes, *_notes(chosen, measured), *_alone(stored, measured.whole)),
         )
 
 
+@dataclass(frozen=True, slots=True)
 class _Priors:
-    """The prior for the file, and one for each half of the data that was chosen without that half's labels."""
+    """The prior for the file, one for judging each half of the data, and how they were found (empty: given)."""
 
-    def __init__(self, final: float | None, folds: tuple[float | None, float | None], how: str) -> None:
-        self.final = final
-        self.folds = folds
-        self.how = how
+    final: float
+    folds: tuple[float, float]
+    how: str = ""
 
 
 def blended(
@@ -112,7 +114,7 @@ def _by_cross_validation(
     meters = [(EffectMeter(plan.output, plan.metric), EffectMeter(plan.output, plan.metric)) for _ in priors]
     given = [[Given(blended(stored, other, prior, half)) for other in measured.folds[::-1]] for prior in priors]
     with instrument(model, source.name, plan.seed) as watched:
-        halves = plan.halves(source, watched.fixed_batch, progress)
+        halves = halves_of(model, source, plan, watched.fixed_batch, progress)
         for pair in halves.pairs("choosing the prior"):
             for fold, part in enumerate(pair):
                 for chunk in halves.chunks(part):
@@ -147,7 +149,8 @@ def _share(samples: float, prior: float) -> float:
 
 
 def _mixed(stored: FloatArray, data: FloatArray, weight: FloatArray) -> FloatArray:
-    return np.where(weight > 0, weight * np.where(weight > 0, stored, 0.0), 0.0) + (1.0 - weight) * data
+    # Times 0 is not enough: what cannot be used may be NaN.
+    return weight * np.where(weight > 0, stored, 0.0) + (1.0 - weight) * data
 
 
 def _usable(layer: NormLayer, channels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -156,19 +159,16 @@ def _usable(layer: NormLayer, channels: int) -> np.ndarray[tuple[int, ...], np.d
     return np.isfinite(layer.mean) & np.isfinite(layer.var) & (layer.var >= 0)
 
 
-def _notes(chosen: _Priors, final: float, measured: Measurement) -> list[str]:
+def _notes(chosen: _Priors, measured: Measurement) -> list[str]:
     if not measured.whole:
         return []
     how = f", {chosen.how}" if chosen.how else ""
-    share = 1.0 - _share(measured.samples, final)
-    return [f"The stored statistics count as {final:.4g} samples{how}: {share:.0%} of the blend."]
+    share = 1.0 - _share(measured.samples, chosen.final)
+    return [f"The stored statistics count as {chosen.final:.4g} samples{how}: {share:.0%} of the blend."]
 
 
 def _alone(stored: Mapping[str, NormLayer], data: LayerStatistics) -> list[str]:
     names = [name for name, found in data.items() if not _usable(stored[name], found.mean.size).all()]
     if not names:
         return []
-    return [
-        f"Stored values of {', '.join(names[:3])}{' and others' if len(names) > 3 else ''} cannot be true and were \
-left out of the blend."
-    ]
+    return [f"Stored values of {listed(names, 3)} that cannot be true were left out of the blend."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from bncheck.models import Model
 from bncheck.observe.instrument import instrument
 from bncheck.observe.passes import Plan
 from bncheck.observe.policies import BATCH, Statistics
-from bncheck.observe.reading import SMALL_BATCH
+from bncheck.observe.reading import SMALL_BATCH, Halves
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.running import Progress
 from bncheck.statistics import compare
+from bncheck.statistics.noise import FEWEST_GROUPS
 
 FOLDED, NOT_EXERCISED, UNSUPPORTED = "folded", "not exercised by these data", "not measurable in this format"
 BY_INPUT = "normalizes by its input: export it in eval mode"
@@ -85,7 +86,7 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
                 "batch dimension.",
             )
             return Measurement(({}, {}), {}, {}, {}, _kept(model, (), frozenset()), 0, until, notes)
-        for halves in plan.halves(source, fixed, progress).large_enough("measuring statistics"):
+        for halves in halves_of(model, source, plan, fixed, progress).large_enough("measuring statistics"):
             for fold, half in enumerate(halves):
                 if half.size > 1:
                     watched.run(half, BATCH, folds[fold])
@@ -110,6 +111,16 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
         until=until,
         notes=_notes(errors, samples, until, stopped),
     )
+
+
+def halves_of(model: Model, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Halves:
+    """The data in the halves that are measured, and that judge each other: the same ones in every pass."""
+    if model.graph is None or not source.samples:
+        return plan.halves(source, fixed, progress)
+    # Of an ONNX graph whole batches are measured, so the error of the means comes from how those spread.
+    samples = min(source.samples, plan.limit or source.samples)
+    large = min(plan.large_batch, max(plan.batch_size, samples // (2 * FEWEST_GROUPS)))
+    return replace(plan, large_batch=large).halves(source, fixed, progress)
 
 
 def tensors_of(model: Model, statistics: LayerStatistics) -> dict[str, torch.Tensor]:
@@ -197,7 +208,7 @@ def _notes(errors: Mapping[str, float], samples: int, until: float, stopped: boo
             f"(--until {until:g}).",
         )
     if not math.isfinite(worst):
-        return (f"{samples} samples are too few to say how well the means are known.",)
+        return (f"{samples} samples are too few, or too few batches, to say how well the means are known.",)
     needed = math.ceil(samples * (worst / until) ** 2)
     return (
         f"After {samples} samples the mean is known to {worst:.2g} standard deviations in the worst layer; about "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -93,9 +94,9 @@ def method_named(name: str, options: MethodOptions) -> Method:
     """
     if name not in _HOMES:
         raise UsageError(f"--method {name}: choose one of {', '.join(METHODS)}.")
-    if options.prior is not None and (name != BLEND or not options.prior >= 0):
+    if options.prior is not None and (name != BLEND or not 0 <= options.prior < math.inf):
         raise UsageError(f"--prior {options.prior:g}: a number of samples from 0, for --method blend alone.")
-    if not options.until >= 0:
+    if not 0 <= options.until < math.inf:
         raise UsageError(f"--until {options.until:g}: an error in standard deviations, like 0.01; 0 reads all data.")
     home = f"bncheck.repair.{_HOMES[name]}"
     if find_spec(home) is None:

@@ -193,7 +193,7 @@ class _Job:
                 self._result(outcome, before, made),
                 comparison=comparison,
                 after=after,
-                layers=layer_repairs(before, after, kept=made.kept, errors=made.errors, gaps=made.gaps),
+                layers=_rows(before, after, made),
                 notes=(*made.notes, *notes),
             )
             if outcome == WORSE and not self.force:
@@ -234,6 +234,11 @@ def _target(model: Model, out: Path, named: list[Any], *, overwrite: bool) -> _T
     require_free([target], inputs, overwrite=overwrite)
     beside = target.parent.exists() and target.parent.samefile(source.absolute().parent)
     return _Target(target, inputs, overwrite, beside)
+
+
+def _rows(before: Report, after: Report, made: Repaired) -> tuple[LayerRepair, ...]:
+    changed = {name.rpartition(".")[0] for name in made.tensors}
+    return layer_repairs(before, after, changed=changed, kept=made.kept, errors=made.errors, gaps=made.gaps)
 
 
 def _kept(name: str, reason: str) -> LayerRepair:

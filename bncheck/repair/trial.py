@@ -12,7 +12,7 @@ from bncheck.observe.instrument import instrument
 from bncheck.observe.passes import Plan
 from bncheck.observe.policies import STORED, Given
 from bncheck.observe.running import Progress
-from bncheck.repair.measuring import LayerStatistics
+from bncheck.repair.measuring import LayerStatistics, halves_of
 
 
 def cross_fitted(
@@ -29,7 +29,7 @@ def cross_fitted(
     """
     meter = EffectMeter(plan.output, plan.metric)
     with instrument(model, source.name, plan.seed) as watched:
-        halves = plan.halves(source, watched.fixed_batch, progress)
+        halves = halves_of(model, source, plan, watched.fixed_batch, progress)
         for pair in halves.pairs("judging"):
             for half, statistics in zip(pair, given, strict=True):
                 for chunk in halves.chunks(half):
