@@ -71,4 +71,4 @@ def _legend(table: Table) -> str:
 
 
 def _what(layer: LayerRepair) -> str:
-    return "new" if layer.changed else "kept: " + (layer.reason or "").partition(":")[0]
+    return "new" if layer.changed else f"kept: {layer.reason}"

@@ -21,6 +21,15 @@ SMALL_SHARE = 0.25
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
 
 
+REASONS = {
+    "not exercised": "the data do not reach them",
+    "folded": "they were folded into their weights, and divide by 1 on purpose",
+    "unsupported": "they cannot be measured in this format",
+    "normalizes by its input": "they normalize by their input (export the model in eval mode)",
+    "nameless in the file": "their statistics have no names of their own in the file",
+}
+
+
 def headings(result: RepairResult) -> list[str]:
     """What was done with what, and what it was judged on; nothing where nothing was done."""
     if result.after is None:
@@ -154,5 +163,5 @@ def _nothing(result: RepairResult) -> str:
             "checkpoint it was exported from, and export that again."
         )
     if reasons:
-        return f"No layer could be given new statistics: {'; '.join(reasons)}."
+        return f"No layer could be given new statistics: {'; '.join(REASONS.get(name, name) for name in reasons)}."
     return "No layer of this file stores statistics."

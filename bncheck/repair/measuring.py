@@ -22,9 +22,9 @@ from bncheck.observe.running import Progress
 from bncheck.statistics import compare
 from bncheck.statistics.noise import FEWEST_GROUPS
 
-FOLDED, NOT_EXERCISED, UNSUPPORTED = "folded", "not exercised by these data", "not measurable in this format"
-BY_INPUT = "normalizes by its input: export it in eval mode"
-NO_PLACE = "its statistics have no name of their own in the file"
+FOLDED, NOT_EXERCISED, UNSUPPORTED = "folded", "not exercised", "unsupported"
+BY_INPUT = "normalizes by its input"
+NO_PLACE = "nameless in the file"
 STATISTICS = ("running_mean", "running_var")
 
 LayerStatistics = Mapping[str, Statistics]
