@@ -15,16 +15,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bncheck.errors import BncheckError, DataError, ModelError, UnreadableError, UsageError
     from bncheck.inspection import inspect
+    from bncheck.repair.in_memory import recalibrate
+    from bncheck.repair.repairing import repair
+    from bncheck.repair_report import RepairResult
     from bncheck.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["BncheckError", "DataError", "ModelError", "Report", "UnreadableError", "UsageError", "inspect"]
+__all__ = [
+    "BncheckError",
+    "DataError",
+    "ModelError",
+    "RepairResult",
+    "Report",
+    "UnreadableError",
+    "UsageError",
+    "inspect",
+    "recalibrate",
+    "repair",
+]
 
-_HOMES = {"inspect": "inspection", "Report": "report"}
+_HOMES = {
+    "inspect": "inspection",
+    "recalibrate": "repair.in_memory",
+    "Report": "report",
+    "RepairResult": "repair_report",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `bncheck --help` does not wait for torch."""
     if name not in __all__:
         raise AttributeError(f"module 'bncheck' has no attribute {name!r}")
+    if name == "repair":
+        return import_module("bncheck.repair")  # the package, which can be called: it says why
     return getattr(import_module(f"bncheck.{_HOMES.get(name, 'errors')}"), name)

@@ -19,8 +19,9 @@ FLOORS = {
     "report": 1,
     "folding": 2,
     "catalogue": 2,
+    "repair_report": 2,
     "evidence": 3,
-    "render": 2,
+    "render": 3,
     "gate": 2,
     "data": 2,
     "rules": 4,
@@ -29,8 +30,9 @@ FLOORS = {
     "assembly": 5,
     "inspection": 6,
     "stamping": 6,
-    "cli": 7,
-    "__main__": 8,
+    "repair": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 LONGEST = 300
 
@@ -89,7 +91,9 @@ def test_values_and_renderers_do_without_torch(module: str) -> None:
     assert "torch" not in loaded_by(f"import bncheck.{module}")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["rules"], ["rule", "BN102"], ["inspect", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["rules"], ["rule", "BN102"], ["inspect", "--help"], ["repair", "--help"]]
+)
 def test_help_and_rules_load_nothing_slow(arguments: list[str]) -> None:
     loaded = loaded_by(
         f"import sys\nsys.argv = ['bncheck', *{arguments!r}]\n"

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from bncheck.cli import options as opt
+from bncheck.cli.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
-from bncheck.errors import UsageError
-
-if TYPE_CHECKING:
-    from bncheck.data import DataOptions
 
 BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 
@@ -60,7 +56,9 @@ def inspect_command(
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     with exit_codes(debug):
-        destinations = read_destinations(report or [], _files(model, data, arch, metric, reference, reference_arch))
+        destinations = read_destinations(
+            report or [], files_named(model, data, arch, metric, reference, reference_arch)
+        )
         settings: dict[str, Any] = {
             "arch": arch,
             "arch_kwargs": None if reference_arch and not arch else read_kwargs(arch_kwargs),
@@ -82,21 +80,20 @@ def inspect_command(
             "fail_on": fail_on,
             "strict": strict,
         }
-        image_options = {
-            "label_column": label_column,
-            "layout": layout,
-            "mean": opt.read_floats(mean, "--mean"),
-            "std": opt.read_floats(std, "--std"),
-            "resize": opt.read_size(resize, "--resize"),
-            "crop": opt.read_size(crop, "--crop"),
-            "channels": channels,
-            "scale": scale,
-            "preset": preset,
-        }
+        image_options = data_settings(
+            label_column=label_column,
+            layout=layout,
+            mean=mean,
+            std=std,
+            resize=resize,
+            crop=crop,
+            channels=channels,
+            scale=scale,
+            preset=preset,
+        )
         if not quiet:
-            _say_whose_code_runs(
-                {"--arch": arch, "--reference-arch": reference_arch, "--data": data, "--metric": metric}
-            )
+            architectures = {"--arch": arch, "--reference-arch": reference_arch}
+            say_whose_code_runs({**architectures, "--data": data, "--metric": metric})
             if trust_pickle:
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr():
@@ -119,42 +116,10 @@ def _inspect(
     from bncheck.inspection import inspect
     from bncheck.user_code import import_callable
 
-    settings["data_options"] = _data_options(data_options)
+    settings["data_options"] = open_options(data_options)
     settings["metric"] = import_callable(metric, "--metric") if metric else None
     with progress_bar(quiet) as progress:
         return inspect(model, data, command="bncheck inspect", options=given, progress=progress, **settings)
-
-
-def _files(*named: str | None) -> list[str]:
-    """The files that arguments name, `FILE.py:CALLABLE` among them."""
-    names = [name for name in named if name]
-    return [*names, *(name.rpartition(":")[0] for name in names if ":" in name)]
-
-
-def _data_options(values: dict[str, Any]) -> DataOptions:
-    from bncheck.data import DataOptions
-
-    return DataOptions(**values)
-
-
-def read_kwargs(text: str | None) -> dict[str, Any] | None:
-    """The object that `--arch-kwargs` holds."""
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"--arch-kwargs: not JSON ({error}); write it like '{{\"depth\": 18}}'.") from error
-    if not isinstance(value, dict):
-        raise UsageError("--arch-kwargs: expected a JSON object, like '{\"depth\": 18}'.")
-    return value
-
-
-def _say_whose_code_runs(targets: dict[str, str | None]) -> None:
-    for option, target in targets.items():
-        location, separator, _ = (target or "").rpartition(":")
-        if separator and location:
-            say(f"{option} imports and runs {location}.")
 
 
 def _print(report: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from bncheck.cli import options as opt
-from bncheck.cli.inspect import read_kwargs
+from bncheck.cli.arguments import read_kwargs
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.errors import UsageError
 

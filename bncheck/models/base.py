@@ -23,6 +23,22 @@ ONNX = "onnx"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where in its file a model's tensors stand, for whoever writes the file again.
+
+    Attributes:
+        container: what kind of file, one of the names in `bncheck.models.recognise`.
+        key: dotted path of the state dict or module inside a checkpoint; `""` where the checkpoint itself is it.
+        names: the file's own names of the program's tensors, where these were renamed to fit an architecture: all
+            of them for a tensor that is shared, and the one it would have where the file lacks it.
+    """
+
+    container: str
+    key: str = ""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """What `open_model` gives: the layers a file declares and, where it can be run, the program.
 
@@ -44,6 +60,7 @@ class Model:
         tensors: the file's tensors by name, where there is nothing to run.
         folds: layers that were folded into convolutions, by the operation that holds them.
         comparison: with a reference, if one was given.
+        origin: where in the file its tensors stand; `None` for a module handed over in Python.
     """
 
     path: str
@@ -61,6 +78,7 @@ class Model:
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     folds: Mapping[int | str, Fold] = field(default_factory=dict)
     comparison: Comparison | None = None
+    origin: Origin | None = None
 
     @property
     def runnable(self) -> bool:

@@ -35,12 +35,12 @@ def from_module(module: Any, *, device: str = "cpu") -> Model:
         ModelError: it cannot be copied, or has no values yet.
     """
     if isinstance(module, torch.export.ExportedProgram):
-        return model_of_graph(_copied(program_of(module)), path="ExportedProgram", device=device)
+        return model_of_graph(copied(program_of(module)), path="ExportedProgram", device=device)
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"A model must be a path, an nn.Module or an ExportedProgram, not a {type(module).__name__}.")
     inner = unwrapped(module)
     require_values(inner)
-    return model_of_module(_copied(inner), path=type(inner).__name__, device=device)
+    return model_of_module(copied(inner), path=type(inner).__name__, device=device)
 
 
 def model_of_module(
@@ -81,7 +81,12 @@ def model_of_pickled(pickled: torch.nn.Module, *, path: str, device: str, sha256
     return replace(model, layers=layers)
 
 
-def _copied(module: Module) -> Module:
+def copied(module: Module) -> Module:
+    """A copy that shares nothing with the module.
+
+    Raises:
+        ModelError: it cannot be copied.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.models.architecture import Architecture, build, require
-from bncheck.models.base import SAFETENSORS, STATE_DICT, Model
+from bncheck.models.base import SAFETENSORS, STATE_DICT, Model, Origin
 from bncheck.models.digest import sha256_of
 from bncheck.models.exported import open_exported
 from bncheck.models.fitting import fit
@@ -78,17 +78,23 @@ def open_model(
         require(arch)
         raise
     request = _Request(file, container, arch, arch_kwargs, key, trust_pickle, device)
-    if container == SCRIPT_ARCHIVE:
-        return open_script(file, device=device, sha256=sha256_of(file), notes=_ignored(request))
-    if container == EXPORT_ARCHIVE:
-        return open_exported(
-            file, device=device, sha256=sha256_of(file), trust_pickle=trust_pickle, notes=_ignored(request)
-        )
-    if container == ONNX_FILE:
-        from bncheck.models.onnx_file import open_onnx  # other models do without onnx
-
-        return open_onnx(file, notes=(*_ignored(request), *_device_note(device)))
+    if container in (SCRIPT_ARCHIVE, EXPORT_ARCHIVE, ONNX_FILE):
+        return replace(_open_program(request), origin=Origin(container))
     return _open_tensors(request)
+
+
+def _open_program(request: _Request) -> Model:
+    """A file that can be run as it is."""
+    file, device = request.path, request.device
+    if request.container == SCRIPT_ARCHIVE:
+        return open_script(file, device=device, sha256=sha256_of(file), notes=_ignored(request))
+    if request.container == EXPORT_ARCHIVE:
+        return open_exported(
+            file, device=device, sha256=sha256_of(file), trust_pickle=request.trust_pickle, notes=_ignored(request)
+        )
+    from bncheck.models.onnx_file import open_onnx  # other models do without onnx
+
+    return open_onnx(file, notes=(*_ignored(request), *_device_note(device)))
 
 
 def _open_tensors(request: _Request) -> Model:
@@ -99,9 +105,10 @@ def _open_tensors(request: _Request) -> Model:
     if isinstance(chosen.content, torch.nn.Module):
         if request.arch is not None:
             notes += ("--arch was ignored: the file holds a whole module.",)
-        return model_of_pickled(
+        opened = model_of_pickled(
             chosen.content, path=str(request.path), device=request.device, sha256=sha256, notes=notes
         )
+        return replace(opened, origin=Origin(request.container, chosen.path))
     tensors = {
         name: value
         for name, value in chosen.content.items()
@@ -109,7 +116,7 @@ def _open_tensors(request: _Request) -> Model:
     }
     if request.arch is None:
         return _audited(request, tensors, sha256, notes)
-    return _run(request, tensors, sha256, notes, request.arch)
+    return _run(request, tensors, sha256, notes, request.arch, chosen.path)
 
 
 def _content(request: _Request) -> tuple[Any, str]:
@@ -136,7 +143,12 @@ def _audited(request: _Request, tensors: dict[str, torch.Tensor], sha256: str, n
 
 
 def _run(
-    request: _Request, tensors: dict[str, torch.Tensor], sha256: str, notes: tuple[str, ...], arch: Architecture
+    request: _Request,
+    tensors: dict[str, torch.Tensor],
+    sha256: str,
+    notes: tuple[str, ...],
+    arch: Architecture,
+    key: str,
 ) -> Model:
     """A state dict in its architecture."""
     module = build(arch, request.arch_kwargs)
@@ -151,6 +163,7 @@ def _run(
         tensor_names=tensor_names(program),
         has_convolutions=has_convolutions(program),
         notes=(*notes, *fitted.notes),
+        origin=Origin(request.container, key, fitted.names),
     )
 
 

@@ -57,13 +57,28 @@ def open_script(path: Path, *, device: str, sha256: str, notes: tuple[str, ...] 
     return model_of_script(program, path=str(path), device=device, sha256=sha256, notes=notes)
 
 
-def load_script(source: Any) -> torch.jit.ScriptModule:
-    """`torch.jit.load` from a path or a buffer, without its warning that TorchScript is deprecated."""
+def load_script(source: Any, extra_files: dict[str, Any] | None = None) -> torch.jit.ScriptModule:
+    """`torch.jit.load` from a path or a buffer, without its warning that TorchScript is deprecated.
+
+    Args:
+        source: where it is read from.
+        extra_files: as `torch.jit.load` has it: the files of these names inside the archive are put in.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         load: Any = torch.jit.load  # untyped in torch
-        program: torch.jit.ScriptModule = load(source, map_location="cpu")
+        program: torch.jit.ScriptModule = load(source, map_location="cpu", _extra_files=extra_files)
         return program
+
+
+def frozen_constants(program: torch.jit.ScriptModule) -> dict[str, torch.Tensor]:
+    """The statistics and parameters that `torch.jit.freeze` made constants of, by the names their layers are given."""
+    return {
+        f"{layer.name}.{role}": value
+        for layer, call in _frozen_layers(list(_calls(program)))
+        for role, value in call.constants.items()
+        if role in _ROLES and isinstance(value, torch.Tensor)
+    }
 
 
 def model_of_script(

@@ -8,7 +8,7 @@ was fitted on the data it is judged by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,10 @@ from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter, Metric
 from bncheck.observe.instrument import Instrument, instrument
 from bncheck.observe.policies import BATCH, STORED, Given, Policy
+from bncheck.observe.reading import LARGE_BATCH, SMALL_BATCH, Halves
 from bncheck.observe.recorder import Recorder
-from bncheck.observe.running import Progress, part
+from bncheck.observe.running import Progress
 
-LARGE_BATCH = 256
-"""Samples normalized together in the batch pass: large, so that its statistics are not noise."""
-SMALL_BATCH = 16
-"""Below this many samples batch statistics say more about the batch than about the layer."""
-BATCH_VALUES = 2**24
-"""Input values in one batch of the batch pass (64 MiB in float32), a bound on memory."""
 NOISE_SAMPLES = 512
 """Samples on which the two folds' statistics are compared with each other."""
 
@@ -43,6 +38,7 @@ class Plan:
         seed: of every draw.
         output: which output is the prediction (`--output`).
         metric: the user's own accuracy, `None` for top-1.
+        large_batch: samples that normalize together in the batch pass, at the most.
     """
 
     batch_size: int = 64
@@ -50,6 +46,19 @@ class Plan:
     seed: int = 0
     output: str | None = None
     metric: Metric | None = None
+    large_batch: int = LARGE_BATCH
+
+    def halves(self, source: Source, fixed: int | None, progress: Progress) -> Halves:
+        """The data in pairs of half batches; `fixed` is the only batch size the model takes."""
+        return Halves(
+            source,
+            fixed=fixed,
+            batch_size=self.batch_size,
+            limit=self.limit,
+            seed=self.seed,
+            progress=progress,
+            large_batch=self.large_batch,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,17 +123,18 @@ class _Passes:
 
     def __init__(self, source: Source, plan: Plan, progress: Progress, watched: Instrument) -> None:
         self.source = source
-        self.plan = plan
-        self.progress = progress
         self.watched = watched
         self.effect = EffectMeter(plan.output, plan.metric)
         self.samples = 0
-        self.dropped = 0
         self.labelled = False
         self.notes: list[str] = []
         self.fixed = watched.fixed_batch
-        self.expected = self._expected()
-        self.half = self.fixed or self._large_batch()
+        self.halves = plan.halves(source, self.fixed, progress)
+
+    @property
+    def dropped(self) -> int:
+        """Samples that a fixed batch size could not take."""
+        return self.halves.dropped
 
     def batch_pass(self) -> tuple[Recorder, Recorder] | None:
         """Moments of each fold while every layer normalizes by its batch."""
@@ -136,9 +146,7 @@ class _Passes:
             return None
         folds = (Recorder(apart=False), Recorder(apart=False))
         seen = [0, 0]
-        for halves in self._halves("batch statistics"):
-            if min(half.size for half in halves) < min(SMALL_BATCH, max(seen)):
-                continue  # a last few samples that would be normalized by themselves
+        for halves in self.halves.large_enough("batch statistics"):
             for fold, half in enumerate(halves):
                 if half.size > 1:
                     output = self.watched.run(half, BATCH, folds[fold])
@@ -153,9 +161,9 @@ class _Passes:
         """Moments as shipped, and in step with it the outputs under each other's statistics."""
         recorder = Recorder(apart=True)
         recalibrated = None if folds is None else [Given(fold.statistics()) for fold in folds]
-        for halves in self._halves("stored statistics"):
+        for halves in self.halves.pairs("stored statistics"):
             for fold, half in enumerate(halves):
-                for chunk in self._chunks(half):
+                for chunk in self.halves.chunks(half):
                     self.labelled = self.labelled or chunk.labels is not None
                     stored = self.watched.run(chunk, STORED, recorder)
                     if recalibrated is not None:
@@ -176,50 +184,3 @@ class _Passes:
         self.effect.add_recalibrated(stored, recalibrated, chunk.labels)
         if self.samples < NOISE_SAMPLES:
             self.effect.add_noise(recalibrated, self.watched.run(chunk, own, None), chunk.labels)
-
-    def _halves(self, task: str) -> Iterator[tuple[Batch, Batch]]:
-        """The data as pairs of half batches, the same pairs at every call."""
-        done = 0
-        for batch in self._batches():
-            middle = min(self.half, batch.size) if self.fixed else (batch.size + 1) // 2
-            yield part(batch, 0, middle), part(batch, middle, batch.size)
-            done += batch.size
-            self.progress(task, done, self.expected)
-
-    def _batches(self) -> Iterator[Batch]:
-        fixed = self.fixed
-        self.dropped = 0
-        for batch in self.source.batches(2 * self.half, seed=self.plan.seed, limit=self.plan.limit):
-            whole = batch.size if fixed is None else batch.size // fixed * fixed
-            self.dropped += batch.size - whole
-            if whole:
-                yield part(batch, 0, whole)
-
-    def _chunks(self, batch: Batch) -> Iterator[Batch]:
-        size = self.fixed or self.plan.batch_size
-        for start in range(0, batch.size, size):
-            yield part(batch, start, start + size)
-
-    def _large_batch(self) -> int:
-        """As many samples as batch statistics want and memory takes; equal halves where the number is known."""
-        first = next(self.source.given_batches(1, limit=1), None)
-        values = max(_values(first), 1) if first is not None else 1
-        largest = max(self.plan.batch_size, min(LARGE_BATCH, BATCH_VALUES // values), 2)
-        expected = self.expected
-        if expected is None:
-            return largest
-        pairs = -(-expected // (2 * largest))
-        return max(1, -(-expected // (2 * max(pairs, 1))))
-
-    def _expected(self) -> int | None:
-        limit, samples = self.plan.limit, self.source.samples
-        if samples is None:
-            return limit
-        return samples if limit is None else min(limit, samples)
-
-
-def _values(batch: Batch) -> int:
-    """Input values of one sample."""
-    inputs = batch.inputs
-    tensors = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, tuple) else (inputs,)
-    return sum(tensor[0].numel() for tensor in tensors if tensor.dim() and len(tensor))

@@ -4,65 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, Group, RenderableType
-from rich.constrain import Constrain
-from rich.segment import Segment, Segments
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from bncheck.render.cells import count, number, printable, span
-from bncheck.render.layer_table import STYLES, layer_table, legend, plain_table
+from bncheck.render.columns import plain_table
+from bncheck.render.layer_table import STYLES, layer_table, legend
+from bncheck.render.page import print_parts, prose, sentence
 from bncheck.render.words import closing, effect_lines, headline
 from bncheck.report import BatchSize, Finding, ModelFacts, Report
 
-PROSE = 100
-"""The widest a sentence runs, however wide the terminal."""
 ALIKE = 5
 """How many findings of one kind are told in full."""
 
 
 def print_report(report: Report, console: Console) -> None:
     """Print the whole report; columns are added as the terminal gets wider."""
-    for part in _parts(report, console.width):
-        for line in console.render_lines(part, pad=False):
-            console.print(Segments([*_trimmed(line), Segment.line()]), end="")
+    print_parts(_parts(report, console.width), console)
 
 
 def _parts(report: Report, width: int) -> Iterator[RenderableType]:
-    yield _prose(_header(report))
+    yield prose(_header(report))
     if report.layers:
         yield Text("")
         table = layer_table(report, width)
         yield table
         if report.summary.layers_measured:
-            yield _prose(_line(legend(table), "dim"))
+            yield prose(sentence(legend(table), "dim"))
     if report.batch_sizes:
-        yield _prose(Text(""), *_batch_sizes(report.batch_sizes))
-    yield _prose(Text(""), _line(headline(report), "bold"), *map(_line, effect_lines(report)))
+        yield prose(Text(""), *_batch_sizes(report.batch_sizes))
+    yield prose(Text(""), sentence(headline(report), "bold"), *map(sentence, effect_lines(report)))
     for alike in _grouped(report.findings):
-        yield _prose(Text(""), _findings(alike))
+        yield prose(Text(""), _findings(alike))
     ending = [*closing(report), *(f"Note: {note.rstrip('.')}." for note in report.run.notes)]
     if ending:
-        yield _prose(Text(""), *(_line(line, "dim") for line in ending))
-
-
-def _prose(*parts: RenderableType) -> RenderableType:
-    return Constrain(Group(*parts), PROSE)
-
-
-def _trimmed(line: list[Segment]) -> list[Segment]:
-    """The line without the spaces that fill up its last cell."""
-    while line and not line[-1].text.strip():
-        line = line[:-1]
-    return [*line[:-1], Segment(line[-1].text.rstrip(), line[-1].style)] if line else []
-
-
-def _line(text: str, style: str = "") -> Text:
-    return Text(printable(text), style)
+        yield prose(Text(""), *(sentence(line, "dim") for line in ending))
 
 
 def _header(report: Report) -> Text:
-    text = _line(report.model.path, "bold")
+    text = sentence(report.model.path, "bold")
     text = Text.assemble(text, f"  {_about_model(report.model)}\n")
     if report.data is None:
         return text.append("no data: the stored values alone")
@@ -78,7 +59,7 @@ def _about_model(model: ModelFacts) -> str:
 
 
 def _batch_sizes(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
-    yield _line("Mini-batches of these data against the stored statistics, by batch size:")
+    yield sentence("Mini-batches of these data against the stored statistics, by batch size:")
     table = plain_table()
     for name in ("batch size", "gap", "shift (95 %)", "scale (5 to 95 %)"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -86,7 +67,7 @@ def _batch_sizes(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
         table.add_row(str(row.batch_size), number(row.gap), number(row.shift), span(row.scale_low, row.scale_high))
     yield table
     if _degenerate(rows):
-        yield _line(
+        yield sentence(
             "With one sample per batch, layers that see one value per channel have a variance of 0: in training "
             "every sample becomes beta there, in eval mode it does not.",
             "yellow",
@@ -114,9 +95,9 @@ def _findings(alike: Sequence[Finding]) -> Table:
     grid.add_column()
     title = Text(f"{first.code} {first.severity}", style=STYLES[first.severity])
     for finding in alike[:ALIKE]:
-        grid.add_row(title, _line(finding.message))
+        grid.add_row(title, sentence(finding.message))
         title = Text("")
     if len(alike) > ALIKE:
         grid.add_row("", f"And {len(alike) - ALIKE} more of this kind: the table names the layers.")
-    grid.add_row("", Text.assemble(("What to do: ", "bold"), _line(first.fix)))
+    grid.add_row("", Text.assemble(("What to do: ", "bold"), sentence(first.fix)))
     return grid
