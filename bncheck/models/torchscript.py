@@ -141,6 +141,11 @@ def operator_calls(program: torch.jit.ScriptModule) -> Iterator[tuple[str, dict[
             yield node.kind(), constants | attributes
 
 
+def operator_kinds(program: torch.jit.ScriptModule) -> list[str]:
+    """The kind of every node (`aten::conv2d`), also of those that are no operators."""
+    return [node.kind() for node in _nodes(program)]
+
+
 def _given(node: Any) -> tuple[dict[str, str], dict[str, Any]]:
     """By argument: the dotted names of attributes, and the values of constants (`None` for all else)."""
     names: dict[str, str] = {}
