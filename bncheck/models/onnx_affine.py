@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def affine_operations(proto: onnx.ModelProto, opset: int) -> tuple[AffineOperati
     Constants that the nodes behind it multiply by or add may belong to it: its longer readings. Quantized weights
     are left out: what rounding to 8 bits leaves of a layer does not tell its statistics.
     """
-    reader = _Reader(proto.graph, opset)
+    reader = _Reader(proto, opset)
     coarse = _quantized(proto.graph)
     found = (
         reader.operation(node)
@@ -39,10 +40,11 @@ def affine_operations(proto: onnx.ModelProto, opset: int) -> tuple[AffineOperati
 class _Reader:
     """Reads the operations of a graph."""
 
-    def __init__(self, graph: onnx.GraphProto, opset: int) -> None:
-        self._constants = Constants([graph], opset)
+    def __init__(self, proto: onnx.ModelProto, opset: int) -> None:
+        self._proto = proto
+        self._constants = Constants([proto.graph], opset)
         self._readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in graph.node:
+        for node in proto.graph.node:
             for name in node.input:
                 self._readers.setdefault(name, []).append(node)
 
@@ -58,8 +60,8 @@ class _Reader:
                 return None
             weight = (weight if attributes.get("transB", 0) else weight.T) * attributes.get("alpha", 1.0)
         elif node.op_type == "MatMul":
-            if weight.ndim != 2:
-                return None
+            if weight.ndim != 2 or self._ranks.get(node.output[0]) != 2:
+                return None  # with further axes the channels come last, where no such layer looks for them
             weight = weight.T
         transposed = node.op_type == "ConvTranspose"
         groups = int(attributes.get("group", 1)) if transposed else 1
@@ -72,6 +74,17 @@ class _Reader:
                 return None
             bare = replace(bare, bias=bias * attributes.get("beta", 1.0))
         return replace(bare, longer=tuple(self._continued(bare)))
+
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        """How many axes the tensors between the nodes have, as far as that can be inferred."""
+        try:
+            graph = onnx.shape_inference.infer_shapes(self._proto).graph
+        except Exception:  # noqa: BLE001  # operators of other domains, or over 2 GiB: what is declared has to do
+            graph = self._proto.graph
+        values = (*graph.value_info, *graph.input, *graph.output)
+        shapes = {value.name: value.type.tensor_type for value in values}
+        return {name: len(kind.shape.dim) for name, kind in shapes.items() if kind.HasField("shape")}
 
     def _continued(self, operation: AffineOperation) -> Iterator[AffineOperation]:
         """The operation with the constants that one node behind it multiplies by, or adds, after the other."""

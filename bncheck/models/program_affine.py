@@ -19,7 +19,6 @@ from bncheck.models.torchscript import operator_calls, operator_kinds
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 LINEAR = ("linear", "addmm")
-_PRODUCTS = ("conv", "linear")
 _ROLES = {"addmm": ("mat2", "self")}
 """Which arguments are weight and bias, where they are not called so."""
 
@@ -49,14 +48,19 @@ def affine_operations(program: torch.nn.Module, names: Mapping[int, str]) -> tup
 
 
 def hidden_forms(program: torch.nn.Module) -> tuple[str, ...]:
-    """What convolutions and linear layers are stored as whose weights tell nothing: quantized, or in MKLDNN's order."""
+    """What convolutions and linear layers are stored as whose weights are not compared, by name; none for most."""
     if isinstance(program, torch.jit.ScriptModule):
-        names = [kind for kind in operator_kinds(program) if any(product in kind for product in _PRODUCTS)]
+        products = ("quantized::conv", "quantized::linear", "mkldnn_convolution")
+        names = [kind for kind in operator_kinds(program) if any(product in kind for product in products)]
+        matrices = (
+            given.get("other") for kind, given in operator_calls(program) if kind in ("aten::matmul", "aten::mm")
+        )
+        names += ["matmul" for matrix in matrices if isinstance(matrix, torch.Tensor) and matrix.dim() == 2]
     elif isinstance(program, GraphModule) and runs_operators(program):
-        names = [str(node.target) for node in program.graph.nodes]
+        names = [str(node.target) for node in program.graph.nodes if "quantized" in str(node.target)]
     else:
         names = [type(module).__module__ for module in program.modules()]
-    return tuple(form for form in ("quantized", "mkldnn") if any(form in name for name in names))
+    return tuple(form for form in ("quantized", "mkldnn", "matmul") if any(form in name for name in names))
 
 
 def _of_modules(program: torch.nn.Module) -> Iterator[Call]:

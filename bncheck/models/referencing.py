@@ -91,12 +91,12 @@ def with_reference(model: Model, reference: Reference) -> Model:
     if not kept and not matching.folds and not forms:
         if reference.stamped:
             raise ModelError(
-                f"{model.path} was changed since it was stamped: none of the {len(reference.layers)} layers of its "
-                "stamp is found in it. Stamp it again, from the checkpoint it was exported from."
+                f"{model.path} was changed since it was stamped: no layer of its stamp is found in it. Stamp it again, "
+                "from the checkpoint it was exported from."
             )
         raise ModelError(
-            f"None of the {len(reference.layers)} layers of {reference.path} is found in {model.path}: its weights are "
-            "others. Is it the very checkpoint that this model was exported from?"
+            f"No normalization layer of {reference.path} is found in {model.path}: its weights are others. Is it the "
+            "very checkpoint that this model was exported from?"
         )
     folded = tuple(
         ComparedLayer(fold.layer.name, fold.layer.name, fold.error, fold.worst_channel, fold.agrees, folded=True)
