@@ -16,7 +16,7 @@ from bncheck.models.exported import model_of_graph, program_of, runs_operators
 from bncheck.models.listing import has_convolutions, list_layers, require_values
 from bncheck.models.messages import first_line
 from bncheck.models.tensors import tensor_names
-from bncheck.models.torchscript import load_script, model_of_script
+from bncheck.models.torchscript import keeps_mkldnn, load_script, model_of_script
 from bncheck.models.wrappers import unwrapped
 
 Module = TypeVar("Module", bound=torch.nn.Module)
@@ -99,6 +99,8 @@ def copied(module: Module) -> Module:
 
 
 def _copied_script(module: Any) -> Any:
+    if keeps_mkldnn(module):
+        return copy.deepcopy(module)  # cannot be saved; its constants are never written to
     buffer = io.BytesIO()
     torch.jit.save(module, buffer)
     buffer.seek(0)

@@ -82,7 +82,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if call is not None:
             return self._answer(call)
         if self._folds and not self._aside and (fold := self._fold_of(func, args, kwargs)) is not None:
-            return self._answer_folded(fold, func(*args, **kwargs))
+            return self._answer_folded(fold, func._schema.name, func(*args, **kwargs))
         if func._schema.name == "aten::equal" and not all(isinstance(arg, torch.Tensor) for arg in args):
             # TorchScript's optimiser compares plain constants through the dispatcher while a mode is active.
             return args[0] == args[1]
@@ -127,9 +127,9 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         addresses = (tensor.data_ptr() for tensor in tensors if tensor.layout == torch.strided)
         return next((self._folds[address] for address in addresses if address in self._folds), None)
 
-    def _answer_folded(self, fold: Fold, output: torch.Tensor) -> torch.Tensor:
+    def _answer_folded(self, fold: Fold, operator: str, output: torch.Tensor) -> torch.Tensor:
         """Record what the folded layer is fed, and answer by the policy in force."""
-        if not fits(fold, output):
+        if not fits(fold, operator, output):
             self.unsupported.add(fold.layer.name)
             return output
         site = self.sites.visit(fold.layer.name)

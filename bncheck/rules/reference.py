@@ -13,6 +13,7 @@ from bncheck.thresholds import OUTPUT_AGREEMENT
 
 _ROUNDING_ROOM = 50
 """Relative differences of outputs that are rounding, in units of the coarsest type's precision."""
+_ALSO = " (or gamma and beta: a fold shows them together)"
 
 
 def export_differs(evidence: Evidence) -> Iterator[Finding]:
@@ -24,7 +25,7 @@ def export_differs(evidence: Evidence) -> Iterator[Finding]:
     if differing:
         yield _other_statistics(comparison, differing)
     elif evidence.agreement is not None and _outputs_differ(evidence.agreement):
-        yield _other_outputs(evidence.agreement)
+        yield _other_outputs(evidence.agreement, comparison)
 
 
 def _other_statistics(comparison: Comparison, differing: list[ComparedLayer]) -> Finding:
@@ -42,7 +43,7 @@ def _other_statistics(comparison: Comparison, differing: list[ComparedLayer]) ->
         ),
         fix=(
             "Export again from this checkpoint, or name the one it was exported from: statistics were recalibrated, "
-            "trained on or averaged in between."
+            f"trained on or averaged in between{_ALSO if folded else ''}."
         ),
         evidence={
             "reference": comparison.path,
@@ -60,20 +61,21 @@ def _outputs_differ(agreement: OutputAgreement) -> bool:
     return not agreement.output_change <= max(OUTPUT_AGREEMENT, _ROUNDING_ROOM * agreement.precision)
 
 
-def _other_outputs(agreement: OutputAgreement) -> Finding:
+def _other_outputs(agreement: OutputAgreement, comparison: Comparison) -> Finding:
+    same = "the statistics of the layers found in both" if comparison.unfound else "the statistics"
     where = ""
     if agreement.parts_at is not None:
         after = f", after {agreement.agrees_until}" if agreement.agrees_until is not None else ""
         where = f" They part before {agreement.parts_at or 'the first layer'}{after}."
     elif agreement.agrees_until is not None:
-        where = f" Every layer is fed the same: they part after {agreement.agrees_until}, the last one."
+        where = f" Every layer found in both is fed the same: they part after {agreement.agrees_until}, the last one."
     return Finding(
         code="BN403",
         severity=ERROR,
         layer=None,
         message=(
             f"The outputs differ from those of {agreement.path} by {agreement.output_change:.1%} (relative L2, "
-            f"{agreement.samples} samples), although the statistics are the same.{where}"
+            f"{agreement.samples} samples), although {same} are the same.{where}"
         ),
         fix=(
             "Compare what stands between these layers in both: other weights, another mode (dropout), or an operator "
