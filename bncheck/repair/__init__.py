@@ -1,0 +1,1 @@
+"""Repairs: Batch Renormalization, recalibration, and the proof that they helped."""
