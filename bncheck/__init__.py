@@ -13,14 +13,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bncheck.errors import BncheckError, DataError, ModelError, UnreadableError, UsageError
+    from bncheck.errors import BncheckError, DataError, ModelError, RepairError, UnreadableError, UsageError
     from bncheck.inspection import inspect
+    from bncheck.repair.conversion import to_batch_norm, to_batch_renorm
+    from bncheck.repair.renorm import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d
+    from bncheck.repair.schedule import RenormSchedule
     from bncheck.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["BncheckError", "DataError", "ModelError", "Report", "UnreadableError", "UsageError", "inspect"]
+__all__ = [
+    "BatchRenorm1d",
+    "BatchRenorm2d",
+    "BatchRenorm3d",
+    "BncheckError",
+    "DataError",
+    "ModelError",
+    "RenormSchedule",
+    "RepairError",
+    "Report",
+    "UnreadableError",
+    "UsageError",
+    "inspect",
+    "to_batch_norm",
+    "to_batch_renorm",
+]
 
-_HOMES = {"inspect": "inspection", "Report": "report"}
+_HOMES = {
+    "inspect": "inspection",
+    "Report": "report",
+    "BatchRenorm1d": "repair.renorm",
+    "BatchRenorm2d": "repair.renorm",
+    "BatchRenorm3d": "repair.renorm",
+    "RenormSchedule": "repair.schedule",
+    "to_batch_norm": "repair.conversion",
+    "to_batch_renorm": "repair.conversion",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 ::
 
     BncheckError
+    ├── RepairError        1   a repair was refused: its result would be worse, or is no model at all
     ├── UsageError         2   the command or the configuration is wrong
     └── UnreadableError    3   a file exists but cannot be read or run
         ├── ModelError         ... the model
@@ -17,6 +18,12 @@ class BncheckError(Exception):
     """A mistake the user can mend; `exit_code` is what the process ends with."""
 
     exit_code = 2
+
+
+class RepairError(BncheckError):
+    """A repair was refused, and nothing was saved (exit code 1)."""
+
+    exit_code = 1
 
 
 class UsageError(BncheckError):

@@ -26,8 +26,9 @@ FLOORS = {
     "observe": 4,
     "assembly": 5,
     "inspection": 6,
-    "cli": 7,
-    "__main__": 8,
+    "repair": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 LONGEST = 300
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,17 +15,17 @@ from bncheck.errors import UsageError
 from bncheck.repair.renorm import (
     PAPER_MOMENTUM,
     PAPER_SCHEDULE,
+    BatchRenorm,
     BatchRenorm1d,
     BatchRenorm2d,
     BatchRenorm3d,
-    _BatchRenorm,
     std_of,
     var_of,
 )
 from bncheck.repair.schedule import RenormSchedule
 from bncheck.repair.synchronized import SyncBatchRenorm
 
-_RENORM_OF: dict[type[nn.Module], type[_BatchRenorm]] = {
+_RENORM_OF: dict[type[nn.Module], type[BatchRenorm]] = {
     nn.BatchNorm1d: BatchRenorm1d,
     nn.BatchNorm2d: BatchRenorm2d,
     nn.BatchNorm3d: BatchRenorm3d,
@@ -88,7 +89,9 @@ def to_batch_renorm(
     learning = [(name, layer) for name, layer in module.named_modules() if _learns(layer, module)]
     obstacles = [(name, layer, why) for name, layer in learning if (why := _obstacle(layer))]
     if obstacles:
-        named = "; ".join(f"{name or 'the module'} ({type(layer).__name__}) {why}" for name, layer, why in obstacles[:5])
+        named = "; ".join(
+            f"{name or 'the module'} ({type(layer).__name__}) {why}" for name, layer, why in obstacles[:5]
+        )
         more = f"; and {len(obstacles) - 5} more" if len(obstacles) > 5 else ""
         raise UsageError(f"Batch Renormalization cannot take the place of these layers: {named}{more}.")
     own = module if inplace else copy.deepcopy(module)
@@ -115,7 +118,7 @@ def to_batch_norm(module: nn.Module, *, inplace: bool = False) -> nn.Module:
     """
     _refuse_scripted(module)
     own = module if inplace else copy.deepcopy(module)
-    targets = {id(layer) for layer in own.modules() if isinstance(layer, _BatchRenorm)}
+    targets = {id(layer) for layer in own.modules() if isinstance(layer, BatchRenorm)}
     return _replaced(own, targets, _norm_of)
 
 
@@ -133,7 +136,7 @@ def _obstacle(layer: nn.Module) -> str | None:
     """Why the layer cannot be converted faithfully, as the end of a sentence; `None` where it can."""
     if not isinstance(layer, _BatchNorm):
         return None
-    if isinstance(layer, LazyModuleMixin) and layer.has_uninitialized_params():  # type: ignore[misc]
+    if isinstance(layer, LazyModuleMixin) and layer.has_uninitialized_params():
         return "has no shape yet: run the module once on a batch"
     base = _base_of(type(layer))
     if base is None:
@@ -174,11 +177,11 @@ def _renorm_of(layer: nn.Module, momentum: float | None, schedule: RenormSchedul
 
 
 def _norm_of(layer: nn.Module) -> nn.Module:
-    if not isinstance(layer, _BatchRenorm):
+    if not isinstance(layer, BatchRenorm):
         raise TypeError(type(layer).__name__)  # the caller looked
     kind = next(_NORM_OF[base] for base in type(layer).__mro__ if base in _NORM_OF)
     mean = layer.running_mean
-    norm = kind(
+    norm: Any = kind(
         layer.num_features, layer.eps, layer.batch_norm_momentum, layer.affine, device=mean.device, dtype=mean.dtype
     )
     if isinstance(layer, SyncBatchRenorm):
@@ -187,7 +190,8 @@ def _norm_of(layer: nn.Module) -> nn.Module:
     norm.running_mean = mean
     norm.running_var = var_of(layer.running_std, layer.eps)
     norm.num_batches_tracked = layer.num_batches_tracked
-    return _dressed_as(norm, layer)
+    dressed: nn.Module = _dressed_as(norm, layer)
+    return dressed
 
 
 def _dressed_as(new: nn.Module, old: nn.Module) -> nn.Module:

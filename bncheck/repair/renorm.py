@@ -11,11 +11,11 @@ PAPER_MOMENTUM = 0.01
 PAPER_SCHEDULE = RenormSchedule()
 
 
-class _BatchRenorm(nn.Module):
-    """What the layers of every dimension share."""
+class BatchRenorm(nn.Module):
+    """Batch Renormalization of inputs (N, C, ...) of any rank; see `BatchRenorm1d`, which is this for rank 2 and 3."""
 
     __constants__: ClassVar = ["closed_until", "d_max", "d_open_at", "eps", "momentum", "r_max", "r_open_at", "ranks"]
-    ranks: ClassVar[tuple[int, ...]] = ()
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4, 5)
     running_mean: Tensor
     running_std: Tensor
     num_batches_tracked: Tensor
@@ -180,7 +180,7 @@ class _BatchRenorm(nn.Module):
         )
 
 
-class BatchRenorm1d(_BatchRenorm):
+class BatchRenorm1d(BatchRenorm):
     r"""Batch Renormalization over (N, C) or (N, C, L) inputs, a drop-in for `nn.BatchNorm1d`.
 
     In train mode::
@@ -232,20 +232,20 @@ class BatchRenorm1d(_BatchRenorm):
     ranks = (2, 3)
 
 
-class BatchRenorm2d(_BatchRenorm):
+class BatchRenorm2d(BatchRenorm):
     """Batch Renormalization over (N, C, H, W) inputs; see `BatchRenorm1d`."""
 
     ranks = (4,)
 
 
-class BatchRenorm3d(_BatchRenorm):
+class BatchRenorm3d(BatchRenorm):
     """Batch Renormalization over (N, C, D, H, W) inputs; see `BatchRenorm1d`."""
 
     ranks = (5,)
 
 
 def std_of(var: Tensor, eps: float) -> Tensor:
-    """sigma = sqrt(var + eps) in `var`'s dtype; computed in float64."""
+    """Sigma = sqrt(var + eps) in `var`'s dtype; computed in float64."""
     return (var.detach().double() + eps).sqrt().to(var.dtype)
 
 

@@ -1,13 +1,15 @@
 """Batch Renormalization over a batch that several processes share."""
 
+from typing import Any
+
 import torch
 import torch.distributed
 from torch import Tensor
 
-from bncheck.repair.renorm import _BatchRenorm
+from bncheck.repair.renorm import BatchRenorm
 
 
-class SyncBatchRenorm(_BatchRenorm):
+class SyncBatchRenorm(BatchRenorm):
     """Batch Renormalization by the whole batch of a process group; what `nn.SyncBatchNorm` is converted to.
 
     Inputs are (N, C, ...) of any rank from 2 to 5; N may differ between processes. Without an initialized
@@ -16,7 +18,6 @@ class SyncBatchRenorm(_BatchRenorm):
     Numerics: mean first, then squared deviations from it, each summed over processes in the input's precision.
     """
 
-    ranks = (2, 3, 4, 5)
     process_group: torch.distributed.ProcessGroup | None = None
 
     def _by_batch(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -32,8 +33,9 @@ class SyncBatchRenorm(_BatchRenorm):
 
     def _sum(self, tensor: Tensor) -> Tensor:
         """Over all processes, with gradient."""
-        from torch.distributed.nn.functional import all_reduce
+        from torch.distributed.nn import functional
 
         group = self.process_group if self.process_group is not None else torch.distributed.group.WORLD
+        all_reduce: Any = functional.all_reduce  # untyped in torch
         total: Tensor = all_reduce(tensor, group=group)
         return total
