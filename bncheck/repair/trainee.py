@@ -75,8 +75,8 @@ class Trainee:
                 layer.train(training)
             return
         self.net.train(training)
-        for layer in self._frozen:
-            layer.eval()
+        for frozen in self._frozen:
+            frozen.eval()
 
     def set_step(self, step: int) -> None:
         """Tell the layers which step of the run comes, whatever number of times they are called in one."""
