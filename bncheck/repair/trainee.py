@@ -58,7 +58,8 @@ class Trainee:
         if not self.layers:
             raise UsageError(
                 "There is no BatchNorm layer to fine-tune with Batch Renormalization: the model has none that keeps "
-                "statistics, or all of them are frozen (requires_grad=False on gamma and beta)."
+                "statistics, or all of them are frozen. Frozen are layers with requires_grad=False on gamma and beta, "
+                "and those in eval mode inside a module in train mode (then call .eval() on the whole)."
             )
         if train == "norm":
             self._only_norms()
