@@ -27,8 +27,9 @@ def fine_tune(
     each, one patient each, two images) is trained further on the same kind of batch, while the layers are moved
     from the batch's statistics to the averages. Afterwards it no longer depends on the batch.
 
-    r and d are closed for the first 5 % of the run and fully open from 30 %; the learning rate rises over 5 % and falls
-    along a cosine. With `heldout` the best state seen is kept, the one that came in included.
+    Dropout and the like are active as in any training, except in exported programs: exporting in eval mode took them
+    out. r and d are closed for the first 5 % of the run and fully open from 30 %; the learning rate rises over 5 % and
+    falls along a cosine. With `heldout` the best state seen is kept, the one that came in included.
 
     Args:
         model: what `open_model` gives, or an `nn.Module`. It is left as it is.

@@ -91,7 +91,7 @@ class FineTuneOptions:
         _number("--momentum", self.momentum, least=0.0, below=1.0)
         _number("--weight-decay", self.weight_decay, least=0.0)
         _number("--norm-momentum", self.norm_momentum, above=0.0, below=1.0)
-        if self.precision == "float16" and torch.device(self.device).type == "cpu":
+        if self.precision == "float16" and self.device.startswith("cpu"):
             raise UsageError("--precision float16 needs a GPU (--device cuda): on the CPU choose bfloat16 or float32.")
 
     @property

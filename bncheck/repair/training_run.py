@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from bncheck.data.batches import Batch, Source
+from bncheck.errors import UsageError
 from bncheck.models.base import MODULE, Model
+from bncheck.models.opening import require_device
 from bncheck.observe.running import Runner
 from bncheck.repair.checkpoints import fingerprint, read_checkpoint, write_checkpoint
 from bncheck.repair.divergence import DivergenceGuard
@@ -35,6 +37,7 @@ class TrainingRun:
         heldout: Source | None,
         progress: TrainingProgress,
     ) -> None:
+        require_device(options.device)
         module = module_of(model)
         only_size = model.fixed_batch if isinstance(model, Model) else None
         self.options = options
@@ -93,6 +96,11 @@ class TrainingRun:
             group["lr"] = rate_at(self.step, self.steps, self.options.learning_rate)
         self.optimizer.zero_grad()
         loss = self._loss(batch)
+        if not loss.requires_grad:
+            raise UsageError(
+                "The loss does not depend on the parameters that are trained: does the model run under "
+                "torch.no_grad(), does the --loss function detach, or is --output one that does not learn?"
+            )
         torch.autograd.backward(self.scaler.scale(loss))
         self.scaler.step(self.optimizer)
         self.scaler.update()

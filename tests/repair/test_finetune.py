@@ -393,3 +393,13 @@ def test_programs_of_a_fixed_batch_size_get_batches_of_that_size():
     assert fine_tune(model, source((x, y)), FineTuneOptions(epochs=1, batch_size=3)).steps == 2
     with pytest.raises(DataError, match="no batch of 8 samples"):
         fine_tune(model, source((x[:5], y[:5])), FineTuneOptions(epochs=1))
+
+
+def test_a_loss_that_nothing_depends_on_is_said():
+    with pytest.raises(UsageError, match="does not depend on the parameters"):
+        fine_tune(net(), source(), replace(SHORT, loss=lambda outputs, labels: outputs.detach().mean()))
+
+
+def test_a_device_that_is_not_there_is_said():
+    with pytest.raises(UsageError, match="--device nowhere"):
+        fine_tune(net(), source(), replace(SHORT, device="nowhere"))
