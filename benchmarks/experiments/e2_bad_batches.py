@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,8 +25,6 @@ from benchmarks.experiments.training import (
 from benchmarks.nets import small_net
 from bncheck.repair.finetune_options import FineTuneOptions
 
-CLOSED = {"r_max": 1.0, "d_max": 0.0}
-
 
 def on_digits(seeds: int) -> Iterator[Outcome]:
     """Batches of 16 digits of one class; 840 steps from scratch, 1,500 of fine-tuning on the same batches."""
@@ -45,25 +44,20 @@ def on_fashion(seeds: int, folder: Path) -> Iterator[Outcome]:
 def _run(task: Task, bad: Drawn, seeds: range, title: str, *, steps: int, lr: float | None) -> Outcome:
     rows = []
     fair = Drawn(task.train, None, 32, bad.batches)
+    own_kind = Drawn(task.test, bad.classes, bad.each, 200)
     for seed in seeds:
         net = from_scratch(task, bad, seed)
-        choices = {"steps": steps, "lr": lr, "seed": seed}
-        torch.manual_seed(seed)
+        renorm = FineTuneOptions(steps=steps, lr=lr, seed=seed)
+        plain = replace(renorm, r_max=1.0, d_max=0.0)
         sample = task.train[0][torch.randperm(len(task.train[1]))[:4000]]
         row = {
             "trained on random batches": accuracy(from_scratch(task, fair, seed), task.test),
             "trained on bad batches": accuracy(net, task.test),
-            "... on its own kind of batch": accuracy_on_batches(net, Drawn(task.test, bad.classes, bad.each, 200)),
+            "... by the statistics of its own kind of batch": accuracy_on_batches(net, own_kind),
             "recalibrated": accuracy(recalibrated(net, sample), task.test),
-            "BatchNorm, same steps, bad batches": accuracy(
-                tuned(task, net, bad, FineTuneOptions(**choices, **CLOSED)), task.test
-            ),
-            "Batch Renormalization, bad batches": accuracy(
-                tuned(task, net, bad, FineTuneOptions(**choices)), task.test
-            ),
-            "BatchNorm, same steps, random batches": accuracy(
-                tuned(task, net, fair, FineTuneOptions(**choices, **CLOSED)), task.test
-            ),
+            "BatchNorm, bad batches": accuracy(tuned(task, net, bad, plain), task.test),
+            "Batch Renormalization, bad batches": accuracy(tuned(task, net, bad, renorm), task.test),
+            "BatchNorm, random batches": accuracy(tuned(task, net, fair, plain), task.test),
         }
         print(f"  seed {seed}: " + ", ".join(f"{name} {value:.1f}" for name, value in row.items()), flush=True)
         rows.append(row)
