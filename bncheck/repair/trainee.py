@@ -32,6 +32,11 @@ class Trainee:
     run: all of its parameters are trained. An exported program has its modes written into its graph, so that only
     the renormalized layers train: dropout, which exporting in eval mode took out, stays out.
 
+    Attributes:
+        given: the state that came in.
+        net: what is trained.
+        layers: its Batch Renormalization layers.
+
     Raises:
         UsageError: it is scripted, was exported in training mode, or has no layer to renormalize.
         ModelError: it cannot be copied.
@@ -42,7 +47,8 @@ class Trainee:
     ) -> None:
         _refuse_scripted(module)
         own = _copied(module).to(device)
-        self._names = {name: value.dtype for name, value in own.state_dict().items() if isinstance(value, torch.Tensor)}
+        tensors = {name: value for name, value in own.state_dict().items() if isinstance(value, torch.Tensor)}
+        self.given: State = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
         self._is_program = isinstance(own, GraphModule) and runs_operators(own)
         if not any(parameter.requires_grad for parameter in own.parameters()):
             own.requires_grad_(True)
@@ -106,7 +112,7 @@ class Trainee:
             state = self.net.state_dict()
         else:
             state = to_batch_norm(self.net).state_dict()
-        return {name: state[name].detach().to("cpu", dtype, copy=True) for name, dtype in self._names.items()}
+        return {name: state[name].detach().to("cpu", value.dtype, copy=True) for name, value in self.given.items()}
 
     def _tensors(self) -> State:
         return dict(self.net.named_parameters()) | dict(self.net.named_buffers())

@@ -38,6 +38,8 @@ class TrainingRun:
         progress: TrainingProgress,
     ) -> None:
         require_device(options.device)
+        if options.patience is not None and heldout is None:
+            raise UsageError("--patience ends a run by its score on held-out data: give some, or leave it out.")
         module = module_of(model)
         only_size = model.fixed_batch if isinstance(model, Model) else None
         self.options = options
@@ -53,9 +55,7 @@ class TrainingRun:
         self.objective = Objective(options)
         self.optimizer = _optimizer(self.trainee.parameters, options)
         self.scaler = torch.amp.GradScaler(self._device, enabled=options.precision == "float16")
-        given = self.trainee.batch_norm_state()
-        self._finite = _finite(given)
-        self.identity = self._identity(given)
+        self.identity = self._identity()
         self.runner = Runner(Model(name, MODULE, None, (), self.trainee.net), source.name)
         self.step = 0
         self.history: list[TrainingStep] = []
@@ -153,8 +153,9 @@ class TrainingRun:
         if self.best is not None:
             step, score, state = self.best
             self.trainee.restore(state)
-        state = self.trainee.batch_norm_state()
-        broken = sorted(self._finite - _finite(state))
+        # On their way to sigma and back the variances that came in are rounded.
+        state = self.trainee.batch_norm_state() if step > 0 else self.trainee.given
+        broken = sorted(_finite(self.trainee.given) - _finite(state))
         if broken:
             raise self.guard.diverged(step, f"{broken[0]} is no longer finite")
         return FineTuned(state, self.step, step, score, self.before, tuple(self.history), stopped)
@@ -183,11 +184,15 @@ class TrainingRun:
     def _device(self) -> str:
         return torch.device(self.options.device).type
 
-    def _identity(self, given: State) -> dict[str, str]:
+    def _identity(self) -> dict[str, str]:
         """What must be equal for a checkpoint to be this run's."""
         ignored = ("checkpoint", "checkpoint_every", "steps", "epochs", "loss")
         options = {f.name: str(getattr(self.options, f.name)) for f in fields(self.options) if f.name not in ignored}
-        return options | {"steps": str(self.steps), "loss": self.options.loss_name, "model": fingerprint(given)}
+        return options | {
+            "steps": str(self.steps),
+            "loss": self.options.loss_name,
+            "model": fingerprint(self.trainee.given),
+        }
 
     def _write_checkpoint(self) -> None:
         if self.options.checkpoint is None:

@@ -229,10 +229,7 @@ def test_a_run_that_never_helps_gives_back_the_model_that_came_in():
     model = fitted()
     tuned = fine_tune(model, wrong, replace(SHORT, lr=0.1), heldout=source(data(seed=1)))
     assert (tuned.best_step, tuned.score) == (0, tuned.score_before)
-    assert_same(
-        {n: t for n, t in tuned.state.items() if "running_var" not in n},
-        {n: t for n, t in model.state_dict().items() if "running_var" not in n},
-    )
+    assert_same(tuned.state, model.state_dict())
 
 
 def fitted():
@@ -403,3 +400,8 @@ def test_a_loss_that_nothing_depends_on_is_said():
 def test_a_device_that_is_not_there_is_said():
     with pytest.raises(UsageError, match="--device nowhere"):
         fine_tune(net(), source(), replace(SHORT, device="nowhere"))
+
+
+def test_patience_needs_held_out_data():
+    with pytest.raises(UsageError, match="--patience"):
+        fine_tune(net(), source(), replace(SHORT, patience=3))
