@@ -113,8 +113,8 @@ def to_batch_norm(module: nn.Module, *, inplace: bool = False) -> nn.Module:
     Raises:
         UsageError: `module` is scripted.
 
-    >>> to_batch_norm(BatchRenorm2d(4))
-    BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
+    >>> type(to_batch_norm(BatchRenorm2d(4)))
+    <class 'torch.nn.modules.batchnorm.BatchNorm2d'>
     """
     _refuse_scripted(module)
     own = module if inplace else copy.deepcopy(module)

@@ -31,6 +31,7 @@ class BatchRenorm(nn.Module):
         affine: bool = True,
         *,
         schedule: RenormSchedule = PAPER_SCHEDULE,
+        bias: bool = True,
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -45,7 +46,7 @@ class BatchRenorm(nn.Module):
         self.set_schedule(schedule)
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.ones(num_features, **where)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(num_features, **where)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(num_features, **where)) if affine and bias else None
         self.register_buffer("running_mean", torch.zeros(num_features, **where))
         self.register_buffer("running_std", torch.ones(num_features, **where))
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.long, device=device))
@@ -66,8 +67,10 @@ class BatchRenorm(nn.Module):
         self._update(mean, std)
         scale, shift = r, d
         weight, bias = self.weight, self.bias
-        if weight is not None and bias is not None:
-            scale, shift = weight * r, weight * d + bias
+        if weight is not None:
+            scale, shift = weight * r, weight * d
+        if bias is not None:
+            shift = shift + bias
         shape = [1, -1] + [1] * (x.dim() - 2)
         return torch.addcmul(shift.to(values.dtype).view(shape), normalized, scale.to(values.dtype).view(shape)).to(
             x.dtype
@@ -148,8 +151,9 @@ class BatchRenorm(nn.Module):
     def reset_parameters(self) -> None:
         """Reset the statistics, gamma to 1 and beta to 0."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             nn.init.ones_(self.weight)
+        if self.bias is not None:
             nn.init.zeros_(self.bias)
 
     def extra_repr(self) -> str:
@@ -202,6 +206,7 @@ class BatchRenorm1d(BatchRenorm):
         schedule: the limits of r and d by step. The default is the paper's, for long runs from scratch;
             `RenormSchedule.for_run(steps)` scales it to a run. Every call in train mode is a step, so a layer
             used twice per forward opens twice as fast.
+        bias: whether `affine` includes beta.
         device: of the parameters and buffers.
         dtype: of the parameters and buffers.
 

@@ -24,7 +24,7 @@ def batch(step: int) -> torch.Tensor:
 
 
 def main(rank: int, folder: Path) -> None:
-    """Two steps with the synchronized layer alone, then two of DistributedDataParallel with the plain one."""
+    """Three steps of the synchronized layer alone, then three of DistributedDataParallel with the plain one."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     layer = SyncBatchRenorm(3, schedule=OPENING, dtype=torch.float64)
     for step in range(3):

@@ -234,3 +234,13 @@ def test_converted_modules_can_be_copied_and_scripted():
 def test_a_module_without_batch_norm_comes_back_as_it_was():
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4))
     assert [type(layer) for layer in to_batch_renorm(net)] == [nn.Conv2d, nn.GroupNorm]
+
+
+def test_gamma_without_beta_is_kept():
+    norm = randomized(nn.BatchNorm2d(1)).eval()
+    norm.bias = None  # what `bias=False` gives where torch has it
+    renorm = to_batch_renorm(norm)
+    assert renorm.bias is None
+    torch.testing.assert_close(renorm(images()), norm(images()))
+    torch.testing.assert_close(renorm.train()(images()), nn.BatchNorm2d(1)(images()) * norm.weight)
+    assert to_batch_norm(renorm).bias is None

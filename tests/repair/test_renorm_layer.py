@@ -304,3 +304,13 @@ def test_reset_goes_back_to_the_start():
     assert layer.weight.tolist() == layer.running_std.tolist() == [1.0, 1.0, 1.0]
     assert layer.bias.tolist() == layer.running_mean.tolist() == [0.0, 0.0, 0.0]
     assert layer.schedule_step == layer.num_batches_tracked == 0
+
+
+def test_gamma_without_beta_is_used():
+    layer, x = made(bias=False), drawn(4, 3, 5, 5)
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    torch.testing.assert_close(layer.eval()(x), layer.train()(x), rtol=0, atol=1e-12)
+    layer.weight.data.zero_()
+    assert not layer(x).any()
+    layer.reset_parameters()
+    assert layer.weight.tolist() == [1.0, 1.0, 1.0]
