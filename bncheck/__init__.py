@@ -13,32 +13,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bncheck.errors import BncheckError, DataError, ModelError, UnreadableError, UsageError
+    from bncheck.errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
     from bncheck.inspection import inspect
+    from bncheck.repair.conversion import to_batch_norm, to_batch_renorm
     from bncheck.repair.in_memory import recalibrate
-    from bncheck.repair.repairing import repair
+    from bncheck.repair.renorm import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d
+    from bncheck.repair.repairing import repair_file
+    from bncheck.repair.schedule import RenormSchedule
     from bncheck.repair_report import RepairResult
     from bncheck.report import Report
 
 __version__ = "0.1.0"
 __all__ = [
+    "BatchRenorm1d",
+    "BatchRenorm2d",
+    "BatchRenorm3d",
     "BncheckError",
     "DataError",
     "ModelError",
+    "RefusedError",
+    "RenormSchedule",
     "RepairResult",
     "Report",
     "UnreadableError",
     "UsageError",
     "inspect",
     "recalibrate",
-    "repair",
+    "repair_file",
+    "to_batch_norm",
+    "to_batch_renorm",
 ]
 
 _HOMES = {
+    "BatchRenorm1d": "repair.renorm",
+    "BatchRenorm2d": "repair.renorm",
+    "BatchRenorm3d": "repair.renorm",
+    "RenormSchedule": "repair.schedule",
+    "RepairResult": "repair_report",
+    "Report": "report",
     "inspect": "inspection",
     "recalibrate": "repair.in_memory",
-    "Report": "report",
-    "RepairResult": "repair_report",
+    "repair_file": "repair.repairing",
+    "to_batch_norm": "repair.conversion",
+    "to_batch_renorm": "repair.conversion",
 }
 
 
@@ -46,6 +63,4 @@ def __getattr__(name: str) -> Any:
     """Import on first use, so that `bncheck --help` does not wait for torch."""
     if name not in __all__:
         raise AttributeError(f"module 'bncheck' has no attribute {name!r}")
-    if name == "repair":
-        return import_module("bncheck.repair")  # the package, which can be called: it says why
     return getattr(import_module(f"bncheck.{_HOMES.get(name, 'errors')}"), name)

@@ -172,13 +172,13 @@ def _repair(
     given: dict[str, Any],
     quiet: bool,
 ) -> Any:
-    from bncheck.repair.repairing import repair
+    from bncheck.repair.repairing import repair_file
     from bncheck.user_code import import_callable
 
     settings["data_options"] = open_options(preprocessing)
     settings["metric"] = import_callable(metric, "--metric") if metric else None
     with progress_bar(quiet) as progress:
-        return repair(model, data, command="bncheck repair", options=given, progress=progress, **settings)
+        return repair_file(model, data, command="bncheck repair", options=given, progress=progress, **settings)
 
 
 def _print(result: Any) -> None:

@@ -53,9 +53,9 @@ class Source(Protocol):
         """
         ...
 
-    def given_batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Batch]:
+    def given_batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches in the source's own order and, where it makes its own batches, of its own size.
 
-        With `limit` they end after that many samples.
+        A loader that draws at random draws under `seed`. With `limit` they end after that many samples.
         """
         ...

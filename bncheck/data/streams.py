@@ -45,9 +45,9 @@ class StreamSource:
         else:
             yield from self._preprocessed(mixed(read, batch_size, rng, limit))
 
-    def given_batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Batch]:
+    def given_batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """The loader's own batches; `batch_size` is not used."""
-        loader = LoaderPass(self.name, self._open_loader, seed=0)
+        loader = LoaderPass(self.name, self._open_loader, seed)
         yield from self._preprocessed(limited(self._read(loader), limit))
 
     def _read(self, loader: LoaderPass) -> Iterator[Batch]:

@@ -70,7 +70,7 @@ def open_model(
     """
     if arch is None and arch_kwargs:
         raise UsageError("--arch-kwargs is given without --arch, the callable it is for.")
-    _require_device(device)
+    require_device(device)
     file = Path(path)
     try:
         container = recognise(file)
@@ -181,7 +181,8 @@ def _device_note(device: str) -> tuple[str, ...]:
     return () if device == "cpu" else (f"--device {device} was ignored: ONNX models are run on the CPU.",)
 
 
-def _require_device(device: str) -> None:
+def require_device(device: str) -> None:
+    """Raise UsageError where PyTorch cannot use `device` here."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -33,7 +33,7 @@ from bncheck.repair_report import (
 from bncheck.report import Report
 
 
-def repair(
+def repair_file(
     model: str | Path,
     data: Any,
     *,

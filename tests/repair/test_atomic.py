@@ -77,7 +77,7 @@ def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:
     before = bytes_of(tmp_path / "old")
 
     def repair() -> None:
-        bncheck.repair(path, images(), out=out, arch=ARCH, overwrite=True)
+        bncheck.repair_file(path, images(), out=out, arch=ARCH, overwrite=True)
 
     repair()  # what is imported here need not be imported by every child
     out.unlink()
@@ -105,7 +105,7 @@ def test_killed_at_every_step_of_publishing(tmp_path: Path, make: Callable[[Path
     out = tmp_path / "new" / path.name
     before = bytes_of(tmp_path / "old")
     if existing:
-        bncheck.repair(path, images(), out=out, arch=ARCH, force=True)
+        bncheck.repair_file(path, images(), out=out, arch=ARCH, force=True)
 
     def dying_at(step: int) -> Callable[[], None]:
         def repair() -> None:
@@ -123,7 +123,7 @@ def test_killed_at_every_step_of_publishing(tmp_path: Path, make: Callable[[Path
 
             for name in ("fsync", "replace", "unlink"):
                 watched(name)
-            bncheck.repair(path, images(), out=out, arch=ARCH, overwrite=True)
+            bncheck.repair_file(path, images(), out=out, arch=ARCH, overwrite=True)
 
         return repair
 
@@ -147,7 +147,7 @@ def test_a_repair_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "replace", full)
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(UsageError, match=r"--out .*out\.pt: it cannot be written: No space left on device"):
-        bncheck.repair(path, images(), out=tmp_path / "out.pt", arch=ARCH)
+        bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 
 
@@ -159,7 +159,7 @@ def small(folder: Path) -> Path:
 def refused(path: Path, out: Path, match: str, data: object = None, **how: object) -> None:
     before = bytes_of(path.parent)
     with pytest.raises(UsageError, match=match):
-        bncheck.repair(path, images() if data is None else data, out=out, arch=ARCH, **how)
+        bncheck.repair_file(path, images() if data is None else data, out=out, arch=ARCH, **how)
     assert bytes_of(path.parent) == before
 
 
@@ -185,7 +185,7 @@ def test_data_and_shards_are_inputs_too(tmp_path: Path) -> None:
     data = tmp_path / "model" / "data.npz"
     refused(path, data, r"data\.npz: that is one of the inputs", data=data, overwrite=True)
     # The new index would take the shards' names: they are renamed instead, so nothing is refused here.
-    result = bncheck.repair(index, images(), out=tmp_path / "model" / "new.json", arch=ARCH, force=True)
+    result = bncheck.repair_file(index, images(), out=tmp_path / "model" / "new.json", arch=ARCH, force=True)
     assert assert_complete_or_absent(Path(result.path))
 
 
@@ -194,7 +194,7 @@ def test_an_existing_file_is_written_over_on_request_alone(tmp_path: Path) -> No
     out = tmp_path / "out.pt"
     out.write_text("precious")
     refused(path, out, r"it exists already; name another file, or pass --overwrite", force=True)
-    bncheck.repair(path, images(), out=out, arch=ARCH, overwrite=True)
+    bncheck.repair_file(path, images(), out=out, arch=ARCH, overwrite=True)
     assert_statistics(torch.load(out), stale_net())
 
 

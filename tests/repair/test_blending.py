@@ -27,7 +27,7 @@ def saved(folder: Path, state: dict[str, torch.Tensor] | None = None) -> Path:
 
 def blend(path: Path, **how: object) -> dict[str, torch.Tensor]:
     out = path.parent / "out.pt"
-    result = bncheck.repair(path, images(), out=out, method="blend", arch=ARCH, force=True, overwrite=True, **how)
+    result = bncheck.repair_file(path, images(), out=out, method="blend", arch=ARCH, force=True, overwrite=True, **how)
     assert result.method == "blend"
     return torch.load(out)
 
@@ -78,7 +78,7 @@ def test_a_prior_is_a_number_of_samples(tmp_path: Path, prior: float) -> None:
 
 def test_a_prior_is_for_blending_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"for --method blend alone"):
-        bncheck.repair(saved(tmp_path), images(), out=tmp_path / "out.pt", arch=ARCH, prior=3)
+        bncheck.repair_file(saved(tmp_path), images(), out=tmp_path / "out.pt", arch=ARCH, prior=3)
 
 
 def share_of(result: bncheck.RepairResult) -> float:
@@ -89,7 +89,7 @@ def share_of(result: bncheck.RepairResult) -> float:
 def test_labels_choose_little_of_statistics_that_describe_nothing_and_much_of_good_ones(tmp_path: Path) -> None:
     shares = {}
     for name, limit in (("stale_statistics.ckpt", 300), ("healthy.pt", 40)):
-        result = bncheck.repair(
+        result = bncheck.repair_file(
             SAMPLES / name,
             SAMPLES / "digits_train.npz",
             heldout=SAMPLES / "digits_eval.npz",
@@ -114,7 +114,7 @@ def test_few_samples_of_another_domain_gain_by_blending(tmp_path: Path) -> None:
     few = parts["train"][0][:16], parts["train"][1][:16]
     accuracies = {}
     for prior in (0, 16):
-        result = bncheck.repair(
+        result = bncheck.repair_file(
             SAMPLES / "healthy.pt",
             few,
             heldout=parts["eval"],

@@ -32,7 +32,7 @@ LEGACY = {"_use_new_zipfile_serialization": False}
 def repaired(path: Path, **how: Any) -> Any:
     """What the repaired file holds; the folder's other files are as before."""
     before = bytes_of(path.parent)
-    result = bncheck.repair(path, images(), out=path.parent / "repaired.out", arch=how.pop("arch", ARCH), **how)
+    result = bncheck.repair_file(path, images(), out=path.parent / "repaired.out", arch=how.pop("arch", ARCH), **how)
     assert result.path == str(path.parent / "repaired.out")
     assert {name: bytes_of(path.parent)[name] for name in before} == before
     assert set(bytes_of(path.parent)) == {*before, "repaired.out"}
@@ -84,7 +84,7 @@ def test_only_the_chosen_state_dict_changes_although_an_averaged_copy_shares_its
     found = repaired(saved(content, tmp_path))
     assert_statistics(found["model"], net)
     assert all(torch.equal(found["ema"][name], value) for name, value in state.items())
-    other = bncheck.repair(tmp_path / "net.pt", images(), out=tmp_path / "ema.pt", arch=ARCH, key="ema")
+    other = bncheck.repair_file(tmp_path / "net.pt", images(), out=tmp_path / "ema.pt", arch=ARCH, key="ema")
     found = torch.load(other.path)
     assert_statistics(found["ema"], net)
     assert all(torch.equal(found["model"][name], value) for name, value in state.items())
@@ -133,7 +133,7 @@ def test_a_value_that_its_dtype_cannot_hold_is_an_error_that_names_the_layer(tmp
     halves = {name: value.half() if value.is_floating_point() else value for name, value in net.state_dict().items()}
     path = saved(halves, tmp_path)
     with pytest.raises(ModelError, match=r"stem\.norm\.running_.* cannot be written: the value .* beyond float16"):
-        bncheck.repair(path, images() * 1e6, out=tmp_path / "out.pt", arch=ARCH)
+        bncheck.repair_file(path, images() * 1e6, out=tmp_path / "out.pt", arch=ARCH)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 
 
@@ -149,7 +149,7 @@ def test_a_pickled_module_is_written_whole_and_in_the_mode_it_was_in(tmp_path: P
 def test_a_plain_pickle_stays_one(tmp_path: Path) -> None:
     net = stale_net()
     (tmp_path / "net.pkl").write_bytes(pickle.dumps(net))
-    result = bncheck.repair(tmp_path / "net.pkl", images(), out=tmp_path / "out.pkl", trust_pickle=True)
+    result = bncheck.repair_file(tmp_path / "net.pkl", images(), out=tmp_path / "out.pkl", trust_pickle=True)
     assert_statistics(pickle.loads(Path(result.path).read_bytes()).state_dict(), net)
 
 
@@ -164,20 +164,20 @@ class Hostile:
 def test_a_blocked_pickle_is_never_executed(tmp_path: Path) -> None:
     path = saved({"state_dict": stale_net().state_dict(), "extra": Hostile(tmp_path / "ran")}, tmp_path)
     with pytest.raises(ModelError, match=r"holds more than tensors and was not read.*--trust-pickle"):
-        bncheck.repair(path, images(), out=tmp_path / "out.pt", arch=ARCH)
+        bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 
 
 def test_a_state_dict_without_its_architecture_cannot_be_repaired(tmp_path: Path) -> None:
     path = saved(stale_net().state_dict(), tmp_path)
     with pytest.raises(UsageError, match=r"holds tensors only .* --arch"):
-        bncheck.repair(path, images(), out=tmp_path / "out.pt")
+        bncheck.repair_file(path, images(), out=tmp_path / "out.pt")
 
 
 def test_the_statistics_are_pooled_so_they_do_not_depend_on_the_batches(tmp_path: Path) -> None:
     # One layer: nothing upstream, so the data's own mean and population variance are the answer.
     torch.save(nn.BatchNorm2d(2).state_dict(), tmp_path / "bn.pt")
-    result = bncheck.repair(
+    result = bncheck.repair_file(
         tmp_path / "bn.pt", 1000 + images(), out=tmp_path / "out.pt", arch=f"{__file__}:one_layer", force=True
     )
     state = torch.load(result.path)

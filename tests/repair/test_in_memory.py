@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 import warnings
 
 import pytest
@@ -84,16 +82,3 @@ def test_what_cannot_be_recalibrated_is_said() -> None:
         bncheck.recalibrate("net.pt", images())
     with pytest.raises(UsageError, match=r"nothing to recalibrate in Sequential"):
         bncheck.recalibrate(nn.Sequential(nn.Conv2d(2, 3, 3)), images())
-
-
-@pytest.mark.parametrize(
-    "first",
-    ["", "import bncheck.repair; ", "from bncheck.repair.proof import outcome_of; ", "bncheck.repair; "],
-    ids=["nothing", "package", "module", "attribute"],
-)
-def test_repair_can_be_called_whatever_was_imported_before(first: str) -> None:
-    code = f"import bncheck; {first}assert callable(bncheck.repair); from bncheck import repair, recalibrate; " + (
-        "import pytest\nfor call in (bncheck.repair, repair):\n"
-        "    with pytest.raises(bncheck.UsageError, match='no file nowhere.pt'): call('nowhere.pt', [1], out='x')"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -61,7 +61,7 @@ def test_an_exported_graph_runs_by_the_statistics_of_the_data(tmp_path: Path, ex
     net = stale_net()
     path = export(net, tmp_path / "net.onnx")
     before = bytes_of(tmp_path)
-    result = bncheck.repair(path, X, out=tmp_path / "new.onnx")
+    result = bncheck.repair_file(path, X, out=tmp_path / "new.onnx")
     assert result.changed == tuple(LAYERS)
     assert {name: bytes_of(tmp_path)[name] for name in before} == before
     onnx.checker.check_model(str(tmp_path / "new.onnx"))
@@ -97,7 +97,7 @@ STATS = [value("m", MEAN), value("v", VAR)]
 def repaired(proto: onnx.ModelProto, folder: Path, **how: Any) -> onnx.ModelProto:
     """The repaired graph, which normalizes the data to mean 0 and variance 1."""
     (folder / "net.onnx").write_bytes(proto.SerializeToString())
-    result = bncheck.repair(folder / "net.onnx", how.pop("x", X), out=folder / "new.onnx", force=True, **how)
+    result = bncheck.repair_file(folder / "net.onnx", how.pop("x", X), out=folder / "new.onnx", force=True, **how)
     assert result.path is not None
     onnx.checker.check_model(str(folder / "new.onnx"))
     new = onnx.load(folder / "new.onnx")
@@ -163,7 +163,7 @@ def test_half_precision_is_kept_and_overflow_refused(tmp_path: Path) -> None:
     new = repaired(proto, tmp_path)
     assert {t.data_type for t in new.graph.initializer} == {TensorProto.FLOAT16}
     with pytest.raises(ModelError, match=r"running_var cannot be written: the value .* beyond float16"):
-        bncheck.repair(tmp_path / "net.onnx", X * 1e3, out=tmp_path / "big.onnx")
+        bncheck.repair_file(tmp_path / "net.onnx", X * 1e3, out=tmp_path / "big.onnx")
     assert not (tmp_path / "big.onnx").exists()
 
 
@@ -175,12 +175,12 @@ def test_external_data_are_copied_with_the_model(tmp_path: Path) -> None:
         proto, tmp_path / "old" / "net.onnx", save_as_external_data=True, location="w.bin", size_threshold=0
     )
     before = bytes_of(tmp_path / "old")
-    bncheck.repair(tmp_path / "old" / "net.onnx", X, out=tmp_path / "new" / "net.onnx", force=True)
+    bncheck.repair_file(tmp_path / "old" / "net.onnx", X, out=tmp_path / "new" / "net.onnx", force=True)
     assert bytes_of(tmp_path / "old") == before
     assert set(bytes_of(tmp_path / "new")) == {"net.onnx", "net.onnx.data"}
     y = outputs(tmp_path / "new" / "net.onnx").astype(float)
     np.testing.assert_allclose(y.var((0, 2, 3)), 1, rtol=1e-3)
-    beside = bncheck.repair(tmp_path / "old" / "net.onnx", X, out=tmp_path / "old" / "again.onnx", force=True)
+    beside = bncheck.repair_file(tmp_path / "old" / "net.onnx", X, out=tmp_path / "old" / "again.onnx", force=True)
     assert {name: bytes_of(tmp_path / "old")[name] for name in before} == before
     np.testing.assert_array_equal(outputs(Path(beside.path)), outputs(tmp_path / "new" / "net.onnx"))
 
@@ -202,12 +202,12 @@ def test_a_model_in_training_mode_cannot_be_repaired(tmp_path: Path) -> None:
     proto = graph([norm("x", "y", training_mode=1)], [*AFFINE, *STATS])
     (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
     with pytest.raises(ModelError, match=r"cannot be repaired: .* training mode .*Export it again in eval mode"):
-        bncheck.repair(tmp_path / "net.onnx", X, out=tmp_path / "new.onnx")
+        bncheck.repair_file(tmp_path / "net.onnx", X, out=tmp_path / "new.onnx")
 
 
 def test_folded_normalization_leaves_nothing_to_repair(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(stale_net(), (torch.from_numpy(X[:3]),), tmp_path / "net.onnx", dynamo=False)
-    result = bncheck.repair(tmp_path / "net.onnx", X[:3].repeat(30, 0), out=tmp_path / "new.onnx")
+    result = bncheck.repair_file(tmp_path / "net.onnx", X[:3].repeat(30, 0), out=tmp_path / "new.onnx")
     assert (result.outcome, result.exit_code) == ("nothing-to-repair", 4)

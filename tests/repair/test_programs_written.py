@@ -66,7 +66,7 @@ def test_the_program_runs_as_before_by_the_statistics_of_the_data(tmp_path: Path
         warnings.simplefilter("ignore")
         save(net, tmp_path / "net.bin")
         before = bytes_of(tmp_path)
-        result = bncheck.repair(tmp_path / "net.bin", images(), out=tmp_path / "new.bin")
+        result = bncheck.repair_file(tmp_path / "net.bin", images(), out=tmp_path / "new.bin")
         assert result.changed == ("stem.norm", "deep.0.norm")
         assert bytes_of(tmp_path)["net.bin"] == before["net.bin"]
         _, old_state, _ = load(tmp_path / "net.bin")
@@ -82,7 +82,7 @@ def test_a_script_in_training_mode_stays_in_it(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted(stale_net().train(), tmp_path / "net.pt")
-        bncheck.repair(tmp_path / "net.pt", images(), out=tmp_path / "new.pt")
+        bncheck.repair_file(tmp_path / "net.pt", images(), out=tmp_path / "new.pt")
         program = torch.jit.load(str(tmp_path / "new.pt"))
     assert program.training
     assert program.stem.norm.training
@@ -102,7 +102,7 @@ def test_statistics_that_freezing_made_constants_are_repaired(tmp_path: Path) ->
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         torch.jit.freeze(torch.jit.script(Alone().eval())).save(str(tmp_path / "net.pt"))
-        result = bncheck.repair(tmp_path / "net.pt", images(), out=tmp_path / "new.pt", force=True)
+        result = bncheck.repair_file(tmp_path / "net.pt", images(), out=tmp_path / "new.pt", force=True)
         after = bncheck.inspect(tmp_path / "new.pt", images())
     assert len(result.changed) == 1
     (layer,) = after.layers
@@ -115,7 +115,7 @@ def test_folded_normalization_leaves_nothing_to_repair(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         frozen = torch.jit.freeze(torch.jit.script(stale_net()))
         frozen.save(str(tmp_path / "net.pt"))
-        result = bncheck.repair(tmp_path / "net.pt", images(), out=tmp_path / "new.pt")
+        result = bncheck.repair_file(tmp_path / "net.pt", images(), out=tmp_path / "new.pt")
     assert (result.outcome, result.exit_code, result.path) == ("nothing-to-repair", 4, None)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 
@@ -124,6 +124,6 @@ def test_a_program_for_single_samples_has_no_batch_to_measure_by(tmp_path: Path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.export.save(torch.export.export(stale_net(), (X[:1],)), tmp_path / "net.pt2")
-    result = bncheck.repair(tmp_path / "net.pt2", images(), out=tmp_path / "new.pt2")
+    result = bncheck.repair_file(tmp_path / "net.pt2", images(), out=tmp_path / "new.pt2")
     assert (result.outcome, result.exit_code) == ("nothing-to-repair", 4)
     assert "batches of exactly 1" in result.notes[-1]

@@ -85,13 +85,13 @@ def inverted(part: str) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_repair_that_hurts_is_not_written_unless_forced(tmp_path: Path) -> None:
     out = tmp_path / "out.pt"
-    result = bncheck.repair(
+    result = bncheck.repair_file(
         SAMPLES / "healthy.pt", inverted("train"), heldout=inverted("eval"), out=out, arch=NET, limit=400
     )
     assert (result.outcome, result.refused, result.exit_code, result.path) == (WORSE, True, 1, None)
     assert result.comparison.accuracy_after < result.comparison.accuracy_before
     assert not list(tmp_path.iterdir())
-    forced = bncheck.repair(
+    forced = bncheck.repair_file(
         SAMPLES / "healthy.pt", inverted("train"), heldout=inverted("eval"), out=out, arch=NET, limit=400, force=True
     )
     assert (forced.outcome, forced.refused, forced.path) == (WORSE, False, str(out))
@@ -101,7 +101,7 @@ def test_a_repair_that_hurts_is_not_written_unless_forced(tmp_path: Path) -> Non
 def test_the_held_out_accuracies_are_those_of_the_two_files(tmp_path: Path) -> None:
     with np.load(SAMPLES / "digits_eval.npz") as data:
         x, y = torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
-    result = bncheck.repair(
+    result = bncheck.repair_file(
         SAMPLES / "stale_statistics.ckpt",
         SAMPLES / "digits_train.npz",
         heldout=SAMPLES / "digits_eval.npz",
@@ -127,7 +127,7 @@ def test_cross_fitted_nothing_is_judged_by_what_it_was_fitted_to(tmp_path: Path)
     # Twelve samples of noise: the file fits them perfectly, and cross-fitting shows that this is worth nothing.
     x = np.random.default_rng(0).normal(size=(12, 2, 7, 6)).astype(np.float32)
     torch.save(stale_net().state_dict(), tmp_path / "net.pt")
-    result = bncheck.repair(tmp_path / "net.pt", x, out=tmp_path / "out.pt", arch=ARCH, force=True)
+    result = bncheck.repair_file(tmp_path / "net.pt", x, out=tmp_path / "out.pt", arch=ARCH, force=True)
     assert result.judged == "cross-fitted"
     fitted = {layer.name: layer.gap for layer in result.after.layers}
     for layer in result.layers:
@@ -140,7 +140,7 @@ def test_what_the_file_still_lacks_decides_the_exit_code(tmp_path: Path) -> None
     state = {name.removeprefix("model."): value for name, value in state.items()}
     idle = {"idle.weight": torch.ones(3), "idle.bias": torch.zeros(3), "idle.running_mean": torch.zeros(3)}
     torch.save(state | idle | {"idle.running_var": torch.full((3,), math.nan)}, tmp_path / "net.pt")
-    result = bncheck.repair(
+    result = bncheck.repair_file(
         tmp_path / "net.pt",
         SAMPLES / "digits_train.npz",
         out=tmp_path / "out.pt",
@@ -161,16 +161,16 @@ def with_idle_layer() -> torch.nn.Module:
 
 def test_a_renorm_repair_says_that_it_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--method renorm is not available in this build .* recalibrate, blend"):
-        bncheck.repair(SAMPLES / "healthy.pt", images(), out=tmp_path / "out.pt", method="renorm")
+        bncheck.repair_file(SAMPLES / "healthy.pt", images(), out=tmp_path / "out.pt", method="renorm")
     with pytest.raises(UsageError, match=r"--method magic: choose one of recalibrate, blend, renorm"):
-        bncheck.repair(SAMPLES / "healthy.pt", images(), out=tmp_path / "out.pt", method="magic")
+        bncheck.repair_file(SAMPLES / "healthy.pt", images(), out=tmp_path / "out.pt", method="magic")
 
 
 def test_the_result_is_json(tmp_path: Path) -> None:
     import json
 
     torch.save(stale_net().state_dict(), tmp_path / "net.pt")
-    result = bncheck.repair(tmp_path / "net.pt", images(), out=tmp_path / "out.pt", arch=ARCH, force=True)
+    result = bncheck.repair_file(tmp_path / "net.pt", images(), out=tmp_path / "out.pt", arch=ARCH, force=True)
     document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert document["layers"][0]["name"] == "stem.norm"
     assert document["before"]["summary"]["gap"] > document["after"]["summary"]["gap"]

@@ -19,7 +19,7 @@ def test_a_file_keeps_its_metadata_and_its_names(tmp_path: Path) -> None:
     net = stale_net()
     state = {f"backbone.{name}": value for name, value in net.state_dict().items()}
     save_file(state, tmp_path / "net.safetensors", metadata={"format": "pt", "licence": "MIT"})
-    bncheck.repair(tmp_path / "net.safetensors", images(), out=tmp_path / "new.safetensors", arch=ARCH)
+    bncheck.repair_file(tmp_path / "net.safetensors", images(), out=tmp_path / "new.safetensors", arch=ARCH)
     with safe_open(tmp_path / "new.safetensors", framework="pt") as file:
         assert file.metadata() == {"format": "pt", "licence": "MIT"}
     found = load_file(tmp_path / "new.safetensors")
@@ -57,7 +57,7 @@ def collected(index: Path) -> dict[str, torch.Tensor]:
 def test_shards_go_into_a_folder_under_their_own_names(tmp_path: Path) -> None:
     index = shards(tmp_path / "old")
     before = bytes_of(tmp_path / "old")
-    result = bncheck.repair(index, images(), out=tmp_path / "new", arch=ARCH)
+    result = bncheck.repair_file(index, images(), out=tmp_path / "new", arch=ARCH)
     assert result.path == str(tmp_path / "new" / index.name)
     assert bytes_of(tmp_path / "old") == before
     after = bytes_of(tmp_path / "new")
@@ -75,7 +75,7 @@ def test_shards_go_into_a_folder_under_their_own_names(tmp_path: Path) -> None:
 def test_beside_the_original_shards_are_named_after_the_new_index(tmp_path: Path) -> None:
     index = shards(tmp_path)
     before = bytes_of(tmp_path)
-    result = bncheck.repair(index, images(), out=tmp_path / "new.safetensors.index.json", arch=ARCH)
+    result = bncheck.repair_file(index, images(), out=tmp_path / "new.safetensors.index.json", arch=ARCH)
     after = bytes_of(tmp_path)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {
@@ -96,7 +96,7 @@ def test_statistics_that_were_never_saved_join_the_shard_of_their_layer(tmp_path
     size = sum(value.numel() * 4 for value in parameters.values())
     index = tmp_path / "net.safetensors.index.json"
     index.write_text(json.dumps({"metadata": {"total_size": size}, "weight_map": weight_map}))
-    result = bncheck.repair(index, images(), out=tmp_path / "new", arch=ARCH)
+    result = bncheck.repair_file(index, images(), out=tmp_path / "new", arch=ARCH)
     written = json.loads(Path(result.path).read_text())
     assert written["weight_map"]["stem.norm.running_mean"] == "a.safetensors"
     assert written["weight_map"]["deep.0.norm.running_var"] == "b.safetensors"
@@ -110,5 +110,5 @@ def test_an_existing_folder_is_not_written_into_over_other_shards(tmp_path: Path
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "net-1.safetensors").write_text("someone else's")
     with pytest.raises(UsageError, match=r"net-1\.safetensors: it exists already; name another file, or .*--overwrite"):
-        bncheck.repair(index, images(), out=tmp_path / "new", arch=ARCH)
+        bncheck.repair_file(index, images(), out=tmp_path / "new", arch=ARCH)
     assert bytes_of(tmp_path / "new") == {"net-1.safetensors": b"someone else's"}

@@ -15,7 +15,7 @@ HEALTHY = 0.993
 
 def repaired(name: str, tmp_path: Path, **how: object) -> bncheck.RepairResult:
     runs_alone = name.endswith((".torchscript.pt", ".pt2"))
-    return bncheck.repair(
+    return bncheck.repair_file(
         SAMPLES / name,
         SAMPLES / "digits_train.npz",
         heldout=SAMPLES / "digits_eval.npz",
