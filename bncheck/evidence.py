@@ -105,6 +105,7 @@ class Evidence:
         smallest_detectable_gap: what would show in every layer; infinite for too few samples, `None` without data.
         samples_needed: to bring that down to the margin.
         max_gap: the limit the user set.
+        deploy_dtype: the precision that the model is to run in, `float16` or `bfloat16`; `None` where not said.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -123,6 +124,7 @@ class Evidence:
     smallest_detectable_gap: float | None = None
     samples_needed: int | None = None
     max_gap: float | None = None
+    deploy_dtype: str | None = None
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

@@ -27,6 +27,12 @@ there are no labels, before the stored statistics are said to suit the data bett
 LARGE_EFFECT = 0.2
 """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
 
+LARGEST_EPS = 1e-3
+"""The largest eps in common use: assumed where a file does not give it and a larger one makes the claim weaker."""
+
+NOTICEABLE_OUTPUT = 1e-3
+"""Standard deviation of a channel's output from which its loss counts."""
+
 
 def in_force() -> dict[str, float]:
     """All of them by name, for the report."""
@@ -39,4 +45,6 @@ def in_force() -> dict[str, float]:
         "output_margin": OUTPUT_MARGIN,
         "information_margin": INFORMATION_MARGIN,
         "large_effect": LARGE_EFFECT,
+        "largest_eps": LARGEST_EPS,
+        "noticeable_output": NOTICEABLE_OUTPUT,
     }

@@ -39,6 +39,7 @@ RULES = (
     Rule("BN102", "statistics never updated", ERROR, ("statistics",), ("BN603",)),
     Rule("BN201", "statistics are not finite", ERROR, ("statistics",), ("BN603",)),
     Rule("BN202", "negative variance", ERROR, ("statistics",), ("BN603",)),
+    Rule("BN204", "outside the range of half precision", ERROR, ("statistics",)),
     Rule("BN600", "a layer's gap exceeds the limit that was set", ERROR, ("data",)),
     Rule("BN603", "the stored statistics do not describe this data", ERROR, ("data",)),
     Rule("BN701", "exported in training mode", ERROR, ("statistics",), ("BN603",)),

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterable
 
 from bncheck.catalogue import RULES, SEVERITY_ORDER
 from bncheck.evidence import Evidence
-from bncheck.report import Finding
+from bncheck.report import INFO, Finding
 from bncheck.rules.absent import missing_statistics, never_updated
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
+from bncheck.rules.half_range import out_of_half_range
 from bncheck.rules.mode import training_mode
 from bncheck.rules.values import negative_variance, not_finite
 
@@ -18,6 +19,7 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN102": never_updated,
     "BN201": not_finite,
     "BN202": negative_variance,
+    "BN204": out_of_half_range,
     "BN600": above_limit,
     "BN603": drift,
     "BN701": training_mode,
@@ -26,12 +28,24 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN707": too_few_samples,
 }
 ALL = frozenset(JUDGES)
+SUPPRESSED_BY = {rule.code: rule.suppresses for rule in RULES}
 
 
 def judge(evidence: Evidence, codes: Collection[str] = ALL) -> tuple[Finding, ...]:
     """Every finding of the rules `codes` that the evidence supports, one cause once, the gravest first."""
     findings = [finding for code in sorted(codes) for finding in JUDGES[code](evidence)]
-    found = {finding.code for finding in findings}
-    suppressed = {code for rule in RULES if rule.code in found for code in rule.suppresses}
-    kept = [finding for finding in findings if finding.code not in suppressed]
+    kept = [finding for finding in findings if not any(_explains(other, finding) for other in findings)]
     return tuple(sorted(kept, key=lambda finding: (SEVERITY_ORDER[finding.severity], finding.code)))
+
+
+def _explains(cause: Finding, finding: Finding) -> bool:
+    """Whether `cause` makes `finding` superfluous.
+
+    A remark does not, nor does what is not about layers of this model; and nothing hides what is graver than itself.
+    """
+    return (
+        finding.code in SUPPRESSED_BY[cause.code]
+        and cause.severity != INFO
+        and bool(cause.layers)
+        and SEVERITY_ORDER[cause.severity] <= SEVERITY_ORDER[finding.severity]
+    )
