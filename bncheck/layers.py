@@ -62,6 +62,17 @@ class NormLayer:
         return self.mean is not None and self.var is not None
 
     @property
+    def statistics(self) -> tuple[FloatArray, FloatArray]:
+        """Running mean and variance, each of shape (C,).
+
+        Raises:
+            ValueError: the layer stores none; ask `has_statistics` first.
+        """
+        if self.mean is None or self.var is None:
+            raise ValueError(f"{self.name} has no stored statistics")
+        return self.mean, self.var
+
+    @property
     def is_folded(self) -> bool:
         """Whether the statistics are the identity on purpose, because they went into gamma and beta.
 

@@ -27,6 +27,9 @@ there are no labels, before the stored statistics are said to suit the data bett
 LARGE_EFFECT = 0.2
 """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
 
+BURN_IN = 0.05
+"""Share of the initial statistics, by the update counter, from which they are said not to be burnt in."""
+
 LARGEST_EPS = 1e-3
 """The largest eps in common use: assumed where a file does not give it and a larger one makes the claim weaker."""
 
@@ -45,6 +48,7 @@ def in_force() -> dict[str, float]:
         "output_margin": OUTPUT_MARGIN,
         "information_margin": INFORMATION_MARGIN,
         "large_effect": LARGE_EFFECT,
+        "burn_in": BURN_IN,
         "largest_eps": LARGEST_EPS,
         "noticeable_output": NOTICEABLE_OUTPUT,
     }

@@ -37,6 +37,9 @@ class Rule:
 RULES = (
     Rule("BN101", "statistics missing from the checkpoint", ERROR, ("statistics", "architecture"), ("BN603",)),
     Rule("BN102", "statistics never updated", ERROR, ("statistics",), ("BN603",)),
+    Rule("BN103", "statistics of dummy forwards alone", ERROR, ("statistics",), ("BN603",)),
+    Rule("BN104", "the update counter contradicts the statistics", INFO, ("statistics",)),
+    Rule("BN105", "statistics not burnt in", ERROR, ("statistics",), ("BN603",)),
     Rule("BN201", "statistics are not finite", ERROR, ("statistics",), ("BN603",)),
     Rule("BN202", "negative variance", ERROR, ("statistics",), ("BN603",)),
     Rule("BN204", "outside the range of half precision", ERROR, ("statistics",)),

@@ -141,9 +141,7 @@ def _measured(entries: list[SiteRecord], own: Mapping[str, Statistics] | None, t
 
 
 def _stored(layer: NormLayer) -> tuple[FloatArray, FloatArray, float]:
-    if layer.mean is None or layer.var is None:
-        raise ValueError(f"{layer.name} has no stored statistics")
-    return layer.mean, layer.var, layer.eps or 0.0
+    return *layer.statistics, layer.eps or 0.0
 
 
 def _table(entry: SiteRecord) -> SampleMoments:

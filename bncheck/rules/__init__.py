@@ -8,8 +8,10 @@ from bncheck.catalogue import RULES, SEVERITY_ORDER
 from bncheck.evidence import Evidence
 from bncheck.report import INFO, Finding
 from bncheck.rules.absent import missing_statistics, never_updated
+from bncheck.rules.counter import contradicting_counter, not_burnt_in
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
+from bncheck.rules.dummies import polluted
 from bncheck.rules.half_range import out_of_half_range
 from bncheck.rules.mode import training_mode
 from bncheck.rules.values import negative_variance, not_finite
@@ -17,6 +19,9 @@ from bncheck.rules.values import negative_variance, not_finite
 JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN101": missing_statistics,
     "BN102": never_updated,
+    "BN103": polluted,
+    "BN104": contradicting_counter,
+    "BN105": not_burnt_in,
     "BN201": not_finite,
     "BN202": negative_variance,
     "BN204": out_of_half_range,

@@ -87,24 +87,23 @@ def out_of_half_range(evidence: Evidence) -> Iterator[Finding]:
 
 def _losses(layer: NormLayer, precision: Precision) -> list[Loss]:
     """What of the layer is lost: its arrays as stored, then scale and bias of the folded layer."""
-    if layer.mean is None or layer.var is None:
-        return []
-    stored = {"running mean": layer.mean, "running variance": layer.var, "gamma": layer.weight, "beta": layer.bias}
+    mean, var = layer.statistics
+    stored = {"running mean": mean, "running variance": var, "gamma": layer.weight, "beta": layer.bias}
     losses = [_overflow(name, values, precision) for name, values in stored.items() if values is not None]
     if layer.eps is not None and layer.eps <= precision.zero:
-        root = (layer.var >= 0) & (layer.var <= precision.zero)
-        losses.append(_loss("variance + eps", layer.var + layer.eps, root, ZERO))
-    gamma = np.ones_like(layer.var) if layer.weight is None else layer.weight
-    beta = np.zeros_like(layer.var) if layer.bias is None else layer.bias
+        root = (var >= 0) & (var <= precision.zero)
+        losses.append(_loss("variance + eps", var + layer.eps, root, ZERO))
+    gamma = np.ones_like(var) if layer.weight is None else layer.weight
+    beta = np.zeros_like(var) if layer.bias is None else layer.bias
     # The larger eps, the smaller the scale: where the file does not give it, the claim holds for any in use.
     eps = LARGEST_EPS if layer.eps is None else layer.eps
     with np.errstate(all="ignore"):
-        scale = gamma / np.sqrt(layer.var + eps)
-        spread = np.abs(scale) * np.sqrt(layer.var)
+        scale = gamma / np.sqrt(var + eps)
+        spread = np.abs(scale) * np.sqrt(var)
         losses.append(_overflow("scale", scale, precision, folded=True))
         vanishes = (np.abs(scale) <= precision.zero) & (spread > NOTICEABLE_OUTPUT)
         losses.append(_loss("scale", scale, vanishes, ZERO, folded=True))
-        losses.append(_overflow("bias", beta - layer.mean * scale, precision, folded=True))
+        losses.append(_overflow("bias", beta - mean * scale, precision, folded=True))
     return [loss for loss in losses if loss is not None]
 
 

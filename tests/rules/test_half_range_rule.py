@@ -53,6 +53,7 @@ def test_what_it_says_is_what_half_precision_does():
     conv, norm = nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2)
     conv.weight.data[1] *= 1000
     norm.running_var[1] = 1e5
+    norm.num_batches_tracked.fill_(1000)
     net = nn.Sequential(conv, norm).eval()
     finding = only(bncheck.inspect(net, deploy_dtype="float16"), "BN204")
     assert lost(finding) == [("running variance", False, "overflows", [1])]

@@ -29,13 +29,12 @@ def after_relu(training) -> nn.Module:
     return train(conv_net(norm_after_relu=True), training)
 
 
-def assert_healthy_everywhere(net, data):
-    """Quiet on the file alone; with data no warning, with and without labels."""
-    assert codes(bncheck.inspect(net)) == []
-    for given in (data, data[0]):
+def assert_healthy_everywhere(net, data, remarks=()):
+    """On the file alone, and with data, with and without labels: no warning, and no remarks but these."""
+    for given in (None, data, data[0]):
         report = bncheck.inspect(net, given)
         assert_healthy(report)
-        assert codes(report) == []
+        assert codes(report) == list(remarks)
 
 
 def test_a_keras_conversion_keeps_momentum_0_and_counter_0_over_exact_statistics(after_relu, training, held_out):
@@ -190,7 +189,7 @@ def test_a_short_fine_tune_with_a_fresh_counter(healthy, training, held_out, ste
         norm.num_batches_tracked.zero_()
     train(healthy, training, rate=0.005, steps=steps)
     assert {int(norm.num_batches_tracked) for norm in norms(healthy)} == {steps}
-    assert_healthy_everywhere(healthy, held_out)
+    assert_healthy_everywhere(healthy, held_out, ["BN104"])
     assert bncheck.inspect(healthy, held_out, limit=100).summary.exit_code == 0
 
 
