@@ -33,6 +33,9 @@ BURN_IN = 0.05
 LARGEST_EPS = 1e-3
 """The largest eps in common use: assumed where a file does not give it and a larger one makes the claim weaker."""
 
+CANCELLING = 1000.0
+"""Standard deviations of a channel's mean from 0 beyond which a variance taken in float32 is off by 6 % and more."""
+
 NOTICEABLE_OUTPUT = 1e-3
 """Standard deviation of a channel's output from which its loss counts."""
 
@@ -50,5 +53,6 @@ def in_force() -> dict[str, float]:
         "large_effect": LARGE_EFFECT,
         "burn_in": BURN_IN,
         "largest_eps": LARGEST_EPS,
+        "cancelling": CANCELLING,
         "noticeable_output": NOTICEABLE_OUTPUT,
     }

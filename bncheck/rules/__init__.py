@@ -14,6 +14,8 @@ from bncheck.rules.drift import above_limit, drift
 from bncheck.rules.dummies import polluted
 from bncheck.rules.half_range import out_of_half_range
 from bncheck.rules.mode import training_mode
+from bncheck.rules.near_zero import near_zero_variance
+from bncheck.rules.precision import cancellation, half_precision
 from bncheck.rules.values import negative_variance, not_finite
 
 JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
@@ -24,7 +26,10 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN105": not_burnt_in,
     "BN201": not_finite,
     "BN202": negative_variance,
+    "BN203": near_zero_variance,
     "BN204": out_of_half_range,
+    "BN205": half_precision,
+    "BN206": cancellation,
     "BN600": above_limit,
     "BN603": drift,
     "BN701": training_mode,
