@@ -106,6 +106,7 @@ class Evidence:
         samples_needed: to bring that down to the margin.
         max_gap: the limit the user set.
         deploy_dtype: the precision that the model is to run in, `float16` or `bfloat16`; `None` where not said.
+        training_planned: the model is to be trained further.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -125,6 +126,7 @@ class Evidence:
     samples_needed: int | None = None
     max_gap: float | None = None
     deploy_dtype: str | None = None
+    training_planned: bool = False
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

@@ -12,10 +12,12 @@ from bncheck.rules.counter import contradicting_counter, not_burnt_in
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
 from bncheck.rules.dummies import polluted
+from bncheck.rules.eps import eps_decides
 from bncheck.rules.half_range import out_of_half_range
 from bncheck.rules.mode import training_mode
 from bncheck.rules.near_zero import near_zero_variance
 from bncheck.rules.precision import cancellation, half_precision
+from bncheck.rules.settings import no_statistics, unlikely_momentum
 from bncheck.rules.values import negative_variance, not_finite
 
 JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
@@ -30,6 +32,9 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN204": out_of_half_range,
     "BN205": half_precision,
     "BN206": cancellation,
+    "BN301": unlikely_momentum,
+    "BN302": eps_decides,
+    "BN303": no_statistics,
     "BN600": above_limit,
     "BN603": drift,
     "BN701": training_mode,
