@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.layers import NormLayer
+from bncheck.layers import NormLayer, SiblingCopy
 from bncheck.report import Accuracy, DataFacts
 from bncheck.statistics import BatchSizeRow, Gap, rms
 
@@ -97,6 +97,8 @@ class Evidence:
         model_path, model_format: as in the report.
         runnable: whether there was a program to run.
         has_convolutions: whether the model convolves (a network without norm layers may have had them folded).
+        averaged: the model is an averaged copy (EMA, SWA), by its name in the checkpoint.
+        siblings: other copies of it in the same file.
         data: what was run; `None` for a static audit.
         not_run: data were given, but the model's runtime refuses it, so only the file was audited.
         dropped: samples left out, because a fixed batch size could not take them.
@@ -117,6 +119,8 @@ class Evidence:
     model_format: str = ""
     runnable: bool = False
     has_convolutions: bool = False
+    averaged: bool = False
+    siblings: tuple[SiblingCopy, ...] = ()
     data: DataFacts | None = None
     not_run: bool = False
     dropped: int = 0

@@ -49,6 +49,13 @@ RULES = (
     Rule("BN301", "momentum of the other convention, or 0", WARNING, ("architecture",)),
     Rule("BN302", "eps decides the output", ERROR, ("architecture", "data"), ("BN603",)),
     Rule("BN303", "BatchNorm without statistics by configuration", WARNING, ("architecture",)),
+    Rule(
+        "BN401",
+        "averaged weights with statistics of another model",
+        ERROR,
+        ("statistics", "data"),
+        ("BN102", "BN103", "BN603"),
+    ),
     Rule("BN600", "a layer's gap exceeds the limit that was set", ERROR, ("data",)),
     Rule("BN603", "the stored statistics do not describe this data", ERROR, ("data",)),
     Rule("BN701", "exported in training mode", ERROR, ("statistics",), ("BN603",)),

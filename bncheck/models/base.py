@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bncheck.layers import NormLayer
+from bncheck.layers import NormLayer, SiblingCopy
 
 if TYPE_CHECKING:
     from bncheck.models.onnx_graph import OnnxGraph
@@ -39,6 +39,8 @@ class Model:
         has_convolutions: whether there are convolutions (or, where nothing tells, weights of rank 4).
         unsupported: names of layers that cannot be measured in this format; `notes` says why.
         refusal: why the program will not run on any data, although there is one; `None` where it will.
+        averaged: it is an averaged copy (EMA, SWA), by its name in the checkpoint.
+        siblings: other copies of it in the same file.
         notes: what was chosen or stripped on the way in, one sentence each.
     """
 
@@ -53,6 +55,8 @@ class Model:
     has_convolutions: bool = False
     unsupported: frozenset[str] = frozenset()
     refusal: str | None = None
+    averaged: bool = False
+    siblings: tuple[SiblingCopy, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

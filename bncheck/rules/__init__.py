@@ -8,6 +8,7 @@ from bncheck.catalogue import RULES, SEVERITY_ORDER
 from bncheck.evidence import Evidence
 from bncheck.report import INFO, Finding
 from bncheck.rules.absent import missing_statistics, never_updated
+from bncheck.rules.copies import statistics_of_another
 from bncheck.rules.counter import contradicting_counter, not_burnt_in
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
@@ -35,6 +36,7 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN301": unlikely_momentum,
     "BN302": eps_decides,
     "BN303": no_statistics,
+    "BN401": statistics_of_another,
     "BN600": above_limit,
     "BN603": drift,
     "BN701": training_mode,
