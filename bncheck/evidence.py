@@ -99,6 +99,8 @@ class Evidence:
         has_convolutions: whether the model convolves (a network without norm layers may have had them folded).
         averaged: the model is an averaged copy (EMA, SWA), by its name in the checkpoint.
         siblings: other copies of it in the same file.
+        optimizer_steps: how often the optimizer in the same file has stepped; `None` where none says.
+        in_training: names of layers that were in training mode when the module was pickled.
         data: what was run; `None` for a static audit.
         not_run: data were given, but the model's runtime refuses it, so only the file was audited.
         dropped: samples left out, because a fixed batch size could not take them.
@@ -121,6 +123,8 @@ class Evidence:
     has_convolutions: bool = False
     averaged: bool = False
     siblings: tuple[SiblingCopy, ...] = ()
+    optimizer_steps: int | None = None
+    in_training: frozenset[str] = frozenset()
     data: DataFacts | None = None
     not_run: bool = False
     dropped: int = 0

@@ -41,6 +41,8 @@ class Model:
         refusal: why the program will not run on any data, although there is one; `None` where it will.
         averaged: it is an averaged copy (EMA, SWA), by its name in the checkpoint.
         siblings: other copies of it in the same file.
+        optimizer_steps: how often the optimizer in the same file has stepped; `None` where none says.
+        in_training: names of layers that were in training mode when the module was pickled.
         notes: what was chosen or stripped on the way in, one sentence each.
     """
 
@@ -57,6 +59,8 @@ class Model:
     refusal: str | None = None
     averaged: bool = False
     siblings: tuple[SiblingCopy, ...] = ()
+    optimizer_steps: int | None = None
+    in_training: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property

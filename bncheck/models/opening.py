@@ -20,6 +20,7 @@ from bncheck.models.listing import has_convolutions
 from bncheck.models.messages import first_line
 from bncheck.models.module import model_of_pickled
 from bncheck.models.nesting import choose, others
+from bncheck.models.optimizer import optimizer_steps
 from bncheck.models.pickles import load_pickle
 from bncheck.models.recognise import (
     EXPORT_ARCHIVE,
@@ -111,7 +112,12 @@ def _open_tensors(request: _Request) -> Model:
     beside = others(content, chosen) if chosen.is_averaged or request.key is None else []
     counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged]
     own = without_wrappers(tensors_of(chosen))[0] if model.program is None else model.program.state_dict()
-    return replace(model, averaged=chosen.is_averaged, siblings=sibling_copies(own, counterparts))
+    return replace(
+        model,
+        averaged=chosen.is_averaged,
+        siblings=sibling_copies(own, counterparts),
+        optimizer_steps=optimizer_steps(content),
+    )
 
 
 def _content(request: _Request) -> tuple[Any, str]:

@@ -64,6 +64,8 @@ def _of_the_file(model: Model) -> dict[str, Any]:
         "has_convolutions": model.has_convolutions,
         "averaged": model.averaged,
         "siblings": model.siblings,
+        "optimizer_steps": model.optimizer_steps,
+        "in_training": model.in_training,
     }
 
 

@@ -15,10 +15,11 @@ from bncheck.rules.drift import above_limit, drift
 from bncheck.rules.dummies import polluted
 from bncheck.rules.eps import eps_decides
 from bncheck.rules.half_range import out_of_half_range
-from bncheck.rules.mode import training_mode
+from bncheck.rules.mode import pickled_in_training, training_mode
 from bncheck.rules.near_zero import near_zero_variance
 from bncheck.rules.precision import cancellation, half_precision
 from bncheck.rules.settings import no_statistics, unlikely_momentum
+from bncheck.rules.updates import counted_more_often
 from bncheck.rules.values import negative_variance, not_finite
 
 JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
@@ -37,9 +38,11 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN302": eps_decides,
     "BN303": no_statistics,
     "BN401": statistics_of_another,
+    "BN501": counted_more_often,
     "BN600": above_limit,
     "BN603": drift,
     "BN701": training_mode,
+    "BN702": pickled_in_training,
     "BN705": folded_away,
     "BN706": not_exercised,
     "BN707": too_few_samples,
