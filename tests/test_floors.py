@@ -86,7 +86,9 @@ def test_values_and_renderers_do_without_torch(module: str) -> None:
     assert "torch" not in loaded_by(f"import bncheck.{module}")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["rules"], ["rule", "BN102"], ["inspect", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["rules", "--format", "json"], ["rule", "BN102"], ["inspect", "--help"]]
+)
 def test_help_and_rules_load_nothing_slow(arguments: list[str]) -> None:
     loaded = loaded_by(
         f"import sys\nsys.argv = ['bncheck', *{arguments!r}]\n"

@@ -114,8 +114,8 @@ def _not_burnt_in(short: Short, evidence: Evidence) -> Finding:
         layer=short.layers[0].name if len(short.layers) == 1 else None,
         message=(
             f"The statistics of {name_some(short.layers)} have seen {times}: at momentum {short.momentum:g}"
-            f"{' (assumed)' if short.assumed else ''}, {short.share:.0%} of them is still the initial mean 0 and "
-            "variance 1."
+            f"{' (assumed)' if short.assumed else ''}, {short.share:.0%} of every value is still the initial one, "
+            "mean 0 and variance 1."
         ),
         fix=(
             "Recalibrate the statistics on training data, or go on training "

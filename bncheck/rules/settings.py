@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bncheck.evidence import Evidence
-from bncheck.layers import BATCH_NORM
+from bncheck.layers import BATCH_NORM, NormLayer
 from bncheck.report import INFO, WARNING, Finding
 from bncheck.rules.absent import name_some
 
@@ -19,35 +19,37 @@ def unlikely_momentum(evidence: Evidence) -> Iterator[Finding]:
     """BN301: a momentum by which the next training forgets everything, or learns nothing."""
     if evidence.model_format in NOT_TRAINED:
         return
-    momenta = {
-        layer.name: layer.momentum
+    layers = [
+        layer
         for layer in evidence.with_statistics()
-        if layer.trainable_class and not layer.is_folded and layer.momentum is not None
-    }
-    found = {name: value for name, value in momenta.items() if value == 0.0 or value >= OTHER_CONVENTION}
-    if not found:
+        if layer.trainable_class and not layer.is_folded and _is_unlikely(layer.momentum)
+    ]
+    if not layers:
         return
-    values = sorted(set(found.values()))
+    values = sorted({layer.momentum for layer in layers if layer.momentum is not None})
     yield Finding(
         code="BN301",
         severity=WARNING if evidence.training_planned else INFO,
-        layer=next(iter(found)) if len(found) == 1 else None,
-        message=f"{' '.join(_consequence(value, found) for value in values)} Inference does not read it.",
+        layer=layers[0].name if len(layers) == 1 else None,
+        message=f"{' '.join(_consequence(value, layers) for value in values)} Inference does not read it.",
         fix=(
             "Before training on, set momentum to the weight of the newest batch "
             f"({', '.join(f'{_meant(value):g} for {value:g}' for value in values)}); otherwise nothing has to be done."
         ),
-        evidence={"layers": list(found), "momenta": values},
+        evidence={"layers": [layer.name for layer in layers], "momenta": values},
     )
 
 
-def _consequence(momentum: float, found: dict[str, float]) -> str:
-    number = sum(value == momentum for value in found.values())
-    layers = "1 layer has" if number == 1 else f"{number} layers have"
+def _is_unlikely(momentum: float | None) -> bool:
+    return momentum is not None and (momentum == 0.0 or momentum >= OTHER_CONVENTION)
+
+
+def _consequence(momentum: float, layers: Sequence[NormLayer]) -> str:
+    named = name_some([layer for layer in layers if layer.momentum == momentum])
     if momentum == 0.0:
-        return f"{layers} momentum 0: training does not update their statistics."
+        return f"Momentum 0 in {named}: training does not update the statistics."
     return (
-        f"{layers} momentum {momentum:g}, the weight of the newest batch: training on leaves the statistics of the "
+        f"Momentum {momentum:g} in {named}, the weight of the newest batch: training on leaves the statistics of the "
         "last batch or two. Another convention's weight of the old value was probably meant."
     )
 

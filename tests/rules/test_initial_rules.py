@@ -174,7 +174,7 @@ def test_after_a_few_updates_the_initial_values_are_still_there(build, steps, tr
     assert (finding.severity, finding.layer) == ("warning", None)
     assert (finding.evidence["updates"], finding.evidence["momentum_assumed"]) == (steps, False)
     assert finding.evidence["initial_share"] == pytest.approx(0.9**steps)
-    assert f"{0.9**steps:.0%} of them is still the initial mean 0" in finding.message
+    assert f"{0.9**steps:.0%} of every value is still the initial one" in finding.message
     assert "44 updates" in finding.fix
     alone = only(bncheck.inspect(save(net)), "BN105")
     assert alone.evidence["momentum_assumed"] is True

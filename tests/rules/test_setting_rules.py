@@ -72,8 +72,8 @@ def test_before_further_training_it_is_a_warning():
 def test_momenta_of_both_kinds_are_one_finding():
     (finding,) = judge(Evidence((layer("a", momentum=0.0), layer("b", momentum=0.9), layer("c"))), {"BN301"})
     assert finding.evidence["layers"] == ["a", "b"]
-    assert "1 layer has momentum 0:" in finding.message
-    assert "1 layer has momentum 0.9," in finding.message
+    assert "Momentum 0 in a:" in finding.message
+    assert "Momentum 0.9 in b," in finding.message
 
 
 @pytest.mark.parametrize(

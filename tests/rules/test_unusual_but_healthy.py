@@ -64,6 +64,15 @@ def test_a_network_fed_0_to_255_has_large_first_variances(healthy, held_out):
     assert_healthy_everywhere(healthy, (255 * x, y))
 
 
+def test_variances_beyond_half_precision_are_right_in_float32(healthy, held_out):
+    stem = healthy.stem.bn
+    stem.running_mean *= 2000
+    stem.running_var *= 2000**2
+    assert stem.running_var.max() > 65504
+    x, y = held_out
+    assert_healthy_everywhere(healthy, (2000 * x, y), ["BN204"])
+
+
 def test_norms_without_gamma_and_beta(training, held_out):
     torch.manual_seed(0)
     net = dense_net()
