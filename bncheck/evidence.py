@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bncheck.folding import Comparison
-from bncheck.layers import NormLayer
+from bncheck.layers import NormLayer, SiblingCopy
 from bncheck.report import Accuracy, DataFacts
 from bncheck.statistics import BatchSizeRow, Gap, rms
 
@@ -161,6 +161,10 @@ class Evidence:
         model_path, model_format: as in the report.
         runnable: whether there was a program to run.
         has_convolutions: whether the model convolves (a network without norm layers may have had them folded).
+        averaged: the model is an averaged copy (EMA, SWA), by its name in the checkpoint.
+        siblings: other copies of it in the same file.
+        optimizer_steps: how often the optimizer in the same file has stepped; `None` where none says.
+        in_training: names of layers that were in training mode when the module was pickled.
         data: what was run; `None` for a static audit.
         not_run: data were given, but the model's runtime refuses it, so only the file was audited.
         dropped: samples left out, because a fixed batch size could not take them.
@@ -172,6 +176,8 @@ class Evidence:
         max_gap: the limit the user set.
         comparison: with a reference, if one was given.
         agreement: of the outputs with the reference's, where both could be run.
+        deploy_dtype: the precision that the model is to run in, `float16` or `bfloat16`; `None` where not said.
+        training_planned: the model is to be trained further.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -182,6 +188,10 @@ class Evidence:
     model_format: str = ""
     runnable: bool = False
     has_convolutions: bool = False
+    averaged: bool = False
+    siblings: tuple[SiblingCopy, ...] = ()
+    optimizer_steps: int | None = None
+    in_training: frozenset[str] = frozenset()
     data: DataFacts | None = None
     not_run: bool = False
     dropped: int = 0
@@ -193,6 +203,8 @@ class Evidence:
     max_gap: float | None = None
     comparison: Comparison | None = None
     agreement: OutputAgreement | None = None
+    deploy_dtype: str | None = None
+    training_planned: bool = False
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

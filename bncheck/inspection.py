@@ -26,6 +26,7 @@ from bncheck.observe.passes import Plan, observe
 from bncheck.observe.running import Progress
 from bncheck.report import Report, Run
 from bncheck.rules import judge
+from bncheck.rules.half_range import PRECISIONS
 from bncheck.thresholds import in_force
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -40,6 +41,7 @@ class Judging:
     codes: frozenset[str] = field(default_factory=lambda: matching(("BN",), "--select"))
     fail_on: str = "warning"
     strict: bool = False
+    deploy_dtype: str | None = None
     command: str = "bncheck.inspect"
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,6 +71,7 @@ def inspect(
     output: str | None = None,
     metric: Metric | None = None,
     max_gap: float | None = None,
+    deploy_dtype: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     fail_on: str = "warning",
@@ -105,6 +108,7 @@ def inspect(
         output: key or index of the output that is the prediction.
         metric: `metric(outputs, labels) -> number` instead of top-1 accuracy; larger is better.
         max_gap: a layer above it is finding BN600.
+        deploy_dtype: judge the stored values for this precision, `float16` or `bfloat16` (BN204).
         select: only these rules, codes or prefixes.
         ignore: not these rules.
         fail_on: severity from which the exit code is 1: `error`, `warning` or `never`.
@@ -118,7 +122,7 @@ def inspect(
         ModelError: the model cannot be read.
         DataError: the data cannot be read, or do not fit the model.
     """
-    _check_options(batch_size, limit, batch_sizes, fail_on)
+    _check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype)
     if data is not None:
         require_named(data)
     chosen = _codes(select, ignore)
@@ -148,12 +152,13 @@ def inspect(
             "output": output,
             "metric": getattr(metric, "__qualname__", None),
             "max_gap": max_gap,
+            "deploy_dtype": deploy_dtype,
             "select": list(select),
             "ignore": list(ignore),
             "fail_on": fail_on,
             "strict": strict,
         }
-    how = Judging(tuple(batch_sizes), max_gap, chosen, fail_on, strict, command, options)
+    how = Judging(tuple(batch_sizes), max_gap, chosen, fail_on, strict, deploy_dtype, command, options)
     source = None
     if data is not None and opened.refusal is None:
         require_runnable(opened)
@@ -197,15 +202,20 @@ def report_on(
         if reference is not None:
             agreement, note = compare_outputs(opened, reference, source, plan)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
+    evidence = replace(evidence, deploy_dtype=how.deploy_dtype)
     given = {name: value for name, value in how.options.items() if value is not None and value != []}
     run = Run(how.command, given, plan.seed, _versions(opened), in_force(), evidence.notes)
     findings = judge(evidence, how.codes)
     return assemble(opened, evidence, findings, run, fail_on=how.fail_on, strict=how.strict)
 
 
-def _check_options(batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str) -> None:
+def _check_options(
+    batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str, deploy_dtype: str | None
+) -> None:
     if fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: choose one of {', '.join(FAIL_ON)}.")
+    if deploy_dtype is not None and deploy_dtype not in PRECISIONS:
+        raise UsageError(f"--deploy-dtype {deploy_dtype}: choose one of {', '.join(PRECISIONS)}.")
     if batch_size < 1:
         raise UsageError(f"--batch-size {batch_size}: it must be at least 1.")
     if limit is not None and limit < 1:

@@ -33,6 +33,17 @@ LARGE_EFFECT = 0.2
 ROUNDINGS = 16.0
 """Roundings, each by the size of the terms added, that a runtime's normalization may be off: the fused form a*x + b
 with a and b in the layer's own type takes about four, an approximate reciprocal root a few more."""
+BURN_IN = 0.05
+"""Share of the initial statistics, by the update counter, from which they are said not to be burnt in."""
+
+LARGEST_EPS = 1e-3
+"""The largest eps in common use: assumed where a file does not give it and a larger one makes the claim weaker."""
+
+CANCELLING = 1000.0
+"""Standard deviations of a channel's mean from 0 beyond which a variance taken in float32 is off by 6 % and more."""
+
+NOTICEABLE_OUTPUT = 1e-3
+"""Standard deviation of a channel's output from which its loss counts."""
 
 
 def in_force() -> dict[str, float]:
@@ -48,4 +59,8 @@ def in_force() -> dict[str, float]:
         "output_agreement": OUTPUT_AGREEMENT,
         "large_effect": LARGE_EFFECT,
         "roundings": ROUNDINGS,
+        "burn_in": BURN_IN,
+        "largest_eps": LARGEST_EPS,
+        "cancelling": CANCELLING,
+        "noticeable_output": NOTICEABLE_OUTPUT,
     }

@@ -115,10 +115,10 @@ def test_an_unknown_rule_is_refused_with_the_nearest(code: str, message: str) ->
     ("selectors", "expected"),
     [
         (("BN",), set(CODES)),
-        (("BN2",), {"BN201", "BN202"}),
-        (("bn20",), {"BN201", "BN202"}),
+        (("BN2",), {code for code in CODES if code[2] == "2"}),
+        (("bn20",), {code for code in CODES if code[2] == "2"}),
         (("BN102",), {"BN102"}),
-        (("BN102", "BN7"), {"BN102", "BN701", "BN704", "BN705", "BN706", "BN707"}),
+        (("BN102", "BN7"), {"BN102", *(code for code in CODES if code[2] == "7")}),
         ((), set()),
     ],
 )

@@ -92,7 +92,11 @@ def test_values_and_renderers_do_without_torch(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["rules"], ["rule", "BN102"], ["inspect", "--help"], ["repair", "--help"]]
+    "arguments",
+    [
+        *(["--help"], ["--version"], ["rules", "--format", "json"], ["rule", "BN102"]),
+        *(["inspect", "--help"], ["repair", "--help"], ["stamp", "--help"]),
+    ],
 )
 def test_help_and_rules_load_nothing_slow(arguments: list[str]) -> None:
     loaded = loaded_by(

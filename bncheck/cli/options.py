@@ -131,6 +131,14 @@ Metric = Annotated[
 MaxGap = Annotated[
     float | None, typer.Option(min=0.0, metavar="X", help="A layer above it is BN600.", rich_help_panel=JUDGING)
 ]
+DeployDtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="float16|bfloat16",
+        help="Precision the model is to run in: values it cannot hold are errors (BN204).",
+        rich_help_panel=JUDGING,
+    ),
+]
 Select = Annotated[
     list[str] | None,
     typer.Option(metavar="CODES", help="Only these rules (codes or prefixes, by comma).", rich_help_panel=JUDGING),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bncheck.folding import Comparison, Fold
-from bncheck.layers import NormLayer
+from bncheck.layers import NormLayer, SiblingCopy
 
 if TYPE_CHECKING:
     from bncheck.models.onnx_graph import OnnxGraph
@@ -56,6 +56,10 @@ class Model:
         has_convolutions: whether there are convolutions (or, where nothing tells, weights of rank 4).
         unsupported: names of layers that cannot be measured in this format; `notes` says why.
         refusal: why the program will not run on any data, although there is one; `None` where it will.
+        averaged: it is an averaged copy (EMA, SWA), by its name in the checkpoint.
+        siblings: other copies of it in the same file.
+        optimizer_steps: how often the optimizer in the same file has stepped; `None` where none says.
+        in_training: names of layers that were in training mode when the module was pickled.
         notes: what was chosen or stripped on the way in, one sentence each.
         tensors: the file's tensors by name, where there is nothing to run.
         folds: layers that were folded into convolutions, by the operation that holds them.
@@ -74,6 +78,10 @@ class Model:
     has_convolutions: bool = False
     unsupported: frozenset[str] = frozenset()
     refusal: str | None = None
+    averaged: bool = False
+    siblings: tuple[SiblingCopy, ...] = ()
+    optimizer_steps: int | None = None
+    in_training: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     folds: Mapping[int | str, Fold] = field(default_factory=dict)

@@ -70,15 +70,15 @@ def model_of_pickled(pickled: torch.nn.Module, *, path: str, device: str, sha256
     own = unwrapped(pickled)
     require_values(own)
     said = list(notes)
-    if own.training:
-        said.append("The module was saved in training mode; it is run in eval mode.")
+    in_training = frozenset(name for name, child in own.named_modules() if child.training)
     stored = {parameter.dtype for parameter in own.parameters() if parameter.is_floating_point()}
     if not stored or not stored <= {torch.float16, torch.bfloat16}:
-        return model_of_module(own, path=path, device=device, sha256=sha256, notes=tuple(said))
+        model = model_of_module(own, path=path, device=device, sha256=sha256, notes=tuple(said))
+        return replace(model, in_training=in_training)
     layers = list_layers(own)
     said.append("The module is stored in half precision; it is run in float32.")
     model = model_of_module(own.float(), path=path, device=device, sha256=sha256, notes=tuple(said))
-    return replace(model, layers=layers)
+    return replace(model, layers=layers, in_training=in_training)
 
 
 def copied(module: Module) -> Module:

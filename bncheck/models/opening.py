@@ -12,13 +12,15 @@ import torch
 from bncheck.errors import ModelError, UsageError
 from bncheck.models.architecture import Architecture, build, require
 from bncheck.models.base import SAFETENSORS, STATE_DICT, Model, Origin
+from bncheck.models.copies import sibling_copies, tensors_of
 from bncheck.models.digest import sha256_of
 from bncheck.models.exported import open_exported
 from bncheck.models.fitting import fit
 from bncheck.models.listing import has_convolutions
 from bncheck.models.messages import first_line
 from bncheck.models.module import model_of_pickled
-from bncheck.models.nesting import choose
+from bncheck.models.nesting import choose, others
+from bncheck.models.optimizer import optimizer_steps
 from bncheck.models.pickles import load_pickle
 from bncheck.models.recognise import (
     EXPORT_ARCHIVE,
@@ -105,18 +107,24 @@ def _open_tensors(request: _Request) -> Model:
     if isinstance(chosen.content, torch.nn.Module):
         if request.arch is not None:
             notes += ("--arch was ignored: the file holds a whole module.",)
-        opened = model_of_pickled(
+        pickled = model_of_pickled(
             chosen.content, path=str(request.path), device=request.device, sha256=sha256, notes=notes
         )
-        return replace(opened, origin=Origin(request.container, chosen.path))
-    tensors = {
-        name: value
-        for name, value in chosen.content.items()
-        if isinstance(name, str) and isinstance(value, torch.Tensor)
-    }
-    if request.arch is None:
-        return _audited(request, tensors, sha256, notes)
-    return _run(request, tensors, sha256, notes, request.arch, chosen.path)
+        model = replace(pickled, origin=Origin(request.container, chosen.path))
+    elif request.arch is None:
+        model = _audited(request, tensors_of(chosen), sha256, notes)
+    else:
+        model = _run(request, tensors_of(chosen), sha256, notes, request.arch, chosen.path)
+    # Whoever names the raw model asks about that one alone.
+    beside = others(content, chosen) if chosen.is_averaged or request.key is None else []
+    counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged]
+    own = without_wrappers(tensors_of(chosen))[0] if model.program is None else model.program.state_dict()
+    return replace(
+        model,
+        averaged=chosen.is_averaged,
+        siblings=sibling_copies(own, counterparts),
+        optimizer_steps=optimizer_steps(content),
+    )
 
 
 def _content(request: _Request) -> tuple[Any, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,15 +49,26 @@ def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str 
     return Evidence(
         layers=model.layers,
         skipped={layer.name: _static_reason(layer, model) for layer in model.layers if _never_stores(layer)},
-        model_path=model.path,
-        model_format=model.format,
-        runnable=model.runnable,
-        has_convolutions=model.has_convolutions,
+        **_of_the_file(model),
         max_gap=max_gap,
         comparison=model.comparison,
         not_run=not_run is not None,
         notes=model.notes if not_run is None else (*model.notes, not_run),
     )
+
+
+def _of_the_file(model: Model) -> dict[str, Any]:
+    """What is known whether or not it was run."""
+    return {
+        "model_path": model.path,
+        "model_format": model.format,
+        "runnable": model.runnable,
+        "has_convolutions": model.has_convolutions,
+        "averaged": model.averaged,
+        "siblings": model.siblings,
+        "optimizer_steps": model.optimizer_steps,
+        "in_training": model.in_training,
+    }
 
 
 def measured_evidence(
@@ -79,10 +91,7 @@ def measured_evidence(
         layers=layers,
         measured=measured,
         skipped={layer.name: _reason(layer, seen, model) for layer in layers if layer.name not in measured},
-        model_path=model.path,
-        model_format=model.format,
-        runnable=True,
-        has_convolutions=model.has_convolutions,
+        **_of_the_file(model),
         data=DataFacts(source_name, seen.samples, seen.fixed_batch or plan.batch_size, seen.labelled),
         dropped=seen.dropped,
         effect=seen.effect.result() if measured else None,
@@ -155,9 +164,7 @@ def _measured(
 
 
 def _stored(layer: NormLayer) -> tuple[FloatArray, FloatArray, float]:
-    if layer.mean is None or layer.var is None:
-        raise ValueError(f"{layer.name} has no stored statistics")
-    return layer.mean, layer.var, layer.eps or 0.0
+    return *layer.statistics, layer.eps or 0.0
 
 
 def _table(entry: SiteRecord) -> SampleMoments:

@@ -37,8 +37,11 @@ def concerning(report: Report) -> dict[str, list[Finding]]:
 
 
 def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float) -> str:
-    """A layer's own line: its findings, why it was skipped, or where its gap comes from."""
-    codes = list(dict.fromkeys(finding.code for finding in findings))
+    """A layer's own line: its findings, why it was skipped, or where its gap comes from.
+
+    A remark on several layers, which is not about their gaps, does not hide how each of them fares.
+    """
+    codes = list(dict.fromkeys(finding.code for finding in findings if not _in_passing(finding)))
     if codes:
         drift_only = all(code.startswith(DATA_GROUP) for code in codes)
         return " ".join(codes) + (", inherited" if drift_only and _inherited(layer, margin) else "")
@@ -176,6 +179,11 @@ def _exit_lines(report: Report) -> list[str]:
     if summary.layers_skipped:
         return [f"The exit code is {summary.exit_code}: {count(summary.layers_skipped, 'layer')} skipped."]
     return [f"The exit code is {summary.exit_code}: not everything was checked."]
+
+
+def _in_passing(finding: Finding) -> bool:
+    about_several = finding.layer is None and bool(finding.layers)
+    return finding.severity == INFO and about_several and not finding.code.startswith(DATA_GROUP)
 
 
 def _inherited(layer: LayerReport, margin: float) -> bool:

@@ -34,11 +34,11 @@ def above_limit(evidence: Evidence) -> Iterator[Finding]:
 def drift(evidence: Evidence) -> Iterator[Finding]:
     """BN603: gaps above the margin with confidence; a warning or an error only where predictions suffer."""
     yield from _not_finite(evidence)
-    margin = NEAR_MARGIN if is_sure_to_cost(evidence.effect) else MARGIN
-    drifted = [layer for layer in evidence.measured.values() if layer.lower > margin]
+    margin = margin_of(evidence)
+    drifted = drifted_layers(evidence)
     if not drifted:
         return
-    origin = _origin(drifted, margin)
+    origin = origin_of(drifted, margin)
     worst = max(origin, key=lambda layer: layer.lower)
     severity = severity_of(evidence.effect)
     yield Finding(
@@ -52,6 +52,17 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
         fix=what_helps(evidence.effect, severity),
         evidence=_evidence(drifted, origin, worst, margin, evidence),
     )
+
+
+def margin_of(evidence: Evidence) -> float:
+    """The gap that counts: a smaller one where accuracy is sure to suffer."""
+    return NEAR_MARGIN if is_sure_to_cost(evidence.effect) else MARGIN
+
+
+def drifted_layers(evidence: Evidence) -> list[MeasuredLayer]:
+    """The layers whose gap exceeds the margin with confidence."""
+    margin = margin_of(evidence)
+    return [layer for layer in evidence.measured.values() if layer.lower > margin]
 
 
 def _not_finite(evidence: Evidence) -> Iterator[Finding]:
@@ -73,7 +84,7 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
             return
 
 
-def _origin(drifted: list[MeasuredLayer], margin: float) -> list[MeasuredLayer]:
+def origin_of(drifted: list[MeasuredLayer], margin: float = MARGIN) -> list[MeasuredLayer]:
     """The layers whose own statistics are off; all of them where the batch pass does not tell."""
     own = [layer for layer in drifted if layer.own_gap is not None and layer.own_gap > margin]
     return own or drifted
