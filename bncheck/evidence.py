@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bncheck.folding import Comparison
 from bncheck.layers import NormLayer
 from bncheck.report import Accuracy, DataFacts
-from bncheck.statistics import BatchSizeRow, Gap, rms
+from bncheck.statistics import BatchSizeRow, Exchangeability, Gap, rms
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -119,6 +119,33 @@ class OutputAgreement:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TrainingEvidence:
+    """The training sampling, read in its own order and batches, through the model as shipped.
+
+    Attributes:
+        source: as named by the user.
+        samples: run, of batches spread over the whole order.
+        batch_size: of a loader its own; of files, which make no batches, the one the user set.
+        own_batches: whether a loader made the batches.
+        measured: by name, what the layers saw on it; without own gaps.
+        order: whether its batches could be random draws; `None` where there are too few.
+        values: by name of a batch norm, the values per channel in a training batch (samples x positions).
+        noise: by name, the RMS gap of one training batch's statistics from those of all of them.
+        smallest_detectable_gap: as in `Evidence`.
+    """
+
+    source: str
+    samples: int
+    batch_size: int
+    own_batches: bool
+    measured: Mapping[str, MeasuredLayer]
+    order: Exchangeability | None
+    values: Mapping[str, int]
+    noise: Mapping[str, float]
+    smallest_detectable_gap: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Everything one inspection observed.
 
@@ -139,6 +166,7 @@ class Evidence:
         max_gap: the limit the user set.
         comparison: with a reference, if one was given.
         agreement: of the outputs with the reference's, where both could be run.
+        training: what the layers see on the training sampling, if it was given.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -159,6 +187,7 @@ class Evidence:
     max_gap: float | None = None
     comparison: Comparison | None = None
     agreement: OutputAgreement | None = None
+    training: TrainingEvidence | None = None
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

@@ -24,6 +24,7 @@ from bncheck.observe.collect import measured_evidence, static_evidence
 from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan, observe
 from bncheck.observe.running import Progress
+from bncheck.observe.training import observe_training
 from bncheck.report import Report, Run
 from bncheck.rules import judge
 from bncheck.thresholds import in_force
@@ -39,6 +40,7 @@ def inspect(
     model: str | Path | torch.nn.Module | torch.export.ExportedProgram,
     data: Any = None,
     *,
+    train_data: Any = None,
     batch_size: int = 64,
     limit: int | None = None,
     seed: int = 0,
@@ -73,6 +75,8 @@ def inspect(
         data: a path, an array (N, C, ...), a pair (x, y), a dict of named arrays, or an iterable of batches
             that can be read again (a one-shot iterator is kept in memory). Without data the stored values
             alone are audited.
+        train_data: the training sampling, in any form that `data` can have, best the training's own loader: it is
+            read in its own order and batches, and tells stale statistics from another domain.
         batch_size: samples in a forward of the stored pass.
         limit: draw this many samples at random.
         seed: of every draw.
@@ -108,6 +112,7 @@ def inspect(
     _check_options(batch_size, limit, batch_sizes, fail_on)
     if data is not None:
         require_named(data)
+    _check_train_data(train_data, data)
     chosen = _codes(select, ignore)
     opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
     before = None
@@ -127,14 +132,27 @@ def inspect(
         _check_runnable(opened)
         source = open_data(data, data_options or DataOptions())
         plan = Plan(batch_size, limit, seed, output, metric)
+        sampling = None
+        if train_data is not None:
+            sampling = open_data(train_data, data_options or DataOptions(), "--train-data")
         seen = observe(opened, source, plan, progress)
-        evidence = measured_evidence(opened, seen, plan, source_name=source.name, sizes=batch_sizes, max_gap=max_gap)
+        training = None if sampling is None else observe_training(opened, sampling, plan, progress)
+        evidence = measured_evidence(
+            opened,
+            seen,
+            plan,
+            source_name=source.name,
+            sizes=batch_sizes,
+            max_gap=max_gap,
+            training=training,
+        )
         if before is not None:
             agreement, note = compare_outputs(opened, before, source, plan)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
     findings = judge(evidence, chosen)
     if options is None:
         options = {
+            "train_data": None if evidence.training is None else evidence.training.source,
             "batch_size": batch_size,
             "limit": limit,
             "device": device,
@@ -153,6 +171,17 @@ def inspect(
     given = {name: value for name, value in options.items() if value is not None and value != []}
     run = Run(command, given, seed, _versions(opened), in_force(), evidence.notes)
     return assemble(opened, evidence, findings, run, fail_on=fail_on, strict=strict)
+
+
+def _check_train_data(train_data: Any, data: Any) -> None:
+    if train_data is None:
+        return
+    require_named(train_data, "--train-data")
+    if data is None:
+        raise UsageError(
+            "--train-data is compared with what the model is run on, and no --data is given: name that too (held-out "
+            "data, or the training data once more)."
+        )
 
 
 def _check_options(batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str) -> None:

@@ -22,6 +22,7 @@ BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 def inspect_command(
     model: opt.Model,
     data: opt.Data = None,
+    train_data: opt.TrainData = None,
     arch: opt.Arch = None,
     arch_kwargs: opt.ArchKwargs = None,
     key: opt.Key = None,
@@ -60,8 +61,11 @@ def inspect_command(
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     with exit_codes(debug):
-        destinations = read_destinations(report or [], _files(model, data, arch, metric, reference, reference_arch))
+        destinations = read_destinations(
+            report or [], _files(model, data, arch, metric, reference, reference_arch, train_data)
+        )
         settings: dict[str, Any] = {
+            "train_data": train_data,
             "arch": arch,
             "arch_kwargs": None if reference_arch and not arch else read_kwargs(arch_kwargs),
             "key": key,
@@ -95,7 +99,13 @@ def inspect_command(
         }
         if not quiet:
             _say_whose_code_runs(
-                {"--arch": arch, "--reference-arch": reference_arch, "--data": data, "--metric": metric}
+                {
+                    "--arch": arch,
+                    "--reference-arch": reference_arch,
+                    "--data": data,
+                    "--train-data": train_data,
+                    "--metric": metric,
+                }
             )
             if trust_pickle:
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
