@@ -145,6 +145,66 @@ class TrainingEvidence:
     smallest_detectable_gap: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class CallsApart:
+    """How far the calls of one layer lie apart, and what one set of statistics for all of them costs.
+
+    Attributes:
+        gap: the largest RMS gap of a call's statistics from the average of all calls', which the layer would store.
+        lower: its lower 95 % confidence bound, the sample being the unit.
+        effect: of giving each call its own statistics in place of that average.
+    """
+
+    gap: float
+    lower: float
+    effect: EffectEvidence | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlatShare:
+    """How much of a layer's input is one constant vector after the other, as padding is.
+
+    Attributes:
+        share: of the positions, those equal in every channel to their neighbour; the average over samples.
+        lopsided: of the other positions, how many more lie in one half of the axis than in the other, as a share.
+    """
+
+    share: float
+    lopsided: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropoutGap:
+    """A layer's gap on the same samples, with dropout off (as in inference) and on (as in training)."""
+
+    off: float
+    on: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probed:
+    """What probes on a few samples showed of single layers, by name.
+
+    Attributes:
+        fed_by_input: layers with no other normalization before them.
+        alone: relative L2 change of the outputs where that layer alone takes the measured statistics.
+        calls: layers that run several times in a forward, whose calls disagree.
+        dropout: layers of a model whose dropout could be switched on.
+        flat: layers fed feature maps or sequences.
+        order: whether batches in the data's own order could be random draws.
+    """
+
+    fed_by_input: frozenset[str] = frozenset()
+    alone: Mapping[str, float] = field(default_factory=dict)
+    calls: Mapping[str, CallsApart] = field(default_factory=dict)
+    dropout: Mapping[str, DropoutGap] = field(default_factory=dict)
+    flat: Mapping[str, FlatShare] = field(default_factory=dict)
+    order: Exchangeability | None = None
+
+
+NOTHING_PROBED = Probed()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Everything one inspection observed.
@@ -167,6 +227,7 @@ class Evidence:
         comparison: with a reference, if one was given.
         agreement: of the outputs with the reference's, where both could be run.
         training: what the layers see on the training sampling, if it was given.
+        probed: what was asked of single layers.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -188,6 +249,7 @@ class Evidence:
     comparison: Comparison | None = None
     agreement: OutputAgreement | None = None
     training: TrainingEvidence | None = None
+    probed: Probed = NOTHING_PROBED
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

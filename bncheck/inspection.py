@@ -20,6 +20,7 @@ from bncheck.gate import FAIL_ON
 from bncheck.models import Model, from_module, open_model
 from bncheck.models.referencing import reference_of, stamped_reference, with_reference
 from bncheck.observe.agreement import compare_outputs
+from bncheck.observe.closer import look_closer
 from bncheck.observe.collect import measured_evidence, static_evidence
 from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan, observe
@@ -146,6 +147,7 @@ def inspect(
             max_gap=max_gap,
             training=training,
         )
+        evidence = replace(evidence, probed=look_closer(opened, source, seen, evidence, plan, progress))
         if before is not None:
             agreement, note = compare_outputs(opened, before, source, plan)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))

@@ -10,8 +10,11 @@ from bncheck.report import Finding
 from bncheck.rules.absent import missing_statistics, never_updated
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
+from bncheck.rules.lag import dropout_before, lag
 from bncheck.rules.mode import training_mode
 from bncheck.rules.reference import export_differs
+from bncheck.rules.sampling import noisy_batches, not_exchangeable, tiny_batches
+from bncheck.rules.single_layers import padded, unlike_calls, wrong_alone
 from bncheck.rules.values import negative_variance, not_finite
 
 JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
@@ -22,6 +25,14 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN403": export_differs,
     "BN600": above_limit,
     "BN603": drift,
+    "BN604": unlike_calls,
+    "BN605": not_exchangeable,
+    "BN606": padded,
+    "BN607": wrong_alone,
+    "BN608": lag,
+    "BN609": noisy_batches,
+    "BN611": dropout_before,
+    "BN612": tiny_batches,
     "BN701": training_mode,
     "BN705": folded_away,
     "BN706": not_exercised,
