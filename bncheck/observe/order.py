@@ -109,8 +109,8 @@ def _spread(source: Source, size: int, most: int) -> Iterator[Batch]:
     if source.own_batches:
         yield from source.given_batches(size, limit=READ_AT_MOST)
         return
-    every = max(1, (source.samples or 0) // (size * most))
-    yield from source.given_batches(size, every=every)
+    groups = -(-(source.samples or 0) // size)
+    yield from source.given_batches(size, every=max(1, -(-groups // most)))
 
 
 def _seen(watched: Instrument, batch: Batch, number: int) -> SeenBatch:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.report import ERROR, INFO, Finding
-from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps
+from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps, wins_accuracy
+from bncheck.rules.single_layers import unlike_calls
 from bncheck.thresholds import MARGIN, NEAR_MARGIN
 
 NAMED = 3
@@ -41,6 +42,8 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
     origin = _ranked(_origin(drifted, margin), evidence.probed.alone)
     worst = max(origin, key=lambda layer: layer.lower)
     severity = severity_of(evidence.effect)
+    if any(unlike_calls(evidence)) and not wins_accuracy(evidence.effect):
+        return  # that one set of statistics cannot describe them all explains it, and recalibrating would not mend it
     cause = _cause(origin, margin, evidence.training)
     yield Finding(
         code="BN603",

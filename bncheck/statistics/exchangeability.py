@@ -12,7 +12,8 @@ FloatArray = npt.NDArray[np.float64]
 
 REARRANGEMENTS = 40
 FEWEST_BATCHES = 8
-"""Below it the spread of the batches' means is a guess."""
+FEWEST_SAMPLES = 64
+"""Below either the ratio's chance distribution has long tails, and a rare draw looks like an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def exchangeability(
 
     Source: Fisher 1925, chapter 7; the permutation of the largest: Westfall & Young 1993.
     """
-    if batches < FEWEST_BATCHES or batch_size < 2:
+    if batches < FEWEST_BATCHES or batch_size < 2 or batches * batch_size < FEWEST_SAMPLES:
         return None
     standardized = {name: scaled for name, values in means.items() if (scaled := _standardized(values)).size}
     if not standardized:
