@@ -8,7 +8,7 @@ from bncheck.data.batches import Source
 from bncheck.evidence import Evidence, MeasuredLayer, Probed
 from bncheck.models.base import Model
 from bncheck.observe.instrument import instrument
-from bncheck.observe.order import GROUP, compare_batches, read_in_order
+from bncheck.observe.order import Reading, compare_batches, read_in_order
 from bncheck.observe.passes import Observation, Plan
 from bncheck.observe.probes.alone import fed_by_input, moved_alone
 from bncheck.observe.probes.calls import calls_apart
@@ -22,8 +22,8 @@ FEW, MORE = 64, 256
 """Samples for what is only ranked, and for what is judged."""
 LAYERS_ALONE = 12
 """Layers asked one by one at the most: each costs a forward."""
-ORDERED_BATCHES = 16
-"""Batches read in the data's own order."""
+ORDERED_BATCHES, ORDERED_SAMPLES = 16, 4096
+"""Batches run in the data's own order, and samples read of a loader for them."""
 
 
 def look_closer(
@@ -48,10 +48,13 @@ def look_closer(
             if suspects and model.program is not None and dropouts(model.program)
             else {},
             flat=flat_shares(watched, few),
-            order=compare_batches(
-                read_in_order(watched, source, GROUP, ORDERED_BATCHES, progress, "order of the data"), plan.seed
-            ),
+            order=compare_batches(read_in_order(watched, source, _order(plan), progress), plan.seed),
         )
+
+
+def _order(plan: Plan) -> Reading:
+    samples = ORDERED_SAMPLES if plan.limit is None else min(ORDERED_SAMPLES, plan.limit)
+    return Reading(ORDERED_BATCHES, samples, "order of the data")
 
 
 def _suspects(evidence: Evidence) -> list[str]:

@@ -22,8 +22,6 @@ from bncheck.statistics import Exchangeability, SampleMoments, exchangeability
 
 GROUP = 16
 """Neighbours compared where a source has an order but makes no batches."""
-READ_AT_MOST = 65_536
-"""Samples read of a loader, which need not end."""
 CHANNELS_COMPARED = 16
 """Channels of a layer whose sample means are kept apart: a sorted source shows in all of them."""
 
@@ -45,18 +43,29 @@ class SeenBatch:
     means: dict[Site, npt.NDArray[np.float32]]
 
 
-def read_in_order(
-    watched: Instrument, source: Source, size: int, most: int, progress: Progress, task: str
-) -> tuple[SeenBatch, ...]:
-    """Run batches spread evenly over the source's own order, `most` at the most.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source's order is to be read.
+
+    Attributes:
+        most: batches kept; where it is not known how many will come, every second one is let go as often as needed.
+        samples: read of a loader at the most, which need not end; of a file all can be reached at no cost.
+        task: what progress calls it.
+    """
+
+    most: int
+    samples: int
+    task: str
+
+
+def read_in_order(watched: Instrument, source: Source, how: Reading, progress: Progress) -> tuple[SeenBatch, ...]:
+    """Run batches spread evenly over the source's own order; of a file, groups of `GROUP` neighbours.
 
     Args:
         watched: the model's instrument.
         source: what to read.
-        size: of the batches, where the source makes none of its own.
-        most: batches kept; where it is not known how many will come, every second one is let go as often as needed.
+        how: how much of it.
         progress: told how far it is.
-        task: what it calls this.
 
     Raises:
         DataError: the source cannot be read, or does not fit the model.
@@ -64,15 +73,15 @@ def read_in_order(
     kept: list[SeenBatch] = []
     every = 1
     done = 0
-    for number, batch in enumerate(_spread(source, size, most)):
+    for number, batch in enumerate(_spread(source, how)):
         if number % every:
             continue
         kept.append(_seen(watched, batch, number))
-        if len(kept) > most:
+        if len(kept) > how.most:
             every *= 2
             kept = [seen for seen in kept if seen.number % every == 0]
         done += batch.size
-        progress(task, done, None)
+        progress(how.task, done, None)
     return tuple(kept)
 
 
@@ -105,12 +114,12 @@ def _name(site: Site) -> str:
     return site.layer if site.call == 0 else f"{site.layer} (call {site.call + 1})"
 
 
-def _spread(source: Source, size: int, most: int) -> Iterator[Batch]:
+def _spread(source: Source, how: Reading) -> Iterator[Batch]:
     if source.own_batches:
-        yield from source.given_batches(size, limit=READ_AT_MOST)
+        yield from source.given_batches(GROUP, limit=how.samples)
         return
-    groups = -(-(source.samples or 0) // size)
-    yield from source.given_batches(size, every=max(1, -(-groups // most)))
+    groups = -(-(source.samples or 0) // GROUP)
+    yield from source.given_batches(GROUP, every=max(1, -(-groups // how.most)))
 
 
 def _seen(watched: Instrument, batch: Batch, number: int) -> SeenBatch:

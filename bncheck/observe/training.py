@@ -15,7 +15,7 @@ from bncheck.models.base import Model
 from bncheck.observe.collect import detectable
 from bncheck.observe.instrument import instrument
 from bncheck.observe.measuring import measured_layer
-from bncheck.observe.order import GROUP, SeenBatch, compare_batches, read_in_order, records_of
+from bncheck.observe.order import GROUP, Reading, SeenBatch, compare_batches, read_in_order, records_of
 from bncheck.observe.passes import Plan
 from bncheck.observe.recorder import SiteRecord, together
 from bncheck.observe.running import Progress
@@ -24,6 +24,8 @@ from bncheck.statistics import compare, rms
 SAMPLES = 4096
 """About as many are run: more would not tell more."""
 FEWEST_BATCHES, MOST_BATCHES = 16, 256
+READ_AT_MOST = 65_536
+"""Samples read of a loader, from which those that are run are spread out."""
 
 
 def observe_training(model: Model, source: Source, plan: Plan, progress: Progress) -> TrainingEvidence:
@@ -35,7 +37,7 @@ def observe_training(model: Model, source: Source, plan: Plan, progress: Progres
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
     with instrument(model, source.name, plan.seed) as watched:
-        seen = read_in_order(watched, source, GROUP, _most(source, plan), progress, "training data")
+        seen = read_in_order(watched, source, _reading(source, plan), progress)
     size = Counter(batch.size for batch in seen).most_common(1)[0][0]
     batch_size = size if source.own_batches else plan.batch_size
     records = records_of(seen)
@@ -59,14 +61,15 @@ def observe_training(model: Model, source: Source, plan: Plan, progress: Progres
     )
 
 
-def _most(source: Source, plan: Plan) -> int:
-    """Batches to be run, by the size they have."""
+def _reading(source: Source, plan: Plan) -> Reading:
+    """As many batches as make up the samples wanted, by the size they have."""
     size = GROUP
     if source.own_batches:
         first = next(source.given_batches(GROUP), None)
         size = first.size if first is not None else GROUP
     samples = SAMPLES if plan.limit is None else min(SAMPLES, plan.limit)
-    return min(max(samples // size, FEWEST_BATCHES), MOST_BATCHES)
+    most = min(max(samples // size, FEWEST_BATCHES), MOST_BATCHES)
+    return Reading(most, READ_AT_MOST if plan.limit is None else 16 * plan.limit, "training data")
 
 
 def _values(seen: Sequence[SeenBatch], batch_size: int) -> dict[str, int]:

@@ -14,7 +14,7 @@ from bncheck.data.batches import Source
 from bncheck.evidence import TrainingEvidence
 from bncheck.models import from_module
 from bncheck.observe.instrument import instrument
-from bncheck.observe.order import SeenBatch, read_in_order, records_of
+from bncheck.observe.order import Reading, SeenBatch, read_in_order, records_of
 from bncheck.observe.passes import Plan
 from bncheck.observe.recorder import together
 from bncheck.observe.training import observe_training
@@ -37,7 +37,7 @@ def images(samples: int = 200) -> torch.Tensor:
 def read(source: Source, most: int = 1000, model: object = None) -> tuple[SeenBatch, ...]:
     opened = from_module(net() if model is None else model)
     with instrument(opened, source.name, 0) as watched:
-        return read_in_order(watched, source, 16, most, quiet, "test")
+        return read_in_order(watched, source, Reading(most, 1000, "test"), quiet)
 
 
 def observed(source: object, model: nn.Module | None = None, **plan: int) -> TrainingEvidence:
