@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bncheck.folding import Comparison
 from bncheck.layers import NormLayer, SiblingCopy
 from bncheck.report import Accuracy, DataFacts
-from bncheck.statistics import BatchSizeRow, Gap, rms
+from bncheck.statistics import BatchSizeRow, Exchangeability, Gap, rms
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -151,6 +151,93 @@ class RuntimeCheck:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TrainingEvidence:
+    """The training sampling, read in its own order and batches, through the model as shipped.
+
+    Attributes:
+        source: as named by the user.
+        samples: run, of batches spread over the whole order.
+        batch_size: of a loader its own; of files, which make no batches, the one the user set.
+        own_batches: whether a loader made the batches.
+        measured: by name, what the layers saw on it; without own gaps.
+        order: whether its batches could be random draws; `None` where there are too few.
+        values: by name of a batch norm, the values per channel in a training batch (samples x positions).
+        noise: by name, the RMS gap of one training batch's statistics from those of all of them.
+        smallest_detectable_gap: as in `Evidence`.
+    """
+
+    source: str
+    samples: int
+    batch_size: int
+    own_batches: bool
+    measured: Mapping[str, MeasuredLayer]
+    order: Exchangeability | None
+    values: Mapping[str, int]
+    noise: Mapping[str, float]
+    smallest_detectable_gap: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallsApart:
+    """How far the calls of one layer lie apart, and what one set of statistics for all of them costs.
+
+    Attributes:
+        gap: the largest RMS gap of a call's statistics from the average of all calls', which the layer would store.
+        lower: its lower 95 % confidence bound, the sample being the unit.
+        effect: of giving each call its own statistics in place of that average.
+    """
+
+    gap: float
+    lower: float
+    effect: EffectEvidence | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlatShare:
+    """How much of a layer's input is one constant vector after the other, as padding is.
+
+    Attributes:
+        share: of the positions, those equal in every channel to their neighbour; the average over samples.
+        lopsided: of the other positions, how many more lie in one half of the axis than in the other, as a share.
+    """
+
+    share: float
+    lopsided: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropoutGap:
+    """A layer's gap on the same samples, with dropout off (as in inference) and on (as in training)."""
+
+    off: float
+    on: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probed:
+    """What probes on a few samples showed of single layers, by name.
+
+    Attributes:
+        fed_by_input: layers with no other normalization before them.
+        alone: relative L2 change of the outputs where that layer alone takes the measured statistics.
+        calls: layers that run several times in a forward, whose calls disagree.
+        dropout: layers of a model whose dropout could be switched on.
+        flat: layers fed feature maps or sequences.
+        order: whether batches in the data's own order could be random draws.
+    """
+
+    fed_by_input: frozenset[str] = frozenset()
+    alone: Mapping[str, float] = field(default_factory=dict)
+    calls: Mapping[str, CallsApart] = field(default_factory=dict)
+    dropout: Mapping[str, DropoutGap] = field(default_factory=dict)
+    flat: Mapping[str, FlatShare] = field(default_factory=dict)
+    order: Exchangeability | None = None
+
+
+NOTHING_PROBED = Probed()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Everything one inspection observed.
 
@@ -178,6 +265,8 @@ class Evidence:
         agreement: of the outputs with the reference's, where both could be run.
         deploy_dtype: the precision that the model is to run in, `float16` or `bfloat16`; `None` where not said.
         training_planned: the model is to be trained further.
+        training: what the layers see on the training sampling, if it was given.
+        probed: what was asked of single layers.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -205,6 +294,8 @@ class Evidence:
     agreement: OutputAgreement | None = None
     deploy_dtype: str | None = None
     training_planned: bool = False
+    training: TrainingEvidence | None = None
+    probed: Probed = NOTHING_PROBED
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

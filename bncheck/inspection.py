@@ -20,10 +20,12 @@ from bncheck.gate import FAIL_ON
 from bncheck.models import Model, from_module, open_model
 from bncheck.models.referencing import reference_of, stamped_reference, with_reference
 from bncheck.observe.agreement import compare_outputs
+from bncheck.observe.closer import look_closer
 from bncheck.observe.collect import measured_evidence, static_evidence
 from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan, observe
 from bncheck.observe.running import Progress
+from bncheck.observe.training import observe_training
 from bncheck.report import Report, Run
 from bncheck.rules import judge
 from bncheck.rules.half_range import PRECISIONS
@@ -54,6 +56,7 @@ def inspect(
     model: str | Path | torch.nn.Module | torch.export.ExportedProgram,
     data: Any = None,
     *,
+    train_data: Any = None,
     batch_size: int = 64,
     limit: int | None = None,
     seed: int = 0,
@@ -89,6 +92,8 @@ def inspect(
         data: a path, an array (N, C, ...), a pair (x, y), a dict of named arrays, or an iterable of batches
             that can be read again (a one-shot iterator is kept in memory). Without data the stored values
             alone are audited.
+        train_data: the training sampling, in any form that `data` can have, best the training's own loader: it is
+            read in its own order and batches, and tells stale statistics from another domain.
         batch_size: samples in a forward of the stored pass.
         limit: draw this many samples at random.
         seed: of every draw.
@@ -125,6 +130,7 @@ def inspect(
     _check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype)
     if data is not None:
         require_named(data)
+    _check_train_data(train_data, data)
     chosen = _codes(select, ignore)
     opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
     before = None
@@ -140,8 +146,15 @@ def inspect(
     elif reference_arch is not None or reference_key is not None:
         raise UsageError("--reference-arch and --reference-key say how to read a --reference, and none is given.")
     opened = _beside(opened, before)
+    source = sampling = None
+    if data is not None and opened.refusal is None:
+        require_runnable(opened)
+        source = open_data(data, data_options or DataOptions())
+        if train_data is not None:
+            sampling = open_data(train_data, data_options or DataOptions(), "--train-data")
     if options is None:
         options = {
+            "train_data": None if sampling is None else sampling.name,
             "batch_size": batch_size,
             "limit": limit,
             "device": device,
@@ -159,13 +172,9 @@ def inspect(
             "strict": strict,
         }
     how = Judging(tuple(batch_sizes), max_gap, chosen, fail_on, strict, deploy_dtype, command, options)
-    source = None
-    if data is not None and opened.refusal is None:
-        require_runnable(opened)
-        source = open_data(data, data_options or DataOptions())
     not_run = opened.refusal if data is not None else None
     plan = Plan(batch_size, limit, seed, output, metric)
-    return report_on(opened, source, plan, how, progress, not_run=not_run, reference=before)
+    return report_on(opened, source, plan, how, progress, not_run=not_run, reference=before, training=sampling)
 
 
 def report_on(
@@ -177,6 +186,7 @@ def report_on(
     *,
     not_run: str | None = None,
     reference: Model | None = None,
+    training: Source | None = None,
 ) -> Report:
     """The report on a model and data that are open already.
 
@@ -188,6 +198,7 @@ def report_on(
         progress: told how far the passes are.
         not_run: why the model cannot be run on the data that were given.
         reference: whose outputs are to be compared with the model's.
+        training: the training sampling, to tell stale statistics from other data.
 
     Raises:
         DataError: the data cannot be read, or do not fit the model.
@@ -197,16 +208,34 @@ def report_on(
     else:
         seen = observe(opened, source, plan, progress)
         evidence = measured_evidence(
-            opened, seen, plan, source_name=source.name, sizes=how.batch_sizes, max_gap=how.max_gap
+            opened,
+            seen,
+            plan,
+            source_name=source.name,
+            sizes=how.batch_sizes,
+            max_gap=how.max_gap,
+            training=None if training is None else observe_training(opened, training, plan, progress),
         )
+        evidence = replace(evidence, probed=look_closer(opened, source, seen, evidence, plan, progress))
         if reference is not None:
             agreement, note = compare_outputs(opened, reference, source, plan)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
-    evidence = replace(evidence, deploy_dtype=how.deploy_dtype)
+    evidence = replace(evidence, deploy_dtype=how.deploy_dtype, training_planned=training is not None)
     given = {name: value for name, value in how.options.items() if value is not None and value != []}
     run = Run(how.command, given, plan.seed, _versions(opened), in_force(), evidence.notes)
     findings = judge(evidence, how.codes)
     return assemble(opened, evidence, findings, run, fail_on=how.fail_on, strict=how.strict)
+
+
+def _check_train_data(train_data: Any, data: Any) -> None:
+    if train_data is None:
+        return
+    require_named(train_data, "--train-data")
+    if data is None:
+        raise UsageError(
+            "--train-data is compared with what the model is run on, and no --data is given: name that too (held-out "
+            "data, or the training data once more)."
+        )
 
 
 def _check_options(

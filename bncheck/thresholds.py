@@ -44,6 +44,35 @@ CANCELLING = 1000.0
 
 NOTICEABLE_OUTPUT = 1e-3
 """Standard deviation of a channel's output from which its loss counts."""
+OUTLIER = 3.0
+"""How many times larger a layer's own gap must be than those of all layers that fit, to be wrong by itself."""
+
+LAG_EXPLAINED = 0.9
+"""Share of the squared own gaps that one fraction of the way from (0, 1) must explain."""
+
+CORRELATION = 0.1
+"""Share of the variance of sample means between batches from which batches are no random draws."""
+
+RATIO = 1.5
+"""Variance of the batches' means, in units of what random batches of that size have, that matters."""
+
+BEYOND_CHANCE = 5.0
+"""Standard deviations by which that must exceed what random rearrangements give."""
+
+FLAT = 0.5
+"""Share of a layer's input that is flat from which padding dominates it."""
+
+LOPSIDED = 0.3
+"""How one-sided the rest of it must lie: a plain background is flat on all sides."""
+
+BATCH_NOISE = 0.35
+"""RMS gap of a training batch's statistics from those of all batches that is large."""
+
+BESSEL = 0.02
+"""Relative difference between train and eval mode by the divisor of the variance alone that is worth knowing."""
+
+DROPOUT_LEFT = 0.5
+"""Share of a layer's gap that may be left with dropout on where dropout is what made it."""
 
 
 def in_force() -> dict[str, float]:
@@ -63,4 +92,14 @@ def in_force() -> dict[str, float]:
         "largest_eps": LARGEST_EPS,
         "cancelling": CANCELLING,
         "noticeable_output": NOTICEABLE_OUTPUT,
+        "outlier": OUTLIER,
+        "lag_explained": LAG_EXPLAINED,
+        "correlation": CORRELATION,
+        "ratio": RATIO,
+        "beyond_chance": BEYOND_CHANCE,
+        "flat": FLAT,
+        "lopsided": LOPSIDED,
+        "batch_noise": BATCH_NOISE,
+        "bessel": BESSEL,
+        "dropout_left": DROPOUT_LEFT,
     }

@@ -255,6 +255,9 @@ def test_all_formats_agree_on_everything_else(tmp_path: Path) -> None:
         assert [(f["code"], f["severity"]) for f in other["findings"]] == [
             (f["code"], f["severity"]) for f in first["findings"]
         ]
+        alone, expected_alone = (one["findings"][0]["evidence"]["output_change_alone"] for one in (other, first))
+        assert alone == pytest.approx(expected_alone, rel=1e-3)
+        assert len(alone) == 3
         for row, expected in zip(other["batch_sizes"], first["batch_sizes"], strict=True):
             assert row == pytest.approx(expected, rel=1e-5)
         assert other["effect"]["output_change"] == pytest.approx(first["effect"]["output_change"], rel=1e-4)

@@ -18,7 +18,7 @@ class Rule:
         code: `BN` and three digits, the first of them the group.
         title: what is wrong, in a few words.
         severity: the highest it is given.
-        needs: what it is judged by: `statistics`, `data`, `architecture`, `reference`.
+        needs: what it is judged by: `statistics`, `data`, `training data`, `architecture`, `reference`.
         suppresses: codes that say the same less precisely, left out where this one is found.
     """
 
@@ -34,35 +34,46 @@ class Rule:
         return files(__package__).joinpath("pages", f"{self.code}.md").read_text(encoding="utf-8")
 
 
+DRIFT = ("BN603", "BN607", "BN608", "BN611")
+"""What statistics that are wrong in themselves show on data; the rule that knows why replaces these."""
+
 RULES = (
-    Rule("BN101", "statistics missing from the checkpoint", ERROR, ("statistics", "architecture"), ("BN603",)),
-    Rule("BN102", "statistics never updated", ERROR, ("statistics",), ("BN603",)),
-    Rule("BN103", "statistics of dummy forwards alone", ERROR, ("statistics",), ("BN603",)),
+    Rule("BN101", "statistics missing from the checkpoint", ERROR, ("statistics", "architecture"), DRIFT),
+    Rule("BN102", "statistics never updated", ERROR, ("statistics",), DRIFT),
+    Rule("BN103", "statistics of dummy forwards alone", ERROR, ("statistics",), DRIFT),
     Rule("BN104", "the update counter contradicts the statistics", INFO, ("statistics",)),
-    Rule("BN105", "statistics not burnt in", ERROR, ("statistics",), ("BN603",)),
-    Rule("BN201", "statistics are not finite", ERROR, ("statistics",), ("BN603",)),
-    Rule("BN202", "negative variance", ERROR, ("statistics",), ("BN603",)),
-    Rule("BN203", "near-zero variance", ERROR, ("statistics", "data"), ("BN603",)),
+    Rule("BN105", "statistics not burnt in", ERROR, ("statistics",), DRIFT),
+    Rule("BN201", "statistics are not finite", ERROR, ("statistics",), DRIFT),
+    Rule("BN202", "negative variance", ERROR, ("statistics",), DRIFT),
+    Rule("BN203", "near-zero variance", ERROR, ("statistics", "data"), DRIFT),
     Rule("BN204", "outside the range of half precision", ERROR, ("statistics",)),
-    Rule("BN205", "statistics stored in half precision", ERROR, ("statistics", "data"), ("BN603",)),
-    Rule("BN206", "means so large that float32 variances cancel", ERROR, ("statistics", "data"), ("BN203", "BN603")),
+    Rule("BN205", "statistics stored in half precision", ERROR, ("statistics", "data"), DRIFT),
+    Rule("BN206", "means so large that float32 variances cancel", ERROR, ("statistics", "data"), ("BN203", *DRIFT)),
     Rule("BN301", "momentum of the other convention, or 0", WARNING, ("architecture",)),
-    Rule("BN302", "eps decides the output", ERROR, ("architecture", "data"), ("BN603",)),
+    Rule("BN302", "eps decides the output", ERROR, ("architecture", "data"), DRIFT),
     Rule("BN303", "BatchNorm without statistics by configuration", WARNING, ("architecture",)),
     Rule(
         "BN401",
         "averaged weights with statistics of another model",
         ERROR,
         ("statistics", "data"),
-        ("BN102", "BN103", "BN603"),
+        ("BN102", "BN103", *DRIFT),
     ),
-    Rule("BN403", "export and reference disagree", ERROR, ("reference",), ("BN603",)),
+    Rule("BN403", "export and reference disagree", ERROR, ("reference",), DRIFT),
     Rule("BN501", "layers updated a whole factor more often", WARNING, ("statistics", "data")),
     Rule("BN600", "a layer's gap exceeds the limit that was set", ERROR, ("data",)),
     Rule("BN603", "the stored statistics do not describe this data", ERROR, ("data",)),
-    Rule("BN701", "exported in training mode", ERROR, ("statistics",), ("BN603",)),
+    Rule("BN604", "one layer serves several distributions", WARNING, ("data",)),
+    Rule("BN605", "batches are not exchangeable", WARNING, ("data", "training data")),
+    Rule("BN606", "padding dominates a layer's input", INFO, ("data",)),
+    Rule("BN607", "a layer's own statistics are wrong", ERROR, ("data",), ("BN603", "BN608")),
+    Rule("BN608", "the statistics lag behind the data's", WARNING, ("data",), ("BN603",)),
+    Rule("BN609", "batches too small for their statistics", INFO, ("training data",)),
+    Rule("BN611", "dropout before the normalization", WARNING, ("data", "architecture"), ("BN603", "BN607", "BN608")),
+    Rule("BN612", "train and eval divide differently in tiny batches", INFO, ("training data",)),
+    Rule("BN701", "exported in training mode", ERROR, ("statistics",), DRIFT),
     Rule("BN702", "module pickled in training mode", INFO, ("statistics",)),
-    Rule("BN704", "the runtime's normalization differs from float64 beyond rounding", ERROR, ("data",), ("BN603",)),
+    Rule("BN704", "the runtime's normalization differs from float64 beyond rounding", ERROR, ("data",), DRIFT),
     Rule("BN705", "no stored statistics: normalization may have been folded away", INFO, ("statistics",)),
     Rule("BN706", "layer not exercised by this data", INFO, ("data",)),
     Rule("BN707", "too few samples to see a gap that matters", INFO, ("data",)),

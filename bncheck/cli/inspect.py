@@ -18,6 +18,7 @@ BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 def inspect_command(
     model: opt.Model,
     data: opt.Data = None,
+    train_data: opt.TrainData = None,
     arch: opt.Arch = None,
     arch_kwargs: opt.ArchKwargs = None,
     key: opt.Key = None,
@@ -58,9 +59,10 @@ def inspect_command(
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     with exit_codes(debug):
         destinations = read_destinations(
-            report or [], files_named(model, data, arch, metric, reference, reference_arch)
+            report or [], files_named(model, data, arch, metric, reference, reference_arch, train_data)
         )
         settings: dict[str, Any] = {
+            "train_data": train_data,
             "arch": arch,
             "arch_kwargs": None if reference_arch and not arch else read_kwargs(arch_kwargs),
             "key": key,
@@ -95,7 +97,8 @@ def inspect_command(
         )
         if not quiet:
             architectures = {"--arch": arch, "--reference-arch": reference_arch}
-            say_whose_code_runs({**architectures, "--data": data, "--metric": metric})
+            sources = {"--data": data, "--train-data": train_data}
+            say_whose_code_runs({**architectures, **sources, "--metric": metric})
             if trust_pickle:
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr():

@@ -84,6 +84,17 @@ Data = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+TrainData = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D",
+        help=(
+            "The training sampling, read in its own order and batches, best by FILE.py:CALLABLE that gives the "
+            "training's loader: tells stale statistics from another domain."
+        ),
+        rich_help_panel=DATA,
+    ),
+]
 LabelColumn = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The column of a table that holds the labels.", rich_help_panel=DATA),

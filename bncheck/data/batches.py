@@ -36,10 +36,12 @@ class Source(Protocol):
     Attributes:
         name: what the user typed, or the type of what the library was handed.
         samples: how many samples there are; `None` for a stream that has not said.
+        own_batches: whether it makes its own batches, as a loader does.
     """
 
     name: str
     samples: int | None
+    own_batches: bool
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches of `batch_size` samples (the last may be smaller), mixed: drawn at random under `seed`.
@@ -53,9 +55,13 @@ class Source(Protocol):
         """
         ...
 
-    def given_batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+    def given_batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
+    ) -> Iterator[Batch]:
         """Batches in the source's own order and, where it makes its own batches, of its own size.
 
-        A loader that draws at random draws under `seed`. With `limit` they end after that many samples.
+        A loader that draws at random draws under `seed`. With `limit` they end after that many samples; with
+        `every` only each such batch is given, from the first on, and what lies between is not read where there
+        is random access.
         """
         ...

@@ -35,6 +35,7 @@ class IndexedSource:
             raise DataError(f"{name}: {count} samples, but {given}; there must be as many.")
         self.name = name
         self.samples: int | None = count
+        self.own_batches = False
         self._count = count
         self._labels = labels
         self._read = read
@@ -43,12 +44,14 @@ class IndexedSource:
         """Batches drawn without replacement from all samples."""
         yield from self._chunks(np.random.default_rng(seed).permutation(self._count)[:limit], batch_size)
 
-    def given_batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+    def given_batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
+    ) -> Iterator[Batch]:
         """Batches of `batch_size` in the source's own order; nothing is drawn, so `seed` is not used."""
-        yield from self._chunks(np.arange(self._count)[:limit], batch_size)
+        yield from self._chunks(np.arange(self._count)[:limit], batch_size, every)
 
-    def _chunks(self, order: Indices, batch_size: int) -> Iterator[Batch]:
-        for start in range(0, len(order), batch_size):
+    def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:
+        for start in range(0, len(order), every * batch_size):
             chosen = order[start : start + batch_size]
             labels = None if self._labels is None else self._labels[torch.from_numpy(chosen)]
             yield Batch(self._read(chosen), labels, len(chosen))

@@ -37,7 +37,7 @@ _KIND_OF_SUFFIX: Final = {
 _NO_OPTIONS: Final = DataOptions()
 
 
-def open_data(source: object, options: DataOptions = _NO_OPTIONS) -> Source:
+def open_data(source: object, options: DataOptions = _NO_OPTIONS, option: str = "--data") -> Source:
     """The data that `source` names or is.
 
     Args:
@@ -47,13 +47,14 @@ def open_data(source: object, options: DataOptions = _NO_OPTIONS) -> Source:
             them; an iterable of batches such as a DataLoader; or a function that gives one. An iterator that
             can be read only once is read now, and its batches are kept in memory.
         options: how the data are to be read and preprocessed.
+        option: what named them, for errors.
 
     Raises:
         UsageError: there is no such file or callable, or an option does not apply to these data.
         DataError: the data are empty, damaged, or of a form that is not accepted.
     """
     if isinstance(source, str | Path):
-        return _open_named(source, options)
+        return _open_named(source, options, option)
     name = getattr(source, "__qualname__", type_name(source))  # functions have one
     _refuse_label_column(name, options)
     if isinstance(source, torch.Tensor | np.ndarray | tuple | Mapping):
@@ -63,16 +64,16 @@ def open_data(source: object, options: DataOptions = _NO_OPTIONS) -> Source:
     return stream_source(name, source, options)
 
 
-def require_named(source: object) -> None:
+def require_named(source: object, option: str = "--data") -> None:
     """Raises `UsageError` where `source` names a file or folder that does not exist; reads and imports nothing."""
     if not isinstance(source, str | Path) or Path(source).exists():
         return
     location = str(source).rpartition(":")[0]
     if not location or (location.endswith(".py") and not Path(location).is_file()):
-        raise UsageError(f"--data: there is no file or folder {location or source}.")
+        raise UsageError(f"{option}: there is no file or folder {location or source}.")
 
 
-def _open_named(named: str | Path, options: DataOptions) -> Source:
+def _open_named(named: str | Path, options: DataOptions, option: str) -> Source:
     path = Path(named)
     if path.is_dir():
         _refuse_label_column(str(named), options)
@@ -81,8 +82,8 @@ def _open_named(named: str | Path, options: DataOptions) -> Source:
         return _open_file(path, options, str(named))
     if isinstance(named, str) and ":" in named:
         _refuse_label_column(named, options)
-        return StreamSource(named, import_callable(named, "--data"), options)
-    raise UsageError(f"--data: there is no file or folder {named}.")
+        return StreamSource(named, import_callable(named, option), options)
+    raise UsageError(f"{option}: there is no file or folder {named}.")
 
 
 def _open_file(path: Path, options: DataOptions, name: str) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class StreamSource:
     ) -> None:
         self.name = name
         self.samples = samples
+        self.own_batches = True
         self._open_loader = open_loader
         self._preprocess = Preprocessing(options, name)
 
@@ -45,10 +47,12 @@ class StreamSource:
         else:
             yield from self._preprocessed(mixed(read, batch_size, rng, limit))
 
-    def given_batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+    def given_batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
+    ) -> Iterator[Batch]:
         """The loader's own batches; `batch_size` is not used."""
         loader = LoaderPass(self.name, self._open_loader, seed)
-        yield from self._preprocessed(limited(self._read(loader), limit))
+        yield from self._preprocessed(islice(limited(self._read(loader), limit), None, None, every))
 
     def _read(self, loader: LoaderPass) -> Iterator[Batch]:
         is_empty = True

@@ -7,26 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.layers import BATCH_NORM, INSTANCE_NORM, FloatArray, NormLayer
+from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.layers import BATCH_NORM, NormLayer
 from bncheck.models.base import Model
+from bncheck.observe.measuring import measured_layer, moving_average, stored_statistics
 from bncheck.observe.passes import Observation, Plan
 from bncheck.observe.policies import Statistics
 from bncheck.observe.recorder import SiteRecord, together
 from bncheck.report import DataFacts
 from bncheck.statistics import (
-    ASSUMED_MOMENTUM,
     BatchSizeRow,
-    MovingAverage,
     SampleMoments,
     StoredChannels,
     batch_size_rows,
-    compare,
-    gap_lower_bound,
-    noise_floor,
-    rms,
     samples_needed,
     smallest_detectable_gap,
 )
@@ -37,11 +31,6 @@ NO_STATISTICS = "no-running-statistics"
 NOT_EXERCISED = "not-exercised"
 FOLDED = "folded"
 UNSUPPORTED = "unsupported"
-
-LARGEST_MOMENTUM = 0.5
-"""Above it the newest batch outweighs all others, which nobody means."""
-ROUNDED = 0.99
-"""Room for a variance that was stored in half precision."""
 
 
 def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
@@ -79,14 +68,19 @@ def measured_evidence(
     source_name: str,
     sizes: Sequence[int],
     max_gap: float | None = None,
+    training: TrainingEvidence | None = None,
 ) -> Evidence:
     """The file and what the passes over the data saw of it."""
+    batch_size = training.batch_size if training is not None and training.own_batches else None
     own = None if seen.folds is None else _own_statistics(seen)
     records = seen.stored.by_layer()
     hidden = {fold.layer.name: ~fold.visible for fold in model.folds.values() if not fold.visible.all()}
-    measured = {name: _measured(entries, own, seen.samples, hidden.get(name)) for name, entries in records.items()}
+    measured = {
+        name: measured_layer(entries, own, seen.samples, hidden.get(name), batch_size)
+        for name, entries in records.items()
+    }
     layers = _in_running_order(model, measured, seen.found)
-    smallest, needed = _detectable(measured, seen.samples)
+    smallest, needed = detectable(measured, seen.samples)
     return Evidence(
         layers=layers,
         measured=measured,
@@ -101,11 +95,12 @@ def measured_evidence(
         samples_needed=needed,
         max_gap=max_gap,
         comparison=model.comparison,
-        notes=(*model.notes, *seen.notes, *_dropped(seen)),
+        training=training,
+        notes=(*model.notes, *seen.notes, *_dropped(seen), *_training(training)),
     )
 
 
-def _detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[float | None, int | None]:
+def detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[float | None, int | None]:
     """Smallest gap that would show in every layer, and the samples that bring it down to the margin.
 
     The noisiest layer decides, each by its median channel: a few channels that hardly ever fire would
@@ -119,7 +114,7 @@ def _detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[fl
         return None, None
     noisiest = max(known, key=known.__getitem__)
     smallest = smallest_detectable_gap(known[noisiest], samples) if samples >= FEWEST_GROUPS else math.inf
-    stored = _average(measured[noisiest].layer).effective_samples
+    stored = moving_average(measured[noisiest].layer).effective_samples
     return smallest, samples_needed(known[noisiest], samples, stored, MARGIN)
 
 
@@ -128,70 +123,6 @@ def _typical_noise(layer: MeasuredLayer) -> float:
     noise, scale = layer.noise, layer.inherited.scale
     spread = np.divide(noise, scale, out=noise.copy(), where=scale > 0)
     return float(np.median(spread[layer.visible]))
-
-
-def _measured(
-    entries: list[SiteRecord],
-    own: Mapping[str, Statistics] | None,
-    total: int,
-    hidden: npt.NDArray[np.bool_] | None = None,
-) -> MeasuredLayer:
-    whole = together(entries)
-    layer = whole.layer
-    mean, var, eps = _stored(layer)
-    found = whole.statistics()
-    table = _table(whole)
-    instance = layer.kind == INSTANCE_NORM
-    average = _average(layer)
-    noise = noise_floor(table, var, eps, average, total=total, instance=instance)
-    visible = slice(None) if hidden is None else ~hidden
-    apart = SampleMoments(table.count, table.mean[:, visible], table.m2[:, visible])
-    # The bound is that of the samples kept apart, which may be fewer than were measured.
-    noise_apart = rms(noise_floor(apart, var[visible], eps, average, instance=instance))
-    batch = own.get(layer.name) if own is not None else None
-    return MeasuredLayer(
-        layer=layer,
-        calls=len(entries),
-        call_gaps=tuple(_call_gap(entry, visible) for entry in entries) if len(entries) > 1 else None,
-        mean=found.mean,
-        var=found.var,
-        inherited=compare(found.mean, found.var, mean, var, eps),
-        own=None if batch is None else compare(batch.mean, batch.var, mean, var, eps),
-        noise=noise,
-        lower=gap_lower_bound(apart, mean[visible], var[visible], eps, noise_apart, average=average, instance=instance),
-        hidden=hidden,
-    )
-
-
-def _stored(layer: NormLayer) -> tuple[FloatArray, FloatArray, float]:
-    return *layer.statistics, layer.eps or 0.0
-
-
-def _table(entry: SiteRecord) -> SampleMoments:
-    """The samples apart; none where the table was full before this layer's turn."""
-    table = entry.table()
-    if table is not None:
-        return table
-    none = np.zeros((0, entry.layer.channels))
-    return SampleMoments(np.zeros(0), none, none)
-
-
-def _average(layer: NormLayer) -> MovingAverage:
-    """The layer's own moving average, as far as what the file says of it can be believed.
-
-    A momentum of 0 keeps nothing, one of 0.9 is mostly the other convention's 0.1, and a counter that says
-    the initial variance is still there, where it is not, was reset over statistics that had been learned.
-    """
-    momentum = layer.momentum if layer.momentum and layer.momentum <= LARGEST_MOMENTUM else ASSUMED_MOMENTUM
-    initial = (1 - momentum) ** (layer.updates or 0)
-    was_reset = layer.var is not None and bool(np.any(layer.var < ROUNDED * initial))
-    return MovingAverage(momentum, None if was_reset else layer.updates)
-
-
-def _call_gap(entry: SiteRecord, visible: slice | npt.NDArray[np.bool_]) -> float:
-    mean, var, eps = _stored(entry.layer)
-    found = entry.statistics()
-    return rms(compare(found.mean, found.var, mean, var, eps).gap[visible])
 
 
 def _own_statistics(seen: Observation) -> dict[str, Statistics]:
@@ -249,14 +180,20 @@ def _batch_sizes(records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], 
         whole = together(entries)
         table = whole.table()
         if table is not None and whole.layer.kind == BATCH_NORM and _comparable(whole, table):
-            layers.append(StoredChannels(table, *_stored(whole.layer)))
+            layers.append(StoredChannels(table, *stored_statistics(whole.layer)))
     return batch_size_rows(layers, sizes, seed)
 
 
 def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
     """Whether all values are finite and every stored variance can be divided by."""
-    mean, var, eps = _stored(entry.layer)
+    mean, var, eps = stored_statistics(entry.layer)
     return bool(np.isfinite(mean).all() and (var + eps > 0).all() and np.isfinite(table.mean).all())
+
+
+def _training(training: TrainingEvidence | None) -> list[str]:
+    if training is None:
+        return []
+    return [f"{training.samples} training samples of {training.source} compared, batches of {training.batch_size}"]
 
 
 def _dropped(seen: Observation) -> list[str]:

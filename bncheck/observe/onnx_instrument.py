@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -198,10 +198,9 @@ class OnnxInstrument:
 
     def _statistics(self, policy: Policy) -> dict[str, npt.NDArray[Any]]:
         """What every node is to normalize by: as stored, or as given for its layer."""
-        given: Mapping[str, policies.Statistics] = policy.layers if isinstance(policy, policies.Given) else {}
         feeds: dict[str, npt.NDArray[Any]] = {}
-        for number, (tap, dtype) in enumerate(zip(self._taps, self._types, strict=True)):
-            chosen = given.get(tap.layer.name)
+        for number, (site, tap, dtype) in enumerate(zip(self._sites, self._taps, self._types, strict=True)):
+            chosen = policy.at(site) if isinstance(policy, policies.Given) else None
             mean, var = (tap.layer.mean, tap.layer.var) if chosen is None else (chosen.mean, chosen.var)
             feeds[tap_name(STORED_MEAN, number)] = np.asarray(mean, dtype=dtype)
             feeds[tap_name(STORED_VAR, number)] = np.asarray(var, dtype=dtype)

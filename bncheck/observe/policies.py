@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from bncheck.observe.sites import Site
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,9 +38,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Given:
-    """The named layers by these statistics, all others as shipped."""
+    """The named layers (or single calls of layers) by these statistics, all others as shipped."""
 
     layers: Mapping[str, Statistics]
+    calls: Mapping[Site, Statistics] = field(default_factory=dict)
+
+    def at(self, site: Site) -> Statistics | None:
+        """What the call is to normalize by; `None`: as shipped."""
+        return self.calls.get(site) or self.layers.get(site.layer)
 
 
 STORED = Stored()

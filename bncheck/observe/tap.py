@@ -114,8 +114,8 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
             case Batch():
                 moments = measured or batch_moments(call.input)
                 return call.with_statistics(torch.from_numpy(moments.mean), torch.from_numpy(moments.variance))
-            case Given(layers) if site.layer in layers:
-                return call.with_statistics(*layers[site.layer].tensors())
+            case Given() as given if (chosen := given.at(site)) is not None:
+                return call.with_statistics(*chosen.tensors())
             case _:
                 return call.as_called()
 
@@ -142,8 +142,8 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 case Batch() if seen is not None:
                     moments = moments or seen.pooled()
                     return normalized_again(fold, output, Statistics(moments.mean, moments.variance))
-                case Given(layers) if fold.layer.name in layers:
-                    return normalized_again(fold, output, layers[fold.layer.name])
+                case Given() as given if (chosen := given.at(site)) is not None:
+                    return normalized_again(fold, output, chosen)
                 case _:
                     return output
 

@@ -15,12 +15,15 @@ from bncheck.rules.drift import above_limit, drift
 from bncheck.rules.dummies import polluted
 from bncheck.rules.eps import eps_decides
 from bncheck.rules.half_range import out_of_half_range
+from bncheck.rules.lag import dropout_before, lag
 from bncheck.rules.mode import pickled_in_training, training_mode
 from bncheck.rules.near_zero import near_zero_variance
 from bncheck.rules.precision import cancellation, half_precision
 from bncheck.rules.reference import export_differs
 from bncheck.rules.runtime import wrong_answers
+from bncheck.rules.sampling import noisy_batches, not_exchangeable, tiny_batches
 from bncheck.rules.settings import no_statistics, unlikely_momentum
+from bncheck.rules.single_layers import padded, unlike_calls, wrong_alone
 from bncheck.rules.updates import counted_more_often
 from bncheck.rules.values import negative_variance, not_finite
 
@@ -44,6 +47,14 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN501": counted_more_often,
     "BN600": above_limit,
     "BN603": drift,
+    "BN604": unlike_calls,
+    "BN605": not_exchangeable,
+    "BN606": padded,
+    "BN607": wrong_alone,
+    "BN608": lag,
+    "BN609": noisy_batches,
+    "BN611": dropout_before,
+    "BN612": tiny_batches,
     "BN701": training_mode,
     "BN702": pickled_in_training,
     "BN704": wrong_answers,

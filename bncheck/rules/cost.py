@@ -56,6 +56,12 @@ def is_sure_to_cost(effect: EffectEvidence | None) -> bool:
     return gain is not None and gain > SURE_GAIN
 
 
+def wins_accuracy(effect: EffectEvidence | None) -> bool:
+    """Whether recalibration is sure to win accuracy."""
+    gain = None if effect is None else _sure_gain(effect)
+    return gain is not None and gain > GAIN_MARGIN
+
+
 def _is_poor(effect: EffectEvidence) -> bool:
     """Whether the accuracy as shipped is nearer to chance than to perfect."""
     if effect.accuracy is None or effect.accuracy.stored is None or not effect.classes:

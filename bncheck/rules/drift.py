@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.report import ERROR, Finding
-from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps
+from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.report import ERROR, INFO, Finding
+from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps, wins_accuracy
+from bncheck.rules.single_layers import unlike_calls
 from bncheck.thresholds import MARGIN, NEAR_MARGIN
 
 NAMED = 3
+STALE, OTHER_DOMAIN = "stale", "other domain"
 
 
 def above_limit(evidence: Evidence) -> Iterator[Finding]:
@@ -38,19 +40,23 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
     drifted = drifted_layers(evidence)
     if not drifted:
         return
-    origin = origin_of(drifted, margin)
+    origin = _ranked(origin_of(drifted, margin), evidence.probed.alone)
     worst = max(origin, key=lambda layer: layer.lower)
     severity = severity_of(evidence.effect)
+    if any(unlike_calls(evidence)) and not wins_accuracy(evidence.effect):
+        return  # that one set of statistics cannot describe them all explains it, and recalibrating would not mend it
+    cause = _cause(origin, margin, evidence.training)
     yield Finding(
         code="BN603",
         severity=severity,
         layer=worst.layer.name if len(origin) == 1 else None,
         message=(
             f"The stored statistics of {_named(origin)} do not describe these data "
-            f"({_largest(origin, worst)}){_heirs(drifted, origin)}. {in_words(evidence.effect)}"
+            f"({_largest(origin, worst)}){_heirs(drifted, origin)}{_foremost(origin, evidence.probed.alone)}. "
+            f"{in_words(evidence.effect)}{_told(cause, worst, evidence.training)}"
         ),
-        fix=what_helps(evidence.effect, severity),
-        evidence=_evidence(drifted, origin, worst, margin, evidence),
+        fix=_repair(cause, severity) or what_helps(evidence.effect, severity),
+        evidence=_evidence(drifted, origin, worst, margin, evidence) | _beside_training(cause, origin, evidence),
     )
 
 
@@ -90,6 +96,62 @@ def origin_of(drifted: list[MeasuredLayer], margin: float = MARGIN) -> list[Meas
     return own or drifted
 
 
+def _ranked(layers: list[MeasuredLayer], alone: Mapping[str, float]) -> list[MeasuredLayer]:
+    """By how far each moves the outputs by itself, where that was asked, and then by its gap."""
+    return sorted(layers, key=lambda layer: (alone.get(layer.layer.name, -1.0), layer.lower), reverse=True)
+
+
+def _foremost(origin: list[MeasuredLayer], alone: Mapping[str, float]) -> str:
+    name = origin[0].layer.name
+    if len(origin) == 1 or name not in alone:
+        return ""
+    return f"; by itself {name} moves the outputs most, by {alone[name]:.0%}"
+
+
+def _cause(origin: list[MeasuredLayer], margin: float, training: TrainingEvidence | None) -> str | None:
+    """Whether the training data see the gap too; `None` where they were not given, or cannot tell."""
+    if training is None:
+        return None
+    seen = [training.measured[layer.layer.name] for layer in origin if layer.layer.name in training.measured]
+    if any(layer.lower > margin for layer in seen):
+        return STALE
+    smallest = training.smallest_detectable_gap
+    sharp = smallest is not None and smallest <= margin and len(seen) == len(origin)
+    return OTHER_DOMAIN if sharp and all(layer.gap <= margin for layer in seen) else None
+
+
+def _told(cause: str | None, worst: MeasuredLayer, training: TrainingEvidence | None) -> str:
+    if cause is None or training is None or worst.layer.name not in training.measured:
+        return ""
+    gap = f"{training.measured[worst.layer.name].gap:.2f}"
+    if cause == STALE:
+        return f" They do not describe the training data either (gap {gap} there): they are stale."
+    return f" They do describe the training data (gap {gap} there): these data are of another kind."
+
+
+def _repair(cause: str | None, severity: str) -> str | None:
+    """What the cause adds to what was measured to help; nothing where nothing has to be done."""
+    if severity == INFO or cause is None:
+        return None
+    if cause == STALE:
+        return (
+            "Recalibrate the statistics on the training data. They were saved too early, averaged over too few steps, "
+            "or belong to other weights; if the training data are read differently here, check that first."
+        )
+    return (
+        "Keep the statistics for data like those of the training. Check that these are preprocessed as those were; if "
+        "they are another domain, recalibrate on samples of it where the accuracy above shows a gain, else fine-tune."
+    )
+
+
+def _beside_training(cause: str | None, origin: list[MeasuredLayer], evidence: Evidence) -> dict[str, object]:
+    training = evidence.training
+    if training is None:
+        return {}
+    names = [layer.layer.name for layer in origin if layer.layer.name in training.measured]
+    return {"cause": cause, "gaps_on_training_data": {name: training.measured[name].gap for name in names}}
+
+
 def _largest(origin: list[MeasuredLayer], worst: MeasuredLayer) -> str:
     return f"gap {worst.gap:.2f}" + (f" in {worst.layer.name}" if len(origin) > 1 else "")
 
@@ -121,6 +183,7 @@ def _evidence(
         "gap_lower_bound": worst.lower,
         "own_gap": worst.own_gap,
         "margin": margin,
+        "output_change_alone": {name: evidence.probed.alone[name] for name in names if name in evidence.probed.alone},
         "predictions_changed": effect.predictions_changed if effect else None,
         "changed_by_noise": effect.changed_by_noise if effect else None,
         "output_change": effect.output_change if effect else None,

@@ -1,5 +1,6 @@
 """Moments, gaps, noise and what-ifs: the mathematics, on numpy arrays alone."""
 
+from bncheck.statistics.exchangeability import Exchangeability, exchangeability
 from bncheck.statistics.gap import Gap, compare, rms
 from bncheck.statistics.moments import InstanceMoments, Moments, SampleMoments
 from bncheck.statistics.noise import (
@@ -17,6 +18,7 @@ __all__ = [
     "ASSUMED_MOMENTUM",
     "CONFIDENCE_Z",
     "BatchSizeRow",
+    "Exchangeability",
     "Gap",
     "InstanceMoments",
     "Moments",
@@ -25,6 +27,7 @@ __all__ = [
     "StoredChannels",
     "batch_size_rows",
     "compare",
+    "exchangeability",
     "gap_lower_bound",
     "noise_floor",
     "rms",

@@ -41,7 +41,7 @@ class MovingAverage:
 
     momentum: float | None = ASSUMED_MOMENTUM
     updates: int | None = None
-    batch_size: int = ASSUMED_TRAINING_BATCH
+    batch_size: float = ASSUMED_TRAINING_BATCH
 
     @property
     def effective_samples(self) -> float:

@@ -138,6 +138,18 @@ def test_the_report_repeats_every_option_that_was_given(files: Files) -> None:
     assert not options.keys() & {"ignore", "key", "quiet", "trust_pickle"}
 
 
+def test_training_data_are_read_and_named(files: Files) -> None:
+    """End to end: the loader is asked for its own batches, and the report says what was compared."""
+    sampling = users_code("batches")
+    done = call(*("inspect", files.drifted, *NET, "--data", files.data, "--train-data", sampling, "--report", "json=-"))
+    report = done.json
+    assert report["run"]["options"]["train_data"] == sampling
+    assert f"200 training samples of {sampling} compared, batches of 50" in report["run"]["notes"]
+    (finding,) = report["findings"]
+    assert (finding["code"], finding["evidence"]["cause"]) == ("BN603", None)
+    assert f"--train-data imports and runs {sampling.rpartition(':')[0]}." in done.stderr
+
+
 def test_the_same_command_gives_the_same_report(files: Files) -> None:
     command = ("inspect", files.healthy, *NET, "--data", files.data, "--limit", "120", "--report", "json=-")
     assert call(*command) == call(*command)

@@ -82,6 +82,17 @@ def test_data_that_are_not_there(files: Files, scratch: Path, name: str) -> None
     assert f"--data: there is no file or folder {name.partition(':')[0]}." in stderr
 
 
+@pytest.mark.parametrize("name", ["nowhere.npz", "nowhere.py:batches"])
+def test_training_data_that_are_not_there(files: Files, scratch: Path, name: str) -> None:
+    stderr = refused(call("inspect", files.healthy, *NET, "--data", files.data, "--train-data", name), 2)
+    assert f"--train-data: there is no file or folder {name.partition(':')[0]}." in stderr
+
+
+def test_training_data_without_data(files: Files) -> None:
+    stderr = refused(call("inspect", files.healthy, *NET, "--train-data", files.data), 2)
+    assert "no --data is given" in said(stderr)
+
+
 def test_data_for_a_state_dict_without_its_architecture(files: Files) -> None:
     stderr = refused(call("inspect", files.healthy, "--data", files.data), 2)
     assert "holds tensors only and cannot be run on data: name the architecture with --arch FILE.py:CALLABLE" in stderr
@@ -160,16 +171,17 @@ def test_a_report_that_is_a_folder(files: Files, scratch: Path) -> None:
     assert "--report today.json: that is a folder; name a file in it." in stderr
 
 
-@pytest.mark.parametrize("overwritten", ["model.pt", "data.npz", "net.py", "batches.py", "link.json"])
+@pytest.mark.parametrize("overwritten", ["model.pt", "data.npz", "train.npz", "net.py", "batches.py", "link.json"])
 def test_a_report_over_one_of_the_inputs(files: Files, scratch: Path, overwritten: str) -> None:
     shutil.copy(files.healthy, "model.pt")
     shutil.copy(files.data, "data.npz")
+    shutil.copy(files.data, "train.npz")
     for name in ("net.py", "batches.py"):
         shutil.copy(USERS_CODE, name)
     Path("link.json").symlink_to("model.pt")
     before = Path(overwritten).read_bytes()
     data = "batches.py:batches" if overwritten == "batches.py" else "data.npz"
-    command = ("inspect", "model.pt", "--arch", "net.py:Net", "--data", data)
+    command = ("inspect", "model.pt", "--arch", "net.py:Net", "--data", data, "--train-data", "train.npz")
     stderr = refused(call(*command, "--report", f"json={scratch / overwritten}"), 2)
     assert "that is one of the inputs, and inputs are never overwritten." in stderr
     assert Path(overwritten).read_bytes() == before

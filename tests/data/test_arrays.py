@@ -149,3 +149,8 @@ def test_given_batches_stop_at_the_limit():
 def test_values_that_are_refused(value, message):
     with pytest.raises(DataError, match=message):
         open_data(value)
+
+
+def test_of_given_batches_every_so_many_can_be_read_and_no_other():
+    batches = open_data(np.arange(10)).given_batches(2, every=2)
+    assert [batch.inputs.tolist() for batch in batches] == [[0, 1], [4, 5], [8, 9]]

@@ -127,3 +127,13 @@ def test_dict_batches_are_mixed_by_name():
     assert list(batch.inputs) == ["a", "b"]
     assert (batch.inputs["a"] * 10).tolist() == batch.inputs["b"].tolist()
     assert (batch.inputs["a"] + 4).tolist() == batch.labels.tolist()
+
+
+def test_of_the_loaders_batches_every_so_many_can_be_given():
+    batches = open_data(numbered(10, 2)).given_batches(3, every=2)
+    assert [batch.labels.tolist() for batch in batches] == [[0, 1], [4, 5], [8, 9]]
+
+
+def test_who_makes_the_batches_is_told():
+    assert open_data(numbered(10, 2)).own_batches
+    assert not open_data(torch.zeros(10, 2)).own_batches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,12 @@ def measured(gap: float, lower: float | None = None, name: str = "bn") -> Measur
         noise=np.full(2, 0.01),
         lower=gap if lower is None else lower,
     )
+
+
+def with_own(one: MeasuredLayer, own: float) -> MeasuredLayer:
+    """The layer with that own gap."""
+    mean, var = np.full(2, 2 * own), np.full(2, 4.0)
+    return replace(one, own=compare(mean, var, np.zeros(2), np.full(2, 4.0), 0.0))
 
 
 def effect(**changes: Any) -> EffectEvidence:

@@ -19,7 +19,8 @@ def test_at_any_size_in_any_order_with_or_without_labels(healthy, held_out, size
     order = y.argsort() if by_class else torch.arange(size)
     report = bncheck.inspect(healthy, (x[order], y[order]) if labelled else x[order])
     assert_healthy(report)
-    assert codes(report) == []
+    # That they come sorted is mentioned, where there are enough groups to tell.
+    assert codes(report) == (["BN605"] if by_class and size > 100 else [])
 
 
 @pytest.mark.parametrize(("batch_size", "size"), [(1, 100), (7, 100), (512, 100), (7, 597), (512, 597)])
@@ -34,7 +35,7 @@ def test_a_loader_that_gives_one_class_after_the_other_is_no_drift(healthy, held
     order = y.argsort()
     report = bncheck.inspect(healthy, list(zip(x[order].split(16), y[order].split(16), strict=True)))
     assert_healthy(report)
-    assert codes(report) == []
+    assert codes(report) == ["BN605"]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,0 +1,72 @@
+"""A closer look at single layers, where the passes have shown something that needs telling apart."""
+
+from __future__ import annotations
+
+import math
+
+from bncheck.data.batches import Source
+from bncheck.evidence import Evidence, MeasuredLayer, Probed
+from bncheck.models.base import Model
+from bncheck.observe.instrument import instrument
+from bncheck.observe.order import Reading, compare_batches, read_in_order
+from bncheck.observe.passes import Observation, Plan
+from bncheck.observe.probes.alone import fed_by_input, moved_alone
+from bncheck.observe.probes.calls import calls_apart
+from bncheck.observe.probes.dropout import dropout_gaps, dropouts
+from bncheck.observe.probes.padding import flat_shares
+from bncheck.observe.probes.sampling import draw
+from bncheck.observe.running import Progress
+from bncheck.thresholds import NEAR_MARGIN
+
+FEW, MORE = 64, 256
+"""Samples for what is only ranked, and for what is judged."""
+LAYERS_ALONE = 12
+"""Layers asked one by one at the most: each costs a forward."""
+ORDERED_BATCHES, ORDERED_SAMPLES = 16, 4096
+"""Batches run in the data's own order, and samples read of a loader for them."""
+
+
+def look_closer(
+    model: Model, source: Source, seen: Observation, evidence: Evidence, plan: Plan, progress: Progress
+) -> Probed:
+    """Put the probes that this evidence calls for.
+
+    Raises:
+        DataError: the source cannot be read again.
+    """
+    if not evidence.measured:
+        return evidence.probed
+    suspects = _suspects(evidence)
+    with instrument(model, source.name, plan.seed) as watched:
+        few = draw(source, plan, FEW, watched.fixed_batch)
+        more = draw(source, plan, MORE, watched.fixed_batch) if suspects or _shared(evidence) else []
+        return Probed(
+            fed_by_input=fed_by_input(watched, few) if suspects else frozenset(),
+            alone=moved_alone(watched, few, seen.stored.statistics(), suspects[:LAYERS_ALONE], plan.output),
+            calls=calls_apart(watched, more, seen.stored, plan.output),
+            dropout=dropout_gaps(watched, model.program, more)
+            if suspects and model.program is not None and dropouts(model.program)
+            else {},
+            flat=flat_shares(watched, few),
+            order=compare_batches(read_in_order(watched, source, _order(plan), progress), plan.seed),
+        )
+
+
+def _order(plan: Plan) -> Reading:
+    samples = ORDERED_SAMPLES if plan.limit is None else min(ORDERED_SAMPLES, plan.limit)
+    return Reading(ORDERED_BATCHES, samples, "order of the data")
+
+
+def _suspects(evidence: Evidence) -> list[str]:
+    """Layers above the nearer margin, by their own gap where it is known, the largest first."""
+    gaps = {name: _gap(layer) for name, layer in evidence.measured.items()}
+    return sorted((name for name, gap in gaps.items() if gap > NEAR_MARGIN), key=gaps.__getitem__, reverse=True)
+
+
+def _gap(layer: MeasuredLayer) -> float:
+    gap = layer.gap if layer.own_gap is None else layer.own_gap
+    return gap if math.isfinite(gap) else 0.0
+
+
+def _shared(evidence: Evidence) -> bool:
+    return any(layer.calls > 1 for layer in evidence.measured.values())

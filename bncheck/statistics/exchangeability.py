@@ -1,0 +1,103 @@
+"""Whether batches are random draws from one population, or sorted, grouped, from one source each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+REARRANGEMENTS = 40
+FEWEST_BATCHES = 8
+FEWEST_SAMPLES = 64
+"""Below either the ratio's chance distribution has long tails, and a rare draw looks like an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchangeability:
+    """A one-way analysis of variance of per-sample means, the batch being the group.
+
+    Attributes:
+        batches: compared with one another.
+        batch_size: samples in each.
+        ratio: F = B x Var(batch means) / mean(within-batch variance), the average over the channels of the layer
+            where it is largest; 1 for random batches.
+        layer: that layer.
+        chance: the mean of the same number over random rearrangements of the samples into batches.
+        chance_spread: its standard deviation over them.
+    """
+
+    batches: int
+    batch_size: int
+    ratio: float
+    layer: str
+    chance: float
+    chance_spread: float
+
+    @property
+    def correlation(self) -> float:
+        """Intraclass correlation: the share of the variance that lies between batches, 0 for random ones."""
+        return (self.ratio - 1) / (self.ratio - 1 + self.batch_size)
+
+    @property
+    def effective_size(self) -> float:
+        """How many samples, drawn at random, a batch is worth: B / F."""
+        return self.batch_size / self.ratio
+
+
+def exchangeability(
+    means: Mapping[str, npt.NDArray[np.floating]], batches: int, batch_size: int, seed: int
+) -> Exchangeability | None:
+    """Compare batches by the means of their samples.
+
+    The largest over many layers and correlated channels has no tabled distribution, so chance is asked
+    directly: the samples are put into batches at random, and the same largest number taken.
+
+    Args:
+        means: by layer, one row per sample, the batches one after the other: shape (batches * batch_size, C).
+        batches: how many.
+        batch_size: samples in each.
+        seed: of the rearrangements.
+
+    Returns:
+        `None` where there are too few batches, batches of one, or nothing that varies.
+
+    Source: Fisher 1925, chapter 7; the permutation of the largest: Westfall & Young 1993.
+    """
+    if batches < FEWEST_BATCHES or batch_size < 2 or batches * batch_size < FEWEST_SAMPLES:
+        return None
+    standardized = {name: scaled for name, values in means.items() if (scaled := _standardized(values)).size}
+    if not standardized:
+        return None
+    given = np.arange(batches * batch_size)
+    ratios = {name: _ratio(values, given, batches) for name, values in standardized.items()}
+    worst = max(ratios, key=ratios.__getitem__)
+    generator = np.random.default_rng(seed)
+    orders = [generator.permutation(given) for _ in range(REARRANGEMENTS)]
+    by_chance = [max(_ratio(values, order, batches) for values in standardized.values()) for order in orders]
+    return Exchangeability(
+        batches, batch_size, ratios[worst], worst, float(np.mean(by_chance)), float(np.std(by_chance, ddof=1))
+    )
+
+
+def _standardized(means: npt.NDArray[np.floating]) -> FloatArray:
+    """Channels that vary, with mean 0 and variance 1; what is not finite takes its channel along."""
+    values = np.asarray(means, dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        centred = values - values.mean(axis=0)
+        spread = np.sqrt((centred**2).mean(axis=0))
+    usable = np.isfinite(spread) & (spread > 1e-9 * (1e-30 + np.abs(values).max(axis=0, initial=0.0)))
+    return np.asarray(centred[:, usable] / spread[usable])
+
+
+def _ratio(values: FloatArray, order: npt.NDArray[np.intp], batches: int) -> float:
+    """F, averaged over the channels of standardized `values` in that order."""
+    samples = len(values)
+    size = samples // batches
+    means = values[order].reshape(batches, size, -1).mean(axis=1)
+    between = size * (means**2).sum(axis=0)
+    within = np.maximum(samples - between, 1e-9 * samples)
+    return float(np.mean(between / (batches - 1) / (within / (samples - batches))))

@@ -1,0 +1,195 @@
+"""The probes on single layers: what each asks, and that the model is left as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import bncheck
+from bncheck.data import open_data
+from bncheck.data.batches import Batch
+from bncheck.models import from_module
+from bncheck.observe.instrument import instrument
+from bncheck.observe.passes import Plan
+from bncheck.observe.policies import STORED, Given, Statistics
+from bncheck.observe.probes.alone import fed_by_input, moved_alone
+from bncheck.observe.probes.calls import calls_apart
+from bncheck.observe.probes.dropout import dropout_gaps, dropouts
+from bncheck.observe.probes.padding import flat_shares
+from bncheck.observe.probes.sampling import draw
+from bncheck.observe.recorder import Recorder
+from bncheck.observe.sites import Site
+
+
+def batch_of(x: torch.Tensor) -> list[Batch]:
+    return [Batch(x, None, len(x))]
+
+
+class TwoStems(nn.Module):
+    """Two layers see the input alone, one with a convolution before it; the third sees what they give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw, self.conv, self.stem = nn.BatchNorm2d(1), nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.inner, self.head = nn.BatchNorm2d(5), nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([self.raw(x), self.stem(self.conv(x))], 1)
+        return self.head(self.inner(torch.relu(x)).mean((2, 3)))
+
+
+def images(samples: int = 64) -> torch.Tensor:
+    return torch.randn((samples, 1, 8, 8), generator=torch.Generator().manual_seed(0)) + 0.5
+
+
+def test_layers_before_which_nothing_is_normalized_are_found_by_what_they_see() -> None:
+    with instrument(from_module(TwoStems()), "test", 0) as watched:
+        assert fed_by_input(watched, batch_of(images())) == {"raw", "stem"}
+
+
+def test_each_layer_moves_the_outputs_by_itself_only() -> None:
+    torch.manual_seed(0)
+    model, x = TwoStems().eval(), images()
+    statistics = {"stem": Statistics(np.full(4, 0.3), np.full(4, 2.0)), "raw": Statistics(np.zeros(1), np.ones(1))}
+    with instrument(from_module(model), "test", 0) as watched:
+        moved = moved_alone(watched, batch_of(x), statistics, ["stem", "raw", "inner"], None)
+    before = model(x)
+    model.stem.running_mean.fill_(0.3)
+    model.stem.running_var.fill_(2.0)
+    expected = float(((model(x) - before).norm() / before.norm()).detach())
+    assert moved == {"stem": pytest.approx(expected, rel=1e-4), "raw": pytest.approx(0.0, abs=1e-6)}
+
+
+class Shared(nn.Module):
+    """One norm for the input and for its multiple."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.norm, self.head, self.factor = nn.BatchNorm1d(4), nn.Linear(4, 3), factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.relu(self.norm(x)) + self.norm(self.factor * x))
+
+
+@pytest.mark.parametrize(("factor", "apart"), [(1.0, False), (1.3, False), (8.0, True)])
+def test_calls_are_compared_with_their_average(factor: float, apart: bool) -> None:
+    torch.manual_seed(0)
+    batches, recorder = batch_of(torch.randn(400, 4)), Recorder(apart=True)
+    with instrument(from_module(Shared(factor)), "test", 0) as watched:
+        watched.run(batches[0], STORED, recorder)
+        found = calls_apart(watched, batches, recorder, None)
+    assert (set(found) == {"norm"}) is apart
+    if apart:
+        # Standard deviations 1 and 8 against the root of the average variance, 5.7.
+        assert found["norm"].gap == pytest.approx(1 - 1 / np.sqrt(32.5), abs=0.03)
+        assert found["norm"].lower < found["norm"].gap
+
+
+def test_single_calls_can_be_given_their_own_statistics() -> None:
+    x = torch.randn(50, 4)
+    model = Shared(3.0).eval()
+    own = {Site("norm", 1): Statistics(np.zeros(4), np.full(4, 9.0))}
+    with instrument(from_module(model), "test", 0) as watched:
+        answered = watched.run(batch_of(x)[0], Given({}, own), None)
+    expected = model.head(torch.relu(model.norm(x)) + (3 * x) / (9 + 1e-5) ** 0.5)
+    torch.testing.assert_close(answered, expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def net_with_dropout() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 8), nn.BatchNorm1d(8)).eval()
+
+
+def test_dropout_is_switched_on_for_the_question_and_off_again() -> None:
+    torch.manual_seed(0)
+    model, x = net_with_dropout(), torch.randn(2000, 6)
+    model[4].momentum = None
+    for _ in range(20):
+        model.train()(x)
+    opened = from_module(model.eval())
+    with instrument(opened, "test", 0) as watched:
+        gaps = dropout_gaps(watched, opened.program, batch_of(x))
+    assert gaps["4"].on < 0.05 < 0.2 < gaps["4"].off
+    assert not any(module.training for module in opened.program.modules())
+    assert not any(module.training for module in model.modules())
+
+
+def test_dropout_is_switched_off_again_when_a_forward_fails() -> None:
+    class Failing(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.dropout.training:
+                raise RuntimeError("not today")
+            return x
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.dropout = nn.Dropout(0.5)
+
+    opened = from_module(Failing())
+    with (
+        instrument(opened, "test", 0) as watched,
+        pytest.raises(bncheck.errors.DataError, match="not today"),
+    ):
+        dropout_gaps(watched, opened.program, batch_of(torch.zeros(4, 2)))
+    assert not opened.program.dropout.training
+
+
+def test_only_modules_that_drop_something_count() -> None:
+    assert dropouts(nn.Sequential(nn.Dropout(0.0), nn.ReLU())) == []
+    assert len(dropouts(nn.Sequential(nn.Dropout(0.1), nn.Dropout2d(0.2), nn.AlphaDropout(0.1)))) == 3
+    assert dropouts(None) == []
+    assert dropouts(torch.jit.script(nn.Sequential(nn.Dropout(0.5)))) == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "share", "lopsided"),
+    [
+        (slice(0, 64), 0.0, 0.0),
+        (slice(0, 16), 0.75, 1.0),
+        (slice(48, 64), 0.75, 1.0),
+        (slice(24, 40), 0.75, 0.0),
+    ],
+    ids=["no padding", "right", "left", "both sides"],
+)
+def test_padding_is_what_repeats_its_neighbour_on_one_side(keep: slice, share: float, lopsided: float) -> None:
+    x = torch.zeros(20, 3, 64)
+    x[:, :, keep] = torch.randn(20, 3, len(range(64)[keep]))
+    for program, inputs in ((nn.BatchNorm1d(3), x), (Rows(), x.transpose(1, 2))):
+        with instrument(from_module(program), "test", 0) as watched:
+            (flat,) = flat_shares(watched, batch_of(inputs)).values()
+        assert flat.share == pytest.approx(share, abs=0.03)
+        assert flat.lopsided == pytest.approx(lopsided, abs=0.1)
+
+
+class Rows(nn.Module):
+    """Normalizes (N, T, C) as rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(x.flatten(0, 1)).reshape(x.shape)
+
+
+def test_what_is_constant_in_one_channel_only_is_not_flat() -> None:
+    x = torch.randn(20, 3, 64)
+    x[:, 0] = 0
+    x[:, 1, 10:] = 0
+    with instrument(from_module(nn.BatchNorm1d(3)), "test", 0) as watched:
+        (flat,) = flat_shares(watched, batch_of(x)).values()
+    assert flat.share == 0
+
+
+@pytest.mark.parametrize(("fixed", "sizes"), [(None, [10, 10, 10, 10]), (16, [16, 16]), (64, [64])])
+def test_samples_are_drawn_in_batches_that_the_program_takes(fixed: int | None, sizes: list[int]) -> None:
+    drawn = draw(open_data(torch.arange(100.0)[:, None]), Plan(batch_size=10), 40, fixed)
+    assert [batch.size for batch in drawn] == sizes
+    values = torch.cat([batch.inputs for batch in drawn]).flatten().tolist()
+    assert len(set(values)) == len(values)
+    assert values != sorted(values)
+
+
+def test_of_too_few_samples_for_a_fixed_batch_none_are_drawn() -> None:
+    assert draw(open_data(torch.zeros(10, 1)), Plan(), 40, 16) == []

@@ -1,0 +1,230 @@
+"""BN604 (unlike calls), BN606 (padding), BN607 (a layer wrong by itself): what fires them, and what must not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from digit_nets import ARCH, SAMPLES, assert_healthy, codes, conv_net, measure_statistics, norms, only, train
+from hand_built import effect, evidence, measured, with_own
+from torch import nn
+
+import bncheck
+from bncheck.evidence import CallsApart, FlatShare, Probed, TrainingEvidence
+from bncheck.rules.single_layers import padded, unlike_calls, wrong_alone
+
+# BN607 on networks
+
+
+def test_the_tampered_sample_is_named_at_its_layer(held_out):
+    report = bncheck.inspect(SAMPLES / "tampered_layer.safetensors.index.json", held_out, arch=ARCH)
+    finding = only(report, "BN607")
+    assert (finding.severity, finding.layer) == ("error", "blocks.1.bn")
+    assert finding.evidence["others_up_to"] < 0.1 < 0.5 < finding.evidence["own_gaps"][0]
+    assert finding.evidence["inherited_by"] == ["blocks.2.body.0.bn", "blocks.2.body.1.bn"]
+    assert finding.evidence["output_change_alone"]["blocks.1.bn"] > 0.3
+    verdicts = {layer.name: layer.codes for layer in report.layers}
+    assert verdicts["blocks.1.bn"] == ("BN607",)
+    assert verdicts["blocks.2.body.1.bn"] == ()
+
+
+FAULTS = {
+    "variance x 4": lambda norm: norm.running_var.mul_(4),
+    "means off": lambda norm: norm.running_mean.add_(norm.running_var.sqrt()),
+    "channels mixed up": lambda norm: [norm.get_buffer(f"running_{name}").copy_(
+        norm.get_buffer(f"running_{name}").flip(0)) for name in ("mean", "var")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("layer", ["blocks.0.body.0.bn", "blocks.0.body.1.bn"])
+def test_whatever_is_wrong_with_an_inner_layer(healthy, held_out, layer, fault):
+    FAULTS[fault](healthy.get_submodule(layer))
+    assert only(bncheck.inspect(healthy, held_out), "BN607").layer == layer
+
+
+def test_a_fault_that_costs_nothing_is_only_mentioned(healthy, held_out):
+    healthy.blocks[2].body[1].bn.running_var.mul_(4)
+    report = bncheck.inspect(healthy, held_out)
+    assert_healthy(report)
+    assert only(report, "BN603").severity == "info"
+
+
+def test_a_layer_fed_by_the_input_needs_training_data_that_disagree_too(healthy, training, held_out):
+    healthy.stem.bn.running_mean.add_(healthy.stem.bn.running_var.sqrt())
+    assert codes(bncheck.inspect(healthy, held_out)) == ["BN603"]
+    finding = only(bncheck.inspect(healthy, held_out, train_data=training), "BN607")
+    assert finding.layer == "stem.bn"
+    assert "preprocessed as in training" in finding.fix
+
+
+def test_a_shifted_input_is_no_wrong_layer_whoever_says_so(healthy, training, held_out):
+    x, y = held_out
+    for data in ((1 - x, y), (x + 0.5, y)):
+        for train_data in (None, training):
+            assert "BN607" not in codes(bncheck.inspect(healthy, data, train_data=train_data))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_data_of_a_few_classes_are_no_wrong_layer(healthy, held_out, classes):
+    """The last layers see their features alone, and their own gaps grow."""
+    x, y = (tensor[held_out[1] < classes] for tensor in held_out)
+    for data in ((x, y), x):
+        assert "BN607" not in codes(bncheck.inspect(healthy, data))
+
+
+def test_statistics_that_are_stale_everywhere_are_no_wrong_layer(held_out):
+    report = bncheck.inspect(SAMPLES / "stale_statistics.ckpt", held_out, arch=ARCH)
+    assert codes(report) == ["BN603"]
+
+
+# BN607 by hand
+
+HARM = effect(stored=0.5, recalibrated=0.9)
+
+
+def layers_of(*own):
+    return [with_own(measured(gap, name=name), gap) for name, gap in zip("abcdefgh", own, strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        ((0.02, 0.6, 0.02, 0.05), ["b"]),
+        ((0.02, 0.6, 0.21, 0.05), []),
+        ((0.02, 0.24, 0.02, 0.05), []),
+        ((0.6, 0.02), []),
+        ((0.02, 0.7, 0.7, 0.02), []),
+        ((0.02, 0.7, 0.9, 0.02, 0.02, 0.02, 0.02, 0.02), ["b", "c"]),
+        ((3.0, 0.7, 0.9, 0.6, 0.5, 0.5, 0.6, 0.5), []),
+        ((0.3, 0.3, 0.3, 0.3), []),
+    ],
+    ids=["one", "not far out", "too small", "no neighbours", "half of them", "two of eight", "all off", "all alike"],
+)
+def test_few_layers_stand_far_out_of_all_others(own, found):
+    findings = list(wrong_alone(evidence(*layers_of(*own), effect=HARM)))
+    assert sorted(name for finding in findings for name in finding.layers) == found
+
+
+def test_it_takes_harm_and_confidence():
+    layers = layers_of(0.02, 0.6, 0.02, 0.05)
+    assert not list(wrong_alone(evidence(*layers, effect=effect())))
+    assert not list(wrong_alone(evidence(*layers, effect=None)))
+    layers[1] = with_own(measured(0.6, lower=0.2, name="b"), 0.6)
+    assert not list(wrong_alone(evidence(*layers, effect=HARM)))
+
+
+def test_layers_are_ranked_by_how_far_they_move_the_outputs():
+    layers = layers_of(0.02, 0.7, 0.9, 0.02, 0.02, 0.02, 0.02, 0.02)
+    (finding,) = wrong_alone(evidence(*layers, effect=HARM, probed=Probed(alone={"b": 0.5, "c": 0.1})))
+    assert finding.evidence["layers"] == ["b", "c"]
+
+
+@pytest.mark.parametrize(("lower", "found"), [(0.5, 1), (0.1, 0)])
+def test_training_data_have_the_last_word(lower, found):
+    layers = layers_of(0.02, 0.6, 0.02, 0.05)
+    on_training = {"b": measured(0.6, lower=lower, name="b")}
+    sampling = TrainingEvidence("train", 1000, 32, True, on_training, None, {}, {}, 0.05)
+    assert len(list(wrong_alone(evidence(*layers, effect=HARM, training=sampling)))) == found
+
+
+# BN604
+
+
+class Siamese(nn.Module):
+    """One branch for an image and for its copy, `factor` times as bright."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.branch = conv_net()[:8]
+        self.rest = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rest(torch.cat([self.branch(x), self.branch(self.factor * x.flip(3))], 1))
+
+
+def test_a_norm_shared_by_unlike_inputs_is_named_with_what_it_costs(training, held_out):
+    torch.manual_seed(0)
+    net = train(Siamese(8.0), training, epochs=6)
+    for data in (held_out, held_out[0]):
+        report = bncheck.inspect(net, data)
+        assert set(codes(report)) == {"BN604"}
+        finding = report.findings[0]
+        assert (finding.severity, finding.layer) == ("warning", "branch.1")
+        assert finding.evidence["calls"] == 2
+        assert finding.evidence["gap_between_calls_lower_bound"] > 0.25
+    assert finding.evidence["predictions_changed"] > 0.05
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.2])
+def test_a_norm_shared_by_inputs_that_are_nearly_alike(training, held_out, factor):
+    torch.manual_seed(0)
+    net = train(Siamese(factor), training, epochs=6)
+    for data in (held_out, held_out[0]):
+        assert "BN604" not in codes(bncheck.inspect(net, data))
+
+
+@pytest.mark.parametrize(
+    ("lower", "cost", "found"),
+    [
+        (0.5, effect(predictions_changed=0.3), 1),
+        (0.2, effect(predictions_changed=0.3), 0),
+        (0.5, effect(predictions_changed=0.01), 0),
+        (0.5, None, 0),
+        (0.5, effect(predictions_changed=None, output_change=0.4), 1),
+    ],
+)
+def test_calls_that_disagree_count_where_it_matters(lower, cost, found):
+    probed = Probed(calls={"bn": CallsApart(0.6, lower, cost)})
+    assert len(list(unlike_calls(evidence(measured(0.1), probed=probed)))) == found
+
+
+# BN606
+
+
+class Sequences(nn.Module):
+    """Two convolutions with norms over sequences (N, 4, T)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            *(nn.Conv1d(4, 8, 3, padding=1, bias=False), nn.BatchNorm1d(8), nn.ReLU()),
+            *(nn.Conv1d(8, 8, 3, padding=1, bias=False), nn.BatchNorm1d(8), nn.ReLU()),
+        )
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.net(x).mean(2))
+
+
+def sequences(shortest: int, longest: int) -> torch.Tensor:
+    """300 sequences of noise, padded with zeros to 64 steps."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn((300, 4, 64), generator=generator)
+    lengths = torch.randint(shortest, longest + 1, (300, 1, 1), generator=generator)
+    return x * (torch.arange(64) < lengths)
+
+
+@pytest.mark.parametrize(("lengths", "found"), [((4, 20), ["BN606"]), ((40, 64), []), ((64, 64), [])])
+def test_padding_that_outweighs_the_sequences_is_mentioned(lengths, found):
+    torch.manual_seed(0)
+    x = sequences(*lengths)
+    net = measure_statistics(Sequences(), x)
+    report = bncheck.inspect(net, x)
+    assert codes(report) == found
+    assert_healthy(report)
+    if found:
+        assert only(report, "BN606").evidence["layers"] == ["net.1", "net.4"]
+
+
+@pytest.mark.parametrize(
+    ("share", "lopsided", "found"), [(0.6, 0.9, 1), (0.5, 0.9, 0), (0.9, 0.3, 0)], ids=["padding", "little", "around"]
+)
+def test_a_background_on_all_sides_is_no_padding(share, lopsided, found):
+    probed = Probed(flat={"bn": FlatShare(share, lopsided)})
+    assert len(list(padded(evidence(measured(0.1), probed=probed)))) == found
+
+
+def test_digits_have_a_background_and_no_padding(healthy, held_out):
+    assert norms(healthy)
+    assert codes(bncheck.inspect(healthy, held_out)) == []
