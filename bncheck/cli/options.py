@@ -152,7 +152,10 @@ Reports = Annotated[
     typer.Option(
         "--report",
         metavar="[FORMAT=]PATH",
-        help="Write csv, channels-csv or json, by suffix or by name; - is stdout. Repeatable.",
+        help=(
+            "Write csv, channels-csv, json, markdown, junit, sarif or github (annotations, step summary), by suffix or "
+            "by name; - is stdout. Repeatable."
+        ),
         rich_help_panel=OUTPUT,
     ),
 ]
