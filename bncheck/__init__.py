@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bncheck.errors import BncheckError, DataError, ModelError, UnreadableError, UsageError
+    from bncheck.gate import read_report
     from bncheck.inspection import inspect
     from bncheck.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["BncheckError", "DataError", "ModelError", "Report", "UnreadableError", "UsageError", "inspect"]
+__all__ = [
+    "BncheckError",
+    "DataError",
+    "ModelError",
+    "Report",
+    "UnreadableError",
+    "UsageError",
+    "inspect",
+    "read_report",
+]
 
-_HOMES = {"inspect": "inspection", "Report": "report"}
+_HOMES = {"inspect": "inspection", "Report": "report", "read_report": "gate"}
 
 
 def __getattr__(name: str) -> Any:

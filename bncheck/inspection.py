@@ -135,6 +135,7 @@ def inspect(
     findings = judge(evidence, chosen)
     if options is None:
         options = {
+            "data": _named(data),
             "batch_size": batch_size,
             "limit": limit,
             "device": device,
@@ -153,6 +154,12 @@ def inspect(
     given = {name: value for name, value in options.items() if value is not None and value != []}
     run = Run(command, given, seed, _versions(opened), in_force(), evidence.notes)
     return assemble(opened, evidence, findings, run, fail_on=fail_on, strict=strict)
+
+
+def _named(data: Any) -> str | None:
+    if data is None:
+        return None
+    return str(data) if isinstance(data, str | Path) else type(data).__name__
 
 
 def _check_options(batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str) -> None:

@@ -24,6 +24,8 @@ ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 OK, FINDINGS, INCONCLUSIVE, NOT_CHECKED = "ok", "findings", "inconclusive", "not-checked"
 MEASURED, AUDITED, SKIPPED = "measured", "audited", "skipped"
+LEFT_OUT = "samples left out"
+"""What the note on samples that a fixed batch size could not take says, by which it is known."""
 ACCEPTED = "accepted"
 """Under this name the evidence of a finding says why it is known and fails nothing."""
 

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hand_made import full_report
+
+from bncheck.render import renderer
 
 PACKAGE = Path(__file__).parent.parent / "bncheck"
 FLOORS = {
@@ -95,6 +98,17 @@ def test_help_and_rules_load_nothing_slow(arguments: list[str]) -> None:
         f"import sys\nsys.argv = ['bncheck', *{arguments!r}]\n"
         "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
     )
+    assert not loaded & {"torch", "onnx", "pandas", "numpy"}
+
+
+def test_gate_loads_nothing_slow(tmp_path: Path) -> None:
+    saved = tmp_path / "report.json"
+    saved.write_text(renderer("json")(full_report()), encoding="utf-8")
+    loaded = loaded_by(
+        f"import sys\nsys.argv = ['bncheck', 'gate', {str(saved)!r}, '--max-gap', '0.5']\n"
+        "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert end.code == 1"
+    )
+    assert "rich" in loaded
     assert not loaded & {"torch", "onnx", "pandas", "numpy"}
 
 

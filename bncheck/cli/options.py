@@ -25,6 +25,9 @@ Out = Annotated[
         "--out", metavar="FILE", help="The file to write; inputs are never overwritten.", rich_help_panel=OUTPUT
     ),
 ]
+SavedReport = Annotated[
+    str, typer.Argument(metavar="REPORT.json", help="What --report json=FILE wrote.", show_default=False)
+]
 Arch = Annotated[
     str | None,
     typer.Option(
@@ -142,6 +145,15 @@ Ignore = Annotated[
 FailOn = Annotated[
     str,
     typer.Option(metavar="error|warning|never", help="From which severity on to exit 1.", rich_help_panel=JUDGING),
+]
+FailOnAgain = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        metavar="error|warning|never",
+        help="From which severity on to exit 1; as in the report's own run unless given.",
+        rich_help_panel=JUDGING,
+    ),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit 4 if any layer or sample was skipped.", rich_help_panel=JUDGING)

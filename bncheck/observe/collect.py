@@ -14,7 +14,7 @@ from bncheck.models.base import Model
 from bncheck.observe.passes import Observation, Plan
 from bncheck.observe.policies import Statistics
 from bncheck.observe.recorder import SiteRecord, together
-from bncheck.report import DataFacts
+from bncheck.report import LEFT_OUT, DataFacts
 from bncheck.statistics import (
     ASSUMED_MOMENTUM,
     BatchSizeRow,
@@ -254,4 +254,4 @@ def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
 def _dropped(seen: Observation) -> list[str]:
     if not seen.dropped:
         return []
-    return [f"{seen.dropped} samples left out: the program takes batches of exactly {seen.fixed_batch}"]
+    return [f"{seen.dropped} {LEFT_OUT}: the program takes batches of exactly {seen.fixed_batch}"]

@@ -16,6 +16,11 @@ from bncheck.render.words import ALIKE, about_data, about_model, alike, closing,
 from bncheck.report import BatchSize, Finding, Report
 
 
+def print_verdict(report: Report, console: Console) -> None:
+    """Print what was concluded, without the tables it was concluded from."""
+    print_parts([prose(_header(report)), *_conclusion(report)], console)
+
+
 def print_report(report: Report, console: Console) -> None:
     """Print the whole report; columns are added as the terminal gets wider."""
     print_parts(_parts(report, console.width), console)
@@ -31,6 +36,10 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
             yield prose(sentence(legend(table), "dim"))
     if report.batch_sizes:
         yield prose(Text(""), *_batch_sizes(report.batch_sizes))
+    yield from _conclusion(report)
+
+
+def _conclusion(report: Report) -> Iterator[RenderableType]:
     yield prose(Text(""), sentence(headline(report), "bold"), *map(sentence, effect_lines(report)))
     for group in alike(report.findings):
         yield prose(Text(""), _findings(group))
