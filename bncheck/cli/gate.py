@@ -6,9 +6,11 @@ import typer
 
 from bncheck.cli import options as opt
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes
 from bncheck.errors import UsageError
 from bncheck.gate import Limits, judge_again, read_report
+from bncheck.gate.acceptance import unaccepted
 from bncheck.report import Report
 
 
@@ -19,6 +21,8 @@ def gate_command(
     ignore: opt.Ignore = None,
     fail_on: opt.FailOnAgain = None,
     strict: opt.Strict = False,
+    baseline: opt.BaselineFile = None,
+    write_baseline: opt.WriteBaseline = None,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
@@ -31,8 +35,11 @@ def gate_command(
         destinations = read_destinations(report or [], [saved])
         if any(destination.format == "channels-csv" for destination in destinations):
             raise UsageError("--report channels-csv: a saved report has no channels; ask for them when you inspect.")
+        known = read_known(baseline, write_baseline, inputs=[saved], destinations=destinations)
         limits = Limits(fail_on, strict or None, max_gap, opt.split_codes(select), opt.split_codes(ignore))
-        result = judge_again(read_report(saved), limits)
+        read = read_report(saved)
+        result = judge_again(read if baseline is None else unaccepted(read), limits)
+        result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result)

@@ -9,6 +9,7 @@ import typer
 
 from bncheck.cli import options as opt
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.errors import UsageError
@@ -50,6 +51,8 @@ def inspect_command(
     ignore: opt.Ignore = None,
     fail_on: opt.FailOn = "warning",
     strict: opt.Strict = False,
+    baseline: opt.BaselineFile = None,
+    write_baseline: opt.WriteBaseline = None,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
@@ -60,7 +63,9 @@ def inspect_command(
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     with exit_codes(debug):
-        destinations = read_destinations(report or [], _files(model, data, arch, metric, reference, reference_arch))
+        inputs = _files(model, data, arch, metric, reference, reference_arch)
+        destinations = read_destinations(report or [], inputs)
+        known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations)
         settings: dict[str, Any] = {
             "arch": arch,
             "arch_kwargs": None if reference_arch and not arch else read_kwargs(arch_kwargs),
@@ -101,6 +106,7 @@ def inspect_command(
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr():
             result = _inspect(model, data, settings, image_options, metric, given, quiet)
+        result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result)

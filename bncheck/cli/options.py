@@ -159,6 +159,25 @@ Strict = Annotated[
     bool, typer.Option("--strict", help="Exit 4 if any layer or sample was skipped.", rich_help_panel=JUDGING)
 ]
 
+BaselineFile = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="Known findings: they fail only once they get worse.",
+        rich_help_panel=JUDGING,
+    ),
+]
+WriteBaseline = Annotated[
+    str | None,
+    typer.Option(
+        "--write-baseline",
+        metavar="FILE",
+        help="Accept what is found now into FILE; with --baseline, only take out what is gone.",
+        rich_help_panel=JUDGING,
+    ),
+]
+
 Reports = Annotated[
     list[str] | None,
     typer.Option(

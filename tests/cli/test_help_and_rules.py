@@ -16,6 +16,7 @@ OPTIONS = {
     *("--data", "--label-column", "--batch-size", "--limit", "--batch-sizes", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--max-gap", "--select", "--ignore", "--fail-on", "--strict"),
+    *("--baseline", "--write-baseline"),
     *("--report", "--quiet", "--debug", "--help"),
 }
 EXIT_CODES = {"0": "fine", "1": "findings", "2": "wrong command", "3": "unreadable file", "4": "not or too little"}
