@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bncheck.cli import options as opt
+from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes
@@ -15,6 +16,7 @@ from bncheck.report import Report
 
 
 def gate_command(
+    context: typer.Context,
     saved: opt.SavedReport,
     max_gap: opt.MaxGap = None,
     select: opt.Select = None,
@@ -25,6 +27,7 @@ def gate_command(
     write_baseline: opt.WriteBaseline = None,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
+    no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
 ) -> None:
     """Judge a saved report again: its verdict and exit code, under other limits if any are given.
@@ -35,8 +38,11 @@ def gate_command(
         destinations = read_destinations(report or [], [saved])
         if any(destination.format == "channels-csv" for destination in destinations):
             raise UsageError("--report channels-csv: a saved report has no channels; ask for them when you inspect.")
-        known = read_known(baseline, write_baseline, inputs=[saved], destinations=destinations)
+        ignores = configuration_of(context).ignores
+        known = read_known(baseline, write_baseline, inputs=[saved], destinations=destinations, ignores=ignores)
         limits = Limits(fail_on, strict or None, max_gap, opt.split_codes(select), opt.split_codes(ignore))
+        if not quiet:
+            say_configuration(context)
         read = read_report(saved)
         result = judge_again(read if baseline is None else unaccepted(read), limits)
         result = settle(result, known, quiet=quiet)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bncheck.cli import options as opt
+from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
@@ -21,6 +22,7 @@ BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 
 
 def inspect_command(
+    context: typer.Context,
     model: opt.Model,
     data: opt.Data = None,
     arch: opt.Arch = None,
@@ -55,6 +57,7 @@ def inspect_command(
     write_baseline: opt.WriteBaseline = None,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
+    no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
 ) -> None:
     """Compare the stored statistics of every normalization layer with those of your data.
@@ -62,10 +65,12 @@ def inspect_command(
     Without --data the stored values alone are audited.
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
+    del given["context"]
     with exit_codes(debug):
         inputs = _files(model, data, arch, metric, reference, reference_arch)
         destinations = read_destinations(report or [], inputs)
-        known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations)
+        ignores = configuration_of(context).ignores
+        known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations, ignores=ignores)
         settings: dict[str, Any] = {
             "arch": arch,
             "arch_kwargs": None if reference_arch and not arch else read_kwargs(arch_kwargs),
@@ -99,6 +104,7 @@ def inspect_command(
             "preset": preset,
         }
         if not quiet:
+            say_configuration(context)
             _say_whose_code_runs(
                 {"--arch": arch, "--reference-arch": reference_arch, "--data": data, "--metric": metric}
             )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bncheck.cli.configuration import configured
 from bncheck.errors import UsageError
 
 MODEL, DATA, IMAGES, JUDGING, OUTPUT = "The model", "The data", "Images", "Judging", "Output"
@@ -192,6 +193,16 @@ Reports = Annotated[
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only errors and the reports asked for.", rich_help_panel=OUTPUT)
+]
+NoConfig = Annotated[
+    bool,
+    typer.Option(
+        "--no-config",
+        is_eager=True,
+        callback=configured,
+        help="Leave out [tool.bncheck] of pyproject.toml, and bncheck.toml.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks with errors.", rich_help_panel=OUTPUT)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -12,6 +13,7 @@ from bncheck.gate.again import settled
 from bncheck.gate.baseline import Baseline, Entry, Key, entries_of
 from bncheck.report import ACCEPTED, INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Finding, Report
 
+THE_MODEL = "the model"
 _TOLD = "Accepted "
 NAMED = 5
 """How many entries a note names before it says how many more there are."""
@@ -49,7 +51,7 @@ def accept(report: Report, ignores: Sequence[LayerIgnore] = (), baseline: Baseli
     if baseline is not None:
         findings = [_known(finding, report, baseline, notes) for finding in findings]
         notes += _no_longer_found(report, baseline)
-    accepted = [_told(finding) for finding in findings if finding.accepted is not None]
+    accepted = _told([finding for finding in findings if finding.accepted is not None])
     unused = [_unused(ignore) for ignore in ignores if _is_unused(ignore, report)]
     return settled(report, findings, (*accepted, *notes, *unused))
 
@@ -104,10 +106,10 @@ def _tightened(entry: Entry, now: Entry | None) -> Entry:
 def _ignored(finding: Finding, ignores: Sequence[LayerIgnore]) -> Finding:
     reasons = []
     for layer in finding.layers:
-        reason = next((ignore.reason for ignore in ignores if ignore.covers(finding.code, layer)), None)
-        if reason is None:
+        ignore = next((ignore for ignore in ignores if ignore.covers(finding.code, layer)), None)
+        if ignore is None:
             return finding
-        reasons.append(reason)
+        reasons.append(ignore.reason + (f" ({ignore.source})" if ignore.source else ""))
     return _accepted(finding, f"ignored, {'; '.join(dict.fromkeys(reasons))}") if reasons else finding
 
 
@@ -129,10 +131,18 @@ def _accepted(finding: Finding, why: str) -> Finding:
     return replace(finding, evidence={**finding.evidence, ACCEPTED: why})
 
 
-def _told(finding: Finding) -> str:
-    where = "" if len(finding.layers) != 1 else f" in {finding.layers[0] or 'the model'}"
-    several = f" in {len(finding.layers)} layers" if len(finding.layers) > 1 else ""
-    return f"{_TOLD}{finding.code}{where}{several}: {finding.accepted}"
+def _told(findings: Sequence[Finding]) -> list[str]:
+    """A note for every rule and reason, with the layers; many of a rule are counted."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        together.setdefault((finding.code, str(finding.accepted)), []).extend(finding.layers)
+    notes, told = [], Counter[str]()
+    for (code, why), layers in together.items():
+        told[code] += 1
+        if told[code] <= NAMED:
+            several = f" in {len(layers)} layers" if len(layers) > 1 else ""
+            notes.append(f"{_TOLD}{code}{several or ''.join(f' in {name or THE_MODEL}' for name in layers)}: {why}")
+    return [*notes, *(f"{_TOLD}{code} {number - NAMED} more times" for code, number in told.items() if number > NAMED)]
 
 
 def _no_worse(before: Sequence[Entry], now: Sequence[Entry]) -> str:
@@ -186,4 +196,4 @@ def _listed(entries: Iterable[Entry]) -> str:
 
 
 def _place(entry: Entry) -> str:
-    return f"{entry.code} in {'the model' if not entry.layer else entry.layer}"
+    return f"{entry.code} in {entry.layer or THE_MODEL}"

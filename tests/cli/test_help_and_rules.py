@@ -17,7 +17,7 @@ OPTIONS = {
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--max-gap", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline"),
-    *("--report", "--quiet", "--debug", "--help"),
+    *("--report", "--quiet", "--debug", "--help", "--no-config"),
 }
 EXIT_CODES = {"0": "fine", "1": "findings", "2": "wrong command", "3": "unreadable file", "4": "not or too little"}
 
