@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bncheck import __version__
+from bncheck.cli.audit import audit_command
 from bncheck.cli.gate import gate_command
 from bncheck.cli.inspect import inspect_command
 from bncheck.cli.process import INTERNAL_ERROR, say
@@ -67,6 +68,7 @@ app.callback(help=HELP, epilog=EXIT_CODES)(root)
 app.command("inspect", epilog=EXIT_CODES)(inspect_command)
 app.command("stamp", epilog=EXIT_CODES)(stamp_command)
 app.command("gate", epilog=EXIT_CODES)(gate_command)
+app.command("audit", epilog=EXIT_CODES, hidden=True)(audit_command)
 app.command("rules")(rules_command)
 app.command("rule")(rule_command)
 

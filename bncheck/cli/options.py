@@ -26,6 +26,7 @@ Out = Annotated[
         "--out", metavar="FILE", help="The file to write; inputs are never overwritten.", rich_help_panel=OUTPUT
     ),
 ]
+Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model files.", show_default=False)]
 SavedReport = Annotated[
     str, typer.Argument(metavar="REPORT.json", help="What --report json=FILE wrote.", show_default=False)
 ]
