@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bncheck.errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
+    from bncheck.gate import read_report
     from bncheck.inspection import inspect
     from bncheck.repair.conversion import to_batch_norm, to_batch_renorm
     from bncheck.repair.in_memory import recalibrate
@@ -38,6 +39,7 @@ __all__ = [
     "UnreadableError",
     "UsageError",
     "inspect",
+    "read_report",
     "recalibrate",
     "repair_file",
     "to_batch_norm",
@@ -52,6 +54,7 @@ _HOMES = {
     "RepairResult": "repair_report",
     "Report": "report",
     "inspect": "inspection",
+    "read_report": "gate",
     "recalibrate": "repair.in_memory",
     "repair_file": "repair.repairing",
     "to_batch_norm": "repair.conversion",

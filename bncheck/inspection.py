@@ -154,6 +154,7 @@ def inspect(
             sampling = open_data(train_data, data_options or DataOptions(), "--train-data")
     if options is None:
         options = {
+            "data": _named(data),
             "train_data": None if sampling is None else sampling.name,
             "batch_size": batch_size,
             "limit": limit,
@@ -236,6 +237,12 @@ def _check_train_data(train_data: Any, data: Any) -> None:
             "--train-data is compared with what the model is run on, and no --data is given: name that too (held-out "
             "data, or the training data once more)."
         )
+
+
+def _named(data: Any) -> str | None:
+    if data is None:
+        return None
+    return str(data) if isinstance(data, str | Path) else type(data).__name__
 
 
 def _check_options(

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hand_made import full_report
+
+from bncheck.render import renderer
 
 PACKAGE = Path(__file__).parent.parent / "bncheck"
 FLOORS = {
@@ -22,7 +25,7 @@ FLOORS = {
     "repair_report": 2,
     "evidence": 3,
     "render": 3,
-    "gate": 2,
+    "gate": 3,
     "data": 2,
     "rules": 4,
     "models": 3,
@@ -103,4 +106,21 @@ def test_help_and_rules_load_nothing_slow(arguments: list[str]) -> None:
         f"import sys\nsys.argv = ['bncheck', *{arguments!r}]\n"
         "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
     )
+    assert not loaded & {"torch", "onnx", "pandas", "numpy"}
+
+
+def test_gate_loads_nothing_slow(tmp_path: Path) -> None:
+    saved = tmp_path / "report.json"
+    saved.write_text(renderer("json")(full_report()), encoding="utf-8")
+    loaded = loaded_by(
+        f"import sys\nsys.argv = ['bncheck', 'gate', {str(saved)!r}, '--max-gap', '0.5']\n"
+        "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert end.code == 1"
+    )
+    assert "rich" in loaded
+    assert not loaded & {"torch", "onnx", "pandas", "numpy"}
+
+
+@pytest.mark.parametrize("format_name", ["json", "markdown", "junit", "sarif", "github"])
+def test_reports_are_written_without_what_is_slow(format_name: str) -> None:
+    loaded = loaded_by(f"from bncheck.render import renderer\nrenderer({format_name!r})")
     assert not loaded & {"torch", "onnx", "pandas", "numpy"}

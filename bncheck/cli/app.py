@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from bncheck import __version__
+from bncheck.cli.audit import audit_command
+from bncheck.cli.gate import gate_command
 from bncheck.cli.inspect import inspect_command
 from bncheck.cli.process import INTERNAL_ERROR, say
 from bncheck.cli.repair import CODES, repair_command
@@ -28,6 +30,8 @@ First steps:
     bncheck inspect deploy.onnx --reference model.pt    an export, also where BatchNorm was folded away
 
     bncheck repair model.pt --data train.npz --out repaired.pt
+
+    bncheck gate report.json --max-gap 0.5              judge a saved report again
 
     bncheck rules                                       what is diagnosed
 
@@ -67,6 +71,8 @@ app.callback(help=HELP, epilog=EXIT_CODES)(root)
 app.command("inspect", epilog=EXIT_CODES)(inspect_command)
 app.command("stamp", epilog=EXIT_CODES)(stamp_command)
 app.command("repair", epilog=CODES)(repair_command)
+app.command("gate", epilog=EXIT_CODES)(gate_command)
+app.command("audit", epilog=EXIT_CODES, hidden=True)(audit_command)
 app.command("rules")(rules_command)
 app.command("rule")(rule_command)
 

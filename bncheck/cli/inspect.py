@@ -8,7 +8,9 @@ import typer
 
 from bncheck.cli import options as opt
 from bncheck.cli.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
+from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 
@@ -16,6 +18,7 @@ BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 
 
 def inspect_command(
+    context: typer.Context,
     model: opt.Model,
     data: opt.Data = None,
     train_data: opt.TrainData = None,
@@ -48,8 +51,11 @@ def inspect_command(
     ignore: opt.Ignore = None,
     fail_on: opt.FailOn = "warning",
     strict: opt.Strict = False,
+    baseline: opt.BaselineFile = None,
+    write_baseline: opt.WriteBaseline = None,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
+    no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
 ) -> None:
     """Compare the stored statistics of every normalization layer with those of your data.
@@ -57,10 +63,12 @@ def inspect_command(
     Without --data the stored values alone are audited.
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
+    del given["context"]
     with exit_codes(debug):
-        destinations = read_destinations(
-            report or [], files_named(model, data, arch, metric, reference, reference_arch, train_data)
-        )
+        inputs = files_named(model, data, arch, metric, reference, reference_arch, train_data)
+        destinations = read_destinations(report or [], inputs)
+        ignores = configuration_of(context).ignores
+        known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations, ignores=ignores)
         settings: dict[str, Any] = {
             "train_data": train_data,
             "arch": arch,
@@ -96,6 +104,7 @@ def inspect_command(
             preset=preset,
         )
         if not quiet:
+            say_configuration(context)
             architectures = {"--arch": arch, "--reference-arch": reference_arch}
             sources = {"--data": data, "--train-data": train_data}
             say_whose_code_runs({**architectures, **sources, "--metric": metric})
@@ -103,6 +112,7 @@ def inspect_command(
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr():
             result = _inspect(model, data, settings, image_options, metric, given, quiet)
+        result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bncheck.cli.configuration import configured
 from bncheck.errors import UsageError
 
 MODEL, DATA, IMAGES, JUDGING, OUTPUT = "The model", "The data", "Images", "Judging", "Output"
@@ -24,6 +25,10 @@ Out = Annotated[
     typer.Option(
         "--out", metavar="FILE", help="The file to write; inputs are never overwritten.", rich_help_panel=OUTPUT
     ),
+]
+Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model files.", show_default=False)]
+SavedReport = Annotated[
+    str, typer.Argument(metavar="REPORT.json", help="What --report json=FILE wrote.", show_default=False)
 ]
 Arch = Annotated[
     str | None,
@@ -162,8 +167,36 @@ FailOn = Annotated[
     str,
     typer.Option(metavar="error|warning|never", help="From which severity on to exit 1.", rich_help_panel=JUDGING),
 ]
+FailOnAgain = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        metavar="error|warning|never",
+        help="From which severity on to exit 1; as in the report's own run unless given.",
+        rich_help_panel=JUDGING,
+    ),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit 4 if any layer or sample was skipped.", rich_help_panel=JUDGING)
+]
+
+BaselineFile = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="Known findings: they fail only once they get worse.",
+        rich_help_panel=JUDGING,
+    ),
+]
+WriteBaseline = Annotated[
+    str | None,
+    typer.Option(
+        "--write-baseline",
+        metavar="FILE",
+        help="Accept what is found now into FILE; with --baseline, only take out what is gone.",
+        rich_help_panel=JUDGING,
+    ),
 ]
 
 Reports = Annotated[
@@ -171,12 +204,25 @@ Reports = Annotated[
     typer.Option(
         "--report",
         metavar="[FORMAT=]PATH",
-        help="Write csv, channels-csv or json, by suffix or by name; - is stdout. Repeatable.",
+        help=(
+            "Write csv, channels-csv, json, markdown, junit, sarif or github (annotations, step summary), by suffix or "
+            "by name; - is stdout. Repeatable."
+        ),
         rich_help_panel=OUTPUT,
     ),
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only errors and the reports asked for.", rich_help_panel=OUTPUT)
+]
+NoConfig = Annotated[
+    bool,
+    typer.Option(
+        "--no-config",
+        is_eager=True,
+        callback=configured,
+        help="Leave out [tool.bncheck] of pyproject.toml, and bncheck.toml.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks with errors.", rich_help_panel=OUTPUT)]
 

@@ -18,6 +18,7 @@ def stamp_command(
     reference_key: opt.ReferenceKey = None,
     arch_kwargs: opt.ArchKwargs = None,
     trust_pickle: opt.TrustPickle = False,
+    no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
 ) -> None:
     """Write the statistics of the checkpoint into the metadata of its ONNX export.

@@ -15,7 +15,7 @@ from bncheck.observe.measuring import measured_layer, moving_average, stored_sta
 from bncheck.observe.passes import Observation, Plan
 from bncheck.observe.policies import Statistics
 from bncheck.observe.recorder import SiteRecord, together
-from bncheck.report import DataFacts
+from bncheck.report import LEFT_OUT, DataFacts
 from bncheck.statistics import (
     BatchSizeRow,
     SampleMoments,
@@ -199,4 +199,4 @@ def _training(training: TrainingEvidence | None) -> list[str]:
 def _dropped(seen: Observation) -> list[str]:
     if not seen.dropped:
         return []
-    return [f"{seen.dropped} samples left out: the program takes batches of exactly {seen.fixed_batch}"]
+    return [f"{seen.dropped} {LEFT_OUT}: the program takes batches of exactly {seen.fixed_batch}"]

@@ -8,15 +8,17 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bncheck.render.cells import count, number, printable, span
+from bncheck.render.cells import number, span
 from bncheck.render.columns import plain_table
 from bncheck.render.layer_table import STYLES, layer_table, legend
 from bncheck.render.page import print_parts, prose, sentence
-from bncheck.render.words import closing, effect_lines, headline
-from bncheck.report import BatchSize, Finding, ModelFacts, Report
+from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines, headline
+from bncheck.report import BatchSize, Finding, Report
 
-ALIKE = 5
-"""How many findings of one kind are told in full."""
+
+def print_verdict(report: Report, console: Console) -> None:
+    """Print what was concluded, without the tables it was concluded from."""
+    print_parts([prose(_header(report)), *_conclusion(report)], console)
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -34,28 +36,21 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
             yield prose(sentence(legend(table), "dim"))
     if report.batch_sizes:
         yield prose(Text(""), *_batch_sizes(report.batch_sizes))
+    yield from _conclusion(report)
+
+
+def _conclusion(report: Report) -> Iterator[RenderableType]:
     yield prose(Text(""), sentence(headline(report), "bold"), *map(sentence, effect_lines(report)))
-    for alike in _grouped(report.findings):
-        yield prose(Text(""), _findings(alike))
+    for group in alike(report.findings):
+        yield prose(Text(""), _findings(group))
     ending = [*closing(report), *(f"Note: {note.rstrip('.')}." for note in report.run.notes)]
     if ending:
         yield prose(Text(""), *(sentence(line, "dim") for line in ending))
 
 
 def _header(report: Report) -> Text:
-    text = sentence(report.model.path, "bold")
-    text = Text.assemble(text, f"  {_about_model(report.model)}\n")
-    if report.data is None:
-        return text.append("no data: the stored values alone")
-    data = report.data
-    labels = "with labels" if data.labelled else "without labels"
-    return text.append(
-        f"{printable(data.source)}  {count(data.samples, 'sample')} {labels}, batches of {data.batch_size}"
-    )
-
-
-def _about_model(model: ModelFacts) -> str:
-    return f"{model.format.replace('_', ' ')}, {count(model.norm_layers, 'norm layer')}"
+    about = f"  {about_model(report.model)}\n{about_data(report.data)}"
+    return Text.assemble(sentence(report.model.path, "bold"), sentence(about))
 
 
 def _batch_sizes(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
@@ -80,24 +75,16 @@ def _degenerate(rows: Sequence[BatchSize]) -> bool:
     return first.batch_size == 1 < last.batch_size and first.scale_low < 0.1 * last.scale_low
 
 
-def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that ask for the same thing together, in the order of the first of each."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault((finding.code, finding.severity, finding.fix), []).append(finding)
-    return list(groups.values())
-
-
-def _findings(alike: Sequence[Finding]) -> Table:
-    first = alike[0]
+def _findings(group: Sequence[Finding]) -> Table:
+    first = group[0]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, min_width=len("BN000 warning"))
     grid.add_column()
     title = Text(f"{first.code} {first.severity}", style=STYLES[first.severity])
-    for finding in alike[:ALIKE]:
+    for finding in group[:ALIKE]:
         grid.add_row(title, sentence(finding.message))
         title = Text("")
-    if len(alike) > ALIKE:
-        grid.add_row("", f"And {len(alike) - ALIKE} more of this kind: the table names the layers.")
+    if len(group) > ALIKE:
+        grid.add_row("", f"And {len(group) - ALIKE} more of this kind: the table names the layers.")
     grid.add_row("", Text.assemble(("What to do: ", "bold"), sentence(first.fix)))
     return grid

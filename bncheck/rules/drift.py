@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.gate.limit import beyond_limit
 from bncheck.report import ERROR, INFO, Finding
 from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps, wins_accuracy
 from bncheck.rules.single_layers import unlike_calls
@@ -21,16 +22,8 @@ def above_limit(evidence: Evidence) -> Iterator[Finding]:
     if limit is None:
         return
     for name, layer in evidence.measured.items():
-        if not layer.gap <= limit:
-            shown = f"{layer.gap:.3g}" if math.isfinite(layer.gap) else "not a number"
-            yield Finding(
-                code="BN600",
-                severity=ERROR,
-                layer=name,
-                message=f"{name}: the gap is {shown}, above the limit of {limit:g}.",
-                fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
-                evidence={"gap": layer.gap if math.isfinite(layer.gap) else str(layer.gap), "limit": limit},
-            )
+        if (finding := beyond_limit(name, layer.gap, limit)) is not None:
+            yield finding
 
 
 def drift(evidence: Evidence) -> Iterator[Finding]:
