@@ -108,10 +108,26 @@ def with_reference(model: Model, reference: Reference) -> Model:
     unfolded = _unfolded(model, matching.folds)
     return replace(
         unfolded,
-        layers=(*unfolded.layers, *(_without_values(layer) for layer in matching.unfound)),
+        layers=_in_order(unfolded.layers, matching.unfound, reference, comparison),
         comparison=comparison,
         notes=(*model.notes, *_notes(comparison, forms)),
     )
+
+
+def _in_order(
+    layers: Sequence[NormLayer], unfound: Sequence[NormLayer], reference: Reference, comparison: Comparison
+) -> tuple[NormLayer, ...]:
+    """The model's layers in their order, and those that only the reference has behind what comes before them there."""
+    missing = {layer.name for layer in unfound}
+    names = {layer.original: layer.name for layer in comparison.layers}
+    order, position = list(layers), 0
+    for layer in reference.layers:
+        if layer.name in missing:
+            order.insert(position, _without_values(layer))
+            position += 1
+        elif layer.name in names:
+            position = [one.name for one in order].index(names[layer.name]) + 1
+    return tuple(order)
 
 
 def _without_values(layer: NormLayer) -> NormLayer:

