@@ -46,6 +46,11 @@ def test_what_gamma_keeps_small_or_varies_a_little(changes, eps):
     assert judged(layer(var=np.array([0.0, 4.0]), eps=eps)) == [("BN203", "info")]
 
 
+def test_without_eps_the_gain_has_no_bound():
+    (finding,) = judge(Evidence((layer(var=np.array([0.0, 4.0]), eps=0.0, trainable_class=False),)), {"BN203"})
+    assert finding.evidence["largest_gain"] == "inf"
+
+
 def test_a_channel_that_does_vary_on_the_data_is_the_cause_of_the_drift(healthy, held_out):
     healthy.stem.bn.running_var[:4] = 1e-14
     drift = only(bncheck.inspect(healthy, held_out, select=["BN603"]), "BN603")
