@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -65,7 +66,7 @@ def near_zero_variance(evidence: Evidence) -> Iterator[Finding]:
             "layers": [dead.layer.name for dead in found],
             "channels": {dead.layer.name: np.flatnonzero(dead.channels)[:SHOWN_CHANNELS].tolist() for dead in found},
             "count": count,
-            "largest_gain": worst,
+            "largest_gain": worst if math.isfinite(worst) else str(worst),
             "explains_the_drift": explained,
         },
     )

@@ -145,3 +145,10 @@ def test_copies_that_are_no_other_model(healthy, save, key):
 def test_two_raw_models_are_no_copies_of_each_other(healthy, save):
     path = save({"generator": healthy.state_dict(), "discriminator": nudged(healthy.state_dict())})
     assert codes(bncheck.inspect(path, key="generator")) == []
+
+
+def test_a_layer_that_the_raw_model_has_not_learned_either(healthy, save):
+    healthy.blocks[1].bn.reset_running_stats()
+    path = save({"model": healthy.state_dict(), "ema": nudged(healthy.state_dict())})
+    found = [(finding.code, finding.severity) for finding in bncheck.inspect(path).findings]
+    assert found == [("BN102", "error"), ("BN401", "info")]

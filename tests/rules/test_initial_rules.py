@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
 import torch
 from digit_nets import assert_healthy, codes, conv_net, dense_net, norms, only, train
-from hand_built import layer
+from hand_built import evidence, layer, measured
 from torch import nn
 
 import bncheck
@@ -189,6 +190,15 @@ def test_data_show_it_where_the_variances_alone_do_not(training, held_out):
     net = train(conv_net(), training, steps=28)
     assert codes(bncheck.inspect(net)) == []
     assert only(bncheck.inspect(net, held_out), "BN105").severity in ("warning", "error")
+
+
+@pytest.mark.parametrize(("lower", "found"), [(0.05, []), (0.5, ["BN105"])])
+def test_data_that_fit_leave_the_counter_alone(lower, found):
+    """The stored values are the data's with what the counter says is left, but no gap has shown with confidence."""
+    seen, share = measured(0.2, lower), 0.9**28
+    short = layer(updates=28, mean=(1 - share) * seen.mean, var=share + (1 - share) * seen.var)
+    gathered = evidence(dataclasses.replace(seen, layer=short))
+    assert [finding.code for finding in judge(gathered, {"BN105"})] == found
 
 
 def test_forty_updates_are_enough(training, held_out):

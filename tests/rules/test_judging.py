@@ -64,6 +64,13 @@ def test_a_cause_hides_only_what_is_no_graver_and_is_about_this_model(monkeypatc
         assert [finding.code for finding in judge(seen, {"BN102", "BN603"})] == kept
 
 
+def test_a_remark_hides_no_other(monkeypatch):
+    cause = Finding("BN102", "info", "bn", "The cause.", "Nothing.")
+    monkeypatch.setitem(JUDGES, "BN102", lambda evidence: [cause])
+    found = judge(evidence(measured(1.0)), {"BN102", "BN603"})
+    assert [(finding.code, finding.severity) for finding in found] == [("BN102", "info"), ("BN603", "info")]
+
+
 def test_rules_that_are_not_selected_neither_speak_nor_suppress():
     seen = dataclasses.replace(
         evidence(measured(1.0)), layers=(layer(), dataclasses.replace(layer(), var=-layer().var))

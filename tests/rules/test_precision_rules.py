@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
 import torch
 from digit_nets import ARCH, assert_healthy, codes, dense_net, measure_statistics, norms, only, train
-from hand_built import layer
+from hand_built import effect, evidence, layer, measured
 from torch import nn
 
 import bncheck
 from bncheck.evidence import Evidence
 from bncheck.rules import judge
+from bncheck.statistics import compare
 
 CODES = {"BN203", "BN205", "BN206"}
 
@@ -42,6 +44,11 @@ def test_channels_without_variance_under_a_large_gain_are_one_remark(healthy):
 def test_what_gamma_keeps_small_or_varies_a_little(changes, eps):
     assert judged(layer(**({"var": np.array([0.0, 4.0]), "eps": eps} | changes))) == []
     assert judged(layer(var=np.array([0.0, 4.0]), eps=eps)) == [("BN203", "info")]
+
+
+def test_without_eps_the_gain_has_no_bound():
+    (finding,) = judge(Evidence((layer(var=np.array([0.0, 4.0]), eps=0.0, trainable_class=False),)), {"BN203"})
+    assert finding.evidence["largest_gain"] == "inf"
 
 
 def test_a_channel_that_does_vary_on_the_data_is_the_cause_of_the_drift(healthy, held_out):
@@ -177,3 +184,15 @@ def test_variances_whose_digits_cancelled_are_the_cause_of_the_drift(training, h
     assert "no digit of it is certain" in finding.message
     assert finding.severity in ("warning", "error")
     assert finding.evidence["explains_the_drift"] is True
+
+
+@pytest.mark.parametrize(("mean", "variance", "explained"), [(5000, 9, True), (5000, 400, False), (5010, 9, False)])
+def test_only_what_cancelled_digits_can_have_done_is_laid_to_them(mean, variance, explained):
+    """Stored are mean 5000 and variance 4, whose digits below 12 are lost."""
+    stored = layer(mean=np.full(2, 5000.0), var=np.full(2, 4.0))
+    seen = (np.full(2, float(mean)), np.full(2, float(variance)))
+    gap = compare(*seen, *stored.statistics, 1e-5)
+    drifted = dataclasses.replace(measured(1.0), layer=stored, mean=seen[0], var=seen[1], inherited=gap)
+    (finding,) = judge(evidence(drifted, effect=effect(stored=0.5, recalibrated=0.9)), {"BN206"})
+    assert finding.evidence["explains_the_drift"] is explained
+    assert finding.severity == ("error" if explained else "info")

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from digit_nets import assert_healthy, codes, conv_net, measure_statistics, norms, only, train
+from digit_nets import assert_healthy, build_digits_net, codes, conv_net, measure_statistics, norms, only, train
 from hand_built import layer
 from torch import nn
 
@@ -149,6 +149,21 @@ def test_beside_a_drift_with_another_cause_it_is_a_remark(training, held_out):
     wrong = copy.deepcopy(net)
     norms(wrong)[1].running_var /= 16
     findings = {finding.code: finding.severity for finding in bncheck.inspect(wrong, held_out).findings}
+    assert findings["BN302"] == "info"
+    assert findings["BN603"] in ("warning", "error")
+
+
+@pytest.mark.parametrize(("of_their_own", "wrong", "factor"), [((0,), 4, 16), ((0, 1), 1, 1.5)])
+def test_another_layers_wrong_statistics_are_not_laid_to_eps(training, held_out, of_their_own, wrong, factor):
+    """Too far behind such a layer, or a layer of the kind itself."""
+    torch.manual_seed(0)
+    net = build_digits_net()
+    for place in of_their_own:
+        norms(net)[place].eps = 1.0
+    train(net, training, epochs=6)
+    norms(net)[wrong].running_var *= factor
+    norms(net)[wrong].running_mean += 1.0
+    findings = {finding.code: finding.severity for finding in bncheck.inspect(net, held_out).findings}
     assert findings["BN302"] == "info"
     assert findings["BN603"] in ("warning", "error")
 
