@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bncheck.comparing import diff
     from bncheck.errors import BncheckError, DataError, ModelError, UnreadableError, UsageError
     from bncheck.gate import read_report
     from bncheck.inspection import inspect
@@ -26,11 +27,12 @@ __all__ = [
     "Report",
     "UnreadableError",
     "UsageError",
+    "diff",
     "inspect",
     "read_report",
 ]
 
-_HOMES = {"inspect": "inspection", "Report": "report", "read_report": "gate"}
+_HOMES = {"diff": "comparing", "inspect": "inspection", "Report": "report", "read_report": "gate"}
 
 
 def __getattr__(name: str) -> Any:

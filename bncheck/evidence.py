@@ -139,6 +139,7 @@ class Evidence:
         max_gap: the limit the user set.
         comparison: with a reference, if one was given.
         agreement: of the outputs with the reference's, where both could be run.
+        expect_frozen: names of layers, with `*` and `?`, whose statistics must equal the reference's.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -159,6 +160,7 @@ class Evidence:
     max_gap: float | None = None
     comparison: Comparison | None = None
     agreement: OutputAgreement | None = None
+    expect_frozen: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

@@ -32,6 +32,8 @@ FLOORS = {
     "assembly": 5,
     "inspection": 6,
     "stamping": 6,
+    "difference": 2,
+    "comparing": 6,
     "cli": 7,
     "__main__": 8,
 }

@@ -18,7 +18,8 @@ class Rule:
         code: `BN` and three digits, the first of them the group.
         title: what is wrong, in a few words.
         severity: the highest it is given.
-        needs: what it is judged by: `statistics`, `data`, `architecture`, `reference`.
+        needs: what it is judged by: `statistics`, `data`, `architecture`, `reference`, `expectation`
+            (what the user says must hold).
         suppresses: codes that say the same less precisely, left out where this one is found.
     """
 
@@ -39,6 +40,7 @@ RULES = (
     Rule("BN102", "statistics never updated", ERROR, ("statistics",), ("BN603",)),
     Rule("BN201", "statistics are not finite", ERROR, ("statistics",), ("BN603",)),
     Rule("BN202", "negative variance", ERROR, ("statistics",), ("BN603",)),
+    Rule("BN402", "frozen layers whose statistics moved", WARNING, ("reference", "expectation")),
     Rule("BN403", "export and reference disagree", ERROR, ("reference",), ("BN603",)),
     Rule("BN600", "a layer's gap exceeds the limit that was set", ERROR, ("data",)),
     Rule("BN603", "the stored statistics do not describe this data", ERROR, ("data",)),

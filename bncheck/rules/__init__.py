@@ -11,7 +11,7 @@ from bncheck.rules.absent import missing_statistics, never_updated
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
 from bncheck.rules.mode import training_mode
-from bncheck.rules.reference import export_differs
+from bncheck.rules.reference import export_differs, frozen_moved
 from bncheck.rules.values import negative_variance, not_finite
 
 JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
@@ -19,6 +19,7 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN102": never_updated,
     "BN201": not_finite,
     "BN202": negative_variance,
+    "BN402": frozen_moved,
     "BN403": export_differs,
     "BN600": above_limit,
     "BN603": drift,
