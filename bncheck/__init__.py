@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bncheck.comparing import diff
     from bncheck.errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
     from bncheck.gate import read_report
     from bncheck.inspection import inspect
@@ -38,6 +39,7 @@ __all__ = [
     "Report",
     "UnreadableError",
     "UsageError",
+    "diff",
     "inspect",
     "read_report",
     "recalibrate",
@@ -53,6 +55,7 @@ _HOMES = {
     "RenormSchedule": "repair.schedule",
     "RepairResult": "repair_report",
     "Report": "report",
+    "diff": "comparing",
     "inspect": "inspection",
     "read_report": "gate",
     "recalibrate": "repair.in_memory",

@@ -267,6 +267,7 @@ class Evidence:
         training_planned: the model is to be trained further.
         training: what the layers see on the training sampling, if it was given.
         probed: what was asked of single layers.
+        expect_frozen: names of layers, with `*` and `?`, whose statistics must equal the reference's.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -296,6 +297,7 @@ class Evidence:
     training_planned: bool = False
     training: TrainingEvidence | None = None
     probed: Probed = NOTHING_PROBED
+    expect_frozen: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

@@ -37,7 +37,7 @@ def test_every_rule_has_a_judge_and_every_judge_a_rule() -> None:
 def test_a_rule_is_complete(rule: Rule) -> None:
     assert rule.severity in SEVERITY_ORDER
     assert rule.needs
-    assert set(rule.needs) <= {"statistics", "data", "training data", "architecture", "reference"}
+    assert set(rule.needs) <= {"statistics", "data", "training data", "architecture", "reference", "expectation"}
     assert set(rule.suppresses) < set(CODES) - {rule.code}
     assert rule.title == rule.title.strip(" .")
 

@@ -19,6 +19,8 @@ class Rule:
         title: what is wrong, in a few words.
         severity: the highest it is given.
         needs: what it is judged by: `statistics`, `data`, `training data`, `architecture`, `reference`.
+        needs: what it is judged by: `statistics`, `data`, `architecture`, `reference`, `expectation`
+            (what the user says must hold).
         suppresses: codes that say the same less precisely, left out where this one is found.
     """
 
@@ -59,6 +61,7 @@ RULES = (
         ("statistics", "data"),
         ("BN102", "BN103", *DRIFT),
     ),
+    Rule("BN402", "frozen layers whose statistics moved", WARNING, ("reference", "expectation")),
     Rule("BN403", "export and reference disagree", ERROR, ("reference",), DRIFT),
     Rule("BN501", "layers updated a whole factor more often", WARNING, ("statistics", "data")),
     Rule("BN600", "a layer's gap exceeds the limit that was set", ERROR, ("data",)),

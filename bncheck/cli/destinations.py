@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,9 +61,14 @@ def write_reports(report: Report, destinations: Sequence[Destination]) -> None:
     With `github` the step's summary is added to where GitHub wants it.
     """
     for destination in destinations:
-        text = renderer(destination.format)(report)
         if destination.format == "github":
             _add_step_summary(report)
+        write_texts([(destination, renderer(destination.format)(report))])
+
+
+def write_texts(texts: Iterable[tuple[Destination, str]]) -> None:
+    """Write every text to its destination."""
+    for destination, text in texts:
         if destination.path == STDOUT:
             sys.stdout.write(text)
             sys.stdout.flush()

@@ -27,6 +27,8 @@ Out = Annotated[
     ),
 ]
 Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model files.", show_default=False)]
+Before = Annotated[str, typer.Argument(metavar="A", help="The checkpoint before.", show_default=False)]
+After = Annotated[str, typer.Argument(metavar="B", help="The checkpoint after.", show_default=False)]
 SavedReport = Annotated[
     str, typer.Argument(metavar="REPORT.json", help="What --report json=FILE wrote.", show_default=False)
 ]
@@ -45,6 +47,12 @@ ArchKwargs = Annotated[
 Key = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Which nested state dict of a checkpoint.", rich_help_panel=MODEL),
+]
+KeyAfter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The same of B, if not that of --key: raw against averaged weights.", rich_help_panel=MODEL
+    ),
 ]
 TrustPickle = Annotated[
     bool,
@@ -167,6 +175,15 @@ FailOn = Annotated[
     str,
     typer.Option(metavar="error|warning|never", help="From which severity on to exit 1.", rich_help_panel=JUDGING),
 ]
+ExpectFrozen = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expect-frozen",
+        metavar="GLOB",
+        help="Layers whose statistics must not have moved, like 'backbone.*'. Repeatable.",
+        rich_help_panel=JUDGING,
+    ),
+]
 FailOnAgain = Annotated[
     str | None,
     typer.Option(
@@ -208,6 +225,15 @@ Reports = Annotated[
             "Write csv, channels-csv, json, markdown, junit, sarif or github (annotations, step summary), by suffix or "
             "by name; - is stdout. Repeatable."
         ),
+        rich_help_panel=OUTPUT,
+    ),
+]
+DifferenceReports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="[FORMAT=]PATH",
+        help="Write json or csv, by suffix or by name; - is stdout. Repeatable.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -19,7 +19,7 @@ from bncheck.rules.lag import dropout_before, lag
 from bncheck.rules.mode import pickled_in_training, training_mode
 from bncheck.rules.near_zero import near_zero_variance
 from bncheck.rules.precision import cancellation, half_precision
-from bncheck.rules.reference import export_differs
+from bncheck.rules.reference import export_differs, frozen_moved
 from bncheck.rules.runtime import wrong_answers
 from bncheck.rules.sampling import noisy_batches, not_exchangeable, tiny_batches
 from bncheck.rules.settings import no_statistics, unlikely_momentum
@@ -43,6 +43,7 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN302": eps_decides,
     "BN303": no_statistics,
     "BN401": statistics_of_another,
+    "BN402": frozen_moved,
     "BN403": export_differs,
     "BN501": counted_more_often,
     "BN600": above_limit,

@@ -4,16 +4,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from bncheck.evidence import Evidence, OutputAgreement
 from bncheck.folding import ComparedLayer, Comparison
-from bncheck.report import ERROR, Finding
+from bncheck.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.thresholds import OUTPUT_AGREEMENT
 
 _ROUNDING_ROOM = 50
 """Relative differences of outputs that are rounding, in units of the coarsest type's precision."""
 _ALSO = " (or gamma and beta: a fold shows them together)"
+
+
+def frozen_moved(evidence: Evidence) -> Iterator[Finding]:
+    """BN402: layers that were to stay as they are in the reference have other statistics."""
+    comparison, patterns = evidence.comparison, evidence.expect_frozen
+    if comparison is None or not patterns:
+        return
+    moved = [
+        layer
+        for layer in comparison.layers
+        if not layer.agrees
+        and any(fnmatchcase(name, pattern) for name in (layer.name, layer.original) for pattern in patterns)
+    ]
+    if not moved:
+        return
+    worst = max(moved, key=lambda layer: layer.error if math.isfinite(layer.error) else math.inf)
+    which = "statistics of a frozen layer" if len(moved) == 1 else f"statistics of {len(moved)} frozen layers"
+    yield Finding(
+        code="BN402",
+        severity=WARNING,
+        layer=worst.name if len(moved) == 1 else None,
+        message=(
+            f"The {which} moved since {comparison.path}: {some_names([layer.name for layer in moved])}; the largest "
+            f"gap is {_shown(worst.error)}, in {worst.name or 'the model itself'}."
+        ),
+        fix=(
+            "Keep frozen layers in eval mode while the rest is trained: requires_grad = False stops the optimizer, not "
+            "the running statistics, and model.train() puts every layer back into train mode."
+        ),
+        evidence={
+            "reference": comparison.path,
+            "layers": [layer.name for layer in moved],
+            "gaps": [layer.error if math.isfinite(layer.error) else str(layer.error) for layer in moved],
+            "expected": list(patterns),
+            "compared": len(comparison.layers),
+        },
+    )
+
+
+def _shown(gap: float) -> str:
+    return f"{gap:.3g}" if math.isfinite(gap) else "not a number"
 
 
 def export_differs(evidence: Evidence) -> Iterator[Finding]:

@@ -130,7 +130,7 @@ def test_every_option_that_names_files_is_known_to() -> None:
     assert {name for name, kind in kinds.items() if kind.names} == {
         *("arch", "baseline", "data", "metric", "out", "reference", "reference-arch", "report", "write-baseline"),
     }
-    assert {name for name, kind in kinds.items() if kind.repeatable} == {"ignore", "report", "select"}
+    assert {name for name, kind in kinds.items() if kind.repeatable} == {"expect-frozen", "ignore", "report", "select"}
     assert {name for name, kind in kinds.items() if kind.value == "flag"} >= {"quiet", "strict"}
     assert kinds["batch-size"].value == "whole"
     assert kinds["batch-size"].least == 1
