@@ -77,11 +77,6 @@ def judge(evidence: Evidence, codes: Collection[str] = ALL) -> tuple[Finding, ..
 def _explains(cause: Finding, finding: Finding) -> bool:
     """Whether `cause` makes `finding` superfluous.
 
-    A remark does not, nor does what is not about layers of this model; and nothing hides what is graver than itself.
+    A remark does not, nor does what is not about layers of this model.
     """
-    return (
-        finding.code in SUPPRESSED_BY[cause.code]
-        and cause.severity != INFO
-        and bool(cause.layers)
-        and SEVERITY_ORDER[cause.severity] <= SEVERITY_ORDER[finding.severity]
-    )
+    return finding.code in SUPPRESSED_BY[cause.code] and cause.severity != INFO and bool(cause.layers)

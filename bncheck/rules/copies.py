@@ -8,7 +8,7 @@ from bncheck.evidence import Evidence
 from bncheck.layers import NormLayer, SiblingCopy
 from bncheck.report import ERROR, INFO, Finding
 from bncheck.rules.absent import is_initial, name_some, was_trained
-from bncheck.rules.cost import in_words, severity_of
+from bncheck.rules.cost import at_most_warning, in_words
 from bncheck.rules.drift import drifted_layers
 from bncheck.rules.dummies import dummies_of
 
@@ -46,7 +46,7 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
     if not raw.same_statistics or raw.same_weights:
         return
     drifted = [layer.layer.name for layer in drifted_layers(evidence)]
-    severity = severity_of(evidence.effect) if drifted else INFO
+    severity = at_most_warning(evidence.effect) if drifted else INFO
     layers = drifted or [layer.name for layer in evidence.with_statistics()]
     yield Finding(
         code="BN401",

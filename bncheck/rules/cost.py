@@ -40,7 +40,12 @@ def severity_of(effect: EffectEvidence | None) -> str:
 
 def weighed(evidence: Evidence, without_data: str) -> str:
     """The severity of a fault that is certain from the file: by what it costs, where that was measured."""
-    return without_data if evidence.effect is None else severity_of(evidence.effect)
+    return without_data if evidence.effect is None else at_most_warning(evidence.effect)
+
+
+def at_most_warning(effect: EffectEvidence | None) -> str:
+    """The severity of what may well be harmless: a warning where the predictions suffer, however much."""
+    return INFO if severity_of(effect) == INFO else WARNING
 
 
 def _sure_gain(effect: EffectEvidence) -> float | None:

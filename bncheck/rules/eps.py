@@ -11,7 +11,7 @@ from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.layers import FloatArray, NormLayer
 from bncheck.report import INFO, Finding
 from bncheck.rules.absent import name_some
-from bncheck.rules.cost import severity_of
+from bncheck.rules.cost import at_most_warning
 from bncheck.rules.drift import drifted_layers, margin_of, origin_of
 from bncheck.rules.near_zero import NOTHING
 
@@ -40,7 +40,7 @@ def eps_decides(evidence: Evidence) -> Iterator[Finding]:
     named = [layer for layer in layers if layer.name in found]
     yield Finding(
         code="BN302",
-        severity=severity_of(evidence.effect) if explained else INFO,
+        severity=at_most_warning(evidence.effect) if explained else INFO,
         layer=named[0].name if len(named) == 1 else None,
         message=" ".join(_sentences(above, unlike, common, explained)),
         fix=(

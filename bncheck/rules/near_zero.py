@@ -12,7 +12,7 @@ from bncheck.evidence import Evidence
 from bncheck.layers import FloatArray, NormLayer
 from bncheck.report import INFO, Finding
 from bncheck.rules.absent import name_some
-from bncheck.rules.cost import severity_of
+from bncheck.rules.cost import at_most_warning
 from bncheck.rules.own import Channels, accounts_for_drift, own_statistics
 from bncheck.thresholds import LARGEST_EPS
 
@@ -45,7 +45,7 @@ def near_zero_variance(evidence: Evidence) -> Iterator[Finding]:
     worst = max(float(dead.gain[dead.channels].max()) for dead in found)
     yield Finding(
         code="BN203",
-        severity=severity_of(evidence.effect) if explained else INFO,
+        severity=at_most_warning(evidence.effect) if explained else INFO,
         layer=found[0].layer.name if len(found) == 1 else None,
         message=(
             f"{count} {'channel' if count == 1 else 'channels'} of {name_some([dead.layer for dead in found])} "

@@ -10,7 +10,7 @@ from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.layers import BATCH_NORM, FloatArray, NormLayer
 from bncheck.report import INFO, Finding
 from bncheck.rules.absent import name_some
-from bncheck.rules.cost import severity_of
+from bncheck.rules.cost import at_most_warning
 from bncheck.rules.own import Channels, accounts_for_drift, own_gaps, own_statistics
 from bncheck.statistics import ASSUMED_MOMENTUM
 from bncheck.thresholds import CANCELLING, LARGEST_EPS
@@ -40,7 +40,7 @@ def half_precision(evidence: Evidence) -> Iterator[Finding]:
     dtypes = sorted({layer.dtype for layer in layers if layer.dtype is not None})
     yield Finding(
         code="BN205",
-        severity=severity_of(evidence.effect) if explained else INFO,
+        severity=at_most_warning(evidence.effect) if explained else INFO,
         layer=layers[0].name if len(layers) == 1 else None,
         message=(
             f"{len(layers)} {'layer stores its' if len(layers) == 1 else 'layers store their'} statistics in "
@@ -83,7 +83,7 @@ def cancellation(evidence: Evidence) -> Iterator[Finding]:
     )
     yield Finding(
         code="BN206",
-        severity=severity_of(evidence.effect) if explained else INFO,
+        severity=at_most_warning(evidence.effect) if explained else INFO,
         layer=layers[0].name if len(layers) == 1 else None,
         message=(
             f"The means of {name_some(layers)} lie up to {worst:.3g} standard deviations from 0: where a variance is "

@@ -51,11 +51,11 @@ def test_the_gravest_comes_first_and_then_the_lowest_code(monkeypatch):
     ]
 
 
-def test_a_cause_hides_only_what_is_no_graver_and_is_about_this_model(monkeypatch):
+def test_a_cause_hides_what_it_explains_unless_it_is_a_remark_or_about_no_layer(monkeypatch):
     seen = evidence(measured(1.0), effect=effect(stored=0.5, recalibrated=0.9))
     for severity, layers, kept in (
         ("error", ["bn"], ["BN102"]),
-        ("warning", ["bn"], ["BN603", "BN102"]),
+        ("warning", ["bn"], ["BN102"]),
         ("info", ["bn"], ["BN603", "BN102"]),
         ("error", [], ["BN102", "BN603"]),
     ):

@@ -114,8 +114,7 @@ def test_a_wrong_eps_is_the_cause_of_the_drift_behind_it(healthy, held_out, plac
     norms(healthy)[place].eps = eps
     drift = only(bncheck.inspect(healthy, held_out, select=["BN603"]), "BN603")
     finding = only(bncheck.inspect(healthy, held_out), "BN302")
-    assert finding.severity == drift.severity
-    assert finding.severity in ("warning", "error")
+    assert finding.severity == "warning"
     assert finding.layer not in drift.layers
     assert "right behind drift" in finding.message
 
@@ -123,7 +122,7 @@ def test_a_wrong_eps_is_the_cause_of_the_drift_behind_it(healthy, held_out, plac
 def test_a_wrong_eps_in_all_layers(healthy, held_out):
     for norm in norms(healthy):
         norm.eps = 0.3
-    assert only(bncheck.inspect(healthy, held_out), "BN302").severity == "error"
+    assert only(bncheck.inspect(healthy, held_out), "BN302").severity == "warning"
 
 
 def test_a_model_trained_with_that_eps_is_right(training, held_out):
@@ -150,7 +149,7 @@ def test_beside_a_drift_with_another_cause_it_is_a_remark(training, held_out):
     norms(wrong)[1].running_var /= 16
     findings = {finding.code: finding.severity for finding in bncheck.inspect(wrong, held_out).findings}
     assert findings["BN302"] == "info"
-    assert findings["BN603"] in ("warning", "error")
+    assert {"BN603", "BN607"} & findings.keys()
 
 
 @pytest.mark.parametrize(("of_their_own", "wrong", "factor"), [((0,), 4, 16), ((0, 1), 1, 1.5)])
@@ -165,7 +164,7 @@ def test_another_layers_wrong_statistics_are_not_laid_to_eps(training, held_out,
     norms(net)[wrong].running_mean += 1.0
     findings = {finding.code: finding.severity for finding in bncheck.inspect(net, held_out).findings}
     assert findings["BN302"] == "info"
-    assert findings["BN603"] in ("warning", "error")
+    assert {"BN603", "BN607"} & findings.keys()
 
 
 def test_an_eps_unlike_the_others_counts_where_it_shows():
