@@ -65,7 +65,7 @@ Reference = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="The checkpoint this was exported from: folded layers are measured through it, and all are compared.",
+        help="The checkpoint this was exported from: folded layers are read through it, and all are compared.",
         rich_help_panel=MODEL,
     ),
 ]

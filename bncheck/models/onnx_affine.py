@@ -28,12 +28,7 @@ def affine_operations(proto: onnx.ModelProto, opset: int) -> tuple[AffineOperati
     are left out: what rounding to 8 bits leaves of a layer does not tell its statistics.
     """
     reader = _Reader(proto, opset)
-    coarse = _quantized(proto.graph)
-    found = (
-        reader.operation(node)
-        for node in proto.graph.node
-        if node.op_type in _PRODUCTS and node.domain in DEFAULT_DOMAINS and not coarse & set(node.input)
-    )
+    found = (reader.operation(node) for node in proto.graph.node if _multiplies(node))
     return tuple(operation for operation in found if operation is not None)
 
 
@@ -52,9 +47,12 @@ class _Reader:
         """The operation with its longer readings; `None` where its weights are not known."""
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         weight = self._constants.value(node.input[1])
-        if weight is None or weight.ndim < 2 or 0 in weight.shape or not _is_floating(weight.dtype):
+        if weight is None or weight.ndim < 2 or not weight.size or not _is_floating(weight.dtype):
             return None
-        precision = PRECISION[str(weight.dtype)]
+        if self.is_quantized(node):
+            return None
+        types, _ = self._constants.made_of(node.input[1]) or (set(), set())
+        precision = max(PRECISION[name] for name in {*types, str(weight.dtype)} if name in PRECISION)
         if node.op_type == "Gemm":
             if attributes.get("transA", 0):
                 return None
@@ -74,6 +72,14 @@ class _Reader:
                 return None
             bare = replace(bare, bias=bias * attributes.get("beta", 1.0))
         return replace(bare, longer=tuple(self._continued(bare)))
+
+    def is_quantized(self, node: onnx.NodeProto) -> bool:
+        """Whether the weight of an operation has been through numbers of 8 bits or less."""
+        origin = self._constants.made_of(node.input[1])
+        if origin is None:
+            return False
+        types, operators = origin
+        return not operators.isdisjoint(_QUANTIZING) or not all(map(_is_common, types))
 
     @cached_property
     def _ranks(self) -> dict[str, int]:
@@ -143,24 +149,21 @@ def _per_channel(value: npt.NDArray[Any] | None, operation: AffineOperation) -> 
     return value.astype(np.float64).reshape(-1)
 
 
-def _quantized(graph: onnx.GraphProto) -> set[str]:
-    return {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
-
-
-def hidden_forms(proto: onnx.ModelProto) -> tuple[str, ...]:
+def hidden_forms(proto: onnx.ModelProto, opset: int) -> tuple[str, ...]:
     """What convolutions and linear layers are stored as whose weights tell nothing: quantized, fused with others."""
-    coarse = _quantized(proto.graph)
+    reader = _Reader(proto, opset)
     forms: dict[str, None] = {}
     for node in proto.graph.node:
-        if node.op_type.startswith("QLinear") or node.op_type in _OF_INTEGERS or coarse & _weights(node):
+        of_integers = node.op_type.startswith("QLinear") or node.op_type in _OF_INTEGERS
+        if of_integers or (_multiplies(node) and reader.is_quantized(node)):
             forms["quantized"] = None
         elif node.domain not in DEFAULT_DOMAINS and any(name in node.op_type for name in _PRODUCTS):
             forms[f"{node.domain}.{node.op_type}"] = None
     return tuple(forms)
 
 
-def _weights(node: onnx.NodeProto) -> set[str]:
-    return set(node.input[1:2]) if node.op_type in _PRODUCTS else set()
+def _multiplies(node: onnx.NodeProto) -> bool:
+    return node.op_type in _PRODUCTS and node.domain in DEFAULT_DOMAINS
 
 
 def _quantizes(node: onnx.NodeProto) -> bool:
@@ -173,6 +176,11 @@ def coarsest_precision(proto: onnx.ModelProto) -> float | None:
         return None
     kinds = {str(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)) for tensor in proto.graph.initializer}
     return max((PRECISION[kind] for kind in kinds if kind in PRECISION), default=PRECISION["float32"])
+
+
+def _is_common(dtype: str) -> bool:
+    """Whether it is a type of floats that models are trained in, or of sizes and axes."""
+    return dtype in PRECISION or dtype in ("int32", "int64", "bool")
 
 
 def _is_floating(dtype: npt.DTypeLike) -> bool:

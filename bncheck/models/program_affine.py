@@ -47,6 +47,15 @@ def affine_operations(program: torch.nn.Module, names: Mapping[int, str]) -> tup
     return tuple(found.values())
 
 
+def tensor_operations(tensors: Mapping[str, torch.Tensor]) -> tuple[AffineOperation, ...]:
+    """What looks like a convolution's or a linear layer's weight, with its bias, in a state dict."""
+    return tuple(
+        _operation("convolution", name, tensor, tensors.get(name.removesuffix("weight") + "bias"), {})
+        for name, tensor in tensors.items()
+        if name.endswith("weight") and tensor.is_floating_point() and tensor.dim() >= 2 and tensor.numel()
+    )
+
+
 def hidden_forms(program: torch.nn.Module) -> tuple[str, ...]:
     """What convolutions and linear layers are stored as whose weights are not compared, by name; none for most."""
     if isinstance(program, torch.jit.ScriptModule):

@@ -24,6 +24,7 @@ from bncheck.models.messages import listed
 from bncheck.models.onnx_graph import NormNode, OnnxGraph
 from bncheck.models.program_affine import affine_operations as program_operations
 from bncheck.models.program_affine import hidden_forms as program_forms
+from bncheck.models.program_affine import tensor_operations
 from bncheck.models.tensors import channel_values, plain
 
 
@@ -64,7 +65,9 @@ def operations_of(model: Model) -> tuple[AffineOperation, ...]:
         from bncheck.models.onnx_affine import affine_operations
 
         return affine_operations(model.graph.proto, model.graph.opset)
-    return () if model.program is None else program_operations(model.program, model.tensor_names)
+    if model.program is None:
+        return tensor_operations(model.tensors)
+    return program_operations(model.program, model.tensor_names)
 
 
 def hidden_forms(model: Model) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ def hidden_forms(model: Model) -> tuple[str, ...]:
     if model.graph is not None:
         from bncheck.models.onnx_affine import hidden_forms as graph_forms
 
-        return graph_forms(model.graph.proto)
+        return graph_forms(model.graph.proto, model.graph.opset)
     return () if model.program is None else program_forms(model.program)
 
 
@@ -167,7 +170,7 @@ def _notes(comparison: Comparison, forms: Sequence[str]) -> list[str]:
     folded = sum(layer.folded for layer in comparison.layers)
     source = "the stamp" if comparison.stamped else comparison.path
     seen = "1 folded layer is" if folded == 1 else f"{folded} folded layers are"
-    notes = [f"{seen} measured through {source}."] if folded else []
+    notes = [f"{seen} read through {source}."] if folded else []
     if comparison.unfound:
         if forms:
             cause = f"the model has weights that cannot be compared ({', '.join(forms)})"

@@ -161,7 +161,7 @@ def test_the_table_has_the_names_of_the_reference(columns, made, monkeypatch):
     done = call("inspect", made / "stamped.onnx", "--data", made / "val.npz")
     assert max(map(len, done.stdout.splitlines())) <= columns
     assert "blocks.2.body.1.bn" in done.stdout
-    assert "6 folded layers are measured through the stamp." in done.stdout
+    assert "6 folded layers are read through the stamp." in done.stdout
 
 
 # What is written
@@ -312,8 +312,7 @@ def test_a_damaged_stamp_is_named(damage, made, tmp_path):
     message = refused(call("inspect", path), 3)
     assert f"The stamp of {path} is damaged." in message
     assert "Stamp the exported model again, or use --reference" in message
-    beside = inspected(path, "--data", made / "val.npz", "--reference", made / "model.pt")
-    assert beside["summary"]["exit_code"] == 0
+    assert inspected(path, "--reference", made / "model.pt")["summary"]["exit_code"] == 0
 
 
 def test_a_stamp_of_a_later_version(made, tmp_path):

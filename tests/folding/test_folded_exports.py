@@ -27,7 +27,7 @@ from folded_nets import (
     three_blocks,
     trained,
 )
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import bncheck
@@ -237,6 +237,53 @@ def test_in_half_precision_moved_statistics_are_found(dtype, dynamo, net, folder
     stale = copy.deepcopy(net)
     stale.body[4].running_mean += 2
     assert the(bncheck.inspect(path, reference=stale), "BN403").layer == "body.4"
+
+
+def stored_coarsely(path: Path, target: Path, dtype: str) -> Path:
+    """The file with its weights kept in a smaller type, from which nodes make floats again."""
+    model = onnx.load(path)
+    nodes = []
+    for tensor in list(model.graph.initializer):
+        weight, name = numpy_helper.to_array(tensor), tensor.name
+        if weight.ndim == 4:
+            steps = np.abs(weight).max((1, 2, 3), keepdims=True) / 127 if dtype == "int8" else np.ones((1, 1, 1, 1))
+            kept = np.round(weight / steps) if dtype == "int8" else weight
+            tensor.CopyFrom(numpy_helper.from_array(kept.astype(dtype), f"{name}.kept"))
+            model.graph.initializer.append(numpy_helper.from_array(steps.astype(np.float32), f"{name}.steps"))
+            nodes.append(helper.make_node("Cast", [f"{name}.kept"], [f"{name}.float"], to=TensorProto.FLOAT))
+            nodes.append(helper.make_node("Mul", [f"{name}.float", f"{name}.steps"], [name]))
+    for place, node in enumerate(nodes):
+        model.graph.node.insert(place, node)
+    onnx.save(model, target)
+    return target
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_that_are_kept_in_half_precision_and_computed_with_in_single(dtype, dynamo, net, x, folder):
+    pytest.importorskip("ml_dtypes")
+    got, wanted = inspect_both(net, stored_coarsely(dynamo, folder / "kept.onnx", dtype), x)
+    assert_same(got, wanted, rel=1e-2)
+    assert "BN403" not in codes(got)
+
+
+def test_weights_that_are_kept_in_8_bits_are_quantized_however_they_are_read(dynamo, net, x, folder):
+    report = bncheck.inspect(stored_coarsely(dynamo, folder / "kept.onnx", "int8"), x, reference=net)
+    assert skipped(report) == dict.fromkeys(LAYERS, "folded")
+    assert (codes(report), report.summary.exit_code) == ([], 4)
+    assert "cannot be compared (quantized)" in notes(report)
+
+
+def test_quantized_activations_hide_no_weights(dynamo, net, x, folder):
+    model = onnx.load(dynamo)
+    ends = [numpy_helper.from_array(np.float32(0.05), "step"), numpy_helper.from_array(np.uint8(128), "zero")]
+    model.graph.initializer.extend(ends)
+    model.graph.node.insert(0, helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["q"]))
+    model.graph.node.insert(1, helper.make_node("DequantizeLinear", ["q", "step", "zero"], ["rounded"]))
+    next(node for node in model.graph.node if node.op_type == "Conv").input[0] = "rounded"
+    onnx.save(model, folder / "activations.onnx")
+    got, wanted = inspect_both(net, folder / "activations.onnx", x)
+    assert_same(got, wanted, rel=2e-2)
+    assert "BN403" not in codes(got)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -166,7 +166,7 @@ def assert_like_the_network(net: Net, path: Path, x: np.ndarray) -> None:
     assert_same(got, wanted)
     assert codes(got) == codes(wanted)
     assert got.summary.exit_code == wanted.summary.exit_code
-    assert "1 folded layer is measured through Net" in notes(got)
+    assert "1 folded layer is read through Net" in notes(got)
 
 
 @pytest.mark.parametrize("opset", OPSETS)

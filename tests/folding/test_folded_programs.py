@@ -100,7 +100,7 @@ def test_the_report_of_a_folded_program_is_that_of_the_network(form: Form, tmp_p
     assert [layer.name for layer in got.layers] == ["body.1", "body.4", "body.7"]
     assert codes(got) == codes(wanted)
     assert got.summary.exit_code == wanted.summary.exit_code
-    assert "3 folded layers are measured through Pooled" in notes(got)
+    assert "3 folded layers are read through Pooled" in notes(got)
     assert "Outputs compared" in notes(got)
 
 
@@ -223,6 +223,20 @@ def test_dropout_left_on_is_found_by_the_outputs(tmp_path):
     assert "BN403" not in codes(inspected(0.0))
     evidence = the(inspected(0.5), "BN403").evidence
     assert (evidence["parts_at"], evidence["agrees_until"]) == ("body.4", "body.1")
+
+
+def test_a_state_dict_of_a_fused_module_is_audited_through_its_reference(tmp_path):
+    """Without its architecture there is nothing to run, and all the same something to compare."""
+    net = three_blocks()
+    torch.save(fused_by_fx(net, images(), tmp_path).state_dict(), tmp_path / "fused.pt")
+    report = bncheck.inspect(tmp_path / "fused.pt", reference=net)
+    assert [(layer.name, layer.status) for layer in report.layers] == [
+        (name, "audited") for name in ("body.1", "body.4", "body.7")
+    ]
+    assert (codes(report), report.summary.exit_code) == ([], 0)
+    net.body[4].running_var *= 2
+    report = bncheck.inspect(tmp_path / "fused.pt", reference=net)
+    assert (codes(report), report.summary.exit_code) == (["BN403"], 1)
 
 
 # Forms that cannot be seen through
