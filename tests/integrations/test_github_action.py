@@ -147,6 +147,6 @@ def test_other_exit_codes_fail_the_job_too(repository: Path, model: str, code: i
 
 def test_no_input_runs_anything(repository: Path) -> None:
     hostile = 'x"; touch owned; $(touch owned) `touch owned`'
-    ended = run_step(repository, model=hostile, data=hostile, options="--limit '$(touch owned)'")
+    ended = run_step(repository, model=hostile, data=hostile, options='--limit $(touch owned) "`touch owned`"')
     assert ended.code == 2
     assert not list(repository.rglob("owned"))

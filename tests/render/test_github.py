@@ -61,6 +61,13 @@ def test_no_name_ends_a_command_early() -> None:
     assert message.startswith(HOSTILE.replace("\x1b", "�"))
 
 
+def test_a_message_that_looks_escaped_comes_back_as_it_was() -> None:
+    report = full_report()
+    odd = replace(report.findings[0], message="50%0A of 100%25 :: a,b", fix="none")
+    ((_, _, _, message),) = read(render(replace(report, findings=(odd,))))
+    assert message == "50%0A of 100%25 :: a,b\nWhat to do: none"
+
+
 def test_what_was_accepted_is_not_annotated() -> None:
     assert "BN603" not in render(accepted_report())
 

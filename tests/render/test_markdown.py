@@ -86,8 +86,10 @@ def test_names_are_shown_as_they_are() -> None:
 
 def test_code_in_a_fix_stays_code() -> None:
     report = full_report()
-    fixed = replace(report.findings[0], fix="Call `model.state_dict()`, not `*_x_*`.")
-    tokens = parsed(replace(report, findings=(fixed,)))
+    fixed = replace(report.findings[0], fix="Call `model.state_dict()`, not `*_x_*` or *b* <i>or</i> [c](d).")
+    changed = replace(report, findings=(fixed,))
+    assert "What to do: Call model.state_dict(), not *_x_* or *b* <i>or</i> [c](d)." in texts(changed, "paragraph_open")
+    tokens = parsed(changed)
     code = [child.content for token in tokens for child in token.children or () if child.type == "code_inline"]
     assert "model.state_dict()" in code
     assert "*_x_*" in code
