@@ -207,7 +207,7 @@ def report_on(
     if source is None:
         evidence = static_evidence(opened, how.max_gap, not_run=not_run)
     else:
-        seen = observe(opened, source, plan, progress)
+        seen = observe(opened, source, plan, progress, training)
         evidence = measured_evidence(
             opened,
             seen,
@@ -217,7 +217,7 @@ def report_on(
             max_gap=how.max_gap,
             training=None if training is None else observe_training(opened, training, plan, progress),
         )
-        evidence = replace(evidence, probed=look_closer(opened, source, seen, evidence, plan, progress))
+        evidence = replace(evidence, closer=look_closer(opened, source, seen, evidence, plan, progress))
         if reference is not None:
             agreement, note = compare_outputs(opened, reference, source, plan)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))

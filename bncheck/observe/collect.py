@@ -90,13 +90,14 @@ def measured_evidence(
         dropped=seen.dropped,
         effect=seen.effect.result() if measured else None,
         runtime=seen.runtime,
-        batch_sizes=_batch_sizes(records, sizes, plan.seed),
+        batch_sizes=() if _depends_on_mates(seen) else _batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
         samples_needed=needed,
         max_gap=max_gap,
         comparison=model.comparison,
+        probed=seen.probed,
         training=training,
-        notes=(*model.notes, *seen.notes, *_dropped(seen), *_training(training)),
+        notes=(*model.notes, *seen.notes, *_dropped(seen), *_training(training), *_without_batch_sizes(seen)),
     )
 
 
@@ -200,3 +201,13 @@ def _dropped(seen: Observation) -> list[str]:
     if not seen.dropped:
         return []
     return [f"{seen.dropped} {LEFT_OUT}: the program takes batches of exactly {seen.fixed_batch}"]
+
+
+def _depends_on_mates(seen: Observation) -> bool:
+    return seen.probed.invariance is not None and seen.probed.invariance.depends
+
+
+def _without_batch_sizes(seen: Observation) -> list[str]:
+    if not _depends_on_mates(seen):
+        return []
+    return ["no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"]

@@ -9,7 +9,7 @@ was fitted on the data it is judged by.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bncheck.data.batches import Batch, Source
@@ -20,9 +20,13 @@ from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter, Metric
 from bncheck.observe.instrument import Instrument, instrument
 from bncheck.observe.policies import BATCH, STORED, Given, Policy
+from bncheck.observe.precision import coarsest_precision
+from bncheck.observe.probes import Seen, run_probes
+from bncheck.observe.probes.kept import Kept
 from bncheck.observe.reading import LARGE_BATCH, SMALL_BATCH, Halves
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.running import Progress
+from bncheck.probed import Probed
 
 NOISE_SAMPLES = 512
 """Samples on which the two folds' statistics are compared with each other."""
@@ -71,6 +75,7 @@ class Observation:
             was no batch pass.
         effect: comparisons of outputs.
         runtime: how the runtime's normalization of a few samples compares with float64, call by call.
+        probed: what running a few samples again has shown.
         samples: samples read.
         dropped: samples left over that a fixed batch size could not take.
         labelled: whether they had labels.
@@ -84,6 +89,7 @@ class Observation:
     folds: tuple[Recorder, Recorder] | None
     effect: EffectMeter
     runtime: tuple[RuntimeCheck, ...]
+    probed: Probed
     samples: int
     dropped: int
     labelled: bool
@@ -93,8 +99,10 @@ class Observation:
     notes: tuple[str, ...]
 
 
-def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Observation:
-    """Run `model` on `source` and collect everything the diagnosis needs.
+def observe(
+    model: Model, source: Source, plan: Plan, progress: Progress, training: Source | None = None
+) -> Observation:
+    """Run `model` on `source` and collect everything the diagnosis needs; `training` is asked by probes only.
 
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
@@ -103,11 +111,13 @@ def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Obs
         passes = _Passes(source, plan, progress, watched)
         folds = passes.batch_pass()
         stored = passes.stored_pass(folds)
+        probed = run_probes(watched, replace(passes.seen(stored, coarsest_precision(model)), training=training))
     return Observation(
         stored=stored,
         folds=folds,
         effect=passes.effect,
         runtime=tuple(watched.runtime),
+        probed=probed,
         samples=passes.samples,
         dropped=passes.dropped,
         labelled=passes.labelled,
@@ -123,8 +133,10 @@ class _Passes:
 
     def __init__(self, source: Source, plan: Plan, progress: Progress, watched: Instrument) -> None:
         self.source = source
+        self.plan = plan
         self.watched = watched
         self.effect = EffectMeter(plan.output, plan.metric)
+        self.kept = Kept()
         self.samples = 0
         self.labelled = False
         self.notes: list[str] = []
@@ -165,6 +177,7 @@ class _Passes:
             for fold, half in enumerate(halves):
                 for chunk in self.halves.chunks(half):
                     self.labelled = self.labelled or chunk.labels is not None
+                    self.kept.add(chunk)
                     stored = self.watched.run(chunk, STORED, recorder)
                     if recalibrated is not None:
                         self._compare(chunk, stored, recalibrated[1 - fold], recalibrated[fold])
@@ -178,6 +191,22 @@ class _Passes:
                 + "."
             )
         return recorder
+
+    def seen(self, stored: Recorder, precision: float | None) -> Seen:
+        """What probes go by."""
+        effect = self.effect.result()
+        accuracy = None if effect is None else effect.accuracy
+        known = [] if accuracy is None else [accuracy.stored, accuracy.recalibrated]
+        return Seen(
+            kept=self.kept,
+            stored=stored,
+            accuracy=max((one for one in known if one is not None), default=None),
+            top1=self.plan.metric is None,
+            precision=precision,
+            output=self.plan.output,
+            batch_size=self.plan.batch_size,
+            seed=self.plan.seed,
+        )
 
     def _compare(self, chunk: Batch, stored: Any, other: Policy, own: Policy) -> None:
         recalibrated = self.watched.run(chunk, other, None)

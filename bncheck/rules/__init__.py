@@ -8,6 +8,7 @@ from bncheck.catalogue import RULES, SEVERITY_ORDER
 from bncheck.evidence import Evidence
 from bncheck.report import INFO, Finding
 from bncheck.rules.absent import missing_statistics, never_updated
+from bncheck.rules.composition import leans_on_composition
 from bncheck.rules.copies import statistics_of_another
 from bncheck.rules.counter import contradicting_counter, not_burnt_in
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
@@ -15,6 +16,8 @@ from bncheck.rules.drift import above_limit, drift
 from bncheck.rules.dummies import polluted
 from bncheck.rules.eps import eps_decides
 from bncheck.rules.half_range import out_of_half_range
+from bncheck.rules.input import permuted, scaled
+from bncheck.rules.invariance import depends_on_mates
 from bncheck.rules.lag import dropout_before, lag
 from bncheck.rules.mode import pickled_in_training, training_mode
 from bncheck.rules.near_zero import near_zero_variance
@@ -47,6 +50,8 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN403": export_differs,
     "BN501": counted_more_often,
     "BN600": above_limit,
+    "BN601": scaled,
+    "BN602": permuted,
     "BN603": drift,
     "BN604": unlike_calls,
     "BN605": not_exchangeable,
@@ -54,10 +59,12 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN607": wrong_alone,
     "BN608": lag,
     "BN609": noisy_batches,
+    "BN610": leans_on_composition,
     "BN611": dropout_before,
     "BN612": tiny_batches,
     "BN701": training_mode,
     "BN702": pickled_in_training,
+    "BN703": depends_on_mates,
     "BN704": wrong_answers,
     "BN705": folded_away,
     "BN706": not_exercised,

@@ -33,7 +33,7 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
     drifted = drifted_layers(evidence)
     if not drifted:
         return
-    origin = _ranked(origin_of(drifted, margin), evidence.probed.alone)
+    origin = _ranked(origin_of(drifted, margin), evidence.closer.alone)
     worst = max(origin, key=lambda layer: layer.lower)
     severity = severity_of(evidence.effect)
     if any(unlike_calls(evidence)) and not wins_accuracy(evidence.effect):
@@ -45,7 +45,7 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
         layer=worst.layer.name if len(origin) == 1 else None,
         message=(
             f"The stored statistics of {_named(origin)} do not describe these data "
-            f"({_largest(origin, worst)}){_heirs(drifted, origin)}{_foremost(origin, evidence.probed.alone)}. "
+            f"({_largest(origin, worst)}){_heirs(drifted, origin)}{_foremost(origin, evidence.closer.alone)}. "
             f"{in_words(evidence.effect)}{_told(cause, worst, evidence.training)}"
         ),
         fix=_repair(cause, severity) or what_helps(evidence.effect, severity),
@@ -176,7 +176,7 @@ def _evidence(
         "gap_lower_bound": worst.lower,
         "own_gap": worst.own_gap,
         "margin": margin,
-        "output_change_alone": {name: evidence.probed.alone[name] for name in names if name in evidence.probed.alone},
+        "output_change_alone": {name: evidence.closer.alone[name] for name in names if name in evidence.closer.alone},
         "predictions_changed": effect.predictions_changed if effect else None,
         "changed_by_noise": effect.changed_by_noise if effect else None,
         "output_change": effect.output_change if effect else None,

@@ -148,7 +148,7 @@ def _in_view_of(expected: float | None, fraction: float) -> str:
 def dropout_before(evidence: Evidence) -> Iterator[Finding]:
     """BN611: the statistics describe the layers' input with dropout on, as in training, not as inference sees it."""
     drifted = drifted_layers(evidence)
-    gaps = {layer.layer.name: evidence.probed.dropout.get(layer.layer.name) for layer in drifted}
+    gaps = {layer.layer.name: evidence.closer.dropout.get(layer.layer.name) for layer in drifted}
     known = {name: gap for name, gap in gaps.items() if gap is not None}
     if not known or len(known) < len(drifted) or severity_of(evidence.effect) == INFO:
         return

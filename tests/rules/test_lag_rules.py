@@ -12,7 +12,7 @@ from hand_built import effect, evidence, layer, measured
 from torch import nn
 
 import bncheck
-from bncheck.evidence import DropoutGap, MeasuredLayer, Probed
+from bncheck.evidence import CloserLook, DropoutGap, MeasuredLayer
 from bncheck.layers import BATCH_NORM
 from bncheck.rules.lag import dropout_before, fit_lag, lag
 from bncheck.statistics import compare
@@ -170,13 +170,15 @@ def test_dropout_does_not_explain_what_lies_elsewhere(training, held_out):
     ("off", "on", "found"), [(0.8, 0.1, 1), (0.8, 0.5, 0), (0.8, 0.9, 0)], ids=["explained", "in part", "not at all"]
 )
 def test_dropout_must_explain_the_gap(off, on, found):
-    probed = Probed(dropout={"bn": DropoutGap(off, on)})
-    seen = evidence(measured(off), effect=effect(predictions_changed=0.5), probed=probed)
+    closer = CloserLook(dropout={"bn": DropoutGap(off, on)})
+    seen = evidence(measured(off), effect=effect(predictions_changed=0.5), closer=closer)
     assert len(list(dropout_before(seen))) == found
 
 
 def test_a_drifted_layer_that_was_not_asked_leaves_it_open():
     layers = measured(0.8, name="a"), measured(0.8, name="b")
-    seen = evidence(*layers, effect=effect(predictions_changed=0.5), probed=Probed(dropout={"a": DropoutGap(0.8, 0.0)}))
+    seen = evidence(
+        *layers, effect=effect(predictions_changed=0.5), closer=CloserLook(dropout={"a": DropoutGap(0.8, 0.0)})
+    )
     assert not list(dropout_before(seen))
     assert layers[0].layer.kind == BATCH_NORM
