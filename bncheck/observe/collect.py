@@ -194,7 +194,8 @@ def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
 def _training(training: TrainingEvidence | None) -> list[str]:
     if training is None:
         return []
-    return [f"{training.samples} training samples of {training.source} compared, batches of {training.batch_size}"]
+    batches = f", in its batches of {training.batch_size}" if training.own_batches else ""
+    return [f"{training.samples} training samples of {training.source} compared{batches}"]
 
 
 def _dropped(seen: Observation) -> list[str]:

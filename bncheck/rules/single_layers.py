@@ -22,7 +22,8 @@ def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
     wrong = _outliers(own)
     if not wrong or severity_of(evidence.effect) == INFO or not all(_is_sure(name, evidence) for name in wrong):
         return
-    rest = max((gap for name, gap in own.items() if name not in wrong), default=0.0)
+    shown = {name: evidence.measured[name].own_gap or 0.0 for name in own}
+    rest = max((gap for name, gap in shown.items() if name not in wrong), default=0.0)
     alone = {name: evidence.closer.alone[name] for name in wrong if name in evidence.closer.alone}
     ranked = sorted(wrong, key=lambda name: alone.get(name, own[name]), reverse=True)
     fed = any(name in evidence.closer.fed_by_input for name in wrong)
@@ -33,7 +34,7 @@ def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
         severity=ERROR,
         layer=ranked[0] if len(ranked) == 1 else None,
         message=(
-            f"The statistics of {some_names(ranked)} are wrong by themselves (own gap {own[ranked[0]]:.2f}), while "
+            f"The statistics of {some_names(ranked)} are wrong by themselves (own gap {shown[ranked[0]]:.2f}), while "
             f"the other layers fit (own gaps up to {rest:.2f}). {inherit}{in_words(evidence.effect)}"
         ),
         fix=(
@@ -47,7 +48,7 @@ def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
         ),
         evidence={
             "layers": ranked,
-            "own_gaps": [own[name] for name in ranked],
+            "own_gaps": [shown[name] for name in ranked],
             "others_up_to": rest,
             "inherited_by": heirs,
             "output_change_alone": alone,

@@ -144,7 +144,7 @@ def test_training_data_are_read_and_named(files: Files) -> None:
     done = call(*("inspect", files.drifted, *NET, "--data", files.data, "--train-data", sampling, "--report", "json=-"))
     report = done.json
     assert report["run"]["options"]["train_data"] == sampling
-    assert f"200 training samples of {sampling} compared, batches of 50" in report["run"]["notes"]
+    assert f"200 training samples of {sampling} compared, in its batches of 50" in report["run"]["notes"]
     (finding,) = report["findings"]
     assert (finding["code"], finding["evidence"]["cause"]) == ("BN603", None)
     assert f"--train-data imports and runs {sampling.rpartition(':')[0]}." in done.stderr
