@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from bncheck.data.batches import Batch, Source
 from bncheck.errors import BncheckError
 from bncheck.evidence import OutputAgreement
@@ -15,6 +13,7 @@ from bncheck.observe.effect import EffectMeter
 from bncheck.observe.instrument import instrument
 from bncheck.observe.passes import Plan
 from bncheck.observe.policies import STORED
+from bncheck.observe.precision import coarsest_precision
 from bncheck.observe.recorder import Recorder, together
 from bncheck.observe.running import part
 from bncheck.statistics import compare, rms
@@ -94,20 +93,5 @@ LAYER_TOLERANCE = 0.05
 
 def _precision(model: Model, reference: Model) -> float | None:
     """Spacing of the numbers around 1 in the coarsest type either computes in; `None` for quantized models."""
-    found = [_coarsest(one) for one in (model, reference)]
+    found = [coarsest_precision(one) for one in (model, reference)]
     return None if None in found else max(one for one in found if one is not None)
-
-
-def _coarsest(model: Model) -> float | None:
-    if model.graph is not None:
-        from bncheck.models.onnx_affine import coarsest_precision  # other models do without onnx
-
-        return coarsest_precision(model.graph.proto)
-    tensors = [] if model.program is None else [*model.program.parameters(), *model.program.buffers()]
-    if any(tensor.is_quantized for tensor in tensors) or "quantized" in _class_names(model.program):
-        return None
-    return max((torch.finfo(tensor.dtype).eps for tensor in tensors if tensor.is_floating_point()), default=2.0**-23)
-
-
-def _class_names(program: torch.nn.Module | None) -> str:
-    return "" if program is None else " ".join(type(module).__module__ for module in program.modules())
