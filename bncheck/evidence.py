@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from bncheck.folding import Comparison
 from bncheck.layers import NormLayer
+from bncheck.probed import Probed
 from bncheck.report import Accuracy, DataFacts
 from bncheck.statistics import BatchSizeRow, Gap, rms
 
@@ -139,6 +140,7 @@ class Evidence:
         max_gap: the limit the user set.
         comparison: with a reference, if one was given.
         agreement: of the outputs with the reference's, where both could be run.
+        probed: what running a few samples again has shown.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -159,6 +161,7 @@ class Evidence:
     max_gap: float | None = None
     comparison: Comparison | None = None
     agreement: OutputAgreement | None = None
+    probed: Probed = field(default_factory=Probed)
     notes: tuple[str, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

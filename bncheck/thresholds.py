@@ -27,6 +27,10 @@ there are no labels, before the stored statistics are said to suit the data bett
 OUTPUT_AGREEMENT = 0.01
 """Relative difference between a model's outputs and its reference's, in float32, that is more than rounding."""
 
+COMPOSITION_MARGIN = 0.05
+"""Accuracy by which batches grouped by label must be predicted better than by any stored statistics, with 95 %
+confidence, before a model is said to depend on the composition of its batches."""
+
 LARGE_EFFECT = 0.2
 """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
 
@@ -42,5 +46,6 @@ def in_force() -> dict[str, float]:
         "output_margin": OUTPUT_MARGIN,
         "information_margin": INFORMATION_MARGIN,
         "output_agreement": OUTPUT_AGREEMENT,
+        "composition_margin": COMPOSITION_MARGIN,
         "large_effect": LARGE_EFFECT,
     }

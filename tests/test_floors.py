@@ -17,6 +17,7 @@ FLOORS = {
     "user_code": 1,
     "layers": 1,
     "report": 1,
+    "probed": 1,
     "folding": 2,
     "catalogue": 2,
     "evidence": 3,

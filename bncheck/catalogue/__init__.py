@@ -34,15 +34,21 @@ class Rule:
         return files(__package__).joinpath("pages", f"{self.code}.md").read_text(encoding="utf-8")
 
 
+DRIFT = ("BN601", "BN602", "BN603")
+"""What wrong statistics look like from the data's side: a cause known from the file alone replaces it."""
 RULES = (
-    Rule("BN101", "statistics missing from the checkpoint", ERROR, ("statistics", "architecture"), ("BN603",)),
-    Rule("BN102", "statistics never updated", ERROR, ("statistics",), ("BN603",)),
-    Rule("BN201", "statistics are not finite", ERROR, ("statistics",), ("BN603",)),
-    Rule("BN202", "negative variance", ERROR, ("statistics",), ("BN603",)),
-    Rule("BN403", "export and reference disagree", ERROR, ("reference",), ("BN603",)),
+    Rule("BN101", "statistics missing from the checkpoint", ERROR, ("statistics", "architecture"), DRIFT),
+    Rule("BN102", "statistics never updated", ERROR, ("statistics",), DRIFT),
+    Rule("BN201", "statistics are not finite", ERROR, ("statistics",), DRIFT),
+    Rule("BN202", "negative variance", ERROR, ("statistics",), DRIFT),
+    Rule("BN403", "export and reference disagree", ERROR, ("reference",), DRIFT),
     Rule("BN600", "a layer's gap exceeds the limit that was set", ERROR, ("data",)),
+    Rule("BN601", "the input is scaled otherwise than the network expects", ERROR, ("data",), ("BN603",)),
+    Rule("BN602", "the input's channels are in another order", WARNING, ("data",), ("BN603",)),
     Rule("BN603", "the stored statistics do not describe this data", ERROR, ("data",)),
-    Rule("BN701", "exported in training mode", ERROR, ("statistics",), ("BN603",)),
+    Rule("BN610", "the model depends on the composition of its batches", ERROR, ("data",), ("BN603",)),
+    Rule("BN701", "exported in training mode", ERROR, ("statistics",), (*DRIFT, "BN703")),
+    Rule("BN703", "predictions change with batch mates", ERROR, ("data",)),
     Rule("BN705", "no stored statistics: normalization may have been folded away", INFO, ("statistics",)),
     Rule("BN706", "layer not exercised by this data", INFO, ("data",)),
     Rule("BN707", "too few samples to see a gap that matters", INFO, ("data",)),

@@ -86,12 +86,13 @@ def measured_evidence(
         data=DataFacts(source_name, seen.samples, seen.fixed_batch or plan.batch_size, seen.labelled),
         dropped=seen.dropped,
         effect=seen.effect.result() if measured else None,
-        batch_sizes=_batch_sizes(records, sizes, plan.seed),
+        batch_sizes=() if _depends_on_mates(seen) else _batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
         samples_needed=needed,
         max_gap=max_gap,
         comparison=model.comparison,
-        notes=(*model.notes, *seen.notes, *_dropped(seen)),
+        probed=seen.probed,
+        notes=(*model.notes, *seen.notes, *_dropped(seen), *_without_batch_sizes(seen)),
     )
 
 
@@ -255,3 +256,13 @@ def _dropped(seen: Observation) -> list[str]:
     if not seen.dropped:
         return []
     return [f"{seen.dropped} samples left out: the program takes batches of exactly {seen.fixed_batch}"]
+
+
+def _depends_on_mates(seen: Observation) -> bool:
+    return seen.probed.invariance is not None and seen.probed.invariance.depends
+
+
+def _without_batch_sizes(seen: Observation) -> list[str]:
+    if not _depends_on_mates(seen):
+        return []
+    return ["no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"]

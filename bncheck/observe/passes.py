@@ -19,8 +19,12 @@ from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter, Metric
 from bncheck.observe.instrument import Instrument, instrument
 from bncheck.observe.policies import BATCH, STORED, Given, Policy
+from bncheck.observe.precision import coarsest_precision
+from bncheck.observe.probes import Seen, run_probes
+from bncheck.observe.probes.kept import Kept
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.running import Progress, part
+from bncheck.probed import Probed
 
 LARGE_BATCH = 256
 """Samples normalized together in the batch pass: large, so that its statistics are not noise."""
@@ -60,6 +64,7 @@ class Observation:
         folds: moments of every call under batch statistics, for each half of the data; `None` where there
             was no batch pass.
         effect: comparisons of outputs.
+        probed: what running a few samples again has shown.
         samples: samples read.
         dropped: samples left over that a fixed batch size could not take.
         labelled: whether they had labels.
@@ -72,6 +77,7 @@ class Observation:
     stored: Recorder
     folds: tuple[Recorder, Recorder] | None
     effect: EffectMeter
+    probed: Probed
     samples: int
     dropped: int
     labelled: bool
@@ -91,10 +97,12 @@ def observe(model: Model, source: Source, plan: Plan, progress: Progress) -> Obs
         passes = _Passes(source, plan, progress, watched)
         folds = passes.batch_pass()
         stored = passes.stored_pass(folds)
+        probed = run_probes(watched, passes.seen(stored, coarsest_precision(model)))
     return Observation(
         stored=stored,
         folds=folds,
         effect=passes.effect,
+        probed=probed,
         samples=passes.samples,
         dropped=passes.dropped,
         labelled=passes.labelled,
@@ -114,6 +122,7 @@ class _Passes:
         self.progress = progress
         self.watched = watched
         self.effect = EffectMeter(plan.output, plan.metric)
+        self.kept = Kept()
         self.samples = 0
         self.dropped = 0
         self.labelled = False
@@ -153,6 +162,7 @@ class _Passes:
             for fold, half in enumerate(halves):
                 for chunk in self._chunks(half):
                     self.labelled = self.labelled or chunk.labels is not None
+                    self.kept.add(chunk)
                     stored = self.watched.run(chunk, STORED, recorder)
                     if recalibrated is not None:
                         self._compare(chunk, stored, recalibrated[1 - fold], recalibrated[fold])
@@ -166,6 +176,22 @@ class _Passes:
                 + "."
             )
         return recorder
+
+    def seen(self, stored: Recorder, precision: float | None) -> Seen:
+        """What probes go by."""
+        effect = self.effect.result()
+        accuracy = None if effect is None else effect.accuracy
+        known = [] if accuracy is None else [accuracy.stored, accuracy.recalibrated]
+        return Seen(
+            kept=self.kept,
+            stored=stored,
+            accuracy=max((one for one in known if one is not None), default=None),
+            top1=self.plan.metric is None,
+            precision=precision,
+            output=self.plan.output,
+            batch_size=self.plan.batch_size,
+            seed=self.plan.seed,
+        )
 
     def _compare(self, chunk: Batch, stored: Any, other: Policy, own: Policy) -> None:
         recalibrated = self.watched.run(chunk, other, None)

@@ -8,8 +8,11 @@ from bncheck.catalogue import RULES, SEVERITY_ORDER
 from bncheck.evidence import Evidence
 from bncheck.report import Finding
 from bncheck.rules.absent import missing_statistics, never_updated
+from bncheck.rules.composition import leans_on_composition
 from bncheck.rules.coverage import folded_away, not_exercised, too_few_samples
 from bncheck.rules.drift import above_limit, drift
+from bncheck.rules.input import permuted, scaled
+from bncheck.rules.invariance import depends_on_mates
 from bncheck.rules.mode import training_mode
 from bncheck.rules.reference import export_differs
 from bncheck.rules.values import negative_variance, not_finite
@@ -21,8 +24,12 @@ JUDGES: dict[str, Callable[[Evidence], Iterable[Finding]]] = {
     "BN202": negative_variance,
     "BN403": export_differs,
     "BN600": above_limit,
+    "BN601": scaled,
+    "BN602": permuted,
     "BN603": drift,
+    "BN610": leans_on_composition,
     "BN701": training_mode,
+    "BN703": depends_on_mates,
     "BN705": folded_away,
     "BN706": not_exercised,
     "BN707": too_few_samples,
