@@ -18,7 +18,7 @@ from bncheck.observe.passes import Plan
 from bncheck.observe.running import Progress
 from bncheck.repair.atomic import publish, staging
 from bncheck.repair.checkpoints import forget_checkpoint, require_place
-from bncheck.repair.destination import destination, files_of, require_free
+from bncheck.repair.destination import Target, target_of
 from bncheck.repair.fine_tuned import TrainingProgress, quiet
 from bncheck.repair.finetune_options import FineTuneOptions
 from bncheck.repair.measuring import STATISTICS
@@ -142,7 +142,7 @@ def repair_file(
         }
 
     def repaired_to(place: Path) -> RepairResult:
-        target = _target(shipped, place, [data, train_data, heldout], overwrite=overwrite)
+        target = target_of(shipped, place, [data, train_data, heldout], overwrite=overwrite)
         require_place(tuning.checkpoint, target.out)
         job = _Job(
             way=way,
@@ -168,21 +168,6 @@ def repair_file(
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where the model goes, and what must not be written over."""
-
-    out: Path
-    inputs: tuple[Path, ...]
-    overwrite: bool
-    beside: bool
-
-    def require_free(self, staged: Path) -> None:
-        """Refuse where a file in the folder `staged` would take the place of another."""
-        parts = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
-        require_free((self.out.parent / part for part in parts), self.inputs, overwrite=self.overwrite)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     """Everything one repair takes but the model."""
@@ -192,7 +177,7 @@ class _Job:
     plan: Plan
     judging: Judging
     opening: Callable[[Path], Model]
-    target: _Target
+    target: Target
     force: bool
     trust_pickle: bool
     progress: Progress
@@ -269,17 +254,6 @@ class _Job:
             layers=tuple(_kept(name, reason) for name, reason in made.kept.items()),
             notes=made.notes,
         )
-
-
-def _target(model: Model, out: Path, named: list[Any], *, overwrite: bool) -> _Target:
-    container = model.origin.container if model.origin else ""
-    source = Path(model.path)
-    target = destination(out, source, container)
-    data = (Path(name) for name in named if isinstance(name, str | Path))
-    inputs = (*files_of(source, container), *data)
-    require_free([target], inputs, overwrite=overwrite)
-    beside = target.parent.exists() and target.parent.samefile(source.absolute().parent)
-    return _Target(target, inputs, overwrite, beside)
 
 
 def _rows(before: Report, after: Report, made: Repaired) -> tuple[LayerRepair, ...]:

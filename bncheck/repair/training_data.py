@@ -66,9 +66,10 @@ def roles_of(way: Method, *, data: Any, train_data: Any, heldout: Any, how: Data
     if others:
         return Roles(TrainingSource(source, mixed=mixed), others[-1], others[0] if len(others) > 1 else None)
     if not isinstance(source, IndexedSource):
+        missing = "--heldout" if option == "--data" else "--data"
         raise UsageError(
             f"{option} {source.name} makes its own batches and may draw them anew in every pass, so nothing of it can "
-            f"be kept from training to judge by: name other data, with {'--data' if option != '--data' else '--heldout'}."
+            f"be kept from training to judge by: name other data with {missing}."
         )
     rest, drawn = source.split(HELD_OUT_SHARE, seed)
     note = f"{drawn.samples} samples of {source.name}, drawn at random, were kept from training and judge the repair."
