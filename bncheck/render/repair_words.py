@@ -20,6 +20,8 @@ SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
 
+_MORE_TRAINING = "More --steps, a smaller --lr or more varied training data may serve better"
+
 
 REASONS = {
     "not exercised": "the data do not reach them",
@@ -70,12 +72,10 @@ def closing_lines(result: RepairResult) -> list[str]:
     if result.path is not None:
         return [f"Written: {result.path}", *_left_over(result)]
     if result.out is None and result.after is not None:
-        return ["Nothing was written: --out FILE keeps the repaired model.", *_left_over(result)]
+        kept = f"{_MORE_TRAINING}." if result.outcome == WORSE else "--out FILE keeps the repaired model."
+        return [f"Nothing was written. {kept}", *_left_over(result)]
     if result.outcome == WORSE and result.method == "renorm":
-        return [
-            f"Not written: {result.out}. More --steps, a smaller --lr or more varied training data may serve better; "
-            "--force writes the file all the same."
-        ]
+        return [f"Not written: {result.out}. {_MORE_TRAINING}; --force writes the file all the same."]
     if result.outcome == WORSE:
         return [
             f"Not written: {result.out}. Data like those the model was trained on would serve better; "
