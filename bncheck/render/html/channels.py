@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bncheck.layers import FloatArray
 from bncheck.render.cells import count, number, printable
-from bncheck.render.html.drawing import INK, MUTED, POINT, POINT_BEYOND, quiet_grid, svg_of
+from bncheck.render.html.drawing import INK, MUTED, POINT, POINT_BEYOND, svg_of
 from bncheck.report import ChannelTable, LayerReport
 
 
@@ -61,9 +61,8 @@ class _Panel:
         self._axes = axes
         axes.set_xlabel("stored")
         axes.set_ylabel("measured")
-        quiet_grid(axes)
         self._diagonal: Line2D = axes.plot([], [], color=MUTED, linewidth=0.8)[0]
-        dots = {"linestyle": "", "rasterized": True, "alpha": 0.75, "markeredgewidth": 0}
+        dots = {"linestyle": "", "rasterized": True, "markeredgewidth": 0}
         self._inside: Line2D = axes.plot([], [], marker="o", markersize=4, color=POINT, **dots)[0]  # type: ignore[arg-type]
         self._beyond: Line2D = axes.plot([], [], marker="^", markersize=5, color=POINT_BEYOND, **dots)[0]  # type: ignore[arg-type]
         self._worst: Annotation = axes.annotate("", (1, 1), (5, 5), textcoords="offset points", color=INK, fontsize=9)

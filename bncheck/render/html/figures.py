@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from bncheck.render.cells import count, number, printable, span
-from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, quiet_grid, svg_of
+from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, lines_across, svg_of
 from bncheck.report import MEASURED, BatchSize, LayerReport, Report
 
 MANY = 90
@@ -49,7 +49,7 @@ def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
     axes.set_xlim(0.5, len(layers) + 0.5)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    quiet_grid(axes, "y")
+    lines_across(axes)
     axes.set_ylabel("gap, in stored standard deviations")
     if len(layers) <= NAMED:
         axes.set_xticks(at, [_tail(layer.name) for layer in layers], rotation=20, ha="right")
@@ -113,7 +113,7 @@ def batch_size_figure(rows: Sequence[BatchSize]) -> str | None:
         axes.minorticks_off()
         axes.set_xlabel("batch size")
         axes.legend(fontsize=9, handlelength=2.2)
-        quiet_grid(axes, "y")
+        lines_across(axes)
     figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.17, wspace=0.12)
     told = "; ".join(
         f"{row.batch_size}: gap {number(row.gap)}, shift {number(row.shift)}, "

@@ -65,9 +65,7 @@ WORST_COLUMNS = ("stored mean", "measured mean", "stored sd", "measured sd", "sh
 def rows(report: Report) -> list[Row]:
     """Every layer in the order of the network."""
     findings, margin = concerning(report), report.run.thresholds["margin"]
-    return [
-        _row(at, layer, findings.get(layer.name, ()), margin) for at, layer in enumerate(report.layers, start=1)
-    ]
+    return [_row(at, layer, findings.get(layer.name, ()), margin) for at, layer in enumerate(report.layers, start=1)]
 
 
 def groups(report: Report) -> list[Group]:
