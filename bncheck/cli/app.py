@@ -29,7 +29,7 @@ First steps:
 
     bncheck inspect deploy.onnx --reference model.pt    an export, also where BatchNorm was folded away
 
-    bncheck diff a.pt b.pt --expect-frozen 'backbone.*'  what moved between two checkpoints
+    bncheck diff before.pt after.pt                     what moved between two checkpoints
 
     bncheck gate report.json --max-gap 0.5              judge a saved report again
 
