@@ -32,7 +32,7 @@ First steps:
 
     bncheck repair model.pt --data train.npz --out repaired.pt
 
-    bncheck diff a.pt b.pt --expect-frozen 'backbone.*'  what moved between two checkpoints
+    bncheck diff before.pt after.pt                     what moved between two checkpoints
 
     bncheck gate report.json --max-gap 0.5              judge a saved report again
 

@@ -34,7 +34,7 @@ def configured(context: typer.Context, without: bool) -> bool:
         return without
     with exit_codes():
         commands = context.find_root().command.commands  # type: ignore[attr-defined]
-        found = find_configuration(Path.cwd(), options_of(commands))
+        found = find_configuration(Path.cwd(), lambda: options_of(commands))
     mine = {parameter.name: option for parameter in context.command.params if (option := _option(parameter.opts))}
     left_out = _OWN_RUN.get(context.info_name or "", frozenset())
     chosen = {name: found.values[option] for name, option in mine.items() if option in found.values}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -54,12 +54,12 @@ class Configuration:
     ignores: tuple[LayerIgnore, ...] = ()
 
 
-def find_configuration(folder: Path, options: Mapping[str, OptionKind]) -> Configuration:
+def find_configuration(folder: Path, options: Callable[[], Mapping[str, OptionKind]]) -> Configuration:
     """The configuration that holds in `folder`: in it, or in the nearest folder above that has one.
 
     Args:
         folder: usually the current one.
-        options: by name, without dashes, those that exist.
+        options: gives those that exist, by name without dashes; asked only where there is a file.
 
     Raises:
         UsageError: the file cannot be read, or says something that no option means.
@@ -67,12 +67,12 @@ def find_configuration(folder: Path, options: Mapping[str, OptionKind]) -> Confi
     for above in (folder, *folder.parents):
         own = above / OWN_FILE
         if own.is_file():
-            return _configuration(_toml(own), own, _shown(own), options)
+            return _configuration(_toml(own), own, _shown(own), options())
         shared = above / SHARED_FILE
         if shared.is_file():
             table = _toml(shared).get("tool", _NOTHING).get("bncheck")
             if table is not None:
-                return _configuration(table, shared, f"{_shown(shared)} [tool.bncheck]", options)
+                return _configuration(table, shared, f"{_shown(shared)} [tool.bncheck]", options())
     return Configuration()
 
 

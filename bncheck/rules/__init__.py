@@ -84,6 +84,7 @@ def judge(evidence: Evidence, codes: Collection[str] = ALL) -> tuple[Finding, ..
 def _explains(cause: Finding, finding: Finding) -> bool:
     """Whether `cause` makes `finding` superfluous.
 
-    A remark does not, nor does what is not about layers of this model.
+    A remark does not, nor does what lists no layer of this model.
     """
-    return finding.code in SUPPRESSED_BY[cause.code] and cause.severity != INFO and bool(cause.layers)
+    of_this_model = bool(cause.layers) or "layers" not in cause.evidence
+    return finding.code in SUPPRESSED_BY[cause.code] and cause.severity != INFO and of_this_model

@@ -12,11 +12,14 @@ from bncheck.rules.absent import some_names
 from bncheck.rules.cost import severity_of
 from bncheck.thresholds import MARGIN
 
+LEFT_OVER = 0.1
+"""Accuracy below that of recalibrated statistics that the right map of the input may leave."""
+
 
 def scaled(evidence: Evidence) -> Iterator[Finding]:
     """BN601: one factor or affine map of the input explains what the layers fed by it see."""
     found = evidence.probed.scaling
-    if found is None or not (found.explains or found.is_plausible):
+    if found is None or not (found.explains or found.is_plausible) or _leaves_much(found.seen, evidence):
         return
     yield Finding(
         code="BN601",
@@ -32,6 +35,14 @@ def scaled(evidence: Evidence) -> Iterator[Finding]:
             **_numbers(found.seen),
         },
     )
+
+
+def _leaves_much(seen: Paired, evidence: Evidence) -> bool:
+    """Whether recalibrating the statistics would win far more accuracy, so that they are what is wrong."""
+    accuracy = None if evidence.effect is None else evidence.effect.accuracy
+    if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
+        return False
+    return accuracy.recalibrated - seen.after.accuracy > LEFT_OVER
 
 
 def permuted(evidence: Evidence) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(folder: Path) -> Configuration:
-    return find_configuration(folder, OPTIONS)
+    return find_configuration(folder, lambda: OPTIONS)
 
 
 def said(folder: Path, text: str) -> Any:

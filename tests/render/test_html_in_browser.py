@@ -58,7 +58,8 @@ def test_the_console_is_heard(tmp_path: Path) -> None:
 def test_the_table_sorts_by_number_and_says_so(tmp_path: Path) -> None:
     report = full_report()
     script = f"""{NAMES}
-      const head = [...document.querySelectorAll("#layer-table thead th")].find((one) => one.textContent.includes("gap"));
+      const heads = [...document.querySelectorAll("#layer-table thead th")];
+      const head = heads.find((one) => one.textContent.includes("gap"));
       const before = names();
       head.click();
       await new Promise((done) => setTimeout(done, 200));
