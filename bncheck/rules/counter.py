@@ -82,7 +82,7 @@ def contradicting_counter(evidence: Evidence) -> Iterator[Finding]:
         layer=layers[0].name if len(layers) == 1 else None,
         message=(
             f"The update counter of {name_some(layers)} says {' and '.join(map(str, counts))}, but the statistics have "
-            "moved further than that: it was reset, or never carried over, above learned statistics."
+            "moved further than that: it was reset or not carried over, or counts the batches of a recalibration."
         ),
         fix=(
             "Nothing for inference. Before training on with momentum=None (a cumulative average) set "

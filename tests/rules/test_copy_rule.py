@@ -58,7 +58,7 @@ def test_who_names_the_raw_model_is_not_told_of_the_other(healthy, save):
 def test_what_is_wrong_beside_the_model_hides_nothing_about_it(healthy, held_out, save):
     x, y = held_out
     path = save({"model": healthy.state_dict(), "ema": without_statistics(healthy.state_dict())})
-    assert codes(bncheck.inspect(path, (16 * x, y), arch=ARCH)) == ["BN401", "BN603"]
+    assert codes(bncheck.inspect(path, (16 * x, y), arch=ARCH)) == ["BN401", "BN601"]
 
 
 def test_prefixes_and_counts_of_averagers_do_not_matter(healthy, save):
@@ -109,10 +109,8 @@ def test_data_show_where_copied_buffers_do_not_fit(healthy, training, held_out, 
     average = {name: (state[name] + other[name]) / 2 if "num_" not in name else state[name] for name in state}
     stale = {name: state[name] if "running" in name else average[name] for name in average}
     path = save({"model": state, "ema": stale})
-    drift = only(bncheck.inspect(path, held_out, arch=ARCH, key="ema", select=["BN603"]), "BN603")
     finding = only(bncheck.inspect(path, held_out, arch=ARCH, key="ema"), "BN401")
-    assert finding.severity == drift.severity
-    assert finding.severity in ("warning", "error")
+    assert finding.severity == "warning"
     assert "Inspect the raw model" in finding.fix
     assert codes(bncheck.inspect(path, held_out, arch=ARCH, key="model")) == []
 
