@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 import runpy
+import tracemalloc
 import warnings
 import zlib
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from command_line import Done, call, refused
 from onnx import numpy_helper
 from torch import nn
 
-from bncheck.models.onnx_stamp import KEY
+from bncheck.errors import ModelError
+from bncheck.models.onnx_stamp import KEY, read_stamp
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 
@@ -313,6 +315,18 @@ def test_a_damaged_stamp_is_named(damage, made, tmp_path):
     assert f"The stamp of {path} is damaged." in message
     assert "Stamp the exported model again, or use --reference" in message
     assert inspected(path, "--reference", made / "model.pt")["summary"]["exit_code"] == 0
+
+
+def test_a_bomb_is_not_unpacked(made, tmp_path):
+    path = edited(made, tmp_path / "bomb.onnx", DAMAGE["a bomb"])
+    model = onnx.load(path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError, match="is damaged"):
+            read_stamp(model, str(path))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_stamp_of_a_later_version(made, tmp_path):

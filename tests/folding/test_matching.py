@@ -176,9 +176,24 @@ def test_a_few_percent_of_training_are_other_weights():
     assert match([tuned.folded(layer)], reference((convolved, layer))).folds == ()
 
 
-def test_a_convolution_into_which_nothing_was_folded():
-    convolved, layer = convolution(6, 3, 3, 3), norm(6)
+@pytest.mark.parametrize("gamma", [None, np.ones(6)])
+def test_a_convolution_into_which_nothing_was_folded(gamma):
+    """Some statistics would explain that too: those that divide by gamma."""
+    convolved, layer = convolution(6, 3, 3, 3), norm(6, weight=gamma)
     assert match([convolved.plain()], reference((convolved, layer))).folds == ()
+
+
+def test_a_layer_that_divides_by_one_is_folded_all_the_same():
+    convolved, layer = convolution(6, 3, 3, 3), norm(6, var=np.full(6, 1 - 1e-5), weight=np.ones(6))
+    fold = only_fold(convolved, layer)
+    assert fold.agrees
+    stale = replace(layer, mean=layer.mean + 1)
+    assert not only_fold(convolved, layer, known=stale).agrees
+    later = replace(layer, name="later", mean=layer.mean + 1)  # only the next layer can be meant
+    known = replace(
+        reference((convolved, layer)), layers=(later, layer), positions={"conv.weight": 0, "bn": 1, "later": 2}
+    )
+    assert [fold.layer.name for fold in match([convolved.folded(layer)], known).folds] == ["bn"]
 
 
 def test_two_layers_of_one_shape_are_told_apart_by_their_weights():
