@@ -8,13 +8,15 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.nets import resnet18_size
 from benchmarks.timing import interleaved, ratios
 from bncheck.data.batches import Batch
-from bncheck.models import open_model
+from bncheck.models import Model, from_module, open_model
+from bncheck.models.referencing import reference_of, with_reference
 from bncheck.observe.onnx_instrument import OnnxInstrument
 from bncheck.observe.onnx_session import Session
 from bncheck.observe.policies import BATCH, STORED, Policy
@@ -23,26 +25,31 @@ from bncheck.observe.recorder import Recorder
 ROUNDS = 9
 
 
-def exported(folder: Path, x: torch.Tensor) -> Path:
-    """ResNet-18's size, statistics fitted to the data as in a trained network, BatchNorm kept."""
+def trained(x: torch.Tensor) -> torch.nn.Module:
+    """ResNet-18's size, statistics fitted to the data as in a trained network."""
     torch.manual_seed(0)
     net = resnet18_size()
     with torch.no_grad():
         for _ in range(20):
             net(x)
-    keeping = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False, "dynamo": False}
+    return net.eval()
+
+
+def exported(net: torch.nn.Module, path: Path, x: torch.Tensor, *, folded: bool) -> Path:
+    """The network as ONNX, by the older exporter, which folds by default and keeps BatchNorm if told so."""
+    keeping: dict[str, Any] = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    dynamic = {"x": {0: "batch"}, "y": {0: "batch"}}
+    names = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": dynamic}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dynamic = {"x": {0: "batch"}, "y": {0: "batch"}}
-        names = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": dynamic}
-        torch.onnx.export(net.eval(), (x[:2],), folder / "net.onnx", **names, **keeping)
-    return folder / "net.onnx"
+        torch.onnx.export(net, (x[:2],), path, dynamo=False, **names, **({} if folded else keeping))
+    return path
 
 
-def ways(path: Path, x: torch.Tensor) -> dict[str, Callable[[], object]]:
-    model = open_model(path)
+def ways(model: Model, x: torch.Tensor) -> dict[str, Callable[[], object]]:
     assert model.graph is not None
-    plain = Session(model.graph.proto, str(path))
+    outputs = model.graph.outputs
+    plain = Session(model.graph.proto, model.path)
     instrument = OnnxInstrument(model, "benchmark")
     batch, feeds = Batch(x, None, len(x)), {"x": x.numpy()}
 
@@ -50,7 +57,7 @@ def ways(path: Path, x: torch.Tensor) -> dict[str, Callable[[], object]]:
         return lambda: instrument.run(batch, policy, Recorder(apart=policy is STORED))
 
     return {
-        "plain session": lambda: plain.run(feeds, model.graph.outputs),
+        "plain session": lambda: plain.run(feeds, outputs),
         "stored pass": under(STORED),
         "by other statistics, nothing recorded": lambda: instrument.run(batch, STORED, None),
         "batch pass": under(BATCH),
@@ -60,11 +67,16 @@ def ways(path: Path, x: torch.Tensor) -> dict[str, Callable[[], object]]:
 def main() -> None:
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     x = torch.randn(16, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    net = trained(x)
     with tempfile.TemporaryDirectory() as folder:
-        table = ratios(interleaved(ways(exported(Path(folder), x), x), ROUNDS), "plain session")
-    print("| ResNet-18 size as ONNX, batch 16, by a plain onnxruntime session | ratio |\n|---|---|")
-    for way, ratio in table.items():
-        print(f"| {way} | {ratio:.2f} |")
+        kept = open_model(exported(net, Path(folder) / "kept.onnx", x, folded=False))
+        bare = open_model(exported(net, Path(folder) / "folded.onnx", x, folded=True))
+    folded = with_reference(bare, reference_of(from_module(net)))
+    tables = [ratios(interleaved(ways(model, x), ROUNDS), "plain session") for model in (kept, folded)]
+    print("| ResNet-18 size as ONNX, batch 16, by a plain session | BatchNorm kept | folded, with its reference |")
+    print("|---|---|---|")
+    for way in tables[0]:
+        print(f"| {way} | {tables[0][way]:.2f} | {tables[1][way]:.2f} |")
 
 
 if __name__ == "__main__":

@@ -13,14 +13,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bncheck.errors import BncheckError, DataError, ModelError, UnreadableError, UsageError
+    from bncheck.comparing import diff
+    from bncheck.errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
+    from bncheck.gate import read_report
     from bncheck.inspection import inspect
+    from bncheck.repair.conversion import to_batch_norm, to_batch_renorm
+    from bncheck.repair.in_memory import recalibrate
+    from bncheck.repair.renorm import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d
+    from bncheck.repair.repairing import repair_file
+    from bncheck.repair.schedule import RenormSchedule
+    from bncheck.repair_report import RepairResult
     from bncheck.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["BncheckError", "DataError", "ModelError", "Report", "UnreadableError", "UsageError", "inspect"]
+__all__ = [
+    "BatchRenorm1d",
+    "BatchRenorm2d",
+    "BatchRenorm3d",
+    "BncheckError",
+    "DataError",
+    "ModelError",
+    "RefusedError",
+    "RenormSchedule",
+    "RepairResult",
+    "Report",
+    "UnreadableError",
+    "UsageError",
+    "diff",
+    "inspect",
+    "read_report",
+    "recalibrate",
+    "repair_file",
+    "to_batch_norm",
+    "to_batch_renorm",
+]
 
-_HOMES = {"inspect": "inspection", "Report": "report"}
+_HOMES = {
+    "BatchRenorm1d": "repair.renorm",
+    "BatchRenorm2d": "repair.renorm",
+    "BatchRenorm3d": "repair.renorm",
+    "RenormSchedule": "repair.schedule",
+    "RepairResult": "repair_report",
+    "Report": "report",
+    "diff": "comparing",
+    "inspect": "inspection",
+    "read_report": "gate",
+    "recalibrate": "repair.in_memory",
+    "repair_file": "repair.repairing",
+    "to_batch_norm": "repair.conversion",
+    "to_batch_renorm": "repair.conversion",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from bncheck import __version__
 from bncheck.assembly import assemble
 from bncheck.catalogue import matching
-from bncheck.data import DataOptions, open_data, require_named
+from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
 from bncheck.gate import FAIL_ON
 from bncheck.models import Model, from_module, open_model
@@ -28,9 +28,24 @@ from bncheck.observe.running import Progress
 from bncheck.observe.training import observe_training
 from bncheck.report import Report, Run
 from bncheck.rules import judge
+from bncheck.rules.half_range import PRECISIONS
 from bncheck.thresholds import in_force
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What a report is to say, and how it was asked for; see `inspect`."""
+
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
+    max_gap: float | None = None
+    codes: frozenset[str] = field(default_factory=lambda: matching(("BN",), "--select"))
+    fail_on: str = "warning"
+    strict: bool = False
+    deploy_dtype: str | None = None
+    command: str = "bncheck.inspect"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def no_progress(task: str, done: int, total: int | None) -> None:
@@ -59,6 +74,7 @@ def inspect(
     output: str | None = None,
     metric: Metric | None = None,
     max_gap: float | None = None,
+    deploy_dtype: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     fail_on: str = "warning",
@@ -97,6 +113,7 @@ def inspect(
         output: key or index of the output that is the prediction.
         metric: `metric(outputs, labels) -> number` instead of top-1 accuracy; larger is better.
         max_gap: a layer above it is finding BN600.
+        deploy_dtype: judge the stored values for this precision, `float16` or `bfloat16` (BN204).
         select: only these rules, codes or prefixes.
         ignore: not these rules.
         fail_on: severity from which the exit code is 1: `error`, `warning` or `never`.
@@ -110,69 +127,105 @@ def inspect(
         ModelError: the model cannot be read.
         DataError: the data cannot be read, or do not fit the model.
     """
-    _check_options(batch_size, limit, batch_sizes, fail_on)
+    _check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype)
     if data is not None:
         require_named(data)
     _check_train_data(train_data, data)
     chosen = _codes(select, ignore)
     opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
     before = None
-    if reference is None and (reference_arch is not None or reference_key is not None):
-        raise UsageError("--reference-arch and --reference-key say how to read a --reference, and none is given.")
     if reference is not None:
-        how = {"arch": reference_arch, "arch_kwargs": reference_arch_kwargs, "key": reference_key}
-        before = _open(reference, **how, trust_pickle=trust_pickle, device=device)
-        opened = with_reference(opened, reference_of(before))
-    elif (stamp := stamped_reference(opened)) is not None:
-        opened = with_reference(opened, stamp)
-    if data is None:
-        evidence = static_evidence(opened, max_gap)
-    elif opened.refusal is not None:
-        evidence = static_evidence(opened, max_gap, not_run=opened.refusal)
-    else:
-        _check_runnable(opened)
+        before = _open(
+            reference,
+            arch=reference_arch,
+            arch_kwargs=reference_arch_kwargs,
+            key=reference_key,
+            trust_pickle=trust_pickle,
+            device=device,
+        )
+    elif reference_arch is not None or reference_key is not None:
+        raise UsageError("--reference-arch and --reference-key say how to read a --reference, and none is given.")
+    opened = _beside(opened, before)
+    source = sampling = None
+    if data is not None and opened.refusal is None:
+        require_runnable(opened)
         source = open_data(data, data_options or DataOptions())
-        plan = Plan(batch_size, limit, seed, output, metric)
-        sampling = None
         if train_data is not None:
             sampling = open_data(train_data, data_options or DataOptions(), "--train-data")
-        seen = observe(opened, source, plan, progress)
-        training = None if sampling is None else observe_training(opened, sampling, plan, progress)
-        evidence = measured_evidence(
-            opened,
-            seen,
-            plan,
-            source_name=source.name,
-            sizes=batch_sizes,
-            max_gap=max_gap,
-            training=training,
-        )
-        evidence = replace(evidence, probed=look_closer(opened, source, seen, evidence, plan, progress))
-        if before is not None:
-            agreement, note = compare_outputs(opened, before, source, plan)
-            evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
-    findings = judge(evidence, chosen)
     if options is None:
         options = {
-            "train_data": None if evidence.training is None else evidence.training.source,
+            "data": _named(data),
+            "train_data": None if sampling is None else sampling.name,
             "batch_size": batch_size,
             "limit": limit,
             "device": device,
             "key": key,
             "arch": arch if isinstance(arch, str) else getattr(arch, "__qualname__", None),
-            "reference": None if reference is None else getattr(before, "path", None),
+            "reference": None if before is None else before.path,
             "batch_sizes": list(batch_sizes),
             "output": output,
             "metric": getattr(metric, "__qualname__", None),
             "max_gap": max_gap,
+            "deploy_dtype": deploy_dtype,
             "select": list(select),
             "ignore": list(ignore),
             "fail_on": fail_on,
             "strict": strict,
         }
-    given = {name: value for name, value in options.items() if value is not None and value != []}
-    run = Run(command, given, seed, _versions(opened), in_force(), evidence.notes)
-    return assemble(opened, evidence, findings, run, fail_on=fail_on, strict=strict)
+    how = Judging(tuple(batch_sizes), max_gap, chosen, fail_on, strict, deploy_dtype, command, options)
+    not_run = opened.refusal if data is not None else None
+    plan = Plan(batch_size, limit, seed, output, metric)
+    return report_on(opened, source, plan, how, progress, not_run=not_run, reference=before, training=sampling)
+
+
+def report_on(
+    opened: Model,
+    source: Source | None,
+    plan: Plan,
+    how: Judging,
+    progress: Progress,
+    *,
+    not_run: str | None = None,
+    reference: Model | None = None,
+    training: Source | None = None,
+) -> Report:
+    """The report on a model and data that are open already.
+
+    Args:
+        opened: the model.
+        source: the data; `None` to audit the file alone.
+        plan: how the data are read.
+        how: what is judged.
+        progress: told how far the passes are.
+        not_run: why the model cannot be run on the data that were given.
+        reference: whose outputs are to be compared with the model's.
+        training: the training sampling, to tell stale statistics from other data.
+
+    Raises:
+        DataError: the data cannot be read, or do not fit the model.
+    """
+    if source is None:
+        evidence = static_evidence(opened, how.max_gap, not_run=not_run)
+    else:
+        seen = observe(opened, source, plan, progress, training)
+        evidence = measured_evidence(
+            opened,
+            seen,
+            plan,
+            source_name=source.name,
+            sizes=how.batch_sizes,
+            max_gap=how.max_gap,
+            training=None if training is None else observe_training(opened, training, plan, progress),
+        )
+        evidence = replace(evidence, closer=look_closer(opened, source, seen, evidence, plan, progress))
+        if reference is not None:
+            agreement, note = compare_outputs(opened, reference, source, plan)
+            evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
+    evidence = replace(evidence, deploy_dtype=how.deploy_dtype, training_planned=training is not None)
+    given = {name: value for name, value in how.options.items() if value is not None and value != []}
+    run = Run(how.command, given, plan.seed, _versions(opened), in_force(), evidence.notes)
+    findings = judge(evidence, how.codes)
+    return assemble(opened, evidence, findings, run, fail_on=how.fail_on, strict=how.strict)
 
 
 def _check_train_data(train_data: Any, data: Any) -> None:
@@ -186,9 +239,19 @@ def _check_train_data(train_data: Any, data: Any) -> None:
         )
 
 
-def _check_options(batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str) -> None:
+def _named(data: Any) -> str | None:
+    if data is None:
+        return None
+    return str(data) if isinstance(data, str | Path) else type(data).__name__
+
+
+def _check_options(
+    batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str, deploy_dtype: str | None
+) -> None:
     if fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: choose one of {', '.join(FAIL_ON)}.")
+    if deploy_dtype is not None and deploy_dtype not in PRECISIONS:
+        raise UsageError(f"--deploy-dtype {deploy_dtype}: choose one of {', '.join(PRECISIONS)}.")
     if batch_size < 1:
         raise UsageError(f"--batch-size {batch_size}: it must be at least 1.")
     if limit is not None and limit < 1:
@@ -209,7 +272,14 @@ def _open(model: Any, **how: Any) -> Model:
     return open_model(model, **how)
 
 
-def _check_runnable(model: Model) -> None:
+def _beside(model: Model, reference: Model | None) -> Model:
+    """The model compared with its reference, or else with the stamp in its own file, if it has one."""
+    known = stamped_reference(model) if reference is None else reference_of(reference)
+    return model if known is None else with_reference(model, known)
+
+
+def require_runnable(model: Model) -> None:
+    """Raise UsageError where the file holds tensors only and no architecture is named."""
     if not model.runnable:
         raise UsageError(
             f"{model.path} holds tensors only and cannot be run on data: name the architecture with "

@@ -65,6 +65,17 @@ class NormLayer:
         return self.mean is not None and self.var is not None
 
     @property
+    def statistics(self) -> tuple[FloatArray, FloatArray]:
+        """Running mean and variance, each of shape (C,).
+
+        Raises:
+            ValueError: the layer stores none; ask `has_statistics` first.
+        """
+        if self.mean is None or self.var is None:
+            raise ValueError(f"{self.name} has no stored statistics")
+        return self.mean, self.var
+
+    @property
     def is_folded(self) -> bool:
         """Whether the statistics are the identity on purpose, because they went into gamma and beta.
 
@@ -76,3 +87,22 @@ class NormLayer:
         if np.all(self.var == 1.0):
             return self.trainable_class is False
         return self.eps is not None and bool(np.all(np.abs(self.var + self.eps - 1.0) < ROUNDING))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiblingCopy:
+    """Another copy of the inspected model in the same file.
+
+    Attributes:
+        name: dotted path in the checkpoint, `""` for its own tensors.
+        averaged: an averaged copy (EMA, SWA) by its name.
+        layers: those with statistics, under the inspected model's names.
+        same_weights: every parameter is the inspected model's, to the last bit.
+        same_statistics: so is every running mean and variance.
+    """
+
+    name: str
+    averaged: bool
+    layers: tuple[NormLayer, ...]
+    same_weights: bool
+    same_statistics: bool

@@ -24,6 +24,10 @@ ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 OK, FINDINGS, INCONCLUSIVE, NOT_CHECKED = "ok", "findings", "inconclusive", "not-checked"
 MEASURED, AUDITED, SKIPPED = "measured", "audited", "skipped"
+LEFT_OUT = "samples left out"
+"""What the note on samples that a fixed batch size could not take says, by which it is known."""
+ACCEPTED = "accepted"
+"""Under this name the evidence of a finding says why it is known and fails nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ class Finding:
     def layers(self) -> tuple[str, ...]:
         """The layers it is about: the one it names, or those its evidence lists."""
         return tuple(self.evidence.get("layers", ())) if self.layer is None else (self.layer,)
+
+    @property
+    def accepted(self) -> str | None:
+        """Why it is known and fails nothing (a baseline, an ignore with its reason); `None` if it counts."""
+        return self.evidence.get(ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,9 +27,27 @@ there are no labels, before the stored statistics are said to suit the data bett
 OUTPUT_AGREEMENT = 0.01
 """Relative difference between a model's outputs and its reference's, in float32, that is more than rounding."""
 
+COMPOSITION_MARGIN = 0.05
+"""Accuracy by which batches grouped by label must be predicted better than by any stored statistics, with 95 %
+confidence, before a model is said to depend on the composition of its batches."""
+
 LARGE_EFFECT = 0.2
 """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
 
+ROUNDINGS = 16.0
+"""Roundings, each by the size of the terms added, that a runtime's normalization may be off: the fused form a*x + b
+with a and b in the layer's own type takes about four, an approximate reciprocal root a few more."""
+BURN_IN = 0.05
+"""Share of the initial statistics, by the update counter, from which they are said not to be burnt in."""
+
+LARGEST_EPS = 1e-3
+"""The largest eps in common use: assumed where a file does not give it and a larger one makes the claim weaker."""
+
+CANCELLING = 1000.0
+"""Standard deviations of a channel's mean from 0 beyond which a variance taken in float32 is off by 6 % and more."""
+
+NOTICEABLE_OUTPUT = 1e-3
+"""Standard deviation of a channel's output from which its loss counts."""
 OUTLIER = 3.0
 """How many times larger a layer's own gap must be than those of all layers that fit, to be wrong by itself."""
 
@@ -72,7 +90,13 @@ def in_force() -> dict[str, float]:
         "output_margin": OUTPUT_MARGIN,
         "information_margin": INFORMATION_MARGIN,
         "output_agreement": OUTPUT_AGREEMENT,
+        "composition_margin": COMPOSITION_MARGIN,
         "large_effect": LARGE_EFFECT,
+        "roundings": ROUNDINGS,
+        "burn_in": BURN_IN,
+        "largest_eps": LARGEST_EPS,
+        "cancelling": CANCELLING,
+        "noticeable_output": NOTICEABLE_OUTPUT,
         "outlier": OUTLIER,
         "lag_explained": LAG_EXPLAINED,
         "correlation": CORRELATION,

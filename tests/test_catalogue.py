@@ -37,7 +37,7 @@ def test_every_rule_has_a_judge_and_every_judge_a_rule() -> None:
 def test_a_rule_is_complete(rule: Rule) -> None:
     assert rule.severity in SEVERITY_ORDER
     assert rule.needs
-    assert set(rule.needs) <= {"statistics", "data", "training data", "architecture", "reference"}
+    assert set(rule.needs) <= {"statistics", "data", "training data", "architecture", "reference", "expectation"}
     assert set(rule.suppresses) < set(CODES) - {rule.code}
     assert rule.title == rule.title.strip(" .")
 
@@ -115,10 +115,10 @@ def test_an_unknown_rule_is_refused_with_the_nearest(code: str, message: str) ->
     ("selectors", "expected"),
     [
         (("BN",), set(CODES)),
-        (("BN2",), {"BN201", "BN202"}),
-        (("bn20",), {"BN201", "BN202"}),
+        (("BN2",), {code for code in CODES if code[2] == "2"}),
+        (("bn20",), {code for code in CODES if code[2] == "2"}),
         (("BN102",), {"BN102"}),
-        (("BN102", "BN7"), {"BN102", "BN701", "BN705", "BN706", "BN707"}),
+        (("BN102", "BN7"), {"BN102", *(code for code in CODES if code[2] == "7")}),
         ((), set()),
     ],
 )

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hand_made import full_report
+
+from bncheck.render import renderer
 
 PACKAGE = Path(__file__).parent.parent / "bncheck"
 FLOORS = {
@@ -17,11 +20,14 @@ FLOORS = {
     "user_code": 1,
     "layers": 1,
     "report": 1,
+    "probed": 1,
     "folding": 2,
     "catalogue": 2,
+    "difference": 2,
+    "repair_report": 2,
     "evidence": 3,
-    "render": 2,
-    "gate": 2,
+    "render": 3,
+    "gate": 3,
     "data": 2,
     "rules": 4,
     "models": 3,
@@ -29,8 +35,10 @@ FLOORS = {
     "assembly": 5,
     "inspection": 6,
     "stamping": 6,
-    "cli": 7,
-    "__main__": 8,
+    "comparing": 6,
+    "repair": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 LONGEST = 300
 
@@ -89,10 +97,33 @@ def test_values_and_renderers_do_without_torch(module: str) -> None:
     assert "torch" not in loaded_by(f"import bncheck.{module}")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["rules"], ["rule", "BN102"], ["inspect", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--help"], ["--version"], ["rules", "--format", "json"], ["rule", "BN102"]),
+        *(["inspect", "--help"], ["repair", "--help"], ["stamp", "--help"]),
+    ],
+)
 def test_help_and_rules_load_nothing_slow(arguments: list[str]) -> None:
     loaded = loaded_by(
         f"import sys\nsys.argv = ['bncheck', *{arguments!r}]\n"
         "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
     )
+    assert not loaded & {"torch", "onnx", "pandas", "numpy"}
+
+
+def test_gate_loads_nothing_slow(tmp_path: Path) -> None:
+    saved = tmp_path / "report.json"
+    saved.write_text(renderer("json")(full_report()), encoding="utf-8")
+    loaded = loaded_by(
+        f"import sys\nsys.argv = ['bncheck', 'gate', {str(saved)!r}, '--max-gap', '0.5']\n"
+        "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert end.code == 1"
+    )
+    assert "rich" in loaded
+    assert not loaded & {"torch", "onnx", "pandas", "numpy"}
+
+
+@pytest.mark.parametrize("format_name", ["json", "markdown", "junit", "sarif", "github"])
+def test_reports_are_written_without_what_is_slow(format_name: str) -> None:
+    loaded = loaded_by(f"from bncheck.render import renderer\nrenderer({format_name!r})")
     assert not loaded & {"torch", "onnx", "pandas", "numpy"}

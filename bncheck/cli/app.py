@@ -9,8 +9,12 @@ from typing import Annotated
 import typer
 
 from bncheck import __version__
+from bncheck.cli.audit import audit_command
+from bncheck.cli.diff import diff_command
+from bncheck.cli.gate import gate_command
 from bncheck.cli.inspect import inspect_command
 from bncheck.cli.process import INTERNAL_ERROR, say
+from bncheck.cli.repair import CODES, repair_command
 from bncheck.cli.rules import rule_command, rules_command
 from bncheck.cli.stamp import stamp_command
 
@@ -25,6 +29,12 @@ First steps:
     bncheck inspect weights.pt --arch net.py:build --data photos/ --preset imagenet
 
     bncheck inspect deploy.onnx --reference model.pt    an export, also where BatchNorm was folded away
+
+    bncheck repair model.pt --data train.npz --out repaired.pt
+
+    bncheck diff a.pt b.pt --expect-frozen 'backbone.*'  what moved between two checkpoints
+
+    bncheck gate report.json --max-gap 0.5              judge a saved report again
 
     bncheck rules                                       what is diagnosed
 
@@ -63,6 +73,10 @@ def root(
 app.callback(help=HELP, epilog=EXIT_CODES)(root)
 app.command("inspect", epilog=EXIT_CODES)(inspect_command)
 app.command("stamp", epilog=EXIT_CODES)(stamp_command)
+app.command("repair", epilog=CODES)(repair_command)
+app.command("diff", epilog=EXIT_CODES)(diff_command)
+app.command("gate", epilog=EXIT_CODES)(gate_command)
+app.command("audit", epilog=EXIT_CODES, hidden=True)(audit_command)
 app.command("rules")(rules_command)
 app.command("rule")(rule_command)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +56,19 @@ def read_destinations(values: Sequence[str], inputs: Sequence[str]) -> tuple[Des
 
 
 def write_reports(report: Report, destinations: Sequence[Destination]) -> None:
-    """Write every report; a file appears whole or not at all."""
+    """Write every report; a file appears whole or not at all.
+
+    With `github` the step's summary is added to where GitHub wants it.
+    """
     for destination in destinations:
-        text = renderer(destination.format)(report)
+        if destination.format == "github":
+            _add_step_summary(report)
+        write_texts([(destination, renderer(destination.format)(report))])
+
+
+def write_texts(texts: Iterable[tuple[Destination, str]]) -> None:
+    """Write every text to its destination."""
+    for destination, text in texts:
         if destination.path == STDOUT:
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -79,6 +89,18 @@ def _read(value: str) -> Destination:
         f"--report {value}: the format cannot be told from that; write FORMAT=PATH with FORMAT one of "
         f"{', '.join(FORMATS)}, for example --report json={'-' if value == STDOUT else 'report.json'}."
     )
+
+
+def _add_step_summary(report: Report) -> None:
+    """GitHub names the file in the environment of every step; other servers do not."""
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not name:
+        return
+    try:
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write(renderer("markdown")(report))
+    except OSError as error:
+        raise UsageError(f"GITHUB_STEP_SUMMARY names {name}, which cannot be written: {error.strerror}.") from error
 
 
 def _write_whole(path: Path, text: str) -> None:

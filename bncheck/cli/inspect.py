@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from bncheck.cli import options as opt
+from bncheck.cli.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
+from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
-from bncheck.errors import UsageError
-
-if TYPE_CHECKING:
-    from bncheck.data import DataOptions
 
 BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 
 
 def inspect_command(
+    context: typer.Context,
     model: opt.Model,
     data: opt.Data = None,
     train_data: opt.TrainData = None,
@@ -47,12 +46,16 @@ def inspect_command(
     preset: opt.Preset = None,
     metric: opt.Metric = None,
     max_gap: opt.MaxGap = None,
+    deploy_dtype: opt.DeployDtype = None,
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.FailOn = "warning",
     strict: opt.Strict = False,
+    baseline: opt.BaselineFile = None,
+    write_baseline: opt.WriteBaseline = None,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
+    no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
 ) -> None:
     """Compare the stored statistics of every normalization layer with those of your data.
@@ -60,10 +63,12 @@ def inspect_command(
     Without --data the stored values alone are audited.
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
+    del given["context"]
     with exit_codes(debug):
-        destinations = read_destinations(
-            report or [], _files(model, data, arch, metric, reference, reference_arch, train_data)
-        )
+        inputs = files_named(model, data, arch, metric, reference, reference_arch, train_data)
+        destinations = read_destinations(report or [], inputs)
+        ignores = configuration_of(context).ignores
+        known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations, ignores=ignores)
         settings: dict[str, Any] = {
             "train_data": train_data,
             "arch": arch,
@@ -81,36 +86,33 @@ def inspect_command(
             "batch_sizes": opt.read_integers(batch_sizes, "--batch-sizes"),
             "seed": seed,
             "max_gap": max_gap,
+            "deploy_dtype": deploy_dtype,
             "select": opt.split_codes(select),
             "ignore": opt.split_codes(ignore),
             "fail_on": fail_on,
             "strict": strict,
         }
-        image_options = {
-            "label_column": label_column,
-            "layout": layout,
-            "mean": opt.read_floats(mean, "--mean"),
-            "std": opt.read_floats(std, "--std"),
-            "resize": opt.read_size(resize, "--resize"),
-            "crop": opt.read_size(crop, "--crop"),
-            "channels": channels,
-            "scale": scale,
-            "preset": preset,
-        }
+        image_options = data_settings(
+            label_column=label_column,
+            layout=layout,
+            mean=mean,
+            std=std,
+            resize=resize,
+            crop=crop,
+            channels=channels,
+            scale=scale,
+            preset=preset,
+        )
         if not quiet:
-            _say_whose_code_runs(
-                {
-                    "--arch": arch,
-                    "--reference-arch": reference_arch,
-                    "--data": data,
-                    "--train-data": train_data,
-                    "--metric": metric,
-                }
-            )
+            say_configuration(context)
+            architectures = {"--arch": arch, "--reference-arch": reference_arch}
+            sources = {"--data": data, "--train-data": train_data}
+            say_whose_code_runs({**architectures, **sources, "--metric": metric})
             if trust_pickle:
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr():
             result = _inspect(model, data, settings, image_options, metric, given, quiet)
+        result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result)
@@ -129,42 +131,10 @@ def _inspect(
     from bncheck.inspection import inspect
     from bncheck.user_code import import_callable
 
-    settings["data_options"] = _data_options(data_options)
+    settings["data_options"] = open_options(data_options)
     settings["metric"] = import_callable(metric, "--metric") if metric else None
     with progress_bar(quiet) as progress:
         return inspect(model, data, command="bncheck inspect", options=given, progress=progress, **settings)
-
-
-def _files(*named: str | None) -> list[str]:
-    """The files that arguments name, `FILE.py:CALLABLE` among them."""
-    names = [name for name in named if name]
-    return [*names, *(name.rpartition(":")[0] for name in names if ":" in name)]
-
-
-def _data_options(values: dict[str, Any]) -> DataOptions:
-    from bncheck.data import DataOptions
-
-    return DataOptions(**values)
-
-
-def read_kwargs(text: str | None) -> dict[str, Any] | None:
-    """The object that `--arch-kwargs` holds."""
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"--arch-kwargs: not JSON ({error}); write it like '{{\"depth\": 18}}'.") from error
-    if not isinstance(value, dict):
-        raise UsageError("--arch-kwargs: expected a JSON object, like '{\"depth\": 18}'.")
-    return value
-
-
-def _say_whose_code_runs(targets: dict[str, str | None]) -> None:
-    for option, target in targets.items():
-        location, separator, _ = (target or "").rpartition(":")
-        if separator and location:
-            say(f"{option} imports and runs {location}.")
 
 
 def _print(report: Any) -> None:

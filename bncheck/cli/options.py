@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bncheck.cli.configuration import configured
 from bncheck.errors import UsageError
 
 MODEL, DATA, IMAGES, JUDGING, OUTPUT = "The model", "The data", "Images", "Judging", "Output"
@@ -25,6 +26,12 @@ Out = Annotated[
         "--out", metavar="FILE", help="The file to write; inputs are never overwritten.", rich_help_panel=OUTPUT
     ),
 ]
+Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model files.", show_default=False)]
+Before = Annotated[str, typer.Argument(metavar="A", help="The checkpoint before.", show_default=False)]
+After = Annotated[str, typer.Argument(metavar="B", help="The checkpoint after.", show_default=False)]
+SavedReport = Annotated[
+    str, typer.Argument(metavar="REPORT.json", help="What --report json=FILE wrote.", show_default=False)
+]
 Arch = Annotated[
     str | None,
     typer.Option(
@@ -41,6 +48,12 @@ Key = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Which nested state dict of a checkpoint.", rich_help_panel=MODEL),
 ]
+KeyAfter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The same of B, if not that of --key: raw against averaged weights.", rich_help_panel=MODEL
+    ),
+]
 TrustPickle = Annotated[
     bool,
     typer.Option(
@@ -52,7 +65,7 @@ Reference = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="The checkpoint this was exported from: folded layers are measured through it, and all are compared.",
+        help="The checkpoint this was exported from: folded layers are read through it, and all are compared.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -142,6 +155,14 @@ Metric = Annotated[
 MaxGap = Annotated[
     float | None, typer.Option(min=0.0, metavar="X", help="A layer above it is BN600.", rich_help_panel=JUDGING)
 ]
+DeployDtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="float16|bfloat16",
+        help="Precision the model is to run in: values it cannot hold are errors (BN204).",
+        rich_help_panel=JUDGING,
+    ),
+]
 Select = Annotated[
     list[str] | None,
     typer.Option(metavar="CODES", help="Only these rules (codes or prefixes, by comma).", rich_help_panel=JUDGING),
@@ -154,8 +175,45 @@ FailOn = Annotated[
     str,
     typer.Option(metavar="error|warning|never", help="From which severity on to exit 1.", rich_help_panel=JUDGING),
 ]
+ExpectFrozen = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expect-frozen",
+        metavar="GLOB",
+        help="Layers whose statistics must not have moved, like 'backbone.*'. Repeatable.",
+        rich_help_panel=JUDGING,
+    ),
+]
+FailOnAgain = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        metavar="error|warning|never",
+        help="From which severity on to exit 1; as in the report's own run unless given.",
+        rich_help_panel=JUDGING,
+    ),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit 4 if any layer or sample was skipped.", rich_help_panel=JUDGING)
+]
+
+BaselineFile = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="Known findings: they fail only once they get worse.",
+        rich_help_panel=JUDGING,
+    ),
+]
+WriteBaseline = Annotated[
+    str | None,
+    typer.Option(
+        "--write-baseline",
+        metavar="FILE",
+        help="Accept what is found now into FILE; with --baseline, only take out what is gone.",
+        rich_help_panel=JUDGING,
+    ),
 ]
 
 Reports = Annotated[
@@ -163,12 +221,34 @@ Reports = Annotated[
     typer.Option(
         "--report",
         metavar="[FORMAT=]PATH",
-        help="Write csv, channels-csv or json, by suffix or by name; - is stdout. Repeatable.",
+        help=(
+            "Write csv, channels-csv, json, markdown, junit, sarif or github (annotations, step summary), by suffix or "
+            "by name; - is stdout. Repeatable."
+        ),
+        rich_help_panel=OUTPUT,
+    ),
+]
+DifferenceReports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="[FORMAT=]PATH",
+        help="Write json or csv, by suffix or by name; - is stdout. Repeatable.",
         rich_help_panel=OUTPUT,
     ),
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only errors and the reports asked for.", rich_help_panel=OUTPUT)
+]
+NoConfig = Annotated[
+    bool,
+    typer.Option(
+        "--no-config",
+        is_eager=True,
+        callback=configured,
+        help="Leave out [tool.bncheck] of pyproject.toml, and bncheck.toml.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks with errors.", rich_help_panel=OUTPUT)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from bncheck.cli import options as opt
-from bncheck.cli.inspect import read_kwargs
+from bncheck.cli.arguments import read_kwargs
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.errors import UsageError
 
@@ -18,6 +18,7 @@ def stamp_command(
     reference_key: opt.ReferenceKey = None,
     arch_kwargs: opt.ArchKwargs = None,
     trust_pickle: opt.TrustPickle = False,
+    no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
 ) -> None:
     """Write the statistics of the checkpoint into the metadata of its ONNX export.

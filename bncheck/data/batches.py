@@ -55,10 +55,13 @@ class Source(Protocol):
         """
         ...
 
-    def given_batches(self, batch_size: int, *, limit: int | None = None, every: int = 1) -> Iterator[Batch]:
+    def given_batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
+    ) -> Iterator[Batch]:
         """Batches in the source's own order and, where it makes its own batches, of its own size.
 
-        With `limit` they end after that many samples; with `every` only each such batch is given, from the
-        first on, and what lies between is not read where there is random access.
+        A loader that draws at random draws under `seed`. With `limit` they end after that many samples; with
+        `every` only each such batch is given, from the first on, and what lies between is not read where there
+        is random access.
         """
         ...

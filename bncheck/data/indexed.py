@@ -44,8 +44,10 @@ class IndexedSource:
         """Batches drawn without replacement from all samples."""
         yield from self._chunks(np.random.default_rng(seed).permutation(self._count)[:limit], batch_size)
 
-    def given_batches(self, batch_size: int, *, limit: int | None = None, every: int = 1) -> Iterator[Batch]:
-        """Batches of `batch_size` in the source's own order."""
+    def given_batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
+    ) -> Iterator[Batch]:
+        """Batches of `batch_size` in the source's own order; nothing is drawn, so `seed` is not used."""
         yield from self._chunks(np.arange(self._count)[:limit], batch_size, every)
 
     def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:

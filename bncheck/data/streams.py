@@ -47,9 +47,11 @@ class StreamSource:
         else:
             yield from self._preprocessed(mixed(read, batch_size, rng, limit))
 
-    def given_batches(self, batch_size: int, *, limit: int | None = None, every: int = 1) -> Iterator[Batch]:
+    def given_batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
+    ) -> Iterator[Batch]:
         """The loader's own batches; `batch_size` is not used."""
-        loader = LoaderPass(self.name, self._open_loader, seed=0)
+        loader = LoaderPass(self.name, self._open_loader, seed)
         yield from self._preprocessed(islice(limited(self._read(loader), limit), None, None, every))
 
     def _read(self, loader: LoaderPass) -> Iterator[Batch]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.folding.matching import tolerance_for
-from bncheck.layers import NormLayer
+from bncheck.folding.explanation import tolerance_for
+from bncheck.layers import FloatArray, NormLayer
 from bncheck.statistics import compare, rms
+
+Values = Callable[[NormLayer], tuple[FloatArray | None, FloatArray | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Comparison:
 
 
 def compare_layers(layers: Sequence[NormLayer], reference: Sequence[NormLayer]) -> tuple[ComparedLayer, ...]:
-    """The layers that both have, by name, or else by gamma and beta, which hardly ever come twice."""
+    """The layers that both have: of the same name, or else alike in what hardly ever comes twice."""
     return tuple(_compared(layer, other) for layer, other in _pairs(layers, reference))
 
 
@@ -60,24 +62,27 @@ def _pairs(layers: Sequence[NormLayer], reference: Sequence[NormLayer]) -> Itera
     for layer in layers:
         if not layer.has_statistics or layer.missing:
             continue
-        other = named.get(layer.name) or _by_parameters(layer, reference)
+        other = (
+            named.get(layer.name)
+            or _only_alike(layer.mean, layer.var, reference, lambda one: (one.mean, one.var))
+            or _only_alike(layer.bias, layer.weight, reference, lambda one: (one.bias, one.weight))
+        )
         if other is not None and other.channels == layer.channels and other.has_statistics:
             yield layer, other
 
 
-def _by_parameters(layer: NormLayer, reference: Sequence[NormLayer]) -> NormLayer | None:
-    if layer.weight is None or layer.bias is None or np.ptp(layer.bias) == 0:
+def _only_alike(
+    first: FloatArray | None, second: FloatArray | None, reference: Sequence[NormLayer], values: Values
+) -> NormLayer | None:
+    """The one layer of the reference with the same values; `None` where they are initial ones, or there are several."""
+    if first is None or second is None or np.ptp(first) == 0:
         return None
-    alike = [
-        other
-        for other in reference
-        if other.weight is not None
-        and other.bias is not None
-        and other.weight.shape == layer.weight.shape
-        and np.allclose(other.weight, layer.weight, rtol=1e-3, atol=1e-6)
-        and np.allclose(other.bias, layer.bias, rtol=1e-3, atol=1e-6)
-    ]
+    alike = [layer for layer in reference if all(map(_close, values(layer), (first, second)))]
     return alike[0] if len(alike) == 1 else None
+
+
+def _close(one: FloatArray | None, other: FloatArray) -> bool:
+    return one is not None and one.shape == other.shape and np.allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
 def _compared(layer: NormLayer, other: NormLayer) -> ComparedLayer:

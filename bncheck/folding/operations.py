@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.layers import FloatArray
+from bncheck.layers import PRECISION, FloatArray
 
 Weights = npt.NDArray[Any]
 """Floats in the type they are stored in: a model's weights are many."""
+_SMALLEST_HALF, _SMALLEST = 2.0**-24, 2.0**-133
+"""The smallest number above 0 in float16, and in bfloat16, whose range float32 nearly shares."""
+_ROUNDING_ROOM = 25
+"""Times that number: how large weights are on average whose direction survives rounding to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +31,7 @@ class AffineOperation:
         transposed: a transposed convolution.
         groups: of a transposed convolution.
         precision: spacing of the numbers around 1 in the type it is stored in (2**-23 for float32).
+        longer: the same with the constants that the nodes behind it multiply by or add, step by step.
     """
 
     key: int | str
@@ -35,6 +41,18 @@ class AffineOperation:
     transposed: bool = False
     groups: int = 1
     precision: float = 2.0**-23
+    longer: tuple[AffineOperation, ...] = ()
+
+    @property
+    def readings(self) -> tuple[AffineOperation, ...]:
+        """Where the operation may be taken to end, the likeliest first: without a bias, behind what adds one."""
+        return (*reversed(self.longer), self) if self.bias is None else (self, *self.longer)
+
+    @property
+    def lost(self) -> float:
+        """Norm below which a row is not what it was: its numbers are too small for their type."""
+        smallest = _SMALLEST_HALF if self.precision == PRECISION["float16"] else _SMALLEST
+        return _ROUNDING_ROOM * smallest * math.sqrt(self.weight.size / self.channels)
 
     @property
     def rows(self) -> FloatArray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bncheck.folding.operations import Weights
 from bncheck.layers import FloatArray, NormLayer
@@ -64,6 +64,31 @@ class Reference:
             return not _alike(module, layer.name), distance < 0, abs(distance)
 
         return sorted(self.layers, key=unlikeliness)
+
+    def named_as(self, names: Collection[str]) -> Reference:
+        """The reference without a prefix that all its names share, if that gives it some of `names`, and now none."""
+        own = [layer.name for layer in self.layers]
+        if any(name in names for name in own):
+            return self
+        for prefix in _prefixes([*own, *(source.name for source in self.sources)]):
+            if any(name.removeprefix(prefix) in names for name in own):
+                return self._without(prefix)
+        return self
+
+    def _without(self, prefix: str) -> Reference:
+        return replace(
+            self,
+            layers=tuple(replace(layer, name=layer.name.removeprefix(prefix)) for layer in self.layers),
+            sources=tuple(replace(source, name=source.name.removeprefix(prefix)) for source in self.sources),
+            positions={name.removeprefix(prefix): position for name, position in self.positions.items()},
+        )
+
+
+def _prefixes(names: Sequence[str]) -> list[str]:
+    """The dotted beginnings that all names share, the shortest first: `a.` and `a.b.` for `a.b.x` and `a.b.y`."""
+    shortest = min(names, default="")
+    cuts = [position + 1 for position, letter in enumerate(shortest) if letter == "."]
+    return [shortest[:cut] for cut in cuts if all(name.startswith(shortest[:cut]) for name in names)]
 
 
 def _alike(module: str, layer: str) -> bool:

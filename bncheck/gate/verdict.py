@@ -42,7 +42,7 @@ class Verdict:
 def judge_findings(findings: Sequence[Finding], coverage: Coverage, *, fail_on: str, strict: bool = False) -> Verdict:
     """The verdict of a report, and its exit code: the first of 1, 4 and 0 that applies.
 
-    The verdict is `findings` from a warning on, whatever `fail_on`.
+    The verdict is `findings` from a warning on, whatever `fail_on`; the exit code counts those not accepted.
 
     Raises:
         UsageError: `fail_on` is none of `error`, `warning` and `never`.
@@ -52,7 +52,8 @@ def judge_findings(findings: Sequence[Finding], coverage: Coverage, *, fail_on: 
     severities = {finding.severity for finding in findings}
     checked = coverage.with_statistics > 0 and coverage.measured != 0
     lacking = not checked or not coverage.conclusive or (strict and coverage.incomplete)
-    if severities & _FAILING[fail_on]:
+    counted = {finding.severity for finding in findings if finding.accepted is None}
+    if counted & _FAILING[fail_on]:
         exit_code = EXIT_FINDINGS
     else:
         exit_code = EXIT_NOT_CHECKED if lacking else EXIT_OK

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bncheck.folding import Comparison, Fold
-from bncheck.layers import NormLayer
+from bncheck.layers import NormLayer, SiblingCopy
 
 if TYPE_CHECKING:
     from bncheck.models.onnx_graph import OnnxGraph
@@ -20,6 +20,22 @@ SAFETENSORS = "safetensors"
 TORCHSCRIPT = "torchscript"
 EXPORTED = "exported"
 ONNX = "onnx"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where in its file a model's tensors stand, for whoever writes the file again.
+
+    Attributes:
+        container: what kind of file, one of the names in `bncheck.models.recognise`.
+        key: dotted path of the state dict or module inside a checkpoint; `""` where the checkpoint itself is it.
+        names: the file's own names of the program's tensors, where these were renamed to fit an architecture: all
+            of them for a tensor that is shared, and the one it would have where the file lacks it.
+    """
+
+    container: str
+    key: str = ""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,10 +56,15 @@ class Model:
         has_convolutions: whether there are convolutions (or, where nothing tells, weights of rank 4).
         unsupported: names of layers that cannot be measured in this format; `notes` says why.
         refusal: why the program will not run on any data, although there is one; `None` where it will.
+        averaged: it is an averaged copy (EMA, SWA), by its name in the checkpoint.
+        siblings: other copies of it in the same file.
+        optimizer_steps: how often the optimizer in the same file has stepped; `None` where none says.
+        in_training: names of layers that were in training mode when the module was pickled.
         notes: what was chosen or stripped on the way in, one sentence each.
         tensors: the file's tensors by name, where there is nothing to run.
         folds: layers that were folded into convolutions, by the operation that holds them.
         comparison: with a reference, if one was given.
+        origin: where in the file its tensors stand; `None` for a module handed over in Python.
     """
 
     path: str
@@ -57,10 +78,15 @@ class Model:
     has_convolutions: bool = False
     unsupported: frozenset[str] = frozenset()
     refusal: str | None = None
+    averaged: bool = False
+    siblings: tuple[SiblingCopy, ...] = ()
+    optimizer_steps: int | None = None
+    in_training: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     folds: Mapping[int | str, Fold] = field(default_factory=dict)
     comparison: Comparison | None = None
+    origin: Origin | None = None
 
     @property
     def runnable(self) -> bool:

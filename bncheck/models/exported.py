@@ -32,20 +32,44 @@ def open_exported(
     Raises:
         ModelError: it is damaged, of another version, or holds more than tensors and a graph.
     """
+    exported = load_exported(path, trust_pickle=trust_pickle)
+    try:
+        program = program_of(exported, device=device)
+    except Exception as error:
+        raise ModelError(_not_loaded(path, error)) from error
+    return model_of_graph(program, path=str(path), device=device, sha256=sha256, notes=notes)
+
+
+def load_exported(
+    path: Path, *, trust_pickle: bool = False, extra_files: dict[str, Any] | None = None
+) -> ExportedProgram:
+    """`torch.export.load`, once the file was checked to hold tensors and a graph only.
+
+    Args:
+        path: the archive.
+        trust_pickle: leave the check out.
+        extra_files: as `torch.export.load` has it: the files of these names inside the archive are put in.
+
+    Raises:
+        ModelError: it is damaged, of another version, or holds more than tensors and a graph.
+    """
     # One handle for the check and for loading: the file that is checked is the file that is loaded.
     with path.open("rb") as file:
         if not trust_pickle:
             check_exported(file, path)
             file.seek(0)
         try:
-            with _quietly():
-                program = program_of(torch.export.load(file), device=device)
+            with quietly():
+                return torch.export.load(file, extra_files=extra_files)
         except Exception as error:
-            raise ModelError(
-                f"{path} is a torch.export archive that cannot be loaded: {first_line(error)}. Is the file complete, "
-                "and made by a PyTorch close to this one? Export the model again with this version."
-            ) from error
-    return model_of_graph(program, path=str(path), device=device, sha256=sha256, notes=notes)
+            raise ModelError(_not_loaded(path, error)) from error
+
+
+def _not_loaded(path: Path, error: Exception) -> str:
+    return (
+        f"{path} is a torch.export archive that cannot be loaded: {first_line(error)}. Is the file complete, and made "
+        "by a PyTorch close to this one? Export the model again with this version."
+    )
 
 
 def program_of(exported: ExportedProgram, *, device: str = "cpu") -> GraphModule:
@@ -53,7 +77,7 @@ def program_of(exported: ExportedProgram, *, device: str = "cpu") -> GraphModule
 
     Without the guards that newer versions compile from the file's text; the input's shape is checked all the same.
     """
-    with _quietly():
+    with quietly():
         if any(tensor.device != torch.device(device) for tensor in exported.state_dict.values()):
             from torch.export.passes import move_to_device_pass
 
@@ -99,8 +123,8 @@ def _fixed_batch(program: GraphModule) -> int | None:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without torch's warnings and logged tracebacks: what matters of them is in the error."""
+def quietly() -> Iterator[None]:
+    """Without torch's warnings and logged tracebacks: what matters of them is in the error it raises."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:

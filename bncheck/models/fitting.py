@@ -11,8 +11,8 @@ from bncheck.errors import ModelError
 from bncheck.layers import NormLayer
 from bncheck.models.listing import list_layers
 from bncheck.models.messages import block, first_line
-from bncheck.models.prefixes import best_names
-from bncheck.models.tensors import dtype_name, plain
+from bncheck.models.prefixes import best_names, name_in_file
+from bncheck.models.tensors import dtype_name, plain, same_storage
 
 _STATISTICS = ("running_mean", "running_var")
 _BOOKKEEPING = ("num_batches_tracked", "total_ops", "total_params", "n_averaged", "_extra_state")
@@ -25,10 +25,12 @@ class Fitted:
     Attributes:
         layers: the normalization layers, with the dtype the file stores and `missing` where it has no statistics.
         notes: what was done to make it fit.
+        names: the file's names of each tensor of the architecture, see `Origin.names`.
     """
 
     layers: tuple[NormLayer, ...]
     notes: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]]
 
 
 def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> Fitted:
@@ -52,7 +54,8 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: st
         raise ModelError(f"{source} cannot be loaded into the architecture: {first_line(error)}.") from error
     notes = [f"To fit the architecture, {renaming}."] if renaming else []
     notes += _precision_notes(values, expected)
-    return Fitted(tuple(_as_stored(layer, given) for layer in list_layers(module)), tuple(notes))
+    layers = tuple(_as_stored(layer, given) for layer in list_layers(module))
+    return Fitted(layers, tuple(notes), _names_in_file(names, expected))
 
 
 def _misfits(given: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
@@ -104,6 +107,15 @@ def _as_stored(layer: NormLayer, given: Mapping[str, torch.Tensor]) -> NormLayer
     if mean is None or f"{prefix}running_var" not in given:
         return replace(layer, missing=True, updates=updates)
     return replace(layer, dtype=dtype_name(mean), updates=updates)
+
+
+def _names_in_file(names: Mapping[str, str], expected: Mapping[str, torch.Tensor]) -> dict[str, tuple[str, ...]]:
+    """The file's names of every tensor of the architecture; those that share memory have all their names."""
+    own = {new: old for old, new in names.items()}
+    tied: dict[object, list[str]] = {}
+    for name, value in expected.items():
+        tied.setdefault(same_storage(value) or name, []).append(own.get(name) or name_in_file(name, names))
+    return {name: tuple(tied[same_storage(value) or name]) for name, value in expected.items()}
 
 
 def _leaf(name: str) -> str:

@@ -16,7 +16,7 @@ from bncheck.models.exported import model_of_graph, program_of, runs_operators
 from bncheck.models.listing import has_convolutions, list_layers, require_values
 from bncheck.models.messages import first_line
 from bncheck.models.tensors import tensor_names
-from bncheck.models.torchscript import load_script, model_of_script
+from bncheck.models.torchscript import keeps_mkldnn, load_script, model_of_script
 from bncheck.models.wrappers import unwrapped
 
 Module = TypeVar("Module", bound=torch.nn.Module)
@@ -35,12 +35,12 @@ def from_module(module: Any, *, device: str = "cpu") -> Model:
         ModelError: it cannot be copied, or has no values yet.
     """
     if isinstance(module, torch.export.ExportedProgram):
-        return model_of_graph(_copied(program_of(module)), path="ExportedProgram", device=device)
+        return model_of_graph(copied(program_of(module)), path="ExportedProgram", device=device)
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"A model must be a path, an nn.Module or an ExportedProgram, not a {type(module).__name__}.")
     inner = unwrapped(module)
     require_values(inner)
-    return model_of_module(_copied(inner), path=type(inner).__name__, device=device)
+    return model_of_module(copied(inner), path=type(inner).__name__, device=device)
 
 
 def model_of_module(
@@ -70,18 +70,23 @@ def model_of_pickled(pickled: torch.nn.Module, *, path: str, device: str, sha256
     own = unwrapped(pickled)
     require_values(own)
     said = list(notes)
-    if own.training:
-        said.append("The module was saved in training mode; it is run in eval mode.")
+    in_training = frozenset(name for name, child in own.named_modules() if child.training)
     stored = {parameter.dtype for parameter in own.parameters() if parameter.is_floating_point()}
     if not stored or not stored <= {torch.float16, torch.bfloat16}:
-        return model_of_module(own, path=path, device=device, sha256=sha256, notes=tuple(said))
+        model = model_of_module(own, path=path, device=device, sha256=sha256, notes=tuple(said))
+        return replace(model, in_training=in_training)
     layers = list_layers(own)
     said.append("The module is stored in half precision; it is run in float32.")
     model = model_of_module(own.float(), path=path, device=device, sha256=sha256, notes=tuple(said))
-    return replace(model, layers=layers)
+    return replace(model, layers=layers, in_training=in_training)
 
 
-def _copied(module: Module) -> Module:
+def copied(module: Module) -> Module:
+    """A copy that shares nothing with the module.
+
+    Raises:
+        ModelError: it cannot be copied.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -94,6 +99,8 @@ def _copied(module: Module) -> Module:
 
 
 def _copied_script(module: Any) -> Any:
+    if keeps_mkldnn(module):
+        return copy.deepcopy(module)  # cannot be saved; its constants are never written to
     buffer = io.BytesIO()
     torch.jit.save(module, buffer)
     buffer.seek(0)

@@ -83,6 +83,11 @@ def choose(
     return best, tuple(_notes(best, [other for other in candidates if other is not best]))
 
 
+def others(content: Any, chosen: Candidate) -> list[Candidate]:
+    """What else in the checkpoint could be a model."""
+    return [candidate for candidate in _candidates(content) if candidate.path != chosen.path]
+
+
 def _candidates(content: Any) -> list[Candidate]:
     found = list(_walk("", content, 0))
     modelled = [candidate for candidate in found if candidate.is_module or _has_parameters(candidate.content)]

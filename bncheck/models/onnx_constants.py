@@ -44,6 +44,27 @@ class Constants:
             self._values[name] = self._computed(name)
         return self._values[name]
 
+    def made_of(self, name: str) -> tuple[set[str], set[str]] | None:
+        """Names of the types that a value is stored in, and of the operators it is computed with from there.
+
+        `None` where it depends on what the graph is fed; it need not be known how to compute it.
+        """
+        types: set[str] = set()
+        operators: set[str] = set()
+        pending, seen = [name], {name}
+        while pending:
+            given = pending.pop()
+            node = self._producers.get(given)
+            if given in self._tensors or (node is not None and not any(node.input)):
+                types.update(filter(None, [self.dtype(given)]))
+            elif node is None or any(subgraphs(node)):
+                return None
+            else:
+                operators.add(node.op_type)
+                pending += [one for one in node.input if one and one not in seen]
+                seen.update(node.input)
+        return types, operators
+
     def _computed(self, name: str) -> npt.NDArray[Any] | None:
         """What its node makes of constants: a copy, a cast, dequantization and the like."""
         node = self._producers.get(name)

@@ -117,7 +117,8 @@ class _Lister:
             momentum=round(1.0 - _plain(attributes.get("momentum", _DECAY)), 7),
             weight=weight,
             bias=bias,
-            trainable_class=self._trainable,
+            # Where the graph computes the statistics, nothing tells a layer from a standardized kernel.
+            trainable_class=self._trainable if known else None,
             dtype=constants.dtype(node.input[3]) if known else None,
             expects_statistics=known,
             by_input=known and _in_training(node, attributes),

@@ -66,7 +66,7 @@ def _load_external_data(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
     for tensor in all_tensors(proto):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             entries = {entry.key: entry.value for entry in tensor.external_data}
-            file = _confined(entries.get("location", ""), path)
+            file = confined(entries.get("location", ""), path)
             tensor.raw_data = _read_part(file, entries, tensor.name, path)
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
@@ -74,8 +74,12 @@ def _load_external_data(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _confined(location: str, path: Path) -> Path:
-    """The file `location` names, which must lie in the model's folder, also once symbolic links are followed."""
+def confined(location: str, path: Path) -> Path:
+    """The file `location` names, which must lie in the model's folder, also once symbolic links are followed.
+
+    Raises:
+        ModelError: it lies elsewhere, or is not there.
+    """
     parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
     absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
     folder = path.parent.resolve()

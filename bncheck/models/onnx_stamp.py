@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -53,14 +55,15 @@ def read_stamp(proto: onnx.ModelProto, path: str) -> Reference | None:
         return None
     try:
         content = json.loads(text)
-        if content["version"] != VERSION:
+        version = _checked(content["version"], int)
+        if version != VERSION:
             raise ModelError(
-                f"The stamp of {path} is of version {content['version']}; this bncheck reads {VERSION}. Use the "
-                "version that wrote it, or stamp the model again."
+                f"The stamp of {path} is of version {version}; this bncheck reads {VERSION}. Use the version that "
+                "wrote it, or stamp the model again."
             )
-        values = np.frombuffer(zlib.decompress(base64.b85decode(content["values"])), "<f4").astype(np.float64)
-        return _reference(content, values, path)
-    except (KeyError, ValueError, TypeError, zlib.error) as error:
+        entries = [_read_entry(entry) for entry in _checked(content["layers"], list)]
+        return _reference(entries, _unpacked(_checked(content["values"], str), entries), content["reference"], path)
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError, zlib.error) as error:
         raise ModelError(
             f"The stamp of {path} is damaged. Stamp the exported model again, or use --reference."
         ) from error
@@ -92,19 +95,61 @@ def _arrays(layer: NormLayer, fold: Fold | None, operations: Mapping[int | str, 
     return [mean, var, gamma, beta, bias, np.linalg.norm(operation.rows, axis=1) / np.abs(gain)]
 
 
-def _reference(content: Mapping[str, Any], values: FloatArray, path: str) -> Reference:
+def _read_entry(entry: Any) -> dict[str, Any]:
+    """The description of a layer, every value of the type it has to have."""
+    return {
+        "name": _checked(entry["name"], str),
+        "kind": _checked(entry["kind"], str),
+        "channels": _at_least(_checked(entry["channels"], int), 1),
+        "eps": _at_least(_checked(entry["eps"], float, int, NoneType), 0),
+        "momentum": _at_least(_checked(entry["momentum"], float, int, NoneType), 0),
+        "updates": _at_least(_checked(entry["updates"], int, NoneType), 0),
+        "affine": [_checked(has, bool) for has in _checked(entry["affine"], list)],
+        "weight": _checked(entry["weight"], str, NoneType),
+    }
+
+
+def _checked(value: Any, *types: type) -> Any:
+    if type(value) not in types:
+        raise TypeError(f"{value!r} is none of {types}")
+    return value
+
+
+def _at_least(value: Any, least: float) -> Any:
+    """The number, which must be finite; `None` may stand for one that is not known."""
+    if value is not None and not (least <= value < math.inf):
+        raise ValueError(f"{value} is out of range")
+    return value
+
+
+def _rows(entry: Mapping[str, Any]) -> int:
+    return _ARRAYS if entry["weight"] is not None else _ARRAYS - 2
+
+
+def _unpacked(packed: str, entries: Sequence[Mapping[str, Any]]) -> FloatArray:
+    """The numbers of all layers; no more is unpacked than they are."""
+    expected = 4 * sum(_rows(entry) * entry["channels"] for entry in entries)
+    content = zlib.decompressobj().decompress(base64.b85decode(packed), expected + 1)
+    if len(content) != expected:
+        raise ValueError(f"{len(content)} bytes instead of {expected}")
+    return np.frombuffer(content, "<f4").astype(np.float64)
+
+
+def _reference(
+    entries: Sequence[Mapping[str, Any]], values: FloatArray, origin: Mapping[str, Any], path: str
+) -> Reference:
     layers: list[NormLayer] = []
     sources: list[Source] = []
     start = 0
-    for entry in content["layers"]:
-        channels, rows = int(entry["channels"]), _ARRAYS if entry["weight"] is not None else _ARRAYS - 2
+    for entry in entries:
+        channels, rows = entry["channels"], _rows(entry)
         block = values[start : start + rows * channels].reshape(rows, channels)
         start += rows * channels
         has_weight, has_bias = entry["affine"]
         layers.append(
             NormLayer(
-                name=str(entry["name"]),
-                kind=str(entry["kind"]),
+                name=entry["name"],
+                kind=entry["kind"],
                 channels=channels,
                 mean=block[0],
                 var=block[1],
@@ -117,7 +162,6 @@ def _reference(content: Mapping[str, Any], values: FloatArray, path: str) -> Ref
             )
         )
         if rows == _ARRAYS:
-            sources.append(Source(str(entry["weight"]), norms=block[5], bias=block[4], layer=str(entry["name"])))
-    if start != values.size:
-        raise ValueError("values left over")
-    return Reference(path, tuple(layers), tuple(sources), sha256=content["reference"]["sha256"], stamped=True)
+            sources.append(Source(entry["weight"], norms=block[5], bias=block[4], layer=entry["name"]))
+    sha256 = _checked(origin["sha256"], str, NoneType)
+    return Reference(path, tuple(layers), tuple(sources), sha256=sha256, stamped=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ import torch
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.models.architecture import Architecture, build, require
-from bncheck.models.base import SAFETENSORS, STATE_DICT, Model
+from bncheck.models.base import SAFETENSORS, STATE_DICT, Model, Origin
+from bncheck.models.copies import sibling_copies, tensors_of
 from bncheck.models.digest import sha256_of
 from bncheck.models.exported import open_exported
 from bncheck.models.fitting import fit
 from bncheck.models.listing import has_convolutions
 from bncheck.models.messages import first_line
 from bncheck.models.module import model_of_pickled
-from bncheck.models.nesting import choose
+from bncheck.models.nesting import choose, others
+from bncheck.models.optimizer import optimizer_steps
 from bncheck.models.pickles import load_pickle
 from bncheck.models.recognise import (
     EXPORT_ARCHIVE,
@@ -70,7 +72,7 @@ def open_model(
     """
     if arch is None and arch_kwargs:
         raise UsageError("--arch-kwargs is given without --arch, the callable it is for.")
-    _require_device(device)
+    require_device(device)
     file = Path(path)
     try:
         container = recognise(file)
@@ -78,17 +80,23 @@ def open_model(
         require(arch)
         raise
     request = _Request(file, container, arch, arch_kwargs, key, trust_pickle, device)
-    if container == SCRIPT_ARCHIVE:
-        return open_script(file, device=device, sha256=sha256_of(file), notes=_ignored(request))
-    if container == EXPORT_ARCHIVE:
-        return open_exported(
-            file, device=device, sha256=sha256_of(file), trust_pickle=trust_pickle, notes=_ignored(request)
-        )
-    if container == ONNX_FILE:
-        from bncheck.models.onnx_file import open_onnx  # other models do without onnx
-
-        return open_onnx(file, notes=(*_ignored(request), *_device_note(device)))
+    if container in (SCRIPT_ARCHIVE, EXPORT_ARCHIVE, ONNX_FILE):
+        return replace(_open_program(request), origin=Origin(container))
     return _open_tensors(request)
+
+
+def _open_program(request: _Request) -> Model:
+    """A file that can be run as it is."""
+    file, device = request.path, request.device
+    if request.container == SCRIPT_ARCHIVE:
+        return open_script(file, device=device, sha256=sha256_of(file), notes=_ignored(request))
+    if request.container == EXPORT_ARCHIVE:
+        return open_exported(
+            file, device=device, sha256=sha256_of(file), trust_pickle=request.trust_pickle, notes=_ignored(request)
+        )
+    from bncheck.models.onnx_file import open_onnx  # other models do without onnx
+
+    return open_onnx(file, notes=(*_ignored(request), *_device_note(device)))
 
 
 def _open_tensors(request: _Request) -> Model:
@@ -99,17 +107,24 @@ def _open_tensors(request: _Request) -> Model:
     if isinstance(chosen.content, torch.nn.Module):
         if request.arch is not None:
             notes += ("--arch was ignored: the file holds a whole module.",)
-        return model_of_pickled(
+        pickled = model_of_pickled(
             chosen.content, path=str(request.path), device=request.device, sha256=sha256, notes=notes
         )
-    tensors = {
-        name: value
-        for name, value in chosen.content.items()
-        if isinstance(name, str) and isinstance(value, torch.Tensor)
-    }
-    if request.arch is None:
-        return _audited(request, tensors, sha256, notes)
-    return _run(request, tensors, sha256, notes, request.arch)
+        model = replace(pickled, origin=Origin(request.container, chosen.path))
+    elif request.arch is None:
+        model = _audited(request, tensors_of(chosen), sha256, notes)
+    else:
+        model = _run(request, tensors_of(chosen), sha256, notes, request.arch, chosen.path)
+    # Whoever names the raw model asks about that one alone.
+    beside = others(content, chosen) if chosen.is_averaged or request.key is None else []
+    counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged]
+    own = without_wrappers(tensors_of(chosen))[0] if model.program is None else model.program.state_dict()
+    return replace(
+        model,
+        averaged=chosen.is_averaged,
+        siblings=sibling_copies(own, counterparts),
+        optimizer_steps=optimizer_steps(content),
+    )
 
 
 def _content(request: _Request) -> tuple[Any, str]:
@@ -136,7 +151,12 @@ def _audited(request: _Request, tensors: dict[str, torch.Tensor], sha256: str, n
 
 
 def _run(
-    request: _Request, tensors: dict[str, torch.Tensor], sha256: str, notes: tuple[str, ...], arch: Architecture
+    request: _Request,
+    tensors: dict[str, torch.Tensor],
+    sha256: str,
+    notes: tuple[str, ...],
+    arch: Architecture,
+    key: str,
 ) -> Model:
     """A state dict in its architecture."""
     module = build(arch, request.arch_kwargs)
@@ -151,6 +171,7 @@ def _run(
         tensor_names=tensor_names(program),
         has_convolutions=has_convolutions(program),
         notes=(*notes, *fitted.notes),
+        origin=Origin(request.container, key, fitted.names),
     )
 
 
@@ -168,7 +189,8 @@ def _device_note(device: str) -> tuple[str, ...]:
     return () if device == "cpu" else (f"--device {device} was ignored: ONNX models are run on the CPU.",)
 
 
-def _require_device(device: str) -> None:
+def require_device(device: str) -> None:
+    """Raise UsageError where PyTorch cannot use `device` here."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -31,6 +31,26 @@ def best_names(given: Shapes, expected: Shapes) -> tuple[dict[str, str], str]:
     return names, " and ".join(said)
 
 
+def name_in_file(name: str, names: Mapping[str, str]) -> str:
+    """What a file would call a tensor that it lacks: its nearest neighbour shows how names were changed.
+
+    Args:
+        name: in the architecture.
+        names: from `best_names`.
+    """
+    wanted = name.split(".")
+    old, new = max(names.items(), key=lambda pair: _shared(wanted, pair[1].split(".")), default=("", ""))
+    before, after = old.split("."), new.split(".")
+    while before and after and before[-1] == after[-1]:
+        before, after = before[:-1], after[:-1]
+    return ".".join([*before, *wanted[len(after) :]]) if wanted[: len(after)] == after else name
+
+
+def _shared(one: list[str], other: list[str]) -> int:
+    """How many parts two names have in common at their beginning."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 def _best_change(given: Shapes, expected: Shapes) -> tuple[str, str]:
     """The prefix to strip and the one to add; both empty where nothing is better than the names as they are."""
     votes: Counter[tuple[str, str]] = Counter()

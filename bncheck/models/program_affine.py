@@ -14,7 +14,7 @@ from bncheck.folding import AffineOperation
 from bncheck.models.exported import runs_operators
 from bncheck.models.graph_layers import arguments_of, tensor_of
 from bncheck.models.tensors import channel_values, plain
-from bncheck.models.torchscript import operator_calls
+from bncheck.models.torchscript import operator_calls, operator_kinds
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -45,6 +45,31 @@ def affine_operations(program: torch.nn.Module, names: Mapping[int, str]) -> tup
             name = names.get(address, f"{operator}_{len(found)}.weight")
             found[address] = _operation(operator, name, weight, bias, given)
     return tuple(found.values())
+
+
+def tensor_operations(tensors: Mapping[str, torch.Tensor]) -> tuple[AffineOperation, ...]:
+    """What looks like a convolution's or a linear layer's weight, with its bias, in a state dict."""
+    return tuple(
+        _operation("convolution", name, tensor, tensors.get(name.removesuffix("weight") + "bias"), {})
+        for name, tensor in tensors.items()
+        if name.endswith("weight") and tensor.is_floating_point() and tensor.dim() >= 2 and tensor.numel()
+    )
+
+
+def hidden_forms(program: torch.nn.Module) -> tuple[str, ...]:
+    """What convolutions and linear layers are stored as whose weights are not compared, by name; none for most."""
+    if isinstance(program, torch.jit.ScriptModule):
+        products = ("quantized::conv", "quantized::linear", "mkldnn_convolution")
+        names = [kind for kind in operator_kinds(program) if any(product in kind for product in products)]
+        matrices = (
+            given.get("other") for kind, given in operator_calls(program) if kind in ("aten::matmul", "aten::mm")
+        )
+        names += ["matmul" for matrix in matrices if isinstance(matrix, torch.Tensor) and matrix.dim() == 2]
+    elif isinstance(program, GraphModule) and runs_operators(program):
+        names = [str(node.target) for node in program.graph.nodes if "quantized" in str(node.target)]
+    else:
+        names = [type(module).__module__ for module in program.modules()]
+    return tuple(form for form in ("quantized", "mkldnn", "matmul") if any(form in name for name in names))
 
 
 def _of_modules(program: torch.nn.Module) -> Iterator[Call]:

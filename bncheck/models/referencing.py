@@ -23,6 +23,8 @@ from bncheck.models.base import Model
 from bncheck.models.messages import listed
 from bncheck.models.onnx_graph import NormNode, OnnxGraph
 from bncheck.models.program_affine import affine_operations as program_operations
+from bncheck.models.program_affine import hidden_forms as program_forms
+from bncheck.models.program_affine import tensor_operations
 from bncheck.models.tensors import channel_values, plain
 
 
@@ -63,28 +65,41 @@ def operations_of(model: Model) -> tuple[AffineOperation, ...]:
         from bncheck.models.onnx_affine import affine_operations
 
         return affine_operations(model.graph.proto, model.graph.opset)
-    return () if model.program is None else program_operations(model.program, model.tensor_names)
+    if model.program is None:
+        return tensor_operations(model.tensors)
+    return program_operations(model.program, model.tensor_names)
+
+
+def hidden_forms(model: Model) -> tuple[str, ...]:
+    """What some weights of `model` are stored as that cannot be compared with a reference's; none for most models."""
+    if model.graph is not None:
+        from bncheck.models.onnx_affine import hidden_forms as graph_forms
+
+        return graph_forms(model.graph.proto, model.graph.opset)
+    return () if model.program is None else program_forms(model.program)
 
 
 def with_reference(model: Model, reference: Reference) -> Model:
     """`model` with the layers that were folded into it, and the comparison of all its layers with `reference`.
 
     Raises:
-        ModelError: none of the reference's layers is found in the model.
+        ModelError: none of the reference's layers is found in the model, although all its weights could be compared.
     """
+    reference = reference.named_as([layer.name for layer in model.layers if layer.has_statistics])
     kept = compare_layers(model.layers, reference.layers)
     named = {layer.original for layer in kept}
     rest = replace(reference, layers=tuple(layer for layer in reference.layers if layer.name not in named))
     matching = match(operations_of(model), rest)
-    if not kept and not matching.folds:
+    forms = hidden_forms(model)
+    if not kept and not matching.folds and not forms:
         if reference.stamped:
             raise ModelError(
-                f"{model.path} was changed since it was stamped: none of the {len(reference.layers)} layers of its "
-                "stamp is found in it. Stamp it again, from the checkpoint it was exported from."
+                f"{model.path} was changed since it was stamped: no layer of its stamp is found in it. Stamp it again, "
+                "from the checkpoint it was exported from."
             )
         raise ModelError(
-            f"None of the {len(reference.layers)} layers of {reference.path} is found in {model.path}: its weights are "
-            "others. Is it the very checkpoint that this model was exported from?"
+            f"No normalization layer of {reference.path} is found in {model.path}: its weights are others. Is it the "
+            "very checkpoint that this model was exported from?"
         )
     folded = tuple(
         ComparedLayer(fold.layer.name, fold.layer.name, fold.error, fold.worst_channel, fold.agrees, folded=True)
@@ -96,10 +111,26 @@ def with_reference(model: Model, reference: Reference) -> Model:
     unfolded = _unfolded(model, matching.folds)
     return replace(
         unfolded,
-        layers=(*unfolded.layers, *(_without_values(layer) for layer in matching.unfound)),
+        layers=_in_order(unfolded.layers, matching.unfound, reference, comparison),
         comparison=comparison,
-        notes=(*model.notes, *_notes(comparison)),
+        notes=(*model.notes, *_notes(comparison, forms)),
     )
+
+
+def _in_order(
+    layers: Sequence[NormLayer], unfound: Sequence[NormLayer], reference: Reference, comparison: Comparison
+) -> tuple[NormLayer, ...]:
+    """The model's layers in their order, and those that only the reference has behind what comes before them there."""
+    missing = {layer.name for layer in unfound}
+    names = {layer.original: layer.name for layer in comparison.layers}
+    order, position = list(layers), 0
+    for layer in reference.layers:
+        if layer.name in missing:
+            order.insert(position, _without_values(layer))
+            position += 1
+        elif layer.name in names:
+            position = [one.name for one in order].index(names[layer.name]) + 1
+    return tuple(order)
 
 
 def _without_values(layer: NormLayer) -> NormLayer:
@@ -135,15 +166,21 @@ def _with_folds(graph: OnnxGraph, folds: Mapping[int | str, Fold]) -> OnnxGraph:
     return replace(graph, nodes=tuple(nodes))
 
 
-def _notes(comparison: Comparison) -> list[str]:
+def _notes(comparison: Comparison, forms: Sequence[str]) -> list[str]:
     folded = sum(layer.folded for layer in comparison.layers)
     source = "the stamp" if comparison.stamped else comparison.path
-    notes = [f"{folded} folded layers are measured through {source}."] if folded else []
+    seen = "1 folded layer is" if folded == 1 else f"{folded} folded layers are"
+    notes = [f"{seen} read through {source}."] if folded else []
     if comparison.unfound:
-        notes.append(
-            f"{source} has layers that are not found in the model, folded in a way that cannot be seen through or left "
-            f"out of the export: {listed(comparison.unfound)}."
-        )
+        if forms:
+            cause = f"the model has weights that cannot be compared ({', '.join(forms)})"
+        elif comparison.stamped:
+            cause = "the model was changed since it was stamped"
+        else:
+            cause = "their weights were changed, folded in a way that cannot be seen through, or left out of the export"
+        notes.append(f"Layers of {source} that are not found: {listed(comparison.unfound)}; {cause}.")
+        if folded:
+            notes.append("Own gaps behind a layer that is not found contain what it passes on.")
     return notes
 
 

@@ -93,7 +93,7 @@ def build_layer(
         weight=_affine(weight, size),
         bias=_affine(tensors.get("bias"), size),
         expects_statistics=complete,
-        trainable_class=trainable_class if complete else None,
+        trainable_class=trainable_class,
         dtype=dtype_name(mean) if complete and mean is not None else None,
     )
 

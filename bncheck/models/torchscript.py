@@ -19,6 +19,14 @@ from bncheck.models.listing import has_convolutions, list_layers
 from bncheck.models.messages import first_line
 from bncheck.models.tensors import build_layer, same_storage, tensor_names
 
+_INCOMPLETE = (
+    "Is the file complete, and made by a PyTorch no newer than this one, without operators of another library?"
+)
+_LOST_CONSTANT = "required keyword attribute 'value' is undefined"
+_OPTIMIZED = (
+    "torch.jit.optimize_for_inference turns weights into MKLDNN tensors, and saving leaves them out of the file. Save "
+    "what torch.jit.freeze gives instead, and optimize after loading."
+)
 _ROLES = ("running_mean", "running_var", "weight", "bias")
 
 
@@ -50,20 +58,35 @@ def open_script(path: Path, *, device: str, sha256: str, notes: tuple[str, ...] 
     try:
         program = load_script(str(path))
     except Exception as error:
+        cause = _OPTIMIZED if _LOST_CONSTANT in str(error) else _INCOMPLETE
         raise ModelError(
-            f"{path} is a TorchScript archive that cannot be loaded: {first_line(error)}. Is the file complete, and "
-            "made by a PyTorch no newer than this one, without operators of another library?"
+            f"{path} is a TorchScript archive that cannot be loaded: {first_line(error)}. {cause}"
         ) from error
     return model_of_script(program, path=str(path), device=device, sha256=sha256, notes=notes)
 
 
-def load_script(source: Any) -> torch.jit.ScriptModule:
-    """`torch.jit.load` from a path or a buffer, without its warning that TorchScript is deprecated."""
+def load_script(source: Any, extra_files: dict[str, Any] | None = None) -> torch.jit.ScriptModule:
+    """`torch.jit.load` from a path or a buffer, without its warning that TorchScript is deprecated.
+
+    Args:
+        source: where it is read from.
+        extra_files: as `torch.jit.load` has it: the files of these names inside the archive are put in.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         load: Any = torch.jit.load  # untyped in torch
-        program: torch.jit.ScriptModule = load(source, map_location="cpu")
+        program: torch.jit.ScriptModule = load(source, map_location="cpu", _extra_files=extra_files)
         return program
+
+
+def frozen_constants(program: torch.jit.ScriptModule) -> dict[str, torch.Tensor]:
+    """The statistics and parameters that `torch.jit.freeze` made constants of, by the names their layers are given."""
+    return {
+        f"{layer.name}.{role}": value
+        for layer, call in _frozen_layers(list(_calls(program)))
+        for role, value in call.constants.items()
+        if role in _ROLES and isinstance(value, torch.Tensor)
+    }
 
 
 def model_of_script(
@@ -139,6 +162,16 @@ def operator_calls(program: torch.jit.ScriptModule) -> Iterator[tuple[str, dict[
             names, constants = _given(node)
             attributes = {argument: operator.attrgetter(name)(program) for argument, name in names.items()}
             yield node.kind(), constants | attributes
+
+
+def keeps_mkldnn(program: torch.jit.ScriptModule) -> bool:
+    """Whether it holds weights in MKLDNN's own order, as `torch.jit.optimize_for_inference` leaves them."""
+    return any("MKLDNN" in kind for kind in operator_kinds(program))
+
+
+def operator_kinds(program: torch.jit.ScriptModule) -> list[str]:
+    """The kind of every node (`aten::conv2d`), also of those that are no operators."""
+    return [node.kind() for node in _nodes(program)]
 
 
 def _given(node: Any) -> tuple[dict[str, str], dict[str, Any]]:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
-import torch
-
-from bncheck.data.batches import Batch, Source
+from bncheck.data.batches import Source
 from bncheck.errors import BncheckError
 from bncheck.evidence import OutputAgreement
-from bncheck.folding import Comparison
+from bncheck.layers import FloatArray
 from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter
 from bncheck.observe.instrument import instrument
+from bncheck.observe.outputs import choose_output
 from bncheck.observe.passes import Plan
 from bncheck.observe.policies import STORED
-from bncheck.observe.recorder import Recorder, together
+from bncheck.observe.precision import coarsest_precision
+from bncheck.observe.recorder import Recorder, SiteRecord, together
 from bncheck.observe.running import part
-from bncheck.statistics import compare, rms
+from bncheck.statistics import rms
 
 COMPARED_SAMPLES = 64
 """Samples that both are run on: a wrong graph shows at once."""
+LAYER_TOLERANCE = 5e-3
+"""RMS difference between what a layer is fed in both that rounding in float32 does not reach."""
+ROUNDING_ROOM = 50
+"""The same for coarser types, in units of their precision."""
 
 
 def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) -> tuple[OutputAgreement | None, str]:
@@ -31,83 +35,84 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
             "--reference-arch."
         )
     batch = next(source.batches(COMPARED_SAMPLES, seed=plan.seed, limit=COMPARED_SAMPLES))
-    size = model.fixed_batch or reference.fixed_batch or COMPARED_SAMPLES
-    if batch.size < size and (model.fixed_batch or reference.fixed_batch):
-        return None, f"Outputs were not compared: there are fewer than the {size} samples that a batch has to have."
+    seen, expected = Recorder(apart=True), Recorder(apart=True)
     try:
-        seen = _run(model, part(batch, 0, size), source.name, plan.seed)
-        expected = _run(reference, part(batch, 0, size), source.name, plan.seed)
+        with (
+            instrument(model, source.name, plan.seed) as ours,
+            instrument(reference, source.name, plan.seed) as theirs,
+        ):
+            size = ours.fixed_batch or theirs.fixed_batch or batch.size
+            if batch.size < size:
+                return None, (
+                    f"Outputs were not compared: there are fewer than the {size} samples that a batch has to have."
+                )
+            chosen = part(batch, 0, size)
+            outputs = choose_output(ours.run(chosen, STORED, seen), plan.output)
+            wanted = choose_output(theirs.run(chosen, STORED, expected), plan.output)
     except BncheckError as error:
         return None, f"Outputs were not compared: {error}"
-    meter = EffectMeter(plan.output, None)
-    meter.add_recalibrated(expected[0], seen[0], None)
+    if outputs is None or wanted is None:
+        return None, "Outputs were not compared: they are no tensors of floats."
+    if outputs.shape != wanted.shape:
+        return None, (
+            f"Outputs were not compared: their shapes are {tuple(outputs.shape)} and, of {reference.path}, "
+            f"{tuple(wanted.shape)}."
+        )
+    meter = EffectMeter(None, None)
+    meter.add_recalibrated(wanted, outputs, None)
     effect = meter.result()
     if effect is None or effect.output_change is None:
-        return None, "Outputs were not compared: they are of different shapes, or no tensors of floats."
-    parts_at, agrees_until = _first_difference(seen[1], expected[1], model.comparison)
+        return None, "Outputs were not compared: there are none."
+    precision = _precision(model, reference)
+    tolerance = max(LAYER_TOLERANCE, ROUNDING_ROOM * (precision or 0.0))
+    parts_at, agrees_until = _first_difference(seen, expected, model, tolerance)
     agreement = OutputAgreement(
         path=reference.path,
-        samples=min(size, batch.size),
+        samples=size,
         output_change=effect.output_change,
         predictions_changed=effect.predictions_changed,
-        precision=_precision(model, reference),
+        precision=precision,
         parts_at=parts_at,
         agrees_until=agrees_until,
     )
     return agreement, (
-        f"Outputs compared with those of {reference.path} on {agreement.samples} samples: "
+        f"Outputs compared with those of {reference.path} on {size} {'sample' if size == 1 else 'samples'}: "
         f"relative difference {agreement.output_change:.1g}."
     )
 
 
-def _run(model: Model, batch: Batch, source_name: str, seed: int) -> tuple[Any, Recorder]:
-    recorder = Recorder(apart=False)
-    with instrument(model, source_name, seed) as watched:
-        return watched.run(batch, STORED, recorder), recorder
-
-
 def _first_difference(
-    seen: Recorder, expected: Recorder, comparison: Comparison | None
+    seen: Recorder, expected: Recorder, model: Model, tolerance: float
 ) -> tuple[str | None, str | None]:
     """The first layer fed something else than in the reference, and the last one before it that is not."""
     ours, theirs = seen.by_layer(), expected.by_layer()
-    originals = {} if comparison is None else {layer.name: layer.original for layer in comparison.layers}
+    compared = () if model.comparison is None else model.comparison.layers
+    originals = {layer.name: layer.original for layer in compared}
+    visible = {fold.layer.name: fold.visible for fold in model.folds.values()}
     agreed = None
     for name, entries in ours.items():
         others = theirs.get(originals.get(name, name))
         if others is None:
             continue
-        one, other = together(entries), together(others)
-        if one.layer.channels != other.layer.channels:
-            return name, agreed
-        a, b = one.statistics(), other.statistics()
-        gap = rms(compare(a.mean, a.var, b.mean, b.var, other.layer.eps or 0.0).gap)
-        if not gap <= LAYER_TOLERANCE:
+        difference = _differences(together(entries), together(others))
+        if difference is None or not rms(difference[:, visible.get(name, slice(None))]) <= tolerance:
             return name, agreed
         agreed = name
     return None, agreed
 
 
-LAYER_TOLERANCE = 0.05
-"""RMS gap between what a layer is fed in both that rounding does not reach."""
+def _differences(one: SiteRecord, other: SiteRecord) -> FloatArray | None:
+    """How differently each sample feeds a layer in both, (n, C), means and spreads, in stored standard deviations."""
+    first, second, layer = one.table(), other.table(), other.layer
+    if first is None or second is None or layer.var is None or first.mean.shape != second.mean.shape:
+        return None
+    sigma = np.sqrt(layer.var + (layer.eps or 0.0))
+    spreads = [np.sqrt(table.m2 / table.count[:, None]) for table in (first, second)]
+    differences: FloatArray = np.hypot(first.mean - second.mean, spreads[0] - spreads[1]) / sigma
+    return differences
 
 
 def _precision(model: Model, reference: Model) -> float | None:
     """Spacing of the numbers around 1 in the coarsest type either computes in; `None` for quantized models."""
-    found = [_coarsest(one) for one in (model, reference)]
+    found = [coarsest_precision(one) for one in (model, reference)]
     return None if None in found else max(one for one in found if one is not None)
-
-
-def _coarsest(model: Model) -> float | None:
-    if model.graph is not None:
-        from bncheck.models.onnx_affine import coarsest_precision  # other models do without onnx
-
-        return coarsest_precision(model.graph.proto)
-    tensors = [] if model.program is None else [*model.program.parameters(), *model.program.buffers()]
-    if any(tensor.is_quantized for tensor in tensors) or "quantized" in _class_names(model.program):
-        return None
-    return max((torch.finfo(tensor.dtype).eps for tensor in tensors if tensor.is_floating_point()), default=2.0**-23)
-
-
-def _class_names(program: torch.nn.Module | None) -> str:
-    return "" if program is None else " ".join(type(module).__module__ for module in program.modules())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bncheck.data.batches import Source
-from bncheck.evidence import Evidence, MeasuredLayer, Probed
+from bncheck.evidence import CloserLook, Evidence, MeasuredLayer
 from bncheck.models.base import Model
 from bncheck.observe.instrument import instrument
 from bncheck.observe.order import Reading, compare_batches, read_in_order
@@ -28,19 +28,19 @@ ORDERED_BATCHES, ORDERED_SAMPLES = 16, 4096
 
 def look_closer(
     model: Model, source: Source, seen: Observation, evidence: Evidence, plan: Plan, progress: Progress
-) -> Probed:
+) -> CloserLook:
     """Put the probes that this evidence calls for.
 
     Raises:
         DataError: the source cannot be read again.
     """
     if not evidence.measured:
-        return evidence.probed
+        return evidence.closer
     suspects = _suspects(evidence)
     with instrument(model, source.name, plan.seed) as watched:
         few = draw(source, plan, FEW, watched.fixed_batch)
         more = draw(source, plan, MORE, watched.fixed_batch) if suspects or _shared(evidence) else []
-        return Probed(
+        return CloserLook(
             fed_by_input=fed_by_input(watched, few) if suspects else frozenset(),
             alone=moved_alone(watched, few, seen.stored.statistics(), suspects[:LAYERS_ALONE], plan.output),
             calls=calls_apart(watched, more, seen.stored, plan.output),

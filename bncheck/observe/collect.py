@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from bncheck.observe.measuring import measured_layer, moving_average, stored_sta
 from bncheck.observe.passes import Observation, Plan
 from bncheck.observe.policies import Statistics
 from bncheck.observe.recorder import SiteRecord, together
-from bncheck.report import DataFacts
+from bncheck.report import LEFT_OUT, DataFacts
 from bncheck.statistics import (
     BatchSizeRow,
     SampleMoments,
@@ -37,15 +38,26 @@ def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str 
     return Evidence(
         layers=model.layers,
         skipped={layer.name: _static_reason(layer, model) for layer in model.layers if _never_stores(layer)},
-        model_path=model.path,
-        model_format=model.format,
-        runnable=model.runnable,
-        has_convolutions=model.has_convolutions,
+        **_of_the_file(model),
         max_gap=max_gap,
         comparison=model.comparison,
         not_run=not_run is not None,
         notes=model.notes if not_run is None else (*model.notes, not_run),
     )
+
+
+def _of_the_file(model: Model) -> dict[str, Any]:
+    """What is known whether or not it was run."""
+    return {
+        "model_path": model.path,
+        "model_format": model.format,
+        "runnable": model.runnable,
+        "has_convolutions": model.has_convolutions,
+        "averaged": model.averaged,
+        "siblings": model.siblings,
+        "optimizer_steps": model.optimizer_steps,
+        "in_training": model.in_training,
+    }
 
 
 def measured_evidence(
@@ -73,20 +85,19 @@ def measured_evidence(
         layers=layers,
         measured=measured,
         skipped={layer.name: _reason(layer, seen, model) for layer in layers if layer.name not in measured},
-        model_path=model.path,
-        model_format=model.format,
-        runnable=True,
-        has_convolutions=model.has_convolutions,
+        **_of_the_file(model),
         data=DataFacts(source_name, seen.samples, seen.fixed_batch or plan.batch_size, seen.labelled),
         dropped=seen.dropped,
         effect=seen.effect.result() if measured else None,
-        batch_sizes=_batch_sizes(records, sizes, plan.seed),
+        runtime=seen.runtime,
+        batch_sizes=() if _depends_on_mates(seen) else _batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
         samples_needed=needed,
         max_gap=max_gap,
         comparison=model.comparison,
+        probed=seen.probed,
         training=training,
-        notes=(*model.notes, *seen.notes, *_dropped(seen), *_training(training)),
+        notes=(*model.notes, *seen.notes, *_dropped(seen), *_training(training), *_without_batch_sizes(seen)),
     )
 
 
@@ -190,4 +201,14 @@ def _training(training: TrainingEvidence | None) -> list[str]:
 def _dropped(seen: Observation) -> list[str]:
     if not seen.dropped:
         return []
-    return [f"{seen.dropped} samples left out: the program takes batches of exactly {seen.fixed_batch}"]
+    return [f"{seen.dropped} {LEFT_OUT}: the program takes batches of exactly {seen.fixed_batch}"]
+
+
+def _depends_on_mates(seen: Observation) -> bool:
+    return seen.probed.invariance is not None and seen.probed.invariance.depends
+
+
+def _without_batch_sizes(seen: Observation) -> list[str]:
+    if not _depends_on_mates(seen):
+        return []
+    return ["no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"]

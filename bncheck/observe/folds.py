@@ -20,9 +20,13 @@ AFFINE = frozenset(
 """Operators that layers are folded into, as they reach the dispatcher."""
 
 
-def fits(fold: Fold, output: torch.Tensor) -> bool:
-    """Whether the operation's output, (N, C, *spatial), is laid out as the layer's input was."""
-    return output.dim() >= 2 and output.shape[1] == fold.layer.channels
+_LINEAR = ("aten::linear", "aten::addmm")
+
+
+def fits(fold: Fold, operator: str, output: torch.Tensor) -> bool:
+    """Whether the operation's output is laid out as the layer's input was: (N, C, *spatial), without axes between."""
+    ranks = (2,) if operator in _LINEAR else range(3, 6)
+    return output.dim() in ranks and output.shape[1] == fold.layer.channels
 
 
 def normalized_again(fold: Fold, output: torch.Tensor, statistics: Statistics) -> torch.Tensor:

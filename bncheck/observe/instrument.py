@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import torch
 
 from bncheck.data.batches import Batch
+from bncheck.evidence import RuntimeCheck
 from bncheck.layers import NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.hooks import custom_norms
-from bncheck.observe.policies import Policy
+from bncheck.observe.policies import Policy, Stored
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.running import Runner
 from bncheck.observe.tap import Tap
@@ -41,6 +42,11 @@ class Instrument(Protocol):
         """Layers that turned out not to normalize by what they store."""
         ...
 
+    @property
+    def runtime(self) -> Sequence[RuntimeCheck]:
+        """How the runtime's answers compare with float64, on samples of the first batch recorded as shipped."""
+        ...
+
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         """What the model returns for `batch` under `policy`; with a recorder, its layers' inputs are recorded.
 
@@ -58,6 +64,8 @@ class TorchInstrument:
         self._runner = Runner(model, source_name)
         self.fixed_batch = model.fixed_batch
         self.notes: tuple[str, ...] = ()
+        self.runtime: list[RuntimeCheck] = []
+        self._compared = False
 
     @property
     def found(self) -> dict[str, NormLayer]:
@@ -78,7 +86,9 @@ class TorchInstrument:
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         """See `Instrument.run`."""
-        with self._tap.watching(policy, recorder, batch.size):
+        compares = recorder is not None and isinstance(policy, Stored) and not self._compared
+        self._compared = self._compared or compares
+        with self._tap.watching(policy, recorder, batch.size, self.runtime if compares else None):
             return self._runner(batch)
 
 

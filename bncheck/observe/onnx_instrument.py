@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,8 @@ import torch
 from onnx import TensorProto
 
 from bncheck.data.batches import Batch
-from bncheck.errors import ModelError
+from bncheck.errors import ModelError, UnreadableError
+from bncheck.evidence import RuntimeCheck
 from bncheck.layers import NormLayer
 from bncheck.models.base import Model
 from bncheck.models.onnx_graph import OnnxGraph
@@ -34,10 +36,13 @@ from bncheck.observe.onnx_rewriting import (
     with_constants,
     with_taps,
 )
+from bncheck.observe.onnx_runtime import answerers, with_answers
 from bncheck.observe.onnx_session import Session, telling_line
 from bncheck.observe.onnx_taps import Arrays, stored_taps
 from bncheck.observe.policies import Policy
 from bncheck.observe.recorder import Recorder
+from bncheck.observe.running import part
+from bncheck.observe.runtime import SAMPLES
 from bncheck.observe.sites import Site
 from bncheck.statistics import Moments, SampleMoments
 
@@ -57,6 +62,7 @@ class OnnxInstrument:
             raise ValueError(f"{model.path} has no graph to run")
         self._path = model.path
         self.notes: list[str] = []
+        self.runtime: list[RuntimeCheck] = []
         self.fixed_batch = model.fixed_batch
         # Folded layers divide by 1 on purpose: they are left as they are, as the tap leaves them.
         described = tuple(node for node in model.graph.nodes if not node.layer.is_folded)
@@ -67,6 +73,7 @@ class OnnxInstrument:
         self._types = [_NUMPY[kind] for kind in compute_types(self._graph)]
         self._unsupported = set(model.unsupported)
         self._shapes: list[torch.Size] = []
+        self._compared = False
 
     @property
     def found(self) -> dict[str, NormLayer]:
@@ -82,11 +89,13 @@ class OnnxInstrument:
         """See `Instrument.run`; outputs come back by name."""
         match policy:
             case policies.Batch():
-                values = self._run(self._by_batch, batch, {}, BATCH_TAPS if recorder else ())
+                values = self._run(self._by_batch, batch, {}, self._names(BATCH_TAPS) if recorder else ())
                 if recorder is not None:
                     self._record_batch(values, recorder)
             case policies.Stored() if recorder is not None:
                 values, tables = self._read_exactly(batch)
+                if not self._compared:
+                    self._compare_with_float64(batch, tables)
                 for site, tap, table in zip(self._sites, self._taps, tables, strict=True):
                     seen = table if tap.fold is None else tap.fold.input_moments(table)
                     recorder.take(site, tap.layer, seen, batch.size)
@@ -144,16 +153,41 @@ class OnnxInstrument:
                 tap.forget_size()
             self._shapes = shapes
         for _ in range(_READINGS):
-            values = self._run(self._by_stored, batch, self._tap_feeds(), STORED_TAPS)
+            values = self._run(self._by_stored, batch, self._tap_feeds(), self._names(STORED_TAPS))
             tables = [tap.table(values) for tap in self._taps]
             again = [tap.refine(values, table) for tap, table in zip(self._taps, tables, strict=True)]
             if not any(again):
                 break
         return values, tables
 
-    def _run(self, session: Session, batch: Batch, further: dict[str, Any], taps: tuple[str, ...]) -> dict[str, Any]:
+    def _compare_with_float64(self, batch: Batch, tables: list[SampleMoments]) -> None:
+        """See `Instrument.runtime`: one more run, of a few samples, of the graph with its own nodes."""
+        self._compared = True
+        nodes = answerers(self._graph, self._sites)
+        if not nodes:
+            return
+        few = part(batch, 0, SAMPLES) if self.fixed_batch is None else batch
+        further: dict[str, Any] = {}
+        for node in nodes:
+            table = tables[node.number]
+            positions = int(table.count[0]) if len(table) else 1  # a layer may be fed no rows at all
+            further |= node.positions(len(table) * few.size // batch.size, positions)
+        try:
+            session = Session(with_answers(self._graph, nodes), self._path)
+            values = self._run(session, few, further, [name for node in nodes for name in node.taps])
+        except UnreadableError as error:
+            reason = telling_line(error.__cause__ or error)
+            self.notes.append(f"the runtime's own normalization was not compared with float64: {reason}")
+            return
+        checks = (node.check(values, further) for node in nodes)
+        self.runtime += [check for check in checks if check is not None]
+
+    def _names(self, taps: tuple[str, ...]) -> list[str]:
+        """Those taps of every node."""
+        return [tap_name(what, number) for number in range(len(self._taps)) for what in taps]
+
+    def _run(self, session: Session, batch: Batch, further: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
         feeds = self._feeds(batch.inputs) | further
-        wanted = [tap_name(what, number) for number in range(len(self._taps)) for what in taps]
         try:
             return session.run(feeds, [*self._graph.outputs, *wanted])
         except Exception as error:

@@ -99,7 +99,7 @@ def with_batch_statistics(graph: OnnxGraph) -> onnx.ModelProto:
 
 def compute_types(graph: OnnxGraph) -> list[int]:
     """The type each node computes in: its own, where its tensors share one that keeps the moments exact."""
-    types = _element_types(graph.proto)
+    types = element_types(graph.proto)
     producers = {name: node for node in graph.proto.graph.node for name in node.output}
     return [_compute_type(producers[norm.output], types) for norm in graph.nodes]
 
@@ -108,7 +108,7 @@ class _Builder:
     """Collects the nodes of a copy in their order."""
 
     def __init__(self, graph: OnnxGraph) -> None:
-        self.types = _element_types(graph.proto)
+        self.types = element_types(graph.proto)
         self._graph = graph
         self._numbers = {norm.output: number for number, norm in enumerate(graph.nodes)}
         self._nodes: list[onnx.NodeProto] = []
@@ -288,7 +288,7 @@ def _compute_type(node: onnx.NodeProto, types: Mapping[str, int]) -> int:
     return TensorProto.DOUBLE if double else TensorProto.FLOAT
 
 
-def _element_types(proto: onnx.ModelProto) -> dict[str, int]:
+def element_types(proto: onnx.ModelProto) -> dict[str, int]:
     """Element type of every tensor of the graph, as far as it can be inferred."""
     try:
         graph = onnx.shape_inference.infer_shapes(proto).graph

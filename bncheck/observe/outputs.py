@@ -79,7 +79,7 @@ class Predictor:
         """
         if labels is not None and labels.is_floating_point() and labels.shape == scores.shape:
             return None  # a regression: nothing to count
-        axis = _class_axis(scores, labels)
+        axis = class_axis(scores, labels)
         if axis is not None:
             predicted = scores.argmax(axis)
             if labels is not None and labels.shape == predicted.shape:
@@ -95,7 +95,7 @@ class Predictor:
 
 def probabilities(scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
     """Class probabilities, shape (predictions, classes); `None` where the scores are no class scores."""
-    axis = _class_axis(scores, labels)
+    axis = class_axis(scores, labels)
     if axis is None or (labels is not None and labels.is_floating_point() and labels.shape == scores.shape):
         return None
     rows = scores.movedim(axis, -1).flatten(0, -2)
@@ -127,7 +127,8 @@ def correct(predicted: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor
     return (predicted == labels) & counted, counted
 
 
-def _class_axis(scores: torch.Tensor, labels: torch.Tensor | None) -> int | None:
+def class_axis(scores: torch.Tensor, labels: torch.Tensor | None) -> int | None:
+    """The axis of `scores` that runs over the classes; `None` where there is none, or only one class on it."""
     if scores.dim() < 2:
         return None
     if labels is not None and scores.dim() > 2 and labels.shape == scores.shape[:-1] != _without_axis_1(scores):

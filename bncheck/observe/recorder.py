@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,7 +12,8 @@ from bncheck.layers import INSTANCE_NORM, NormLayer
 from bncheck.observe.kernels import sample_moments
 from bncheck.observe.policies import Statistics
 from bncheck.observe.sites import Site
-from bncheck.statistics import InstanceMoments, Moments, SampleMoments
+from bncheck.statistics import InstanceMoments, Moments, SampleMoments, rms
+from bncheck.statistics.noise import FEWEST_GROUPS
 
 TABLE_BYTES = 256 * 1024 * 1024
 
@@ -23,7 +25,14 @@ class SiteRecord:
         self.layer = layer
         self.moments = Moments.empty(layer.channels)
         self.instances = InstanceMoments.empty(layer.channels)
+        self.groups = Moments.empty(layer.channels)
         self.samples: list[SampleMoments] = []
+
+    def absorb(self, other: SiteRecord) -> None:
+        """Take in what another record of the same call has seen; samples apart are left where they are."""
+        self.moments += other.moments
+        self.instances += other.instances
+        self.groups += other.groups
 
     def table(self) -> SampleMoments | None:
         """The samples kept apart, in the order they were seen."""
@@ -35,6 +44,18 @@ class SiteRecord:
             return Statistics(self.instances.mean, self.instances.variance)
         return Statistics(self.moments.mean, self.moments.variance)
 
+    def standard_error(self) -> float:
+        """How far the mean may be off, in standard deviations of the data (RMS over channels).
+
+        From the spread of the samples' means (of the batches', where samples cannot be told apart), never of the
+        positions', which are correlated; infinite below `FEWEST_GROUPS` of them.
+        """
+        if self.groups.count < FEWEST_GROUPS:
+            return math.inf
+        variance = self.statistics().var + (self.layer.eps or 0.0)
+        square = self.groups.unbiased_variance / self.groups.count
+        return rms(np.sqrt(np.divide(square, variance, out=np.zeros_like(square), where=variance > 0)))
+
 
 class Recorder:
     """Moments of every call site, in the order the sites were first met.
@@ -42,10 +63,12 @@ class Recorder:
     Args:
         apart: keep samples apart, up to `TABLE_BYTES` over all sites; all samples count towards the
             merged moments either way.
+        errors: also take in how the samples' means spread, for `SiteRecord.standard_error`.
     """
 
-    def __init__(self, *, apart: bool) -> None:
+    def __init__(self, *, apart: bool, errors: bool = False) -> None:
         self.sites: dict[Site, SiteRecord] = {}
+        self._errors = errors
         self._free_bytes = TABLE_BYTES if apart else 0
 
     def record(self, site: Site, layer: NormLayer, x: torch.Tensor, samples: int) -> Moments:
@@ -68,12 +91,17 @@ class Recorder:
             table = table.merge_rows(len(table) // samples)
         moments = table.pooled()
         self._keep(entry, table)
+        if self._errors:
+            entry.groups += Moments.of(table.mean)
         entry.moments += moments
         return moments
 
     def add(self, site: Site, layer: NormLayer, moments: Moments) -> Moments:
         """The same from the moments of the whole batch, where samples are not kept apart."""
-        self._entry(site, layer).moments += moments
+        entry = self._entry(site, layer)
+        entry.moments += moments
+        if self._errors:
+            entry.groups += Moments.of(moments.mean[None])
         return moments
 
     def _entry(self, site: Site, layer: NormLayer) -> SiteRecord:
@@ -95,6 +123,22 @@ class Recorder:
         """What recalibrating would store: a layer's moving average takes its calls one by one."""
         return {name: _averaged(entries) for name, entries in self.by_layer().items()}
 
+    def standard_errors(self) -> dict[str, float]:
+        """Of each layer's mean, its calls' errors taken together: they come from the same samples."""
+        return {
+            name: sum(entry.standard_error() for entry in entries) / len(entries)
+            for name, entries in self.by_layer().items()
+        }
+
+    @classmethod
+    def merged(cls, recorders: Iterable[Recorder]) -> Recorder:
+        """What several recorders saw of different samples, as one; samples are not kept apart."""
+        whole = cls(apart=False)
+        for recorder in recorders:
+            for site, entry in recorder.sites.items():
+                whole._entry(site, entry.layer).absorb(entry)
+        return whole
+
 
 def together(entries: Iterable[SiteRecord]) -> SiteRecord:
     """The calls of one layer as one: their moments merged, their samples side by side."""
@@ -103,8 +147,7 @@ def together(entries: Iterable[SiteRecord]) -> SiteRecord:
         return records[0]
     joined = SiteRecord(records[0].layer)
     for entry in records:
-        joined.moments += entry.moments
-        joined.instances += entry.instances
+        joined.absorb(entry)
     joined.samples = _joined_samples(records)
     return joined
 

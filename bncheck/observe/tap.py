@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bncheck.evidence import RuntimeCheck
 from bncheck.folding import Fold
 from bncheck.layers import INSTANCE_NORM, NormLayer
 from bncheck.models.base import Model
@@ -24,6 +25,7 @@ from bncheck.observe.folds import AFFINE, fits, normalized_again
 from bncheck.observe.kernels import batch_moments, sample_moments
 from bncheck.observe.policies import BATCH, STORED, Batch, Given, Policy, Statistics
 from bncheck.observe.recorder import Recorder
+from bncheck.observe.runtime import compared_tensors
 from bncheck.observe.sites import CallSites, Site
 
 
@@ -44,15 +46,21 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._folds = model.folds
         self._policy: Policy = STORED
         self._recorder: Recorder | None = None
+        self._checks: list[RuntimeCheck] | None = None
         self._samples = 0
         self._aside = False
 
     @contextlib.contextmanager
-    def watching(self, policy: Policy, recorder: Recorder | None, samples: int) -> Iterator[None]:
-        """Be active for one forward of `samples` samples."""
+    def watching(
+        self, policy: Policy, recorder: Recorder | None, samples: int, checks: list[RuntimeCheck] | None = None
+    ) -> Iterator[None]:
+        """Be active for one forward of `samples` samples.
+
+        Under `STORED`, the operators' own answers can be compared with their formula: `checks` takes the result.
+        """
         self.sites.start_forward()
         self.running_modules.clear()
-        self._policy, self._recorder, self._samples = policy, recorder, samples
+        self._policy, self._recorder, self._checks, self._samples = policy, recorder, checks, samples
         with torch.inference_mode(), torch.compiler.set_stance("force_eager"), self:
             yield
 
@@ -74,7 +82,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if call is not None:
             return self._answer(call)
         if self._folds and not self._aside and (fold := self._fold_of(func, args, kwargs)) is not None:
-            return self._answer_folded(fold, func(*args, **kwargs))
+            return self._answer_folded(fold, func._schema.name, func(*args, **kwargs))
         if func._schema.name == "aten::equal" and not all(isinstance(arg, torch.Tensor) for arg in args):
             # TorchScript's optimiser compares plain constants through the dispatcher while a mode is active.
             return args[0] == args[1]
@@ -86,7 +94,9 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return call.as_called()
         site = self.sites.locate(call, self.running_modules)
         self.served.update(self.running_modules[-1:])
-        return self.answer_at(site, call)
+        answer = self.answer_at(site, call)
+        self._compare_with_float64(site, call, answer)
+        return answer
 
     def answer_at(self, site: Site, call: NormCall) -> Any:
         """Record the call and answer it by the policy in force; a folded layer is left as it is."""
@@ -117,9 +127,9 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         addresses = (tensor.data_ptr() for tensor in tensors if tensor.layout == torch.strided)
         return next((self._folds[address] for address in addresses if address in self._folds), None)
 
-    def _answer_folded(self, fold: Fold, output: torch.Tensor) -> torch.Tensor:
+    def _answer_folded(self, fold: Fold, operator: str, output: torch.Tensor) -> torch.Tensor:
         """Record what the folded layer is fed, and answer by the policy in force."""
-        if not fits(fold, output):
+        if not fits(fold, operator, output):
             self.unsupported.add(fold.layer.name)
             return output
         site = self.sites.visit(fold.layer.name)
@@ -136,6 +146,16 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     return normalized_again(fold, output, chosen)
                 case _:
                     return output
+
+    def _compare_with_float64(self, site: Site, call: NormCall, answer: Any) -> None:
+        """Check the operator's own answer, where that is wanted and the layer is not left as it is."""
+        if self._checks is None or call.by_input or self._layer(site.layer, call).is_folded:
+            return
+        layer = layer_of_call(call, site.layer, None)  # of this very call: others of that name may hold other tensors
+        output = answer[0] if isinstance(answer, tuple | list) else answer
+        check = compared_tensors(site, layer, call.input, output, call.mean, call.var, call.weight, call.bias)
+        if check is not None:
+            self._checks.append(check)
 
     def _layer(self, name: str, call: NormCall) -> NormLayer:
         if name not in self._layers:

@@ -9,9 +9,17 @@ from typing import cast
 from bncheck.errors import UsageError
 from bncheck.report import Report
 
-_MODULES = {"csv": "tabular", "channels-csv": "tabular", "json": "json_document"}
+_MODULES = {
+    "csv": "tabular",
+    "channels-csv": "tabular",
+    "json": "json_document",
+    "markdown": "markdown",
+    "junit": "junit",
+    "sarif": "sarif",
+    "github": "github",
+}
 FORMATS = tuple(_MODULES)
-SUFFIXES = {".csv": "csv", ".json": "json"}
+SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".xml": "junit", ".sarif": "sarif"}
 
 
 def renderer(format_name: str) -> Callable[[Report], str]:

@@ -4,81 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, Group, RenderableType
-from rich.constrain import Constrain
-from rich.segment import Segment, Segments
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bncheck.render.cells import count, number, printable, span
-from bncheck.render.layer_table import STYLES, layer_table, legend, plain_table
-from bncheck.render.words import closing, effect_lines, headline
-from bncheck.report import BatchSize, Finding, ModelFacts, Report
+from bncheck.render.cells import number, span
+from bncheck.render.columns import plain_table
+from bncheck.render.layer_table import STYLES, layer_table, legend
+from bncheck.render.page import print_parts, prose, sentence
+from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines, headline
+from bncheck.report import BatchSize, Finding, Report
 
-PROSE = 100
-"""The widest a sentence runs, however wide the terminal."""
-ALIKE = 5
-"""How many findings of one kind are told in full."""
+
+def print_verdict(report: Report, console: Console) -> None:
+    """Print what was concluded, without the tables it was concluded from."""
+    print_parts([prose(_header(report)), *_conclusion(report)], console)
 
 
 def print_report(report: Report, console: Console) -> None:
     """Print the whole report; columns are added as the terminal gets wider."""
-    for part in _parts(report, console.width):
-        for line in console.render_lines(part, pad=False):
-            console.print(Segments([*_trimmed(line), Segment.line()]), end="")
+    print_parts(_parts(report, console.width), console)
 
 
 def _parts(report: Report, width: int) -> Iterator[RenderableType]:
-    yield _prose(_header(report))
+    yield prose(_header(report))
     if report.layers:
         yield Text("")
         table = layer_table(report, width)
         yield table
         if report.summary.layers_measured:
-            yield _prose(_line(legend(table), "dim"))
+            yield prose(sentence(legend(table), "dim"))
     if report.batch_sizes:
-        yield _prose(Text(""), *_batch_sizes(report.batch_sizes))
-    yield _prose(Text(""), _line(headline(report), "bold"), *map(_line, effect_lines(report)))
-    for alike in _grouped(report.findings):
-        yield _prose(Text(""), _findings(alike))
+        yield prose(Text(""), *_batch_sizes(report.batch_sizes))
+    yield from _conclusion(report)
+
+
+def _conclusion(report: Report) -> Iterator[RenderableType]:
+    yield prose(Text(""), sentence(headline(report), "bold"), *map(sentence, effect_lines(report)))
+    for group in alike(report.findings):
+        yield prose(Text(""), _findings(group))
     ending = [*closing(report), *(f"Note: {note.rstrip('.')}." for note in report.run.notes)]
     if ending:
-        yield _prose(Text(""), *(_line(line, "dim") for line in ending))
-
-
-def _prose(*parts: RenderableType) -> RenderableType:
-    return Constrain(Group(*parts), PROSE)
-
-
-def _trimmed(line: list[Segment]) -> list[Segment]:
-    """The line without the spaces that fill up its last cell."""
-    while line and not line[-1].text.strip():
-        line = line[:-1]
-    return [*line[:-1], Segment(line[-1].text.rstrip(), line[-1].style)] if line else []
-
-
-def _line(text: str, style: str = "") -> Text:
-    return Text(printable(text), style)
+        yield prose(Text(""), *(sentence(line, "dim") for line in ending))
 
 
 def _header(report: Report) -> Text:
-    text = _line(report.model.path, "bold")
-    text = Text.assemble(text, f"  {_about_model(report.model)}\n")
-    if report.data is None:
-        return text.append("no data: the stored values alone")
-    data = report.data
-    labels = "with labels" if data.labelled else "without labels"
-    return text.append(
-        f"{printable(data.source)}  {count(data.samples, 'sample')} {labels}, batches of {data.batch_size}"
-    )
-
-
-def _about_model(model: ModelFacts) -> str:
-    return f"{model.format.replace('_', ' ')}, {count(model.norm_layers, 'norm layer')}"
+    about = f"  {about_model(report.model)}\n{about_data(report.data)}"
+    return Text.assemble(sentence(report.model.path, "bold"), sentence(about))
 
 
 def _batch_sizes(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
-    yield _line("Mini-batches of these data against the stored statistics, by batch size:")
+    yield sentence("Mini-batches of these data against the stored statistics, by batch size:")
     table = plain_table()
     for name in ("batch size", "gap", "shift (95 %)", "scale (5 to 95 %)"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -86,7 +62,7 @@ def _batch_sizes(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
         table.add_row(str(row.batch_size), number(row.gap), number(row.shift), span(row.scale_low, row.scale_high))
     yield table
     if _degenerate(rows):
-        yield _line(
+        yield sentence(
             "With one sample per batch, layers that see one value per channel have a variance of 0: in training "
             "every sample becomes beta there, in eval mode it does not.",
             "yellow",
@@ -99,24 +75,16 @@ def _degenerate(rows: Sequence[BatchSize]) -> bool:
     return first.batch_size == 1 < last.batch_size and first.scale_low < 0.1 * last.scale_low
 
 
-def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that ask for the same thing together, in the order of the first of each."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault((finding.code, finding.severity, finding.fix), []).append(finding)
-    return list(groups.values())
-
-
-def _findings(alike: Sequence[Finding]) -> Table:
-    first = alike[0]
+def _findings(group: Sequence[Finding]) -> Table:
+    first = group[0]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, min_width=len("BN000 warning"))
     grid.add_column()
     title = Text(f"{first.code} {first.severity}", style=STYLES[first.severity])
-    for finding in alike[:ALIKE]:
-        grid.add_row(title, _line(finding.message))
+    for finding in group[:ALIKE]:
+        grid.add_row(title, sentence(finding.message))
         title = Text("")
-    if len(alike) > ALIKE:
-        grid.add_row("", f"And {len(alike) - ALIKE} more of this kind: the table names the layers.")
-    grid.add_row("", Text.assemble(("What to do: ", "bold"), _line(first.fix)))
+    if len(group) > ALIKE:
+        grid.add_row("", f"And {len(group) - ALIKE} more of this kind: the table names the layers.")
+    grid.add_row("", Text.assemble(("What to do: ", "bold"), sentence(first.fix)))
     return grid

@@ -16,15 +16,46 @@ from bncheck.report import (
     OK,
     SKIPPED,
     WARNING,
+    DataFacts,
     Finding,
     LayerReport,
+    ModelFacts,
     Report,
 )
 
+ALIKE = 5
+"""How many findings of one kind are told in full."""
+
 EXIT_OF = {OK: 0, FINDINGS: 1, INCONCLUSIVE: 4, NOT_CHECKED: 4}
 """What each verdict usually ends with."""
+TOLD_NOTHING = 4
 REASONS = {"no-running-statistics": "no statistics"}
 DATA_GROUP = "BN6"
+
+
+def about_model(model: ModelFacts) -> str:
+    """What was inspected: its format and size."""
+    return f"{model.format.replace('_', ' ')}, {count(model.norm_layers, 'norm layer')}"
+
+
+def about_data(data: DataFacts | None) -> str:
+    """What it was run on."""
+    if data is None:
+        return "no data: the stored values alone"
+    labels = "with labels" if data.labelled else "without labels"
+    return f"{data.source}  {count(data.samples, 'sample')} {labels}, batches of {data.batch_size}"
+
+
+def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that count and ask for the same thing together, in the order of the first of each.
+
+    Accepted ones are told in the notes.
+    """
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.accepted is None:
+            groups.setdefault((finding.code, finding.severity, finding.fix), []).append(finding)
+    return list(groups.values())
 
 
 def concerning(report: Report) -> dict[str, list[Finding]]:
@@ -37,8 +68,11 @@ def concerning(report: Report) -> dict[str, list[Finding]]:
 
 
 def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float) -> str:
-    """A layer's own line: its findings, why it was skipped, or where its gap comes from."""
-    codes = list(dict.fromkeys(finding.code for finding in findings))
+    """A layer's own line: its findings, why it was skipped, or where its gap comes from.
+
+    A remark on several layers, which is not about their gaps, does not hide how each of them fares.
+    """
+    codes = list(dict.fromkeys(finding.code for finding in findings if not _in_passing(finding)))
     if codes:
         drift_only = all(code.startswith(DATA_GROUP) for code in codes)
         return " ".join(codes) + (", inherited" if drift_only and _inherited(layer, margin) else "")
@@ -58,9 +92,10 @@ def headline(report: Report) -> str:
     """The verdict in one sentence."""
     summary = report.summary
     if summary.verdict == FINDINGS:
-        severities = [finding.severity for finding in report.findings]
-        counts = [count(severities.count(name), name) for name in (ERROR, WARNING) if name in severities]
-        return f"Found {' and '.join(counts)}."
+        counting, accepted = _counted_apart(report)
+        if not counting:
+            return f"Found nothing new; {accepted} accepted before."
+        return f"Found {counting}." if not accepted else f"Found {counting}, and {accepted} accepted before."
     if summary.verdict == NOT_CHECKED:
         if report.layers and report.data is not None and any(_unreached(layer) for layer in report.layers):
             return "Not checked: no layer with stored statistics was reached by these data."
@@ -78,6 +113,23 @@ def headline(report: Report) -> str:
     if report.run.options.keys() & {"select", "ignore"}:
         return f"{found}: no rule among those selected objects."
     return f"{found}: these samples cannot tell that from noise."
+
+
+def _counted_apart(report: Report) -> tuple[str, str]:
+    """How many errors and warnings count, and how many were accepted; empty where there are none."""
+    counting = [finding for finding in report.findings if finding.accepted is None]
+    accepted = [finding for finding in report.findings if finding.accepted is not None]
+    return _counted(counting), _counted(accepted)
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    severities = [finding.severity for finding in findings]
+    return " and ".join(count(severities.count(name), name) for name in (ERROR, WARNING) if name in severities)
+
+
+def too_little_checked(report: Report) -> bool:
+    """Whether nothing was checked, or too little to tell: no green light may come of it."""
+    return report.summary.exit_code == TOLD_NOTHING or report.summary.verdict in (INCONCLUSIVE, NOT_CHECKED)
 
 
 def effect_lines(report: Report) -> list[str]:
@@ -172,10 +224,18 @@ def _exit_lines(report: Report) -> list[str]:
     if summary.exit_code == EXIT_OF[summary.verdict]:
         return []
     if summary.verdict == FINDINGS and summary.exit_code == 0:
+        counting, accepted = _counted_apart(report)
+        if accepted and not counting:
+            return []
         return [f"The exit code is 0 all the same: --fail-on {options.get('fail_on', WARNING)}."]
     if summary.layers_skipped:
         return [f"The exit code is {summary.exit_code}: {count(summary.layers_skipped, 'layer')} skipped."]
     return [f"The exit code is {summary.exit_code}: not everything was checked."]
+
+
+def _in_passing(finding: Finding) -> bool:
+    about_several = finding.layer is None and bool(finding.layers)
+    return finding.severity == INFO and about_several and not finding.code.startswith(DATA_GROUP)
 
 
 def _inherited(layer: LayerReport, margin: float) -> bool:

@@ -36,8 +36,8 @@ def missing_statistics(evidence: Evidence) -> Iterator[Finding]:
 def never_updated(evidence: Evidence) -> Iterator[Finding]:
     """BN102: every mean is exactly 0 and every variance exactly 1, under weights that were trained."""
     layers = [layer for layer in evidence.with_statistics() if not layer.missing]
-    suspects = [layer for layer in layers if _is_initial(layer) and _would_have_learned(layer)]
-    trained = [layer for layer in suspects if _was_trained(layer)]
+    suspects = [layer for layer in layers if is_initial(layer) and would_have_learned(layer)]
+    trained = [layer for layer in suspects if was_trained(layer)]
     if not trained:
         return
     if len(suspects) == len(layers):
@@ -73,19 +73,20 @@ def _never_updated(layers: Sequence[NormLayer], name: str | None, trained: Seque
     )
 
 
-def _is_initial(layer: NormLayer) -> bool:
+def is_initial(layer: NormLayer) -> bool:
+    """Whether no update has ever run: mean 0 and variance 1 to the last digit."""
     return bool(np.all(layer.mean == 0.0) and np.all(layer.var == 1.0))
 
 
-def _would_have_learned(layer: NormLayer) -> bool:
-    """Not a frozen class: identity statistics there are a folded layer, kept on purpose.
+def would_have_learned(layer: NormLayer) -> bool:
+    """Whether training updates the statistics; not those of a frozen class, which may be a folded layer.
 
     Where only tensors are known, the update counter tells BatchNorm from a frozen class, which has none.
     """
     return layer.trainable_class is True or (layer.trainable_class is None and layer.updates is not None)
 
 
-def _was_trained(layer: NormLayer) -> bool:
+def was_trained(layer: NormLayer) -> bool:
     """Whether beta varies over channels: no initialisation does that (gamma is drawn at random by some)."""
     values = layer.bias if layer.bias is not None else layer.weight
     return values is not None and values.size > 1 and float(np.ptp(values)) > 0

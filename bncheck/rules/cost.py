@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bncheck.evidence import EffectEvidence
+from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.report import ERROR, INFO, WARNING
 from bncheck.statistics import CONFIDENCE_Z
 from bncheck.thresholds import (
@@ -36,6 +36,16 @@ def severity_of(effect: EffectEvidence | None) -> str:
         return ERROR if changed > LARGE_EFFECT else WARNING
     output = _beyond_noise(effect.output_change, effect.output_change_by_noise)
     return WARNING if output > OUTPUT_MARGIN else INFO
+
+
+def weighed(evidence: Evidence, without_data: str) -> str:
+    """The severity of a fault that is certain from the file: by what it costs, where that was measured."""
+    return without_data if evidence.effect is None else at_most_warning(evidence.effect)
+
+
+def at_most_warning(effect: EffectEvidence | None) -> str:
+    """The severity of what may well be harmless: a warning where the predictions suffer, however much."""
+    return INFO if severity_of(effect) == INFO else WARNING
 
 
 def _sure_gain(effect: EffectEvidence) -> float | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.gate.limit import beyond_limit
 from bncheck.report import ERROR, INFO, Finding
 from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps, wins_accuracy
 from bncheck.rules.single_layers import unlike_calls
@@ -21,25 +22,18 @@ def above_limit(evidence: Evidence) -> Iterator[Finding]:
     if limit is None:
         return
     for name, layer in evidence.measured.items():
-        if not layer.gap <= limit:
-            shown = f"{layer.gap:.3g}" if math.isfinite(layer.gap) else "not a number"
-            yield Finding(
-                code="BN600",
-                severity=ERROR,
-                layer=name,
-                message=f"{name}: the gap is {shown}, above the limit of {limit:g}.",
-                fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
-                evidence={"gap": layer.gap if math.isfinite(layer.gap) else str(layer.gap), "limit": limit},
-            )
+        if (finding := beyond_limit(name, layer.gap, limit)) is not None:
+            yield finding
 
 
 def drift(evidence: Evidence) -> Iterator[Finding]:
     """BN603: gaps above the margin with confidence; a warning or an error only where predictions suffer."""
     yield from _not_finite(evidence)
-    margin, drifted = drifted_layers(evidence)
+    margin = margin_of(evidence)
+    drifted = drifted_layers(evidence)
     if not drifted:
         return
-    origin = _ranked(_origin(drifted, margin), evidence.probed.alone)
+    origin = _ranked(origin_of(drifted, margin), evidence.closer.alone)
     worst = max(origin, key=lambda layer: layer.lower)
     severity = severity_of(evidence.effect)
     if any(unlike_calls(evidence)) and not wins_accuracy(evidence.effect):
@@ -51,7 +45,7 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
         layer=worst.layer.name if len(origin) == 1 else None,
         message=(
             f"The stored statistics of {_named(origin)} do not describe these data "
-            f"({_largest(origin, worst)}){_heirs(drifted, origin)}{_foremost(origin, evidence.probed.alone)}. "
+            f"({_largest(origin, worst)}){_heirs(drifted, origin)}{_foremost(origin, evidence.closer.alone)}. "
             f"{in_words(evidence.effect)}{_told(cause, worst, evidence.training)}"
         ),
         fix=_repair(cause, severity) or what_helps(evidence.effect, severity),
@@ -59,10 +53,15 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def drifted_layers(evidence: Evidence) -> tuple[float, list[MeasuredLayer]]:
-    """The margin that counts here, and the layers above it with confidence."""
-    margin = NEAR_MARGIN if is_sure_to_cost(evidence.effect) else MARGIN
-    return margin, [layer for layer in evidence.measured.values() if layer.lower > margin]
+def margin_of(evidence: Evidence) -> float:
+    """The gap that counts: a smaller one where accuracy is sure to suffer."""
+    return NEAR_MARGIN if is_sure_to_cost(evidence.effect) else MARGIN
+
+
+def drifted_layers(evidence: Evidence) -> list[MeasuredLayer]:
+    """The layers whose gap exceeds the margin with confidence."""
+    margin = margin_of(evidence)
+    return [layer for layer in evidence.measured.values() if layer.lower > margin]
 
 
 def _not_finite(evidence: Evidence) -> Iterator[Finding]:
@@ -84,7 +83,7 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
             return
 
 
-def _origin(drifted: list[MeasuredLayer], margin: float) -> list[MeasuredLayer]:
+def origin_of(drifted: list[MeasuredLayer], margin: float = MARGIN) -> list[MeasuredLayer]:
     """The layers whose own statistics are off; all of them where the batch pass does not tell."""
     own = [layer for layer in drifted if layer.own_gap is not None and layer.own_gap > margin]
     return own or drifted
@@ -177,7 +176,7 @@ def _evidence(
         "gap_lower_bound": worst.lower,
         "own_gap": worst.own_gap,
         "margin": margin,
-        "output_change_alone": {name: evidence.probed.alone[name] for name in names if name in evidence.probed.alone},
+        "output_change_alone": {name: evidence.closer.alone[name] for name in names if name in evidence.closer.alone},
         "predictions_changed": effect.predictions_changed if effect else None,
         "changed_by_noise": effect.changed_by_noise if effect else None,
         "output_change": effect.output_change if effect else None,

@@ -42,7 +42,7 @@ class Lag:
 
 def lag(evidence: Evidence) -> Iterator[Finding]:
     """BN608: mean = f x measured mean, variance = (1 - f) + f x measured variance, with one f in all layers."""
-    _, drifted = drifted_layers(evidence)
+    drifted = drifted_layers(evidence)
     if not drifted or severity_of(evidence.effect) == INFO:
         return
     found = fit_lag([layer for layer in evidence.measured.values() if layer.layer.kind == BATCH_NORM])
@@ -147,8 +147,8 @@ def _in_view_of(expected: float | None, fraction: float) -> str:
 
 def dropout_before(evidence: Evidence) -> Iterator[Finding]:
     """BN611: the statistics describe the layers' input with dropout on, as in training, not as inference sees it."""
-    _, drifted = drifted_layers(evidence)
-    gaps = {layer.layer.name: evidence.probed.dropout.get(layer.layer.name) for layer in drifted}
+    drifted = drifted_layers(evidence)
+    gaps = {layer.layer.name: evidence.closer.dropout.get(layer.layer.name) for layer in drifted}
     known = {name: gap for name, gap in gaps.items() if gap is not None}
     if not known or len(known) < len(drifted) or severity_of(evidence.effect) == INFO:
         return

@@ -1,11 +1,11 @@
-"""Group 7: the mode a model was exported in."""
+"""Group 7: the mode a model was exported or pickled in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from bncheck.evidence import Evidence
-from bncheck.report import ERROR, Finding
+from bncheck.report import ERROR, INFO, Finding
 from bncheck.rules.absent import name_some
 
 _ANEW = {
@@ -38,4 +38,23 @@ def training_mode(evidence: Evidence) -> Iterator[Finding]:
         ),
         fix=_ANEW.get(evidence.model_format, "Call model.eval() and export the model again."),
         evidence={"layers": [layer.name for layer in layers], "with_statistics": total},
+    )
+
+
+def pickled_in_training(evidence: Evidence) -> Iterator[Finding]:
+    """BN702: whoever loads the module and runs it as it is, runs it in training mode."""
+    layers = [layer for layer in evidence.with_statistics() if layer.name in evidence.in_training]
+    if not layers:
+        return
+    yield Finding(
+        code="BN702",
+        severity=INFO,
+        layer=None,
+        message=(
+            f"The module was pickled in training mode ({len(layers)} of {len(evidence.with_statistics())} layers with "
+            "statistics): run as it is loaded, it normalizes by the batch and overwrites its statistics. This "
+            "inspection took it in eval mode."
+        ),
+        fix="Call model.eval() after loading; better, before saving.",
+        evidence={"layers": [layer.name for layer in layers]},
     )

@@ -4,15 +4,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from bncheck.evidence import Evidence, OutputAgreement
 from bncheck.folding import ComparedLayer, Comparison
-from bncheck.report import ERROR, Finding
+from bncheck.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.thresholds import OUTPUT_AGREEMENT
 
 _ROUNDING_ROOM = 50
 """Relative differences of outputs that are rounding, in units of the coarsest type's precision."""
+_ALSO = " (or gamma and beta: a fold shows them together)"
+
+
+def frozen_moved(evidence: Evidence) -> Iterator[Finding]:
+    """BN402: layers that were to stay as they are in the reference have other statistics."""
+    comparison, patterns = evidence.comparison, evidence.expect_frozen
+    if comparison is None or not patterns:
+        return
+    moved = [
+        layer
+        for layer in comparison.layers
+        if not layer.agrees
+        and any(fnmatchcase(name, pattern) for name in (layer.name, layer.original) for pattern in patterns)
+    ]
+    if not moved:
+        return
+    worst = max(moved, key=lambda layer: layer.error if math.isfinite(layer.error) else math.inf)
+    which = "statistics of a frozen layer" if len(moved) == 1 else f"statistics of {len(moved)} frozen layers"
+    yield Finding(
+        code="BN402",
+        severity=WARNING,
+        layer=worst.name if len(moved) == 1 else None,
+        message=(
+            f"The {which} moved since {comparison.path}: {some_names([layer.name for layer in moved])}; the largest "
+            f"gap is {_shown(worst.error)}, in {worst.name or 'the model itself'}."
+        ),
+        fix=(
+            "Keep frozen layers in eval mode while the rest is trained: requires_grad = False stops the optimizer, not "
+            "the running statistics, and model.train() puts every layer back into train mode."
+        ),
+        evidence={
+            "reference": comparison.path,
+            "layers": [layer.name for layer in moved],
+            "gaps": [layer.error if math.isfinite(layer.error) else str(layer.error) for layer in moved],
+            "expected": list(patterns),
+            "compared": len(comparison.layers),
+        },
+    )
+
+
+def _shown(gap: float) -> str:
+    return f"{gap:.3g}" if math.isfinite(gap) else "not a number"
 
 
 def export_differs(evidence: Evidence) -> Iterator[Finding]:
@@ -24,7 +67,7 @@ def export_differs(evidence: Evidence) -> Iterator[Finding]:
     if differing:
         yield _other_statistics(comparison, differing)
     elif evidence.agreement is not None and _outputs_differ(evidence.agreement):
-        yield _other_outputs(evidence.agreement)
+        yield _other_outputs(evidence.agreement, comparison)
 
 
 def _other_statistics(comparison: Comparison, differing: list[ComparedLayer]) -> Finding:
@@ -42,7 +85,7 @@ def _other_statistics(comparison: Comparison, differing: list[ComparedLayer]) ->
         ),
         fix=(
             "Export again from this checkpoint, or name the one it was exported from: statistics were recalibrated, "
-            "trained on or averaged in between."
+            f"trained on or averaged in between{_ALSO if folded else ''}."
         ),
         evidence={
             "reference": comparison.path,
@@ -60,20 +103,21 @@ def _outputs_differ(agreement: OutputAgreement) -> bool:
     return not agreement.output_change <= max(OUTPUT_AGREEMENT, _ROUNDING_ROOM * agreement.precision)
 
 
-def _other_outputs(agreement: OutputAgreement) -> Finding:
+def _other_outputs(agreement: OutputAgreement, comparison: Comparison) -> Finding:
+    same = "the statistics of the layers found in both" if comparison.unfound else "the statistics"
     where = ""
     if agreement.parts_at is not None:
         after = f", after {agreement.agrees_until}" if agreement.agrees_until is not None else ""
         where = f" They part before {agreement.parts_at or 'the first layer'}{after}."
     elif agreement.agrees_until is not None:
-        where = f" Every layer is fed the same: they part after {agreement.agrees_until}, the last one."
+        where = f" Every layer found in both is fed the same: they part after {agreement.agrees_until}, the last one."
     return Finding(
         code="BN403",
         severity=ERROR,
         layer=None,
         message=(
             f"The outputs differ from those of {agreement.path} by {agreement.output_change:.1%} (relative L2, "
-            f"{agreement.samples} samples), although the statistics are the same.{where}"
+            f"{agreement.samples} samples), although {same} are the same.{where}"
         ),
         fix=(
             "Compare what stands between these layers in both: other weights, another mode (dropout), or an operator "

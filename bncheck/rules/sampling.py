@@ -14,7 +14,7 @@ from bncheck.thresholds import BATCH_NOISE, BESSEL, BEYOND_CHANCE, CORRELATION, 
 
 def not_exchangeable(evidence: Evidence) -> Iterator[Finding]:
     """BN605: batches in the source's own order differ far more from one another than random ones would."""
-    training, order = evidence.training, evidence.probed.order
+    training, order = evidence.training, evidence.closer.order
     if training is not None and training.order is not None and is_grouped(training.order):
         if training.own_batches:
             yield _grouped(training.order, training.source, loader=True)

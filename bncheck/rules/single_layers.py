@@ -24,9 +24,9 @@ def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
         return
     shown = {name: evidence.measured[name].own_gap or 0.0 for name in own}
     rest = max(gap for name, gap in shown.items() if name not in wrong)
-    alone = {name: evidence.probed.alone[name] for name in wrong if name in evidence.probed.alone}
+    alone = {name: evidence.closer.alone[name] for name in wrong if name in evidence.closer.alone}
     ranked = sorted(wrong, key=lambda name: alone.get(name, own[name]), reverse=True)
-    fed = any(name in evidence.probed.fed_by_input for name in wrong)
+    fed = any(name in evidence.closer.fed_by_input for name in wrong)
     heirs = [name for name, layer in evidence.measured.items() if layer.lower > MARGIN and name not in wrong]
     inherit = f"{len(heirs)} {'layer inherits' if len(heirs) == 1 else 'layers inherit'} the error. " if heirs else ""
     yield Finding(
@@ -86,7 +86,7 @@ def _is_sure(name: str, evidence: Evidence) -> bool:
     if not evidence.measured[name].lower > MARGIN:
         return False
     if evidence.training is None:
-        return name not in evidence.probed.fed_by_input
+        return name not in evidence.closer.fed_by_input
     layer = evidence.training.measured.get(name)
     return layer is not None and layer.lower > MARGIN
 
@@ -100,7 +100,7 @@ def _on_training_data(names: list[str], evidence: Evidence) -> dict[str, float] 
 
 def unlike_calls(evidence: Evidence) -> Iterator[Finding]:
     """BN604: a layer's calls see different distributions, and one set of statistics costs predictions."""
-    for name, apart in evidence.probed.calls.items():
+    for name, apart in evidence.closer.calls.items():
         if apart.lower <= MARGIN or severity_of(apart.effect) == INFO:
             continue
         effect = apart.effect
@@ -130,7 +130,7 @@ def unlike_calls(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _call_cost(evidence: Evidence, name: str) -> str:
-    effect = evidence.probed.calls[name].effect
+    effect = evidence.closer.calls[name].effect
     if effect is None:
         return "What it costs could not be measured."
     accuracy = effect.accuracy
@@ -145,7 +145,7 @@ def padded(evidence: Evidence) -> Iterator[Finding]:
     """BN606: most of a layer's input repeats its neighbour in every channel, and the rest lies to one side."""
     shares = {
         name: flat.share
-        for name, flat in evidence.probed.flat.items()
+        for name, flat in evidence.closer.flat.items()
         if flat.share > FLAT and flat.lopsided > LOPSIDED and name in evidence.measured
     }
     if not shares:

@@ -8,12 +8,13 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from bncheck.__main__ import main
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "render" / "report.schema.json").read_text("utf-8"))
+SCHEMA = json.loads(files("bncheck").joinpath("report.schema.json").read_text("utf-8"))
 USERS_CODE = Path(__file__).with_name("users_code.py")
 
 

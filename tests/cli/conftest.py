@@ -47,6 +47,7 @@ def fitted(net: Net, shift: float = 0.0) -> Net:
         net.norm.running_var.fill_(4.0)
         net.norm.num_batches_tracked.fill_(10_000)
         net.norm.bias.copy_(torch.tensor([0.1, -0.2]))
+        net.head.bias.zero_()
         net.head.weight.copy_(torch.linspace(-1, 1, net.head.weight.numel()).reshape(net.head.weight.shape))
     return net.eval()
 

@@ -15,8 +15,9 @@ OPTIONS = {
     *("--reference", "--reference-arch", "--reference-key"),
     *("--data", "--train-data", "--label-column", "--batch-size", "--limit", "--batch-sizes", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
-    *("--metric", "--max-gap", "--select", "--ignore", "--fail-on", "--strict"),
-    *("--report", "--quiet", "--debug", "--help"),
+    *("--metric", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
+    *("--baseline", "--write-baseline"),
+    *("--report", "--quiet", "--debug", "--help", "--no-config"),
 }
 EXIT_CODES = {"0": "fine", "1": "findings", "2": "wrong command", "3": "unreadable file", "4": "not or too little"}
 
@@ -47,7 +48,7 @@ def test_help_says_what_inspect_does_with_defaults_and_choices() -> None:
         "--layout auto|nhwc|nchw",
         "--channels rgb|bgr|gray",
         "[FORMAT=]PATH",
-        "csv, channels-csv or json",
+        "csv, channels-csv, json, markdown, junit, sarif or github",
     ):
         assert said in help_text
 

@@ -56,6 +56,7 @@ def test_arguments_that_do_not_parse(arguments: tuple[str, ...], message: str) -
         (("--preset", "cifar"), "--preset cifar: expected one of imagenet."),
         (("--batch-sizes", "1,two"), "--batch-sizes 1,two: expected whole numbers separated by commas, like 1,8,64."),
         (("--batch-sizes", "0,1"), "--batch-sizes: sizes are whole numbers from 1."),
+        (("--deploy-dtype", "int8"), "--deploy-dtype int8: choose one of float16, bfloat16."),
         (("--fail-on", "sometimes"), "--fail-on sometimes: choose one of error, warning, never."),
         (("--arch-kwargs", "{depth: 18}"), "--arch-kwargs: not JSON"),
         (("--arch-kwargs", "[18]"), "--arch-kwargs: expected a JSON object, like '{\"depth\": 18}'."),

@@ -28,7 +28,7 @@ def test_every_layer_once_with_its_settings():
         ("rms", "rms_norm", 6, None, None),
     ]
     assert [layer.expects_statistics for layer in model.layers] == [True, True, False, False, True, False, False]
-    assert [layer.trainable_class for layer in model.layers] == [True, True, None, None, True, None, None]
+    assert [layer.trainable_class for layer in model.layers] == [True, True, None, True, True, None, None]
     np.testing.assert_array_equal(model.layers[4].var, net.inner[1].running_var.double().numpy())
     assert model.layers[4].weight is None
     assert model.has_convolutions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from bncheck.render import renderer
 from bncheck.report import Report
 
-SCHEMA = json.loads(Path(__file__).with_name("report.schema.json").read_text("utf-8"))
+SCHEMA = json.loads(files("bncheck").joinpath("report.schema.json").read_text("utf-8"))
 render_json = renderer("json")
 
 

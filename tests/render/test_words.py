@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hand_made import INF, NAN, full_report, healthy_report, measured, run, static_report, summary, unmeasured
+from hand_made import (
+    INF,
+    NAN,
+    accepted_report,
+    full_report,
+    healthy_report,
+    measured,
+    run,
+    static_report,
+    summary,
+    unmeasured,
+)
 
 from bncheck.render.words import closing, concerning, effect_lines, headline, layer_verdict
 from bncheck.report import AUDITED, SKIPPED, Accuracy, Effect, Finding, Report
@@ -210,3 +221,11 @@ def test_tensors_alone_are_told_how_to_be_run(model_format: str) -> None:
     told = any("--arch FILE.py:CALLABLE --data D" in line for line in closing(report))
     assert told == (model_format != "torchscript")
     assert not any("--arch" in line for line in closing(full_report()))
+
+
+def test_what_was_accepted_is_counted_apart_and_explains_the_exit_code() -> None:
+    report = accepted_report()
+    assert headline(report) == "Found 1 error, and 1 warning accepted before."
+    alone = replace(report, findings=report.findings[1:], summary=replace(report.summary, exit_code=0))
+    assert headline(alone) == "Found nothing new; 1 warning accepted before."
+    assert not [line for line in closing(alone) if "exit code" in line]

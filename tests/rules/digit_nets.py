@@ -93,6 +93,8 @@ def measure_statistics(net: nn.Module, x: torch.Tensor) -> nn.Module:
         net.train()(x)
     for norm, momentum in zip(norms(net), momenta, strict=True):
         norm.momentum = momentum
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.fill_(1000)  # enough for the counter not to contradict them
     return net.eval()
 
 

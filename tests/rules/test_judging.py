@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from digit_nets import ARCH, SAMPLES, codes, only
-from hand_built import evidence, layer, measured
+from hand_built import effect, evidence, layer, measured
 
 import bncheck
 from bncheck.catalogue import RULES
@@ -49,6 +49,26 @@ def test_the_gravest_comes_first_and_then_the_lowest_code(monkeypatch):
         ("BN706", "info"),
         ("BN707", "info"),
     ]
+
+
+def test_a_cause_hides_what_it_explains_unless_it_is_a_remark_or_about_no_layer(monkeypatch):
+    seen = evidence(measured(1.0), effect=effect(stored=0.5, recalibrated=0.9))
+    for severity, layers, kept in (
+        ("error", ["bn"], ["BN102"]),
+        ("warning", ["bn"], ["BN102"]),
+        ("info", ["bn"], ["BN603", "BN102"]),
+        ("error", [], ["BN102", "BN603"]),
+    ):
+        cause = Finding("BN102", severity, None, "The cause.", "Do.", {"layers": layers})
+        monkeypatch.setitem(JUDGES, "BN102", lambda evidence, cause=cause: [cause])
+        assert [finding.code for finding in judge(seen, {"BN102", "BN603"})] == kept
+
+
+def test_a_remark_hides_no_other(monkeypatch):
+    cause = Finding("BN102", "info", "bn", "The cause.", "Nothing.")
+    monkeypatch.setitem(JUDGES, "BN102", lambda evidence: [cause])
+    found = judge(evidence(measured(1.0)), {"BN102", "BN603"})
+    assert [(finding.code, finding.severity) for finding in found] == [("BN102", "info"), ("BN603", "info")]
 
 
 def test_rules_that_are_not_selected_neither_speak_nor_suppress():

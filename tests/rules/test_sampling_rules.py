@@ -11,7 +11,7 @@ from hand_built import effect, evidence, measured
 from torch.utils.data import DataLoader, TensorDataset
 
 import bncheck
-from bncheck.evidence import Probed, TrainingEvidence
+from bncheck.evidence import CloserLook, TrainingEvidence
 from bncheck.report import DataFacts
 from bncheck.rules.drift import drift
 from bncheck.rules.sampling import noisy_batches, not_exchangeable, tiny_batches
@@ -102,7 +102,7 @@ def test_batches_must_differ_by_more_than_chance_and_by_enough(order, found):
 
 
 def test_one_order_is_told_once():
-    seen = evidence(measured(0.1), data=FACTS, training=sampling(GROUPED, own=False), probed=Probed(order=GROUPED))
+    seen = evidence(measured(0.1), data=FACTS, training=sampling(GROUPED, own=False), closer=CloserLook(order=GROUPED))
     (finding,) = not_exchangeable(seen)
     assert finding.evidence["source"] == "val.npz"
 
@@ -205,7 +205,7 @@ def test_the_cause_is_named_where_the_training_data_can_tell(gap, lower, smalles
 def test_layers_are_named_by_how_far_they_move_the_outputs():
     layers = [measured(1.0, name=name) for name in "abc"]
     alone = {"b": 0.7, "c": 0.2, "a": 0.1}
-    seen = evidence(*layers, effect=effect(predictions_changed=0.5), probed=Probed(alone=alone))
+    seen = evidence(*layers, effect=effect(predictions_changed=0.5), closer=CloserLook(alone=alone))
     (finding,) = drift(seen)
     assert finding.evidence["layers"] == ["b", "c", "a"]
     assert finding.evidence["output_change_alone"] == alone

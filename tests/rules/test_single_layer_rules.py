@@ -9,7 +9,7 @@ from hand_built import effect, evidence, measured, with_own
 from torch import nn
 
 import bncheck
-from bncheck.evidence import CallsApart, FlatShare, Probed, TrainingEvidence
+from bncheck.evidence import CallsApart, CloserLook, FlatShare, TrainingEvidence
 from bncheck.rules.single_layers import padded, unlike_calls, wrong_alone
 
 # BN607 on networks
@@ -115,7 +115,7 @@ def test_it_takes_harm_and_confidence():
 
 def test_layers_are_ranked_by_how_far_they_move_the_outputs():
     layers = layers_of(0.02, 0.7, 0.9, 0.02, 0.02, 0.02, 0.02, 0.02)
-    (finding,) = wrong_alone(evidence(*layers, effect=HARM, probed=Probed(alone={"b": 0.5, "c": 0.1})))
+    (finding,) = wrong_alone(evidence(*layers, effect=HARM, closer=CloserLook(alone={"b": 0.5, "c": 0.1})))
     assert finding.evidence["layers"] == ["b", "c"]
 
 
@@ -175,8 +175,8 @@ def test_a_norm_shared_by_inputs_that_are_nearly_alike(training, held_out, facto
     ],
 )
 def test_calls_that_disagree_count_where_it_matters(lower, cost, found):
-    probed = Probed(calls={"bn": CallsApart(0.6, lower, cost)})
-    assert len(list(unlike_calls(evidence(measured(0.1), probed=probed)))) == found
+    closer = CloserLook(calls={"bn": CallsApart(0.6, lower, cost)})
+    assert len(list(unlike_calls(evidence(measured(0.1), closer=closer)))) == found
 
 
 # BN606
@@ -221,8 +221,8 @@ def test_padding_that_outweighs_the_sequences_is_mentioned(lengths, found):
     ("share", "lopsided", "found"), [(0.6, 0.9, 1), (0.5, 0.9, 0), (0.9, 0.3, 0)], ids=["padding", "little", "around"]
 )
 def test_a_background_on_all_sides_is_no_padding(share, lopsided, found):
-    probed = Probed(flat={"bn": FlatShare(share, lopsided)})
-    assert len(list(padded(evidence(measured(0.1), probed=probed)))) == found
+    closer = CloserLook(flat={"bn": FlatShare(share, lopsided)})
+    assert len(list(padded(evidence(measured(0.1), closer=closer)))) == found
 
 
 def test_digits_have_a_background_and_no_padding(healthy, held_out):

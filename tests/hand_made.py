@@ -283,6 +283,23 @@ def broken_report() -> Report:
     )
 
 
+def accepted_report() -> Report:
+    """The full one, whose warning is in a baseline; its layers and files are named to break markup."""
+    report = full_report()
+    error, warning, info = report.findings
+    known = replace(warning, evidence={**warning.evidence, "accepted": "in the baseline at 0.76, now 0.74"})
+    return replace(
+        report,
+        run=run(notes=("Accepted BN603: in the baseline at 0.76, now 0.74",), options={"fail_on": "warning"}),
+        model=replace(report.model, path="run 17/*a|b*, <i>100%</i>.ckpt"),
+        findings=(replace(error, layer=HOSTILE, message=f"{HOSTILE}: the gap is 865."), known, info),
+        layers=(replace(report.layers[0], name=HOSTILE, codes=("BN600",)), *report.layers[1:]),
+    )
+
+
+HOSTILE = "head`s|__x__.<b>\x1b[31m*n*\n# 1"
+
+
 def many_layers(number: int = 500) -> Report:
     """A very deep network, all of whose layers exceed the limit that was set."""
     layers = tuple(

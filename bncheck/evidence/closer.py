@@ -1,0 +1,69 @@
+"""What was asked of single layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bncheck.evidence.outputs import EffectEvidence
+from bncheck.statistics import Exchangeability
+
+
+@dataclass(frozen=True, slots=True)
+class CallsApart:
+    """How far the calls of one layer lie apart, and what one set of statistics for all of them costs.
+
+    Attributes:
+        gap: the largest RMS gap of a call's statistics from the average of all calls', which the layer would store.
+        lower: its lower 95 % confidence bound, the sample being the unit.
+        effect: of giving each call its own statistics in place of that average.
+    """
+
+    gap: float
+    lower: float
+    effect: EffectEvidence | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlatShare:
+    """How much of a layer's input is one constant vector after the other, as padding is.
+
+    Attributes:
+        share: of the positions, those equal in every channel to their neighbour; the average over samples.
+        lopsided: of the other positions, how many more lie in one half of the axis than in the other, as a share.
+    """
+
+    share: float
+    lopsided: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropoutGap:
+    """A layer's gap on the same samples, with dropout off (as in inference) and on (as in training)."""
+
+    off: float
+    on: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CloserLook:
+    """What probes on a few samples showed of single layers, by name.
+
+    Attributes:
+        fed_by_input: layers with no other normalization before them.
+        alone: relative L2 change of the outputs where that layer alone takes the measured statistics.
+        calls: layers that run several times in a forward, whose calls disagree.
+        dropout: layers of a model whose dropout could be switched on.
+        flat: layers fed feature maps or sequences.
+        order: whether batches in the data's own order could be random draws.
+    """
+
+    fed_by_input: frozenset[str] = frozenset()
+    alone: Mapping[str, float] = field(default_factory=dict)
+    calls: Mapping[str, CallsApart] = field(default_factory=dict)
+    dropout: Mapping[str, DropoutGap] = field(default_factory=dict)
+    flat: Mapping[str, FlatShare] = field(default_factory=dict)
+    order: Exchangeability | None = None
+
+
+NOTHING_CLOSER = CloserLook()

@@ -1,0 +1,55 @@
+"""A layer as measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bncheck.layers import FloatArray, NormLayer
+from bncheck.statistics import Gap, rms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredLayer:
+    """A layer's stored statistics beside those of the data; arrays have shape (C,).
+
+    Attributes:
+        layer: as the file declares it, with the eps and momentum the call used.
+        calls: calls in one forward.
+        call_gaps: the layer's gap at each call, `None` for a single call.
+        mean, var: measured in the stored pass over all calls (divisor n).
+        inherited: gap against them: what inference sees, upstream errors included.
+        own: gap measured while every layer normalizes by the batch: the layer's own; `None` without that pass.
+        noise: per channel, what sampling alone would show.
+        lower: lower 95 % confidence bound of the inherited gap (RMS over channels), noise taken off.
+        hidden: channels of a folded layer whose gamma is too small for their input to be seen; they count
+            nowhere, and their arrays hold the stored values. `None` where all are seen.
+    """
+
+    layer: NormLayer
+    calls: int
+    call_gaps: tuple[float, ...] | None
+    mean: FloatArray
+    var: FloatArray
+    inherited: Gap
+    own: Gap | None
+    noise: FloatArray
+    lower: float
+    hidden: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def visible(self) -> npt.NDArray[np.bool_]:
+        """Channels that were measured."""
+        return np.ones(self.layer.channels, dtype=bool) if self.hidden is None else ~self.hidden
+
+    @property
+    def gap(self) -> float:
+        """RMS of the inherited gap over channels."""
+        return rms(self.inherited.gap[self.visible])
+
+    @property
+    def own_gap(self) -> float | None:
+        """RMS of the own gap over channels."""
+        return None if self.own is None else rms(self.own.gap[self.visible])

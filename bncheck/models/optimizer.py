@@ -1,0 +1,45 @@
+"""How often the optimizer in a checkpoint has stepped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+_DEPTH = 2
+_PARAMETERS = 64
+"""So many parameters' counts are read; they step together."""
+
+
+def optimizer_steps(content: Any) -> int | None:
+    """The steps that the state of the only optimizer in `content` counts.
+
+    `None` where there is none, where it does not count (plain SGD), and where optimizers or parameters disagree.
+    """
+    counts = set(_steps(content, 0))
+    return counts.pop() if len(counts) == 1 else None
+
+
+def _steps(content: Any, depth: int) -> Iterator[int]:
+    if isinstance(content, (list, tuple)):
+        items = list(content[:16])
+    elif isinstance(content, Mapping):
+        if "param_groups" in content and isinstance(content.get("state"), Mapping):
+            yield from _counted(content["state"])
+            return
+        items = list(content.values())
+    else:
+        return
+    if depth < _DEPTH:
+        for item in items:
+            yield from _steps(item, depth + 1)
+
+
+def _counted(state: Mapping[Any, Any]) -> Iterator[int]:
+    for entry in list(state.values())[:_PARAMETERS]:
+        step = entry.get("step") if isinstance(entry, Mapping) else None
+        if isinstance(step, torch.Tensor) and step.numel() == 1 and bool(torch.isfinite(step).all()):
+            step = step.item()
+        if isinstance(step, (int, float)) and not isinstance(step, bool):
+            yield int(step)

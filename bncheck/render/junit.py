@@ -1,0 +1,126 @@
+"""The report as JUnit XML: one case per layer and rule, for the test pages of CI servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from bncheck.catalogue import Rule
+from bncheck.catalogue.judged import judged_rules
+from bncheck.render.cells import printable
+from bncheck.render.words import concerning, headline, too_little_checked
+from bncheck.report import ERROR, SKIPPED, WARNING, Finding, LayerReport, Report
+
+THE_MODEL = "(the model)"
+_FAILING = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}
+_WITHOUT_STATISTICS = ("no-running-statistics", "folded", "unsupported")
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A test case; `outcome` is `failure`, `error` or `skipped`, empty where it passed."""
+
+    place: str
+    name: str
+    outcome: str = ""
+    message: str = ""
+    text: str = ""
+
+
+def render_junit(report: Report) -> str:
+    """One suite. Findings that `--fail-on` lets pass, and accepted ones, are told in cases that pass.
+
+    A layer that was skipped has skipped cases. Exit code 4 (too little was checked) is an error of the case
+    `coverage`: a green page would tell otherwise.
+    """
+    cases = [*_cases_of_layers(report), *_cases_of_model(report), _coverage(report)]
+    counts = {kind: sum(case.outcome == kind for case in cases) for kind in ("failure", "error", "skipped")}
+    totals = {"tests": str(len(cases)), "failures": str(counts["failure"]), "errors": str(counts["error"])}
+    root = ElementTree.Element("testsuites", {"name": "bncheck", **totals, "time": "0"})
+    suite = ElementTree.SubElement(
+        root,
+        "testsuite",
+        {"name": printable(report.model.path), **totals, "skipped": str(counts["skipped"]), "time": "0"},
+    )
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in _properties(report):
+        ElementTree.SubElement(properties, "property", {"name": name, "value": printable(value)})
+    for case in cases:
+        suite.append(_element(case))
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _properties(report: Report) -> Iterator[tuple[str, str]]:
+    yield "bncheck", report.version
+    yield "sha256", report.model.sha256 or ""
+    yield "data", report.data.source if report.data else ""
+    yield "verdict", report.summary.verdict
+    yield "exit_code", str(report.summary.exit_code)
+
+
+def _cases_of_layers(report: Report) -> Iterator[_Case]:
+    rules, findings = judged_rules(report), concerning(report)
+    for layer in report.layers:
+        for rule in rules:
+            found = [finding for finding in findings.get(layer.name, ()) if finding.code == rule.code]
+            if found:
+                yield _found(layer.name or THE_MODEL, rule, found, report)
+            elif reason := _unjudged(layer, rule):
+                yield _Case(layer.name or THE_MODEL, _name(rule), "skipped", reason)
+            else:
+                yield _Case(layer.name or THE_MODEL, _name(rule))
+
+
+def _cases_of_model(report: Report) -> Iterator[_Case]:
+    """The findings that name no layer of the report."""
+    listed = {layer.name for layer in report.layers}
+    for rule in judged_rules(report):
+        unplaced = [found for found in report.findings if found.code == rule.code and not listed & set(found.layers)]
+        if unplaced:
+            yield _found(THE_MODEL, rule, unplaced, report)
+
+
+def _coverage(report: Report) -> _Case:
+    if too_little_checked(report):
+        return _Case(THE_MODEL, "coverage", "error", headline(report), f"exit code {report.summary.exit_code}")
+    return _Case(THE_MODEL, "coverage")
+
+
+def _unjudged(layer: LayerReport, rule: Rule) -> str | None:
+    """Why the rule could not be judged on that layer."""
+    if layer.status != SKIPPED:
+        return None
+    by_values = "statistics" in rule.needs and layer.reason not in _WITHOUT_STATISTICS
+    return None if by_values else (layer.reason or SKIPPED)
+
+
+def _found(place: str, rule: Rule, findings: Sequence[Finding], report: Report) -> _Case:
+    failing = _FAILING.get(str(report.run.options.get("fail_on", WARNING)), (ERROR, WARNING))
+    counted = [found for found in findings if found.accepted is None and found.severity in failing]
+    told = counted or findings
+    text = "\n\n".join(_text(found) for found in told)
+    return _Case(place, _name(rule), "failure" if counted else "", told[0].message, text)
+
+
+def _text(finding: Finding) -> str:
+    accepted = "" if finding.accepted is None else f"Accepted: {finding.accepted}\n"
+    return f"{finding.severity}: {finding.message}\n{accepted}What to do: {finding.fix}"
+
+
+def _name(rule: Rule) -> str:
+    return f"{rule.code} {rule.title}"
+
+
+def _element(case: _Case) -> ElementTree.Element:
+    place = printable(case.place).replace("\n", "�")
+    element = ElementTree.Element("testcase", {"classname": place, "name": printable(case.name), "time": "0"})
+    if case.outcome == "skipped":
+        ElementTree.SubElement(element, "skipped", {"message": printable(case.message)})
+    elif case.outcome:
+        attributes = {"message": printable(case.message), "type": case.name.split()[0]}
+        ElementTree.SubElement(element, case.outcome, attributes).text = printable(case.text)
+    elif case.text:
+        ElementTree.SubElement(element, "system-out").text = printable(case.text)
+    return element

@@ -1,0 +1,167 @@
+"""What a repair came to, in plain words."""
+
+from __future__ import annotations
+
+import math
+
+from bncheck.render.cells import count, number
+from bncheck.repair_report import (
+    BETTER,
+    CROSS_FITTED,
+    NO_DIFFERENCE,
+    NOTHING,
+    UNDECIDED,
+    WORSE,
+    Comparison,
+    RepairResult,
+)
+
+SMALL_SHARE = 0.25
+"""A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
+VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
+
+
+REASONS = {
+    "not exercised": "the data do not reach them",
+    "folded": "they were folded into their weights, and divide by 1 on purpose",
+    "unsupported": "they cannot be measured in this format",
+    "normalizes by its input": "they normalize by their input (export the model in eval mode)",
+    "nameless in the file": "their statistics have no names of their own in the file",
+}
+
+
+def headings(result: RepairResult) -> list[str]:
+    """What was done with what, and what it was judged on; nothing where nothing was done."""
+    if result.after is None:
+        return []
+    verb = VERBS.get(result.method, result.method)
+    return [f"{verb} by {count(result.samples, 'sample')} of {result.source}", _judged_on(result)]
+
+
+def _judged_on(result: RepairResult) -> str:
+    data = result.before.data
+    if data is None:
+        return "not judged: there were no data"
+    labels = "with labels" if data.labelled else "without labels"
+    if result.judged == CROSS_FITTED:
+        return f"judged on the same {count(data.samples, 'sample')} {labels}, each half by what the other half gave"
+    return f"judged on {count(data.samples, 'sample')} {labels} of {data.source}"
+
+
+def verdict_lines(result: RepairResult) -> list[str]:
+    """The outcome in one sentence, and the numbers behind it."""
+    return [
+        _outcome(result),
+        *_accuracy(result),
+        *_information(result.comparison),
+        *_moved(result.comparison),
+        *_gaps(result),
+    ]
+
+
+def closing_lines(result: RepairResult) -> list[str]:
+    """Where the file is, or why there is none, and what to do."""
+    if result.path is not None:
+        return [f"Written: {result.path}", *_left_over(result)]
+    if result.outcome == WORSE:
+        return [
+            f"Not written: {result.out}. Data like those the model was trained on would serve better; "
+            "--method blend keeps a part of the stored statistics; --force writes the file all the same."
+        ]
+    return [f"Not written: {result.out}. {_nothing(result)}"]
+
+
+def _outcome(result: RepairResult) -> str:
+    if result.outcome == NOTHING:
+        return "There is nothing to repair."
+    comparison = result.comparison
+    said = {
+        BETTER: "The repaired model is better.",
+        NO_DIFFERENCE: "The repair does not help: it makes no difference that these data can show.",
+        WORSE: "The repaired model is worse.",
+        UNDECIDED: "Whether the repaired model is better cannot be told without labels.",
+    }[result.outcome]
+    if result.outcome == UNDECIDED and comparison is None:
+        return "Whether the repaired model is better cannot be told: its outputs cannot be compared."
+    if result.outcome == WORSE and comparison is not None and comparison.gain is None:
+        return "The repaired model is likely worse: without labels, by what its predictions tell about the inputs."
+    return said
+
+
+def _accuracy(result: RepairResult) -> list[str]:
+    comparison = result.comparison
+    if comparison is None or comparison.accuracy_before is None or comparison.accuracy_after is None:
+        return []
+    before, after, error = comparison.accuracy_before, comparison.accuracy_after, comparison.gain_error
+    if error is None:
+        return [f"Metric: {number(before)} as shipped, {number(after)} repaired."]
+    lines = [f"Accuracy: {before:.1%} as shipped, {after:.1%} repaired ({_points(after - before, error)})."]
+    wrong = 1 - before
+    if result.outcome == BETTER and wrong > 0:
+        share = (after - before) / wrong
+        rest = ": most of what is wrong does not come from the statistics" if share < SMALL_SHARE else ""
+        lines.append(f"There are {share:.0%} fewer wrong predictions{rest}.")
+    return lines
+
+
+def _points(gain: float, error: float) -> str:
+    return f"{100 * gain:+.1f} points, standard error {100 * error:.1f}"
+
+
+def _information(comparison: Comparison | None) -> list[str]:
+    """Where no labels tell, whether the predictions tell the inputs apart."""
+    if comparison is None or comparison.gain is not None or comparison.information_after is None:
+        return []
+    before, after = comparison.information_before, comparison.information_after
+    if before is None or not math.isfinite(before):
+        return []
+    return [f"The predictions tell {number(before)} nats about the inputs as shipped, {number(after)} repaired."]
+
+
+def _moved(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return []
+    if comparison.output_change is not None and not math.isfinite(comparison.output_change):
+        return ["The outputs of the model as shipped are not finite; those of the repaired one can be compared."]
+    if comparison.predictions_changed is not None:
+        return [f"{comparison.predictions_changed:.1%} of the predictions change."]
+    if comparison.output_change is not None:
+        return [f"The outputs move by {comparison.output_change:.1%}."]
+    return []
+
+
+def _gaps(result: RepairResult) -> list[str]:
+    if result.after is None or result.after.summary.gap is None:
+        return []
+    before, after = result.before.summary.gap, result.after.summary.gap
+    known = "not a number" if before is None or not math.isfinite(before) else number(before)
+    where = " (on the data it was measured on)" if result.judged == CROSS_FITTED else ""
+    return [f"The gap over all layers is {known} as shipped and {number(after)} in the repaired file{where}."]
+
+
+def _left_over(result: RepairResult) -> list[str]:
+    """What the report on the repaired file still finds."""
+    after = result.after
+    if after is None:
+        return []
+    codes = sorted({finding.code for finding in after.findings if finding.severity in ("error", "warning")})
+    if codes:
+        return [f"The repaired file still has findings: {', '.join(codes)}. Look at it with bncheck inspect."]
+    if after.summary.exit_code:
+        return ["There were too few samples to tell whether its statistics describe the data."]
+    return []
+
+
+def _nothing(result: RepairResult) -> str:
+    reasons = sorted({layer.reason for layer in result.layers if layer.reason})
+    codes = {finding.code for finding in result.before.findings}
+    if result.notes and not result.samples:
+        return result.notes[-1]
+    if "BN705" in codes:
+        return (
+            "Its normalization was folded into other layers, or frozen, and no statistics are left: repair the "
+            "checkpoint it was exported from, and export that again."
+        )
+    if reasons:
+        return f"No layer could be given new statistics: {'; '.join(REASONS.get(name, name) for name in reasons)}."
+    return "No layer of this file stores statistics."

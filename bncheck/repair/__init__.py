@@ -1,0 +1,1 @@
+"""Repairing a model: new statistics or weights, written into a file like the original, and proved."""

@@ -1,0 +1,74 @@
+"""Files that appear whole or not at all: written into a folder beside their destination, synced, then renamed.
+
+A process that dies on the way leaves the input as it is, at worst a hidden folder `.NAME.*.partial`, and under the
+destination's name either nothing or a complete model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bncheck.errors import UsageError
+
+
+@contextlib.contextmanager
+def staging(out: Path) -> Iterator[Path]:
+    """A folder to write `out` and what belongs to it into, on the same file system; it is removed at the end.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    folder = out.parent if out.parent.is_dir() else out.parent.parent
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=folder))
+    except OSError as error:
+        raise UsageError(f"--out {out}: it cannot be written: {error.strerror}.") from error
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def publish(staged: Path, out: Path) -> tuple[Path, ...]:
+    """Move what lies in the folder `staged` beside `out`, which is among it and comes last; gives all the new files.
+
+    Files that it consists of besides go first, and an old `out` goes before them: at no moment does `out` name a
+    model with parts of another.
+
+    Raises:
+        UsageError: the files cannot be moved there.
+    """
+    parts = sorted(path.relative_to(staged) for path in staged.rglob("*") if path.is_file())
+    main = Path(out.name)
+    try:
+        for part in parts:
+            _sync(staged / part)
+        if len(parts) > 1:
+            out.unlink(missing_ok=True)
+        for part in (*(part for part in parts if part != main), main):
+            target = out.parent / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (staged / part).replace(target)
+            _sync(target.parent)
+    except OSError as error:
+        raise UsageError(f"--out {out}: it cannot be written: {error.strerror}.") from error
+    return tuple(out.parent / part for part in parts)
+
+
+def _sync(path: Path) -> None:
+    """Make sure it is on the disk; folders cannot be opened everywhere."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        return
+    finally:
+        os.close(handle)

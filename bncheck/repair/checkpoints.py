@@ -1,0 +1,76 @@
+"""The state of an interrupted run: written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bncheck.errors import DataError, UsageError
+
+VERSION = 1
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Put `content` at `path`, atomically: a temporary file beside it, synced, renamed.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    buffer = io.BytesIO()
+    torch.save({"bncheck_fine_tuning": VERSION, **content}, buffer)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(buffer.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"The checkpoint {path} cannot be written: {error.strerror}.") from error
+
+
+def read_checkpoint(path: Path, run: Mapping[str, str]) -> dict[str, Any] | None:
+    """What was written to `path` by a run of the same description; `None` where there is no file.
+
+    Raises:
+        DataError: it is no checkpoint of a fine-tuning.
+        UsageError: it belongs to another run.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(f"{path} is no checkpoint that can be read; delete it, or name another file.") from error
+    if not isinstance(content, dict) or content.get("bncheck_fine_tuning") != VERSION:
+        raise DataError(f"{path} is no checkpoint of a bncheck fine-tuning; name another file.")
+    stored = content["run"]
+    other = [name for name in sorted({*run, *stored}) if run.get(name) != stored.get(name)]
+    if other:
+        raise UsageError(
+            f"{path} is the checkpoint of another run: {', '.join(other)} differ. Continue with what that run was "
+            "started with, or delete the file to start anew."
+        )
+    return content
+
+
+def fingerprint(state: Mapping[str, torch.Tensor]) -> str:
+    """A digest of names and values, to know the same model again."""
+    digest = hashlib.sha256()
+    for name, tensor in state.items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,80 @@
+"""Recalibrating a module in memory."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import torch
+
+from bncheck.data import DataOptions, open_data
+from bncheck.errors import UsageError
+from bncheck.inspection import no_progress
+from bncheck.models import from_module
+from bncheck.models.module import copied
+from bncheck.models.wrappers import unwrapped
+from bncheck.observe.passes import Plan
+from bncheck.observe.running import Progress
+from bncheck.repair.measuring import measure, tensors_of
+from bncheck.repair.methods import UNTIL
+from bncheck.repair.writing.values import in_form_of
+
+Module = TypeVar("Module", bound=torch.nn.Module)
+
+
+def recalibrate(
+    module: Module,
+    data: Any,
+    *,
+    until: float = UNTIL,
+    batch_size: int = 64,
+    limit: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    data_options: DataOptions | None = None,
+    progress: Progress = no_progress,
+) -> Module:
+    """A copy of `module` whose normalization layers hold the statistics of `data`.
+
+    The module given is left exactly as it is; in the copy nothing differs but running means and variances (also
+    not `num_batches_tracked`, nor the mode it is in). Layers that the data do not reach keep theirs. This proves
+    nothing: `bncheck.repair` does, and `bncheck.inspect` on the copy.
+
+    Args:
+        module: an `nn.Module`, also scripted, traced, compiled or wrapped in DataParallel.
+        data: a path, an array (N, C, ...), a pair (x, y) or an iterable of batches.
+        until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
+        batch_size: samples in a forward that does not have to be large.
+        limit: draw so many samples at random.
+        seed: of every draw.
+        device: where to run bncheck's own copy; the copy that is returned stays where `module` is.
+        data_options: preprocessing of images.
+        progress: told how far it is.
+
+    Numerics: pooled population variance (divisor n), float64, Chan's merge; see `bncheck.repair.measuring`.
+
+    Raises:
+        UsageError: it is no module, or has no layer that stores statistics and is reached by the data.
+        ModelError: the module cannot be copied.
+        DataError: the data cannot be read, do not fit the module, or are not finite.
+
+    >>> import torch, bncheck
+    >>> stale = torch.nn.Sequential(torch.nn.BatchNorm1d(3)).eval()
+    >>> fresh = bncheck.recalibrate(stale, 5 + torch.randn(400, 3))
+    >>> stale[0].running_mean.tolist(), fresh[0].running_mean.round().tolist()
+    ([0.0, 0.0, 0.0], [5.0, 5.0, 5.0])
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(f"recalibrate takes an nn.Module, not a {type(module).__name__}; for files: bncheck.repair.")
+    model = from_module(module, device=device)
+    source = open_data(data, data_options or DataOptions())
+    measured = measure(model, source, Plan(batch_size, limit, seed), until, progress)
+    if not measured.whole:
+        kept = "; ".join(dict.fromkeys((*measured.kept.values(), *measured.notes)))
+        raise UsageError(f"There is nothing to recalibrate in {model.path}{f': {kept}' if kept else ''}.")
+    fresh = copied(module)
+    inner = unwrapped(fresh)
+    own = dict(inner.named_buffers(remove_duplicate=False)) | dict(inner.named_parameters(remove_duplicate=False))
+    with torch.no_grad():
+        for name, value in tensors_of(model, measured.whole).items():
+            own[name].copy_(in_form_of(own[name], value, name))
+    return fresh

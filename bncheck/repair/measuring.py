@@ -1,0 +1,225 @@
+"""Measuring what recalibrating stores: the batch pass over the data, with its error, until that is small enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from bncheck.data import Source
+from bncheck.errors import DataError
+from bncheck.layers import FloatArray, NormLayer
+from bncheck.models import Model
+from bncheck.observe.instrument import instrument
+from bncheck.observe.passes import Plan
+from bncheck.observe.policies import BATCH, Statistics
+from bncheck.observe.reading import SMALL_BATCH, Halves
+from bncheck.observe.recorder import Recorder
+from bncheck.observe.running import Progress
+from bncheck.statistics import compare
+from bncheck.statistics.noise import FEWEST_GROUPS
+
+FOLDED, NOT_EXERCISED, UNSUPPORTED = "folded", "not exercised", "unsupported"
+BY_INPUT = "normalizes by its input"
+NO_PLACE = "nameless in the file"
+STATISTICS = ("running_mean", "running_var")
+
+LayerStatistics = Mapping[str, Statistics]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """The statistics of the data, layer by layer, while every layer normalizes by its batch.
+
+    Attributes:
+        folds: of each half of the data, by layer.
+        whole: of all the data.
+        layers: as they were called, by name.
+        errors: standard error of each layer's mean, in standard deviations of the data; infinite where there
+            were too few samples to say.
+        kept: layers that store statistics and get none from here, by name: why.
+        samples: samples that were read.
+        until: the error at which reading was to stop.
+        notes: how far the measurement got, for the reader.
+    """
+
+    folds: tuple[LayerStatistics, LayerStatistics]
+    whole: LayerStatistics
+    layers: Mapping[str, NormLayer]
+    errors: Mapping[str, float]
+    kept: Mapping[str, str]
+    samples: int
+    until: float
+    notes: tuple[str, ...]
+
+
+def measure(model: Model, source: Source, plan: Plan, until: float, progress: Progress) -> Measurement:
+    """Measure the statistics of `source` in every layer of `model`.
+
+    What is measured is the pooled population variance (divisor n: within plus between batches), where PyTorch's own
+    moving average takes the unbiased variances of single batches, which lack what lies between the batches and are
+    too small for small ones. InstanceNorm gets what it averages itself, each sample's own unbiased variance. A
+    layer called several times gets the average over its calls. Dropout is off: the model is in eval mode.
+
+    Args:
+        model: what is to be repaired; it is only run.
+        source: what to measure.
+        plan: how to read it.
+        until: stop once the mean of every layer is known so well; 0 reads everything.
+        progress: told how far it is.
+
+    Numerics: float64 throughout, merged by Chan's formula.
+
+    Raises:
+        DataError: the data cannot be read, do not fit the model, or make a layer's input infinite or NaN.
+    """
+    folds = (Recorder(apart=False, errors=True), Recorder(apart=False, errors=True))
+    samples, stopped = 0, False
+    with instrument(model, source.name, plan.seed) as watched:
+        fixed = watched.fixed_batch
+        if fixed is not None and fixed < SMALL_BATCH:
+            notes = (
+                f"The program takes batches of exactly {fixed}, too few to normalize by: export it with a dynamic "
+                "batch dimension.",
+            )
+            return Measurement(({}, {}), {}, {}, {}, _kept(model, (), frozenset()), 0, until, notes)
+        for halves in halves_of(model, source, plan, fixed, progress).large_enough("measuring statistics"):
+            for fold, half in enumerate(halves):
+                if half.size > 1:
+                    watched.run(half, BATCH, folds[fold])
+                    samples += half.size
+            stopped = _largest(Recorder.merged(folds).standard_errors()) <= until
+            if stopped:
+                break
+        unsupported = frozenset(watched.unsupported)
+    whole = Recorder.merged(folds)
+    layers = {name: entries[0].layer for name, entries in whole.by_layer().items()}
+    kept = _kept(model, tuple(layers), unsupported)
+    statistics = {name: found for name, found in whole.statistics().items() if name not in kept}
+    _require_finite(statistics, source.name)
+    errors = {name: error for name, error in whole.standard_errors().items() if name in statistics}
+    return Measurement(
+        folds=(_only(folds[0], statistics), _only(folds[1], statistics)),
+        whole=statistics,
+        layers=layers,
+        errors=errors,
+        kept=kept,
+        samples=samples,
+        until=until,
+        notes=_notes(errors, samples, until, stopped),
+    )
+
+
+def halves_of(model: Model, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Halves:
+    """The data in the halves that are measured, and that judge each other: the same ones in every pass."""
+    if model.graph is None or not source.samples:
+        return plan.halves(source, fixed, progress)
+    # Of an ONNX graph whole batches are measured, so the error of the means comes from how those spread.
+    samples = min(source.samples, plan.limit or source.samples)
+    large = min(plan.large_batch, max(plan.batch_size, samples // (2 * FEWEST_GROUPS)))
+    return replace(plan, large_batch=large).halves(source, fixed, progress)
+
+
+def tensors_of(model: Model, statistics: LayerStatistics) -> dict[str, torch.Tensor]:
+    """The statistics as tensors by their names in the model; a layer that had none gets its counter too.
+
+    Counters (`num_batches_tracked`) count training batches. No batch was trained on, so they stay as they are, and
+    one that has to be added so that the file loads says what the architecture's says: 0.
+    """
+    own = {} if model.program is None else dict(model.program.named_buffers(remove_duplicate=False))
+    declared = {layer.name: layer for layer in model.layers}
+    tensors: dict[str, torch.Tensor] = {}
+    for name, found in statistics.items():
+        values: tuple[FloatArray, FloatArray] = (found.mean, found.var)
+        for role, value in zip(STATISTICS, values, strict=True):
+            tensors[join(name, role)] = torch.from_numpy(np.array(value))
+        counter = own.get(join(name, "num_batches_tracked"))
+        if declared[name].missing and counter is not None:
+            tensors[join(name, "num_batches_tracked")] = counter.detach().cpu().clone()
+    return tensors
+
+
+def cross_gaps(measured: Measurement, given: tuple[LayerStatistics, LayerStatistics]) -> dict[str, float]:
+    """By layer, the gap of each half of the data from the statistics that judge it (RMS over channels and halves).
+
+    Args:
+        measured: the halves' own statistics.
+        given: for each half, what it would be normalized by; it must not come from that half.
+    """
+    gaps: dict[str, float] = {}
+    for name in measured.whole:
+        squares = [
+            float(np.mean(compare(own[name].mean, own[name].var, other[name].mean, other[name].var, eps).gap ** 2))
+            for own, other in zip(measured.folds, given, strict=True)
+            if name in own and name in other
+            for eps in [measured.layers[name].eps or 0.0]
+        ]
+        if squares:
+            gaps[name] = math.sqrt(sum(squares) / len(squares))
+    return gaps
+
+
+def join(layer: str, role: str) -> str:
+    """`stem.bn.running_mean`."""
+    return f"{layer}.{role}" if layer else role
+
+
+def _only(fold: Recorder, wanted: LayerStatistics) -> LayerStatistics:
+    return {name: found for name, found in fold.statistics().items() if name in wanted}
+
+
+def _kept(model: Model, reached: tuple[str, ...], unsupported: frozenset[str]) -> dict[str, str]:
+    """Why layers keep what they have; nothing is said of those that never store statistics."""
+    kept: dict[str, str] = {}
+    for layer in model.layers:
+        if not (layer.has_statistics or layer.missing):
+            continue
+        if layer.is_folded:
+            kept[layer.name] = FOLDED
+        elif layer.by_input:
+            kept[layer.name] = BY_INPUT
+        elif layer.name in unsupported or layer.name in model.unsupported:
+            kept[layer.name] = UNSUPPORTED
+        elif layer.name not in reached:
+            kept[layer.name] = NOT_EXERCISED
+    declared = {layer.name for layer in model.layers if layer.has_statistics or layer.missing}
+    return kept | dict.fromkeys((name for name in reached if name not in declared), NO_PLACE)
+
+
+def _require_finite(statistics: LayerStatistics, source: str) -> None:
+    for name, found in statistics.items():
+        if not (np.isfinite(found.mean).all() and np.isfinite(found.var).all()):
+            raise DataError(
+                f"{source}: on these data the input of {name} is not finite, so there is nothing to store. Look for "
+                "NaN or infinity in the data and in the weights, and for overflow in half precision."
+            )
+
+
+def _notes(errors: Mapping[str, float], samples: int, until: float, stopped: bool) -> tuple[str, ...]:
+    worst = _largest(errors)
+    if not errors or not until:
+        return ()
+    if stopped:
+        return (
+            f"{samples} samples were enough: every layer's mean is known to {worst:.2g} standard deviations "
+            f"(--until {until:g}).",
+        )
+    if not math.isfinite(worst):
+        return (f"{samples} samples are too few, or too few batches, to say how well the means are known.",)
+    needed = math.ceil(samples * (worst / until) ** 2)
+    return (
+        f"After {samples} samples the mean is known to {worst:.2g} standard deviations in the worst layer; about "
+        f"{_rounded(needed)} would bring that to {until:g}.",
+    )
+
+
+def _rounded(number: int) -> int:
+    """Two digits: it is an estimate."""
+    return int(float(f"{number:.2g}"))
+
+
+def _largest(errors: Mapping[str, float]) -> float:
+    return max(errors.values(), default=math.inf)

@@ -1,0 +1,52 @@
+"""BN610: weights that have learned to lean on the company of samples of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bncheck.evidence import Evidence
+from bncheck.probed import Composition
+from bncheck.report import ERROR, Finding
+from bncheck.statistics import CONFIDENCE_Z
+from bncheck.thresholds import COMPOSITION_MARGIN
+
+
+def leans_on_composition(evidence: Evidence) -> Iterator[Finding]:
+    """BN610: grouped batches are predicted far better by their own statistics than by any stored ones."""
+    found = evidence.probed.composition
+    if found is None or not _leans(found):
+        return
+    kind = "of one label" if found.by_label else "as the training loader gives them"
+    recalibrated = "" if found.recalibrated is None else f", {found.recalibrated:.1%} by recalibrated ones"
+    yield Finding(
+        code="BN610",
+        severity=ERROR,
+        layer=None,
+        message=(
+            f"The model depends on the composition of its batches: normalized by their own statistics, batches of "
+            f"{found.batch_size} {kind} are predicted with {found.grouped:.1%} accuracy, but the same samples with "
+            f"{found.mixed:.1%} in mixed batches, and with {found.stored:.1%} by the stored statistics{recalibrated}."
+        ),
+        fix=(
+            "Mix the labels within training batches and train on, or fine-tune with Batch Renormalization on the "
+            "batches there are (`bncheck repair --method renorm`). Recalibrating does not help: it is the weights "
+            "that have learned to rely on such batches, not the statistics that are wrong."
+        ),
+        evidence={
+            "grouped_by_label": found.by_label,
+            "batch_size": found.batch_size,
+            "batches": found.batches,
+            "samples": found.samples,
+            "accuracy_grouped": found.grouped,
+            "accuracy_grouped_error": found.grouped_error,
+            "accuracy_mixed": found.mixed,
+            "accuracy_stored": found.stored,
+            "accuracy_recalibrated": found.recalibrated,
+        },
+    )
+
+
+def _leans(found: Composition) -> bool:
+    """Whether nothing comes near the accuracy in grouped batches, with 95 % confidence."""
+    others = [found.mixed, found.stored, *([] if found.recalibrated is None else [found.recalibrated])]
+    return found.grouped - CONFIDENCE_Z * found.grouped_error - max(others) > COMPOSITION_MARGIN

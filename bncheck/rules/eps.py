@@ -1,0 +1,120 @@
+"""BN302: an eps that decides the output, because the variances are smaller or because it is unlike the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.layers import FloatArray, NormLayer
+from bncheck.report import INFO, Finding
+from bncheck.rules.absent import name_some
+from bncheck.rules.cost import at_most_warning
+from bncheck.rules.drift import drifted_layers, margin_of, origin_of
+from bncheck.rules.near_zero import NOTHING
+
+FAR = 10.0
+"""An eps so many times another is of another convention (1e-3 and 1e-5), not another taste."""
+SEEN_IN_OUTPUT = 0.1
+"""Relative change of a typical channel's output by the other eps, from which the difference counts."""
+BEHIND = 2
+"""So many places behind such a layer, as layers run, its consequences must be worst: the next, or that of a branch."""
+
+
+def eps_decides(evidence: Evidence) -> Iterator[Finding]:
+    """BN302: a remark; graver where the layers right behind such a layer are those that drift, in its direction."""
+    layers = [
+        layer
+        for layer in evidence.with_statistics()
+        if layer.eps is not None and not layer.missing and not layer.is_folded and _alive(layer).size
+    ]
+    common = _common_eps(layers)
+    above = {layer.name: layer for layer in layers if (layer.eps or 0.0) > _typical(layer)}
+    unlike = {layer.name: layer for layer in layers if _is_unlike(layer, common) and layer.name not in above}
+    found = above | unlike
+    if not found:
+        return
+    explained = _explains(evidence, found, common)
+    named = [layer for layer in layers if layer.name in found]
+    yield Finding(
+        code="BN302",
+        severity=at_most_warning(evidence.effect) if explained else INFO,
+        layer=named[0].name if len(named) == 1 else None,
+        message=" ".join(_sentences(above, unlike, common, explained)),
+        fix=(
+            "Build the layers with the eps they were trained with: the original framework's default (Keras 0.001, "
+            "PyTorch 1e-05), or the other layers'."
+            if explained
+            else "Nothing, if the model was trained with it. After a conversion compare with the original's eps."
+        ),
+        evidence={
+            "layers": [layer.name for layer in named],
+            "eps": {layer.name: layer.eps for layer in named},
+            "median_variance": {layer.name: _typical(layer) for layer in named},
+            "common_eps": common,
+            "explains_the_drift": explained,
+        },
+    )
+
+
+def _sentences(
+    above: Mapping[str, NormLayer], unlike: Mapping[str, NormLayer], common: float | None, explained: bool
+) -> Iterator[str]:
+    if above:
+        yield f"eps is larger than the typical variance of {name_some(list(above.values()))} and decides the scale."
+    if unlike:
+        values = ", ".join(f"{value:g}" for value in sorted({layer.eps or 0.0 for layer in unlike.values()}))
+        yield f"eps is {values} in {name_some(list(unlike.values()))} and {common:g} elsewhere: outputs show it."
+    if explained:
+        yield "The layers right behind drift as a wrong eps would make them."
+
+
+def _alive(layer: NormLayer) -> FloatArray:
+    """The variances of the channels that vary at all; what the others do is BN203."""
+    var = layer.statistics[1]
+    return var[np.isfinite(var) & (var > 0.0) & (var > NOTHING * (layer.eps or 0.0))]
+
+
+def _typical(layer: NormLayer) -> float:
+    return float(np.median(_alive(layer)))
+
+
+def _common_eps(layers: Sequence[NormLayer]) -> float | None:
+    """The eps of more than half of the layers; `None` where there is no such."""
+    counts = Counter(layer.eps for layer in layers)
+    value, number = counts.most_common(1)[0] if counts else (None, 0)
+    return value if 2 * number > len(layers) else None
+
+
+def _is_unlike(layer: NormLayer, common: float | None) -> bool:
+    eps = layer.eps or 0.0
+    if common is None or eps == common or max(eps, common) < FAR * min(eps, common):
+        return False
+    var = _alive(layer)
+    return bool(np.median(np.abs(np.sqrt((var + common) / (var + eps)) - 1)) > SEEN_IN_OUTPUT)
+
+
+def _explains(evidence: Evidence, found: Mapping[str, NormLayer], common: float | None) -> bool:
+    """Whether the drift starts right behind such a layer, and all of it goes where that eps would push it.
+
+    An eps that is too large makes the layer's output, and the variance behind it, too small. The layer's own gap does
+    not show it, for the data are normalized with the same eps; a residual stream carries it past the next layers.
+    """
+    sources = origin_of(drifted_layers(evidence), margin_of(evidence))
+    if not sources or any(source.layer.name in found for source in sources):
+        return False
+    order = [layer.name for layer in evidence.layers]
+    worst = max(sources, key=lambda source: source.gap if source.own_gap is None else source.own_gap)
+    place = order.index(worst.layer.name)
+    return any(name in found for name in order[max(0, place - BEHIND) : place]) and all(
+        any(_pushes(found[name], source, common) for name in order[: order.index(source.layer.name)] if name in found)
+        for source in sources
+    )
+
+
+def _pushes(layer: NormLayer, source: MeasuredLayer, common: float | None) -> bool:
+    scale = float(np.median((source.own or source.inherited).scale))
+    too_small = common is not None and (layer.eps or 0.0) < common
+    return scale > 1 if too_small else scale < 1

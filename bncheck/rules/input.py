@@ -1,0 +1,136 @@
+"""Group 6, before the first layer: the input is not what the network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bncheck.evidence import Evidence
+from bncheck.probed import AffineMap, InputScaling, Paired
+from bncheck.report import ERROR, WARNING, Finding
+from bncheck.rules.absent import some_names
+from bncheck.rules.cost import severity_of
+from bncheck.thresholds import MARGIN
+
+
+def scaled(evidence: Evidence) -> Iterator[Finding]:
+    """BN601: one factor or affine map of the input explains what the layers fed by it see."""
+    found = evidence.probed.scaling
+    if found is None or not (found.explains or found.is_plausible):
+        return
+    yield Finding(
+        code="BN601",
+        severity=ERROR if found.explains else severity_of(evidence.effect),
+        layer=found.seen.layers[0] if len(found.seen.layers) == 1 else None,
+        message=f"{_what(found)} {_tried(found.seen, 'With the input changed so')}",
+        fix=f"{_remedy(found)} Recalibrating would only hide it.{_what_remains(found.seen)}",
+        evidence={
+            "fed": found.fed,
+            "expected": found.expected,
+            "slope": list(found.map.slope),
+            "intercept": list(found.map.intercept),
+            **_numbers(found.seen),
+        },
+    )
+
+
+def permuted(evidence: Evidence) -> Iterator[Finding]:
+    """BN602: with the input's channels in another order the gap falls and the predictions are clearly better."""
+    found = evidence.probed.order
+    if found is None or not found.explains:
+        return
+    yield Finding(
+        code="BN602",
+        severity=WARNING,
+        layer=found.seen.layers[0] if len(found.seen.layers) == 1 else None,
+        message=f"{_order_in_words(found.order)} {_tried(found.seen, 'With the channels reordered')}",
+        fix=f"{_reorder(found.order)} Recalibrating would only hide it.{_what_remains(found.seen)}",
+        evidence={"order": list(found.order), "orders_tried": found.tried, **_numbers(found.seen)},
+    )
+
+
+def _what(found: InputScaling) -> str:
+    if found.expected is None:
+        times = 1 / found.map.slope[0]
+        return f"The input is {times:.3g} times what the network expects."
+    if found.map.inverts:
+        return "The input is inverted, bright for dark."
+    return f"The data are fed as {found.fed}; the network expects {found.expected}."
+
+
+def _remedy(found: InputScaling) -> str:
+    factor = found.map.factor
+    if factor is not None and factor > 0:
+        change = f"Multiply the input by {factor:.6g}" if factor > 1 else f"Divide the input by {1 / factor:.6g}"
+        return f"{change}, as in training (to try it: --scale {factor:.6g})."
+    if found.map.inverts:
+        constants = sorted(set(found.map.intercept))
+        shown = f"{constants[0]:.4g} - x" if len(constants) == 1 else "low + high - x, channel by channel"
+        return f"Invert the input: feed {shown}."
+    if found.expected is not None and found.expected in found.fed:
+        return f"Leave out a step of the preprocessing: feed {found.expected}, not {found.fed}."
+    mean, std = _as_normalization(found.map)
+    return f"Feed {found.expected}: to try it, --mean {mean} --std {std}."
+
+
+def _as_normalization(by: AffineMap) -> tuple[str, str]:
+    """The map as the mean and standard deviation to give, which come after what is done already."""
+    channels = max(len(by.slope), len(by.intercept))
+    slopes = by.slope * channels if len(by.slope) == 1 else by.slope
+    intercepts = by.intercept * channels if len(by.intercept) == 1 else by.intercept
+    pairs = list(zip(slopes, intercepts, strict=True))
+    return _listed([-intercept / slope for slope, intercept in pairs]), _listed([1 / slope for slope, _ in pairs])
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(f"{value + 0.0:.4g}" for value in values)
+
+
+def _order_in_words(order: Sequence[int]) -> str:
+    if list(order) == [2, 1, 0]:
+        return "The input's channels are in the opposite order of training: BGR for RGB, or RGB for BGR."
+    places = ", ".join(map(str, order))
+    return f"The input's channels are in another order than in training, which has the given ones as {places}."
+
+
+def _reorder(order: Sequence[int]) -> str:
+    if list(order) == [2, 1, 0]:
+        return "Swap the first and the third channel (`x[:, [2, 1, 0]]`; images: --channels bgr, or rgb without it)."
+    return f"Put the channels in the order of training: `x[:, {list(order)}]`."
+
+
+def _tried(seen: Paired, how: str) -> str:
+    where = some_names(seen.layers)
+    text = f"{how}, the gap of {where} falls from {seen.before.gap:.2g} to {seen.after.gap:.2g}"
+    if seen.before.accuracy is not None and seen.after.accuracy is not None and seen.gain is not None:
+        verb = "rises" if seen.gain > 0 else "goes"
+        text += f", and accuracy {verb} from {seen.before.accuracy:.1%} to {seen.after.accuracy:.1%}"
+    elif seen.predictions_changed is not None:
+        text += f", and {seen.predictions_changed:.1%} of the predictions change"
+    else:
+        text += f", and the outputs move by {seen.output_change:.1%}"
+    return f"{text} ({seen.samples} samples)."
+
+
+def _what_remains(seen: Paired) -> str:
+    left = seen.after.model_gap
+    return f" Then inspect again: a gap of {left:.2g} over all layers is left." if left > MARGIN else ""
+
+
+def _numbers(seen: Paired) -> dict[str, Any]:
+    return {
+        "layers": list(seen.layers),
+        "samples": seen.samples,
+        "gap_before": seen.before.gap,
+        "gap_after": seen.after.gap,
+        "model_gap_before": seen.before.model_gap,
+        "model_gap_after": seen.after.model_gap,
+        "accuracy_before": seen.before.accuracy,
+        "accuracy_after": seen.after.accuracy,
+        "accuracy_gain": seen.gain,
+        "accuracy_gain_error": seen.gain_error,
+        "information_before": seen.before.information,
+        "information_after": seen.after.information,
+        "predictions_changed": seen.predictions_changed,
+        "output_change": seen.output_change,
+    }

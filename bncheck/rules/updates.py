@@ -1,0 +1,133 @@
+"""BN501: statistics that were updated a whole number of times as often as the others, or as the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from bncheck.evidence import Evidence
+from bncheck.layers import NormLayer
+from bncheck.report import INFO, WARNING, Finding
+from bncheck.rules.absent import name_some
+from bncheck.rules.cost import severity_of
+from bncheck.rules.drift import drifted_layers, margin_of, origin_of
+
+FEWEST = 20
+"""Updates below which any counter is a multiple by accident, or of dummy forwards."""
+LARGEST_FACTOR = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Excess:
+    """Layers that were counted `factor` times as often as the base, calls per forward taken into account."""
+
+    layers: list[NormLayer]
+    factors: list[int]
+    base: int
+
+
+def counted_more_often(evidence: Evidence) -> Iterator[Finding]:
+    """BN501: a remark; a warning where data contradict the factor and these layers are where the drift comes from."""
+    layers = [
+        layer
+        for layer in evidence.with_statistics()
+        if layer.updates and layer.trainable_class is not False and not layer.is_folded and not layer.missing
+    ]
+    per_forward = {layer.name: Fraction(layer.updates or 0, _calls(layer, evidence)) for layer in layers}
+    excess = _excess(layers, per_forward)
+    if excess is not None:
+        yield _finding(excess, evidence)
+    elif len(set(per_forward.values())) == 1:
+        yield from _against_steps(next(iter(per_forward.values())), layers, evidence)
+
+
+def _excess(layers: list[NormLayer], per_forward: dict[str, Fraction]) -> Excess | None:
+    """Which layers have whole multiples of the smallest count; `None` where there are none, or others do not."""
+    base = min(per_forward.values(), default=Fraction(0))
+    if base < FEWEST:
+        return None
+    factors = {name: count / base for name, count in per_forward.items()}
+    if any(factor.denominator != 1 or factor > LARGEST_FACTOR for factor in factors.values()):
+        return None
+    found = [layer for layer in layers if factors[layer.name] > 1]
+    if not found:
+        return None
+    return Excess(found, sorted({int(factors[layer.name]) for layer in found}), int(base))
+
+
+def _finding(excess: Excess, evidence: Evidence) -> Finding:
+    measured = all(layer.name in evidence.measured for layer in excess.layers)
+    severity = WARNING if measured and _come_from(excess, evidence) else INFO
+    times = " and ".join(map(str, excess.factors))
+    return Finding(
+        code="BN501",
+        severity=severity,
+        layer=excess.layers[0].name if len(excess.layers) == 1 else None,
+        message=(
+            f"The statistics of {name_some(excess.layers)} were updated {times} times as often as the others "
+            f"({excess.base} updates)"
+            + (
+                ", but one forward does not call them so often."
+                if measured
+                else ", as if a forward called them so often."
+            )
+            + (" They are where the drift comes from." if severity == WARNING else "")
+        ),
+        fix=(
+            "Nothing, if they are called so often, or were trained so much longer. Activation checkpointing and extra "
+            "forwards in training mode update them twice: take those out, or use the momentum 1 - sqrt(1 - momentum)."
+        ),
+        evidence={
+            "layers": [layer.name for layer in excess.layers],
+            "factors": excess.factors,
+            "updates": sorted({layer.updates or 0 for layer in excess.layers}),
+            "updates_of_the_others": excess.base,
+            "calls": {name: evidence.measured[name].calls for name in _names(excess) if name in evidence.measured},
+        },
+    )
+
+
+def _come_from(excess: Excess, evidence: Evidence) -> bool:
+    """Whether it costs something: drift that matters, and has its source in these layers alone."""
+    sources = {source.layer.name for source in origin_of(drifted_layers(evidence), margin_of(evidence))}
+    return bool(sources) and sources <= set(_names(excess)) and severity_of(evidence.effect) != INFO
+
+
+def _against_steps(count: Fraction, layers: list[NormLayer], evidence: Evidence) -> Iterator[Finding]:
+    """All layers alike, but more often than the optimizer stepped."""
+    steps = evidence.optimizer_steps
+    if steps is None or steps < FEWEST:
+        return
+    factor = count / steps
+    if factor.denominator != 1 or not 1 < factor <= LARGEST_FACTOR:
+        return
+    yield Finding(
+        code="BN501",
+        severity=INFO,
+        layer=None,
+        message=(
+            f"The statistics were updated {int(factor)} times for every step of the optimizer ({steps} steps): "
+            "gradients were accumulated over as many batches, or there were extra forwards in training mode."
+        ),
+        fix=(
+            "Nothing for accumulated gradients. Otherwise run forwards that are not trained on in eval mode, and mind "
+            "activation checkpointing, which updates twice."
+        ),
+        evidence={
+            "layers": [layer.name for layer in layers],
+            "factors": [int(factor)],
+            "updates": int(count),
+            "optimizer_steps": steps,
+        },
+    )
+
+
+def _calls(layer: NormLayer, evidence: Evidence) -> int:
+    """How often one forward calls it, as far as data have shown."""
+    measured = evidence.measured.get(layer.name)
+    return measured.calls if measured is not None else 1
+
+
+def _names(excess: Excess) -> list[str]:
+    return [layer.name for layer in excess.layers]

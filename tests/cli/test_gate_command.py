@@ -1,0 +1,94 @@
+"""`bncheck gate`: the verdict of `inspect` again, from its JSON alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import SCHEMA, call, call_process, refused, users_code
+from jsonschema import Draft202012Validator
+from made_files import Files
+
+NET = ("--arch", users_code("Net"))
+
+
+@pytest.fixture
+def saved(files: Files, scratch: Path) -> str:
+    """The report on drifted statistics."""
+    assert call("inspect", files.drifted, *NET, "--data", files.labelled, "--report", "json=saved.json", "-q").code == 1
+    return "saved.json"
+
+
+def after(text: str, start: str) -> str:
+    return text[text.index(start) :]
+
+
+def test_it_says_what_inspect_said(files: Files, saved: str) -> None:
+    said = call("inspect", files.drifted, *NET, "--data", files.labelled)
+    again = call("gate", saved)
+    assert (again.code, again.stderr) == (said.code, "")
+    assert after(again.stdout, "Found ") == after(said.stdout, "Found ")
+    assert "layer  " not in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ([], 1),
+        (["--fail-on", "never"], 0),
+        (["--ignore", "BN6"], 0),
+        (["--select", "BN6"], 1),
+        (["--ignore", "BN603", "--max-gap", "0.5"], 1),
+        (["--ignore", "BN603", "--max-gap", "100"], 0),
+        (["--ignore", "BN6", "--strict"], 0),
+    ],
+)
+def test_exit_codes(saved: str, options: list[str], code: int) -> None:
+    assert call("gate", saved, *options).code == code
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fail-on", "sometimes"], "--fail-on sometimes: choose one of error, warning, never."),
+        (["--select", "BN9"], "--select BN9: no rule matches"),
+        (["--report", "channels-csv=c.csv"], "a saved report has no channels"),
+        (["--report", "json=saved.json"], "inputs are never overwritten"),
+    ],
+)
+def test_wrong_commands(saved: str, options: list[str], message: str) -> None:
+    assert message in refused(call("gate", saved, *options), 2)
+
+
+def test_a_report_that_does_not_exist(scratch: Path) -> None:
+    assert "there is no report none.json." in refused(call("gate", "none.json"), 2)
+
+
+def test_no_report(files: Files, scratch: Path) -> None:
+    assert "is no report of bncheck" in refused(call("gate", files.healthy), 3)
+    Path("other.json").write_text('{"schema_version": 7}')
+    assert "other.json has schema_version 7" in refused(call("gate", "other.json"), 3)
+
+
+def test_a_saved_report_becomes_other_reports(saved: str) -> None:
+    done = call("gate", saved, "--report", "sarif=-", "--report", "report.md", "--report", "layers.csv")
+    assert done.code == 1
+    assert done.json["runs"][0]["results"][0]["ruleId"] == "BN603"
+    assert "### BN603" in Path("report.md").read_text()
+    again = call("gate", saved, "--max-gap", "0.1", "--report", "json=-")
+    Draft202012Validator(SCHEMA).validate(again.json)
+    assert again.json["run"]["options"]["max_gap"] == 0.1
+    assert {finding["code"] for finding in again.json["findings"]} == {"BN600", "BN603"}
+    assert "BN600" not in Path(saved).read_text()
+
+
+def test_quiet_prints_nothing(saved: str) -> None:
+    done = call("gate", saved, "--quiet")
+    assert (done.code, done.stdout, done.stderr) == (1, "", "")
+
+
+def test_it_runs_as_a_process(saved: str) -> None:
+    done = call_process("gate", saved, "--report", "json=-")
+    assert done.code == 1
+    assert json.loads(done.stdout)["summary"]["exit_code"] == 1

@@ -1,0 +1,143 @@
+"""`bncheck repair` from the command line: exit codes, what goes where, what is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from command_line import call, call_process, refused, users_code
+from made_files import Files
+
+REPAIR_ONLY = {"--out", "--method", "--heldout", "--prior", "--until", "--force", "--overwrite"}
+SHARED = {
+    *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--device", "--output"),
+    *("--data", "--label-column", "--batch-size", "--limit", "--seed"),
+    *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
+    *("--metric", "--fail-on", "--report", "--quiet", "--debug", "--help"),
+}
+ARCH = ("--arch", users_code("Net"))
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_help_names_every_option_and_no_other() -> None:
+    done = call("repair", "--help")
+    assert done.code == 0
+    assert set(re.findall(r"^ {2}(?:-\w, )?(--[a-z-]+)", done.stdout, re.MULTILINE)) == REPAIR_ONLY | SHARED
+    assert "recalibrate|blend|renorm" in done.stdout
+    assert "4 nothing to repair or too little to judge by" in words(done.stdout)
+
+
+def test_a_repair_is_written_and_told_on_stdout(files: Files, scratch: Path) -> None:
+    done = call("repair", files.drifted, "--data", files.data, "--out", "new.pt", *ARCH)
+    assert done.code == 0
+    assert "Written: new.pt" in done.stdout
+    assert done.stderr == f"--arch imports and runs {users_code('Net').rpartition(':')[0]}.\n"
+    mean = torch.load("new.pt")["norm.running_mean"]
+    torch.testing.assert_close(mean, torch.ones(2), atol=0.15, rtol=0)
+    assert call("inspect", "new.pt", "--data", files.data, *ARCH).code == 0
+
+
+def test_quiet_says_nothing(files: Files, scratch: Path) -> None:
+    done = call("repair", files.drifted, "--data", files.data, "--out", "new.pt", *ARCH, "--quiet")
+    assert (done.code, done.stdout, done.stderr) == (0, "", "")
+    assert Path("new.pt").exists()
+
+
+def test_the_report_is_on_the_repaired_file(files: Files, scratch: Path) -> None:
+    done = call("repair", files.drifted, "--data", files.data, "--out", "new.pt", *ARCH, "--report", "json=-")
+    document = done.json
+    assert document["model"]["path"] == "new.pt"
+    assert document["run"]["command"] == "bncheck repair"
+    assert document["run"]["options"]["out"] == "new.pt"
+    assert document["summary"]["gap"] < 0.1
+    import hashlib
+
+    assert document["model"]["sha256"] == hashlib.sha256(Path("new.pt").read_bytes()).hexdigest()
+
+
+def test_a_worse_result_is_exit_1_and_no_file(files: Files, scratch: Path) -> None:
+    metric = ("--metric", f"{__file__}:backwards")
+    command = ("repair", files.drifted, "--data", files.labelled, "--out", "new.pt", *ARCH, *metric)
+    done = call(*command)
+    assert done.code == 1
+    assert "The repaired model is worse." in done.stdout
+    assert os.listdir() == []
+    quiet = call(*command, "--quiet")
+    assert (quiet.code, quiet.stdout) == (1, "")
+    assert "measured to be worse; --force writes it" in quiet.stderr
+    assert call(*command, "--force").code == 0
+    assert os.listdir() == ["new.pt"]
+
+
+def backwards(outputs: torch.Tensor, labels: torch.Tensor) -> float:
+    """The further the outputs are from 0 the better."""
+    return float(outputs.abs().mean())
+
+
+def test_nothing_to_repair_is_exit_4(files: Files, scratch: Path) -> None:
+    for model in (files.folded, files.group_norm, files.idle):
+        done = call("repair", model, "--data", files.data, "--out", "new.pt")
+        assert done.code == 4, done
+        assert "There is nothing to repair." in done.stdout
+        assert os.listdir() == []
+    assert "repair the checkpoint it was exported from" in words(
+        call("repair", files.folded, "--data", files.data, "--out", "new.pt").stdout
+    )
+
+
+def test_what_is_missing_or_wrong_in_the_command_is_exit_2(files: Files, scratch: Path) -> None:
+    good = ("--data", files.data, "--out", "new.pt")
+    assert "Missing option '--data'" in call("repair", files.drifted, "--out", "new.pt").stderr
+    assert "Missing option '--out'" in call("repair", files.drifted, "--data", files.data).stderr
+    for arguments, said in (
+        ((files.drifted, *good), "holds tensors only"),
+        ((files.drifted, *good, "--method", "magic"), "choose one of recalibrate, blend, renorm"),
+        ((files.drifted, *good, *ARCH, "--prior", "3"), "for --method blend alone"),
+        ((files.drifted, *good, *ARCH, "--method", "blend"), "--prior N"),
+        ((files.drifted, *good, *ARCH, "--until", "-1"), "--until -1"),
+        ((files.drifted, *good, *ARCH, "--heldout", "gone.npz"), "no file or folder gone.npz"),
+        ((files.drifted, "--data", "gone.npz", "--out", "new.pt", *ARCH), "no file or folder gone.npz"),
+        (("gone.pt", *good), "no file gone.pt"),
+        ((files.drifted, "--data", files.data, "--out", files.drifted, *ARCH), "that is one of the inputs"),
+        ((files.drifted, "--data", files.data, "--out", "gone/new.pt", *ARCH), "there is no folder gone"),
+        ((files.drifted, *good, *ARCH, "--report", "json=new.pt"), "one of the inputs"),
+    ):
+        assert said in refused(call("repair", *arguments, "--quiet"), 2)
+    assert os.listdir() == []
+
+
+def test_what_cannot_be_read_is_exit_3(files: Files, scratch: Path) -> None:
+    for model, data in (
+        (files.corrupt, files.data),
+        (files.hostile, files.data),
+        (files.drifted, files.wrong_shape),
+        (files.drifted, files.garbage),
+        (files.five_outputs, files.data),
+    ):
+        refused(call("repair", model, "--data", data, "--out", "new.pt", *ARCH, "--quiet"), 3)
+    assert os.listdir() == []
+    assert not (files.folder / "executed").exists()
+
+
+def test_as_a_process_of_its_own(files: Files, scratch: Path) -> None:
+    done = call_process("repair", files.never_updated, "--data", files.data, "--out", "new.pt", "--limit", "150")
+    assert done.code == 0, done
+    assert "recalibrated by 150 samples" in done.stdout
+    assert "Traceback" not in done.stderr
+    again = call_process("repair", files.never_updated, "--data", files.data, "--out", "new.pt")
+    assert "it exists already; name another file, or pass --overwrite" in refused(again, 2)
+
+
+@pytest.mark.parametrize("interrupted", ["Interrupted"])
+def test_ctrl_c_is_130_and_leaves_nothing(files: Files, scratch: Path, interrupted: str) -> None:
+    done = call(
+        "repair", files.drifted, "--data", files.data, "--out", "new.pt", "--arch", users_code(interrupted), "-q"
+    )
+    assert refused(done, 130)
+    assert os.listdir() == []

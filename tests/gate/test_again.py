@@ -1,0 +1,148 @@
+"""Judging a report again: the same limits give the same verdict, others what `inspect` would have given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hand_made import (
+    ALL,
+    broken_report,
+    empty_report,
+    full_report,
+    healthy_report,
+    many_layers,
+    run,
+    static_report,
+)
+
+import bncheck
+from bncheck.errors import UsageError
+from bncheck.gate import Limits, judge_again, report_of
+from bncheck.report import INCONCLUSIVE, Finding, Report
+
+SAMPLES = Path(__file__).parents[2] / "sample_models"
+
+
+def codes(report: Report) -> list[str]:
+    return [finding.code for finding in report.findings]
+
+
+@pytest.mark.parametrize("make", [*ALL.values(), lambda: many_layers(20)])
+def test_without_limits_nothing_changes(make: Callable[[], Report]) -> None:
+    report = report_of(make().to_dict())
+    again = judge_again(report, Limits())
+    assert again.summary == report.summary or make is broken_report  # NaN is not NaN
+    assert (again.summary.verdict, again.summary.exit_code) == (report.summary.verdict, report.summary.exit_code)
+    assert codes(again) == codes(report)
+    assert again.run == report.run
+
+
+@pytest.mark.parametrize(("fail_on", "exit_code"), [("error", 1), ("warning", 1), ("never", 0)])
+def test_fail_on(fail_on: str, exit_code: int) -> None:
+    again = judge_again(full_report(), Limits(fail_on=fail_on))
+    assert again.summary.exit_code == exit_code
+    assert again.summary.verdict == "findings"
+    assert again.run.options["fail_on"] == fail_on
+
+
+def test_fail_on_of_the_reports_own_run_stays_unless_another_is_given() -> None:
+    lenient = replace(full_report(), run=run(options={"fail_on": "never"}))
+    assert judge_again(lenient, Limits()).summary.exit_code == 0
+    assert judge_again(lenient, Limits(fail_on="warning")).summary.exit_code == 1
+
+
+def test_strict_minds_skipped_layers_and_samples_left_out() -> None:
+    quiet = replace(full_report(), findings=())
+    assert judge_again(quiet, Limits()).summary.exit_code == 0
+    assert judge_again(quiet, Limits(strict=True)).summary.exit_code == 4
+    whole = replace(healthy_report(), run=run())
+    assert judge_again(whole, Limits(strict=True)).summary.exit_code == 0
+    short = replace(whole, run=run(notes=("8 samples left out: the program takes batches of exactly 16",)))
+    assert judge_again(short, Limits(strict=True)).summary.exit_code == 4
+
+
+def test_the_limit_is_found_anew() -> None:
+    report = full_report()
+    low, high = judge_again(report, Limits(max_gap=0.5)), judge_again(report, Limits(max_gap=1000))
+    assert [finding.layer for finding in low.findings if finding.code == "BN600"] == [
+        layer.name for layer in report.layers if layer.gap is not None and layer.gap > 0.5
+    ]
+    assert "BN600" not in codes(high)
+    assert [layer.codes for layer in high.layers if layer.name == "backbone.transition.norm"] == [("BN603",)]
+    assert low.summary.exit_code == 1
+    assert [layer.name for layer in low.layers if "BN600" in layer.codes] == [
+        finding.layer for finding in low.findings if finding.code == "BN600"
+    ]
+
+
+def test_a_gap_that_is_not_a_number_passes_no_limit() -> None:
+    again = judge_again(report_of(broken_report().to_dict()), Limits(max_gap=1e9))
+    assert [finding.layer for finding in again.findings if finding.code == "BN600"] == ["broken"]
+
+
+def test_a_limit_needs_measured_layers() -> None:
+    with pytest.raises(UsageError, match=r"^--max-gap: this report measured no layer"):
+        judge_again(static_report(), Limits(max_gap=0.5))
+
+
+def test_rules_are_selected_and_ignored() -> None:
+    assert codes(judge_again(full_report(), Limits(select=("BN603",)))) == ["BN603"]
+    assert codes(judge_again(full_report(), Limits(ignore=("BN6",)))) == ["BN706"]
+    assert judge_again(full_report(), Limits(ignore=("BN6",))).summary.exit_code == 0
+    with pytest.raises(UsageError, match=r"^--ignore BN9: no rule matches"):
+        judge_again(full_report(), Limits(ignore=("BN9",)))
+
+
+def test_rules_that_were_not_judged_are_no_all_clear() -> None:
+    with pytest.raises(UsageError, match=r"^--select BN603: this report did not judge any of these rules"):
+        judge_again(static_report(), Limits(select=("BN603",)))
+
+
+def test_without_a_finding_that_hid_others_the_report_cannot_tell() -> None:
+    report = full_report()
+    cause = replace(report, findings=(Finding("BN102", "error", None, "message", "fix"),))
+    with pytest.raises(UsageError, match=r"^BN102 was found, and BN603 left out because of it"):
+        judge_again(cause, Limits(ignore=("BN102",)))
+    assert judge_again(cause, Limits(select=("BN2",))).summary.exit_code == 0
+    assert judge_again(cause, Limits(ignore=("BN102", "BN603"))).summary.exit_code == 0
+
+
+def test_what_was_not_checked_stays_so() -> None:
+    assert judge_again(empty_report(), Limits(fail_on="never")).summary.exit_code == 4
+    report = healthy_report()
+    doubtful = replace(report, summary=replace(report.summary, smallest_detectable_gap=0.6, verdict=INCONCLUSIVE))
+    assert judge_again(doubtful, Limits(fail_on="never")).summary == replace(doubtful.summary, exit_code=4)
+    nothing = replace(report, summary=replace(report.summary, smallest_detectable_gap=None))
+    assert judge_again(nothing, Limits()).summary.exit_code == 4
+
+
+def test_data_that_could_not_be_run_are_no_all_clear() -> None:
+    clean = replace(static_report(), findings=())
+    assert judge_again(clean, Limits()).summary.exit_code == 0
+    not_run = replace(clean, run=run(options={"data": "val.npz"}))
+    assert judge_again(not_run, Limits()).summary.exit_code == 4
+
+
+@pytest.mark.parametrize("name", ["healthy.pt", "never_updated.torchscript.pt", "nan_statistics.pt2"])
+@pytest.mark.parametrize("with_data", [True, False])
+def test_a_real_report_is_judged_as_it_was(name: str, with_data: bool) -> None:
+    data = SAMPLES / "digits_eval.npz" if with_data and name != "healthy.pt" else None
+    for fail_on, strict in (("warning", False), ("never", True), ("error", False)):
+        report = bncheck.inspect(SAMPLES / name, data, fail_on=fail_on, strict=strict, limit=200)
+        again = judge_again(report_of(report.to_dict()), Limits())
+        assert again.summary.exit_code == report.summary.exit_code
+        assert again.summary.verdict == report.summary.verdict
+        limited = bncheck.inspect(SAMPLES / name, data, max_gap=0.5, limit=200)
+        if data is not None:
+            other = judge_again(report_of(report.to_dict()), Limits(fail_on="warning", max_gap=0.5))
+            assert codes(other) == codes(limited)
+            assert other.to_dict()["findings"] == limited.to_dict()["findings"]
+
+
+def test_a_report_of_the_library_names_its_kind_of_data() -> None:
+    report = bncheck.inspect(torch.nn.BatchNorm1d(2), torch.randn(200, 2))
+    assert report.run.options["data"] == "Tensor"

@@ -1,0 +1,103 @@
+"""The pre-commit hook: which files it takes, and that its entry audits them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from plain_yaml import read_yaml
+
+from bncheck.cli.audit import together
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "sample_models"
+(HOOK,) = read_yaml((ROOT / ".pre-commit-hooks.yaml").read_text())
+
+
+def takes(name: str) -> bool:
+    """As pre-commit decides."""
+    return bool(re.search(HOOK["files"], name)) and not re.search(HOOK["exclude"], name)
+
+
+def audit(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    """The entry with files appended, as pre-commit runs it."""
+    program, *arguments = shlex.split(HOOK["entry"])
+    assert program == "bncheck"
+    command = [sys.executable, "-m", program, *arguments, *names]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("models/a.pt", True),
+        ("a.pth", True),
+        ("a.ckpt", True),
+        ("a.pt2", True),
+        ("a.onnx", True),
+        ("a.safetensors", True),
+        ("a.safetensors.index.json", True),
+        ("a-00001-of-00002.safetensors", False),
+        ("a.json", False),
+        ("a.pt.txt", False),
+        ("pt", False),
+    ],
+)
+def test_files(name: str, taken: bool) -> None:
+    assert takes(name) is taken
+
+
+def test_the_hook_has_what_pre_commit_needs() -> None:
+    assert {"id", "name", "entry", "language"} <= HOOK.keys()
+    assert HOOK["language"] == "python"
+    assert HOOK["require_serial"] == "true"
+
+
+def test_changed_models_are_audited(tmp_path: Path) -> None:
+    names = [path.name for path in SAMPLES.iterdir() if takes(path.name)]
+    assert {"healthy.pt", "negative_variance.pth", "nan_statistics.pt2", "stale_statistics.ckpt"} <= set(names)
+    for name in names:
+        shutil.copy(SAMPLES / name, tmp_path)
+    fine = audit(tmp_path, "healthy.pt", "stale_statistics.ckpt", "one_class_batches.pt")
+    assert (fine.returncode, fine.stderr) == (0, "")
+    assert [line.split()[0] for line in fine.stdout.splitlines() if "Nothing wrong" in line] == [
+        "healthy.pt",
+        "stale_statistics.ckpt",
+        "one_class_batches.pt",
+    ]
+    bad = audit(tmp_path, "healthy.pt", "negative_variance.pth", "nan_statistics.pt2")
+    assert bad.returncode == 1
+    assert "BN202 error" in bad.stdout
+    assert "BN201 error" in bad.stdout
+
+
+def test_one_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    for name in ("negative_variance.pth", "unscaled_input.pickled.pt"):
+        shutil.copy(SAMPLES / name, tmp_path)
+    done = audit(tmp_path, "unscaled_input.pickled.pt", "negative_variance.pth")
+    assert done.returncode == 3
+    assert "unscaled_input.pickled.pt holds more than tensors" in done.stderr
+    assert "BN202 error" in done.stdout
+
+
+def test_the_configuration_of_the_repository_holds(tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "negative_variance.pth", tmp_path)
+    (tmp_path / "bncheck.toml").write_text(
+        'data = "val.npz"\n[[ignore-layers]]\nlayer = "blocks.*"\ncodes = ["BN202"]\nreason = "Planted."\n'
+    )
+    done = audit(tmp_path, "negative_variance.pth")
+    assert done.returncode == 0
+    assert "Accepted BN202 in blocks.2.body.0.bn: ignored, Planted" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [([0, 0], 0), ([0, 4], 0), ([4, 4], 4), ([0, 1], 1), ([1, 4], 1), ([1, 3, 0], 3), ([3, 2, 1], 2)],
+)
+def test_the_exit_code_of_several_files(codes: list[int], code: int) -> None:
+    assert together(codes) == code

@@ -1,0 +1,97 @@
+"""Results of repairs made by hand: every outcome, and every kind of layer and number that the page meets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hand_made import NAN, full_report, healthy_report, static_report
+
+from bncheck.repair_report import (
+    BETTER,
+    CROSS_FITTED,
+    HELD_OUT,
+    NO_DIFFERENCE,
+    NOTHING,
+    UNDECIDED,
+    WORSE,
+    Comparison,
+    LayerRepair,
+    RepairResult,
+)
+
+LAYERS = (
+    LayerRepair("backbone.stem.bn", True, None, 0.7612, 0.0134, 0.7612, 0.0121, 0.0082),
+    LayerRepair("backbone.blocks.0.body.1.a_long_name.of_a_layer.bn", True, None, NAN, 0.0255, NAN, 0.021, 0.0241),
+    LayerRepair("head.norm", True, None, 12.345, 0.002, 0.31, None, None),
+    LayerRepair("head.unused", False, "not exercised", None, None, None, None, None),
+    LayerRepair("head.traced", False, "normalizes by its input", 0.3, 0.3, 0.3, 0.3, None),
+)
+LABELLED = Comparison(0.405, 0.9933, 0.5883, 0.0315, 597, 0.5946, 1.31, 1.13, 2.25)
+
+
+def better() -> RepairResult:
+    return RepairResult(
+        method="recalibrate",
+        path="repaired.ckpt",
+        out="repaired.ckpt",
+        outcome=BETTER,
+        judged=HELD_OUT,
+        source="train.npz",
+        samples=1200,
+        comparison=LABELLED,
+        before=full_report(),
+        after=healthy_report(),
+        layers=LAYERS,
+        notes=("After 1200 samples the mean is known to 0.024 standard deviations in the worst layer.",),
+    )
+
+
+def cross_fitted() -> RepairResult:
+    weak = replace(LABELLED, accuracy_before=0.645, accuracy_after=0.68, gain=0.035, gain_error=0.011)
+    return replace(better(), judged=CROSS_FITTED, method="blend", comparison=weak, notes=())
+
+
+def worse() -> RepairResult:
+    lost = replace(LABELLED, accuracy_before=0.81, accuracy_after=0.7915, gain=-0.0185, gain_error=0.004)
+    return replace(better(), outcome=WORSE, path=None, comparison=lost)
+
+
+def worse_without_labels() -> RepairResult:
+    lost = Comparison(None, None, None, None, 597, 0.4, 0.7, 2.2, 1.1)
+    return replace(better(), outcome=WORSE, path=None, comparison=lost)
+
+
+def undecided() -> RepairResult:
+    unknown = Comparison(None, None, None, None, 597, None, 0.37, None, None)
+    return replace(better(), outcome=UNDECIDED, comparison=unknown, after=full_report())
+
+
+def useless() -> RepairResult:
+    same = replace(LABELLED, accuracy_before=0.9933, accuracy_after=0.9933, gain=0.0, gain_error=0.0)
+    return replace(better(), outcome=NO_DIFFERENCE, comparison=same)
+
+
+def with_metric() -> RepairResult:
+    scored = replace(LABELLED, accuracy_before=-12.5, accuracy_after=-0.41, gain=12.09, gain_error=None)
+    return replace(better(), comparison=scored)
+
+
+def once_not_finite() -> RepairResult:
+    born = Comparison(None, None, None, None, 597, None, NAN, NAN, 2.2)
+    return replace(better(), comparison=born)
+
+
+def nothing() -> RepairResult:
+    kept = tuple(layer for layer in LAYERS if not layer.changed)
+    return replace(
+        better(), outcome=NOTHING, path=None, comparison=None, before=static_report(), after=None, layers=kept, notes=()
+    )
+
+
+ALL = {
+    make.__name__: make
+    for make in (
+        *(better, cross_fitted, worse, worse_without_labels, undecided, useless, with_metric, once_not_finite),
+        nothing,
+    )
+}

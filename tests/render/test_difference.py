@@ -1,0 +1,156 @@
+"""The difference of two checkpoints as a page: what moved most first, what was to stay, and how much else there is."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pandas
+import pytest
+from drawn_tables import read_table
+from hand_made import NAN, run
+from rich.console import Console
+
+from bncheck.difference import Difference, DifferenceSummary, LayerChange, TensorChange
+from bncheck.render.difference import print_difference, render_csv, render_json
+from bncheck.report import Finding, ModelFacts
+
+
+def layer(name: str, gap: float, **more: object) -> LayerChange:
+    values = {
+        "original": name,
+        "kind": "batch_norm",
+        "channels": 64,
+        "moved": gap != 0,
+        "expected_frozen": False,
+        "gap": gap,
+        "gap_max": 2 * gap,
+        "worst_channel": None if gap != gap else 7,
+        "shift_max": gap,
+        "scale_min": 1.0,
+        "scale_max": 1 + gap,
+        "updates_before": 1000,
+        "updates_after": 1500,
+    }
+    return LayerChange(name=name, **(values | more))
+
+
+def difference(*layers: LayerChange, tensors: tuple[TensorChange, ...] = (), **more: object) -> Difference:
+    values = {
+        "version": "0.1.0",
+        "run": run(),
+        "before": ModelFacts("pretrained.pt", "ab" * 32, "state_dict", 3),
+        "after": ModelFacts("finetuned.onnx", None, "onnx", 3),
+        "summary": DifferenceSummary(
+            "ok", 0, len(layers), sum(each.moved for each in layers), len(tensors), sum(each.moved for each in tensors)
+        ),
+        "layers": layers,
+        "tensors": tensors,
+        "only_before": (),
+        "only_after": (),
+        "findings": (),
+    }
+    return Difference(**(values | more))
+
+
+def drawn(made: Difference, width: int = 120) -> str:
+    page = io.StringIO()
+    print_difference(made, Console(file=page, width=width, color_system=None, force_terminal=False))
+    return page.getvalue()
+
+
+MOVED = difference(
+    layer("backbone.layer1.0.bn1", 0.02, expected_frozen=True),
+    layer("backbone.layer1.0.bn2", 0.0, expected_frozen=True),
+    layer("neck.norm", 0.31, original="fpn.norm"),
+    layer("head.norm", 0.0),
+    layer("broken", NAN, moved=True),
+    tensors=(
+        TensorChange("head.weight", "head.weight", (10, 512), True, 0.25),
+        TensorChange("head.bias", "head.bias", (10,), True, 0.75),
+        TensorChange("scale", "scale", (), True, None),
+        TensorChange("neck.weight", "neck.weight", (3, 3), False, 0.0),
+    ),
+    only_before=tuple(f"old.{at}" for at in range(8)),
+    findings=(Finding("BN402", "warning", "backbone.layer1.0.bn1", "It moved.", "Keep it in eval mode."),),
+)
+
+
+def test_what_moved_most_stands_first_and_what_was_to_stay_is_told() -> None:
+    rows = read_table(drawn(MOVED, 200), "layer")
+    assert [(row["layer"], row["verdict"]) for row in rows] == [
+        ("broken", "moved"),
+        ("neck.norm", "moved"),
+        ("backbone.layer1.0.bn1", "BN402"),
+        ("backbone.layer1.0.bn2", "frozen"),
+    ]
+    assert rows[1]["updates"] == "1000 to 1500"
+    assert rows[1]["called before"] == "fpn.norm"
+    tensors = read_table(drawn(MOVED, 200), "tensor")
+    assert [(row["tensor"], row["shape"], row["change"]) for row in tensors] == [
+        ("scale", "1", "-"),
+        ("head.bias", "10", "0.75"),
+        ("head.weight", "10x512", "0.25"),
+    ]
+
+
+def test_the_page_sums_up() -> None:
+    text = " ".join(drawn(MOVED).split())
+    assert "The statistics of 3 of 5 layers moved; the largest gap is not a number, in broken." in text
+    assert "3 of 4 other tensors moved." in text
+    assert "Only in the first: old.0, old.1, old.2, old.3, old.4 and 3 more." in text
+    assert "BN402 warning It moved. What to do: Keep it in eval mode." in text
+    assert "More: bncheck rule BN402" in text
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (difference(layer("a", 0.0)), "Nothing moved. The statistics of 1 layer are the same."),
+        (
+            difference(layer("a", 0.0), tensors=(TensorChange("w", "w", (2,), True, 0.5),)),
+            "No statistics moved. The statistics of 1 layer are the same. 1 of 1 other tensor moved.",
+        ),
+        (difference(tensors=(TensorChange("w", "w", (2,), True, 0.5),)), "No statistics to compare. 1 of 1 other"),
+        (
+            difference(summary=DifferenceSummary("not-checked", 4, 0, 0, 0, 0)),
+            "Not compared: the two files have nothing in common",
+        ),
+        (
+            difference(layer("a", 0.0), summary=DifferenceSummary("inconclusive", 4, 1, 0, 0, 0)),
+            "Not all compared: some of the layers that were to be frozen are in one of the files only.",
+        ),
+    ],
+)
+def test_headlines(made: Difference, said: str) -> None:
+    assert said in " ".join(drawn(made).split())
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_line_is_longer_than_the_terminal_is_wide(width: int) -> None:
+    assert max(map(len, drawn(MOVED, width).splitlines())) <= width
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    many = difference(*(layer(f"layer{at}.bn", 0.1 + at / 1000) for at in range(50)))
+    rows = [line.split()[0] for line in drawn(many).splitlines() if line.startswith("layer") and "moved" in line]
+    assert rows == [f"layer{at}.bn" for at in range(49, 29, -1)]
+    assert "And 30 more that moved less." in drawn(many)
+
+
+def test_names_from_files_do_nothing_to_the_terminal() -> None:
+    hostile = difference(layer("\x1b[31mred\nline", 0.5), tensors=(TensorChange("\x1bw", "w", (1,), True, 0.1),))
+    assert "\x1b" not in drawn(hostile)
+    assert "\x1b" not in drawn(replace(hostile, only_after=("\x1bx",)))
+
+
+def test_json_and_csv_say_the_same() -> None:
+    document = json.loads(render_json(MOVED))
+    assert document["schema_version"] == 1
+    assert document["layers"][4]["gap"] is None
+    frame = pandas.read_csv(io.StringIO(render_csv(MOVED)))
+    assert frame["name"].tolist() == [each["name"] for each in (*document["layers"], *document["tensors"])]
+    assert frame["what"].tolist() == ["statistics"] * 5 + ["tensor"] * 4
+    assert frame["shape"].tolist()[5] == "10x512"
+    assert frame["updates_after"].tolist()[0] == 1500

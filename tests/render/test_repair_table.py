@@ -1,0 +1,90 @@
+"""The page of a repair: golden pages at three widths, and what they say read back.
+
+BNCHECK_UPDATE_GOLDEN=1 writes the golden pages anew: look at what changed before you keep it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import hand_repaired
+import pytest
+from drawn_tables import read_number, read_table
+from hand_repaired import ALL
+from rich.console import Console
+
+from bncheck.render.repair_table import print_repair
+from bncheck.repair_report import RepairResult
+
+GOLDEN = Path(__file__).with_name("golden_repair")
+WIDTHS = (80, 120, 200)
+
+
+def drawn(result: RepairResult, width: int) -> str:
+    page = io.StringIO()
+    print_repair(result, Console(file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False))
+    return page.getvalue()
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ALL)
+def test_golden_pages(name: str, width: int) -> None:
+    golden = GOLDEN / f"{name}_{width}.txt"
+    text = drawn(ALL[name](), width)
+    if os.environ.get("BNCHECK_UPDATE_GOLDEN"):
+        GOLDEN.mkdir(exist_ok=True)
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_there_is_no_golden_page_too_many() -> None:
+    assert {page.name for page in GOLDEN.iterdir()} == {f"{name}_{width}.txt" for name in ALL for width in WIDTHS}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_numbers_of_the_table_are_those_of_the_result(width: int) -> None:
+    result = hand_repaired.better()
+    rows = read_table(drawn(result, width), "layer")
+    assert len(rows) == len(result.layers)
+    for row, layer in zip(rows, result.layers, strict=True):
+        values = {"gap before": layer.gap_before, "gap after": layer.gap_after, "error": layer.error}
+        if width > 120:
+            values |= {"own before": layer.own_before, "own after": layer.own_after}
+        for title, value in values.items():
+            shown = read_number(row[title])
+            assert (shown is None) == (value is None)
+            if value is not None:
+                assert shown == pytest.approx(value, abs=0.00501, rel=0.005, nan_ok=True)
+        assert row["statistics"] == ("new" if layer.changed else f"kept: {layer.reason}")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "unsaid"),
+    [
+        (
+            "better",
+            ["The repaired model is better.", "40.5% as shipped, 99.3% repaired", "Written: repaired.ckpt"],
+            "Not",
+        ),
+        ("cross_fitted", ["blended by 1200", "each half by what the other half gave", "10% fewer wrong"], "heldout"),
+        ("worse", ["The repaired model is worse.", "Not written: repaired.ckpt", "--force", "-1.9 points"], "Written"),
+        ("worse_without_labels", ["likely worse", "2.20 nats", "Not written"], "Accuracy"),
+        ("undecided", ["cannot be told without labels", "move by 37.0%", "still has findings"], "Accuracy"),
+        ("useless", ["does not help", "+0.0 points"], "fewer wrong"),
+        ("with_metric", ["Metric: -12.5 as shipped, -0.41 repaired"], "%, "),
+        ("once_not_finite", ["outputs of the model as shipped are not finite"], "nats"),
+        ("nothing", ["There is nothing to repair.", "the data do not reach them"], "judged on"),
+    ],
+)
+def test_every_outcome_is_said(name: str, said: list[str], unsaid: str) -> None:
+    text = words(drawn(ALL[name](), 200))
+    for part in said:
+        assert part in text
+    assert unsaid not in text

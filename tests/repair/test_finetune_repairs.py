@@ -1,0 +1,77 @@
+"""The reason it exists: a network that leans on the company in its batches, repaired on the same bad batches."""
+
+from __future__ import annotations
+
+import copy
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bncheck.data import open_data
+from bncheck.repair.finetune import fine_tune
+from bncheck.repair.finetune_options import FineTuneOptions
+
+SAMPLES = Path(__file__).parents[2] / "sample_models"
+build = runpy.run_path(str(SAMPLES / "digits_net.py"))["build"]
+
+
+def digits(part: str) -> tuple[torch.Tensor, torch.Tensor]:
+    with np.load(SAMPLES / f"digits_{part}.npz") as stored:
+        return torch.from_numpy(stored["x"]), torch.from_numpy(stored["y"])
+
+
+class OneClassBatches:
+    """Batches of 16 digits of one class, drawn anew in every pass."""
+
+    def __init__(self) -> None:
+        self.x, self.y = digits("train")
+
+    def __iter__(self):
+        order = torch.randperm(len(self.y))
+        parts = [p for label in range(10) for p in order[self.y[order] == label].split(16) if len(p) == 16]
+        for index in torch.randperm(len(parts)).tolist():
+            yield self.x[parts[index]], self.y[parts[index]]
+
+
+def sample() -> nn.Module:
+    model = build()
+    model.load_state_dict(torch.load(SAMPLES / "one_class_batches.pt", weights_only=True)["model"])
+    return model.eval()
+
+
+def accuracy(model: nn.Module) -> float:
+    x, y = digits("eval")
+    with torch.no_grad():
+        return (model.eval()(x).argmax(1) == y).float().mean().item()
+
+
+def recalibrated(model: nn.Module) -> nn.Module:
+    own = copy.deepcopy(model)
+    for layer in own.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    with torch.no_grad():
+        own.train()(digits("train")[0])
+    return own
+
+
+def tuned(model: nn.Module, **options: object) -> nn.Module:
+    own = build()
+    own.load_state_dict(fine_tune(model, open_data(OneClassBatches()), FineTuneOptions(**options)).state)
+    return own
+
+
+def test_the_one_class_sample_is_repaired_on_its_own_bad_batches():
+    model = sample()
+    assert accuracy(model) < 0.75
+    assert accuracy(recalibrated(model)) < 0.75
+    assert accuracy(tuned(model)) >= 0.95
+
+
+@pytest.mark.parametrize("closed", [{"r_max": 1.0, "d_max": 0.0}])
+def test_the_same_steps_with_batch_norm_do_not_repair_it(closed):
+    assert accuracy(tuned(sample(), **closed)) < 0.8

@@ -1,0 +1,177 @@
+"""When a repair is said to be better, worse or neither, and what happens then."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from repair_nets import ARCH, images, stale_net
+
+import bncheck
+from bncheck.errors import UsageError
+from bncheck.repair.proof import outcome_of
+from bncheck.repair_report import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison
+from bncheck.report import Report
+
+SAMPLES = Path(__file__).parents[2] / "sample_models"
+NET = f"{SAMPLES / 'digits_net.py'}:build"
+PLAIN = Comparison(None, None, None, None, 100, None, None, None, None)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return bncheck.inspect(stale_net(), images())
+
+
+def with_gap(report: Report, gap: float) -> Report:
+    return replace(report, summary=replace(report.summary, gap=gap))
+
+
+@pytest.mark.parametrize(
+    ("gain", "error", "outcome"),
+    [
+        (0.05, 0.01, BETTER),
+        (0.01, 0.01, NO_DIFFERENCE),
+        (0.0, 0.0, NO_DIFFERENCE),
+        (-0.005, 0.004, NO_DIFFERENCE),
+        (-0.005, 0.002, WORSE),
+        (-0.01, 0.02, WORSE),
+        (0.001, None, BETTER),
+        (-0.001, None, WORSE),
+        (math.nan, None, UNDECIDED),
+    ],
+)
+def test_labels_decide(report: Report, gain: float, error: float | None, outcome: str) -> None:
+    comparison = replace(PLAIN, gain=gain, gain_error=error, information_before=2.0, information_after=0.1)
+    assert outcome_of(comparison, with_gap(report, 0.1), with_gap(report, 9.0)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed", "outcome"),
+    [
+        (2.0, 1.7, 0.5, WORSE),
+        (2.0, 1.9, 0.5, UNDECIDED),
+        (2.0, 2.0, 0.01, NO_DIFFERENCE),
+        (math.nan, 2.0, 0.9, UNDECIDED),
+        (2.0, math.nan, 0.9, WORSE),
+    ],
+)
+def test_without_labels_the_predictions_must_not_tell_less(
+    report: Report, before: float, after: float, changed: float, outcome: str
+) -> None:
+    comparison = replace(PLAIN, information_before=before, information_after=after, predictions_changed=changed)
+    assert outcome_of(comparison, report, report) == outcome
+
+
+def test_without_predictions_the_gap_must_not_grow_beyond_the_margin(report: Report) -> None:
+    moved = replace(PLAIN, output_change=0.4)
+    assert outcome_of(moved, with_gap(report, 0.3), with_gap(report, 0.5)) == WORSE
+    assert outcome_of(moved, with_gap(report, 0.05), with_gap(report, 0.1)) == UNDECIDED
+    assert outcome_of(moved, with_gap(report, 0.5), with_gap(report, math.nan)) == WORSE
+    assert outcome_of(replace(PLAIN, output_change=math.nan), with_gap(report, math.nan), report) == BETTER
+    assert outcome_of(replace(PLAIN, output_change=0.001), report, report) == NO_DIFFERENCE
+    assert outcome_of(None, report, report) == UNDECIDED
+
+
+def inverted(part: str) -> tuple[np.ndarray, np.ndarray]:
+    """White on black for black on white: the statistics of such images are no cure (they are measured to hurt)."""
+    with np.load(SAMPLES / f"digits_{part}.npz") as data:
+        return 1 - data["x"], data["y"]
+
+
+def test_a_repair_that_hurts_is_not_written_unless_forced(tmp_path: Path) -> None:
+    out = tmp_path / "out.pt"
+    result = bncheck.repair_file(
+        SAMPLES / "healthy.pt", inverted("train"), heldout=inverted("eval"), out=out, arch=NET, limit=400
+    )
+    assert (result.outcome, result.refused, result.exit_code, result.path) == (WORSE, True, 1, None)
+    assert result.comparison.accuracy_after < result.comparison.accuracy_before
+    assert not list(tmp_path.iterdir())
+    forced = bncheck.repair_file(
+        SAMPLES / "healthy.pt", inverted("train"), heldout=inverted("eval"), out=out, arch=NET, limit=400, force=True
+    )
+    assert (forced.outcome, forced.refused, forced.path) == (WORSE, False, str(out))
+    assert out.exists()
+
+
+def test_the_held_out_accuracies_are_those_of_the_two_files(tmp_path: Path) -> None:
+    with np.load(SAMPLES / "digits_eval.npz") as data:
+        x, y = torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
+    result = bncheck.repair_file(
+        SAMPLES / "stale_statistics.ckpt",
+        SAMPLES / "digits_train.npz",
+        heldout=SAMPLES / "digits_eval.npz",
+        out=tmp_path / "out.ckpt",
+        arch=NET,
+    )
+    for path, told, report in (
+        (SAMPLES / "stale_statistics.ckpt", result.comparison.accuracy_before, result.before),
+        (tmp_path / "out.ckpt", result.comparison.accuracy_after, result.after),
+    ):
+        state = torch.load(path)["state_dict"]
+        net = bncheck.user_code.import_callable(NET, "--arch")()
+        net.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+        with torch.no_grad():
+            plain = float((net.eval()(x).argmax(1) == y).double().mean())
+        assert told == pytest.approx(plain, abs=1e-9)
+        assert report.effect.accuracy.stored == pytest.approx(plain, abs=1e-9)
+    assert result.after.model.path == str(tmp_path / "out.ckpt")
+    assert result.after.summary.verdict == "ok"
+
+
+def test_cross_fitted_nothing_is_judged_by_what_it_was_fitted_to(tmp_path: Path) -> None:
+    # Twelve samples of noise: the file fits them perfectly, and cross-fitting shows that this is worth nothing.
+    x = np.random.default_rng(0).normal(size=(12, 2, 7, 6)).astype(np.float32)
+    torch.save(stale_net().state_dict(), tmp_path / "net.pt")
+    result = bncheck.repair_file(tmp_path / "net.pt", x, out=tmp_path / "out.pt", arch=ARCH, force=True)
+    assert result.judged == "cross-fitted"
+    fitted = {layer.name: layer.gap for layer in result.after.layers}
+    for layer in result.layers:
+        assert layer.gap_after > 2 * fitted[layer.name]
+        assert layer.own_after == layer.gap_after
+
+
+def test_what_the_file_still_lacks_decides_the_exit_code(tmp_path: Path) -> None:
+    state = torch.load(SAMPLES / "stale_statistics.ckpt")["state_dict"]
+    state = {name.removeprefix("model."): value for name, value in state.items()}
+    idle = {"idle.weight": torch.ones(3), "idle.bias": torch.zeros(3), "idle.running_mean": torch.zeros(3)}
+    torch.save(state | idle | {"idle.running_var": torch.full((3,), math.nan)}, tmp_path / "net.pt")
+    result = bncheck.repair_file(
+        tmp_path / "net.pt",
+        SAMPLES / "digits_train.npz",
+        out=tmp_path / "out.pt",
+        arch=f"{__file__}:with_idle_layer",
+        limit=600,
+    )
+    assert result.outcome == BETTER
+    assert [(layer.name, layer.reason) for layer in result.layers if not layer.changed] == [("idle", "not exercised")]
+    assert [finding.code for finding in result.after.findings if finding.severity == "error"] == ["BN201"]
+    assert (result.path, result.exit_code) == (str(tmp_path / "out.pt"), 1)
+
+
+def with_idle_layer() -> torch.nn.Module:
+    net = bncheck.user_code.import_callable(NET, "--arch")()
+    net.idle = torch.nn.BatchNorm1d(3)
+    return net
+
+
+def test_a_renorm_repair_says_that_it_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--method renorm is not available in this build .* recalibrate, blend"):
+        bncheck.repair_file(SAMPLES / "healthy.pt", images(), out=tmp_path / "out.pt", method="renorm")
+    with pytest.raises(UsageError, match=r"--method magic: choose one of recalibrate, blend, renorm"):
+        bncheck.repair_file(SAMPLES / "healthy.pt", images(), out=tmp_path / "out.pt", method="magic")
+
+
+def test_the_result_is_json(tmp_path: Path) -> None:
+    import json
+
+    torch.save(stale_net().state_dict(), tmp_path / "net.pt")
+    result = bncheck.repair_file(tmp_path / "net.pt", images(), out=tmp_path / "out.pt", arch=ARCH, force=True)
+    document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert document["layers"][0]["name"] == "stem.norm"
+    assert document["before"]["summary"]["gap"] > document["after"]["summary"]["gap"]
+    assert document["exit_code"] == result.exit_code

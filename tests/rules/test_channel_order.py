@@ -1,0 +1,106 @@
+"""BN602 (channels in another order): what fires it, and what must not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from digit_nets import Data, assert_healthy, codes, conv_net, only, train
+from torch import nn
+
+import bncheck
+from bncheck.probed import ChannelOrder, Paired, Trial
+
+
+def coloured(data: Data, channels: int, seed: int) -> Data:
+    """Digits in colours that tell a little of the class, in a world that is redder than blue."""
+    x, y = data
+    generator = torch.Generator().manual_seed(seed)
+    classes = torch.rand(10, channels, generator=torch.Generator().manual_seed(7))
+    world = torch.tensor([0.9, 0.7, 0.5, 0.6])[:channels]
+    noise = 0.1 * torch.randn(len(y), channels, generator=generator)
+    tint = (world + 0.5 * (classes[y] - 0.5) + noise).clamp(0.05, 1.0)
+    return x * tint[:, :, None, None], y
+
+
+def colour_net(data: Data, channels: int) -> nn.Module:
+    torch.manual_seed(0)
+    net = conv_net()
+    net[0] = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+    return train(net, data, epochs=6)
+
+
+@pytest.fixture(scope="module", params=[2, 3, 4])
+def case(request, training, held_out) -> tuple[nn.Module, Data, int]:
+    channels = request.param
+    return colour_net(coloured(training, channels, 1), channels), coloured(held_out, channels, 2), channels
+
+
+def test_the_order_that_was_trained_on_is_found(case):
+    net, (x, y), channels = case
+    given = list(range(channels))[::-1] if channels != 4 else [1, 0, 3, 2]
+    report = bncheck.inspect(net, (x[:, given], y))
+    finding = only(report, "BN602")
+    assert (finding.severity, finding.layer, report.summary.exit_code) == ("warning", "1", 1)
+    assert finding.evidence["order"] == given  # each of these orders undoes itself
+    assert finding.evidence["accuracy_gain"] > 0.03
+    assert finding.evidence["gap_after"] < finding.evidence["gap_before"]
+    if channels == 3:
+        assert "BGR for RGB" in finding.message
+        assert "--channels bgr" in finding.fix
+
+
+def test_an_order_that_does_not_undo_itself(training, held_out):
+    net = colour_net(coloured(training, 3, 1), 3)
+    x, y = coloured(held_out, 3, 2)
+    finding = only(bncheck.inspect(net, (x[:, [1, 2, 0]], y)), "BN602")
+    assert finding.evidence["order"] == [2, 0, 1]
+    assert torch.equal(x[:, [1, 2, 0]][:, finding.evidence["order"]], x)
+
+
+def test_the_right_order_is_left_alone(case):
+    net, (x, y), _ = case
+    for size in (100, 300, 597):
+        for data in ((x[:size], y[:size]), x[:size]):
+            report = bncheck.inspect(net, data)
+            assert_healthy(report)
+            assert codes(report) == []
+
+
+def test_a_network_that_does_not_look_at_colour(training, held_out):
+    """Every channel is the same gray: no order is better than another."""
+    x, y = training
+    net = colour_net((x.expand(-1, 3, -1, -1), y), 3)
+    gray = held_out[0].expand(-1, 3, -1, -1)
+    assert codes(bncheck.inspect(net, (gray, held_out[1]))) == []
+
+
+def test_scale_and_order_are_both_found(training, held_out):
+    net = colour_net(coloured(training, 3, 1), 3)
+    x, y = coloured(held_out, 3, 2)
+    report = bncheck.inspect(net, (255 * x[:, [2, 1, 0]], y))
+    assert codes(report) == ["BN601", "BN602"]
+    assert report.findings[0].evidence["fed"] == "0..255"
+    assert report.findings[1].evidence["order"] == [2, 1, 0]
+
+
+def order(before: float, after: float, *, gain: float | None, ratio: float = 1.0, changed: float = 0.5) -> ChannelOrder:
+    error = None if gain is None else 0.01
+    trials = Trial(before, before, None, 1.0), Trial(after, after, None, ratio)
+    return ChannelOrder((2, 1, 0), 5, Paired(("bn",), 256, *trials, gain, error, changed, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("found", "explains"),
+    [
+        (order(0.28, 0.22, gain=0.12), True),
+        (order(0.28, 0.22, gain=0.034), False),
+        (order(0.28, 0.275, gain=0.12), False),
+        (order(0.28, 0.22, gain=None, ratio=1.5), False),
+        (order(0.28, 0.15, gain=None, ratio=1.2), True),
+        (order(0.28, 0.15, gain=None, ratio=1.09), False),
+        (order(0.09, 0.01, gain=None, ratio=1.2), False),
+        (order(0.28, 0.15, gain=None, ratio=1.2, changed=0.04), False),
+    ],
+)
+def test_both_the_gap_and_the_predictions_must_be_better(found, explains):
+    assert found.explains is explains

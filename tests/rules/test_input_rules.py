@@ -1,0 +1,231 @@
+"""BN601 (input scaled): what fires it, in which words, and what must not."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import pytest
+import torch
+from digit_nets import ARCH, SAMPLES, assert_healthy, codes, conv_net, norms, only, train
+from hand_built import effect, evidence, measured
+from torch import nn
+
+import bncheck
+from bncheck.data import DataOptions
+from bncheck.probed import AffineMap, InputScaling, Paired, Probed, Trial
+from bncheck.rules import judge
+
+MNIST = 0.1307, 0.3081
+
+FAULTS = {
+    "not divided by 255": (lambda x: 255 * x, "0..255", "0..1"),
+    "divided by 255 twice": (lambda x: x / 255, "0..1 divided by 255 again", "0..1"),
+    "of another unit": (lambda x: 16 * x, "0..16", "0..1"),
+    "centred": (lambda x: 2 * x - 1, "-1..1", "0..1"),
+    "normalized": (lambda x: (x - MNIST[0]) / MNIST[1], "0..1 normalized by MNIST's mean and std", "0..1"),
+    "standardized": (
+        lambda x: (x - x.mean()) / x.std(),
+        "values of mean 0 and standard deviation 1 per channel",
+        "0..1",
+    ),
+    "inverted": (lambda x: 1 - x, "its inverse, bright for dark", "it as it was"),
+    "times 37": (lambda x: 37 * x, "as given", None),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
+def test_what_was_done_to_the_input_is_named(healthy, held_out, fault, labelled):
+    change, fed, expected = FAULTS[fault]
+    x, y = held_out
+    finding = only(bncheck.inspect(healthy, (change(x), y) if labelled else change(x)), "BN601")
+    assert (finding.severity, finding.layer) == ("error", "stem.bn")
+    assert (finding.evidence["fed"], finding.evidence["expected"]) == (fed, expected)
+    assert finding.evidence["gap_before"] > 0.25 > 2 * finding.evidence["gap_after"]
+    if labelled:
+        assert finding.evidence["accuracy_after"] > 0.95 > finding.evidence["accuracy_before"]
+    else:
+        assert finding.evidence["accuracy_gain"] is None
+
+
+@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
+def test_the_fix_that_is_named_works(held_out, labelled):
+    data = held_out if labelled else held_out[0]
+    finding = only(bncheck.inspect(SAMPLES / "unscaled_input.pickled.pt", data, trust_pickle=True), "BN601")
+    assert finding.fix.startswith("Multiply the input by 16, as in training (to try it: --scale 16).")
+    assert finding.evidence["slope"] == [16.0]
+    options = DataOptions(scale=16)
+    report = bncheck.inspect(SAMPLES / "unscaled_input.pickled.pt", data, trust_pickle=True, data_options=options)
+    assert_healthy(report)
+    assert codes(report) == []
+
+
+def test_an_input_that_vanishes_fits_nothing(normalized_net, held_out):
+    """Below eps no channel has a gap in its spread: dividing by enough takes most gaps away, and explains none."""
+    x, y = held_out
+    drifted = (x - 0.3) / 0.38 + 0.4
+    assert codes(bncheck.inspect(normalized_net, (drifted, y))) == ["BN603"]
+
+
+@pytest.fixture(scope="module")
+def normalized_net(training) -> nn.Module:
+    """Trained on digits less their mean, by their standard deviation."""
+    x, y = training
+    torch.manual_seed(0)
+    return train(conv_net(), ((x - 0.3) / 0.38, y))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda x: x, lambda x: (((x - 0.3) / 0.38) - 0.3) / 0.38, lambda x: (255 * x - 0.3) / 0.38, lambda x: 255 * x],
+    ids=["not normalized", "twice", "before it was divided by 255", "bytes"],
+)
+def test_a_normalization_that_is_missing_or_too_much(normalized_net, held_out, change):
+    x, y = held_out
+    finding = only(bncheck.inspect(normalized_net, (change(x), y)), "BN601")
+    assert "standard deviation 1" in finding.evidence["expected"]
+    assert_healthy(bncheck.inspect(normalized_net, ((x - 0.3) / 0.38, y)))
+
+
+def test_what_is_to_be_given_as_mean_and_std_mends_it(normalized_net, held_out):
+    finding = only(bncheck.inspect(normalized_net, held_out), "BN601")
+    mean, std = finding.fix.split("--mean ")[1].split(".  ")[0].split(" --std ")
+    options = DataOptions(mean=(float(mean),), std=(float(std.split()[0].rstrip(".")),))
+    assert_healthy(bncheck.inspect(normalized_net, held_out, data_options=options))
+
+
+def test_a_network_that_begins_with_a_norm(training, held_out):
+    torch.manual_seed(0)
+    net = train(nn.Sequential(nn.BatchNorm2d(1), conv_net()), training)
+    x, y = held_out
+    finding = only(bncheck.inspect(net, (255 * x, y)), "BN601")
+    assert finding.layer == "0"
+    assert finding.fix.startswith("Divide the input by 255, as in training (to try it: --scale 0.00392157).")
+
+
+def test_an_onnx_model(healthy, held_out, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            healthy,
+            (held_out[0][:2],),
+            tmp_path / "net.onnx",
+            dynamo=False,
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
+            input_names=["x"],
+            output_names=["y"],
+            dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
+        )
+    x, y = held_out
+    finding = only(bncheck.inspect(tmp_path / "net.onnx", (16 * x, y)), "BN601")
+    assert finding.evidence["fed"] == "0..16"
+
+
+def test_outputs_that_are_no_classes(healthy, held_out):
+    healthy.head = nn.Linear(32, 1)
+    finding = only(bncheck.inspect(healthy, 4 * held_out[0]), "BN601")
+    assert finding.evidence["predictions_changed"] is None
+    assert "the outputs move by" in finding.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x + 1,
+        lambda x: (x + 0.3).clamp(0, 1),
+        lambda x: x**0.4,
+        lambda x: 0.3 + 0.4 * x,
+        lambda x: x + 0.5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)),
+        lambda x: x.rot90(1, (2, 3)),
+        lambda x: nn.functional.avg_pool2d(x, 5, 1, 2),
+    ],
+    ids=["brighter", "brighter, clipped", "gamma", "less contrast", "noise", "rotated", "blurred"],
+)
+@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
+def test_other_drift_is_not_called_a_scale(healthy, held_out, change, labelled):
+    x, y = held_out
+    report = bncheck.inspect(healthy, (change(x), y) if labelled else change(x))
+    assert set(codes(report)) <= {"BN603"}
+
+
+def test_statistics_that_are_wrong_are_not_blamed_on_the_input(healthy, held_out):
+    for norm in norms(healthy)[:2]:
+        norm.running_mean.copy_(norm.running_mean.flip(0))
+        norm.running_var.copy_(norm.running_var.flip(0))
+    assert codes(bncheck.inspect(healthy, held_out)) == ["BN603"]
+    assert codes(bncheck.inspect(SAMPLES / "stale_statistics.ckpt", held_out, arch=ARCH)) == ["BN603"]
+
+
+class TwoInputs(nn.Module):
+    """Scores from the sum of two images."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return self.net(left + right)
+
+
+def test_of_several_inputs_none_is_scaled(healthy, held_out):
+    x, y = held_out
+    report = bncheck.inspect(TwoInputs(healthy), {"left": 8 * x, "right": 8 * x, "y": y})
+    assert codes(report) == ["BN603"]
+
+
+# By hand
+
+
+def scaling(before: float, after: float, *, factor: float = 255.0, expected: str | None = "0..1", **seen) -> Probed:
+    gain = seen.pop("gain", None)
+    values = {
+        "layers": ("bn",),
+        "samples": 256,
+        "before": Trial(before, seen.pop("everywhere", before), None if gain is None else 0.5, 1.0),
+        "after": Trial(after, after, None if gain is None else 0.5 + gain, seen.pop("information", 1.0)),
+        "gain": gain,
+        "gain_error": None if gain is None else 0.01,
+        "predictions_changed": 0.5,
+        "output_change": 0.5,
+    }
+    return Probed(scaling=InputScaling(AffineMap((factor,)), "0..255", expected, Paired(**(values | seen))))
+
+
+@pytest.mark.parametrize(
+    ("probed", "found"),
+    [
+        (scaling(1.0, 0.1, gain=0.04), ["error"]),
+        (scaling(1.0, 0.1), ["error"]),
+        (scaling(0.24, 0.01, gain=0.4), []),
+        (scaling(1.0, 0.26, gain=0.4), []),
+        (scaling(0.4, 0.21, gain=0.4), []),
+        (scaling(0.8, 0.21, gain=0.4, factor=2.0), []),
+        (scaling(0.8, 0.19, gain=0.4, factor=2.0), ["error"]),
+        (scaling(0.8, 0.11, gain=0.4, expected=None), []),
+        (scaling(0.8, 0.09, gain=0.4, expected=None), ["error"]),
+        (scaling(1.0, 0.1, gain=0.03), ["info"]),
+        (scaling(1.0, 0.1, gain=-0.02), []),
+        (scaling(1.0, 0.1, predictions_changed=0.04), ["info"]),
+        (scaling(1.0, 0.1, information=0.89), []),
+        (scaling(1.0, 0.1, everywhere=0.15), []),
+        (scaling(1.0, 0.1, predictions_changed=None, output_change=0.26), ["error"]),
+        (scaling(1.0, 0.1, predictions_changed=None, output_change=0.24), ["info"]),
+    ],
+)
+def test_gap_and_predictions_both_decide(probed, found):
+    seen = evidence(measured(0.1), effect=effect(predictions_changed=0.0), probed=probed)
+    assert [finding.severity for finding in judge(seen)] == found
+
+
+def test_without_a_sure_gain_it_is_as_grave_as_the_drift():
+    seen = evidence(measured(1.0), effect=effect(predictions_changed=0.1), probed=scaling(1.0, 0.1, gain=0.03))
+    assert [(finding.code, finding.severity) for finding in judge(seen)] == [("BN601", "warning")]
+
+
+def test_what_is_left_is_said():
+    left = scaling(9.0, 0.1, gain=0.4)
+    seen = dataclasses.replace(left.scaling.seen, after=Trial(0.1, 0.8, 0.9, 1.0))
+    (finding,) = judge(evidence(probed=Probed(scaling=dataclasses.replace(left.scaling, seen=seen))))
+    assert finding.fix.endswith("Then inspect again: a gap of 0.8 over all layers is left.")
