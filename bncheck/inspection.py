@@ -127,7 +127,7 @@ def inspect(
         ModelError: the model cannot be read.
         DataError: the data cannot be read, or do not fit the model.
     """
-    _check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype)
+    check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype)
     if data is not None:
         require_named(data)
     _check_train_data(train_data, data)
@@ -245,9 +245,10 @@ def _named(data: Any) -> str | None:
     return str(data) if isinstance(data, str | Path) else type(data).__name__
 
 
-def _check_options(
+def check_options(
     batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str, deploy_dtype: str | None
 ) -> None:
+    """Raise UsageError where an option is out of its range."""
     if fail_on not in FAIL_ON:
         raise UsageError(f"--fail-on {fail_on}: choose one of {', '.join(FAIL_ON)}.")
     if deploy_dtype is not None and deploy_dtype not in PRECISIONS:

@@ -69,7 +69,7 @@ class RepairResult:
     Attributes:
         method: `recalibrate`, `blend` or `renorm`.
         path: the file that was written; `None` where nothing was.
-        out: where it was to be written.
+        out: where it was to be written; `None` where only its outcome was asked for.
         outcome: `better`, `no-difference`, `undecided` (no labels to tell by), `worse` or `nothing-to-repair`.
         judged: `held-out`, or `cross-fitted`: each half of the data judged by what the other half gave.
         source: the data that were repaired from.
@@ -83,7 +83,7 @@ class RepairResult:
 
     method: str
     path: str | None
-    out: str
+    out: str | None
     outcome: str
     judged: str
     source: str

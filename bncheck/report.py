@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -227,6 +228,10 @@ class Report:
 
         return pandas.DataFrame(self.rows(), columns=LAYER_COLUMNS)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; by name, because renderers stand on a higher floor."""
+        return str(import_module("bncheck.render.html").render_fragment(self))
+
 
 LAYER_COLUMNS = [
     *("name", "kind", "channels", "status", "reason", "calls", "call_gaps"),
@@ -257,11 +262,7 @@ def _layer_document(layer: LayerReport) -> Json:
         "reason": layer.reason,
         "calls": layer.calls,
         "call_gaps": layer.call_gaps,
-        "stored": {
-            "eps": layer.stored_eps,
-            "momentum": layer.stored_momentum,
-            "updates": layer.stored_updates,
-        },
+        "stored": {"eps": layer.stored_eps, "momentum": layer.stored_momentum, "updates": layer.stored_updates},
         "gap": layer.gap,
         "gap_max": layer.gap_max,
         "worst_channel": layer.worst_channel,

@@ -16,10 +16,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DEMO = ["inspect", "sample_models/never_updated.torchscript.pt", "--data", "sample_models/digits_eval.npz"]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
+def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONPATH": path}
     return subprocess.run(
-        [sys.executable, "-m", "bncheck", *arguments], capture_output=True, text=True, cwd=ROOT, env=environment
+        [sys.executable, "-m", "bncheck", *arguments], capture_output=True, text=True, cwd=folder, env=environment
     )
 
 
@@ -35,6 +36,19 @@ def test_the_demo_is_what_the_command_prints() -> None:
     assert done.returncode == 1, done.stderr
     assert command == f"$ bncheck {' '.join(DEMO)}"
     assert without_digits(output.strip()) == without_digits(done.stdout.strip())
+
+
+def test_the_repairs_repair(tmp_path: Path) -> None:
+    shown = README.split("<!-- repair -->\n```console\n")[1].split("```\n<!-- /repair -->")[0]
+    (tmp_path / "sample_models").symlink_to(ROOT / "sample_models")
+    written = []
+    for line in shown.splitlines():
+        command = line.removeprefix("$ bncheck ").split()
+        done = run(*command, folder=tmp_path)
+        assert (done.returncode, "The repaired model is better." in done.stdout) == (0, True), done
+        written += command[command.index("--out") + 1 :] if "--out" in command else []
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["sample_models", *written])
+    assert len(written) == 3
 
 
 def test_every_option_that_the_readme_names_exists() -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import typer
 
 from bncheck.cli import options as opt
+from bncheck.cli import tuning
 from bncheck.cli.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
 from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
+from bncheck.cli.renorm import exit_code_of, print_renormalized, renormalized
 
 BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 
@@ -53,6 +55,10 @@ def inspect_command(
     strict: opt.Strict = False,
     baseline: opt.BaselineFile = None,
     write_baseline: opt.WriteBaseline = None,
+    renorm: tuning.Renorm = False,
+    steps: tuning.Steps = None,
+    lr: tuning.LearningRate = None,
+    out: tuning.RenormOut = None,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
@@ -60,12 +66,15 @@ def inspect_command(
 ) -> None:
     """Compare the stored statistics of every normalization layer with those of your data.
 
-    Without --data the stored values alone are audited.
+    Without --data the stored values alone are audited. With --renorm it is a fine-tuned copy that is judged.
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     del given["context"]
     with exit_codes(debug):
-        inputs = files_named(model, data, arch, metric, reference, reference_arch, train_data)
+        inputs = files_named(model, data, arch, metric, reference, reference_arch, train_data, out)
+        training = {"steps": steps, "lr": lr, "out": out}
+        if not renorm:
+            tuning.refuse_without_renorm("--renorm", training)
         destinations = read_destinations(report or [], inputs)
         ignores = configuration_of(context).ignores
         known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations, ignores=ignores)
@@ -110,13 +119,18 @@ def inspect_command(
             say_whose_code_runs({**architectures, **sources, "--metric": metric})
             if trust_pickle:
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
+        repair = None
         with stdout_to_stderr():
-            result = _inspect(model, data, settings, image_options, metric, given, quiet)
+            if renorm:
+                repair = renormalized(model, data, settings, training, image_options, metric, given, quiet)
+                result = repair.after or repair.before
+            else:
+                result = _inspect(model, data, settings, image_options, metric, given, quiet)
         result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
-            _print(result)
-        raise typer.Exit(result.summary.exit_code)
+            _print(result) if repair is None else print_renormalized(repair, result)
+        raise typer.Exit(result.summary.exit_code if repair is None else exit_code_of(repair, result))
 
 
 def _inspect(

@@ -6,23 +6,46 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from bncheck.cli.process import say
+from bncheck.render.repair_words import training_words
+
 PATIENCE = 1.0
 """Seconds of silence before the bar appears."""
+TOLD = 10
+"""Lines about a training where there is no bar."""
+
+Advance = Callable[..., None]
+"""`advance(task, done, total, said="")`."""
+
+
+def training_told(advance: Advance, quiet: bool) -> Callable[[Any], None]:
+    """What to call with every step of a training: it moves the bar, and without a terminal says a line now and then."""
+    in_lines = not quiet and not Console(stderr=True).is_terminal
+
+    def tell(step: Any) -> None:
+        accuracy = None if step.score is None or step.score.accuracy < 0 else step.score.accuracy
+        said = training_words(step.loss, step.r_clipped, step.d_clipped, accuracy)
+        advance("fine-tuning", step.step, step.steps, said)
+        if in_lines and step.step * TOLD // step.steps > (step.step - 1) * TOLD // step.steps:
+            say(f"Step {step.step} of {step.steps}: {said}.")
+
+    return tell
 
 
 @contextlib.contextmanager
-def progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
-    """What to call with (task, samples done, samples in all) while it works; silent unless stderr is a terminal."""
+def progress_bar(quiet: bool) -> Iterator[Advance]:
+    """What to call with (task, done, in all, words) while it works; silent unless stderr is a terminal."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield lambda task, done, total: None
+        yield lambda task, done, total, said="": None
         return
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description} {task.fields[said]}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -32,14 +55,14 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]
     tasks: dict[str, TaskID] = {}
     started = time.monotonic()
 
-    def advance(task: str, done: int, total: int | None) -> None:
+    def advance(task: str, done: int, total: int | None, said: str = "") -> None:
         if time.monotonic() - started < PATIENCE:
             return
         if not bar.live.is_started:
             bar.start()
         if task not in tasks:
-            tasks[task] = bar.add_task(task, total=total)
-        bar.update(tasks[task], completed=done)
+            tasks[task] = bar.add_task(task, total=total, said=said)
+        bar.update(tasks[task], completed=done, said=said)
 
     try:
         yield advance

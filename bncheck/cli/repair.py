@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from bncheck.cli import options as opt
+from bncheck.cli import tuning
 from bncheck.cli.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
-from bncheck.cli.progress import progress_bar
+from bncheck.cli.progress import progress_bar, training_told
 
 REPAIR = "The repair"
 CODES = (
@@ -51,7 +52,7 @@ HeldOut = Annotated[
     typer.Option(
         "--heldout",
         metavar="D",
-        help="What to judge on. Without it each half of --data judges what the other half gave.",
+        help="What to judge on. Without it each half of --data judges what the other gave; for renorm see --train-data.",
         rich_help_panel="The data",
     ),
 ]
@@ -82,11 +83,21 @@ def repair_command(
     data: RepairData,
     out: Out,
     method: Method = "recalibrate",
+    train_data: tuning.TrainData = None,
     heldout: HeldOut = None,
     prior: Prior = None,
     until: Until = 0.01,
     force: Force = False,
     overwrite: Overwrite = False,
+    steps: tuning.Steps = None,
+    epochs: tuning.Epochs = None,
+    lr: tuning.LearningRate = None,
+    optimizer: tuning.Optimizer = None,
+    loss: tuning.Loss = None,
+    train: tuning.Train = None,
+    amp: tuning.Amp = False,
+    resume: tuning.Resume = None,
+    patience: tuning.Patience = None,
     arch: opt.Arch = None,
     arch_kwargs: opt.ArchKwargs = None,
     key: opt.Key = None,
@@ -118,10 +129,25 @@ def repair_command(
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     with exit_codes(debug):
-        destinations = read_destinations(report or [], files_named(model, data, heldout, out, arch, metric))
+        inputs = files_named(model, data, train_data, heldout, out, arch, metric, loss, resume)
+        destinations = read_destinations(report or [], inputs)
+        training: dict[str, Any] = {
+            "steps": steps,
+            "epochs": epochs,
+            "lr": lr,
+            "optimizer": optimizer,
+            "loss": loss,
+            "train": train,
+            "amp": amp,
+            "resume": resume,
+            "patience": patience,
+        }
+        if method != "renorm":
+            tuning.refuse_without_renorm("--method renorm", {**training, "train_data": train_data})
         settings: dict[str, Any] = {
             "out": out,
             "method": method,
+            "train_data": train_data,
             "heldout": heldout,
             "prior": prior,
             "until": until,
@@ -150,14 +176,15 @@ def repair_command(
             preset=preset,
         )
         if not quiet:
-            say_whose_code_runs({"--arch": arch, "--data": data, "--heldout": heldout, "--metric": metric})
+            sources = {"--data": data, "--train-data": train_data, "--heldout": heldout}
+            say_whose_code_runs({"--arch": arch, **sources, "--metric": metric, "--loss": loss})
             if trust_pickle:
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr():
-            result = _repair(model, data, settings, preprocessing, metric, given, quiet)
+            result = _repair(model, data, settings, training, preprocessing, metric, given, quiet)
         write_reports(result.after or result.before, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
-            _print(result)
+            print_result(result)
         elif result.refused:
             say(f"bncheck: not written: {out}: the repaired model is measured to be worse; --force writes it.")
         raise typer.Exit(result.exit_code)
@@ -167,6 +194,7 @@ def _repair(
     model: str,
     data: str,
     settings: dict[str, Any],
+    training: dict[str, Any],
     preprocessing: dict[str, Any],
     metric: str | None,
     given: dict[str, Any],
@@ -177,11 +205,15 @@ def _repair(
 
     settings["data_options"] = open_options(preprocessing)
     settings["metric"] = import_callable(metric, "--metric") if metric else None
+    shared = {name: settings[name] for name in ("batch_size", "device", "output", "seed")}
+    settings["fine_tuning"] = tuning.fine_tune_options(training | shared)
     with progress_bar(quiet) as progress:
+        settings["training_progress"] = training_told(progress, quiet)
         return repair_file(model, data, command="bncheck repair", options=given, progress=progress, **settings)
 
 
-def _print(result: Any) -> None:
+def print_result(result: Any) -> None:
+    """Before and after, on stdout."""
     from rich.console import Console
 
     from bncheck.render.repair_table import print_repair

@@ -40,6 +40,16 @@ class IndexedSource:
         self._labels = labels
         self._read = read
 
+    def split(self, share: float, seed: int) -> tuple[IndexedSource, IndexedSource]:
+        """Two sources that share no sample: one without and one of the drawn `share`, each in this source's own order.
+
+        Raises:
+            DataError: there are not samples enough for both.
+        """
+        order = np.random.default_rng(seed).permutation(self._count)
+        drawn = max(round(share * self._count), 1)
+        return self._part(np.sort(order[drawn:])), self._part(np.sort(order[:drawn]))
+
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches drawn without replacement from all samples."""
         yield from self._chunks(np.random.default_rng(seed).permutation(self._count)[:limit], batch_size)
@@ -49,6 +59,10 @@ class IndexedSource:
     ) -> Iterator[Batch]:
         """Batches of `batch_size` in the source's own order; nothing is drawn, so `seed` is not used."""
         yield from self._chunks(np.arange(self._count)[:limit], batch_size, every)
+
+    def _part(self, numbers: Indices) -> IndexedSource:
+        labels = None if self._labels is None else self._labels[torch.from_numpy(numbers)]
+        return IndexedSource(self.name, len(numbers), labels, lambda chosen: self._read(numbers[chosen]))
 
     def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:
         for start in range(0, len(order), every * batch_size):

@@ -13,13 +13,22 @@ _MODULES = {
     "csv": "tabular",
     "channels-csv": "tabular",
     "json": "json_document",
+    "html": "html",
     "markdown": "markdown",
     "junit": "junit",
     "sarif": "sarif",
     "github": "github",
 }
 FORMATS = tuple(_MODULES)
-SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".xml": "junit", ".sarif": "sarif"}
+SUFFIXES = {
+    ".csv": "csv",
+    ".json": "json",
+    ".html": "html",
+    ".htm": "html",
+    ".md": "markdown",
+    ".xml": "junit",
+    ".sarif": "sarif",
+}
 
 
 def renderer(format_name: str) -> Callable[[Report], str]:

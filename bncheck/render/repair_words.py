@@ -20,6 +20,8 @@ SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
 
+_MORE_TRAINING = "More --steps, a smaller --lr or more varied training data may serve better"
+
 
 REASONS = {
     "not exercised": "the data do not reach them",
@@ -36,6 +38,12 @@ def headings(result: RepairResult) -> list[str]:
         return []
     verb = VERBS.get(result.method, result.method)
     return [f"{verb} by {count(result.samples, 'sample')} of {result.source}", _judged_on(result)]
+
+
+def training_words(loss: float, r_clipped: float, d_clipped: float, accuracy: float | None) -> str:
+    """How a step of a training went, in half a line."""
+    said = f"loss {number(loss)}, clipped r {r_clipped:.0%} d {d_clipped:.0%}"
+    return said if accuracy is None else f"{said}, validation {accuracy:.1%}"
 
 
 def _judged_on(result: RepairResult) -> str:
@@ -63,12 +71,17 @@ def closing_lines(result: RepairResult) -> list[str]:
     """Where the file is, or why there is none, and what to do."""
     if result.path is not None:
         return [f"Written: {result.path}", *_left_over(result)]
+    if result.out is None and result.after is not None:
+        kept = f"{_MORE_TRAINING}." if result.outcome == WORSE else "--out FILE keeps the repaired model."
+        return [f"Nothing was written. {kept}", *_left_over(result)]
+    if result.outcome == WORSE and result.method == "renorm":
+        return [f"Not written: {result.out}. {_MORE_TRAINING}; --force writes the file all the same."]
     if result.outcome == WORSE:
         return [
             f"Not written: {result.out}. Data like those the model was trained on would serve better; "
             "--method blend keeps a part of the stored statistics; --force writes the file all the same."
         ]
-    return [f"Not written: {result.out}. {_nothing(result)}"]
+    return [f"Not written: {result.out}. {_nothing(result)}" if result.out else _nothing(result)]
 
 
 def _outcome(result: RepairResult) -> str:

@@ -39,7 +39,16 @@ class Blending:
         self._prior = prior
         self._until = until
 
-    def __call__(self, model: Model, source: Source, plan: Plan, progress: Progress, *, judge: bool) -> Repaired:
+    def __call__(
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        progress: Progress,
+        *,
+        judge: bool,
+        validation: Source | None = None,
+    ) -> Repaired:
         """See `Method`. Without a prior it is chosen by cross-validation, which takes labels."""
         measured = measure(model, source, plan, self._until, progress)
         stored = {layer.name: layer for layer in model.layers}

@@ -74,3 +74,25 @@ def fingerprint(state: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def require_place(path: Path | None, out: Path) -> None:
+    """Refuse a checkpoint that could not be written in the end, or would be where the model goes.
+
+    Raises:
+        UsageError: it is.
+    """
+    if path is None:
+        return
+    if os.path.realpath(path) == os.path.realpath(out):
+        raise UsageError(f"--resume {path}: the repaired model goes there; name another file.")
+    if path.is_dir():
+        raise UsageError(f"--resume {path}: that is a folder; name a file in it.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"--resume {path}: there is no folder {path.parent}.")
+
+
+def forget_checkpoint(path: Path | None) -> None:
+    """Delete a checkpoint that is of no more use."""
+    if path is not None:
+        path.unlink(missing_ok=True)

@@ -4,11 +4,58 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bncheck.errors import UsageError
+from bncheck.models import Model
 from bncheck.models.recognise import ONNX_FILE, SAFETENSORS_INDEX
 from bncheck.models.weights import shard_paths
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the model goes, and what must not be written over.
+
+    Attributes:
+        out: the main file.
+        inputs: every file that was read.
+        overwrite: whether an existing `out` may be written over.
+        beside: whether it lies in the folder of the original.
+    """
+
+    out: Path
+    inputs: tuple[Path, ...]
+    overwrite: bool
+    beside: bool
+
+    def require_free(self, staged: Path) -> None:
+        """Refuse where a file in the folder `staged` would take the place of another."""
+        parts = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
+        require_free((self.out.parent / part for part in parts), self.inputs, overwrite=self.overwrite)
+
+
+def target_of(model: Model, out: Path, named: list[Any], *, overwrite: bool) -> Target:
+    """The target that `--out` means.
+
+    Args:
+        model: what is repaired.
+        out: as typed.
+        named: the data, among which may be paths.
+        overwrite: as typed.
+
+    Raises:
+        UsageError: it is an input, exists already or cannot be written.
+    """
+    container = model.origin.container if model.origin else ""
+    source = Path(model.path)
+    target = destination(out, source, container)
+    data = (Path(name) for name in named if isinstance(name, str | Path))
+    inputs = (*files_of(source, container), *data)
+    require_free([target], inputs, overwrite=overwrite)
+    beside = target.parent.exists() and target.parent.samefile(source.absolute().parent)
+    return Target(target, inputs, overwrite, beside)
 
 
 def destination(out: Path, model: Path, container: str) -> Path:

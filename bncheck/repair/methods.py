@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Protocol, cast
 
 import torch
@@ -17,6 +16,8 @@ from bncheck.evidence import EffectEvidence
 from bncheck.models import Model
 from bncheck.observe.passes import Plan
 from bncheck.observe.running import Progress
+from bncheck.repair.fine_tuned import TrainingProgress, quiet
+from bncheck.repair.finetune_options import FineTuneOptions
 
 RECALIBRATE, BLEND, RENORM = "recalibrate", "blend", "renorm"
 _HOMES = {RECALIBRATE: "recalibration", BLEND: "blending", RENORM: "renorm_method"}
@@ -32,10 +33,14 @@ class MethodOptions:
     Attributes:
         prior: what the stored statistics are worth, in samples (`--prior`); `None` to find out.
         until: error of the means, in standard deviations, at which reading stops; 0 to read everything.
+        fine_tuning: how `renorm` trains.
+        training: told of every step of it.
     """
 
     prior: float | None = None
     until: float = UNTIL
+    fine_tuning: FineTuneOptions = field(default_factory=FineTuneOptions)
+    training: TrainingProgress = quiet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,10 +81,28 @@ class Method(Protocol):
     name: str
     cross_fits: bool
 
-    def __call__(self, model: Model, source: Source, plan: Plan, progress: Progress, *, judge: bool) -> Repaired:
+    def __call__(
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        progress: Progress,
+        *,
+        judge: bool,
+        validation: Source | None = None,
+    ) -> Repaired:
         """Repair `model` by the samples of `source`; with `judge`, fill in `trial` and `gaps`.
 
+        Args:
+            model: what is to be repaired; it is only read and run.
+            source: what to repair it from.
+            plan: how to read the data.
+            progress: told how far it is.
+            judge: whether the method is to judge itself; never asked of one that does not cross-fit.
+            validation: what to choose among results by, for methods that can; it does not judge them.
+
         Raises:
+            RefusedError: the result would be no model to use.
             DataError: the data cannot be read, do not fit the model, or give values that are not finite.
             UsageError: the data lack something that the method needs.
         """
@@ -90,7 +113,7 @@ def method_named(name: str, options: MethodOptions) -> Method:
     """The method of that name (`--method`).
 
     Raises:
-        UsageError: there is none, this build has it not, or an option is wrong for it.
+        UsageError: there is none, or an option is wrong for it.
     """
     if name not in _HOMES:
         raise UsageError(f"--method {name}: choose one of {', '.join(METHODS)}.")
@@ -99,7 +122,4 @@ def method_named(name: str, options: MethodOptions) -> Method:
     if not 0 <= options.until < math.inf:
         raise UsageError(f"--until {options.until:g}: an error in standard deviations, like 0.01; 0 reads all data.")
     home = f"bncheck.repair.{_HOMES[name]}"
-    if find_spec(home) is None:
-        others = ", ".join(other for other in METHODS if other != name)
-        raise UsageError(f"--method {name} is not available in this build of bncheck; it has {others}.")
     return cast("Method", import_module(home).method(options))

@@ -24,7 +24,16 @@ class Recalibration:
     def __init__(self, until: float) -> None:
         self._until = until
 
-    def __call__(self, model: Model, source: Source, plan: Plan, progress: Progress, *, judge: bool) -> Repaired:
+    def __call__(
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        progress: Progress,
+        *,
+        judge: bool,
+        validation: Source | None = None,
+    ) -> Repaired:
         """See `Method`."""
         measured = measure(model, source, plan, self._until, progress)
         crossed = (measured.folds[1], measured.folds[0])

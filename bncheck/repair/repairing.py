@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bncheck.data import DataOptions, Source, open_data, require_named
+from bncheck.data import DataOptions, Source, require_named
 from bncheck.errors import ModelError
 from bncheck.inspection import Judging, no_progress, report_on, require_runnable
 from bncheck.models import Model, open_model
@@ -16,9 +17,15 @@ from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan
 from bncheck.observe.running import Progress
 from bncheck.repair.atomic import publish, staging
-from bncheck.repair.destination import destination, files_of, require_free
+from bncheck.repair.checkpoints import forget_checkpoint, require_place
+from bncheck.repair.destination import Target, target_of
+from bncheck.repair.fine_tuned import TrainingProgress, quiet
+from bncheck.repair.finetune_options import FineTuneOptions
+from bncheck.repair.measuring import STATISTICS
 from bncheck.repair.methods import RECALIBRATE, UNTIL, Method, MethodOptions, Repaired, method_named
 from bncheck.repair.proof import comparison_of, outcome_of
+from bncheck.repair.trainee import module_of
+from bncheck.repair.training_data import Roles, roles_of
 from bncheck.repair.trial import side_by_side
 from bncheck.repair.writing import write_model
 from bncheck.repair_report import (
@@ -35,11 +42,13 @@ from bncheck.report import Report
 
 def repair_file(
     model: str | Path,
-    data: Any,
+    data: Any = None,
     *,
-    out: str | Path,
+    out: str | Path | None,
     method: str = RECALIBRATE,
+    train_data: Any = None,
     heldout: Any = None,
+    fine_tuning: FineTuneOptions | None = None,
     prior: float | None = None,
     until: float = UNTIL,
     force: bool = False,
@@ -56,9 +65,11 @@ def repair_file(
     output: str | None = None,
     metric: Metric | None = None,
     fail_on: str = "warning",
+    judging: Judging | None = None,
     command: str = "bncheck.repair",
     options: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
+    training_progress: TrainingProgress = quiet,
 ) -> RepairResult:
     """Write a model again with statistics (or weights) that fit the data, if that is measured to be no worse.
 
@@ -67,16 +78,22 @@ def repair_file(
 
     Args:
         model: a path, as for `bncheck.inspect`.
-        data: what to repair from: a path, an array, a pair (x, y) or an iterable of batches.
-        out: the file to write; for a sharded model its index, or the folder that takes both.
+        data: what to repair from: a path, an array, a pair (x, y) or an iterable of batches. With `train_data`, what
+            to judge on.
+        out: the file to write; for a sharded model its index, or the folder that takes both; `None` to see what the
+            repair would come to.
         method: `recalibrate`, `blend` or `renorm`.
-        heldout: what to judge on; without it each half of `data` judges what the other half gave.
+        train_data: what `renorm` trains on, in its own order and batches; without it `data`, drawn at random.
+        heldout: what to judge on. Without it each half of `data` judges what the other half gave; for `renorm` a
+            fifth of the data is kept from training. With all three `data` choose the best state of the training.
+        fine_tuning: how `renorm` trains; by default `FineTuneOptions` with the batch size, output, device and seed
+            given here. Its checkpoint is deleted once the model is written.
         prior: what the stored statistics are worth, in samples (`blend`); by default chosen by the labels.
         until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
         force: write although the result is worse.
         overwrite: write over an existing `out`.
         batch_size: samples in a forward.
-        limit: draw so many samples at random, of either data.
+        limit: draw so many samples at random, of either data; what is trained on is limited by the steps alone.
         seed: of every draw.
         device: where to run the model.
         arch: what builds the module a state dict belongs to.
@@ -87,21 +104,26 @@ def repair_file(
         output: key or index of the output that is the prediction.
         metric: `metric(outputs, labels) -> number` instead of top-1 accuracy; larger is better.
         fail_on: severity of findings on the repaired file from which the exit code is 1.
+        judging: how the reports judge, instead of `fail_on`, `command` and `options`.
         command: how the reports say they were made.
         options: what the user set, as the reports print it.
         progress: told how far the passes are.
+        training_progress: told of every step of `renorm`.
 
     Raises:
+        RefusedError: the training diverged, or led to nothing better; nothing was written.
         UsageError: an option is wrong, `out` is an input, exists already or cannot be written.
         ModelError: the model cannot be read, or its file cannot hold the new values.
         DataError: the data cannot be read, do not fit the model, or are not finite.
     """
-    for named in (data, heldout):
-        require_named(named)
-    way = method_named(method, MethodOptions(prior, until))
+    for option, named in (("--data", data), ("--train-data", train_data), ("--heldout", heldout)):
+        require_named(named, option)
+    tuning = fine_tuning or FineTuneOptions(batch_size=batch_size, output=output, device=device, seed=seed)
+    way = method_named(method, MethodOptions(prior, until, tuning, training_progress))
     opening = partial(open_model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
     shipped = opening(model)
-    target = _target(shipped, Path(out), [data, heldout], overwrite=overwrite)
+    if not way.cross_fits:
+        module_of(shipped)  # says what cannot be trained
     require_runnable(shipped)
     if shipped.refusal is not None:
         raise ModelError(f"{model} cannot be repaired: {shipped.refusal}. Export it again in eval mode.")
@@ -118,36 +140,32 @@ def repair_file(
             "force": force,
             "fail_on": fail_on,
         }
-    how = data_options or DataOptions()
-    source = open_data(data, how)
-    job = _Job(
-        way=way,
-        source=source,
-        judge=source if heldout is None else open_data(heldout, how),
-        plan=Plan(batch_size, limit, seed, output, metric),
-        judging=Judging(fail_on=fail_on, command=command, options=options),
-        opening=opening,
-        target=target,
-        force=force,
-        trust_pickle=trust_pickle,
-        progress=progress,
-    )
-    return job.run(shipped)
 
+    def repaired_to(place: Path) -> RepairResult:
+        target = target_of(shipped, place, [data, train_data, heldout], overwrite=overwrite)
+        require_place(tuning.checkpoint, target.out)
+        job = _Job(
+            way=way,
+            roles=roles_of(
+                way, data=data, train_data=train_data, heldout=heldout, how=data_options or DataOptions(), seed=seed
+            ),
+            plan=Plan(batch_size, limit, seed, output, metric),
+            judging=judging or Judging(fail_on=fail_on, command=command, options=options),
+            opening=opening,
+            target=target,
+            force=force,
+            trust_pickle=trust_pickle,
+            progress=progress,
+        )
+        return job.run(shipped)
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where the model goes, and what must not be written over."""
-
-    out: Path
-    inputs: tuple[Path, ...]
-    overwrite: bool
-    beside: bool
-
-    def require_free(self, staged: Path) -> None:
-        """Refuse where a file in the folder `staged` would take the place of another."""
-        parts = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
-        require_free((self.out.parent / part for part in parts), self.inputs, overwrite=self.overwrite)
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="bncheck-") as folder:
+            return _unwritten(repaired_to(Path(folder) / Path(model).name), shipped.path)
+    result = repaired_to(Path(out))
+    if result.path is not None:
+        forget_checkpoint(tuning.checkpoint)
+    return result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,12 +173,11 @@ class _Job:
     """Everything one repair takes but the model."""
 
     way: Method
-    source: Source
-    judge: Source
+    roles: Roles
     plan: Plan
     judging: Judging
     opening: Callable[[Path], Model]
-    target: _Target
+    target: Target
     force: bool
     trust_pickle: bool
     progress: Progress
@@ -168,12 +185,26 @@ class _Job:
     @property
     def judged(self) -> str:
         """How the repair is judged."""
-        return CROSS_FITTED if self.judge is self.source else HELD_OUT
+        return CROSS_FITTED if self.roles.judge is self.roles.repair_from else HELD_OUT
+
+    @property
+    def judge(self) -> Source:
+        """What it is judged on."""
+        return self.roles.judge
 
     def run(self, shipped: Model) -> RepairResult:
         """Repair it, prove it, publish it."""
         before = self._report(shipped)
-        made = self.way(shipped, self.source, self.plan, self.progress, judge=self.judged == CROSS_FITTED)
+        made = self.way(
+            shipped,
+            self.roles.repair_from,
+            self.plan,
+            self.progress,
+            judge=self.judged == CROSS_FITTED,
+            validation=self.roles.validation,
+        )
+        if self.roles.note and made.tensors:
+            made = replace(made, notes=(self.roles.note, *made.notes))
         if not made.tensors:
             return self._result(NOTHING, before, made)
         with staging(self.target.out) as folder:
@@ -215,7 +246,7 @@ class _Job:
             out=str(self.target.out),
             outcome=outcome,
             judged=self.judged,
-            source=self.source.name,
+            source=self.roles.repair_from.name,
             samples=made.samples,
             comparison=None,
             before=before,
@@ -225,21 +256,19 @@ class _Job:
         )
 
 
-def _target(model: Model, out: Path, named: list[Any], *, overwrite: bool) -> _Target:
-    container = model.origin.container if model.origin else ""
-    source = Path(model.path)
-    target = destination(out, source, container)
-    data = (Path(name) for name in named if isinstance(name, str | Path))
-    inputs = (*files_of(source, container), *data)
-    require_free([target], inputs, overwrite=overwrite)
-    beside = target.parent.exists() and target.parent.samefile(source.absolute().parent)
-    return _Target(target, inputs, overwrite, beside)
-
-
 def _rows(before: Report, after: Report, made: Repaired) -> tuple[LayerRepair, ...]:
-    changed = {name.rpartition(".")[0] for name in made.tensors}
+    placed = (name.rpartition(".") for name in made.tensors)
+    changed = {layer for layer, _, role in placed if role in STATISTICS}
     return layer_repairs(before, after, changed=changed, kept=made.kept, errors=made.errors, gaps=made.gaps)
 
 
 def _kept(name: str, reason: str) -> LayerRepair:
     return LayerRepair(name, False, reason, None, None, None, None, None)
+
+
+def _unwritten(result: RepairResult, model: str) -> RepairResult:
+    """The result of a repair that went to a file nobody is to hear of."""
+    after = result.after
+    if after is not None:
+        after = replace(after, model=replace(after.model, path=model))
+    return replace(result, path=None, out=None, after=after)

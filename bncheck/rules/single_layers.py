@@ -23,7 +23,7 @@ def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
     if not wrong or severity_of(evidence.effect) == INFO or not all(_is_sure(name, evidence) for name in wrong):
         return
     shown = {name: evidence.measured[name].own_gap or 0.0 for name in own}
-    rest = max(gap for name, gap in shown.items() if name not in wrong)
+    rest = max((gap for name, gap in shown.items() if name not in wrong), default=0.0)
     alone = {name: evidence.closer.alone[name] for name in wrong if name in evidence.closer.alone}
     ranked = sorted(wrong, key=lambda name: alone.get(name, own[name]), reverse=True)
     fed = any(name in evidence.closer.fed_by_input for name in wrong)

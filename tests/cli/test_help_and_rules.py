@@ -16,7 +16,7 @@ OPTIONS = {
     *("--data", "--train-data", "--label-column", "--batch-size", "--limit", "--batch-sizes", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
-    *("--baseline", "--write-baseline"),
+    *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),
     *("--report", "--quiet", "--debug", "--help", "--no-config"),
 }
 EXIT_CODES = {"0": "fine", "1": "findings", "2": "wrong command", "3": "unreadable file", "4": "not or too little"}

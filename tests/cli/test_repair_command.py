@@ -11,7 +11,10 @@ import torch
 from command_line import call, call_process, refused, users_code
 from made_files import Files
 
-REPAIR_ONLY = {"--out", "--method", "--heldout", "--prior", "--until", "--force", "--overwrite"}
+REPAIR_ONLY = {
+    *("--out", "--method", "--train-data", "--heldout", "--prior", "--until", "--force", "--overwrite"),
+    *("--steps", "--epochs", "--lr", "--optimizer", "--loss", "--train", "--amp", "--resume", "--patience"),
+}
 SHARED = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--device", "--output"),
     *("--data", "--label-column", "--batch-size", "--limit", "--seed"),

@@ -16,7 +16,7 @@ from bncheck.observe.probes.composition import probe_composition, probe_loader
 from bncheck.observe.probes.inputs import floating_input, mapped, reordered
 from bncheck.observe.probes.invariance import probe_invariance
 from bncheck.observe.probes.kept import Kept
-from bncheck.observe.probes.order import has_an_order, probe_order
+from bncheck.observe.probes.order import probe_order
 from bncheck.observe.probes.scaling import probe_scaling
 from bncheck.observe.recorder import Recorder
 from bncheck.probed import SHARE, ChannelOrder, Composition, InputScaling, Invariance, Probed
@@ -84,10 +84,10 @@ def _input_probes(bench: Bench, samples: Batch, stored: Recorder) -> tuple[Input
         return None, None
     layers = bench.fed_by_input(samples)
     is_off = bool(layers) and recorded_gap(stored, layers) > NEAR_MARGIN
-    if not layers or not (is_off or has_an_order(samples)):
-        return None, None
+    if not is_off:
+        return None, probe_order(bench, samples, layers, None, None) if layers else None
     before = bench.stored(samples)
-    scaling = probe_scaling(bench, samples, layers, before) if is_off else None
+    scaling = probe_scaling(bench, samples, layers, before)
     if scaling is None or scaling.seen.after.gap > SHARE * scaling.seen.before.gap:
         return scaling, probe_order(bench, samples, layers, before, None)
     order = probe_order(bench, samples, layers, bench.stored(mapped(samples, scaling.map)), scaling.map)

@@ -1,0 +1,133 @@
+"""The channels of one layer: what it stores against what was measured."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+from matplotlib.ticker import MaxNLocator
+
+from bncheck.layers import FloatArray
+from bncheck.render.cells import count, number, printable
+from bncheck.render.html.drawing import INK, MUTED, POINT, POINT_BEYOND, svg_of
+from bncheck.report import ChannelTable, LayerReport
+
+
+class ChannelFigure:
+    """One figure, drawn again for every layer: setting up axes is what takes the time.
+
+    Left the means, right the standard deviations (with eps, as the layer divides by them), a point for each
+    channel; on the diagonal stored and measured agree. Channels beyond the margin are triangles.
+    """
+
+    def __init__(self, margin: float) -> None:
+        self._margin = margin
+        self._figure = Figure(figsize=(7.2, 3.0))
+        left, right = self._figure.subplots(1, 2)
+        left.set_title("mean", loc="left")
+        right.set_title("standard deviation", loc="left")
+        right.set_xscale("log")
+        right.set_yscale("log")
+        right.minorticks_off()
+        self._panels = (_Panel(left), _Panel(right))
+        self._figure.subplots_adjust(left=0.08, right=0.985, top=0.91, bottom=0.16, wspace=0.2)
+
+    def draw(self, layer: LayerReport, name: str) -> str | None:
+        """The layer's figure as SVG; `None` where no channel has numbers to draw."""
+        if layer.table is None:
+            return None
+        table, eps = layer.table, layer.stored_eps or 0.0
+        beyond = np.nan_to_num(table.gap, nan=np.inf) > self._margin
+        means = (table.stored_mean, table.measured_mean)
+        deviations = (root(table.stored_var, eps), root(table.measured_var, eps))
+        drawn = [
+            panel.fill(*pair, beyond, layer.worst_channel)
+            for panel, pair in zip(self._panels, (means, deviations), strict=True)
+        ]
+        if not any(drawn):
+            return None
+        title = printable(f"Channels of {layer.name or 'the model'}: stored against measured")
+        return svg_of(self._figure, name, title, _words(layer, table, beyond, self._margin))
+
+
+class _Panel:
+    """Stored values to the right, measured ones up."""
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes = axes
+        axes.set_xlabel("stored")
+        axes.set_ylabel("measured")
+        self._diagonal: Line2D = axes.plot([], [], color=MUTED, linewidth=0.8)[0]
+        dots = {"linestyle": "", "rasterized": True, "markeredgewidth": 0}
+        self._inside: Line2D = axes.plot([], [], marker="o", markersize=4, color=POINT, **dots)[0]  # type: ignore[arg-type]
+        self._beyond: Line2D = axes.plot([], [], marker="^", markersize=5, color=POINT_BEYOND, **dots)[0]  # type: ignore[arg-type]
+        self._worst: Annotation = axes.annotate("", (1, 1), (5, 5), textcoords="offset points", color=INK, fontsize=9)
+
+    def fill(self, stored: FloatArray, measured: FloatArray, beyond: np.ndarray, worst: int | None) -> int:
+        """Draw these channels instead of the last; how many of them could be drawn."""
+        kept = np.isfinite(stored) & np.isfinite(measured)
+        logarithmic = self._axes.get_xscale() == "log"
+        if logarithmic:
+            kept &= (stored > 0) & (measured > 0)
+        for points, chosen in ((self._inside, kept & ~beyond), (self._beyond, kept & beyond)):
+            points.set_data(stored[chosen], measured[chosen])
+        if kept.any():
+            low, high = _reach(np.concatenate([stored[kept], measured[kept]]), logarithmic)
+            self._diagonal.set_data([low, high], [low, high])
+            ticks = _ticks(low, high, logarithmic)
+            self._axes.set(xlim=(low, high), ylim=(low, high), xticks=ticks, yticks=ticks)
+            words = [f"{tick:.4g}" for tick in ticks]
+            self._axes.set(xticklabels=words, yticklabels=words)
+        shown = worst is not None and bool(kept[worst])
+        self._worst.set_visible(shown)
+        if shown and worst is not None:
+            self._worst.set_text(f"{worst}")
+            self._worst.xy = (float(stored[worst]), float(measured[worst]))
+        return int(kept.sum())
+
+
+def root(variance: FloatArray, eps: float) -> FloatArray:
+    """What the layer divides by; NaN where variance and eps are negative together."""
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(variance + eps)
+
+
+def _reach(values: FloatArray, logarithmic: bool) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    if logarithmic:
+        return (low / 1.25, high * 1.25) if high / low > 1.2 else (low / 1.5, high * 1.5)
+    room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
+    """About four round numbers between both ends."""
+    if logarithmic and high / low > 4:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        steps = (1, 2, 5) if high / low < 50 else (1,)
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+    else:
+        ticks = MaxNLocator(4).tick_values(low, high).tolist()
+    inside = [tick for tick in ticks if low <= tick <= high]
+    return inside[:: math.ceil(len(inside) / 5)] if inside else [low, high]
+
+
+def _words(layer: LayerReport, table: ChannelTable, beyond: np.ndarray, margin: float) -> str:
+    parts = [
+        f"{count(layer.channels, 'channel')}, {int(beyond.sum())} of them with a gap above {margin:g} "
+        "(drawn as triangles); on the diagonal stored and measured agree."
+    ]
+    worst = layer.worst_channel
+    if worst is not None:
+        eps = layer.stored_eps or 0.0
+        stored, measured = root(table.stored_var, eps)[worst], root(table.measured_var, eps)[worst]
+        parts.append(
+            f"Worst channel {worst}: stored mean {number(float(table.stored_mean[worst]))}, measured "
+            f"{number(float(table.measured_mean[worst]))}; stored standard deviation {number(float(stored))}, "
+            f"measured {number(float(measured))}; gap {number(float(table.gap[worst]))}."
+        )
+    return " ".join(parts)

@@ -1,0 +1,179 @@
+"""The figures of the whole model: along its depth, by batch size, and what predictions come to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+
+from bncheck.render.cells import count, number, printable, span
+from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, lines_across, svg_of
+from bncheck.report import MEASURED, BatchSize, LayerReport, Report
+
+MANY = 90
+"""Layers from which their markers would run into each other."""
+NAMED = 12
+"""Layers up to which their names fit under the figure."""
+
+
+def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
+    """Gap, own gap and noise of the measured layers in the order of the network; `None` without any.
+
+    Args:
+        report: what was found.
+        targets: where on the page each layer is told of in full, by its name.
+    """
+    layers = [layer for layer in report.layers if layer.status == MEASURED and layer.gap is not None]
+    if not layers:
+        return None
+    margin = report.run.thresholds["margin"]
+    gaps, owns, noises = (_values(layers, field) for field in ("gap", "own_gap", "noise"))
+    every = np.concatenate([gaps, owns, noises, [margin]])
+    low, high = _reach(every)
+    figure = Figure(figsize=(9.2, 3.6))
+    axes = figure.add_subplot()
+    at = np.arange(1, len(layers) + 1)
+    size = 4.0 if len(layers) <= MANY else 0.0
+    axes.fill_between(at, low, np.clip(noises, low, None), color=NOISE, linewidth=0, label="noise floor", step="mid")
+    axes.axhline(margin, color=LIMIT, linewidth=1, linestyle=(0, (6, 3)), label=f"healthy layers stay below {margin:g}")
+    kept = {"clip_on": False, "markersize": size, "linewidth": 1.4 if size else 1.1}
+    axes.plot(at, np.clip(gaps, low, None), color=STORED, marker="o", label="gap (stored pass)", **kept)  # type: ignore[arg-type]
+    if np.isfinite(owns).any():
+        own = np.clip(owns, low, None)
+        axes.plot(at, own, color=BATCH, marker="s", linestyle="--", label="own gap (batch pass)", **kept)  # type: ignore[arg-type]
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.set_xlim(0.5, len(layers) + 0.5)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    lines_across(axes)
+    axes.set_ylabel("gap, in stored standard deviations")
+    if len(layers) <= NAMED:
+        axes.set_xticks(at, [_tail(layer.name) for layer in layers], rotation=20, ha="right")
+    else:
+        axes.set_xlabel("measured layer, in the order of the network")
+    tips = {}
+    for position, layer in zip(at, layers, strict=True):
+        strip = axes.axvspan(position - 0.5, position + 0.5, alpha=0, linewidth=0)
+        strip.set_gid(f"layer-{position}")
+        strip.set_url(f"#{targets[layer.name]}" if layer.name in targets else None)
+        tips[f"layer-{position}"] = printable(
+            f"{layer.name or 'the model'}: gap {number(layer.gap)}, own gap {number(layer.own_gap)}, "
+            f"noise {number(layer.noise)}"
+        )
+    figure.legend(loc="outside upper left", ncols=4, fontsize=9, handlelength=2.2, columnspacing=1.6)
+    figure.subplots_adjust(left=0.075, right=0.99, top=0.88, bottom=0.24 if len(layers) <= NAMED else 0.13)
+    return svg_of(figure, "depth", "Gap along the depth of the network", depth_words(layers, margin), tips)
+
+
+def depth_words(layers: Sequence[LayerReport], margin: float) -> str:
+    """The depth figure for those who cannot see it."""
+    parts = [f"{count(len(layers), 'measured layer')}, in the order of the network."]
+    named = (("gap", "Gap in the stored pass"), ("own_gap", "Own gap in the batch pass"), ("noise", "Noise floor"))
+    for field, title in named:
+        values = _values(layers, field)
+        known = np.flatnonzero(np.isfinite(values))
+        if not len(known):
+            continue
+        worst = layers[known[np.argmax(values[known])]].name or "the model"
+        beyond = int((values[known] > margin).sum())
+        reach = f"from {number(float(values[known].min()))} to {number(float(values[known].max()))}"
+        parts.append(f"{title}: {reach}, largest in {worst}; {beyond} of {len(known)} above {margin:g}.")
+    unknown = sum(not math.isfinite(layer.gap) for layer in layers if layer.gap is not None)
+    if unknown:
+        parts.append(f"{count(unknown, 'layer')} not drawn: the gap is not finite.")
+    return printable(" ".join(parts))
+
+
+def batch_size_figure(rows: Sequence[BatchSize]) -> str | None:
+    """How far a mini-batch's statistics lie from the stored ones, by its size."""
+    shown = [row for row in rows if math.isfinite(row.gap)]
+    if not shown:
+        return None
+    figure = Figure(figsize=(9.2, 2.9))
+    left, right = figure.subplots(1, 2)
+    sizes = [row.batch_size for row in shown]
+    left.plot(sizes, [row.gap for row in shown], color=STORED, marker="o", markersize=4, linewidth=1.4, label="gap")
+    shifts = [row.shift for row in shown]
+    left.plot(sizes, shifts, color=BATCH, marker="s", markersize=4, linewidth=1.4, ls="--", label="shift (95 %)")
+    left.set_ylim(bottom=0)
+    left.set_title("gap and shift of a batch", loc="left")
+    lows, highs = [row.scale_low for row in shown], [row.scale_high for row in shown]
+    right.fill_between(sizes, lows, highs, color=NOISE, linewidth=0)
+    right.plot(sizes, highs, color=STORED, marker="^", markersize=4, linewidth=1.4, label="scale, 95 % lie below")
+    right.plot(sizes, lows, color=BATCH, marker="v", markersize=4, linewidth=1.4, ls="--", label="scale, 5 % lie below")
+    right.axhline(1.0, color=LIMIT, linewidth=1, linestyle=(0, (6, 3)))
+    right.set_title("scale of a batch (1: as stored)", loc="left")
+    for axes in (left, right):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
+        axes.set_xlabel("batch size")
+        axes.legend(fontsize=9, handlelength=2.2)
+        lines_across(axes)
+    figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.17, wspace=0.12)
+    told = "; ".join(
+        f"{row.batch_size}: gap {number(row.gap)}, shift {number(row.shift)}, "
+        f"scale {span(row.scale_low, row.scale_high)}"
+        for row in shown
+    )
+    return svg_of(figure, "batch-sizes", "Mini-batches against the stored statistics", f"By batch size: {told}.")
+
+
+def accuracy_figure(report: Report) -> str | None:
+    """The predictions with each set of statistics; `None` where there were no labels."""
+    accuracy = report.effect.accuracy if report.effect else None
+    if accuracy is None:
+        return None
+    own_metric = "metric" in report.run.options
+    bars = [
+        (name, value)
+        for name, value in (
+            ("recalibrated", accuracy.recalibrated),
+            ("normalized by the batch", accuracy.batch),
+            ("as shipped", accuracy.stored),
+        )
+        if value is not None and math.isfinite(value)
+    ]
+    if not bars:
+        return None
+    figure = Figure(figsize=(9.2, 0.55 + 0.36 * len(bars)))
+    axes = figure.add_subplot()
+    names, values = [name for name, _ in bars], [value for _, value in bars]
+    colours = [STORED if name == "as shipped" else NOISE for name in names]
+    drawn = axes.barh(names, values, color=colours, edgecolor=MUTED, linewidth=0.6, height=0.62)
+    words = [number(value) if own_metric else f"{value:.1%}" for value in values]
+    axes.bar_label(drawn, words, padding=5, color=INK)
+    axes.tick_params(axis="y", labelcolor=INK)
+    if not own_metric:
+        axes.set_xlim(0, 1.08)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    else:
+        axes.axvline(0, color=LINE, linewidth=0.8)
+        axes.margins(x=0.12)
+    axes.spines.left.set_visible(False)
+    figure.subplots_adjust(left=0.17, right=0.99, top=0.97, bottom=0.24)
+    title = "Metric" if own_metric else "Accuracy"
+    told = ", ".join(f"{word} {name}" for name, word in zip(reversed(names), reversed(words), strict=True))
+    return svg_of(figure, "accuracy", f"{title} with each set of statistics", f"{title}: {told}.")
+
+
+def _values(layers: Sequence[LayerReport], field: str) -> np.ndarray:
+    values = [getattr(layer, field) for layer in layers]
+    array = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def _reach(values: np.ndarray) -> tuple[float, float]:
+    """Both ends of a logarithmic axis: what lies below a thousandth is drawn on the ground."""
+    known = values[np.isfinite(values) & (values > 0)]
+    return float(np.clip(known.min() / 1.4, 1e-3, 1e-2)), max(1.0, float(known.max()) * 1.4)
+
+
+def _tail(name: str, width: int = 22) -> str:
+    shown = printable(name).replace("\n", "�").replace("$", r"\$") or "(the model)"
+    return shown if len(shown) <= width else "…" + shown[-width + 1 :]
