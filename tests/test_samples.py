@@ -92,6 +92,12 @@ def test_the_data_are_the_digits_that_make_splits(monkeypatch):
     assert len(images) == 1797
 
 
+def test_every_rule_that_is_promised_exists():
+    from bncheck.catalogue import RULES
+
+    assert set(re.findall(r"BN\d{3}", README)) <= {rule.code for rule in RULES}
+
+
 @pytest.mark.parametrize("path", sorted(SAMPLES.iterdir()), ids=lambda path: path.name)
 def test_no_sample_names_the_machine_that_wrote_it(path: Path) -> None:
     if path.is_file():

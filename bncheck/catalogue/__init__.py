@@ -36,9 +36,9 @@ class Rule:
         return files(__package__).joinpath("pages", f"{self.code}.md").read_text(encoding="utf-8")
 
 
-OF_LAYERS = ("BN603", "BN607", "BN608", "BN611")
+OF_LAYERS = ("BN603", "BN607", "BN611")
 """What shows in single layers when the input or the sampling is at fault."""
-DRIFT = ("BN601", "BN602", *OF_LAYERS)
+DRIFT = ("BN601", "BN602", "BN608", *OF_LAYERS)
 """What statistics that are wrong in themselves show on data; the rule that knows why replaces these."""
 
 RULES = (
@@ -74,9 +74,9 @@ RULES = (
     Rule("BN605", "batches are not exchangeable", WARNING, ("data", "training data")),
     Rule("BN606", "padding dominates a layer's input", INFO, ("data",)),
     Rule("BN607", "a layer's own statistics are wrong", ERROR, ("data",), ("BN603", "BN608")),
-    Rule("BN608", "the statistics lag behind the data's", WARNING, ("data",), ("BN603",)),
+    Rule("BN608", "the statistics lag behind the data's", WARNING, ("data",), ("BN601", "BN602", "BN603")),
     Rule("BN609", "batches too small for their statistics", INFO, ("training data",)),
-    Rule("BN610", "the model depends on the composition of its batches", ERROR, ("data",), OF_LAYERS),
+    Rule("BN610", "the model depends on the composition of its batches", ERROR, ("data",), ("BN608", *OF_LAYERS)),
     Rule("BN611", "dropout before the normalization", WARNING, ("data", "architecture"), ("BN603", "BN607", "BN608")),
     Rule("BN612", "train and eval divide differently in tiny batches", INFO, ("training data",)),
     Rule("BN701", "exported in training mode", ERROR, ("statistics",), (*DRIFT, "BN703")),
