@@ -129,6 +129,7 @@ def test_every_option_that_names_files_is_known_to() -> None:
     kinds = options_of(typer.main.get_command(app).commands)
     assert {name for name, kind in kinds.items() if kind.names} == {
         *("arch", "baseline", "data", "metric", "out", "reference", "reference-arch", "report", "write-baseline"),
+        *("heldout", "resume", "train-data"),
     }
     assert {name for name, kind in kinds.items() if kind.repeatable} == {"expect-frozen", "ignore", "report", "select"}
     assert {name for name, kind in kinds.items() if kind.value == "flag"} >= {"quiet", "strict"}
