@@ -52,7 +52,7 @@ HeldOut = Annotated[
     typer.Option(
         "--heldout",
         metavar="D",
-        help="What to judge on. Without it each half of --data judges the other's repair; for renorm see --train-data.",
+        help="What to judge on. Without it each half of --data judges what the other gave; renorm: see --train-data.",
         rich_help_panel="The data",
     ),
 ]

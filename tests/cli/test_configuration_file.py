@@ -128,8 +128,8 @@ def test_a_value_that_is_wrong_for_its_option(files: Files, project: Path) -> No
 def test_every_option_that_names_files_is_known_to() -> None:
     kinds = options_of(typer.main.get_command(app).commands)
     assert {name for name, kind in kinds.items() if kind.names} == {
-        *("arch", "baseline", "data", "heldout", "metric", "out", "reference", "reference-arch", "report"),
-        *("resume", "train-data", "write-baseline"),
+        *("arch", "baseline", "data", "metric", "out", "reference", "reference-arch", "report", "write-baseline"),
+        *("heldout", "resume", "train-data"),
     }
     assert {name for name, kind in kinds.items() if kind.repeatable} == {"expect-frozen", "ignore", "report", "select"}
     assert {name for name, kind in kinds.items() if kind.value == "flag"} >= {"quiet", "strict"}
