@@ -106,7 +106,7 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
         steps = (1, 2, 5) if high / low < 50 else (1,)
         ticks = [step * 10.0**decade for decade in decades for step in steps]
     else:
-        ticks = MaxNLocator(4).tick_values(low, high).tolist()
+        ticks = list(map(float, MaxNLocator(4).tick_values(low, high)))
     inside = [tick for tick in ticks if low <= tick <= high]
     return inside[:: math.ceil(len(inside) / 5)] if inside else [low, high]
 

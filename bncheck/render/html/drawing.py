@@ -64,7 +64,7 @@ _STYLE = {
 def drawing() -> AbstractContextManager[None]:
     """While it lasts figures look like the page, whatever the user's matplotlib is set to."""
     settings: list[str | dict[str, object]] = ["default", dict(_STYLE)]
-    return style.context(settings)  # type: ignore[arg-type]
+    return style.context(settings)
 
 
 def svg_of(figure: Figure, name: str, title: str, description: str, tooltips: Mapping[str, str] | None = None) -> str:

@@ -28,7 +28,7 @@ def slim(root: ElementTree.Element, name: str, tooltips: Mapping[str, str]) -> N
         if element.tag.endswith("}image"):
             element.set(f"{{{LINK}}}href", _fewer_colours(element.attrib[f"{{{LINK}}}href"]))
         identity = element.attrib.pop("id", None)
-        if identity in tooltips:
+        if identity is not None and identity in tooltips:
             tip = ElementTree.SubElement(element, f"{{{SVG}}}title")
             tip.text = tooltips[identity]
         elif identity is not None and not element.tag.endswith(("}g", "}image")):
