@@ -109,7 +109,7 @@ def test_help_and_rules_load_nothing_slow(arguments: list[str]) -> None:
         f"import sys\nsys.argv = ['bncheck', *{arguments!r}]\n"
         "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
     )
-    assert not loaded & {"torch", "onnx", "pandas", "numpy"}
+    assert not loaded & {"torch", "onnx", "pandas", "numpy", "matplotlib", "jinja2"}
 
 
 def test_gate_loads_nothing_slow(tmp_path: Path) -> None:
@@ -123,7 +123,15 @@ def test_gate_loads_nothing_slow(tmp_path: Path) -> None:
     assert not loaded & {"torch", "onnx", "pandas", "numpy"}
 
 
-@pytest.mark.parametrize("format_name", ["json", "markdown", "junit", "sarif", "github"])
+@pytest.mark.parametrize("format_name", ["json", "markdown", "junit", "sarif", "github", "html"])
 def test_reports_are_written_without_what_is_slow(format_name: str) -> None:
     loaded = loaded_by(f"from bncheck.render import renderer\nrenderer({format_name!r})")
     assert not loaded & {"torch", "onnx", "pandas", "numpy"}
+
+
+def test_the_page_is_drawn_without_torch_and_the_notebook_without_matplotlib() -> None:
+    making = "import sys; sys.path.insert(0, 'tests'); from hand_made import full_report\n"
+    assert "torch" not in loaded_by(f"{making}from bncheck.render import renderer\nrenderer('html')(full_report())")
+    loaded = loaded_by(f"{making}full_report()._repr_html_()")
+    assert "jinja2" in loaded
+    assert not loaded & {"torch", "onnx", "matplotlib", "itables"}

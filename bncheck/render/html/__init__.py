@@ -17,6 +17,6 @@ def render_html(report: Report) -> str:
 
 def render_fragment(report: Report) -> str:
     """What a notebook shows of a report: the verdict, the findings and the table, without figures."""
-    from bncheck.render.html.page import fragment
+    from bncheck.render.html.filling import fragment
 
     return fragment(report)

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from bncheck.layers import FloatArray
 from bncheck.render.cells import count, number, printable
 from bncheck.render.html.drawing import INK, MUTED, POINT, POINT_BEYOND, svg_of
+from bncheck.render.html.view import deviation
 from bncheck.report import ChannelTable, LayerReport
 
 
@@ -43,7 +44,7 @@ class ChannelFigure:
         table, eps = layer.table, layer.stored_eps or 0.0
         beyond = np.nan_to_num(table.gap, nan=np.inf) > self._margin
         means = (table.stored_mean, table.measured_mean)
-        deviations = (root(table.stored_var, eps), root(table.measured_var, eps))
+        deviations = (deviation(table.stored_var, eps), deviation(table.measured_var, eps))
         drawn = [
             panel.fill(*pair, beyond, layer.worst_channel)
             for panel, pair in zip(self._panels, (means, deviations), strict=True)
@@ -90,12 +91,6 @@ class _Panel:
         return int(kept.sum())
 
 
-def root(variance: FloatArray, eps: float) -> FloatArray:
-    """What the layer divides by; NaN where variance and eps are negative together."""
-    with np.errstate(invalid="ignore"):
-        return np.sqrt(variance + eps)
-
-
 def _reach(values: FloatArray, logarithmic: bool) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     if logarithmic:
@@ -111,7 +106,7 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
         steps = (1, 2, 5) if high / low < 50 else (1,)
         ticks = [step * 10.0**decade for decade in decades for step in steps]
     else:
-        ticks = [float(tick) for tick in MaxNLocator(4).tick_values(low, high)]
+        ticks = list(map(float, MaxNLocator(4).tick_values(low, high)))
     inside = [tick for tick in ticks if low <= tick <= high]
     return inside[:: math.ceil(len(inside) / 5)] if inside else [low, high]
 
@@ -124,7 +119,7 @@ def _words(layer: LayerReport, table: ChannelTable, beyond: np.ndarray, margin: 
     worst = layer.worst_channel
     if worst is not None:
         eps = layer.stored_eps or 0.0
-        stored, measured = root(table.stored_var, eps)[worst], root(table.measured_var, eps)[worst]
+        stored, measured = deviation(table.stored_var, eps)[worst], deviation(table.measured_var, eps)[worst]
         parts.append(
             f"Worst channel {worst}: stored mean {number(float(table.stored_mean[worst]))}, measured "
             f"{number(float(table.measured_mean[worst]))}; stored standard deviation {number(float(stored))}, "

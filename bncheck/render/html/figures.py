@@ -17,6 +17,8 @@ MANY = 90
 """Layers from which their markers would run into each other."""
 NAMED = 12
 """Layers up to which their names fit under the figure."""
+LETTERS = 80
+"""Letters of all names together up to which they fit side by side."""
 
 
 def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
@@ -44,6 +46,12 @@ def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
     if np.isfinite(owns).any():
         own = np.clip(owns, low, None)
         axes.plot(at, own, color=BATCH, marker="s", linestyle="--", label="own gap (batch pass)", **kept)  # type: ignore[arg-type]
+    lost = at[~np.isfinite(gaps)]
+    if len(lost):
+        # Above everything, and kept out of the scale.
+        axes.plot(
+            lost, np.full(len(lost), high), color=LIMIT, marker="X", linestyle="", label="not finite", clip_on=False
+        )
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     axes.set_xlim(0.5, len(layers) + 0.5)
@@ -51,8 +59,11 @@ def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     lines_across(axes)
     axes.set_ylabel("gap, in stored standard deviations")
+    aslant = False
     if len(layers) <= NAMED:
-        axes.set_xticks(at, [_tail(layer.name) for layer in layers], rotation=20, ha="right")
+        names = [_tail(layer.name) for layer in layers]
+        aslant = sum(map(len, names)) > LETTERS
+        axes.set_xticks(at, names, rotation=20 if aslant else 0, ha="right" if aslant else "center")
     else:
         axes.set_xlabel("measured layer, in the order of the network")
     tips = {}
@@ -64,8 +75,8 @@ def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
             f"{layer.name or 'the model'}: gap {number(layer.gap)}, own gap {number(layer.own_gap)}, "
             f"noise {number(layer.noise)}"
         )
-    figure.legend(loc="outside upper left", ncols=4, fontsize=9, handlelength=2.2, columnspacing=1.6)
-    figure.subplots_adjust(left=0.075, right=0.99, top=0.88, bottom=0.24 if len(layers) <= NAMED else 0.13)
+    figure.legend(loc="outside upper left", ncols=5, fontsize=9, handlelength=2.2, columnspacing=1.3)
+    figure.subplots_adjust(left=0.075, right=0.985, top=0.88, bottom=0.24 if aslant else 0.13)
     return svg_of(figure, "depth", "Gap along the depth of the network", depth_words(layers, margin), tips)
 
 
@@ -84,7 +95,7 @@ def depth_words(layers: Sequence[LayerReport], margin: float) -> str:
         parts.append(f"{title}: {reach}, largest in {worst}; {beyond} of {len(known)} above {margin:g}.")
     unknown = sum(not math.isfinite(layer.gap) for layer in layers if layer.gap is not None)
     if unknown:
-        parts.append(f"{count(unknown, 'layer')} not drawn: the gap is not finite.")
+        parts.append(f"{count(unknown, 'layer')} whose gap is not finite.")
     return printable(" ".join(parts))
 
 
@@ -156,7 +167,7 @@ def accuracy_figure(report: Report) -> str | None:
         axes.axvline(0, color=LINE, linewidth=0.8)
         axes.margins(x=0.12)
     axes.spines.left.set_visible(False)
-    figure.subplots_adjust(left=0.17, right=0.99, top=0.97, bottom=0.24)
+    figure.subplots_adjust(left=0.19, right=0.99, top=0.97, bottom=0.24)
     title = "Metric" if own_metric else "Accuracy"
     told = ", ".join(f"{word} {name}" for name, word in zip(reversed(names), reversed(words), strict=True))
     return svg_of(figure, "accuracy", f"{title} with each set of statistics", f"{title}: {told}.")

@@ -1,33 +1,25 @@
-"""The page put together: values, figures and templates."""
+"""The page put together: values, figures, and the script that sorts and filters."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bncheck.render.cells import count, number, printable, span
 from bncheck.render.html import view
 from bncheck.render.html.channels import ChannelFigure
 from bncheck.render.html.drawing import drawing
 from bncheck.render.html.figures import accuracy_figure, batch_size_figure, depth_figure
-from bncheck.render.words import ALIKE, about_data, about_model, closing, effect_lines, headline, too_little_checked
+from bncheck.render.html.filling import filled
 from bncheck.report import Report
 
 DRAWN = 120
 """The most layers whose channels are drawn: those of the largest gaps."""
-SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
 
 
 def whole_page(report: Report) -> str:
-    """The report as a page that needs nothing but itself.
-
-    Raises:
-        Nothing of its own: what cannot be drawn is left out and said so.
-    """
+    """The report as a page that needs nothing but itself."""
     rows = view.rows(report)
     targets = {row.layer.name: row.target for row in rows}
     with drawing():
@@ -38,7 +30,7 @@ def whole_page(report: Report) -> str:
         }
         channels = _channel_figures(report, rows)
     with_channels = sum(row.layer.table is not None for row in rows)
-    return _filled(
+    return filled(
         "report.html.j2",
         report,
         rows=rows,
@@ -50,11 +42,6 @@ def whole_page(report: Report) -> str:
     )
 
 
-def fragment(report: Report) -> str:
-    """A compact part for a notebook: no script, no figure."""
-    return _filled("fragment.html.j2", report, rows=view.rows(report))
-
-
 def _channel_figures(report: Report, rows: list[view.Row]) -> dict[str, Markup]:
     """By target, the figures of the layers with the largest gaps."""
     drawable = [row for row in rows if row.layer.table is not None]
@@ -62,60 +49,6 @@ def _channel_figures(report: Report, rows: list[view.Row]) -> dict[str, Markup]:
     figure = ChannelFigure(report.run.thresholds["margin"])
     drawn = {row.target: figure.draw(row.layer, f"{row.target}-channels") for row in chosen}
     return {target: _safe(svg) for target, svg in drawn.items() if svg is not None}
-
-
-def _filled(template: str, report: Report, **values: Any) -> str:
-    return (
-        _templates()
-        .get_template(template)
-        .render(
-            report=report,
-            headline=headline(report),
-            untold=too_little_checked(report),
-            effect=effect_lines(report),
-            closing=closing(report),
-            about_model=about_model(report.model),
-            about_data=about_data(report.data),
-            groups=view.groups(report),
-            tiles=view.tiles(report),
-            columns=view.COLUMNS,
-            worst_columns=view.WORST_COLUMNS,
-            summed=view.summed(report.layers),
-            told=ALIKE,
-            **values,
-        )
-        + "\n"
-    )
-
-
-@cache
-def _templates() -> Environment:
-    """Everything a template prints is escaped, and control characters are made visible."""
-    environment = Environment(
-        loader=PackageLoader("bncheck.render.html"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    environment.filters |= {
-        "number": number,
-        "evidence": view.evidence,
-        "words": view.value_words,
-        "code": lambda text: _coded(text),
-    }
-    environment.globals |= {"span": span, "count": count, "sign": SIGNS.__getitem__}
-    return environment
-
-
-def _coded(text: str) -> Markup:
-    """Text whose parts between backticks are code; a lone backtick is none."""
-    parts = printable(text).split("`")
-    if len(parts) % 2 == 0:
-        return Markup.escape(printable(text))
-    told = [Markup("<code>{}</code>").format(part) if at % 2 else Markup.escape(part) for at, part in enumerate(parts)]
-    return Markup("").join(told)
 
 
 @cache

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from bncheck.catalogue import RULES
+from bncheck.layers import FloatArray
 from bncheck.render.cells import count, number, span
-from bncheck.render.html.channels import root
 from bncheck.render.layer_table import KINDS
 from bncheck.render.words import alike, concerning, layer_verdict
 from bncheck.report import ACCEPTED, ERROR, INFO, WARNING, Finding, LayerReport, Report
@@ -48,8 +48,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Findings that ask for the same thing."""
+    """Findings that ask for the same thing, and where on the page they stand."""
 
+    target: str
     code: str
     severity: str
     title: str
@@ -70,8 +71,8 @@ def rows(report: Report) -> list[Row]:
 
 def groups(report: Report) -> list[Group]:
     """The findings that count, then those accepted before."""
-    counting = [_group(findings) for findings in alike(report.findings)]
-    return counting + [_group([finding]) for finding in report.findings if finding.accepted is not None]
+    accepted = [[finding] for finding in report.findings if finding.accepted is not None]
+    return [_group(at, findings) for at, findings in enumerate([*alike(report.findings), *accepted], start=1)]
 
 
 def evidence(finding: Finding) -> list[tuple[str, str]]:
@@ -110,6 +111,12 @@ def tiles(report: Report) -> list[tuple[str, str]]:
         name, show = ("metric", number) if own_metric else ("accuracy", _percent)
         told.append((f"{name} as shipped", show(effect.accuracy.stored)))
     return told
+
+
+def deviation(variance: FloatArray, eps: float) -> FloatArray:
+    """What the layer divides by; NaN where variance and eps are negative together."""
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(variance + eps)
 
 
 def _row(at: int, layer: LayerReport, findings: Sequence[Finding], margin: float) -> Row:
@@ -171,7 +178,7 @@ def _worst(layer: LayerReport) -> list[tuple[str, ...]]:
     eps = layer.stored_eps or 0.0
     order = np.argsort(-np.nan_to_num(table.gap, nan=np.inf, posinf=np.inf), kind="stable")[:WORST]
     columns = (
-        *(table.stored_mean, table.measured_mean, root(table.stored_var, eps), root(table.measured_var, eps)),
+        *(table.stored_mean, table.measured_mean, deviation(table.stored_var, eps), deviation(table.measured_var, eps)),
         *(table.shift, table.scale, table.gap, table.own_gap),
     )
     return [(str(channel), *(_digits(float(column[channel])) for column in columns)) for channel in order]
@@ -185,9 +192,10 @@ def _percent(value: float) -> str:
     return f"{value:.1%}" if math.isfinite(value) else "not finite"
 
 
-def _group(findings: Sequence[Finding]) -> Group:
+def _group(at: int, findings: Sequence[Finding]) -> Group:
     first = findings[0]
     return Group(
+        target=f"finding-{at}",
         code=first.code,
         severity=first.severity,
         title=_TITLES.get(first.code, ""),

@@ -1,0 +1,76 @@
+"""Templates filled with a report's values; nothing here draws."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bncheck.render.cells import count, number, printable, span
+from bncheck.render.html import view
+from bncheck.render.words import ALIKE, about_data, about_model, closing, effect_lines, headline, too_little_checked
+from bncheck.report import Report
+
+SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
+
+
+def fragment(report: Report) -> str:
+    """A compact part for a notebook: no script, no figure."""
+    return filled("fragment.html.j2", report, rows=view.rows(report))
+
+
+def filled(template: str, report: Report, **values: Any) -> str:
+    """A template with the report in it, and what every page says of one."""
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            report=report,
+            headline=headline(report),
+            untold=too_little_checked(report),
+            effect=effect_lines(report),
+            closing=closing(report),
+            about_model=about_model(report.model),
+            about_data=about_data(report.data),
+            groups=view.groups(report),
+            tiles=view.tiles(report),
+            columns=view.COLUMNS,
+            worst_columns=view.WORST_COLUMNS,
+            summed=view.summed(report.layers),
+            told=ALIKE,
+            **values,
+        )
+        + "\n"
+    )
+
+
+@cache
+def _templates() -> Environment:
+    """Everything a template prints is escaped, and control characters are made visible."""
+    environment = Environment(
+        loader=PackageLoader("bncheck.render.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    environment.filters |= {
+        "number": number,
+        "evidence": view.evidence,
+        "words": view.value_words,
+        "code": lambda text: _coded(text),
+    }
+    environment.globals |= {"span": span, "count": count, "sign": SIGNS.__getitem__}
+    return environment
+
+
+def _coded(text: str) -> Markup:
+    """Text whose parts between backticks are code; a lone backtick is none."""
+    parts = printable(text).split("`")
+    if len(parts) % 2 == 0:
+        return Markup.escape(printable(text))
+    told = [Markup("<code>{}</code>").format(part) if at % 2 else Markup.escape(part) for at, part in enumerate(parts)]
+    return Markup("").join(told)
