@@ -1,24 +1,30 @@
-"""The report for a person at a terminal: every layer, then what it means and what to do."""
+"""The report for a person at a terminal: the answer, then every layer, then each finding with its evidence."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bncheck.render.cells import number, span
+from bncheck.render.answer import answer
+from bncheck.render.cells import number, printable, span
 from bncheck.render.columns import plain_table
 from bncheck.render.layer_table import STYLES, layer_table, legend
-from bncheck.render.page import print_parts, prose, sentence
-from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines, headline
+from bncheck.render.page import PROSE, print_parts, prose, sentence
+from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines
 from bncheck.report import BatchSize, Finding, Report
+
+ANSWER_LINES = (3, 1, 2)
+"""Lines for the cause, the cost and what to do; the findings below tell in full what does not fit."""
 
 
 def print_verdict(report: Report, console: Console) -> None:
     """Print what was concluded, without the tables it was concluded from."""
-    print_parts([prose(_header(report)), *_conclusion(report)], console)
+    said = prose(Text(""), *_answer(report, min(console.width, PROSE)))
+    print_parts([prose(_header(report)), said, *_conclusion(report)], console)
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -28,6 +34,7 @@ def print_report(report: Report, console: Console) -> None:
 
 def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     yield prose(_header(report))
+    yield prose(Text(""), *_answer(report, min(width, PROSE)))
     if report.layers:
         yield Text("")
         table = layer_table(report, width)
@@ -40,12 +47,21 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
 
 
 def _conclusion(report: Report) -> Iterator[RenderableType]:
-    yield prose(Text(""), sentence(headline(report), "bold"), *map(sentence, effect_lines(report)))
+    if lines := effect_lines(report):
+        yield prose(Text(""), *map(sentence, lines))
     for group in alike(report.findings):
         yield prose(Text(""), _findings(group))
     ending = [*closing(report), *(f"Note: {note.rstrip('.')}." for note in report.run.notes)]
     if ending:
         yield prose(Text(""), *(sentence(line, "dim") for line in ending))
+
+
+def _answer(report: Report, width: int) -> Iterator[Text]:
+    """Cause, cost, what to do: each in its lines."""
+    told = answer(report)
+    for text, lines, style in zip((told.cause, told.cost, told.action), ANSWER_LINES, ("bold", "", ""), strict=True):
+        shortened = textwrap.wrap(printable(text), width, max_lines=lines, placeholder=" …", break_on_hyphens=False)
+        yield from (Text(line, style) for line in shortened)
 
 
 def _header(report: Report) -> Text:
