@@ -1,7 +1,8 @@
-"""The report for a person at a terminal: every layer, then what it means and what to do."""
+"""The report for a person at a terminal: the answer, then every layer, then each finding with its evidence."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -10,13 +11,16 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from bncheck.render.answer import answer
 from bncheck.render.cells import count, number, printable, span
 from bncheck.render.layer_table import STYLES, layer_table, legend, plain_table
-from bncheck.render.words import closing, effect_lines, headline
+from bncheck.render.words import closing, effect_lines
 from bncheck.report import BatchSize, Finding, ModelFacts, Report
 
 PROSE = 100
 """The widest a sentence runs, however wide the terminal."""
+ANSWER_LINES = (3, 1, 2)
+"""Lines for the cause, the cost and what to do; the findings below tell in full what does not fit."""
 ALIKE = 5
 """How many findings of one kind are told in full."""
 
@@ -30,6 +34,7 @@ def print_report(report: Report, console: Console) -> None:
 
 def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     yield _prose(_header(report))
+    yield _prose(Text(""), *_answer(report, min(width, PROSE)))
     if report.layers:
         yield Text("")
         table = layer_table(report, width)
@@ -38,12 +43,21 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
             yield _prose(_line(legend(table), "dim"))
     if report.batch_sizes:
         yield _prose(Text(""), *_batch_sizes(report.batch_sizes))
-    yield _prose(Text(""), _line(headline(report), "bold"), *map(_line, effect_lines(report)))
+    if lines := effect_lines(report):
+        yield _prose(Text(""), *map(_line, lines))
     for alike in _grouped(report.findings):
         yield _prose(Text(""), _findings(alike))
     ending = [*closing(report), *(f"Note: {note.rstrip('.')}." for note in report.run.notes)]
     if ending:
         yield _prose(Text(""), *(_line(line, "dim") for line in ending))
+
+
+def _answer(report: Report, width: int) -> Iterator[Text]:
+    """Cause, cost, what to do: each in its lines."""
+    told = answer(report)
+    for text, lines, style in zip((told.cause, told.cost, told.action), ANSWER_LINES, ("bold", "", ""), strict=True):
+        shortened = textwrap.wrap(printable(text), width, max_lines=lines, placeholder=" …", break_on_hyphens=False)
+        yield from (Text(line, style) for line in shortened)
 
 
 def _prose(*parts: RenderableType) -> RenderableType:

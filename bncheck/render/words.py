@@ -82,7 +82,7 @@ def headline(report: Report) -> str:
 
 def effect_lines(report: Report) -> list[str]:
     """The gap of the model, and what it does to the predictions."""
-    return [*_gap_lines(report), *_call_lines(report), *_prediction_lines(report)]
+    return [*_gap_lines(report), *_call_lines(report), *prediction_lines(report)]
 
 
 def closing(report: Report) -> list[str]:
@@ -140,17 +140,18 @@ def _call_lines(report: Report) -> list[str]:
     return lines
 
 
-def _prediction_lines(report: Report) -> list[str]:
+def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
+    """Accuracy by each set of statistics, and what recalibrating changes; briefly without how that was measured."""
     effect = report.effect
     if effect is None:
         return []
     lines = []
     if effect.accuracy is not None:
         own_metric = "metric" in report.run.options
-        show = number if own_metric else _percent
+        show = number if own_metric else percent
         values = (
             (effect.accuracy.stored, "as shipped"),
-            (effect.accuracy.batch, "normalized by the batch"),
+            (None if briefly else effect.accuracy.batch, "normalized by the batch"),
             (effect.accuracy.recalibrated, "recalibrated"),
         )
         parts = [f"{show(value)} {name}" for value, name in values if value is not None]
@@ -158,12 +159,13 @@ def _prediction_lines(report: Report) -> list[str]:
     if effect.output_change is not None and not math.isfinite(effect.output_change):
         return [*lines, "The outputs are not finite, so how far recalibrating moves them cannot be told."]
     if effect.predictions_changed is not None:
-        moved = f"changes {_percent(effect.predictions_changed)} of the predictions"
+        moved = f"changes {percent(effect.predictions_changed)} of the predictions"
     elif effect.output_change is not None:
-        moved = f"moves the outputs by {_percent(effect.output_change)}"
+        moved = f"moves the outputs by {percent(effect.output_change)}"
     else:
         return lines
-    return [*lines, f"Recalibrating {moved} (measured on one half of these data, judged on the other)."]
+    how = "" if briefly else " (measured on one half of these data, judged on the other)"
+    return [*lines, f"Recalibrating {moved}{how}."]
 
 
 def _exit_lines(report: Report) -> list[str]:
@@ -193,5 +195,6 @@ def _margin_of(report: Report) -> float:
     return report.run.thresholds["margin"]
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """With one decimal; as `number` where it is not finite."""
     return number(value) if value is None or not math.isfinite(value) else f"{value:.1%}"

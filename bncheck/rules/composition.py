@@ -23,12 +23,12 @@ def leans_on_composition(evidence: Evidence) -> Iterator[Finding]:
         severity=ERROR,
         layer=None,
         message=(
-            f"The model depends on the composition of its batches: normalized by their own statistics, batches of "
-            f"{found.batch_size} {kind} are predicted with {found.grouped:.1%} accuracy, but the same samples with "
+            f"The model depends on the composition of its batches. Batches of {found.batch_size} {kind}, normalized by "
+            f"their own statistics, are predicted with {found.grouped:.1%} accuracy; the same samples with "
             f"{found.mixed:.1%} in mixed batches, and with {found.stored:.1%} by the stored statistics{recalibrated}."
         ),
         fix=(
-            "Mix the labels within training batches and train on, or fine-tune with Batch Renormalization on the "
+            "Mix the labels within training batches and train on. Or fine-tune with Batch Renormalization on the "
             "batches there are (`bncheck repair --method renorm`). Recalibrating does not help: it is the weights "
             "that have learned to rely on such batches, not the statistics that are wrong."
         ),

@@ -97,8 +97,8 @@ def what_helps(effect: EffectEvidence | None, severity: str) -> str:
     gain = _sure_gain(effect)
     if gain is not None and gain > GAIN_MARGIN:
         return (
-            "Check the preprocessing first (scaling, mean and std, channel order): if it matches training, recalibrate "
-            "the statistics, which was measured to help here."
+            "Recalibrate the statistics, which was measured to help here, once the preprocessing (scaling, mean and "
+            "std, channel order) is known to match training."
         )
     if gain is not None and severity == INFO:
         return (

@@ -100,7 +100,7 @@ def _reorder(order: Sequence[int]) -> str:
 
 
 def _tried(seen: Paired, how: str) -> str:
-    where = some_names(seen.layers)
+    where = f"{'layer' if len(seen.layers) == 1 else 'layers'} {some_names(seen.layers)}"
     text = f"{how}, the gap of {where} falls from {seen.before.gap:.2g} to {seen.after.gap:.2g}"
     if seen.before.accuracy is not None and seen.after.accuracy is not None and seen.gain is not None:
         verb = "rises" if seen.gain > 0 else "goes"

@@ -28,7 +28,7 @@ def depends_on_mates(evidence: Evidence) -> Iterator[Finding]:
         severity=ERROR,
         layer=suspects[0].name if len(suspects) == 1 else None,
         message=(
-            f"Predictions depend on batch mates: {found.samples} samples run again beside others, in batches of "
+            f"Predictions depend on batch mates. {found.samples} samples run again beside others, in batches of "
             f"{found.batch_size}, move the outputs by {found.change:.2g} (relative L2){decisions}."
             + (f" {name_some(suspects)} normalize by the batch, having no stored statistics." if suspects else "")
         ),

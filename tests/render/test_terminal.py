@@ -27,6 +27,7 @@ from hand_made import (
 )
 from rich.console import Console
 
+from bncheck.render.answer import answer
 from bncheck.render.terminal import print_report
 from bncheck.report import AUDITED, SKIPPED, BatchSize, Report
 
@@ -140,21 +141,44 @@ def test_names_lose_their_beginning_and_only_where_they_do_not_fit(width: int) -
     assert any("…" in row["layer"] for row in rows) == (width < 200)
 
 
-def test_a_very_deep_network_ends_with_what_matters() -> None:
+def test_a_very_deep_network_begins_and_ends_with_what_matters() -> None:
     report = many_layers(500)
     text = drawn(report, 120)
     rows = read_table(text, "layer")
     assert [row["layer"] for row in rows] == [layer.name for layer in report.layers]
-    last = text.splitlines()[-20:]
-    assert "Found 500 errors." in last
-    assert sum("the gap is" in line for line in last) == 5
+    lines = text.splitlines()
+    assert lines[3].startswith("Found 500 errors. BN600: encoder.stages.0.blocks.0.norm: the gap is 0.5")
+    assert sum("the gap is" in line for line in lines[-20:]) == 5
     assert "And 495 more of this kind: the table names the layers." in words(text)
-    assert words(text).count("What to do:") == 1
+    assert words(text).count("What to do:") == 2  # at once, and beside the findings
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("make", [*ALL.values(), lambda: many_layers(60)])
+def test_the_answer_comes_first_in_six_lines(make: Callable[[], Report], width: int) -> None:
+    report = make()
+    lines = drawn(report, width).splitlines()
+    start = lines.index("") + 1
+    shown = lines[start : lines.index("", start)]
+    told = answer(report)
+    assert 1 <= len(shown) <= 6
+    for paragraph in (told.cause, told.cost, told.action):
+        assert words(paragraph)[:30] in words(" ".join(shown))
+    if report.layers:
+        assert lines[start + len(shown) + 1].startswith("layer ")
+
+
+def test_what_does_not_fit_the_answer_is_cut_and_told_below() -> None:
+    report = full_report()
+    long = replace(report.findings[0], message="The gap " + "is very large and " * 30 + "so it is.")
+    text = drawn(replace(report, findings=(long,)), 80)
+    assert text.splitlines()[5].endswith(" …")
+    assert words(text).count(words(long.message)) == 1
 
 
 def test_few_findings_of_a_kind_are_all_told() -> None:
     text = drawn(many_layers(5), 120)
-    assert text.count("the gap is") == 5
+    assert text.count("the gap is") == 1 + 5  # the first also in the answer
     assert "more of this kind" not in text
 
 
@@ -247,7 +271,7 @@ def test_colours_are_of_the_severities() -> None:
     (warning,) = (line for line in lines if "BN603 warning" in line)
     assert "\x1b[1;31m" in error
     assert "\x1b[33m" in warning
-    assert any("\x1b[1;31m" in line and "denselayer24" in line for line in lines[:8])
+    assert any("\x1b[1;31m" in line and "denselayer24" in line for line in lines[8:16])
 
 
 def test_what_was_skipped_is_said_in_the_table() -> None:

@@ -24,7 +24,7 @@ HANDICAP = 0.03
 NEAR_ONE = 1.5
 """A factor solved from the statistics says nothing below it: exposure and contrast vary as much."""
 KNOWN_FACTORS = tuple(
-    factor for known in (2.0, 10.0, 16.0, 100.0, 128.0, 255.0, 1000.0, 65535.0) for factor in (known, 1 / known)
+    factor for known in (2.0, 4.0, 10.0, 16.0, 100.0, 128.0, 255.0, 1000.0, 65535.0) for factor in (known, 1 / known)
 )
 """Factors that units differ by; tried whether or not they can be solved for."""
 SNAP = 0.03

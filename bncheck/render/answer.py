@@ -1,0 +1,74 @@
+"""A report as a colleague would answer: the cause, the cost in predictions, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bncheck.render.cells import count
+from bncheck.render.words import headline, percent, prediction_lines
+from bncheck.report import FINDINGS, INFO, Finding, Report
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
+SUBJECT = {"inconclusive": "BN707", "not-checked": "BN705", "ok": "BN603"}
+"""The finding that a verdict without a fault is about."""
+LIMIT = "BN600"
+"""That a limit is exceeded is no cause: where there is one, it is told instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Three short paragraphs, empty where there is nothing to say.
+
+    Attributes:
+        cause: the verdict, and what is wrong in one sentence.
+        cost: what it does to the predictions.
+        action: what to do, in one sentence.
+    """
+
+    cause: str
+    cost: str
+    action: str
+
+
+def answer(report: Report) -> Answer:
+    """The answer that the gravest finding gives; where there is none, the verdict alone."""
+    verdict = headline(report)
+    subject = _subject(report)
+    if subject is None:
+        return Answer(verdict, _cost(report, {}), "")
+    told = f"{verdict} {subject.code}: {_first_sentence(subject.message)}"
+    return Answer(
+        cause=told if report.summary.verdict == FINDINGS else verdict,
+        cost=_cost(report, subject.evidence),
+        action=f"What to do: {_first_sentence(subject.fix)}",
+    )
+
+
+def _subject(report: Report) -> Finding | None:
+    if report.summary.verdict == FINDINGS:
+        faults = [finding for finding in report.findings if finding.severity != INFO]
+        causes = [finding for finding in faults if finding.code != LIMIT]
+        return next(iter(causes or faults), None)
+    code = SUBJECT.get(report.summary.verdict)
+    return next((finding for finding in report.findings if finding.code == code), None)
+
+
+def _first_sentence(text: str) -> str:
+    return _SENTENCE.split(text, maxsplit=1)[0]
+
+
+def _cost(report: Report, evidence: Mapping[str, Any]) -> str:
+    """By what was measured to help, where the finding's evidence holds that; else by recalibrating."""
+    before, after = evidence.get("accuracy_before"), evidence.get("accuracy_after")
+    if before is not None and after is not None:
+        samples = count(evidence.get("samples", 0), "sample")
+        return f"Accuracy: {percent(before)} as fed, {percent(after)} with the input changed ({samples})."
+    grouped, stored = evidence.get("accuracy_grouped"), evidence.get("accuracy_stored")
+    if grouped is not None and stored is not None:
+        again = evidence.get("accuracy_recalibrated")
+        recalibrated = "" if again is None else f"{percent(again)} recalibrated, "
+        return f"Accuracy: {percent(stored)} as shipped, {recalibrated}{percent(grouped)} in grouped batches."
+    return " ".join(prediction_lines(report, briefly=True)[:1])
