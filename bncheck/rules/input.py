@@ -90,7 +90,7 @@ def _order_in_words(order: Sequence[int]) -> str:
     if list(order) == [2, 1, 0]:
         return "The input's channels are in the opposite order of training: BGR for RGB, or RGB for BGR."
     places = ", ".join(map(str, order))
-    return f"The input's channels are in another order than in training, which has the given ones as {places}."
+    return f"The input's channels are in another order than in training, which takes them as {places}."
 
 
 def _reorder(order: Sequence[int]) -> str:

@@ -95,8 +95,10 @@ def _input_probes(bench: Bench, samples: Batch, stored: Recorder) -> tuple[Input
         return scaling, order
     if order is None or not order.explains:
         return scaling, probe_order(bench, samples, layers, before, None)
-    # Neither alone would do: the map is judged with the channels in order, as the order was with the input mapped.
-    both = paired(layers, samples.size, before, bench.stored(mapped(reordered(samples, order.order), scaling.map)))
+    # Neither alone would do: the map is sought again with the channels in order, as the order was with a map.
+    ordered = reordered(samples, order.order)
+    scaling = probe_scaling(bench, ordered, layers, bench.stored(ordered)) or scaling
+    both = paired(layers, samples.size, before, bench.stored(mapped(ordered, scaling.map)))
     return (scaling if both is None else replace(scaling, seen=both)), order
 
 
