@@ -222,8 +222,8 @@ Reports = Annotated[
         "--report",
         metavar="[FORMAT=]PATH",
         help=(
-            "Write csv, channels-csv, json, markdown, junit, sarif or github (annotations, step summary), by suffix or "
-            "by name; - is stdout. Repeatable."
+            "Write csv, channels-csv, json, html, markdown, junit, sarif or github (annotations, step summary), by "
+            "suffix or by name; - is stdout. Repeatable."
         ),
         rich_help_panel=OUTPUT,
     ),

@@ -48,7 +48,7 @@ def test_help_says_what_inspect_does_with_defaults_and_choices() -> None:
         "--layout auto|nhwc|nchw",
         "--channels rgb|bgr|gray",
         "[FORMAT=]PATH",
-        "csv, channels-csv, json, markdown, junit, sarif or github",
+        "csv, channels-csv, json, html, markdown, junit, sarif or github",
     ):
         assert said in help_text
 

@@ -14,7 +14,7 @@ NET = ("--arch", users_code("Net"))
 
 
 def test_one_run_writes_all_formats(files: Files, scratch: Path) -> None:
-    named = ("report.json", "report.csv", "report.md", "report.xml", "report.sarif")
+    named = ("report.json", "report.csv", "report.md", "report.xml", "report.sarif", "report.html")
     typed = [f"--report={name}" for name in (*named, "github=annotations.txt", "channels-csv=channels.csv")]
     done = call("inspect", files.drifted, *NET, "--data", files.data, "--max-gap", "1", *typed)
     assert done.code == 1, done.stderr
@@ -25,15 +25,22 @@ def test_one_run_writes_all_formats(files: Files, scratch: Path) -> None:
     failing = {finding["code"] for finding in findings if finding["severity"] != "info"}
     assert {failure.get("type") for failure in ElementTree.parse("report.xml").iter("failure")} == failing
     assert "### BN600 error" in Path("report.md").read_text()
+    assert "</span> BN600 error" in Path("report.html").read_text(encoding="utf-8")
     assert "title=BN600" in Path("annotations.txt").read_text()
     assert Path("report.csv").read_text().startswith("name,kind")
 
 
-@pytest.mark.parametrize("name", ["markdown", "junit", "sarif", "github"])
+@pytest.mark.parametrize("name", ["html", "markdown", "junit", "sarif", "github"])
 def test_each_can_have_stdout_to_itself(files: Files, name: str) -> None:
     done = call("inspect", files.not_finite, "--report", f"{name}=-")
     assert done.code == 1
-    start = {"markdown": "<!-- bncheck -->", "junit": "<?xml", "sarif": "{", "github": "::error file="}
+    start = {
+        "html": "<!DOCTYPE html>",
+        "markdown": "<!-- bncheck -->",
+        "junit": "<?xml",
+        "sarif": "{",
+        "github": "::error file=",
+    }
     assert done.stdout.startswith(start[name])
 
 
