@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bncheck.errors import UsageError
+from bncheck.files import written_whole
 from bncheck.render import FORMATS, SUFFIXES, renderer
 from bncheck.report import Report
 
@@ -73,7 +74,8 @@ def write_texts(texts: Iterable[tuple[Destination, str]]) -> None:
             sys.stdout.write(text)
             sys.stdout.flush()
         else:
-            _write_whole(Path(destination.path), text)
+            with written_whole(Path(destination.path), "--report") as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
 
 def _read(value: str) -> Destination:
@@ -101,14 +103,3 @@ def _add_step_summary(report: Report) -> None:
             file.write(renderer("markdown")(report))
     except OSError as error:
         raise UsageError(f"GITHUB_STEP_SUMMARY names {name}, which cannot be written: {error.strerror}.") from error
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"--report {path}: it cannot be written: {error.strerror}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 
 from bncheck.errors import DataError, UsageError
+from bncheck.files import written_whole
 
 VERSION = 1
 
@@ -26,20 +25,8 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save({"bncheck_fine_tuning": VERSION, **content}, buffer)
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise UsageError(f"The checkpoint {path} cannot be written: {error.strerror}.") from error
+    with written_whole(path, "--resume") as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read_checkpoint(path: Path, run: Mapping[str, str]) -> dict[str, Any] | None:
