@@ -136,12 +136,14 @@ def test_outputs_that_are_no_classes(healthy, held_out):
         lambda x: x + 1,
         lambda x: (x + 0.3).clamp(0, 1),
         lambda x: x**0.4,
+        lambda x: 0.6 * x,
+        lambda x: 3 * x,
         lambda x: 0.3 + 0.4 * x,
         lambda x: x + 0.5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)),
         lambda x: x.rot90(1, (2, 3)),
         lambda x: nn.functional.avg_pool2d(x, 5, 1, 2),
     ],
-    ids=["brighter", "brighter, clipped", "gamma", "less contrast", "noise", "rotated", "blurred"],
+    ids=["brighter", "brighter, clipped", "gamma", "darker", "lighter", "less contrast", "noise", "rotated", "blurred"],
 )
 @pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
 def test_other_drift_is_not_called_a_scale(healthy, held_out, change, labelled):

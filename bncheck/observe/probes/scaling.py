@@ -12,7 +12,7 @@ from bncheck.observe.probes.bench import Bench, Watched, paired
 from bncheck.observe.probes.conventions import Candidate, candidates
 from bncheck.observe.probes.inputs import floating_input, input_range, mapped
 from bncheck.observe.recorder import together
-from bncheck.probed import AffineMap, InputScaling
+from bncheck.probed import NEAR_FACTOR, AffineMap, InputScaling
 from bncheck.thresholds import MARGIN
 
 SCREENED = 32
@@ -21,8 +21,6 @@ FINALISTS = 3
 """Candidates tried on all samples."""
 HANDICAP = 0.03
 """Gap by which a map without a name, or made from these very data, must be better than one that has both."""
-NEAR_ONE = 1.5
-"""A factor solved from the statistics says nothing below it: exposure and contrast vary as much."""
 KNOWN_FACTORS = tuple(
     factor for known in (2.0, 4.0, 10.0, 16.0, 100.0, 128.0, 255.0, 1000.0, 65535.0) for factor in (known, 1 / known)
 )
@@ -86,7 +84,7 @@ def _factors(layers: tuple[str, ...], seen: Watched) -> Iterator[Candidate]:
     for numerator, denominator in (products.sum(0), products[0]):
         factor = numerator / denominator if denominator > 0 else 1.0
         is_known = any(abs(factor / known - 1) < SNAP for known in KNOWN_FACTORS)
-        if math.isfinite(factor) and not (is_known or 1 / NEAR_ONE < factor < NEAR_ONE):
+        if math.isfinite(factor) and not (is_known or 1 / NEAR_FACTOR < factor < NEAR_FACTOR):
             yield Candidate(AffineMap((float(factor),)), "as given", None, constant=False)
     for known in KNOWN_FACTORS:
         yield Candidate(AffineMap((known,)), "as given", None)
