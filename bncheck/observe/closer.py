@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from bncheck.data.batches import Source
-from bncheck.evidence import CloserLook, Evidence, MeasuredLayer
+from bncheck.errors import DataError
+from bncheck.evidence import NOTHING_CLOSER, CloserLook, Evidence, MeasuredLayer
 from bncheck.models.base import Model
 from bncheck.observe.instrument import instrument
 from bncheck.observe.order import Reading, compare_batches, read_in_order
@@ -29,13 +30,18 @@ ORDERED_BATCHES, ORDERED_SAMPLES = 16, 4096
 def look_closer(
     model: Model, source: Source, seen: Observation, evidence: Evidence, plan: Plan, progress: Progress
 ) -> CloserLook:
-    """Put the probes that this evidence calls for.
-
-    Raises:
-        DataError: the source cannot be read again.
-    """
+    """Put the probes that this evidence calls for; where the model refuses batches of their size, nothing is said."""
     if not evidence.measured:
-        return evidence.closer
+        return NOTHING_CLOSER
+    try:
+        return _asked(model, source, seen, evidence, plan, progress)
+    except DataError:
+        return NOTHING_CLOSER
+
+
+def _asked(
+    model: Model, source: Source, seen: Observation, evidence: Evidence, plan: Plan, progress: Progress
+) -> CloserLook:
     suspects = _suspects(evidence)
     with instrument(model, source.name, plan.seed) as watched:
         few = draw(source, plan, FEW, watched.fixed_batch)

@@ -87,7 +87,12 @@ def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
                 f"Do not deploy that copy as it is: measure its statistics on training data, {_UPDATE}. If only the "
                 "model inspected here is used, name it with --key."
             ),
-            evidence={"copy": averaged.name, "copy_layers": [layer.name for layer in stale], "initial": len(stale)},
+            evidence={
+                "layers": [],
+                "copy": averaged.name,
+                "copy_layers": [layer.name for layer in stale],
+                "initial": len(stale),
+            },
         )
     elif averaged.same_statistics and not averaged.same_weights:
         yield Finding(

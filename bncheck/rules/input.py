@@ -10,7 +10,7 @@ from bncheck.probed import AffineMap, InputScaling, Paired
 from bncheck.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import severity_of
-from bncheck.thresholds import MARGIN
+from bncheck.thresholds import MARGIN, NEAR_MARGIN
 
 LEFT_OVER = 0.1
 """Accuracy below that of recalibrated statistics that the right map of the input may leave."""
@@ -38,7 +38,9 @@ def scaled(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _leaves_much(seen: Paired, evidence: Evidence) -> bool:
-    """Whether recalibrating the statistics would win far more accuracy, so that they are what is wrong."""
+    """Whether the map fits none too well and recalibrating would win far more, so that the statistics are wrong."""
+    if seen.after.gap <= NEAR_MARGIN:
+        return False
     accuracy = None if evidence.effect is None else evidence.effect.accuracy
     if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
         return False

@@ -64,6 +64,8 @@ def no_statistics(evidence: Evidence) -> Iterator[Finding]:
         layer
         for layer in evidence.layers
         if layer.kind == BATCH_NORM and layer.trainable_class and not layer.has_statistics and not layer.missing
+        # Of a layer that only the reference has, nothing is known here.
+        if evidence.comparison is None or layer.name not in evidence.comparison.unfound
     ]
     if not layers:
         return

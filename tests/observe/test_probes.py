@@ -18,7 +18,7 @@ from bncheck.observe.probes.bench import Bench
 from bncheck.observe.probes.conventions import CONVENTIONS, InputRange, candidates
 from bncheck.observe.probes.inputs import floating_input, input_range, mapped, reordered
 from bncheck.observe.probes.kept import GROUP, VALUES, Kept
-from bncheck.probed import AffineMap
+from bncheck.probed import AffineMap, Probed
 
 
 def batch(size: int, labels: torch.Tensor | None = None, shape: tuple[int, ...] = (1, 2, 2)) -> Batch:
@@ -234,7 +234,7 @@ def test_healthy_models_hardly_pay_for_probes(monkeypatch, channels: int, share:
     bncheck.inspect(net, (x, y))
     probing = sum(sizes)
     sizes.clear()
-    monkeypatch.setattr("bncheck.observe.passes.run_probes", lambda *_: bncheck.evidence.Probed())
+    monkeypatch.setattr("bncheck.observe.passes.run_probes", lambda *_: Probed())
     bncheck.inspect(net, (x, y))
     assert sum(sizes) < probing <= (1 + share) * sum(sizes)
 

@@ -20,6 +20,7 @@ from bncheck.models import from_module
 from bncheck.observe.passes import Plan, observe
 from bncheck.observe.runtime import SAMPLES, VALUES, compared, compared_tensors, spread
 from bncheck.observe.sites import Site
+from bncheck.probed import Probed
 from bncheck.thresholds import ROUNDINGS
 
 SITE = Site("bn", 0)
@@ -115,7 +116,8 @@ def test_the_last_of_many_samples_is_among_those_compared() -> None:
     assert check.error > ROUNDINGS
 
 
-def test_no_forward_is_added_and_only_the_first_batch_compared() -> None:
+def test_no_forward_is_added_and_only_the_first_batch_compared(monkeypatch) -> None:
+    monkeypatch.setattr("bncheck.observe.passes.run_probes", lambda *_: Probed())
     net, x = conv_net(), images(40)
     with installed(right) as fed:
         found = checks(net, x, batch_size=5)

@@ -19,9 +19,11 @@ from torch import nn
 
 import bncheck
 from bncheck.data import DataOptions, open_data
+from bncheck.evidence import NOTHING_CLOSER
 from bncheck.models import open_model
 from bncheck.observe import onnx_instrument
 from bncheck.observe.passes import Observation, Plan, observe
+from bncheck.probed import Probed
 from bncheck.report import Finding, Report
 from bncheck.thresholds import ROUNDINGS
 
@@ -117,6 +119,8 @@ def test_only_the_wrong_one_of_two_layers_is_named(tmp_path: Path, monkeypatch: 
 
 
 def test_the_graph_is_run_once_more_and_no_oftener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bncheck.observe.passes.run_probes", lambda *_: Probed())
+    monkeypatch.setattr("bncheck.inspection.look_closer", lambda *_: NOTHING_CLOSER)
     asked = in_a_wrong_runtime(monkeypatch, lambda proto: None)
     bncheck.inspect(saved(one_norm(), tmp_path), data(100), batch_size=10)
     assert [wanted for wanted in asked if "bncheck::came" in wanted] == ["y bncheck::fed.0 bncheck::came.0"]

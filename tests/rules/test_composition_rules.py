@@ -100,7 +100,7 @@ def test_batches_of_a_loader_are_called_so():
     seen = composition(0.92, others=(0.2, 0.2, 0.2))
     loader = dataclasses.replace(seen.composition, by_label=False)
     (finding,) = judge(evidence(probed=Probed(composition=loader)))
-    assert "batches of 16 as the training loader gives them" in finding.message
+    assert "batches of 16 as the training loader gives them" in finding.message.lower()
 
 
 # By hand
