@@ -39,8 +39,9 @@ def scaled(evidence: Evidence) -> Iterator[Finding]:
 
 def _leaves_much(seen: Paired, evidence: Evidence) -> bool:
     """Whether the map fits none too well and recalibrating would win far more, so that the statistics are wrong."""
-    if seen.after.gap <= NEAR_MARGIN:
-        return False
+    order = evidence.probed.order
+    if seen.after.gap <= NEAR_MARGIN or (order is not None and order.explains):
+        return False  # it fits, or another fault of the input accounts for what is left
     accuracy = None if evidence.effect is None else evidence.effect.accuracy
     if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
         return False
