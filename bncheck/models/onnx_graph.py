@@ -127,4 +127,5 @@ def _shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...] | None:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
         return None
-    return tuple(int(size.dim_value) if size.HasField("dim_value") else None for size in tensor.shape.dim)
+    # paddle2onnx writes -1 for a dimension of any size.
+    return tuple(int(size.dim_value) if size.dim_value > 0 else None for size in tensor.shape.dim)

@@ -196,6 +196,15 @@ def test_a_fixed_batch_is_widened_where_the_graph_takes_more(tmp_path: Path, siz
     assert any(f"batches of exactly {size}, but run in larger ones" in note for note in report.run.notes)
 
 
+def test_a_batch_of_minus_one_means_any(tmp_path: Path) -> None:
+    """As paddle2onnx writes it."""
+    x = data(70)
+    report = bncheck.inspect(saved(one_norm(shape=(-1, 3, 4, 4)), tmp_path), x)
+    assert_moments(report, x)
+    assert report.data.samples == 70
+    assert report.data.batch_size == 64
+
+
 @pytest.mark.parametrize("size", [1, 32])
 def test_a_fixed_batch_stays_where_a_constant_shape_would_mix_samples(tmp_path: Path, size: int) -> None:
     shape = numpy_helper.from_array(np.array([size, -1]), "shape")
