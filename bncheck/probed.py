@@ -20,6 +20,8 @@ ALIKE_AGAIN = 3.0
 """How much more than a second run of the same batch another batch must change, to be more than randomness."""
 SHARE = 0.5
 """Share of a gap that a map may leave."""
+FAR_SHARE = 0.05
+"""Share of a gap that only the right map leaves: what then exceeds the margin is another domain, not another scale."""
 NEAR_FACTOR, NEAR_SHARE = 4.0, 0.25
 """Pictures differ in exposure and contrast by factors below 4: there the map must leave no more than a quarter."""
 ORDER_SHARE = 0.97
@@ -133,6 +135,8 @@ class InputScaling:
         factor = self.map.factor
         is_near = factor is not None and 1 / NEAR_FACTOR < factor < NEAR_FACTOR
         before, after = self.seen.before.gap, self.seen.after.gap
+        if self.expected is not None and MARGIN < after <= FAR_SHARE * before:
+            return True
         share = NEAR_SHARE if is_near or self.expected is None else SHARE
         most = NEAR_MARGIN if self.expected is None else MARGIN
         return before > MARGIN and after <= min(most, share * before)

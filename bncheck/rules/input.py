@@ -115,7 +115,7 @@ def _reorder(order: Sequence[int]) -> str:
 
 def _tried(seen: Paired, how: str) -> str:
     where = f"{'layer' if len(seen.layers) == 1 else 'layers'} {some_names(seen.layers)}"
-    text = f"{how}, the gap of {where} falls from {seen.before.gap:.2g} to {seen.after.gap:.2g}"
+    text = f"{how}, the gap of {where} falls from {_gap(seen.before.gap)} to {_gap(seen.after.gap)}"
     if seen.before.accuracy is not None and seen.after.accuracy is not None and seen.gain is not None:
         verb = "rises" if seen.gain > 0 else "goes"
         text += f", and accuracy {verb} from {seen.before.accuracy:.1%} to {seen.after.accuracy:.1%}"
@@ -124,6 +124,10 @@ def _tried(seen: Paired, how: str) -> str:
     else:
         text += f", and the outputs move by {seen.output_change:.1%}"
     return f"{text} ({seen.samples} samples)."
+
+
+def _gap(gap: float) -> str:
+    return f"{gap:.0f}" if gap >= 100 else f"{gap:.2g}"
 
 
 def _what_remains(seen: Paired) -> str:

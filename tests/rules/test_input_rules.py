@@ -202,6 +202,11 @@ def scaling(before: float, after: float, *, factor: float = 255.0, expected: str
         (scaling(1.0, 0.1), ["error"]),
         (scaling(0.24, 0.01, gain=0.4), []),
         (scaling(1.0, 0.26, gain=0.4), []),
+        (scaling(237.0, 0.32, gain=0.4), ["error"]),  # another domain besides: seen on PaddleOCR's classifier
+        (scaling(237.0, 0.32, gain=0.01), []),
+        (scaling(237.0, 0.32), []),
+        (scaling(237.0, 0.32, gain=0.4, expected=None), []),
+        (scaling(6.0, 0.32, gain=0.4), []),
         (scaling(0.4, 0.21, gain=0.4), []),
         (scaling(0.8, 0.21, gain=0.4, factor=2.0), []),
         (scaling(0.8, 0.19, gain=0.4, factor=2.0), ["error"]),
