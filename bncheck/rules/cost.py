@@ -16,6 +16,8 @@ from bncheck.thresholds import (
     SURE_GAIN,
 )
 
+ELSEWHERE = "statistics measured on other samples of these data"
+
 
 def severity_of(effect: EffectEvidence | None) -> str:
     """How much the predictions suffer, beyond what noise in the statistics does to them."""
@@ -53,6 +55,11 @@ def _sure_gain(effect: EffectEvidence) -> float | None:
     if effect.gain is None or effect.gain_error is None:
         return None
     return effect.gain - CONFIDENCE_Z * effect.gain_error
+
+
+def _by_metric(effect: EffectEvidence) -> bool:
+    """Whether a metric of the user's stands in the place of accuracy."""
+    return effect.gain is not None and effect.gain_error is None
 
 
 def is_sure_to_cost(effect: EffectEvidence | None) -> bool:
@@ -95,10 +102,10 @@ def in_words(effect: EffectEvidence | None) -> str:
     if effect is None:
         return "What it costs could not be measured."
     if effect.accuracy and effect.accuracy.stored is not None and effect.accuracy.recalibrated is not None:
-        return (
-            f"Accuracy is {effect.accuracy.stored:.1%} as shipped and {effect.accuracy.recalibrated:.1%} with "
-            "statistics measured on other samples of these data."
-        )
+        stored, recalibrated = effect.accuracy.stored, effect.accuracy.recalibrated
+        if _by_metric(effect):
+            return f"The metric is {stored:.3g} as shipped and {recalibrated:.3g} with {ELSEWHERE}."
+        return f"Accuracy is {stored:.1%} as shipped and {recalibrated:.1%} with {ELSEWHERE}."
     if effect.predictions_changed is not None:
         return f"{effect.predictions_changed:.1%} of the predictions change with statistics measured on these data."
     if effect.output_change is not None:
@@ -133,6 +140,13 @@ def what_helps(effect: EffectEvidence | None, severity: str) -> str:
         )
     if severity == INFO:
         return "Nothing has to be done: the predictions hardly change."
+    if _by_metric(effect):
+        return (
+            "Check the preprocessing first (scaling, mean and std, channel order). Then recalibrate the statistics if "
+            "that still raises the metric: how sure the rise is, one number does not tell."
+            if (effect.gain or 0.0) > 0
+            else "Check the preprocessing (scaling, mean and std, channels): recalibrating does not raise the metric."
+        )
     return (
         "Check the preprocessing first (scaling, mean and std, channel order). Give labels (y in the data) to see "
         "whether recalibrating the statistics would help."

@@ -13,6 +13,8 @@ from bncheck.rules.single_layers import unlike_calls
 from bncheck.thresholds import MARGIN, NEAR_MARGIN
 
 NAMED = 3
+BESIDE = 0.2
+"""Share of the largest own gap below which a gap that only the nearer margin shows is not named."""
 STALE, OTHER_DOMAIN = "stale", "other domain"
 
 
@@ -84,9 +86,13 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
 
 
 def origin_of(drifted: list[MeasuredLayer], margin: float = MARGIN) -> list[MeasuredLayer]:
-    """The layers whose own statistics are off; all of them where the batch pass does not tell."""
-    own = [layer for layer in drifted if layer.own_gap is not None and layer.own_gap > margin]
-    return own or drifted
+    """The layers whose own statistics are off; all of them where the batch pass does not tell.
+
+    Behind a large own gap small ones are no causes: under the usual margin they count beside their like only.
+    """
+    own = {layer.layer.name: layer.own_gap for layer in drifted if layer.own_gap is not None}
+    least = max(margin, min(MARGIN, BESIDE * max(own.values(), default=0.0)))
+    return [layer for layer in drifted if own.get(layer.layer.name, 0.0) > least] or drifted
 
 
 def _ranked(layers: list[MeasuredLayer], alone: Mapping[str, float]) -> list[MeasuredLayer]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from digit_nets import ARCH, SAMPLES, assert_healthy, codes, conv_net, norms, only, train
-from hand_built import effect, evidence, measured
+from hand_built import effect, evidence, measured, with_own
 from torch import nn
 
 import bncheck
+from bncheck.report import Accuracy
 from bncheck.rules import judge
 from bncheck.rules.drift import drift
 
@@ -188,3 +189,19 @@ def test_a_smaller_gap_counts_where_accuracy_is_sure_to_suffer(lower, recalibrat
     lagging = measured(0.24, lower=lower)
     findings = drift(evidence(lagging, effect=effect(stored=0.90, recalibrated=recalibrated)))
     assert [finding.severity for finding in findings] == found
+
+
+@pytest.mark.parametrize(("stem", "named"), [(237.0, ["stem"]), (0.7, ["stem", "bn"])])
+def test_behind_a_large_own_gap_a_small_one_is_no_cause(stem, named):
+    layers = (with_own(measured(stem, name="stem"), stem), with_own(measured(0.8), 0.15))
+    (finding,) = drift(evidence(*layers, effect=effect(stored=0.5, recalibrated=0.8)))
+    assert sorted(finding.evidence["layers"]) == sorted(named)
+
+
+@pytest.mark.parametrize(("gain", "advice"), [(0.2, "still raises the metric"), (-0.1, "does not raise the metric")])
+def test_a_metric_is_called_so_and_was_measured(gain, advice):
+    seen = effect(predictions_changed=0.5, accuracy=Accuracy(0.7, 0.7 + gain, 0.7 + gain), gain=gain)
+    (finding,) = drift(evidence(measured(1.0), effect=seen))
+    assert f"The metric is 0.7 as shipped and {0.7 + gain:.1f} with statistics" in finding.message
+    assert advice in finding.fix
+    assert "Give labels" not in finding.fix
