@@ -57,3 +57,12 @@ def fashion(folder: Path, train: int = 12000, held: int = 10000) -> Task:
             x = torch.from_numpy(arrays["x"][:number]).float().reshape(-1, 1, 28, 28) / 255
             parts += [x, torch.from_numpy(arrays["y"][:number]).long()]
     return Task("fashion", *parts)
+
+
+def task_named(name: str, folder: Path | None) -> Task:
+    """`digits`, `tinted`, or `fashion` from its folder."""
+    if name == "fashion":
+        if folder is None:
+            raise ValueError("Fashion-MNIST needs its folder")
+        return fashion(folder)
+    return {"digits": digits, "tinted": tinted_digits}[name]()
