@@ -24,6 +24,8 @@ FAR_SHARE = 0.05
 """Share of a gap that only the right map leaves: what then exceeds the margin is another domain, not another scale."""
 NEAR_FACTOR, NEAR_SHARE = 4.0, 0.25
 """Pictures differ in exposure and contrast by factors below 4: there the map must leave no more than a quarter."""
+SAMPLING = math.sqrt(1.5)
+"""Gap that sampling alone shows, times the root of the number of samples: one normal value of each a channel."""
 ORDER_SHARE = 0.97
 """Share of the gap that another order of the channels must fall below, where accuracy says the rest."""
 ORDER_SHARE_UNLABELLED = 0.6
@@ -138,7 +140,7 @@ class InputScaling:
         if self.expected is not None and MARGIN < after <= FAR_SHARE * before:
             return True
         share = NEAR_SHARE if is_near or self.expected is None else SHARE
-        most = NEAR_MARGIN if self.expected is None else MARGIN
+        most = math.hypot(NEAR_MARGIN, SAMPLING / math.sqrt(self.seen.samples)) if self.expected is None else MARGIN
         return before > MARGIN and after <= min(most, share * before)
 
     @property

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks.diagnosis.nets import NETS
-from benchmarks.diagnosis.page import page
+from benchmarks.diagnosis.page import missed, other, page
 from benchmarks.diagnosis.trials import Job, Result, examine
 
 
@@ -34,8 +34,8 @@ def main(arguments: list[str]) -> None:
         for done in as_completed(running):
             result = results[running[done]] = done.result()
             print(f"{result.net}: {result.accuracy:.1%}", file=sys.stderr, flush=True)
-            for alarm in result.alarms:
-                print(f"  alarm: {alarm}", file=sys.stderr, flush=True)
+            for line in (*result.alarms, *missed(result.trials), *other(result.trials)):
+                print(f"  {line}", file=sys.stderr, flush=True)
     shown = [option if not option.startswith("/") else "FOLDER" for option in arguments]
     command = " ".join(["python -m benchmarks.diagnosis", *shown])
     text = page([results[job] for job in jobs if job in results], command)

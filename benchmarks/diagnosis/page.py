@@ -98,11 +98,27 @@ def _recalls(trials: Sequence[Trial]) -> Iterator[str]:
 
 
 def _misses(trials: Sequence[Trial]) -> Iterator[str]:
-    missed = [trial for trial in trials if _must(trial) and not trial.found]
     yield "## Missed"
     yield ""
-    for trial in missed:
-        instead = f", called {', '.join(trial.others)}" if trial.others else ", nothing said"
-        yield f"- {trial.fault}, {trial.strength}: {trial.net}, {trial.lost:.1%} lost{instead}"
-    if not missed:
-        yield "Nothing."
+    lines = [f"- {line}" for line in missed(trials)]
+    yield from lines or ["Nothing."]
+    yield ""
+    yield "## Called something else besides"
+    yield ""
+    lines = [f"- {line}" for line in other(trials)]
+    yield from lines or ["Nothing."]
+
+
+def missed(trials: Sequence[Trial]) -> Iterator[str]:
+    """A line for each fault that had to be found and was not."""
+    for trial in trials:
+        if _must(trial) and not trial.found:
+            instead = f"called {', '.join(trial.others)}" if trial.others else "nothing said"
+            yield f"{trial.fault}, {trial.strength}: {trial.net}, {trial.lost:.1%} lost, {instead}"
+
+
+def other(trials: Sequence[Trial]) -> Iterator[str]:
+    """A line for each fault that was found and has other codes beside its own, or that does no harm and has some."""
+    for trial in trials:
+        if trial.others and (trial.found or not _must(trial)):
+            yield f"{trial.fault}, {trial.strength}: {trial.net}, {trial.lost:.1%} lost, also {', '.join(trial.others)}"

@@ -64,9 +64,12 @@ def permuted(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _what(found: InputScaling) -> str:
-    if found.expected is None:
-        times = 1 / found.map.slope[0]
+    if found.expected is None and found.map.factor is not None:
+        times = 1 / found.map.factor
         return f"The input is {times:.3g} times what the network expects."
+    if found.expected is None:
+        mean, std = _as_normalization(found.map)
+        return f"The network expects the input normalized, as by mean {mean} and standard deviation {std}."
     if found.map.inverts:
         return "The input is inverted, bright for dark."
     return f"The data are fed as {found.fed}; the network expects {found.expected}."
@@ -84,6 +87,8 @@ def _remedy(found: InputScaling) -> str:
     if found.expected is not None and found.expected in found.fed:
         return f"Leave out a step of the preprocessing: feed {found.expected}, not {found.fed}."
     mean, std = _as_normalization(found.map)
+    if found.expected is None:
+        return f"Normalize as in training (to try what fits these data: --mean {mean} --std {std})."
     return f"Feed {found.expected}: to try it, --mean {mean} --std {std}."
 
 

@@ -263,3 +263,11 @@ def test_a_model_that_refuses_the_size_of_a_probe_is_inspected_all_the_same() ->
 
     report = bncheck.inspect(Exactly64(), torch.randn(256, 3) + 5)
     assert [finding.code for finding in report.findings] == ["BN603"]
+
+
+def test_an_input_that_vanishes_has_a_gap() -> None:
+    """Below eps no channel has a gap in its spread: dividing by enough takes most gaps away, and explains none."""
+    vanished = Batch(1e-6 * torch.randn(32, 3), None, 32)
+    with instrument(from_module(nn.Sequential(nn.BatchNorm1d(3))), "x", 0) as watched:
+        seen = Bench(watched, Reader(None, labelled=True), 8).stored(vanished)
+    assert seen.gap() == pytest.approx(1.0, abs=0.01)

@@ -18,6 +18,8 @@ END = 0.05
 """How near to 0 and to 1 the extremes must lie, or the range names no convention: some pixels are black, some white."""
 LEAST_RANGE = 0.3
 """How bright the brightest pixel must be where black is fed as 0, so that the unit alone is in question."""
+BRIGHT = 0.5
+"""What the brightest pixel must reach for the values to have their contrast."""
 STANDARD, UNUSUAL = 0.3, 1.5
 """RMS gap from mean 0 and standard deviation 1 that standardized values stay below, and none of them reaches."""
 
@@ -116,6 +118,8 @@ CONVENTIONS = (
     *_normalized("MNIST's mean and std", (0.1307,), (0.3081,)),
 )
 """MNIST's constants are for one channel; they come last, so that nothing else is called by their name."""
+FULL = CONVENTIONS[:2]
+"""What pictures are read as: their values use all of 0..1, or of 0..255."""
 STANDARDIZED = "mean 0 and standard deviation 1 per channel"
 LEAST_STD = 0.05
 """Of pixels in 0..1; by less nobody divides."""
@@ -206,6 +210,13 @@ def _may_be(data: InputRange, convention: Convention) -> bool:
     if low < -ROOM or high > 1 + ROOM:
         return False
     return high >= LEAST_RANGE if not any(convention.mean) else low <= END and high >= 1 - END
+
+
+def fills(data: InputRange, convention: Convention) -> bool:
+    """Whether the values go from the convention's black to near its white."""
+    low = float(((data.low - convention.intercept) / convention.slope).min())
+    high = float(((data.high - convention.intercept) / convention.slope).max())
+    return abs(low) <= ROOM and BRIGHT <= high <= 1 + ROOM
 
 
 def _standard_gap(data: InputRange) -> float:
