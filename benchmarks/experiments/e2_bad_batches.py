@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import runpy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from bncheck.repair.finetune_options import STEPS, FineTuneOptions
 ON_RANDOM = "trained on random batches"
 ON_BAD = "trained on bad batches"
 RENORMALIZED = "+ Batch Renormalization, bad batches"
+RECOVERED = "share of the loss that Batch Renormalization recovers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def _one(sampling: Sampling, seed: int, effort: float) -> Seen:
         ON_RANDOM: accuracy(from_scratch(task, fair, seed), test),
         ON_BAD: accuracy(net, test),
         "... normalized by its own kind of batch": accuracy_on_batches(
-            net, Drawn(test, sampling.classes, sampling.each, 200)
+            net, Drawn(test, sampling.classes, sampling.each, share_of(200, effort))
         ),
         "... recalibrated": accuracy(bncheck.recalibrate(net, train[0], seed=seed), test),
         "+ BatchNorm, bad batches": accuracy(tuned(task, net, bad, plain), test),
@@ -77,13 +79,12 @@ def _one(sampling: Sampling, seed: int, effort: float) -> Seen:
     }
     lost = numbers[ON_RANDOM] - numbers[ON_BAD]
     recovered = numbers[RENORMALIZED] - numbers[ON_BAD]
-    shares = {"share of the loss that Batch Renormalization recovers": 100 * recovered / lost} if lost > 0 else {}
-    return Seen({**numbers, **shares})
+    return Seen({**numbers, RECOVERED: 100 * recovered / lost if lost > 0 else math.nan})
 
 
 def _draw(title: str, seen: Sequence[Seen]) -> Figure:
     """A row for every network."""
-    names = [name for name in seen[0].numbers if not name.startswith("share")]
+    names = [name for name in seen[0].numbers if name != RECOVERED]
     drawn, (axes,) = figure(7.6, 4.0, title)
     dots(axes, {name: [one.numbers[name] for one in seen] for name in names})
     axes.set_xlabel("test images right (%): seeds, mean and standard deviation")

@@ -70,7 +70,13 @@ def _draw(title: str, seen: Sequence[Seen]) -> Figure:
     names = list(seen[0].curves)
     points = np.array([[one.curves[name] for name in names] for one in seen])
     gap, before, after = points[..., 0], points[..., 1], points[..., 2]
-    scatter.plot(gap.ravel(), 100 - before.ravel(), "o", color=COLOURS[0], alpha=0.35, markersize=4, markeredgewidth=0)
+    scatter.plot(gap.ravel(), 100 - before.ravel(), "o", color=COLOURS[0], alpha=0.3, markersize=4, markeredgewidth=0)
+    means = gap.mean(axis=0), 100 - before.mean(axis=0)
+    scatter.plot(*means, "D", color="black", markersize=4, label="mean of the seeds")
+    for index in _exceptions(*means):
+        at = (means[0][index], means[1][index])
+        scatter.annotate(names[index], at, (-6, 5), textcoords="offset points", ha="right", fontsize=8)
+    scatter.legend(fontsize=8, frameon=False, loc="upper left")
     scatter.set_xscale("log")
     scatter.set_xlabel("gap of the model (standard deviations)")
     scatter.set_ylabel("test images wrong, stored statistics (%)")
@@ -94,6 +100,12 @@ def _draw(title: str, seen: Sequence[Seen]) -> Figure:
     change.plot([], [], "o", color=COLOURS[2], label="recalibrated (on the other half)")
     change.legend(fontsize=8, frameon=False, loc="lower left" if before.mean() > 60 else "best")
     return drawn
+
+
+def _exceptions(gap: np.ndarray, error: np.ndarray, number: int = 5) -> list[int]:
+    """Those whose places in the two orders differ most."""
+    apart = np.argsort(np.argsort(gap)) - np.argsort(np.argsort(error))
+    return np.argsort(-np.abs(apart), kind="stable")[:number].tolist()
 
 
 ON_DIGITS = Experiment(
