@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check lint types tests format samples readme bench clean
+.PHONY: help demo test check lint types tests format samples readme bench experiments clean
 
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
 	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
+	@echo "make experiments [FASHION=folder]  train what docs/why-batch-statistics.md shows (under half an hour)"
 	@echo "make samples  train and write the sample models again"
 	@echo "make readme   put the demo's output and the speed table into the README"
 	@echo "make format   format the code"
@@ -49,6 +50,9 @@ readme: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.onnx_overhead
+
+experiments: $(STAMP)
+	$(BIN)/python -m benchmarks.experiments $(if $(FASHION),--fashion $(FASHION))
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

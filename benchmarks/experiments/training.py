@@ -91,17 +91,6 @@ def tuned(task: Task, net: nn.Module, loader: Iterable[Labelled], options: FineT
     return own.eval()
 
 
-def recalibrated(net: nn.Module, x: torch.Tensor) -> nn.Module:
-    """A copy with the statistics of `x`, measured in one batch."""
-    own = copy.deepcopy(net)
-    for layer in own.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.momentum = 1.0
-    with torch.no_grad():
-        own.train()(x)
-    return own.eval()
-
-
 def accuracy(net: nn.Module, data: Labelled) -> float:
     """Per cent right in eval mode."""
     net.eval()
