@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterator
 
-from bncheck.render.answer import answer
+from bncheck.render.answer import answer, subject
 from bncheck.render.cells import count, number
 from bncheck.render.words import about_data, about_model, alike, closing, concerning, layer_verdict
 from bncheck.report import INFO, MEASURED, LayerReport, Report
@@ -44,22 +44,28 @@ def _table(report: Report) -> Iterator[str]:
     if not telling:
         return
     shown = telling[:SHOWN]
-    width = max(len("layer"), *(len(layer.name) for layer in shown))
+    width = max(len("layer"), *(len(_name(layer)) for layer in shown))
     yield f"{'layer':{width}}  {'gap':>6}  {'own':>6}  findings"
     for layer in shown:
-        yield f"{layer.name:{width}}  {number(layer.gap):>6}  {number(layer.own_gap):>6}  {verdicts[layer.name]}"
+        yield f"{_name(layer):{width}}  {number(layer.gap):>6}  {number(layer.own_gap):>6}  {verdicts[layer.name]}"
     if len(telling) > SHOWN:
         yield f"... and {count(len(telling) - SHOWN, 'more layer')}"
     yield ""
 
 
 def _others(report: Report) -> Iterator[str]:
-    """Findings besides the one that the answer tells."""
-    groups = [group[0] for group in alike(report.findings) if group[0].severity != INFO]
-    for finding in groups[1:]:
+    """Findings besides the one that the answer tells, each kind by its first."""
+    told = subject(report)
+    groups = [group for group in alike(report.findings) if group[0].severity != INFO and told not in group]
+    for group in groups:
+        finding = group[0]
         yield from _wrapped(f"Also {finding.code} ({finding.severity}): {finding.message}")
-    if len(groups) > 1:
+    if groups:
         yield ""
+
+
+def _name(layer: LayerReport) -> str:
+    return layer.name or "the model"
 
 
 def _badness(layer: LayerReport) -> float:
