@@ -91,7 +91,7 @@ class BatchNormMonitor(Callback):
         if self._monitor is None:
             self._monitor = self._watching.monitor(pl_module, _first(trainer.val_dataloaders, "data"))
         values = self._measuring(self._monitor.measure)
-        if values is not None and not trainer.sanity_checking:
+        if values is not None:  # Lightning itself drops what is logged in the sanity check
             pl_module.log_dict(values, rank_zero_only=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
