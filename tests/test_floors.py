@@ -36,7 +36,9 @@ FLOORS = {
     "inspection": 6,
     "stamping": 6,
     "comparing": 6,
+    "testing": 7,
     "repair": 7,
+    "integrations": 8,
     "cli": 8,
     "__main__": 9,
 }

@@ -80,7 +80,7 @@ class TorchInstrument:
     @contextlib.contextmanager
     def attached(self, seed: int) -> Iterator[None]:
         """Hooks in place and torch's random state our own; both are undone at the end."""
-        with torch.random.fork_rng(devices=[]), custom_norms(self._runner.program, self._tap):
+        with torch.random.fork_rng(devices=accelerators()), custom_norms(self._runner.program, self._tap):
             torch.manual_seed(seed)
             yield
 
@@ -90,6 +90,12 @@ class TorchInstrument:
         self._compared = self._compared or compares
         with self._tap.watching(policy, recorder, batch.size, self.runtime if compares else None):
             return self._runner(batch)
+
+
+def accelerators() -> list[int]:
+    """CUDA devices whose random state seeding would change: all of them, once CUDA is in use."""
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return list(range(torch.cuda.device_count())) if in_use else []
 
 
 @contextlib.contextmanager

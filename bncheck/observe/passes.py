@@ -19,7 +19,7 @@ from bncheck.layers import NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter, Metric
 from bncheck.observe.instrument import Instrument, instrument
-from bncheck.observe.policies import BATCH, STORED, Given, Policy
+from bncheck.observe.policies import BATCH, STORED, Given
 from bncheck.observe.precision import coarsest_precision
 from bncheck.observe.probes import Seen, run_probes
 from bncheck.observe.probes.kept import Kept
@@ -100,18 +100,29 @@ class Observation:
 
 
 def observe(
-    model: Model, source: Source, plan: Plan, progress: Progress, training: Source | None = None
+    model: Model,
+    source: Source,
+    plan: Plan,
+    progress: Progress,
+    training: Source | None = None,
+    *,
+    gaps_only: bool = False,
 ) -> Observation:
     """Run `model` on `source` and collect everything the diagnosis needs; `training` is asked by probes only.
+
+    With `gaps_only` no outputs are compared and no probe is put, which takes two forwards of every sample.
 
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
     with instrument(model, source.name, plan.seed) as watched:
-        passes = _Passes(source, plan, progress, watched)
+        passes = _Passes(source, plan, progress, watched, gaps_only)
         folds = passes.batch_pass()
         stored = passes.stored_pass(folds)
-        probed = run_probes(watched, replace(passes.seen(stored, coarsest_precision(model)), training=training))
+        if gaps_only:
+            probed = Probed()
+        else:
+            probed = run_probes(watched, replace(passes.seen(stored, coarsest_precision(model)), training=training))
     return Observation(
         stored=stored,
         folds=folds,
@@ -131,10 +142,11 @@ def observe(
 class _Passes:
     """The two passes over one source."""
 
-    def __init__(self, source: Source, plan: Plan, progress: Progress, watched: Instrument) -> None:
+    def __init__(self, source: Source, plan: Plan, progress: Progress, watched: Instrument, gaps_only: bool) -> None:
         self.source = source
         self.plan = plan
         self.watched = watched
+        self.gaps_only = gaps_only
         self.effect = EffectMeter(plan.output, plan.metric)
         self.kept = Kept()
         self.samples = 0
@@ -162,7 +174,8 @@ class _Passes:
             for fold, half in enumerate(halves):
                 if half.size > 1:
                     output = self.watched.run(half, BATCH, folds[fold])
-                    self.effect.add_batch(output, half.labels)
+                    if not self.gaps_only:
+                        self.effect.add_batch(output, half.labels)
                     seen[fold] += half.size
         if min(seen) == 0:
             self.notes.append("no batch pass: it needs four samples at the least")
@@ -177,12 +190,10 @@ class _Passes:
             for fold, half in enumerate(halves):
                 for chunk in self.halves.chunks(half):
                     self.labelled = self.labelled or chunk.labels is not None
-                    self.kept.add(chunk)
                     stored = self.watched.run(chunk, STORED, recorder)
-                    if recalibrated is not None:
-                        self._compare(chunk, stored, recalibrated[1 - fold], recalibrated[fold])
-                    else:
-                        self.effect.add_stored(stored, chunk.labels)
+                    if not self.gaps_only:
+                        self.kept.add(chunk)
+                        self._compare(chunk, stored, recalibrated, fold)
                     self.samples += chunk.size
         if self.samples == 0:
             raise DataError(
@@ -208,8 +219,12 @@ class _Passes:
             seed=self.plan.seed,
         )
 
-    def _compare(self, chunk: Batch, stored: Any, other: Policy, own: Policy) -> None:
-        recalibrated = self.watched.run(chunk, other, None)
-        self.effect.add_recalibrated(stored, recalibrated, chunk.labels)
+    def _compare(self, chunk: Batch, stored: Any, recalibrated: list[Given] | None, fold: int) -> None:
+        """Outputs as shipped with those by the other fold's statistics, and of a few samples by the own fold's."""
+        if recalibrated is None:
+            self.effect.add_stored(stored, chunk.labels)
+            return
+        other = self.watched.run(chunk, recalibrated[1 - fold], None)
+        self.effect.add_recalibrated(stored, other, chunk.labels)
         if self.samples < NOISE_SAMPLES:
-            self.effect.add_noise(recalibrated, self.watched.run(chunk, own, None), chunk.labels)
+            self.effect.add_noise(other, self.watched.run(chunk, recalibrated[fold], None), chunk.labels)

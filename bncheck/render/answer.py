@@ -36,18 +36,19 @@ class Answer:
 def answer(report: Report) -> Answer:
     """The answer that the gravest finding gives; where there is none, the verdict alone."""
     verdict = headline(report)
-    subject = _subject(report)
-    if subject is None:
+    about = subject(report)
+    if about is None:
         return Answer(verdict, _cost(report, {}), "")
-    told = f"{verdict} {subject.code}: {_first_sentence(subject.message)}"
+    told = f"{verdict} {about.code}: {_first_sentence(about.message)}"
     return Answer(
         cause=told if report.summary.verdict == FINDINGS else verdict,
-        cost=_cost(report, subject.evidence),
-        action=f"What to do: {_first_sentence(subject.fix)}",
+        cost=_cost(report, about.evidence),
+        action=f"What to do: {_first_sentence(about.fix)}",
     )
 
 
-def _subject(report: Report) -> Finding | None:
+def subject(report: Report) -> Finding | None:
+    """The finding that the answer tells: of faults the gravest, a limit last."""
     if report.summary.verdict == FINDINGS:
         faults = [finding for finding in report.findings if finding.severity != INFO]
         causes = [finding for finding in faults if finding.code != LIMIT]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
 
-from bncheck.data import DataOptions, open_data
+from bncheck.data import DataOptions, Source, open_data
 from bncheck.errors import UsageError
 from bncheck.inspection import no_progress
 from bncheck.models import from_module
@@ -65,16 +66,43 @@ def recalibrate(
     """
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"recalibrate takes an nn.Module, not a {type(module).__name__}; for files: bncheck.repair.")
-    model = from_module(module, device=device)
     source = open_data(data, data_options or DataOptions())
-    measured = measure(model, source, Plan(batch_size, limit, seed), until, progress)
+    found = statistics_of(module, source, Plan(batch_size, limit, seed), until=until, device=device, progress=progress)
+    fresh = copied(module)
+    store(fresh, found)
+    return fresh
+
+
+def statistics_of(
+    module: torch.nn.Module,
+    source: Source,
+    plan: Plan,
+    *,
+    until: float = UNTIL,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+) -> dict[str, torch.Tensor]:
+    """The running means and variances that recalibrating `module` on `source` stores, by their names in it.
+
+    Numerics: see `bncheck.repair.measuring`.
+
+    Raises:
+        UsageError: the module has no layer that stores statistics and is reached by the data.
+        ModelError: the module cannot be copied.
+        DataError: the data cannot be read, do not fit the module, or are not finite.
+    """
+    model = from_module(module, device=device)
+    measured = measure(model, source, plan, until, progress)
     if not measured.whole:
         kept = "; ".join(dict.fromkeys((*measured.kept.values(), *measured.notes)))
         raise UsageError(f"There is nothing to recalibrate in {model.path}{f': {kept}' if kept else ''}.")
-    fresh = copied(module)
-    inner = unwrapped(fresh)
+    return tensors_of(model, measured.whole)
+
+
+def store(module: torch.nn.Module, statistics: Mapping[str, torch.Tensor]) -> None:
+    """Write `statistics`, named as `statistics_of` names them, into `module` itself."""
+    inner = unwrapped(module)
     own = dict(inner.named_buffers(remove_duplicate=False)) | dict(inner.named_parameters(remove_duplicate=False))
     with torch.no_grad():
-        for name, value in tensors_of(model, measured.whole).items():
+        for name, value in statistics.items():
             own[name].copy_(in_form_of(own[name], value, name))
-    return fresh

@@ -1,0 +1,106 @@
+"""What the frameworks' callbacks have in common: their options, and what happens when measuring fails."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from bncheck.errors import BncheckError, UsageError
+from bncheck.integrations.monitor import RECALIBRATION_SAMPLES, SAMPLES, GapMonitor
+from bncheck.integrations.refreshing import Refresher
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How a training is watched; see `GapMonitor` for the numbers.
+
+    Attributes:
+        data: what to measure on; `None` for the framework's own evaluation data.
+        recalibrate: whether to replace running statistics before they are evaluated and saved.
+        train_data: what to recalibrate on; `None` for the framework's own training data.
+        samples: to measure on.
+        recalibration_samples: to recalibrate on, at the most.
+        batch_size: of the forwards.
+        seed: of the draws.
+        device: where the copies run; `None` for where the model is.
+        net: name of the submodule that the batches are fed to; `None` for the model itself.
+    """
+
+    data: Any = None
+    recalibrate: bool = False
+    train_data: Any = None
+    samples: int = SAMPLES
+    recalibration_samples: int = RECALIBRATION_SAMPLES
+    batch_size: int = 64
+    seed: int = 0
+    device: str | None = None
+    net: str | None = None
+
+    def module(self, model: torch.nn.Module) -> torch.nn.Module:
+        """The part of `model` that is watched.
+
+        Raises:
+            UsageError: it has no such part.
+        """
+        if self.net is None:
+            return model
+        try:
+            return model.get_submodule(self.net)
+        except AttributeError as error:
+            names = ", ".join(name for name, _ in model.named_children())
+            raise UsageError(f"net={self.net!r}: the {type(model).__name__} has {names or 'no submodules'}.") from error
+
+    def monitor(self, model: torch.nn.Module, loader: Any) -> GapMonitor:
+        """A monitor of `model`, on `loader` unless other data were given."""
+        return GapMonitor(
+            self.module(model),
+            loader if self.data is None else self.data,
+            samples=self.samples,
+            recalibration_samples=self.recalibration_samples,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            device=self.device,
+        )
+
+    def refresher(self, model: torch.nn.Module) -> Refresher:
+        """What recalibrates `model`, whose statistics count as moved from now on."""
+        return Refresher(
+            self.module(model),
+            samples=self.recalibration_samples,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            device=self.device,
+        )
+
+
+class Patience:
+    """Lets a training outlive a failed measurement, unless it is the first.
+
+    A first failure is a mistake in the set-up, and had better end the run in its first minute; after one success a
+    failure is about the model of that moment (activations that overflow), and no reason to lose the run.
+    """
+
+    def __init__(self) -> None:
+        self._succeeded = False
+
+    def __call__(self, task: Callable[[], Result]) -> Result | None:
+        """What `task` gives; `None`, with a warning, where it failed after an earlier success.
+
+        Raises:
+            BncheckError: the first task failed.
+        """
+        try:
+            result = task()
+        except BncheckError as error:
+            if not self._succeeded:
+                raise
+            warnings.warn(f"bncheck could not measure, and training goes on without: {error}", RuntimeWarning, 2)
+            return None
+        self._succeeded = True
+        return result
