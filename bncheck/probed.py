@@ -26,6 +26,8 @@ NEAR_FACTOR, NEAR_SHARE = 4.0, 0.25
 """Pictures differ in exposure and contrast by factors below 4: there the map must leave no more than a quarter."""
 SAMPLING = math.sqrt(1.5)
 """Gap that sampling alone shows, times the root of the number of samples: one normal value of each a channel."""
+SOLVED_SHARE = 0.125
+"""Share of a gap that two numbers made to fit may leave: initial statistics mixed in can be met to a sixth."""
 ORDER_SHARE = 0.97
 """Share of the gap that another order of the channels must fall below, where accuracy says the rest."""
 ORDER_SHARE_UNLABELLED = 0.6
@@ -140,8 +142,15 @@ class InputScaling:
         if self.expected is not None and MARGIN < after <= FAR_SHARE * before:
             return True
         share = NEAR_SHARE if is_near or self.expected is None else SHARE
+        if self.is_solved:
+            share = SOLVED_SHARE
         most = math.hypot(NEAR_MARGIN, SAMPLING / math.sqrt(self.seen.samples)) if self.expected is None else MARGIN
         return before > MARGIN and after <= min(most, share * before)
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether slope and intercept are what happens to fit, known from nowhere else."""
+        return self.expected is None and self.map.factor is None
 
     @property
     def reaches_everywhere(self) -> bool:
@@ -153,8 +162,10 @@ class InputScaling:
     def explains(self) -> bool:
         """Whether the predictions say so too: by their accuracy, or without labels by what reaches the last layer."""
         seen = self.seen
-        if not self.fits or seen.wins_accuracy is not None:
-            return self.fits and bool(seen.wins_accuracy)
+        if not self.fits or (self.is_solved and not self.reaches_everywhere):
+            return False
+        if seen.wins_accuracy is not None:
+            return seen.wins_accuracy
         return self.reaches_everywhere and seen.moves_outputs and seen.information_ratio >= 1 - INFORMATION_MARGIN
 
     @property

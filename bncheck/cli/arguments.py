@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from bncheck.cli import options as opt
 from bncheck.cli.process import say
+from bncheck.cli.typed import read_floats, read_size
 from bncheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def data_settings(
 ) -> dict[str, Any]:
     """The data and image options, read from what was typed."""
     return as_typed | {
-        "mean": opt.read_floats(mean, "--mean"),
-        "std": opt.read_floats(std, "--std"),
-        "resize": opt.read_size(resize, "--resize"),
-        "crop": opt.read_size(crop, "--crop"),
+        "mean": read_floats(mean, "--mean"),
+        "std": read_floats(std, "--std"),
+        "resize": read_size(resize, "--resize"),
+        "crop": read_size(crop, "--crop"),
     }
 
 

@@ -10,6 +10,7 @@ import typer
 from bncheck.cli import options as opt
 from bncheck.cli.configuration import configuration_of
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.cli.typed import split_codes
 from bncheck.errors import BncheckError
 from bncheck.gate.acceptance import accept
 from bncheck.render.cells import printable
@@ -42,8 +43,8 @@ def audit_command(
 
                     report = inspect(
                         model,
-                        select=opt.split_codes(select),
-                        ignore=opt.split_codes(ignore),
+                        select=split_codes(select),
+                        ignore=split_codes(ignore),
                         fail_on=fail_on,
                         command="bncheck audit",
                     )

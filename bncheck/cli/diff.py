@@ -9,6 +9,7 @@ import typer
 from bncheck.cli import options as opt
 from bncheck.cli.destinations import STDOUT, read_destinations, write_texts
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.cli.typed import split_codes
 from bncheck.errors import UsageError
 
 FORMATS = ("json", "csv")
@@ -45,7 +46,7 @@ def diff_command(
             result = diff(
                 before,
                 after,
-                expect_frozen=opt.split_codes(expect_frozen),
+                expect_frozen=split_codes(expect_frozen),
                 key=key,
                 key_after=key_after,
                 trust_pickle=trust_pickle,

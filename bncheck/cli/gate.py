@@ -9,6 +9,7 @@ from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes
+from bncheck.cli.typed import split_codes
 from bncheck.errors import UsageError
 from bncheck.gate import Limits, judge_again, read_report
 from bncheck.gate.acceptance import unaccepted
@@ -40,7 +41,7 @@ def gate_command(
             raise UsageError("--report channels-csv: a saved report has no channels; ask for them when you inspect.")
         ignores = configuration_of(context).ignores
         known = read_known(baseline, write_baseline, inputs=[saved], destinations=destinations, ignores=ignores)
-        limits = Limits(fail_on, strict or None, max_gap, opt.split_codes(select), opt.split_codes(ignore))
+        limits = Limits(fail_on, strict or None, max_gap, split_codes(select), split_codes(ignore))
         if not quiet:
             say_configuration(context)
         read = read_report(saved)

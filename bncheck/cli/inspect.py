@@ -15,6 +15,7 @@ from bncheck.cli.known import read_known, settle
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.cli.renorm import exit_code_of, print_renormalized, renormalized
+from bncheck.cli.typed import read_integers, split_codes
 
 BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 
@@ -92,12 +93,12 @@ def inspect_command(
             "output": output,
             "batch_size": batch_size,
             "limit": limit,
-            "batch_sizes": opt.read_integers(batch_sizes, "--batch-sizes"),
+            "batch_sizes": read_integers(batch_sizes, "--batch-sizes"),
             "seed": seed,
             "max_gap": max_gap,
             "deploy_dtype": deploy_dtype,
-            "select": opt.split_codes(select),
-            "ignore": opt.split_codes(ignore),
+            "select": split_codes(select),
+            "ignore": split_codes(ignore),
             "fail_on": fail_on,
             "strict": strict,
         }

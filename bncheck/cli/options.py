@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from bncheck.cli.completing import codes, formats, words
 from bncheck.cli.configuration import configured
-from bncheck.errors import UsageError
 
 MODEL, DATA, IMAGES, JUDGING, OUTPUT = "The model", "The data", "Images", "Judging", "Output"
 
@@ -120,7 +120,15 @@ BatchSizes = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of every draw.", rich_help_panel=DATA)]
 
-Layout = Annotated[str, typer.Option(metavar="auto|nhwc|nchw", help="Axes of uint8 images.", rich_help_panel=IMAGES)]
+Layout = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|nhwc|nchw",
+        autocompletion=words("auto|nhwc|nchw"),
+        help="Axes of uint8 images.",
+        rich_help_panel=IMAGES,
+    ),
+]
 Mean = Annotated[
     str | None, typer.Option(metavar="M,M,M", help="Subtracted per channel, of values in 0..1.", rich_help_panel=IMAGES)
 ]
@@ -133,7 +141,13 @@ Crop = Annotated[
     str | None, typer.Option(metavar="N|H,W", help="From the centre, after resizing.", rich_help_panel=IMAGES)
 ]
 Channels = Annotated[
-    str | None, typer.Option(metavar="rgb|bgr|gray", help="Order the network expects.", rich_help_panel=IMAGES)
+    str | None,
+    typer.Option(
+        metavar="rgb|bgr|gray",
+        autocompletion=words("rgb|bgr|gray"),
+        help="Order the network expects.",
+        rich_help_panel=IMAGES,
+    ),
 ]
 Scale = Annotated[
     float | None,
@@ -141,7 +155,12 @@ Scale = Annotated[
 ]
 Preset = Annotated[
     str | None,
-    typer.Option(metavar="imagenet", help="Resize 256, crop 224, ImageNet mean and std.", rich_help_panel=IMAGES),
+    typer.Option(
+        metavar="imagenet",
+        autocompletion=words("imagenet"),
+        help="Resize 256, crop 224, ImageNet mean and std.",
+        rich_help_panel=IMAGES,
+    ),
 ]
 
 Metric = Annotated[
@@ -159,21 +178,37 @@ DeployDtype = Annotated[
     str | None,
     typer.Option(
         metavar="float16|bfloat16",
+        autocompletion=words("float16|bfloat16"),
         help="Precision the model is to run in: values it cannot hold are errors (BN204).",
         rich_help_panel=JUDGING,
     ),
 ]
 Select = Annotated[
     list[str] | None,
-    typer.Option(metavar="CODES", help="Only these rules (codes or prefixes, by comma).", rich_help_panel=JUDGING),
+    typer.Option(
+        metavar="CODES",
+        autocompletion=codes,
+        help="Only these rules (codes or prefixes, by comma).",
+        rich_help_panel=JUDGING,
+    ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option(metavar="CODES", help="Not these rules (codes or prefixes, by comma).", rich_help_panel=JUDGING),
+    typer.Option(
+        metavar="CODES",
+        autocompletion=codes,
+        help="Not these rules (codes or prefixes, by comma).",
+        rich_help_panel=JUDGING,
+    ),
 ]
 FailOn = Annotated[
     str,
-    typer.Option(metavar="error|warning|never", help="From which severity on to exit 1.", rich_help_panel=JUDGING),
+    typer.Option(
+        metavar="error|warning|never",
+        autocompletion=words("error|warning|never"),
+        help="From which severity on to exit 1.",
+        rich_help_panel=JUDGING,
+    ),
 ]
 ExpectFrozen = Annotated[
     list[str] | None,
@@ -189,6 +224,7 @@ FailOnAgain = Annotated[
     typer.Option(
         "--fail-on",
         metavar="error|warning|never",
+        autocompletion=words("error|warning|never"),
         help="From which severity on to exit 1; as in the report's own run unless given.",
         rich_help_panel=JUDGING,
     ),
@@ -221,6 +257,7 @@ Reports = Annotated[
     typer.Option(
         "--report",
         metavar="[FORMAT=]PATH",
+        autocompletion=formats,
         help=(
             "Write csv, channels-csv, json, html, markdown, junit, sarif or github (annotations, step summary), by "
             "suffix or by name; - is stdout. Repeatable."
@@ -251,36 +288,3 @@ NoConfig = Annotated[
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks with errors.", rich_help_panel=OUTPUT)]
-
-
-def split_codes(values: list[str] | None) -> tuple[str, ...]:
-    """Codes given by comma, by repetition, or both."""
-    return tuple(code.strip() for value in values or [] for code in value.split(",") if code.strip())
-
-
-def read_integers(value: str, option: str) -> tuple[int, ...]:
-    """Whole numbers separated by commas."""
-    try:
-        return tuple(int(part) for part in value.split(",") if part.strip())
-    except ValueError as error:
-        raise UsageError(f"{option} {value}: expected whole numbers separated by commas, like 1,8,64.") from error
-
-
-def read_floats(value: str | None, option: str) -> tuple[float, ...] | None:
-    """Numbers separated by commas."""
-    if value is None:
-        return None
-    try:
-        return tuple(float(part) for part in value.split(","))
-    except ValueError as error:
-        raise UsageError(f"{option} {value}: expected numbers separated by commas, like 0.485,0.456,0.406.") from error
-
-
-def read_size(value: str | None, option: str) -> int | tuple[int, int] | None:
-    """One side, or height and width."""
-    if value is None:
-        return None
-    sizes = read_integers(value.replace("x", ","), option)
-    if len(sizes) not in (1, 2) or min(sizes) < 1:
-        raise UsageError(f"{option} {value}: expected one size, or height and width, like 224 or 224,320.")
-    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])

@@ -9,6 +9,7 @@ import typer
 from bncheck.cli import options as opt
 from bncheck.cli import tuning
 from bncheck.cli.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
+from bncheck.cli.completing import words
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
@@ -32,6 +33,7 @@ Method = Annotated[
     str,
     typer.Option(
         metavar="recalibrate|blend|renorm",
+        autocompletion=words("recalibrate|blend|renorm"),
         help=(
             "recalibrate: the statistics of the data; blend: mixed with the stored ones (Schneider et al. 2020); "
             "renorm: fine-tune with Batch Renormalization."

@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from bncheck.catalogue import GROUPS, RULES, find_rule
+from bncheck.cli.completing import code as complete_code
+from bncheck.cli.completing import words
 from bncheck.cli.process import exit_codes
 from bncheck.errors import UsageError
 
 
 def rules_command(
-    output_format: Annotated[str, typer.Option("--format", metavar="text|json", help="How to print them.")] = "text",
+    output_format: Annotated[
+        str, typer.Option("--format", metavar="text|json", autocompletion=words("text|json"), help="How to print them.")
+    ] = "text",
 ) -> None:
     """List every rule: code, severity, what it stands for."""
     with exit_codes():
@@ -25,7 +29,9 @@ def rules_command(
             raise UsageError(f"--format {output_format}: choose text or json.")
 
 
-def rule_command(code: Annotated[str, typer.Argument(metavar="CODE", help="Like BN102.")]) -> None:
+def rule_command(
+    code: Annotated[str, typer.Argument(metavar="CODE", autocompletion=complete_code, help="Like BN102.")],
+) -> None:
     """Explain one rule: what, why it happens, how it was detected, how to repair."""
     with exit_codes():
         rule = find_rule(code)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bncheck.cli.completing import words
 from bncheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ LearningRate = Annotated[
     float | None,
     typer.Option(metavar="X", help="Highest learning rate; 0.02 for sgd, 0.001 for the others.", rich_help_panel=PANEL),
 ]
-Optimizer = Annotated[str | None, typer.Option(metavar="sgd|adam|adamw", help="sgd by default.", rich_help_panel=PANEL)]
+Optimizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="sgd|adam|adamw", autocompletion=words("sgd|adam|adamw"), help="sgd by default.", rich_help_panel=PANEL
+    ),
+]
 Loss = Annotated[
     str | None,
     typer.Option(
@@ -46,7 +52,12 @@ Loss = Annotated[
 ]
 Train = Annotated[
     str | None,
-    typer.Option(metavar="all|norm", help="All parameters, or gamma and beta alone.", rich_help_panel=PANEL),
+    typer.Option(
+        metavar="all|norm",
+        autocompletion=words("all|norm"),
+        help="All parameters, or gamma and beta alone.",
+        rich_help_panel=PANEL,
+    ),
 ]
 Amp = Annotated[
     bool, typer.Option("--amp", help="Mixed precision: float16 on CUDA, bfloat16 elsewhere.", rich_help_panel=PANEL)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from command_line import call, refused
@@ -114,3 +117,29 @@ def test_a_rule_there_is_not() -> None:
         "bncheck: there is no rule 'BN1O2' (did you mean BN102?); `bncheck rules` lists them.\n"
     )
     assert "there is no rule 'colour'; `bncheck rules`" in refused(call("rule", "colour"), 2)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("bncheck insp", ["inspect"]),
+        ("bncheck rule BN60", [f"BN60{number}" for number in range(10)]),
+        ("bncheck repair --method re", ["recalibrate", "renorm"]),
+        ("bncheck inspect --report j", ["json=", "junit="]),
+        ("bncheck inspect --select BN601,BN10", [f"BN601,BN10{number}" for number in range(1, 6)]),
+        ("bncheck inspect --channels ", ["rgb", "bgr", "gray"]),
+        ("bncheck gate --fail-on n", ["never"]),
+    ],
+)
+def test_the_shell_completes_without_torch(typed: str, offered: list[str]) -> None:
+    asked = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1), "_BNCHECK_COMPLETE": "complete_bash"}
+    program = (
+        "import sys; from bncheck.cli.app import app\n"
+        "try: app(prog_name='bncheck')\n"
+        "finally: print(sorted({'torch', 'onnx', 'pandas', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | asked, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == offered
+    assert done.stderr.strip() == "[]"
