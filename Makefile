@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check lint types tests format samples readme bench experiments clean
+.PHONY: help demo test check lint types tests format samples readme bench experiments diagnosis docs screenshots clean
 
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
 	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
 	@echo "make experiments [FASHION=folder]  train what docs/why-batch-statistics.md shows (under half an hour)"
+	@echo "make diagnosis [FASHION=folder]  plant faults into trained nets and count what is found (docs/diagnosis.md)"
+	@echo "make docs     write docs/which-cause.md from the rules; make screenshots takes the README's pictures"
 	@echo "make samples  train and write the sample models again"
 	@echo "make readme   put the demo's output and the speed table into the README"
 	@echo "make format   format the code"
@@ -53,6 +55,15 @@ bench: $(STAMP)
 
 experiments: $(STAMP)
 	$(BIN)/python -m benchmarks.experiments $(if $(FASHION),--fashion $(FASHION))
+
+diagnosis: $(STAMP)
+	$(BIN)/python -m benchmarks.diagnosis --from-seed 21 $(if $(FASHION),--fashion $(FASHION)) --out docs/diagnosis.md
+
+docs: $(STAMP)
+	$(BIN)/python docs/make.py
+
+screenshots: $(STAMP)
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
