@@ -76,4 +76,5 @@ def save(drawn: Figure, path: Path) -> None:
         drawn.savefig(written, format="svg", metadata={"Date": None})
     # A hundredth of a point is finer than any screen, and one fallback font is enough: half the bytes.
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", written.getvalue())
-    path.write_text(re.sub(r"('DejaVu Sans'), [^;\"]*sans-serif", r"\1, sans-serif", text), encoding="utf-8")
+    text = re.sub(r"('DejaVu Sans'), [^;\"]*sans-serif", r"\1, sans-serif", text)
+    path.write_text(re.sub(r"\n\s+", "\n", text), encoding="utf-8")
