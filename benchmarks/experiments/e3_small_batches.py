@@ -16,7 +16,7 @@ from benchmarks.experiments.training import Drawn, accuracy, digits
 from bncheck import RenormSchedule, to_batch_renorm
 
 SIZES = (2, 3, 4, 8, 16, 32)
-RATE = 0.02
+RATE = 0.01
 STEPS = 1200
 WIDTH = 64
 NAMES = ("Batch Normalization", "Batch Normalization, recalibrated", "Batch Renormalization")

@@ -20,7 +20,7 @@ from benchmarks.experiments.experiment import Experiment, Seen, share_of
 from benchmarks.experiments.training import Drawn, Labelled, Task, digits, fashion, from_scratch
 from benchmarks.nets import small_net
 
-IMAGES = 1000
+IMAGES = 600
 """Test images that are corrupted and inspected, at most."""
 
 
@@ -124,7 +124,7 @@ def on_fashion(folder: Path) -> Experiment:
         "E5-fashion",
         "17 corruptions of Fashion-MNIST",
         "see each row",
-        partial(_one, partial(fashion, folder), 1800),
+        partial(_one, partial(fashion, folder), 1000),
         partial(_draw, "E5: corrupted Fashion-MNIST"),
         form=".2f",
     )

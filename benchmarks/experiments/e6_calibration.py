@@ -29,7 +29,7 @@ UPDATES = 60
 """Batches behind a simulated moving average; what it started from weighs 0.2 %."""
 SAMPLES = 300
 """Samples the simulated layer is measured on."""
-REPETITIONS = 150
+REPETITIONS = 80
 SHIFTS = (0.0, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2)
 """By how many standard deviations all stored means are moved away."""
 Z = 1.96
