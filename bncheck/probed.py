@@ -126,12 +126,14 @@ class InputScaling:
         fed: in words, what the data are by their range.
         expected: what they become; `None` where the factor was solved from the statistics, and has no name.
         seen: the samples as they are, and mapped.
+        constant: the map's numbers are known, not taken from the data.
     """
 
     map: AffineMap
     fed: str
     expected: str | None
     seen: Paired
+    constant: bool = True
 
     @property
     def fits(self) -> bool:

@@ -44,7 +44,7 @@ def _opening(text: str, heading: str) -> str:
     paragraph = re.sub(r"^- ", "", paragraph).split("\n- ")[0]
     sentence = re.split(r"(?<=[.:])\s", " ".join(paragraph.split()), maxsplit=1)[0]
     sentence = sentence.split(" (")[0] if sentence.count("(") > sentence.count(")") else sentence
-    return sentence.rstrip(":.;") + "."
+    return sentence[:1].upper() + sentence[1:].rstrip(":.;") + "."
 
 
 def _cell(text: str) -> str:

@@ -102,9 +102,10 @@ def _explains(evidence: Evidence, found: Mapping[str, NormLayer], common: float 
     An eps that is too large makes the layer's output, and the variance behind it, too small. The layer's own gap does
     not show it, for the data are normalized with the same eps; a residual stream carries it past the next layers.
     """
-    sources = origin_of(drifted_layers(evidence), margin_of(evidence))
-    if not sources or any(source.layer.name in found for source in sources):
+    margin, drifted = margin_of(evidence), drifted_layers(evidence)
+    if not drifted or any(layer.layer.name in found and (layer.own_gap or layer.gap) > margin for layer in drifted):
         return False
+    sources = origin_of(drifted, margin)
     order = [layer.name for layer in evidence.layers]
     worst = max(sources, key=lambda source: source.gap if source.own_gap is None else source.own_gap)
     place = order.index(worst.layer.name)

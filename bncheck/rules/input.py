@@ -19,7 +19,7 @@ LEFT_OVER = 0.1
 def scaled(evidence: Evidence) -> Iterator[Finding]:
     """BN601: one factor or affine map of the input explains what the layers fed by it see."""
     found = evidence.probed.scaling
-    if found is None or not (found.explains or found.is_plausible) or _leaves_much(found.seen, evidence):
+    if found is None or not (found.explains or found.is_plausible) or _leaves_much(found, evidence):
         return
     yield Finding(
         code="BN601",
@@ -37,11 +37,15 @@ def scaled(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _leaves_much(seen: Paired, evidence: Evidence) -> bool:
-    """Whether the map fits none too well and recalibrating would win far more, so that the statistics are wrong."""
-    order = evidence.probed.order
-    if seen.after.gap <= NEAR_MARGIN or (order is not None and order.explains):
-        return False  # it fits, or another fault of the input accounts for what is left
+def _leaves_much(found: InputScaling, evidence: Evidence) -> bool:
+    """Whether recalibrating would win far more than the map, so that the statistics are wrong.
+
+    A known map that fits is right all the same: another fault accounts for what is left. One taken from the data fits
+    initial statistics too, where the network begins with a norm.
+    """
+    seen, order = found.seen, evidence.probed.order
+    if (seen.after.gap <= NEAR_MARGIN and found.constant) or (order is not None and order.explains):
+        return False
     accuracy = None if evidence.effect is None else evidence.effect.accuracy
     if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
         return False

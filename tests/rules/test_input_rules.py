@@ -269,3 +269,11 @@ def test_what_is_left_is_said():
     seen = dataclasses.replace(left.scaling.seen, after=Trial(0.1, 0.8, 0.9, 1.0))
     (finding,) = judge(evidence(probed=Probed(scaling=dataclasses.replace(left.scaling, seen=seen))))
     assert finding.fix.endswith("Then inspect again: a gap of 0.8 over all layers is left.")
+
+
+@pytest.mark.parametrize(("constant", "found"), [(True, ["BN601"]), (False, [])])
+def test_a_map_taken_from_the_data_has_to_do_as_well_as_recalibration(constant, found):
+    probed = scaling(1.0, 0.05, gain=0.1, everywhere=0.9)
+    probed = Probed(scaling=dataclasses.replace(probed.scaling, constant=constant))
+    seen = evidence(effect=effect(stored=0.5, recalibrated=0.99), probed=probed)
+    assert [finding.code for finding in judge(seen)] == found

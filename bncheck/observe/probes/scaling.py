@@ -44,7 +44,7 @@ def probe_scaling(bench: Bench, samples: Batch, layers: tuple[str, ...], before:
         after = bench.stored(mapped(samples, candidate.map))
         seen, rank = paired(layers, samples.size, before, after), _rank(after, layers, candidate)
         if seen is not None and rank < (gap if best is None else best[0]):
-            best = rank, InputScaling(candidate.map, candidate.fed, candidate.expected, seen)
+            best = rank, InputScaling(candidate.map, candidate.fed, candidate.expected, seen, candidate.constant)
     return None if best is None else best[1]
 
 
