@@ -24,6 +24,7 @@ class MeasuredLayer:
         own: gap measured while every layer normalizes by the batch: the layer's own; `None` without that pass.
         noise: per channel, what sampling alone would show.
         lower: lower 95 % confidence bound of the inherited gap (RMS over channels), noise taken off.
+        p_value: probability that sampling alone shows as large an inherited gap.
         hidden: channels of a folded layer whose gamma is too small for their input to be seen; they count
             nowhere, and their arrays hold the stored values. `None` where all are seen.
     """
@@ -37,6 +38,7 @@ class MeasuredLayer:
     own: Gap | None
     noise: FloatArray
     lower: float
+    p_value: float
     hidden: npt.NDArray[np.bool_] | None = None
 
     @property

@@ -17,6 +17,7 @@ from bncheck.statistics import (
     SampleMoments,
     compare,
     gap_lower_bound,
+    gap_p_value,
     noise_floor,
     rms,
 )
@@ -57,16 +58,19 @@ def measured_layer(
     # The bound is that of the samples kept apart, which may be fewer than were measured.
     noise_apart = rms(noise_floor(apart, var[visible], eps, average, instance=instance))
     batch = own.get(layer.name) if own is not None else None
+    inherited = compare(found.mean, found.var, mean, var, eps)
+    shown, floor = rms(inherited.gap[visible]), rms(noise[visible])
     return MeasuredLayer(
         layer=layer,
         calls=len(entries),
         call_gaps=tuple(_call_gap(entry, visible) for entry in entries) if len(entries) > 1 else None,
         mean=found.mean,
         var=found.var,
-        inherited=compare(found.mean, found.var, mean, var, eps),
+        inherited=inherited,
         own=None if batch is None else compare(batch.mean, batch.var, mean, var, eps),
         noise=noise,
         lower=gap_lower_bound(apart, mean[visible], var[visible], eps, noise_apart, average=average, instance=instance),
+        p_value=gap_p_value(apart, var[visible], eps, shown, floor, instance=instance),
         hidden=hidden,
     )
 

@@ -10,6 +10,7 @@ from bncheck.gate.limit import beyond_limit
 from bncheck.report import ERROR, INFO, Finding
 from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps, wins_accuracy
 from bncheck.rules.single_layers import unlike_calls
+from bncheck.statistics import discoveries
 from bncheck.thresholds import MARGIN, NEAR_MARGIN
 
 NAMED = 3
@@ -61,9 +62,10 @@ def margin_of(evidence: Evidence) -> float:
 
 
 def drifted_layers(evidence: Evidence) -> list[MeasuredLayer]:
-    """The layers whose gap exceeds the margin with confidence."""
-    margin = margin_of(evidence)
-    return [layer for layer in evidence.measured.values() if layer.lower > margin]
+    """The layers whose gap exceeds the margin with confidence, chance discoveries among many layers kept out."""
+    margin, layers = margin_of(evidence), list(evidence.measured.values())
+    stands = discoveries([layer.p_value for layer in layers])
+    return [layer for layer, sure in zip(layers, stands, strict=True) if sure and layer.lower > margin]
 
 
 def _not_finite(evidence: Evidence) -> Iterator[Finding]:
@@ -180,6 +182,7 @@ def _evidence(
         "worst_layer": worst.layer.name,
         "gap": worst.gap,
         "gap_lower_bound": worst.lower,
+        "gap_p_value": worst.p_value,
         "own_gap": worst.own_gap,
         "margin": margin,
         "output_change_alone": {name: evidence.closer.alone[name] for name in names if name in evidence.closer.alone},

@@ -12,6 +12,7 @@ from bncheck.statistics.noise import (
     samples_needed,
     smallest_detectable_gap,
 )
+from bncheck.statistics.significance import discoveries, gap_p_value
 from bncheck.statistics.whatif import BatchSizeRow, StoredChannels, batch_size_rows
 
 __all__ = [
@@ -27,8 +28,10 @@ __all__ = [
     "StoredChannels",
     "batch_size_rows",
     "compare",
+    "discoveries",
     "exchangeability",
     "gap_lower_bound",
+    "gap_p_value",
     "noise_floor",
     "rms",
     "samples_needed",

@@ -82,18 +82,23 @@ def noise_floor(
     """
     if len(samples) < 2:
         return np.full(samples.channels, np.inf)
-    shift_variance, scale_variance, weight = _sample_variances(samples, stored_var, eps, instance)
+    shift, scale, weight = sample_says(samples, stored_var, eps, instance)
     share = 1 / (total or len(samples)) + 1 / average.effective_samples
-    return np.asarray(np.sqrt((shift_variance + weight * scale_variance) * share))
+    with np.errstate(invalid="ignore"):
+        variance = shift.var(axis=0, ddof=1) + weight * scale.var(axis=0, ddof=1)
+    return np.asarray(np.sqrt(variance * share))
 
 
 @np.errstate(invalid="ignore", divide="ignore")
-def _sample_variances(
+def sample_says(
     samples: SampleMoments, stored_var: FloatArray, eps: float, instance: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Variance between samples of what one sample says of d and (to first order) of r; and the weight w.
+    """What each sample says of d and (to first order) of r, up to what is the same for all; and the weight w.
 
     One sample's say on the variance is u = v_i + (m_i - m)^2; r is its root, so dr = du / (2 s_B s).
+
+    Returns:
+        Two arrays of shape (n, C), and one of shape (C,).
     """
     measured = _summary(samples, instance)
     var_b = measured.variance
@@ -102,12 +107,9 @@ def _sample_variances(
     else:
         squares = samples.m2 / samples.count[:, None] + (samples.mean - measured.mean) ** 2
     stored = np.where(stored_var + eps > 0, stored_var + eps, np.nan)
-    shift_variance = samples.mean.var(axis=0, ddof=1) / stored
-    scale_variance = np.where(
-        var_b + eps > 0, squares.var(axis=0, ddof=1) / (4 * (var_b + eps) * stored), squares[0] * 0.0
-    )
+    scale = np.where(var_b + eps > 0, squares / (2 * np.sqrt((var_b + eps) * stored)), squares * 0.0)
     weight = np.where(var_b > 0, var_b / (var_b + eps), var_b * 0.0)
-    return shift_variance, scale_variance, weight
+    return samples.mean / np.sqrt(stored), scale, weight
 
 
 def gap_lower_bound(

@@ -42,6 +42,7 @@ def measured(gap: float, lower: float | None = None, name: str = "bn") -> Measur
         own=None,
         noise=np.full(2, 0.01),
         lower=gap if lower is None else lower,
+        p_value=0.0,
     )
 
 

@@ -96,7 +96,7 @@ def lagging(fraction, channels=8, seed=0):
     stored_mean, stored_var = fraction * mean, (1 - fraction) + fraction * var
     gap = compare(mean, var, stored_mean, stored_var, 1e-5)
     stored = replace(layer(f"bn{seed}"), channels=channels, mean=stored_mean, var=stored_var, weight=None, bias=None)
-    return MeasuredLayer(stored, 1, None, mean, var, gap, gap, np.full(channels, 0.01), 1.0)
+    return MeasuredLayer(stored, 1, None, mean, var, gap, gap, np.full(channels, 0.01), 1.0, 0.0)
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.3, 0.7, 0.95])
