@@ -174,7 +174,7 @@ def inspect(
         }
     how = Judging(tuple(batch_sizes), max_gap, chosen, fail_on, strict, deploy_dtype, command, options)
     not_run = opened.refusal if data is not None else None
-    plan = Plan(batch_size, limit, seed, output, metric)
+    plan = Plan(batch_size, limit, seed, output, metric, (data_options or DataOptions()).normalization)
     return report_on(opened, source, plan, how, progress, not_run=not_run, reference=before, training=sampling)
 
 

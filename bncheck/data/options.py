@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bncheck.errors import UsageError
+from bncheck.probed import AffineMap
 
 Layout = Literal["auto", "nhwc", "nchw"]
 Channels = Literal["rgb", "bgr", "gray"]
@@ -80,6 +81,17 @@ class DataOptions:
         """Those of the options given that act on floating values, as they are typed."""
         given = {"--scale": self.scale, "--mean": self.mean, "--std": self.std}
         return [option for option, value in given.items() if value is not None]
+
+    @property
+    def normalization(self) -> AffineMap | None:
+        """What `mean` and `std` do to a value; `None` where they do nothing."""
+        known = self.with_preset()
+        if known.mean is None and known.std is None:
+            return None
+        mean, std = known.mean or (0.0,), known.std or (1.0,)
+        channels = max(len(mean), len(std))
+        mean, std = (values * channels if len(values) == 1 else values for values in (mean, std))
+        return AffineMap(tuple(1 / s for s in std), tuple(-m / s for m, s in zip(mean, std, strict=True)))
 
     def with_preset(self) -> DataOptions:
         """The same options with what the preset stands for filled in where nothing was given."""

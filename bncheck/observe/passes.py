@@ -26,7 +26,7 @@ from bncheck.observe.probes.kept import Kept
 from bncheck.observe.reading import LARGE_BATCH, SMALL_BATCH, Halves
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.running import Progress
-from bncheck.probed import Probed
+from bncheck.probed import AffineMap, Probed
 
 NOISE_SAMPLES = 512
 """Samples on which the two folds' statistics are compared with each other."""
@@ -42,6 +42,7 @@ class Plan:
         seed: of every draw.
         output: which output is the prediction (`--output`).
         metric: the user's own accuracy, `None` for top-1.
+        normalization: what the user had done to the data by --mean and --std, which may be what is wrong with them.
         large_batch: samples that normalize together in the batch pass, at the most.
     """
 
@@ -50,6 +51,7 @@ class Plan:
     seed: int = 0
     output: str | None = None
     metric: Metric | None = None
+    normalization: AffineMap | None = None
     large_batch: int = LARGE_BATCH
 
     def halves(self, source: Source, fixed: int | None, progress: Progress) -> Halves:
@@ -215,6 +217,7 @@ class _Passes:
             top1=self.plan.metric is None,
             precision=precision,
             output=self.plan.output,
+            normalization=self.plan.normalization,
             batch_size=self.plan.batch_size,
             seed=self.plan.seed,
         )

@@ -149,7 +149,7 @@ def repair_file(
             roles=roles_of(
                 way, data=data, train_data=train_data, heldout=heldout, how=data_options or DataOptions(), seed=seed
             ),
-            plan=Plan(batch_size, limit, seed, output, metric),
+            plan=Plan(batch_size, limit, seed, output, metric, (data_options or DataOptions()).normalization),
             judging=judging or Judging(fail_on=fail_on, command=command, options=options),
             opening=opening,
             target=target,

@@ -9,6 +9,7 @@ import numpy as np
 
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.layers import FloatArray, NormLayer
+from bncheck.probed import OtherEps
 from bncheck.report import INFO, Finding
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import at_most_warning
@@ -33,16 +34,22 @@ def eps_decides(evidence: Evidence) -> Iterator[Finding]:
     common = _common_eps(layers)
     above = {layer.name: layer for layer in layers if (layer.eps or 0.0) > _typical(layer)}
     unlike = {layer.name: layer for layer in layers if _is_unlike(layer, common) and layer.name not in above}
-    found = above | unlike
+    found, tried = above | unlike, evidence.probed.eps
+    is_proved = tried is not None and tried.explains
+    if is_proved and tried is not None:
+        found = {layer.name: layer for layer in layers if layer.name in tried.layers}
+        above, unlike = {name: above[name] for name in found if name in above}, {}
     if not found:
         return
-    explained = _explains(evidence, found, common)
+    explained = is_proved or _explains(evidence, found, common)
     named = [layer for layer in layers if layer.name in found]
     yield Finding(
         code="BN302",
         severity=at_most_warning(evidence.effect) if explained else INFO,
         layer=named[0].name if len(named) == 1 else None,
-        message=" ".join(_sentences(above, unlike, common, explained)),
+        message=" ".join(_sentences(above, unlike, common, explained))
+        if tried is None or not is_proved
+        else _proved(named, tried),
         fix=(
             "Build the layers with the eps they were trained with: the original framework's default (Keras 0.001, "
             "PyTorch 1e-05), or the other layers'."
@@ -55,8 +62,35 @@ def eps_decides(evidence: Evidence) -> Iterator[Finding]:
             "median_variance": {layer.name: _typical(layer) for layer in named},
             "common_eps": common,
             "explains_the_drift": explained,
+            **(_numbers(tried) if tried is not None else {}),
         },
     )
+
+
+def _proved(layers: Sequence[NormLayer], tried: OtherEps) -> str:
+    """What another eps was seen to do."""
+    values = ", ".join(f"{value:g}" for value in sorted({layer.eps or 0.0 for layer in layers}))
+    seen = tried.seen
+    text = (
+        f"eps is {values} in {name_some(list(layers))}. With {tried.eps:g} in its place, the gap over all layers falls "
+        f"from {seen.before.model_gap:.2g} to {seen.after.model_gap:.2g}"
+    )
+    if seen.before.accuracy is not None and seen.after.accuracy is not None:
+        text += f", and accuracy rises from {seen.before.accuracy:.1%} to {seen.after.accuracy:.1%}"
+    return f"{text} ({seen.samples} samples)."
+
+
+def _numbers(tried: OtherEps) -> dict[str, object]:
+    seen = tried.seen
+    return {
+        "eps_tried": tried.eps,
+        "samples": seen.samples,
+        "model_gap_before": seen.before.model_gap,
+        "model_gap_after": seen.after.model_gap,
+        "accuracy_before": seen.before.accuracy,
+        "accuracy_after": seen.after.accuracy,
+        "predictions_changed": seen.predictions_changed,
+    }
 
 
 def _sentences(

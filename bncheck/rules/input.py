@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bncheck.evidence import Evidence
-from bncheck.probed import AffineMap, InputScaling, Paired
+from bncheck.probed import AS_READ, AffineMap, ChannelOrder, InputScaling, Paired
+from bncheck.probed.inputs import SHARE
 from bncheck.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import severity_of
-from bncheck.thresholds import MARGIN, NEAR_MARGIN
+from bncheck.thresholds import GAIN_MARGIN, MARGIN, NEAR_MARGIN
 
 LEFT_OVER = 0.1
 """Accuracy below that of recalibrated statistics that the right map of the input may leave."""
@@ -19,11 +20,14 @@ LEFT_OVER = 0.1
 def scaled(evidence: Evidence) -> Iterator[Finding]:
     """BN601: one factor or affine map of the input explains what the layers fed by it see."""
     found = evidence.probed.scaling
-    if found is None or not (found.explains or found.is_plausible) or _leaves_much(found, evidence):
+    if found is None:
+        return
+    is_sure = found.explains or _does_as_well(found, evidence)
+    if not (is_sure or found.is_plausible) or _leaves_much(found, evidence):
         return
     yield Finding(
         code="BN601",
-        severity=ERROR if found.explains else severity_of(evidence.effect),
+        severity=ERROR if is_sure else severity_of(evidence.effect),
         layer=found.seen.layers[0] if len(found.seen.layers) == 1 else None,
         message=f"{_what(found)} {_tried(found.seen, 'With the input changed so')}",
         fix=f"{_remedy(found)} Recalibrating would only hide it.{_what_remains(found.seen)}",
@@ -35,6 +39,15 @@ def scaled(evidence: Evidence) -> Iterator[Finding]:
             **_numbers(found.seen),
         },
     )
+
+
+def _does_as_well(found: InputScaling, evidence: Evidence) -> bool:
+    """Whether a map that has a name leaves a gap, as where its numbers are near the right ones, and hardly an error."""
+    seen, accuracy = found.seen, None if evidence.effect is None else evidence.effect.accuracy
+    if found.expected is None or accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
+        return False
+    falls = seen.before.gap > MARGIN and seen.after.gap <= SHARE * seen.before.gap
+    return falls and bool(seen.wins_accuracy) and accuracy.recalibrated - seen.after.accuracy < GAIN_MARGIN
 
 
 def _leaves_much(found: InputScaling, evidence: Evidence) -> bool:
@@ -61,9 +74,14 @@ def permuted(evidence: Evidence) -> Iterator[Finding]:
         code="BN602",
         severity=WARNING,
         layer=found.seen.layers[0] if len(found.seen.layers) == 1 else None,
-        message=f"{_order_in_words(found.order)} {_tried(found.seen, 'With the channels reordered')}",
-        fix=f"{_reorder(found.order)} Recalibrating would only hide it.{_what_remains(found.seen)}",
-        evidence={"order": list(found.order), "orders_tried": found.tried, **_numbers(found.seen)},
+        message=f"{_order_in_words(found)} {_tried(found.seen, 'With the channels reordered')}",
+        fix=f"{_reorder(found)} Recalibrating would only hide it.{_what_remains(found.seen)}",
+        evidence={
+            "order": list(found.order),
+            "orders_tried": found.tried,
+            "normalized": found.normalized,
+            **_numbers(found.seen),
+        },
     )
 
 
@@ -81,6 +99,8 @@ def _what(found: InputScaling) -> str:
 
 def _remedy(found: InputScaling) -> str:
     factor = found.map.factor
+    if found.expected == AS_READ:
+        return "Leave out --mean and --std (or --preset): the data are normalized already, or the network does it."
     if factor is not None and factor > 0:
         change = f"Multiply the input by {factor:.6g}" if factor > 1 else f"Divide the input by {1 / factor:.6g}"
         return f"{change}, as in training (to try it: --scale {factor:.6g})."
@@ -109,17 +129,28 @@ def _listed(values: Sequence[float]) -> str:
     return ",".join(f"{value + 0.0:.4g}" for value in values)
 
 
-def _order_in_words(order: Sequence[int]) -> str:
-    if list(order) == [2, 1, 0]:
-        return "The input's channels are in the opposite order of training: BGR for RGB, or RGB for BGR."
-    places = ", ".join(map(str, order))
-    return f"The input's channels are in another order than in training, which takes them as {places}."
+def _order_in_words(found: ChannelOrder) -> str:
+    places = ", ".join(map(str, found.order))
+    if not found.fits:
+        return (
+            f"The input's channels are in another order than in training: of {found.tried} others {places} does best, "
+            "but does not fit, as where they were swapped before each was normalized by a mean and standard deviation."
+        )
+    before = "" if found.normalized is None else f", and were so before they became {found.normalized}"
+    if list(found.order) == [2, 1, 0]:
+        return f"The input's channels are in the opposite order of training: BGR for RGB, or RGB for BGR{before}."
+    return f"The input's channels are in another order than in training, which takes them as {places}{before}."
 
 
-def _reorder(order: Sequence[int]) -> str:
-    if list(order) == [2, 1, 0]:
+def _reorder(found: ChannelOrder) -> str:
+    order = list(found.order)
+    if not found.fits:
+        return "Check the order (RGB or BGR) in which the images are read, and swap them before they are normalized."
+    if found.normalized is not None:
+        return f"Put the channels in the order of training, `x[:, {order}]`, before they are normalized."
+    if order == [2, 1, 0]:
         return "Swap the first and the third channel (`x[:, [2, 1, 0]]`; images: --channels bgr, or rgb without it)."
-    return f"Put the channels in the order of training: `x[:, {list(order)}]`."
+    return f"Put the channels in the order of training: `x[:, {order}]`."
 
 
 def _tried(seen: Paired, how: str) -> str:

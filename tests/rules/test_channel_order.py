@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from digit_nets import Data, assert_healthy, codes, conv_net, only, train
+from hand_built import evidence
 from torch import nn
 
 import bncheck
-from bncheck.probed import ChannelOrder, Paired, Trial
+from bncheck.data import DataOptions
+from bncheck.probed import ChannelOrder, Paired, Probed, Trial
+from bncheck.rules import judge
 
 
 def coloured(data: Data, channels: int, seed: int) -> Data:
@@ -81,6 +84,58 @@ def test_scale_and_order_are_both_found(training, held_out):
     assert codes(report) == ["BN601", "BN602"]
     assert report.findings[0].evidence["fed"] == "0..255"
     assert report.findings[1].evidence["order"] == [2, 1, 0]
+
+
+IMAGENET = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+OWN = torch.tensor([0.6, 0.4, 0.2]), torch.tensor([0.3, 0.2, 0.1])
+
+
+def normalized(x: torch.Tensor, constants: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    mean, std = constants
+    return (x - mean[:, None, None]) / std[:, None, None]
+
+
+def stretched(x: torch.Tensor) -> torch.Tensor:
+    """From black to white, as pictures are."""
+    return x / x.max()
+
+
+@pytest.fixture(scope="module", params=[IMAGENET, OWN], ids=["ImageNet's", "their own"])
+def normalized_case(request, training, held_out):
+    x, y = coloured(training, 3, 1)
+    net = colour_net((normalized(stretched(x), request.param), y), 3)
+    x, y = coloured(held_out, 3, 2)
+    return net, stretched(x), y, request.param
+
+
+def test_channels_swapped_before_they_were_normalized(normalized_case):
+    """As with images read by OpenCV: each channel gets the constants of another."""
+    net, x, y, constants = normalized_case
+    if constants is IMAGENET:
+        report = bncheck.inspect(net, (normalized(x[:, [2, 1, 0]], constants), y))
+        named = "values of 0..1 normalized by ImageNet's mean and std"
+    else:
+        given = DataOptions(mean=tuple(constants[0].tolist()), std=tuple(constants[1].tolist()))
+        report = bncheck.inspect(net, (x[:, [2, 1, 0]], y), data_options=given)
+        named = "values normalized by --mean and --std"
+    finding = only(report, "BN602")
+    assert (finding.evidence["order"], finding.evidence["normalized"]) == ([2, 1, 0], named)
+    assert finding.evidence["gap_after"] < 0.15
+    assert finding.evidence["accuracy_after"] > 0.95
+    assert finding.fix.startswith("Put the channels in the order of training, `x[:, [2, 1, 0]]`, before they are norm")
+
+
+def test_normalized_channels_in_their_order(normalized_case):
+    net, x, y, constants = normalized_case
+    report = bncheck.inspect(net, (normalized(x, constants), y))
+    assert_healthy(report)
+    assert codes(report) == []
+
+
+def test_an_order_that_does_not_fit_is_not_called_the_right_one():
+    (finding,) = judge(evidence(probed=Probed(order=order(0.8, 0.7, gain=0.3))))
+    assert "of 5 others 2, 1, 0 does best, but does not fit" in finding.message
+    assert "swap them before they are normalized" in finding.fix
 
 
 def order(before: float, after: float, *, gain: float | None, ratio: float = 1.0, changed: float = 0.5) -> ChannelOrder:

@@ -209,6 +209,18 @@ def test_of_several_inputs_none_is_scaled(healthy, held_out):
     assert codes(report) == ["BN603"]
 
 
+def test_what_bncheck_was_told_to_do_once_too_often(normalized_net, held_out):
+    x, y = held_out
+    options = DataOptions(mean=(0.3,), std=(0.38,))
+    finding = only(bncheck.inspect(normalized_net, ((x - 0.3) / 0.38, y), data_options=options), "BN601")
+    assert "normalized by --mean and --std; the network expects them as they are read, without" in finding.message
+    assert finding.fix.startswith("Leave out --mean and --std")
+    assert finding.evidence["slope"] == pytest.approx([0.38])
+    report = bncheck.inspect(normalized_net, (x, y), data_options=options)
+    assert_healthy(report)
+    assert codes(report) == []
+
+
 # By hand
 
 
@@ -269,6 +281,21 @@ def test_what_is_left_is_said():
     seen = dataclasses.replace(left.scaling.seen, after=Trial(0.1, 0.8, 0.9, 1.0))
     (finding,) = judge(evidence(probed=Probed(scaling=dataclasses.replace(left.scaling, seen=seen))))
     assert finding.fix.endswith("Then inspect again: a gap of 0.8 over all layers is left.")
+
+
+@pytest.mark.parametrize(
+    ("after", "gain", "expected", "found"),
+    [
+        (0.4, 0.485, "0..1", ["BN601"]),
+        (0.51, 0.485, "0..1", []),
+        (0.4, 0.47, "0..1", []),
+        (0.4, 0.485, None, []),
+    ],
+)
+def test_a_map_that_does_as_well_as_recalibration_may_leave_a_gap(after, gain, expected, found):
+    probed = scaling(1.0, after, gain=gain, expected=expected)
+    seen = evidence(effect=effect(stored=0.5, recalibrated=0.99), probed=probed)
+    assert [finding.code for finding in judge(seen)] == found
 
 
 @pytest.mark.parametrize(("constant", "found"), [(True, ["BN601"]), (False, [])])

@@ -14,6 +14,7 @@ from torch import nn
 
 import bncheck
 from bncheck.evidence import Evidence
+from bncheck.probed import OtherEps, Paired, Trial
 from bncheck.rules import judge
 
 
@@ -119,10 +120,43 @@ def test_a_wrong_eps_is_the_cause_of_the_drift_behind_it(healthy, held_out, plac
     assert "right behind drift" in finding.message
 
 
-def test_a_wrong_eps_in_all_layers(healthy, held_out):
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_wrong_eps_in_all_layers(healthy, held_out, labelled):
     for norm in norms(healthy):
         norm.eps = 0.3
-    assert only(bncheck.inspect(healthy, held_out), "BN302").severity == "warning"
+    finding = only(bncheck.inspect(healthy, held_out if labelled else held_out[0]), "BN302")
+    assert finding.severity == "warning"
+    assert "With 1e-05 in its place, the gap over all layers falls from" in finding.message
+    assert finding.evidence["model_gap_after"] < 0.1 < finding.evidence["model_gap_before"]
+    if labelled:
+        assert finding.evidence["accuracy_before"] < 0.95 < finding.evidence["accuracy_after"]
+
+
+def test_an_eps_too_small_is_found_by_the_usual_one(training, held_out):
+    """Trained as in Keras; the variances are as small as its eps, which the conversion lost."""
+    torch.manual_seed(0)
+    net = conv_net()
+    for norm in norms(net):
+        norm.eps = 1e-3
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.weight.mul_(0.05)
+    train(net, training)
+    assert_healthy(bncheck.inspect(net, held_out))
+    for norm in norms(net):
+        norm.eps = 1e-5
+    finding = only(bncheck.inspect(net, held_out), "BN302")
+    assert (finding.severity, finding.evidence["eps_tried"]) == ("warning", 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("after", "gain", "explains"), [(0.09, 0.1, True), (0.11, 0.1, False), (0.09, 0.02, False), (0.09, None, True)]
+)
+def test_gaps_and_predictions_must_both_speak_for_another_eps(after, gain, explains):
+    error = None if gain is None else 0.01
+    trials = Trial(0.5, 0.5, None, 1.0), Trial(after, after, None, 1.0)
+    assert OtherEps(1e-5, ("bn",), Paired(("bn",), 256, *trials, gain, error, 0.5, 0.5)).explains is explains
 
 
 def test_a_model_trained_with_that_eps_is_right(training, held_out):

@@ -13,13 +13,15 @@ from bncheck.observe.instrument import Instrument
 from bncheck.observe.probes.answers import Reader
 from bncheck.observe.probes.bench import Bench, paired, recorded_gap
 from bncheck.observe.probes.composition import probe_composition, probe_loader
+from bncheck.observe.probes.eps import probe_eps
 from bncheck.observe.probes.inputs import floating_input, mapped, reordered
 from bncheck.observe.probes.invariance import probe_invariance
 from bncheck.observe.probes.kept import Kept
 from bncheck.observe.probes.order import probe_order
 from bncheck.observe.probes.scaling import probe_scaling
 from bncheck.observe.recorder import Recorder
-from bncheck.probed import SHARE, ChannelOrder, Composition, InputScaling, Invariance, Probed
+from bncheck.probed import AffineMap, ChannelOrder, Composition, InputScaling, Invariance, Probed
+from bncheck.probed.inputs import SHARE
 from bncheck.thresholds import NEAR_MARGIN
 
 Found = TypeVar("Found")
@@ -39,6 +41,7 @@ class Seen:
         top1: accuracy is the share of right predictions, not a metric of the user's own.
         precision: spacing of the numbers around 1 in the coarsest type; `None` for quantized models.
         output: which output is the prediction (`--output`).
+        normalization: what the user had done to the data by --mean and --std.
         batch_size: samples in a forward.
         seed: of every draw.
         training: labelled training data, whose own order is tried too.
@@ -50,6 +53,7 @@ class Seen:
     top1: bool
     precision: float | None
     output: str | None
+    normalization: AffineMap | None
     batch_size: int
     seed: int
     training: Source | None = None
@@ -62,11 +66,12 @@ def run_probes(watched: Instrument, seen: Seen) -> Probed:
     samples = None if kept is None else bench.whole(kept)
     if samples is None or not samples.size:
         return Probed()
-    scaling, order = _quietly(lambda: _input_probes(bench, samples, seen.stored)) or (None, None)
+    scaling, order = _quietly(lambda: _input_probes(bench, samples, seen)) or (None, None)
     return Probed(
         scaling=scaling,
         order=order,
         composition=_quietly(lambda: _composition(bench, seen)),
+        eps=_quietly(lambda: probe_eps(bench, samples, seen.stored)),
         invariance=_quietly(lambda: _invariance(bench, samples, seen)),
     )
 
@@ -79,25 +84,27 @@ def _quietly(probe: Callable[[], Found | None]) -> Found | None:
         return None
 
 
-def _input_probes(bench: Bench, samples: Batch, stored: Recorder) -> tuple[InputScaling | None, ChannelOrder | None]:
+def _input_probes(bench: Bench, samples: Batch, seen: Seen) -> tuple[InputScaling | None, ChannelOrder | None]:
+    stored, normalization = seen.stored, seen.normalization
     if not stored.sites or samples.size < LEAST_SAMPLES or floating_input(samples) is None:
         return None, None
     layers = bench.fed_by_input(samples)
     is_off = bool(layers) and recorded_gap(stored, layers) > NEAR_MARGIN
     if not is_off:
-        return None, probe_order(bench, samples, layers, None, None) if layers else None
+        return None, probe_order(bench, samples, layers, None, normalization) if layers else None
     before = bench.stored(samples)
-    scaling = probe_scaling(bench, samples, layers, before)
+    scaling = probe_scaling(bench, samples, layers, before, normalization)
     if scaling is None or scaling.seen.after.gap > SHARE * scaling.seen.before.gap:
-        return scaling, probe_order(bench, samples, layers, before, None)
-    order = probe_order(bench, samples, layers, bench.stored(mapped(samples, scaling.map)), scaling.map)
+        return scaling, probe_order(bench, samples, layers, before, normalization)
+    with_map = bench.stored(mapped(samples, scaling.map))
+    order = probe_order(bench, samples, layers, with_map, None, by=scaling.map)
     if scaling.explains:
         return scaling, order
     if order is None or not order.explains:
-        return scaling, probe_order(bench, samples, layers, before, None)
+        return scaling, probe_order(bench, samples, layers, before, normalization)
     # Neither alone would do: the map is sought again with the channels in order, as the order was with a map.
     ordered = reordered(samples, order.order)
-    scaling = probe_scaling(bench, ordered, layers, bench.stored(ordered)) or scaling
+    scaling = probe_scaling(bench, ordered, layers, bench.stored(ordered), normalization) or scaling
     both = paired(layers, samples.size, before, bench.stored(mapped(ordered, scaling.map)))
     return (scaling if both is None else replace(scaling, seen=both)), order
 

@@ -60,11 +60,11 @@ class Bench:
         """One forward."""
         return self._watched.run(batch, policy, recorder)
 
-    def stored(self, samples: Batch) -> Watched:
-        """Samples as the model is shipped, with the gaps."""
+    def stored(self, samples: Batch, policy: Policy = STORED) -> Watched:
+        """Samples as the model is shipped, or as another policy has it, with the gaps from what it stores."""
         recorder = Recorder(apart=False)
         chunks = [part(samples, start, start + self._size) for start in range(0, samples.size, self._size)]
-        outputs = [self.run(chunk, STORED, recorder) for chunk in chunks]
+        outputs = [self.run(chunk, policy, recorder) for chunk in chunks]
         return Watched(self.read(outputs, samples.labels), recorder)
 
     def answers(self, batches: Iterable[Batch], policy: Policy) -> Answers | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.probed import AffineMap
+from bncheck.probed import AS_READ, BY_OPTIONS, AffineMap
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -126,8 +126,15 @@ LEAST_STD = 0.05
 INVERTED = "its inverse, bright for dark"
 
 
-def candidates(data: InputRange) -> Iterator[Candidate]:
-    """Every map from a convention the data may follow, by their range, to another."""
+def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iterator[Candidate]:
+    """Every map from a convention the data may follow, by their range, to another.
+
+    Args:
+        data: what they look like.
+        normalization: by --mean and --std, which may be once too often.
+    """
+    if normalization is not None:
+        yield Candidate(normalization.undone, BY_OPTIONS, AS_READ)
     channels = len(data.low)
     if not data.is_image:
         if _standard_gap(data) > UNUSUAL:
@@ -154,6 +161,13 @@ def candidates(data: InputRange) -> Iterator[Candidate]:
     if _is_unscaled(data):
         yield Candidate(_standardizing(data), "0..255 standardized as if 0..1", name, constant=False)
     yield Candidate(_as_map(-np.ones(channels), data.low + data.high), INVERTED, "it as it was", constant=False)
+
+
+def colour_constants(data: InputRange) -> Iterator[tuple[str, AffineMap]]:
+    """Normalizations that differ between channels and that the values may have gone through, with their names."""
+    for one in CONVENTIONS:
+        if len(one.mean) == len(data.low) > 1 and data.is_image and _may_be(data, one):
+            yield f"values of {one.name}", _as_map(*np.broadcast_arrays(one.slope, one.intercept))
 
 
 def _from_standardized(data: InputRange, known: list[Convention]) -> Iterator[Candidate]:

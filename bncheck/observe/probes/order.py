@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import permutations
 
 from bncheck.data.batches import Batch
 from bncheck.observe.probes.bench import Bench, Watched, paired
-from bncheck.observe.probes.inputs import floating_input, mapped, reordered
-from bncheck.probed import ORDER_SHARE, AffineMap, ChannelOrder, Paired
+from bncheck.observe.probes.conventions import colour_constants
+from bncheck.observe.probes.inputs import floating_input, input_range, mapped, reordered
+from bncheck.probed import BY_OPTIONS, AffineMap, ChannelOrder, Paired
+from bncheck.probed.inputs import ORDER_SHARE
 
 MOST_CHANNELS = 4
 """Of more there are too many orders to tell one from chance."""
@@ -18,8 +22,27 @@ FINALISTS = 2
 """Orders run on all samples."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Another order, and what it takes besides: the map of a scaled input, or other constants for each channel."""
+
+    order: tuple[int, ...]
+    map: AffineMap | None = None
+    normalized: str | None = None
+
+    def of(self, batch: Batch) -> Batch:
+        other = reordered(batch, self.order)
+        return other if self.map is None else mapped(other, self.map)
+
+
 def probe_order(
-    bench: Bench, samples: Batch, layers: tuple[str, ...], before: Watched | None, by: AffineMap | None
+    bench: Bench,
+    samples: Batch,
+    layers: tuple[str, ...],
+    before: Watched | None,
+    normalization: AffineMap | None,
+    *,
+    by: AffineMap | None = None,
 ) -> ChannelOrder | None:
     """The order that predicts best among those with a smaller gap; `None` where there is none.
 
@@ -28,29 +51,46 @@ def probe_order(
         samples: to try orders on.
         layers: fed by the input alone.
         before: what they saw of `samples` in the given order, mapped if they are; `None` if that was not run yet.
+        normalization: by --mean and --std: channels may have been swapped before each was given another's constants.
         by: a map that has to be applied after, because the input is scaled too.
     """
     x = floating_input(samples)
     if x is None or x.dim() < 3 or not 2 <= x.shape[1] <= MOST_CHANNELS:
         return None
-
-    def changed(batch: Batch, order: tuple[int, ...]) -> Batch:
-        other = reordered(batch, order)
-        return other if by is None else mapped(other, by)
-
     given, *others = permutations(range(x.shape[1]))
+    changes = [_Change(order, by) for order in others]
+    data = input_range(x)
+    if by is None and data is not None:
+        known = [] if normalization is None else [(BY_OPTIONS, normalization)]
+        known += list(colour_constants(data))
+        changes += [change for name, constants in known for change in _normalized_before(others, name, constants)]
     number = max(SCREENED // (len(others) + 1), LEAST_SCREENED, bench.fixed or 0)
     few = bench.whole(samples, number)
-    gap = bench.stored(changed(few, given)).gap(layers)
-    screened = sorted((bench.stored(changed(few, order)).gap(layers), order) for order in others)
+    gap = bench.stored(_Change(given, by).of(few)).gap(layers)
+    screened = sorted(
+        ((bench.stored(change.of(few)).gap(layers), place) for place, change in enumerate(changes)),
+    )
     best: ChannelOrder | None = None
-    for found, order in screened[:FINALISTS]:
+    for found, place in screened[:FINALISTS]:
+        change = changes[place]
         if found < ORDER_SHARE * gap:
-            before = before or bench.stored(changed(samples, given))
-            seen = paired(layers, samples.size, before, bench.stored(changed(samples, order)))
+            before = before or bench.stored(_Change(given, by).of(samples))
+            seen = paired(layers, samples.size, before, bench.stored(change.of(samples)))
             if seen is not None and (best is None or _predicts_better(seen, best.seen)):
-                best = ChannelOrder(order, len(others), seen)
+                best = ChannelOrder(change.order, len(others), seen, change.normalized)
     return best
+
+
+def _normalized_before(others: list[tuple[int, ...]], name: str, constants: AffineMap) -> Iterator[_Change]:
+    """Orders in which values were normalized by constants meant for the right one: those are changed for their own."""
+    channels = len(others[0])
+    slope, intercept = (
+        values * channels if len(values) == 1 else values for values in (constants.slope, constants.intercept)
+    )
+    for order in others if len(set(zip(slope, intercept, strict=True))) > 1 else ():
+        slopes = tuple(slope[place] / slope[came] for place, came in enumerate(order))
+        intercepts = tuple(intercept[place] - slopes[place] * intercept[came] for place, came in enumerate(order))
+        yield _Change(order, AffineMap(slopes, intercepts), name)
 
 
 def _predicts_better(one: Paired, other: Paired) -> bool:

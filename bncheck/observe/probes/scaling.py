@@ -9,7 +9,7 @@ from bncheck.observe.probes.bench import Bench, Watched, paired
 from bncheck.observe.probes.conventions import Candidate, candidates
 from bncheck.observe.probes.inputs import floating_input, input_range, mapped
 from bncheck.observe.probes.solving import affine, factors
-from bncheck.probed import InputScaling
+from bncheck.probed import AffineMap, InputScaling
 from bncheck.thresholds import MARGIN
 
 SCREENED = 32
@@ -20,7 +20,9 @@ HANDICAP = 0.03
 """Gap by which a map without a name, or made from these very data, must be better than one that has both."""
 
 
-def probe_scaling(bench: Bench, samples: Batch, layers: tuple[str, ...], before: Watched) -> InputScaling | None:
+def probe_scaling(
+    bench: Bench, samples: Batch, layers: tuple[str, ...], before: Watched, normalization: AffineMap | None
+) -> InputScaling | None:
     """The map that takes most of the gap from the layers fed by the input; `None` where no map takes any.
 
     Args:
@@ -28,6 +30,7 @@ def probe_scaling(bench: Bench, samples: Batch, layers: tuple[str, ...], before:
         samples: to try maps on.
         layers: fed by the input alone.
         before: what they saw of `samples` as they are.
+        normalization: what the user had done to them by --mean and --std.
     """
     x = floating_input(samples)
     data = None if x is None else input_range(x)
@@ -36,7 +39,7 @@ def probe_scaling(bench: Bench, samples: Batch, layers: tuple[str, ...], before:
         return None
     few = bench.whole(samples, max(SCREENED, bench.fixed or 0))
     solved = affine(layers, data, lambda by: bench.stored(mapped(few, by)))
-    tried = [*candidates(data), *factors(layers, before), *solved]
+    tried = [*candidates(data, normalization), *factors(layers, before), *solved]
     screened = [(_rank(bench.stored(mapped(few, one.map)), layers, one), place) for place, one in enumerate(tried)]
     best: tuple[float, InputScaling] | None = None
     for _, place in sorted(screened)[:FINALISTS]:

@@ -11,7 +11,8 @@ from bncheck.layers import FloatArray
 from bncheck.observe.probes.bench import Watched
 from bncheck.observe.probes.conventions import FULL, Candidate, InputRange, fills
 from bncheck.observe.recorder import together
-from bncheck.probed import NEAR_FACTOR, AffineMap
+from bncheck.probed import AffineMap
+from bncheck.probed.inputs import NEAR_FACTOR
 
 KNOWN_FACTORS = tuple(
     factor for known in (2.0, 4.0, 10.0, 16.0, 100.0, 128.0, 255.0, 1000.0, 65535.0) for factor in (known, 1 / known)

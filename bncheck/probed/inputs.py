@@ -1,23 +1,13 @@
-"""What running a few samples again, changed or in other company, has shown: values that the rules judge."""
+"""The input fed otherwise: scaled, or with its channels in another order."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from bncheck.thresholds import (
-    CHANGED_MARGIN,
-    GAIN_MARGIN,
-    INFORMATION_MARGIN,
-    MARGIN,
-    NEAR_MARGIN,
-    OUTPUT_MARGIN,
-)
+from bncheck.probed.pairs import Paired
+from bncheck.thresholds import GAIN_MARGIN, INFORMATION_MARGIN, MARGIN, NEAR_MARGIN
 
-SURE_Z = 2.5
-"""Standard errors that a gain in accuracy must exceed: several maps and orders are tried, and the best is kept."""
-ALIKE_AGAIN = 3.0
-"""How much more than a second run of the same batch another batch must change, to be more than randomness."""
 SHARE = 0.5
 """Share of a gap that a map may leave."""
 FAR_SHARE = 0.05
@@ -32,71 +22,8 @@ ORDER_SHARE = 0.97
 """Share of the gap that another order of the channels must fall below, where accuracy says the rest."""
 ORDER_SHARE_UNLABELLED = 0.6
 """The same without labels."""
-MATES_MARGIN = 0.01
-"""Relative change of outputs that matters even where no decision changes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """How a model does on some samples, fed in one way.
-
-    Attributes:
-        gap: RMS gap of the layers fed by the input alone.
-        model_gap: RMS gap of all measured layers.
-        accuracy: top-1; `None` without labels.
-        information: what the predictions tell about the inputs, in nats; `None` for outputs that are no class scores.
-    """
-
-    gap: float
-    model_gap: float
-    accuracy: float | None
-    information: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Paired:
-    """The same samples fed as they are, and changed.
-
-    Attributes:
-        layers: fed by the input alone, in running order.
-        samples: how many were run.
-        before, after: as they are, and changed.
-        gain: accuracy won; `None` without labels.
-        gain_error: its standard error, the sample being the unit.
-        predictions_changed: fraction that differ; `None` for outputs that are no class scores.
-        output_change: relative L2 change of the outputs.
-    """
-
-    layers: tuple[str, ...]
-    samples: int
-    before: Trial
-    after: Trial
-    gain: float | None
-    gain_error: float | None
-    predictions_changed: float | None
-    output_change: float
-
-    @property
-    def wins_accuracy(self) -> bool | None:
-        """Whether accuracy rises beyond doubt; `None` without labels."""
-        if self.gain is None or self.gain_error is None:
-            return None
-        return self.gain - SURE_Z * self.gain_error > GAIN_MARGIN
-
-    @property
-    def information_ratio(self) -> float:
-        """What the predictions tell, changed by unchanged; 1 where it cannot be told."""
-        before, after = self.before.information, self.after.information
-        if before is None or after is None:
-            return 1.0
-        return after / before if before > 0 else math.inf
-
-    @property
-    def moves_outputs(self) -> bool:
-        """Whether outputs change by more than drift may without harm."""
-        if self.predictions_changed is not None:
-            return self.predictions_changed > CHANGED_MARGIN
-        return self.output_change > OUTPUT_MARGIN
+BY_OPTIONS, AS_READ = "values normalized by --mean and --std", "them as they are read, without"
+"""What data are called that bncheck itself was told to normalize, and what they are else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +37,18 @@ class AffineMap:
     def factor(self) -> float | None:
         """The factor, where that is all it is."""
         return self.slope[0] if len(set(self.slope)) == 1 and not any(self.intercept) else None
+
+    @property
+    def undone(self) -> AffineMap:
+        """The map back."""
+        channels = max(len(self.slope), len(self.intercept))
+        slopes, intercepts = (
+            values * channels if len(values) == 1 else values for values in (self.slope, self.intercept)
+        )
+        return AffineMap(
+            tuple(1 / slope for slope in slopes),
+            tuple(-intercept / slope for slope, intercept in zip(slopes, intercepts, strict=True)),
+        )
 
     @property
     def inverts(self) -> bool:
@@ -186,11 +125,19 @@ class ChannelOrder:
         order: which given channel stands in each place of the better order.
         tried: how many orders there are, the given one left out.
         seen: the samples as they are, and reordered.
+        normalized: by which mean and standard deviation, in words, the values were normalized in the wrong order;
+            `None` where they simply stand in another order.
     """
 
     order: tuple[int, ...]
     tried: int
     seen: Paired
+    normalized: str | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether hardly any gap is left; else the channels are in another order, and the best may not be it."""
+        return self.seen.after.gap <= max(MARGIN, SHARE * self.seen.before.gap)
 
     @property
     def explains(self) -> bool:
@@ -201,68 +148,3 @@ class ChannelOrder:
             return share < ORDER_SHARE and seen.wins_accuracy
         is_clear = share < ORDER_SHARE_UNLABELLED and seen.before.gap > NEAR_MARGIN
         return is_clear and seen.moves_outputs and seen.information_ratio > 1 + INFORMATION_MARGIN
-
-
-@dataclass(frozen=True, slots=True)
-class Composition:
-    """How a model that normalizes by its batch does in grouped batches, and otherwise on the same samples.
-
-    Attributes:
-        by_label: each batch holds samples of one label; else the batches are those of a loader.
-        batch_size: samples in a batch.
-        batches: grouped batches run.
-        samples: in all of them.
-        grouped: accuracy in grouped batches, by the batch's statistics.
-        grouped_error: its standard error, the batch being the unit.
-        mixed: the same with the samples mixed.
-        stored: by the stored statistics.
-        recalibrated: by statistics measured on the other half of the same samples.
-    """
-
-    by_label: bool
-    batch_size: int
-    batches: int
-    samples: int
-    grouped: float
-    grouped_error: float
-    mixed: float
-    stored: float
-    recalibrated: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Invariance:
-    """How outputs as shipped change when the same samples are run beside others.
-
-    Attributes:
-        samples: run twice.
-        batch_size: samples in a batch.
-        change: relative L2 change of their outputs.
-        again: the same where the very same batch is run twice: what randomness does.
-        decisions_changed: fraction of predictions that differ; `None` for outputs that are no class scores.
-        tolerance: relative change that rounding can reach in the model's types.
-    """
-
-    samples: int
-    batch_size: int
-    change: float
-    again: float
-    decisions_changed: float | None
-    tolerance: float
-
-    @property
-    def depends(self) -> bool:
-        """Whether a sample's output depends on its batch mates."""
-        if not math.isfinite(self.change) or self.change <= max(self.tolerance, ALIKE_AGAIN * self.again):
-            return False
-        return self.change > MATES_MARGIN or bool(self.decisions_changed)
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """What each probe found; `None` where it could not be run, or found nothing to compare."""
-
-    scaling: InputScaling | None = None
-    order: ChannelOrder | None = None
-    composition: Composition | None = None
-    invariance: Invariance | None = None

@@ -1,0 +1,66 @@
+"""The same samples in other company."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+ALIKE_AGAIN = 3.0
+"""How much more than a second run of the same batch another batch must change, to be more than randomness."""
+MATES_MARGIN = 0.01
+"""Relative change of outputs that matters even where no decision changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """How a model that normalizes by its batch does in grouped batches, and otherwise on the same samples.
+
+    Attributes:
+        by_label: each batch holds samples of one label; else the batches are those of a loader.
+        batch_size: samples in a batch.
+        batches: grouped batches run.
+        samples: in all of them.
+        grouped: accuracy in grouped batches, by the batch's statistics.
+        grouped_error: its standard error, the batch being the unit.
+        mixed: the same with the samples mixed.
+        stored: by the stored statistics.
+        recalibrated: by statistics measured on the other half of the same samples.
+    """
+
+    by_label: bool
+    batch_size: int
+    batches: int
+    samples: int
+    grouped: float
+    grouped_error: float
+    mixed: float
+    stored: float
+    recalibrated: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invariance:
+    """How outputs as shipped change when the same samples are run beside others.
+
+    Attributes:
+        samples: run twice.
+        batch_size: samples in a batch.
+        change: relative L2 change of their outputs.
+        again: the same where the very same batch is run twice: what randomness does.
+        decisions_changed: fraction of predictions that differ; `None` for outputs that are no class scores.
+        tolerance: relative change that rounding can reach in the model's types.
+    """
+
+    samples: int
+    batch_size: int
+    change: float
+    again: float
+    decisions_changed: float | None
+    tolerance: float
+
+    @property
+    def depends(self) -> bool:
+        """Whether a sample's output depends on its batch mates."""
+        if not math.isfinite(self.change) or self.change <= max(self.tolerance, ALIKE_AGAIN * self.again):
+            return False
+        return self.change > MATES_MARGIN or bool(self.decisions_changed)
