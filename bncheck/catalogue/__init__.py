@@ -18,8 +18,8 @@ class Rule:
         code: `BN` and three digits, the first of them the group.
         title: what is wrong, in a few words.
         severity: the highest it is given.
-        needs: what it is judged by: `statistics`, `data`, `architecture`, `reference`, `expectation`
-            (what the user says must hold).
+        needs: what it is judged by: `statistics`, `data`, `training data`, `architecture`, `reference`,
+            `expectation` (what the user says must hold).
         suppresses: codes that say the same less precisely, left out where this one is found.
     """
 

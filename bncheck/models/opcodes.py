@@ -36,6 +36,18 @@ def is_whole_pickle(file: IO[bytes]) -> bool:
         return False
 
 
+def pickles_are_whole(file: IO[bytes]) -> bool:
+    """Whether every pickle of a checkpoint reaches its end; what the storages hold is not looked at."""
+    file.seek(0)
+    if file.read(4) != b"PK\x03\x04":
+        file.seek(0)
+        return all(is_whole_pickle(file) for _ in range(_LEGACY_PICKLES))
+    file.seek(0)
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".pkl")]
+        return all(is_whole_pickle(archive.open(name)) for name in names)
+
+
 def _in_archive(file: IO[bytes]) -> list[str]:
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.endswith(".pkl")]

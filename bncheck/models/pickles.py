@@ -17,7 +17,7 @@ import torch
 
 from bncheck.errors import ModelError
 from bncheck.models.messages import first_line, listed
-from bncheck.models.opcodes import blocked_globals, is_whole_pickle
+from bncheck.models.opcodes import blocked_globals, is_whole_pickle, pickles_are_whole
 from bncheck.models.recognise import PLAIN_PICKLE, TAR_CHECKPOINT
 from bncheck.user_code import user_output_to_stderr
 
@@ -64,9 +64,14 @@ def _load_checked(file: IO[bytes], path: Path) -> Any:
     try:
         return load_tensors(file)
     except Exception as error:
-        if not isinstance(error, pickle.UnpicklingError) or not blocked_globals(file):
+        if not isinstance(error, pickle.UnpicklingError):
             raise ModelError(damaged(path, error)) from error
-        raise ModelError(_refusal(path, file)) from error
+        if blocked_globals(file):
+            raise ModelError(_refusal(path, file)) from error
+        reason = _what_torch_found(error)
+        if pickles_are_whole(file):
+            raise ModelError(_out_of_reach(path, reason)) from error
+        raise ModelError(damaged(path, reason)) from error
 
 
 def _load_trusted(file: IO[bytes], path: Path, container: str) -> Any:
@@ -87,6 +92,19 @@ def _load_trusted(file: IO[bytes], path: Path, container: str) -> Any:
         ) from error
     except Exception as error:
         raise ModelError(damaged(path, error)) from error
+
+
+def _what_torch_found(error: pickle.UnpicklingError) -> BaseException:
+    """The error itself: `torch.load` hides it in advice to read the file without protection."""
+    return error.__context__ or error
+
+
+def _out_of_reach(path: Path, error: BaseException) -> str:
+    return (
+        f"{path} is whole, but pickled in a way that PyTorch does not read as tensors only ({first_line(error)}): "
+        "checkpoints written under Python 2 are. If you trust where it comes from, pass --trust-pickle; or save it "
+        "again, once, with a current PyTorch."
+    )
 
 
 def _refusal(path: Path, file: IO[bytes]) -> str:

@@ -2,6 +2,7 @@ import argparse
 import io
 import os
 import pickle
+import re
 import sys
 import tarfile
 import types
@@ -129,11 +130,28 @@ def test_old_tar_containers_are_refused_with_a_way_out(tmp_path):
         open_model(tmp_path / "old.tar")
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_whole_file_in_old_pickle_operations_is_not_called_damaged(tmp_path, legacy):
+    """Python 2 wrote numbers as text, which the tensors-only reader does not know; public checkpoints are so."""
+    path = tmp_path / "old.pt"
+    content = {"state_dict": trained(Small()).state_dict(), "best": True}
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy, pickle_protocol=2 if legacy else 1)
+    if legacy:
+        text, changed = re.subn(rb"(best(?:q.|r....))\x88", rb"\1I01\n", path.read_bytes(), flags=re.DOTALL)
+        assert changed == 1
+        path.write_bytes(text)
+    with pytest.raises(ModelError, match=r"is whole, but.*Unsupported operand 73.*--trust-pickle") as caught:
+        open_model(path)
+    assert "weights_only" not in str(caught.value)
+    assert [layer.name for layer in open_model(path, trust_pickle=True).layers] == ["bn1"]
+
+
 def test_a_damaged_file_is_not_called_dangerous(tmp_path):
     torch.save({"weight": torch.zeros(3)}, tmp_path / "a.pt")
     with zipfile.ZipFile(tmp_path / "a.pt") as archive, zipfile.ZipFile(tmp_path / "b.pt", "w") as copy:
         for name in archive.namelist():
             content = archive.read(name)
             copy.writestr(name, content[:-9] if name.endswith("data.pkl") else content)
-    with pytest.raises(ModelError, match="cut off or damaged"):
+    with pytest.raises(ModelError, match="cut off or damaged") as caught:
         open_model(tmp_path / "b.pt")
+    assert "weights_only" not in str(caught.value)
