@@ -113,6 +113,12 @@ def in_words(effect: EffectEvidence | None) -> str:
     return "What it costs could not be measured."
 
 
+def _no_gain(effect: EffectEvidence) -> str:
+    """What measuring the accuracy of recalibrated statistics has shown where a gain is not sure."""
+    gain, error = effect.gain or 0.0, effect.gain_error or 0.0
+    return "costs accuracy" if gain + CONFIDENCE_Z * error < 0 else "wins no accuracy beyond doubt"
+
+
 def what_helps(effect: EffectEvidence | None, severity: str) -> str:
     """What was measured to help here, and what was measured not to."""
     if effect is None:
@@ -125,13 +131,13 @@ def what_helps(effect: EffectEvidence | None, severity: str) -> str:
         )
     if gain is not None and severity == INFO:
         return (
-            "Leave the statistics as they are: recalibrating was measured and wins no accuracy beyond doubt. If the "
-            "accuracy is below what it was in training, check the preprocessing (scaling, mean and std, channels)."
+            f"Leave the statistics as they are: recalibrating was measured and {_no_gain(effect)}. If the accuracy is "
+            "below what it was in training, check the preprocessing (scaling, mean and std, channels)."
         )
     if gain is not None:
         return (
-            "Recalibrating does not help here: it was measured and wins no accuracy beyond doubt. Check the "
-            "preprocessing; if the data are really another domain, fine-tune on them."
+            f"Recalibrating does not help here: it was measured and {_no_gain(effect)}. Check the preprocessing; if "
+            "the data are really another domain, fine-tune on them."
         )
     if severity == INFO and _suits_better(effect):
         return (

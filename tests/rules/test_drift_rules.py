@@ -165,6 +165,18 @@ def test_the_cost_decides_how_grave_drift_is(measured_effect, severity):
     assert finding.severity == severity
 
 
+@pytest.mark.parametrize(
+    ("recalibrated", "told"),
+    [(0.90, "wins no accuracy beyond doubt"), (0.897, "wins no accuracy beyond doubt"), (0.73, "costs accuracy")],
+    ids=["as before", "less by chance", "less for sure"],
+)
+@pytest.mark.parametrize("stored_changed", [0.0, 0.6], ids=["leave it", "look elsewhere"])
+def test_what_recalibrating_was_measured_to_do_is_told(recalibrated, told, stored_changed):
+    seen = effect(stored=0.90, recalibrated=recalibrated, predictions_changed=stored_changed)
+    (finding,) = drift(evidence(DRIFTED, effect=seen))
+    assert f"it was measured and {told}. C" in finding.fix or f"recalibrating was measured and {told}. If" in finding.fix
+
+
 @pytest.mark.parametrize(("lower", "found"), [(0.25, 0), (0.251, 1), (float("nan"), 0)])
 def test_a_gap_counts_where_its_lower_bound_lies_above_the_margin(lower, found):
     harmful = effect(predictions_changed=1.0)
