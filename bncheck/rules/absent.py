@@ -8,7 +8,8 @@ import numpy as np
 
 from bncheck.evidence import Evidence
 from bncheck.layers import FloatArray, NormLayer
-from bncheck.report import ERROR, Finding
+from bncheck.report import ERROR, INFO, Finding
+from bncheck.rules.cost import fits_as_shipped, in_words, or_leave
 
 NAMED = 5
 """How many layers a message names before it says how many more there are."""
@@ -41,26 +42,33 @@ def never_updated(evidence: Evidence) -> Iterator[Finding]:
     if not trained:
         return
     if len(suspects) == len(layers):
-        yield _never_updated(suspects, None, trained)
+        yield _never_updated(suspects, None, trained, evidence)
         return
     for layer in trained:
-        yield _never_updated([layer], layer.name, [layer])
+        yield _never_updated([layer], layer.name, [layer], evidence)
 
 
-def _never_updated(layers: Sequence[NormLayer], name: str | None, trained: Sequence[NormLayer]) -> Finding:
+def _never_updated(
+    layers: Sequence[NormLayer], name: str | None, trained: Sequence[NormLayer], evidence: Evidence
+) -> Finding:
+    # Weights that were trained around the identity, in eval mode, need it.
+    severity = INFO if fits_as_shipped(evidence.effect) else ERROR
     weight, bias = _spread(trained[0].weight), _spread(trained[0].bias)
     return Finding(
         code="BN102",
-        severity=ERROR,
+        severity=severity,
         layer=name,
         message=(
             f"The statistics of {name_some(layers)} are the initial ones, mean 0 and variance 1 in every channel, "
             "although the weights were trained."
+            + (f" They serve these data: {_uncapped(in_words(evidence.effect))}" if severity == INFO else "")
         ),
-        fix=(
+        fix=or_leave(
+            evidence,
+            severity,
             "Recalibrate the statistics on training data. If these are averaged weights (SWA, EMA), average or "
             "update the buffers too (`torch.optim.swa_utils.update_bn`); if training ran in eval mode, train in "
-            "train mode."
+            "train mode.",
         ),
         evidence={
             "layers": [layer.name for layer in layers],
@@ -71,6 +79,10 @@ def _never_updated(layers: Sequence[NormLayer], name: str | None, trained: Seque
             "beta_min_max": bias,
         },
     )
+
+
+def _uncapped(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 def is_initial(layer: NormLayer) -> bool:

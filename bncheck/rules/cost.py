@@ -45,6 +45,18 @@ def weighed(evidence: Evidence, without_data: str) -> str:
     return without_data if evidence.effect is None else at_most_warning(evidence.effect)
 
 
+def fits_as_shipped(effect: EffectEvidence | None) -> bool:
+    """Whether statistics, odd as they are, were measured to serve these data no worse than the data's own."""
+    if effect is None or severity_of(effect) != INFO:
+        return False
+    return (effect.gain or 0.0) <= 0 if _sure_gain(effect) is not None else _suits_better(effect)
+
+
+def or_leave(evidence: Evidence, severity: str, fix: str) -> str:
+    """`fix`, unless data have shown that the predictions do not suffer."""
+    return what_helps(evidence.effect, INFO) if evidence.effect is not None and severity == INFO else fix
+
+
 def at_most_warning(effect: EffectEvidence | None) -> str:
     """The severity of what may well be harmless: a warning where the predictions suffer, however much."""
     return INFO if severity_of(effect) == INFO else WARNING

@@ -12,7 +12,7 @@ from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.layers import NormLayer
 from bncheck.report import INFO, WARNING, Finding
 from bncheck.rules.absent import is_initial, name_some, was_trained
-from bncheck.rules.cost import weighed
+from bncheck.rules.cost import or_leave, weighed
 from bncheck.rules.dummies import LARGEST_MOMENTUM, dummies_of, learning_layers
 from bncheck.rules.own import own_statistics
 from bncheck.statistics import ASSUMED_MOMENTUM, compare, rms
@@ -107,19 +107,22 @@ def not_burnt_in(evidence: Evidence) -> Iterator[Finding]:
 
 def _not_burnt_in(short: Short, evidence: Evidence) -> Finding:
     enough = math.ceil(math.log(0.01) / math.log(1 - short.momentum))
+    severity = weighed(evidence, WARNING)
     times = "1 update" if short.updates == 1 else f"{short.updates} updates"
     return Finding(
         code="BN105",
-        severity=weighed(evidence, WARNING),
+        severity=severity,
         layer=short.layers[0].name if len(short.layers) == 1 else None,
         message=(
             f"The statistics of {name_some(short.layers)} have seen {times}: at momentum {short.momentum:g}"
             f"{' (assumed)' if short.assumed else ''}, {short.share:.0%} of every value is still the initial one, "
             "mean 0 and variance 1."
         ),
-        fix=(
+        fix=or_leave(
+            evidence,
+            severity,
             "Recalibrate the statistics on training data, or go on training "
-            f"(1 % is left after {enough} updates at this momentum)."
+            f"(1 % is left after {enough} updates at this momentum).",
         ),
         evidence={
             "layers": [layer.name for layer in short.layers],

@@ -12,7 +12,7 @@ from bncheck.evidence import Evidence
 from bncheck.layers import NormLayer
 from bncheck.report import WARNING, Finding
 from bncheck.rules.absent import is_initial, name_some, was_trained, would_have_learned
-from bncheck.rules.cost import weighed
+from bncheck.rules.cost import or_leave, weighed
 from bncheck.statistics import ASSUMED_MOMENTUM
 from bncheck.thresholds import LARGEST_EPS
 
@@ -37,18 +37,21 @@ def polluted(evidence: Evidence) -> Iterator[Finding]:
     if found is None or not any(was_trained(layer) for layer in layers):
         return
     variance = float(layers[0].statistics[1][0])
+    severity = weighed(evidence, WARNING)
     forwards = "1 forward" if found.forwards == 1 else f"{found.forwards} forwards"
     yield Finding(
         code="BN103",
-        severity=weighed(evidence, WARNING),
+        severity=severity,
         layer=layers[0].name if len(layers) == 1 else None,
         message=(
             f"The statistics of {name_some(layers)} are the initial ones after {forwards} of zeros in training mode: "
             f"mean 0 and variance {variance:.4g} in every channel, although the weights were trained."
         ),
-        fix=(
+        fix=or_leave(
+            evidence,
+            severity,
             "Recalibrate the statistics on training data, and find out why training did not update them (eval mode, "
-            "averaged weights without buffers). Run dummy forwards in eval mode."
+            "averaged weights without buffers). Run dummy forwards in eval mode.",
         ),
         evidence={
             "layers": [layer.name for layer in layers],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from digit_nets import ARCH, SAMPLES, codes, conv_net, norms, only
+from digit_nets import ARCH, SAMPLES, assert_healthy, codes, conv_net, dense_net, norms, only, train
 from torch import nn
 
 import bncheck
@@ -118,6 +118,19 @@ def test_one_value_that_moved_shows_that_updates_ran(statistic, value):
     for norm in norms(net):
         norm.num_batches_tracked += 100
     assert codes(bncheck.inspect(net)) == []
+
+
+def test_weights_trained_around_the_identity_need_it(training, held_out):
+    """Their norms were in eval mode all along: the statistics are initial, and right."""
+    torch.manual_seed(0)
+    net = train(dense_net(), training, rate=0.1, norms_frozen=True)
+    assert only(bncheck.inspect(net), "BN102").severity == "error"
+    report = bncheck.inspect(net, held_out)
+    assert_healthy(report)
+    finding = report.findings[0]
+    assert (finding.code, finding.severity) == ("BN102", "info")
+    assert "They serve these data: accuracy is 9" in finding.message
+    assert "Leave the statistics as they are" in finding.fix
 
 
 def fresh():

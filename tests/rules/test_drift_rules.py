@@ -174,7 +174,9 @@ def test_the_cost_decides_how_grave_drift_is(measured_effect, severity):
 def test_what_recalibrating_was_measured_to_do_is_told(recalibrated, told, stored_changed):
     seen = effect(stored=0.90, recalibrated=recalibrated, predictions_changed=stored_changed)
     (finding,) = drift(evidence(DRIFTED, effect=seen))
-    assert f"it was measured and {told}. C" in finding.fix or f"recalibrating was measured and {told}. If" in finding.fix
+    assert (
+        f"it was measured and {told}. C" in finding.fix or f"recalibrating was measured and {told}. If" in finding.fix
+    )
 
 
 @pytest.mark.parametrize(("lower", "found"), [(0.25, 0), (0.251, 1), (float("nan"), 0)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from digit_nets import assert_healthy, codes, conv_net, dense_net, norms, only, train
-from hand_built import evidence, layer, measured
+from hand_built import effect, evidence, layer, measured
 from torch import nn
 
 import bncheck
@@ -112,6 +112,18 @@ def test_what_dummies_leave_by_hand():
     unknown = {"momentum": None, "eps": None, "trainable_class": None}
     assert judged(layer(mean=np.zeros(2), var=np.full(2, 0.97), updates=1, **unknown)) == [("BN103", "warning")]
     assert judged(layer(mean=np.zeros(2), var=np.full(2, 0.9712), updates=1, **unknown)) == [("BN105", "warning")]
+
+
+@pytest.mark.parametrize(("recalibrated", "severity"), [(0.95, "warning"), (0.80, "info")])
+def test_recalibrating_is_advised_where_it_helps(recalibrated, severity):
+    """Weights that were trained around such statistics, in eval mode, need them."""
+    near_initial = {"mean": np.zeros(2), "var": np.full(2, 0.9)}
+    stored = dataclasses.replace(measured(0.5), layer=layer(**near_initial))
+    seen = evidence(stored, effect=effect(stored=0.90, recalibrated=recalibrated))
+    (finding,) = judge(seen, {"BN103"})
+    assert finding.severity == severity
+    assert ("Leave the statistics as they are" in finding.fix) == (severity == "info")
+    assert ("Recalibrate" in finding.fix) == (severity == "warning")
 
 
 # BN104
