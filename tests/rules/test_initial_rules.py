@@ -99,6 +99,7 @@ def test_a_new_network_that_only_saw_zeros_has_nothing_to_lose(save):
         {"mean": np.zeros(2), "var": np.full(2, 1 - 1e-3), "eps": 1e-3},
         {"mean": np.zeros(2), "var": np.full(2, 1 - 1e-3), "eps": None, "momentum": None, "updates": 0},
         {"mean": np.zeros(2), "var": np.full(2, 1.1)},
+        {"mean": np.zeros(2), "var": np.full(2, 0.9**101)},
         {"mean": np.zeros(2), "var": np.zeros(2)},
         {"mean": np.zeros(2), "var": np.full(2, 0.9), "bias": np.full(2, 0.1)},
     ],
@@ -280,3 +281,11 @@ def test_a_short_training_by_hand():
     short = {"mean": np.full(2, 0.3), "var": np.full(2, 0.7), "updates": 5}
     assert judged(layer(**short)) == [("BN105", "warning")]
     assert judged(layer("backbone"), layer("head", **short)) == [("BN105", "warning")]
+
+
+@pytest.mark.parametrize(("near", "found"), [(3, []), (5, [("BN105", "warning")])])
+def test_a_crowd_of_variances_just_above_the_share_shows_it(near, found):
+    """Of 12 channels; over good statistics under a counter that was reset up to 0.23 lay there."""
+    var = np.where(np.arange(12) < near, 1.5 * 0.9**5, 5.0)
+    short = {"mean": np.full(12, 0.3), "var": var, "bias": np.linspace(-1, 1, 12), "weight": np.ones(12)}
+    assert judged(layer(updates=5, **short)) == found
