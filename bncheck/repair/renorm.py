@@ -14,7 +14,17 @@ PAPER_SCHEDULE = RenormSchedule()
 class BatchRenorm(nn.Module):
     """Batch Renormalization of inputs (N, C, ...) of any rank; see `BatchRenorm1d`, which is this for rank 2 and 3."""
 
-    __constants__: ClassVar = ["closed_until", "d_max", "d_open_at", "eps", "momentum", "r_max", "r_open_at", "ranks"]
+    __constants__: ClassVar = [
+        "closed_until",
+        "d_max",
+        "d_open_at",
+        "eps",
+        "momentum",
+        "num_features",
+        "r_max",
+        "r_open_at",
+        "ranks",
+    ]
     ranks: ClassVar[tuple[int, ...]] = (2, 3, 4, 5)
     running_mean: Tensor
     running_std: Tensor
@@ -57,11 +67,13 @@ class BatchRenorm(nn.Module):
         """Normalize `x`, shape (N, C, ...); in train mode by its own statistics, corrected by r and d."""
         if x.dim() not in self.ranks:
             raise ValueError(f"expected an input with {self.ranks} axes, got {x.dim()}")
+        if x.size(1) != self.num_features:
+            raise ValueError(f"expected an input with {self.num_features} channels, got {x.size(1)}")
         values = x.float() if x.dtype == torch.half or x.dtype == torch.bfloat16 else x
         if not self.training:
             return self._by_averages(values).to(x.dtype)
-        if values.numel() <= values.size(1):
-            raise ValueError(f"Expected more than 1 value per channel when training, got input size {x.size()}")
+        if not self._has_values(values):
+            return self._by_averages(values).to(x.dtype)
         normalized, mean, std = self._by_batch(values)
         r, d = self._correction(mean, std)
         self._update(mean, std)
@@ -75,6 +87,12 @@ class BatchRenorm(nn.Module):
         return torch.addcmul(shift.to(values.dtype).view(shape), normalized, scale.to(values.dtype).view(shape)).to(
             x.dtype
         )
+
+    def _has_values(self, values: Tensor) -> bool:
+        """Whether there is a batch to normalize by; like BatchNorm, an empty one passes and leaves no trace."""
+        if values.numel() == values.size(1) and values.numel() > 0:
+            raise ValueError(f"Expected more than 1 value per channel when training, got input size {values.size()}")
+        return values.numel() > 0
 
     def _by_averages(self, values: Tensor) -> Tensor:
         # The averaged sigma holds eps already.
@@ -211,7 +229,8 @@ class BatchRenorm1d(BatchRenorm):
         dtype: of the parameters and buffers.
 
     Shape:
-        Input (N, C) or (N, C, L); output the same. In train mode a channel needs more than one value.
+        Input (N, C) or (N, C, L); output the same. In train mode a channel needs more than one value; an
+        empty batch gives an empty output and leaves the averages alone.
 
     Buffers, all saved by `state_dict`: `running_mean` and `running_std` (mu and sigma; sigma is averaged, not its
     square, and contains eps), `num_batches_tracked`, `schedule_step`. A BatchNorm layer's state can be loaded too.
@@ -227,7 +246,7 @@ class BatchRenorm1d(BatchRenorm):
     Models", algorithm 1.
 
     Raises:
-        ValueError: the input has another rank, or one value per channel in train mode.
+        ValueError: the input has another rank or number of channels, or one value per channel in train mode.
 
     >>> layer = BatchRenorm1d(3)
     >>> layer(torch.randn(8, 3)).shape

@@ -23,8 +23,14 @@ def batch(step: int) -> torch.Tensor:
     return torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(step), dtype=torch.float64) * 2 + 1
 
 
+def part(step: int, rank: int) -> torch.Tensor:
+    """Rows (n, 3): the first process has one of four, then none."""
+    rows = batch(step)[:4, :, 0, 0]
+    return rows.split([1 - step, 3 + step])[rank]
+
+
 def main(rank: int, folder: Path) -> None:
-    """Three steps of the synchronized layer alone, then three of DistributedDataParallel with the plain one."""
+    """Three steps of the synchronized layer, two of uneven parts, then three of DistributedDataParallel."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     layer = SyncBatchRenorm(3, schedule=OPENING, dtype=torch.float64)
     for step in range(3):
@@ -32,6 +38,10 @@ def main(rank: int, folder: Path) -> None:
         y = layer(x)
         y.square().sum().backward()
     torch.save({"y": y.detach(), "grad": x.grad, "state": layer.state_dict()}, folder / f"sync{rank}.pt")
+
+    layer = SyncBatchRenorm(3, schedule=OPENING, dtype=torch.float64)
+    outputs = [layer(part(step, rank)) for step in range(2)]
+    torch.save({"outputs": outputs, "state": layer.state_dict()}, folder / f"uneven{rank}.pt")
 
     net = DistributedDataParallel(nn.Sequential(BatchRenorm2d(3, schedule=OPENING, dtype=torch.float64)))
     for step in range(3):

@@ -10,7 +10,7 @@ import pytest
 import renorm_processes
 import torch
 
-from bncheck import BatchRenorm2d
+from bncheck import BatchRenorm1d, BatchRenorm2d
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,18 @@ def test_synchronized_layers_normalize_by_the_whole_batch(folder):
         torch.testing.assert_close(got["grad"], x.grad[rank::2], rtol=1e-8, atol=1e-10)
         for name, tensor in layer.state_dict().items():
             torch.testing.assert_close(got["state"][name], tensor, rtol=1e-10, atol=1e-12)
+
+
+def test_synchronized_parts_may_be_a_single_row_or_empty(folder):
+    layer = BatchRenorm1d(3, schedule=renorm_processes.OPENING, dtype=torch.float64)
+    whole = [layer(torch.cat([renorm_processes.part(step, rank) for rank in range(2)])) for step in range(2)]
+    got = [torch.load(folder / f"uneven{rank}.pt") for rank in range(2)]
+    for step in range(2):
+        outputs = torch.cat([one["outputs"][step] for one in got])
+        torch.testing.assert_close(outputs, whole[step], rtol=1e-10, atol=1e-12)
+    for one in got:
+        for name, tensor in layer.state_dict().items():
+            torch.testing.assert_close(one["state"][name], tensor, rtol=1e-10, atol=1e-12)
 
 
 def test_data_parallel_evaluation_uses_the_averages_of_the_first_process(folder):

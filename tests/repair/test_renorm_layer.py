@@ -281,6 +281,26 @@ def test_inputs_of_another_rank_are_refused(kind, shape):
         kind(3)(torch.zeros(shape))
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("channels", [1, 5])
+def test_another_number_of_channels_is_refused(training, channels):
+    # One channel would be broadcast to the layer's three.
+    with pytest.raises(ValueError, match=f"an input with 3 channels, got {channels}"):
+        BatchRenorm2d(3).train(training)(torch.zeros(4, channels, 2, 2))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("kind", "shape"), [(BatchRenorm1d, (0, 3)), (BatchRenorm2d, (0, 3, 5, 5))])
+def test_an_empty_batch_passes_as_in_batch_norm_and_leaves_no_trace(kind, shape, training):
+    layer, x = kind(3).train(training), torch.zeros(shape, requires_grad=True)
+    before = copy.deepcopy(layer.state_dict())
+    y = layer(x)
+    y.sum().backward()
+    assert y.shape == x.grad.shape == shape
+    for name, tensor in layer.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
 def test_one_value_per_channel_is_refused_in_training_only():
     layer = BatchRenorm1d(3)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
