@@ -25,6 +25,7 @@ from torch import nn
 import bncheck
 from bncheck.errors import ModelError, UsageError
 from bncheck.models.recognise import recognise
+from bncheck.repair.writing.values import in_form_of
 
 LEGACY = {"_use_new_zipfile_serialization": False}
 
@@ -193,3 +194,12 @@ def one_layer() -> nn.Module:
 def test_the_reference_of_these_tests_is_not_what_the_net_holds() -> None:
     state, expected = stale_net().state_dict(), expected_statistics(stale_net())
     assert all((state[name] - value).abs().max() > 0.1 for name, value in expected.items())
+
+
+def test_the_memory_format_of_a_weight_is_kept() -> None:
+    old = torch.nn.Parameter(torch.zeros(4, 3, 2, 2).to(memory_format=torch.channels_last))
+    new = torch.arange(48.0, dtype=torch.float64).reshape(4, 3, 2, 2)
+    value = in_form_of(old, new, "weight")
+    assert isinstance(value, torch.nn.Parameter)
+    assert (value.stride(), value.dtype) == (old.stride(), torch.float32)
+    assert torch.equal(value, new.float())

@@ -12,7 +12,7 @@ from bncheck.models.base import Origin
 
 
 def in_form_of(old: torch.Tensor, new: torch.Tensor, name: str) -> torch.Tensor:
-    """`new` with the dtype, shape and device of `old`; a Parameter where that is one.
+    """`new` with the dtype, shape, device and memory format of `old`; a Parameter where that is one.
 
     Raises:
         ModelError: a value is beyond the range of the dtype, or there are not as many.
@@ -20,6 +20,8 @@ def in_form_of(old: torch.Tensor, new: torch.Tensor, name: str) -> torch.Tensor:
     if new.numel() != old.numel():
         raise ModelError(f"{name} holds {old.numel()} values in the file, and {new.numel()} were to be written.")
     value = fitting(new, old.dtype, name).reshape(old.shape).to(old.device)
+    if value.stride() != old.stride():  # channels_last weights stay that; strides that leave gaps are closed
+        value = torch.empty_like(old.detach()).copy_(value)
     return torch.nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, torch.nn.Parameter) else value
 
 
