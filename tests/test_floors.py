@@ -125,6 +125,18 @@ def test_gate_loads_nothing_slow(tmp_path: Path) -> None:
     assert not loaded & {"torch", "onnx", "pandas", "numpy"}
 
 
+def test_a_command_waits_for_no_other() -> None:
+    code = (
+        "import sys\nsys.argv = ['bncheck', 'rules']\n"
+        "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit:\n    print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "bncheck.cli.rules" in loaded
+    assert not loaded & {f"bncheck.cli.{name}" for name in ("inspect", "repair", "gate", "options", "progress")}
+    assert not any(name.startswith("bncheck.gate") for name in loaded)
+
+
 @pytest.mark.parametrize("format_name", ["json", "markdown", "junit", "sarif", "github", "html"])
 def test_reports_are_written_without_what_is_slow(format_name: str) -> None:
     loaded = loaded_by(f"from bncheck.render import renderer\nrenderer({format_name!r})")

@@ -24,8 +24,13 @@ _NAMES: Mapping[str, Literal["path", "code", "data", "report"]] = {
 """What options name, by their placeholder."""
 _VALUES: Mapping[type, Literal["text", "whole", "number", "flag"]] = {bool: "flag", int: "whole", float: "number"}
 _ABOUT_THE_PROCESS = frozenset({"no-config", "debug", "version", "help"})
-_OWN_RUN = {"gate": frozenset({"report", "write-baseline", "quiet"}), "diff": frozenset({"report", "key"})}
-"""Options of commands that share their names with those of `inspect` and mean another run's files."""
+_OWN_RUN = {
+    "gate": frozenset({"report", "write-baseline", "quiet"}),
+    "diff": frozenset({"report", "key"}),
+    "repair": frozenset({"data", "train-data", "limit", "steps", "lr", "out", "report"}),
+}
+"""Options of commands that share their names with those of `inspect` and mean another run's files: what a model is
+inspected on is not what it is repaired from."""
 
 
 def configured(context: typer.Context, without: bool) -> bool:

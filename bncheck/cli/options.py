@@ -60,7 +60,9 @@ TrustPickle = Annotated[
         "--trust-pickle", help="Unpickle a file that can run code: only if you made it.", rich_help_panel=MODEL
     ),
 ]
-Device = Annotated[str, typer.Option(help="Where to run the model: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL)]
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="Where to run the model: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL)
+]
 Reference = Annotated[
     str | None,
     typer.Option(
@@ -112,13 +114,13 @@ LabelColumn = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The column of a table that holds the labels.", rich_help_panel=DATA),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Samples in a forward.", rich_help_panel=DATA)]
+BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Samples in a forward.", rich_help_panel=DATA)]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Draw N samples at random.", rich_help_panel=DATA)]
 BatchSizes = Annotated[
     str,
     typer.Option(metavar="N,N,...", help="Batch sizes of the what-if table.", rich_help_panel=DATA),
 ]
-Seed = Annotated[int, typer.Option(help="Of every draw.", rich_help_panel=DATA)]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of every random draw.", rich_help_panel=DATA)]
 
 Layout = Annotated[
     str,
@@ -151,7 +153,7 @@ Channels = Annotated[
 ]
 Scale = Annotated[
     float | None,
-    typer.Option(help="Multiplies the values 0..1 (255 for networks fed 0..255).", rich_help_panel=IMAGES),
+    typer.Option(metavar="X", help="Multiplies the values 0..1 (255 for networks fed 0..255).", rich_help_panel=IMAGES),
 ]
 Preset = Annotated[
     str | None,
@@ -172,7 +174,10 @@ Metric = Annotated[
     ),
 ]
 MaxGap = Annotated[
-    float | None, typer.Option(min=0.0, metavar="X", help="A layer above it is BN600.", rich_help_panel=JUDGING)
+    float | None,
+    typer.Option(
+        min=0.0, metavar="X", help="A layer whose gap exceeds X is an error (BN600).", rich_help_panel=JUDGING
+    ),
 ]
 DeployDtype = Annotated[
     str | None,

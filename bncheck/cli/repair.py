@@ -10,16 +10,12 @@ from bncheck.cli import options as opt
 from bncheck.cli import tuning
 from bncheck.cli.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
 from bncheck.cli.completing import words
+from bncheck.cli.configuration import say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
 
 REPAIR = "The repair"
-CODES = (
-    "Exit codes: 0 written and fine, 1 not written because it is worse, or written and still with findings (see "
-    "--fail-on), 2 wrong command, 3 unreadable file, 4 nothing to repair or too little to judge by, 70 a bug in "
-    "bncheck, 130 interrupted."
-)
 
 Out = Annotated[
     str,
@@ -81,6 +77,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over an exis
 
 
 def repair_command(
+    context: typer.Context,
     model: opt.Model,
     data: RepairData,
     out: Out,
@@ -122,6 +119,7 @@ def repair_command(
     fail_on: opt.FailOn = "warning",
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
+    no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
 ) -> None:
     """Write the model again with statistics that fit your data, if that is measured to be no worse.
@@ -130,6 +128,7 @@ def repair_command(
     on the repaired file.
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
+    del given["context"]
     with exit_codes(debug):
         inputs = files_named(model, data, train_data, heldout, out, arch, metric, loss, resume)
         destinations = read_destinations(report or [], inputs)
@@ -178,6 +177,7 @@ def repair_command(
             preset=preset,
         )
         if not quiet:
+            say_configuration(context)
             sources = {"--data": data, "--train-data": train_data, "--heldout": heldout}
             say_whose_code_runs({"--arch": arch, **sources, "--metric": metric, "--loss": loss})
             if trust_pickle:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -77,6 +76,8 @@ def find_configuration(folder: Path, options: Callable[[], Mapping[str, OptionKi
 
 
 def _toml(path: Path) -> dict[str, Any]:
+    import tomllib  # most runs have no such file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

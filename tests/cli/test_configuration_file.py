@@ -99,6 +99,17 @@ def test_gate_takes_the_limits_and_ignores_and_leaves_its_reports_alone(files: F
     assert (project / "report.json").read_bytes() == before
 
 
+def test_repair_reads_its_data_as_inspect_does_and_takes_other_data(files: Files, project: Path) -> None:
+    add(project, 'seed = 3\nmethod = "blend"\nprior = 8\n')
+    assert "Missing option '--data'" in call("repair", files.drifted, "--out", "r.pt").stderr
+    done = call("repair", files.drifted, "--data", files.labelled, "--out", "repaired.pt")
+    assert "Options of ../pyproject.toml [tool.bncheck]: arch, method, prior, seed.\n" in done.stderr
+    assert done.code == 0
+    assert "blended by 200 samples" in done.stdout
+    assert Path("repaired.pt").is_file()
+    assert not (project / "report.json").exists()
+
+
 @pytest.mark.parametrize("command", ["inspect", "gate", "stamp"])
 @pytest.mark.parametrize(
     ("text", "message"),

@@ -56,6 +56,31 @@ def test_help_says_what_inspect_does_with_defaults_and_choices() -> None:
         assert said in help_text
 
 
+@pytest.mark.parametrize("command", [[], ["inspect"], ["repair"], ["diff"], ["stamp"], ["gate"], ["rules"], ["rule"]])
+def test_help_fits_eighty_columns_and_breaks_no_example(command: list[str]) -> None:
+    lines = call(*command, "--help").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(line.startswith(("    bncheck ", "    # ")) for line in lines if "model.pt" in line)
+
+
+def test_the_help_groups_its_options() -> None:
+    titles = [line for line in call("inspect", "--help").stdout.splitlines() if line.endswith(":") and line[0] != " "]
+    assert titles == [
+        *("Arguments:", "The data:", "The model:", "Images:", "Judging:", "Fine-tuning (renorm):", "Output:"),
+    ]
+
+
+def test_the_list_of_commands_is_whole_sentences() -> None:
+    help_text = call("--help").stdout
+    assert "..." not in help_text.split("Commands:")[1]
+    assert "audit" not in help_text
+    assert all(f"\n  {name} " in help_text for name in ("inspect", "repair", "diff", "stamp", "gate", "rules", "rule"))
+
+
+def test_a_command_that_is_mistyped_is_guessed() -> None:
+    assert "No such command 'inspekt'. Did you mean 'inspect'?" in call("inspekt").stderr
+
+
 def test_without_a_command_there_is_help() -> None:
     done = call()
     assert "Usage: " in done.stdout + done.stderr
