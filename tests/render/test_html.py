@@ -234,7 +234,15 @@ def test_of_five_hundred_layers_the_largest_gaps_are_drawn_and_the_page_says_so(
         element.attributes["id"] for element in read.all("title") if "channels" in (element.attributes.get("id") or "")
     ]
     assert drawn == [f"layer-{at}-channels-title" for at in range(381, 501)]
-    assert "The channels are drawn for the 120 layers with the largest gaps; 380 other layers" in " ".join(text.split())
+    said = (
+        "The channels are drawn and listed for the 120 layers with the largest gaps; 380 other layers name their worst"
+    )
+    assert said in " ".join(text.split())
+    assert text.count("The channels of the largest gaps") == 120
+    assert (
+        len(re.findall("<dt>worst channel</dt> <dd>0, gap [^<]*: mean [^<]* measured; sd [^<]* measured</dd>", text))
+        == 500
+    )
     assert text.count("495 more of this kind") == 1
 
 

@@ -15,7 +15,7 @@ from bncheck.render.html.filling import filled
 from bncheck.report import Report
 
 DRAWN = 120
-"""The most layers whose channels are drawn: those of the largest gaps."""
+"""The most layers whose channels are drawn and listed: those of the largest gaps. Others name their worst channel."""
 
 
 def whole_page(report: Report) -> str:
@@ -28,7 +28,8 @@ def whole_page(report: Report) -> str:
             "batch_sizes": batch_size_figure(report.batch_sizes),
             "accuracy": accuracy_figure(report),
         }
-        channels = _channel_figures(report, rows)
+        shown = _largest_gaps(rows)
+        channels = _channel_figures(report, shown)
     with_channels = sum(row.layer.table is not None for row in rows)
     return filled(
         "report.html.j2",
@@ -36,18 +37,23 @@ def whole_page(report: Report) -> str:
         rows=rows,
         figures={name: None if svg is None else _safe(svg) for name, svg in figures.items()},
         channels=channels,
+        listed={row.target for row in shown},
         not_drawn=with_channels - DRAWN if with_channels > DRAWN else 0,
         drawn=DRAWN,
         script=_safe(_datatables()) if len(rows) > 1 else None,
     )
 
 
+def _largest_gaps(rows: list[view.Row]) -> list[view.Row]:
+    """Those whose channels a page has room for."""
+    with_channels = [row for row in rows if row.layer.table is not None]
+    return sorted(with_channels, key=lambda row: -row.cells[view.COLUMNS.index("gap")].order)[:DRAWN]
+
+
 def _channel_figures(report: Report, rows: list[view.Row]) -> dict[str, Markup]:
-    """By target, the figures of the layers with the largest gaps."""
-    drawable = [row for row in rows if row.layer.table is not None]
-    chosen = sorted(drawable, key=lambda row: -row.cells[view.COLUMNS.index("gap")].order)[:DRAWN]
+    """By target, the figures of these layers."""
     figure = ChannelFigure(report.run.thresholds["margin"])
-    drawn = {row.target: figure.draw(row.layer, f"{row.target}-channels") for row in chosen}
+    drawn = {row.target: figure.draw(row.layer, f"{row.target}-channels") for row in rows}
     return {target: _safe(svg) for target, svg in drawn.items() if svg is not None}
 
 

@@ -162,12 +162,25 @@ def _facts(layer: LayerReport) -> list[tuple[str, str]]:
         facts.append(("largest shift", number(layer.shift_max)))
         facts.append(("scale", span(layer.scale_min, layer.scale_max)))
     if layer.worst_channel is not None:
-        facts.append(("worst channel", f"{layer.worst_channel}, gap {number(layer.gap_max)}"))
+        facts.append(("worst channel", _worst_channel(layer, layer.worst_channel)))
     if layer.calls is not None and layer.calls > 1:
         facts.append(("calls per forward", str(layer.calls)))
     if layer.call_gaps is not None and len(layer.call_gaps) > 1:
         facts.append(("gap of each call", ", ".join(map(number, layer.call_gaps))))
     return facts
+
+
+def _worst_channel(layer: LayerReport, channel: int) -> str:
+    """One channel in a line: how far off, and from what to what."""
+    told, table, eps = f"{channel}, gap {number(layer.gap_max)}", layer.table, layer.stored_eps or 0.0
+    if table is None:
+        return told
+    stored, measured = deviation(table.stored_var, eps), deviation(table.measured_var, eps)
+    return (
+        f"{told}: mean {_digits(float(table.stored_mean[channel]))} stored, "
+        f"{_digits(float(table.measured_mean[channel]))} measured; "
+        f"sd {_digits(float(stored[channel]))} stored, {_digits(float(measured[channel]))} measured"
+    )
 
 
 def _worst(layer: LayerReport) -> list[tuple[str, ...]]:
