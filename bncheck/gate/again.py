@@ -63,7 +63,7 @@ def settled(report: Report, findings: Sequence[Finding], notes: Sequence[str] = 
     )
     return replace(
         report,
-        run=replace(report.run, notes=(*report.run.notes, *notes)),
+        run=replace(report.run, notes=tuple(dict.fromkeys((*report.run.notes, *notes)))),
         summary=replace(report.summary, verdict=verdict.verdict, exit_code=verdict.exit_code),
         findings=tuple(findings),
         layers=layers,

@@ -163,7 +163,8 @@ def _from_here(folder: Path, path: str) -> str:
 
 def _ignores(tables: Any, source: str) -> tuple[LayerIgnore, ...]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise UsageError(f"{source}: {IGNORES} should be a list of tables, each headed [[...{IGNORES}]].")
+        heading = f"tool.bncheck.{IGNORES}" if source.endswith("[tool.bncheck]") else IGNORES
+        raise UsageError(f"{source}: {IGNORES} should be a list of tables, each headed [[{heading}]].")
     return tuple(_ignore(table, f"{source}: {IGNORES}[{at}]", source) for at, table in enumerate(tables))
 
 

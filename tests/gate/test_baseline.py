@@ -264,3 +264,10 @@ def test_what_is_no_baseline_is_refused(tmp_path: Path, content: str, message: s
 def test_a_missing_baseline_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^--baseline .*b\.json: there is no such file\. The first time, add --write"):
         read_baseline(tmp_path / "b.json")
+
+
+def test_what_is_accepted_again_is_told_once() -> None:
+    report = drifting(0.8)
+    once = accept(report, baseline=of(report))
+    assert sum("Accepted BN603" in note for note in once.run.notes) == 1
+    assert accept(once).run.notes == once.run.notes

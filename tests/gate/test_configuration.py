@@ -139,7 +139,7 @@ def test_paths_are_relative_to_the_file(here: Path, text: str, value: Any) -> No
         ("fail-on = true", r"bncheck.toml: fail-on should be text or a number, and is True."),
         ("ignore = [['BN6']]", r"bncheck.toml: ignore should be text or a number, and is ['BN6']."),
         ("fail-on = ", r"bncheck.toml is not TOML: Invalid value"),
-        ("ignore-layers = 'head'", r"ignore-layers should be a list of tables"),
+        ("ignore-layers = 'head'", r"ignore-layers should be a list of tables, each headed [[ignore-layers]]."),
         (IGNORE.replace("reason", "because"), r"ignore-layers[0] has 'because'; it takes layer, codes and reason."),
         (IGNORE.replace("Two cameras on purpose.", " "), r"ignore-layers[0] needs a reason: why the findings in head."),
         (IGNORE.split("reason")[0], r"ignore-layers[0] needs a reason"),
