@@ -69,7 +69,7 @@ FLAT = 0.5
 LOPSIDED = 0.3
 """How one-sided the rest of it must lie: a plain background is flat on all sides."""
 
-BATCH_NOISE = 0.35
+BATCH_NOISE = 0.25
 """RMS gap of a training batch's statistics from those of all batches that is large."""
 
 BESSEL = 0.02

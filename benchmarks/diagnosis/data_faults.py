@@ -51,7 +51,7 @@ def other_domain(net: nn.Module, task: Task) -> Iterator[Planted]:
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(3))
     for sigma in (0.2, 0.4, 0.8):
         # Noise moves statistics in a way that no map of the input undoes.
-        yield Planted("noise", f"sd {sigma}", ("BN603",), net, x + sigma * noise, y)
+        yield Planted("noise", f"sd {sigma}", ("BN603",), net, x + sigma * noise, y, by_statistics=True)
 
 
 def one_class_batches(net: nn.Module, task: Task) -> Iterator[Planted]:

@@ -53,7 +53,8 @@ def _confusion(trials: Sequence[Trial]) -> Iterator[str]:
     yield ""
     yield (
         f"A fault *counts* where it costs {HARM:.0%} of accuracy or more, or is certain whatever it costs (a value "
-        "that cannot be, a setting). *Others* are warnings and errors by another code."
+        "that cannot be, a setting). Noise in the images costs accuracy whatever the statistics are: it counts where "
+        "other statistics would win as much. *Others* are warnings and errors by another code."
     )
     yield ""
     yield "| fault | strength | code | nets | count | found | right layer | found where harmless | others |"

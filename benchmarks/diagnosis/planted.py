@@ -28,6 +28,7 @@ class Planted:
         model: what is inspected, where it is not the net itself.
         labelled: whether bncheck gets the labels.
         certain: it has to be found whatever it costs.
+        by_statistics: it costs accuracy in other ways besides; what counts is how much other statistics would win.
     """
 
     fault: str
@@ -42,6 +43,7 @@ class Planted:
     model: Any = None
     labelled: bool = True
     certain: bool = False
+    by_statistics: bool = False
 
 
 Plan = Callable[[nn.Module, Task], Iterator[Planted]]

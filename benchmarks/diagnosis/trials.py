@@ -39,7 +39,7 @@ class Trial:
         fault, strength: what was planted.
         wanted: the codes that name it rightly.
         net: which net.
-        lost: accuracy that the fault costs.
+        lost: accuracy that the fault costs; where it is one of the data, that other statistics would win.
         certain: it has to be found whatever it costs (a setting, a value that cannot be).
         found: one of the codes was given.
         right_layer: and the layer named, where there is one to name.
@@ -120,12 +120,19 @@ def _tried(planted: Planted, name: str, before: float) -> Trial:
         strength=planted.strength,
         wanted=planted.codes,
         net=name,
-        lost=before - accuracy(planted.net, planted.x, planted.y),
+        lost=_winnable(planted) if planted.by_statistics else before - accuracy(planted.net, planted.x, planted.y),
         certain=planted.certain,
         found=bool(right),
         right_layer=_named(planted, right),
         others=tuple(code for code in _grave(report) if code not in allowed),
     )
+
+
+def _winnable(planted: Planted) -> float:
+    """Accuracy on one half of the samples that statistics measured on the other half would win."""
+    middle = len(planted.y) // 2
+    x, y = planted.x[middle:], planted.y[middle:]
+    return accuracy(bncheck.recalibrate(planted.net, planted.x[:middle]), x, y) - accuracy(planted.net, x, y)
 
 
 def _named(planted: Planted, right: list[bncheck.Finding]) -> bool:

@@ -107,6 +107,8 @@ class InputScaling:
             return False
         if seen.wins_accuracy is not None:
             return seen.wins_accuracy
+        if self.constant and self.expected is not None and seen.after.gap <= FAR_SHARE * seen.before.gap:
+            return self.reaches_everywhere and seen.moves_outputs  # far outside, outputs look surer than they are
         return self.reaches_everywhere and seen.moves_outputs and seen.information_ratio >= 1 - INFORMATION_MARGIN
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 from bncheck.evidence import Evidence
 from bncheck.probed import AS_READ, AffineMap, ChannelOrder, InputScaling, Paired
-from bncheck.probed.inputs import SHARE
+from bncheck.probed.inputs import NEAR_SHARE, SHARE
 from bncheck.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import severity_of
@@ -42,12 +42,24 @@ def scaled(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _does_as_well(found: InputScaling, evidence: Evidence) -> bool:
-    """Whether a map that has a name leaves a gap, as where its numbers are near the right ones, and hardly an error."""
+    """Whether a map leaves a gap, as where its numbers are near the right ones, and no more errors than recalibration.
+
+    Numbers that were made to fit must leave less of it, and it must be the input alone that is off.
+    """
     seen, accuracy = found.seen, None if evidence.effect is None else evidence.effect.accuracy
-    if found.expected is None or accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
+    if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
         return False
-    falls = seen.before.gap > MARGIN and seen.after.gap <= SHARE * seen.before.gap
+    if found.expected is None and not (found.is_solved and found.reaches_everywhere and _input_alone(seen, evidence)):
+        return False
+    share = SHARE if found.expected is not None else NEAR_SHARE
+    falls = seen.before.gap > MARGIN and seen.after.gap <= share * seen.before.gap
     return falls and bool(seen.wins_accuracy) and accuracy.recalibrated - seen.after.accuracy < GAIN_MARGIN
+
+
+def _input_alone(seen: Paired, evidence: Evidence) -> bool:
+    """Whether every layer behind the first has statistics of its own that fit."""
+    behind = [layer.own_gap for name, layer in evidence.measured.items() if name not in seen.layers]
+    return bool(behind) and all(gap is not None and gap <= NEAR_MARGIN for gap in behind)
 
 
 def _leaves_much(found: InputScaling, evidence: Evidence) -> bool:
@@ -89,6 +101,11 @@ def _what(found: InputScaling) -> str:
     if found.expected is None and found.map.factor is not None:
         times = 1 / found.map.factor
         return f"The input is {times:.3g} times what the network expects."
+    if found.expected is None and max(found.map.slope) < 1:
+        return (
+            "The input reaches the network spread too wide, as where it was normalized once too often: it expects "
+            f"{found.map.slope[0]:.3g} x {found.map.intercept[0]:+.3g} in place of x."
+        )
     if found.expected is None:
         mean, std = _as_normalization(found.map)
         return f"The network expects the input normalized, as by mean {mean} and standard deviation {std}."
@@ -112,6 +129,10 @@ def _remedy(found: InputScaling) -> str:
         return f"Leave out a step of the preprocessing: feed {found.expected}, not {found.fed}."
     mean, std = _as_normalization(found.map)
     if found.expected is None:
+        if max(found.map.slope) < 1:
+            return (
+                f"Look for a normalization that is done twice (to try what fits these data: --mean {mean} --std {std})."
+            )
         return f"Normalize as in training (to try what fits these data: --mean {mean} --std {std})."
     return f"Feed {found.expected}: to try it, --mean {mean} --std {std}."
 

@@ -15,7 +15,7 @@ from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, severity_of
 from bncheck.rules.drift import drifted_layers
 from bncheck.statistics import compare
-from bncheck.thresholds import DROPOUT_LEFT, LAG_EXPLAINED
+from bncheck.thresholds import DROPOUT_LEFT, LAG_EXPLAINED, NEAR_MARGIN
 
 FEWEST_CHANNELS = 8
 """Below it a fraction fits by accident."""
@@ -89,11 +89,13 @@ def fit_lag(layers: Sequence[MeasuredLayer]) -> Lag | None:
     if not squares > 0 or not math.isfinite(products):
         return None
     fraction = products / squares
-    before = sum(_squared_gap(layer, 1.0) for layer in usable)
-    after = sum(_squared_gap(layer, fraction) for layer in usable)
-    if not before > 0 or not math.isfinite(after):
+    before = [_squared_gap(layer, 1.0) for layer in usable]
+    after = [_squared_gap(layer, fraction) for layer in usable]
+    if not sum(before) > 0 or not math.isfinite(sum(after)):
         return None
-    return Lag(fraction, 1 - after / before, tuple(layer.layer.name for layer in usable))
+    if any(left > was + NEAR_MARGIN**2 for was, left in zip(before, after, strict=True)):
+        return None  # a layer that fits has arrived, and a moving average takes all layers along
+    return Lag(fraction, 1 - sum(after) / sum(before), tuple(layer.layer.name for layer in usable))
 
 
 def _from_initial(layer: MeasuredLayer) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bncheck.evidence import Evidence
 from bncheck.report import ERROR, INFO, WARNING, Finding
 from bncheck.rules.absent import some_names
-from bncheck.rules.cost import in_words, severity_of
+from bncheck.rules.cost import in_words, severity_of, wins_accuracy
 from bncheck.statistics import rms
 from bncheck.thresholds import FLAT, LOPSIDED, MARGIN, OUTLIER
 
@@ -43,8 +43,9 @@ def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
                 if fed
                 else ""
             )
-            + "Take the layer's running_mean and running_var from a checkpoint of the same training, or recalibrate "
-            "it; then look at what wrote them (a conversion that mixed up tensors, a layer that was frozen or copied)."
+            + "Take the layer's running_mean and running_var from a checkpoint of the same training"
+            f"{_or_measure(evidence)}; then look at what wrote them (a conversion that mixed up tensors, a layer that "
+            "was frozen or copied)."
         ),
         evidence={
             "layers": ranked,
@@ -57,6 +58,12 @@ def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
             "predictions_changed": evidence.effect.predictions_changed if evidence.effect else None,
         },
     )
+
+
+def _or_measure(evidence: Evidence) -> str:
+    """Recalibration as the other way, where it was not measured to fail."""
+    has_labels = evidence.effect is not None and evidence.effect.gain is not None
+    return "" if has_labels and not wins_accuracy(evidence.effect) else ", or recalibrate it"
 
 
 def _own_gaps(evidence: Evidence) -> dict[str, float]:

@@ -108,9 +108,14 @@ def test_the_fraction_is_exact_on_the_segment(fraction):
 
 
 def test_layers_that_have_come_differently_far_have_no_fraction_in_common():
-    found = fit_lag([lagging(0.1), lagging(0.9, seed=1)])
-    assert found is not None
-    assert found.explained < 0.9
+    assert fit_lag([lagging(0.1), lagging(0.9, seed=1)]) is None
+
+
+def test_a_layer_that_has_arrived_speaks_against_a_lag_of_the_others():
+    """As where the input is scaled: the first layer is far off, so far that the others hardly count in the sum."""
+    first, second = lagging(0.08), lagging(1.0, seed=1)
+    assert fit_lag([first]) is not None
+    assert fit_lag([first, second]) is None
 
 
 def test_a_few_channels_fit_anything():

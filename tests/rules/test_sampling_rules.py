@@ -132,7 +132,7 @@ def test_noise_counts_above_its_limit_unless_batches_are_grouped(noise, order, f
 
 def test_noise_falls_with_the_root_of_the_batch_size():
     (finding,) = noisy_batches(evidence(measured(0.1), training=sampling(size=4, noise={"bn": 0.7})))
-    assert finding.evidence["enough"] == 16
+    assert finding.evidence["enough"] == 32
 
 
 # BN612

@@ -18,6 +18,8 @@ USUAL = (1e-5, 1e-3)
 """PyTorch's (and ONNX's) default, and that of Keras and TensorFlow's models."""
 FAR = 10.0
 """An eps so many times another is of another convention."""
+CLEARLY = 0.8
+"""Share of the gap under one usual eps that it must fall below under the next, where both are tried."""
 SHOWS = 0.02
 """Relative change of a layer's outputs, at the median of its channels, below which another eps explains nothing."""
 
@@ -44,7 +46,7 @@ def probe_eps(bench: Bench, samples: Batch, stored: Recorder) -> OtherEps | None
             continue
         before = before or bench.stored(samples)
         seen = paired(names, samples.size, before, bench.stored(samples, Given(others)))
-        if seen is not None and (best is None or seen.after.model_gap < best.seen.after.model_gap):
+        if seen is not None and (best is None or seen.after.model_gap < CLEARLY * best.seen.after.model_gap):
             best = OtherEps(eps, tuple(others), seen)
     return best
 
