@@ -91,8 +91,8 @@ def _blocks(page: str, language: str) -> Iterator[str]:
     yield from re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("code", ["BN102", "bn102", "Bn102"])
-def test_a_rule_is_found_whatever_its_case(code: str) -> None:
+@pytest.mark.parametrize("code", ["BN102", "bn102", "Bn102", "102"])
+def test_a_rule_is_found_whatever_its_case_and_by_its_number(code: str) -> None:
     assert find_rule(code).code == "BN102"
 
 

@@ -99,13 +99,13 @@ SEVERITY_ORDER = {ERROR: 0, WARNING: 1, INFO: 2}
 
 
 def find_rule(code: str) -> Rule:
-    """The rule of that code.
+    """The rule of that code; its number alone will do.
 
     Raises:
         UsageError: there is none.
     """
     for rule in RULES:
-        if rule.code == code.upper():
+        if rule.code in (code.upper(), f"BN{code}"):
             return rule
     raise UsageError(f"there is no rule {code!r}{_suggestion(code)}; `bncheck rules` lists them.")
 

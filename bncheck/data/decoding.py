@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from bncheck.errors import DataError
 
@@ -35,6 +35,8 @@ def decode_image(content: bytes, name: str) -> torch.Tensor:
     try:
         with Image.open(io.BytesIO(content)) as image:
             pixels = np.array(_to_rgb(image))
+    except UnidentifiedImageError as error:  # its message names our buffer in memory
+        raise DataError(f"{name} cannot be read as an image: damaged, or of no kind that Pillow knows.") from error
     except Exception as error:  # what a damaged file raises depends on the format
         raise DataError(f"{name} cannot be read as an image: {error}") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)

@@ -51,6 +51,7 @@ def accept(report: Report, ignores: Sequence[LayerIgnore] = (), baseline: Baseli
     if baseline is not None:
         findings = [_known(finding, report, baseline, notes) for finding in findings]
         notes += _no_longer_found(report, baseline)
+    report = _untold(report)  # a saved one says what it accepted; findings of it may be gone
     accepted = _told([finding for finding in findings if finding.accepted is not None])
     unused = [_unused(ignore) for ignore in ignores if _is_unused(ignore, report)]
     return settled(report, findings, (*accepted, *notes, *unused))
@@ -62,8 +63,7 @@ def unaccepted(report: Report) -> Report:
         replace(finding, evidence={key: value for key, value in finding.evidence.items() if key != ACCEPTED})
         for finding in report.findings
     )
-    notes = tuple(note for note in report.run.notes if not note.startswith(_TOLD))
-    return replace(report, findings=findings, run=replace(report.run, notes=notes))
+    return replace(_untold(report), findings=findings)
 
 
 def shrunk(report: Report, baseline: Baseline) -> tuple[Entry, ...]:
@@ -143,6 +143,11 @@ def _told(findings: Sequence[Finding]) -> list[str]:
             several = f" in {len(layers)} layers" if len(layers) > 1 else ""
             notes.append(f"{_TOLD}{code}{several or ''.join(f' in {name or THE_MODEL}' for name in layers)}: {why}")
     return [*notes, *(f"{_TOLD}{code} {number - NAMED} more times" for code, number in told.items() if number > NAMED)]
+
+
+def _untold(report: Report) -> Report:
+    notes = tuple(note for note in report.run.notes if not note.startswith(_TOLD))
+    return replace(report, run=replace(report.run, notes=notes))
 
 
 def _no_worse(before: Sequence[Entry], now: Sequence[Entry]) -> str:

@@ -98,6 +98,11 @@ def _configuration(
                 f"{source}: {PER_RUN} cannot stand in a file. Whether a pickle may run code is decided run by run, on "
                 "the command line."
             )
+        if path.name == OWN_FILE and isinstance(value, dict) and key in ("tool", "bncheck"):
+            raise UsageError(
+                f"{source}: its options stand at its top level, without a header; [tool.bncheck] is the header in "
+                f"{SHARED_FILE}, and [[{IGNORES}]] the only one here."
+            )
         if key not in options:
             raise UsageError(f"{source}: there is no option {key!r}{_nearest(key, options)}.")
         values[key] = _value(value, options[key], f"{source}: {key}", path.parent)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bncheck.render.cells import count
 from bncheck.render.words import headline, percent, prediction_lines
@@ -16,6 +14,9 @@ SUBJECT = {"inconclusive": "BN707", "not-checked": "BN705", "ok": "BN603"}
 """The finding that a verdict without a fault is about."""
 LIMIT = "BN600"
 """That a limit is exceeded is no cause: where there is one, it is told instead."""
+
+OF_CALLS = "BN604"
+"""No one set of statistics helps there: what it costs stands in its message, last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ def answer(report: Report) -> Answer:
     verdict = headline(report)
     about = subject(report)
     if about is None:
-        return Answer(verdict, _cost(report, {}), "")
+        return Answer(verdict, _cost(report), "")
     told = f"{verdict} {about.code}: {_first_sentence(about.message)}"
     return Answer(
         cause=told if report.summary.verdict == FINDINGS else verdict,
-        cost=_cost(report, about.evidence),
+        cost=_cost(report, about),
         action=f"What to do: {_first_sentence(about.fix)}",
     )
 
@@ -61,8 +62,11 @@ def _first_sentence(text: str) -> str:
     return _SENTENCE.split(text, maxsplit=1)[0]
 
 
-def _cost(report: Report, evidence: Mapping[str, Any]) -> str:
-    """By what was measured to help, where the finding's evidence holds that; else by recalibrating."""
+def _cost(report: Report, about: Finding | None = None) -> str:
+    """By what was measured to help, where the finding says that or its evidence holds it; else by recalibrating."""
+    if about is not None and about.code == OF_CALLS:
+        return _SENTENCE.split(about.message)[-1]
+    evidence = about.evidence if about else {}
     before, after = evidence.get("accuracy_before"), evidence.get("accuracy_after")
     if before is not None and after is not None:
         samples = count(evidence.get("samples", 0), "sample")

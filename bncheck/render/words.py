@@ -94,8 +94,8 @@ def headline(report: Report) -> str:
     if summary.verdict == FINDINGS:
         counting, accepted = _counted_apart(report)
         if not counting:
-            return f"Found nothing new; {accepted} accepted before."
-        return f"Found {counting}." if not accepted else f"Found {counting}, and {accepted} accepted before."
+            return f"Found nothing that counts: {accepted} accepted."
+        return f"Found {counting}." if not accepted else f"Found {counting}; {accepted} accepted."
     if summary.verdict == NOT_CHECKED:
         if report.layers and report.data is not None and any(_unreached(layer) for layer in report.layers):
             return "Not checked: no layer with stored statistics was reached by these data."
@@ -130,6 +130,13 @@ def _counted(findings: Sequence[Finding]) -> str:
 def too_little_checked(report: Report) -> bool:
     """Whether nothing was checked, or too little to tell: no green light may come of it."""
     return report.summary.exit_code == TOLD_NOTHING or report.summary.verdict in (INCONCLUSIVE, NOT_CHECKED)
+
+
+def standing(report: Report) -> str:
+    """`findings`, `untold` or `ok`: the verdict as it counts, with what was accepted left out."""
+    if report.summary.verdict == FINDINGS and _counted_apart(report)[0]:
+        return FINDINGS
+    return "untold" if too_little_checked(report) else OK
 
 
 def effect_lines(report: Report) -> list[str]:

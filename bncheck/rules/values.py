@@ -45,13 +45,14 @@ def negative_variance(evidence: Evidence) -> Iterator[Finding]:
         channels = np.flatnonzero(variance < 0)
         if channels.size:
             lowest = int(np.nanargmin(variance))
+            value = f"{variance[lowest]:.4g}"
             yield Finding(
                 code="BN202",
                 severity=ERROR,
                 layer=layer.name,
                 message=(
-                    f"{layer.name} stores a negative variance in {_channels(channels, layer)}, "
-                    f"the lowest {variance[lowest]:.4g} in channel {lowest}."
+                    f"{layer.name} stores a negative variance in {_channels(channels, layer)}"
+                    + (f", the lowest {value} in channel {lowest}." if channels.size > 1 else f": {value}.")
                 ),
                 fix=(
                     "Recalibrate the statistics on training data; then look at what wrote them: a conversion that "

@@ -22,7 +22,7 @@ def test_it_works_the_first_time_in_one_call(files: Files, scratch: Path) -> Non
     assert call(*drifted).code == 1
     first = call(*drifted, *BOTH)
     assert first.code == 0
-    assert "Found nothing new; 1 warning accepted before." in first.stdout
+    assert "Found nothing that counts: 1 warning accepted." in first.stdout
     assert "Wrote known.json: 1 finding accepted." in first.stderr
     written = Path("known.json").read_bytes()
     assert [(entry["code"], entry["layer"]) for entry in known()] == [("BN603", "norm")]

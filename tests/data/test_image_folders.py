@@ -126,8 +126,9 @@ def test_unreadable_image_is_named(tmp_path, content):
     if content is None:  # truncated
         content = (tmp_path / "good.png").read_bytes()[:-40]
     (tmp_path / "bad.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"bad\.png cannot be read as an image"):
+    with pytest.raises(DataError, match=r"bad\.png cannot be read as an image") as refusal:
         only_batch(tmp_path)
+    assert "BytesIO" not in str(refusal.value)
 
 
 def test_sizes_that_differ(tmp_path):

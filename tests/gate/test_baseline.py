@@ -133,6 +133,13 @@ def test_the_report_says_what_was_accepted_and_why() -> None:
     assert many.run.notes == ("Accepted BN603 in 2 layers: in the baseline, and none of them worse",)
 
 
+def test_a_report_read_back_says_once_what_it_accepted() -> None:
+    judged = accept(drifting(0.5, 0.6), baseline=of(drifting(0.5, 0.6, 0.7)))
+    assert len(judged.run.notes) == 2  # one is no longer found
+    assert accept(judged).run.notes == tuple(sorted(judged.run.notes, reverse=True))
+    assert accept(replace(judged, findings=())).run.notes == judged.run.notes[1:]
+
+
 def test_what_was_accepted_can_be_judged_by_another_baseline() -> None:
     report = drifting(0.8)
     again = unaccepted(accept(report, baseline=of(report)))

@@ -128,6 +128,8 @@ def test_paths_are_relative_to_the_file(here: Path, text: str, value: Any) -> No
         ("maxgap = 1", r"bncheck.toml: there is no option 'maxgap' (did you mean max-gap?)."),
         ("colour = 1", r"bncheck.toml: there is no option 'colour'; `bncheck inspect --help` lists them."),
         ("ignore-layer = []", r"bncheck.toml: there is no option 'ignore-layer' (did you mean ignore-layers?)."),
+        ("[tool.bncheck]\nlimit = 3", r"bncheck.toml: its options stand at its top level, without a header; [tool."),
+        ("[bncheck]\nlimit = 3", r"bncheck.toml: its options stand at its top level, without a header; [tool."),
         ("trust-pickle = true", r"bncheck.toml: trust-pickle cannot stand in a file. Whether a pickle may run code"),
         ("trust-pickle = false", r"bncheck.toml: trust-pickle cannot stand in a file."),
         ("batch-size = '8'", r"bncheck.toml: batch-size should be a whole number, and is '8'."),

@@ -91,6 +91,12 @@ def test_the_cost_is_what_was_measured_to_help(evidence: dict[str, float | None]
     assert answer(found(Finding("BN601", "error", None, "So.", "Do.", evidence))).cost == cost
 
 
+def test_what_unlike_calls_cost_is_told_by_each_calls_own_statistics() -> None:
+    message = "norm runs 2 times on unlike inputs. Accuracy is 15.2% with the average and 76.2% by each call's own."
+    told = answer(found(Finding("BN604", "warning", "norm", message, "Do.")))
+    assert told.cost == "Accuracy is 15.2% with the average and 76.2% by each call's own."
+
+
 def test_a_metric_of_the_users_own_is_no_accuracy() -> None:
     report = replace(full_report(), effect=Effect(None, None, Accuracy(-3.317, None, -2.0)))
     report = replace(report, run=replace(report.run, options={"metric": "loss.py:negative"}))

@@ -67,6 +67,15 @@ def resnet50() -> Report:
     return replace(full_report(), layers=tuple(layers), summary=summary(tuple(layers), "findings", 1, 0.02))
 
 
+def test_the_badge_agrees_with_the_headline_where_all_was_accepted() -> None:
+    report = accepted_report()
+    alone = replace(report, findings=report.findings[1:], summary=replace(report.summary, exit_code=0))
+    for judged, style, said in ((report, "findings", "✖ findings"), (alone, "ok", "✔ accepted")):
+        for whole in (render(judged), render_fragment(judged)):
+            (badge,) = Page(whole).all("p", class_="verdict")
+            assert (style in badge.attributes["class"].split(), badge.plain) == (True, said)
+
+
 @every_report
 def test_the_page_holds_together(name: str) -> None:
     read = page(name)

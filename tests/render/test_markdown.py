@@ -126,7 +126,7 @@ def test_findings_that_count_are_told_in_full_and_accepted_ones_in_the_notes() -
         "BN706 info",
     ]
     assert told(accepted_report()) == [
-        "bncheck: Found 1 error, and 1 warning accepted before.",
+        "bncheck: Found 1 error; 1 warning accepted.",
         "BN600 error",
         "BN706 info",
     ]

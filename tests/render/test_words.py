@@ -225,7 +225,7 @@ def test_tensors_alone_are_told_how_to_be_run(model_format: str) -> None:
 
 def test_what_was_accepted_is_counted_apart_and_explains_the_exit_code() -> None:
     report = accepted_report()
-    assert headline(report) == "Found 1 error, and 1 warning accepted before."
+    assert headline(report) == "Found 1 error; 1 warning accepted."
     alone = replace(report, findings=report.findings[1:], summary=replace(report.summary, exit_code=0))
-    assert headline(alone) == "Found nothing new; 1 warning accepted before."
+    assert headline(alone) == "Found nothing that counts: 1 warning accepted."
     assert not [line for line in closing(alone) if "exit code" in line]

@@ -51,7 +51,12 @@ def test_a_negative_variance_is_named_with_the_lowest(healthy):
     finding = only(bncheck.inspect(healthy), "BN202")
     assert (finding.severity, finding.layer) == ("error", "blocks.1.bn")
     assert finding.evidence == {"channels": [5, 9], "count": 2, "lowest": -0.25}
-    assert "the lowest -0.25 in channel 5" in finding.message
+    assert finding.message.endswith("in 2 of 32 channels, the lowest -0.25 in channel 5.")
+
+
+def test_a_single_negative_variance_is_named_once(healthy):
+    healthy.blocks[1].bn.running_var[3] = -0.1
+    assert only(bncheck.inspect(healthy), "BN202").message.endswith("stores a negative variance in channel 3: -0.1.")
 
 
 def test_negative_infinity_is_both(healthy):

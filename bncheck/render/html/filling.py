@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from bncheck.render.cells import count, number, printable, span
 from bncheck.render.html import view
-from bncheck.render.words import ALIKE, about_data, about_model, closing, effect_lines, headline, too_little_checked
+from bncheck.render.words import ALIKE, about_data, about_model, closing, effect_lines, headline, standing
 from bncheck.report import Report
 
 SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
@@ -29,7 +29,7 @@ def filled(template: str, report: Report, **values: Any) -> str:
         .render(
             report=report,
             headline=headline(report),
-            untold=too_little_checked(report),
+            standing=standing(report),
             effect=effect_lines(report),
             closing=closing(report),
             about_model=about_model(report.model),

@@ -70,7 +70,7 @@ def rows(report: Report) -> list[Row]:
 
 
 def groups(report: Report) -> list[Group]:
-    """The findings that count, then those accepted before."""
+    """The findings that count, then those accepted."""
     accepted = [[finding] for finding in report.findings if finding.accepted is not None]
     return [_group(at, findings) for at, findings in enumerate([*alike(report.findings), *accepted], start=1)]
 
