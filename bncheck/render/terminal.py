@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, RenderableType
@@ -14,6 +13,7 @@ from bncheck.render.cells import number, printable, span
 from bncheck.render.columns import plain_table
 from bncheck.render.layer_table import STYLES, layer_table, legend
 from bncheck.render.page import PROSE, print_parts, prose, sentence
+from bncheck.render.shortening import shortened
 from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines
 from bncheck.report import BatchSize, Finding, Report
 
@@ -60,8 +60,7 @@ def _answer(report: Report, width: int) -> Iterator[Text]:
     """Cause, cost, what to do: each in its lines."""
     told = answer(report)
     for text, lines, style in zip((told.cause, told.cost, told.action), ANSWER_LINES, ("bold", "", ""), strict=True):
-        shortened = textwrap.wrap(printable(text), width, max_lines=lines, placeholder=" …", break_on_hyphens=False)
-        yield from (Text(line, style) for line in shortened)
+        yield from (Text(line, style) for line in shortened(printable(text), width, lines))
 
 
 def _header(report: Report) -> Text:
