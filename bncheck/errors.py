@@ -8,6 +8,7 @@
     └── UnreadableError    3   a file exists but cannot be read or run
         ├── ModelError         ... the model
         └── DataError          ... the data
+            └── UnfitError         ... which the model refuses
 
 A message names the file, what was expected, what was found, and the next thing to try; it is
 printed as it stands, without a traceback. Anything else that escapes is a bug in bncheck (70).
@@ -42,3 +43,7 @@ class ModelError(UnreadableError):
 
 class DataError(UnreadableError):
     """The data cannot be read, are empty, or do not have the shape that is needed."""
+
+
+class UnfitError(DataError):
+    """The data can be read, and the model refuses them."""

@@ -16,6 +16,8 @@ from bncheck.render.repair_words import training_words
 
 PATIENCE = 1.0
 """Seconds of silence before the bar appears."""
+SILENCE = 30.0
+"""Seconds after which a line says how far it is where there is no bar."""
 TOLD = 10
 """Lines about a training where there is no bar."""
 
@@ -39,10 +41,23 @@ def training_told(advance: Advance, quiet: bool) -> Callable[[Any], None]:
 
 @contextlib.contextmanager
 def progress_bar(quiet: bool) -> Iterator[Advance]:
-    """What to call with (task, done, in all, words) while it works; silent unless stderr is a terminal."""
+    """What to call with (task, done, in all, words) while it works; without a terminal a line now and then.
+
+    A task of which nothing is done yet is something to say, and said once.
+    """
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    if quiet:
         yield lambda task, done, total, said="": None
+        return
+    heard: set[str] = set()
+
+    def remark(task: str) -> None:
+        if task not in heard:
+            heard.add(task)
+            say(f"{task}.")
+
+    if not console.is_terminal:
+        yield _in_lines(remark)
         return
     bar = Progress(
         TextColumn("{task.description} {task.fields[said]}"),
@@ -56,6 +71,9 @@ def progress_bar(quiet: bool) -> Iterator[Advance]:
     started = time.monotonic()
 
     def advance(task: str, done: int, total: int | None, said: str = "") -> None:
+        if not done:
+            remark(task)
+            return
         if time.monotonic() - started < PATIENCE:
             return
         if not bar.live.is_started:
@@ -69,3 +87,18 @@ def progress_bar(quiet: bool) -> Iterator[Advance]:
     finally:
         bar.stop()
         sys.stderr.flush()
+
+
+def _in_lines(remark: Callable[[str], None]) -> Advance:
+    """Progress where there is no terminal: a line after so long a silence; of trainings `training_told` says it."""
+    last = time.monotonic()
+
+    def advance(task: str, done: int, total: int | None, said: str = "") -> None:
+        nonlocal last
+        if not done:
+            remark(task)
+        elif not said and time.monotonic() - last >= SILENCE:
+            last = time.monotonic()
+            say(f"{task.capitalize()}: {done}{f' of {total}' if total else ''} samples.")
+
+    return advance

@@ -11,10 +11,11 @@ from bncheck.data.preprocess import Preprocessing
 from bncheck.errors import DataError
 
 
-def array_source(name: str, value: object, options: DataOptions) -> IndexedSource:
+def array_source(name: str, value: object, options: DataOptions, *, hint: str = "") -> IndexedSource:
     """A source over ``x``, ``(x, y)`` or a dict of arrays.
 
-    The arrays stay as they are, uint8 images too, and are preprocessed batch by batch.
+    The arrays stay as they are, uint8 images too, and are preprocessed batch by batch. `hint` is what to try where a
+    model refuses them.
 
     Raises:
         DataError: another form, no samples, or arrays of different lengths.
@@ -23,15 +24,16 @@ def array_source(name: str, value: object, options: DataOptions) -> IndexedSourc
     inputs, labels = split(value, name)
     count = _shared_length(tensors(inputs), name)
     preprocess = Preprocessing(options, name)
-    source = IndexedSource(
+    # An option that does not fit is told now, not after the model was loaded and run.
+    preprocess(map_tensors(inputs, lambda tensor: tensor[:1]))
+    return IndexedSource(
         name,
         count,
         labels_of_all(labels, name),
         lambda chosen: preprocess(map_tensors(inputs, lambda tensor: tensor[torch.from_numpy(chosen)])),
+        notes=preprocess.notes,
+        hint=hint,
     )
-    # An option that does not fit is told now, not after the model was loaded and run.
-    preprocess(map_tensors(inputs, lambda tensor: tensor[:1]))
-    return source
 
 
 def _shared_length(arrays: tuple[torch.Tensor, ...], name: str) -> int:

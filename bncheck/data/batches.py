@@ -37,11 +37,15 @@ class Source(Protocol):
         name: what the user typed, or the type of what the library was handed.
         samples: how many samples there are; `None` for a stream that has not said.
         own_batches: whether it makes its own batches, as a loader does.
+        notes: what the reader of a report should know of them.
+        hint: what to try where a model refuses them; empty where nothing is known.
     """
 
     name: str
     samples: int | None
     own_batches: bool
+    notes: tuple[str, ...]
+    hint: str
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches of `batch_size` samples (the last may be smaller), mixed: drawn at random under `seed`.

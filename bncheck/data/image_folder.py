@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -21,9 +22,11 @@ def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource
     deeper folders are walked. Hidden files, and files without the suffix of an image, are left out.
 
     Raises:
-        DataError: there is no image, or there are some both beside and inside class folders.
+        DataError: there is no image, there are some both beside and inside class folders, or the classes lie a folder
+            deeper.
     """
     paths, classes = _find_images(folder)
+    notes = [] if classes is None else _about_classes(folder, paths)
     preprocess = Preprocessing(options, name)
 
     def read_one(path: Path) -> torch.Tensor:
@@ -32,7 +35,30 @@ def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource
     def read(chosen: Indices) -> torch.Tensor:
         return read_together(read_one, [paths[index] for index in chosen], str)
 
-    return IndexedSource(name, len(paths), None if classes is None else torch.tensor(classes), read)
+    with contextlib.suppress(DataError):  # a damaged file is named when it is its turn
+        read_one(paths[0])
+    labels = None if classes is None else torch.tensor(classes)
+    return IndexedSource(name, len(paths), labels, read, notes=[*notes, *preprocess.notes])
+
+
+def _about_classes(folder: Path, paths: list[Path]) -> list[str]:
+    """A note where all images are of one class.
+
+    Raises:
+        DataError: they lie in one folder that itself has several folders of them, which will be the classes.
+    """
+    within = folder
+    while len(inner := dict.fromkeys(path.relative_to(within).parts[0] for path in paths)) == 1:
+        within /= next(iter(inner))
+        if any(path.parent == within for path in paths):
+            return [f"{within} is the only class folder of {folder}, so the accuracy is that on one class"]
+    if within == folder:
+        return []
+    more = f" and {len(inner) - 3} more" if len(inner) > 3 else ""
+    raise DataError(
+        f"{folder}: all images lie in one folder, {within.relative_to(folder)}, which would be the only class; it has "
+        f"the folders {', '.join(list(inner)[:3])}{more}. If these are the classes, name {within} instead."
+    )
 
 
 def _find_images(folder: Path) -> tuple[list[Path], list[int] | None]:

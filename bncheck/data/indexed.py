@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,23 @@ class IndexedSource:
         count: the number of samples.
         labels: (count, ...), or `None`.
         read: preprocessed inputs of the samples with these numbers, in this order.
+        notes: what the reader of a report should know of them.
+        hint: what to try where a model refuses them.
 
     Raises:
         DataError: there are no samples, or not as many labels.
     """
 
-    def __init__(self, name: str, count: int, labels: torch.Tensor | None, read: Callable[[Indices], Inputs]) -> None:
+    def __init__(
+        self,
+        name: str,
+        count: int,
+        labels: torch.Tensor | None,
+        read: Callable[[Indices], Inputs],
+        *,
+        notes: Sequence[str] = (),
+        hint: str = "",
+    ) -> None:
         if count == 0:
             raise DataError(f"{name}: it has no samples.")
         if labels is not None and (labels.ndim == 0 or len(labels) != count):
@@ -36,6 +47,8 @@ class IndexedSource:
         self.name = name
         self.samples: int | None = count
         self.own_batches = False
+        self.notes = tuple(notes)
+        self.hint = hint
         self._count = count
         self._labels = labels
         self._read = read
@@ -62,7 +75,14 @@ class IndexedSource:
 
     def _part(self, numbers: Indices) -> IndexedSource:
         labels = None if self._labels is None else self._labels[torch.from_numpy(numbers)]
-        return IndexedSource(self.name, len(numbers), labels, lambda chosen: self._read(numbers[chosen]))
+        return IndexedSource(
+            self.name,
+            len(numbers),
+            labels,
+            lambda chosen: self._read(numbers[chosen]),
+            notes=self.notes,
+            hint=self.hint,
+        )
 
     def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:
         for start in range(0, len(order), every * batch_size):

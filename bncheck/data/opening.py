@@ -89,7 +89,8 @@ def _open_named(named: str | Path, options: DataOptions, option: str) -> Source:
 def _open_file(path: Path, options: DataOptions, name: str) -> Source:
     kind = _recognise(path)
     if kind in _TABLE_READERS:
-        return array_source(name, _TABLE_READERS[kind](path, options.label_column), options)
+        table = _TABLE_READERS[kind](path, options.label_column)
+        return array_source(name, table.value, options, hint=table.hint)
     _refuse_label_column(name, options)
     if kind == "tar":
         return tar_source(path, options, name)

@@ -10,17 +10,24 @@ from bncheck.data.options import DataOptions, Size
 from bncheck.data.pixels import centre_crop, channel_axis, convert_channels, resize
 from bncheck.errors import DataError, UsageError
 
+ENLARGED = 4
+"""How many times longer a side may become before it is worth a word."""
+
 
 class Preprocessing:
     """Turns what a source holds into what the model is fed; `DataOptions` says how.
 
     uint8 tensors of rank 3 (N, H, W) and 4 are images and become float32 (N, C, H, W). Where a batch has
     none, `scale`, `mean` and `std` act on its floating tensors. Everything else passes as it is.
+
+    Attributes:
+        notes: what the reader of a report should know of the images that passed.
     """
 
     def __init__(self, options: DataOptions, name: str) -> None:
         self._options = options.with_preset()
         self._name = name
+        self.notes: tuple[str, ...] = ()
 
     def __call__(self, inputs: Inputs) -> Inputs:
         """`inputs` as the model is fed them.
@@ -40,7 +47,8 @@ class Preprocessing:
         if self._options.channels is not None:
             pixels = convert_channels(self._convertible(pixels, name), self._options.channels)
         if self._options.resize is not None:
-            pixels = resize(pixels, self._options.resize)
+            given, pixels = pixels.shape[2:], resize(pixels, self._options.resize)
+            self.notes = self.notes or _enlarged(given, pixels.shape[2:])
         if self._options.crop is not None:
             pixels = _cropped(pixels, self._options.crop, name)
         # Contiguous whatever the layout was, so that the same images take the same path through the model.
@@ -109,6 +117,14 @@ def _cropped(pixels: torch.Tensor, size: Size, name: str) -> torch.Tensor:
             "Give a smaller --crop, or --resize as well."
         )
     return cropped
+
+
+def _enlarged(given: torch.Size, made: torch.Size) -> tuple[str, ...]:
+    """A note where images grow so much that it takes time and shows nothing new."""
+    if max(new / old for new, old in zip(made, given, strict=True)) <= ENLARGED:
+        return ()
+    before, after = (" x ".join(map(str, size)) for size in (given, made))
+    return (f"Images of {before} (height x width) are enlarged to {after}, which takes its time",)
 
 
 def _is_image(tensor: torch.Tensor) -> bool:

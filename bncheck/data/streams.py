@@ -35,6 +35,8 @@ class StreamSource:
         self.name = name
         self.samples = samples
         self.own_batches = True
+        self.notes: tuple[str, ...] = ()
+        self.hint = ""
         self._open_loader = open_loader
         self._preprocess = Preprocessing(options, name)
 

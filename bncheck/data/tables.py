@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_csv(path: Path, label_column: str | None) -> object:
-    """Features (N, C) float32 and, with `label_column`, labels (N,)."""
+LABELS = frozenset({"label", "labels", "target", "targets", "class", "y"})
+"""What columns of labels are called."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """What a table holds.
+
+    Attributes:
+        value: features (N, C) float32; with a label column a pair of them and the labels (N,).
+        hint: what to try where a model refuses it.
+    """
+
+    value: object
+    hint: str = ""
+
+
+def read_csv(path: Path, label_column: str | None) -> Table:
+    """Features and, with `label_column`, labels."""
     import pandas as pd  # slow to import, and most data are no tables
 
     try:
@@ -25,8 +43,8 @@ def read_csv(path: Path, label_column: str | None) -> object:
     return _split_columns(frame, label_column, path)
 
 
-def read_parquet(path: Path, label_column: str | None) -> object:
-    """Features (N, C) float32 and, with `label_column`, labels (N,)."""
+def read_parquet(path: Path, label_column: str | None) -> Table:
+    """Features and, with `label_column`, labels."""
     import pandas as pd  # slow to import, and most data are no tables
 
     try:
@@ -38,18 +56,25 @@ def read_parquet(path: Path, label_column: str | None) -> object:
     return _split_columns(frame, label_column, path)
 
 
-def _split_columns(frame: pd.DataFrame, label_column: str | None, path: Path) -> object:
+def _split_columns(frame: pd.DataFrame, label_column: str | None, path: Path) -> Table:
     if len(frame) == 0:
         raise DataError(f"{path}: it has no samples.")
     frame = frame.rename(columns=str)
     _refuse_missing(frame, path)
     if label_column is None:
-        return _features(frame, path)
+        return Table(_features(frame, path), _hint(frame))
     if label_column not in frame:
         raise UsageError(
             f"{path} has no column {label_column!r} for the labels; it has {_listed(list(frame.columns))}."
         )
-    return _features(frame.drop(columns=label_column), path), _labels(frame[label_column])
+    return Table((_features(frame.drop(columns=label_column), path), _labels(frame[label_column])))
+
+
+def _hint(frame: pd.DataFrame) -> str:
+    named = [str(name) for name in frame.columns if str(name).strip().lower() in LABELS]
+    if not named:
+        return ""
+    return f"Its column {named[-1]!r} was read as a feature; if it holds the labels, say --label-column {named[-1]}."
 
 
 def _features(frame: pd.DataFrame, path: Path) -> np.ndarray:

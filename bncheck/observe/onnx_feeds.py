@@ -10,9 +10,9 @@ import onnx
 import torch
 
 from bncheck.data.batches import Inputs
-from bncheck.errors import DataError
+from bncheck.errors import UnfitError
 from bncheck.models.onnx_graph import GraphInput
-from bncheck.observe.running import described
+from bncheck.observe.running import advice, described
 
 
 class Feeds:
@@ -31,18 +31,18 @@ class Feeds:
         """The arrays by name.
 
         Raises:
-            DataError: they do not fit what the graph declares; the message says what it expects.
+            UnfitError: they do not fit what the graph declares; the message says what it expects.
         """
         named = self._named(inputs)
         for declared in self._inputs:
             self._check_shape(declared, named[declared.name], inputs)
         return {declared.name: self._cast(declared, named[declared.name]) for declared in self._inputs}
 
-    def refusal(self, inputs: Inputs, reason: str) -> DataError:
+    def refusal(self, inputs: Inputs, reason: str) -> UnfitError:
         """The error of a batch that does not fit."""
-        return DataError(
-            f"{self._where}: given {described(inputs)}, it says: {reason}. It expects {self._expected()}. Check the "
-            "shape, the names and the preprocessing of the data."
+        return UnfitError(
+            f"{self._where}: given {described(inputs)}, it says: {reason}. It expects {self._expected()}. "
+            f"{advice(inputs)}"
         )
 
     def _named(self, inputs: Inputs) -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bncheck.data.batches import Batch, Source
-from bncheck.errors import DataError
+from bncheck.errors import DataError, UnfitError
 from bncheck.evidence import RuntimeCheck
 from bncheck.layers import NormLayer
 from bncheck.models.base import Model
@@ -117,10 +117,15 @@ def observe(
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
+    for note in source.notes:
+        progress(note, 0, None)
     with instrument(model, source.name, plan.seed) as watched:
         passes = _Passes(source, plan, progress, watched, gaps_only)
-        folds = passes.batch_pass()
-        stored = passes.stored_pass(folds)
+        try:
+            folds = passes.batch_pass()
+            stored = passes.stored_pass(folds)
+        except UnfitError as error:
+            raise UnfitError(f"{error} {source.hint}".strip()) from error
         if gaps_only:
             probed = Probed()
         else:
@@ -137,7 +142,7 @@ def observe(
         fixed_batch=watched.fixed_batch,
         found=watched.found,
         unsupported=frozenset(watched.unsupported),
-        notes=(*watched.notes, *passes.notes),
+        notes=(*source.notes, *watched.notes, *passes.notes),
     )
 
 

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 
 from bncheck.data.batches import Batch, Inputs
-from bncheck.errors import DataError
+from bncheck.data.conversion import tensors
+from bncheck.data.pixels import channel_axis
+from bncheck.errors import UnfitError
 from bncheck.models.base import Model
 from bncheck.user_code import user_output_to_stderr
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with what is being done, how many samples it has done, and how many there are (`None`: unknown)."""
+"""Called with what is being done, how many samples it has done, and how many there are (`None`: unknown); with what
+is to be said at once, and 0."""
 
 
 class Runner:
@@ -34,7 +37,7 @@ class Runner:
         """What the model returns for `batch`.
 
         Raises:
-            DataError: the model refuses the batch.
+            UnfitError: the model refuses the batch.
         """
         inputs = self._prepared(batch.inputs)
         try:
@@ -47,9 +50,9 @@ class Runner:
         except (KeyboardInterrupt, MemoryError):
             raise
         except (Exception, SystemExit) as error:
-            raise DataError(
+            raise UnfitError(
                 f"{self._model_path} cannot be run on {self._source_name}: given {described(inputs)}, it says: "
-                f"{_cause(error)}. Check the shape, the names and the preprocessing of the data."
+                f"{_cause(error)}. {advice(inputs)}"
             ) from error
 
     def _prepared(self, inputs: Inputs) -> Inputs:
@@ -87,6 +90,16 @@ def described(inputs: Inputs) -> str:
     if isinstance(inputs, tuple):
         return ", ".join(_shape(tensor) for tensor in inputs)
     return _shape(inputs)
+
+
+def advice(inputs: Inputs) -> str:
+    """What to try where a model refuses them."""
+    floating = [tensor for tensor in tensors(inputs) if tensor.is_floating_point() and tensor.ndim == 4]
+    if any(channel_axis(tensor.shape, "auto") == 3 for tensor in floating):
+        return (
+            "Their channels seem to stand last, (N, H, W, C), and (N, C, H, W) is the rule: --layout nhwc moves them."
+        )
+    return "Check the shape, the names and the preprocessing of the data."
 
 
 def _shape(tensor: torch.Tensor) -> str:

@@ -93,6 +93,7 @@ class TrainingSource:
         self.name = source.name
         self.samples = source.samples
         self.own_batches = source.own_batches
+        self.notes, self.hint = source.notes, source.hint
         self.read = 0
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:

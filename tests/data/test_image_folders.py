@@ -155,6 +155,33 @@ def test_no_images_and_mixed_folders(tmp_path):
         open_data(tmp_path)
 
 
+@pytest.mark.parametrize("deep", ["photos", "photos/all"])
+def test_classes_a_folder_deeper_are_no_single_class(tmp_path, deep):
+    for name in ("0", "1", "2", "3"):
+        save(tmp_path / deep / name / "a.png")
+    with pytest.raises(DataError, match=rf"one folder, {deep}, .* 0, 1, 2 and 1 more\. .* name \S+/{deep} instead"):
+        open_data(tmp_path)
+    assert only_batch(tmp_path / deep).labels.tolist() == [0, 1, 2, 3]
+
+
+def test_a_single_class_is_noted(tmp_path):
+    save(tmp_path / "cat" / "a.png")
+    save(tmp_path / "cat" / "more" / "b.png")
+    (note,) = open_data(tmp_path).notes
+    assert "cat is the only class folder" in note
+    assert open_data(tmp_path / "cat" / "more").notes == ()
+    save(tmp_path / "dog" / "a.png")
+    assert open_data(tmp_path).notes == ()
+
+
+@pytest.mark.parametrize(("resize", "noted"), [(16, False), (17, True), ((24, 4), False), ((6, 17), True)])
+def test_images_that_are_enlarged_much_are_noted(tmp_path, resize, noted):
+    save(tmp_path / "a.png")
+    for source in (tmp_path, PIXELS[None]):
+        notes = open_data(source, DataOptions(resize=resize)).notes
+        assert [note.split(",")[0].startswith("Images of 6 x 4") for note in notes] == [True] * noted
+
+
 def encoded(image, suffix, **options):
     content = io.BytesIO()
     image.save(content, {".png": "PNG", ".tif": "TIFF"}[suffix], **options)

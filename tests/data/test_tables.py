@@ -97,3 +97,11 @@ def test_normalization_applies_to_features_and_image_options_do_not(tmp_path):
     assert batch.inputs.tolist() == [[0, 0], [1, 1]]
     with pytest.raises(UsageError, match="--resize needs images"):
         open_data(tmp_path / "t.csv", DataOptions(resize=8))
+
+
+@pytest.mark.parametrize(("column", "hinted"), [("label", True), ("Target", True), ("y", True), ("labelled", False)])
+def test_a_column_that_may_hold_the_labels_is_remembered(write, column, hinted):
+    path = write(a=[1, 2], **{column: [0, 1]})
+    hint = open_data(path).hint
+    assert (f"--label-column {column}." in hint) == hinted
+    assert open_data(path, DataOptions(label_column=column)).hint == ""

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 import bncheck
+from bncheck.data import DataOptions
 from bncheck.errors import DataError, UsageError
 
 
@@ -204,6 +206,31 @@ def test_labels_out_of_range_are_an_error() -> None:
 def test_data_of_the_wrong_shape_say_what_was_given_and_what_the_model_says() -> None:
     with pytest.raises(DataError, match=r"\(\d+, 3, 6, 6\) float32.*to have 1 channels"):
         bncheck.inspect(classifier(), torch.randn(50, 3, 6, 6))
+
+
+@pytest.mark.parametrize(("shape", "hinted"), [((50, 7, 6, 1), True), ((50, 3, 6, 6), False), ((50, 1, 1, 1), False)])
+def test_channels_that_stand_last_are_told_from_other_shapes(shape: tuple[int, ...], hinted: bool) -> None:
+    with pytest.raises(DataError, match="--layout nhwc moves them" if hinted else "Check the shape"):
+        bncheck.inspect(classifier(), torch.randn(*shape))
+
+
+def test_a_table_with_a_column_too_many_is_asked_for_its_labels(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,label\n" + "0.5,1.5,2\n" * 20)
+    net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4))
+    with pytest.raises(DataError, match=r"if it holds the labels, say --label-column label\.$"):
+        bncheck.inspect(net, tmp_path / "t.csv")
+
+
+def test_what_is_known_of_the_data_is_said_at_once_and_noted() -> None:
+    heard: list[tuple[str, int, int | None]] = []
+
+    def progress(task: str, done: int, total: int | None) -> None:
+        heard.append((task, done, total))
+
+    pixels = torch.randint(0, 256, (40, 2, 2), dtype=torch.uint8)
+    report = bncheck.inspect(classifier(), pixels, data_options=DataOptions(resize=10, crop=6), progress=progress)
+    assert [task[:28] for task, done, _ in heard[:1] if done == 0] == ["Images of 2 x 2 (height x wi"]
+    assert heard[0][0] in report.run.notes
 
 
 def test_a_layer_that_is_never_run_is_named() -> None:
