@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from bncheck.report import Json, LayerReport, Report, finite
 
 BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, NOTHING = "better", "no-difference", "undecided", "worse", "nothing-to-repair"
+TOO_FEW = "too-few-samples"
 HELD_OUT, CROSS_FITTED = "held-out", "cross-fitted"
 EXIT_REFUSED, EXIT_NOT_CHECKED = 1, 4
 
@@ -70,7 +71,8 @@ class RepairResult:
         method: `recalibrate`, `blend` or `renorm`.
         path: the file that was written; `None` where nothing was.
         out: where it was to be written; `None` where only its outcome was asked for.
-        outcome: `better`, `no-difference`, `undecided` (no labels to tell by), `worse` or `nothing-to-repair`.
+        outcome: `better`, `no-difference`, `undecided` (no labels to tell by), `worse`, `too-few-samples` (to repair
+            from, and not measured to be better) or `nothing-to-repair`.
         judged: `held-out`, or `cross-fitted`: each half of the data judged by what the other half gave.
         source: the data that were repaired from.
         samples: how many of them were used.
@@ -79,6 +81,7 @@ class RepairResult:
         after: the report on the repaired file, on the same data; `None` where there was nothing to repair.
         layers: every layer that stores statistics.
         notes: what was chosen on the way.
+        samples_needed: where there were too few to repair from, how many would do.
     """
 
     method: str
@@ -93,6 +96,7 @@ class RepairResult:
     after: Report | None
     layers: tuple[LayerRepair, ...]
     notes: tuple[str, ...] = ()
+    samples_needed: int | None = None
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -101,14 +105,17 @@ class RepairResult:
 
     @property
     def refused(self) -> bool:
-        """Whether the file was not written because the result is worse."""
-        return self.path is None and self.outcome == WORSE
+        """Whether the file was not written because the result is worse, or of too few samples."""
+        return self.path is None and self.outcome in (WORSE, TOO_FEW)
 
     @property
     def exit_code(self) -> int:
-        """1 where the file was refused, 4 where there was nothing to repair, else that of the report on the file."""
+        """1 where it is worse and refused, 4 where there was nothing to repair or too little to repair from.
+
+        Else that of the report on the file.
+        """
         if self.refused:
-            return EXIT_REFUSED
+            return EXIT_REFUSED if self.outcome == WORSE else EXIT_NOT_CHECKED
         return EXIT_NOT_CHECKED if self.after is None else self.after.summary.exit_code
 
     def to_dict(self) -> Json:

@@ -71,7 +71,12 @@ Until = Annotated[
     ),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Write although the result is measured to be worse.", rich_help_panel=REPAIR)
+    bool,
+    typer.Option(
+        "--force",
+        help="Write although the result is measured to be worse, or the samples are too few.",
+        rich_help_panel=REPAIR,
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over an existing --out.", rich_help_panel=REPAIR)]
 
@@ -188,7 +193,8 @@ def repair_command(
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             print_result(result)
         elif result.refused:
-            say(f"bncheck: not written: {out}: the repaired model is measured to be worse; --force writes it.")
+            why = "there are too few samples" if result.exit_code == 4 else "the repaired model is measured to be worse"
+            say(f"bncheck: not written: {out}: {why}; --force writes it.")
         raise typer.Exit(result.exit_code)
 
 

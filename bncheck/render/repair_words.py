@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from bncheck.render.cells import count, number
 from bncheck.repair_report import (
@@ -10,9 +11,11 @@ from bncheck.repair_report import (
     CROSS_FITTED,
     NO_DIFFERENCE,
     NOTHING,
+    TOO_FEW,
     UNDECIDED,
     WORSE,
     Comparison,
+    LayerRepair,
     RepairResult,
 )
 
@@ -70,12 +73,18 @@ def verdict_lines(result: RepairResult) -> list[str]:
 def closing_lines(result: RepairResult) -> list[str]:
     """Where the file is, or why there is none, and what to do."""
     if result.path is not None:
-        return [f"Written: {result.path}", *_left_over(result)]
+        all_the_same = "Written all the same, being no worse" if result.outcome == NO_DIFFERENCE else "Written"
+        return [f"{all_the_same}: {result.path}", *_left_over(result)]
     if result.out is None and result.after is not None:
         kept = f"{_MORE_TRAINING}." if result.outcome == WORSE else "--out FILE keeps the repaired model."
         return [f"Nothing was written. {kept}", *_left_over(result)]
     if result.outcome == WORSE and result.method == "renorm":
         return [f"Not written: {result.out}. {_MORE_TRAINING}; --force writes the file all the same."]
+    if result.outcome == TOO_FEW:
+        return [
+            f"Not written: {result.out}. Give at least {_in_tens(result.samples_needed or 0)} samples; --method blend "
+            "keeps a part of the stored statistics; --force writes the file all the same."
+        ]
     if result.outcome == WORSE:
         return [
             f"Not written: {result.out}. Data like those the model was trained on would serve better; "
@@ -92,6 +101,7 @@ def _outcome(result: RepairResult) -> str:
         BETTER: "The repaired model is better.",
         NO_DIFFERENCE: "The repair does not help: it makes no difference that these data can show.",
         WORSE: "The repaired model is worse.",
+        TOO_FEW: "Too few samples to repair from: the new statistics may be off by more than a gap that matters.",
         UNDECIDED: "Whether the repaired model is better cannot be told without labels.",
     }[result.outcome]
     if result.outcome == UNDECIDED and comparison is None:
@@ -146,10 +156,27 @@ def _moved(comparison: Comparison | None) -> list[str]:
 def _gaps(result: RepairResult) -> list[str]:
     if result.after is None or result.after.summary.gap is None:
         return []
-    before, after = result.before.summary.gap, result.after.summary.gap
+    if result.judged == CROSS_FITTED:
+        before, after = _crossed(result.layers)
+        where = "by what the other half of the data gave"
+    else:
+        before, after = result.before.summary.gap, result.after.summary.gap
+        where = "in the repaired file"
     known = "not a number" if before is None or not math.isfinite(before) else number(before)
-    where = " (on the data it was measured on)" if result.judged == CROSS_FITTED else ""
-    return [f"The gap over all layers is {known} as shipped and {number(after)} in the repaired file{where}."]
+    return [f"The gap over all layers is {known} as shipped and {number(after)} {where}."]
+
+
+def _crossed(layers: Sequence[LayerRepair]) -> tuple[float | None, float | None]:
+    """The gap of the layers that have new statistics, before and after, each half judged by the other's (RMS)."""
+    pairs = [
+        (layer.gap_before, layer.gap_after)
+        for layer in layers
+        if layer.changed and layer.gap_before is not None and layer.gap_after is not None
+    ]
+    if not pairs:
+        return None, None
+    before, after = (math.sqrt(sum(gap**2 for gap in gaps) / len(pairs)) for gaps in zip(*pairs, strict=True))
+    return before, after
 
 
 def _left_over(result: RepairResult) -> list[str]:
@@ -163,6 +190,11 @@ def _left_over(result: RepairResult) -> list[str]:
     if after.summary.exit_code:
         return ["There were too few samples to tell whether its statistics describe the data."]
     return []
+
+
+def _in_tens(needed: int) -> int:
+    """A quarter more, in tens: what few samples say of the error is itself uncertain."""
+    return math.ceil(1.25 * needed / 10) * 10
 
 
 def _nothing(result: RepairResult) -> str:

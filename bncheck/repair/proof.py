@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from bncheck.evidence import EffectEvidence
 from bncheck.repair_report import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison
 from bncheck.report import Report
 from bncheck.statistics import CONFIDENCE_Z
-from bncheck.thresholds import CHANGED_MARGIN, GAIN_MARGIN, INFORMATION_MARGIN
+from bncheck.thresholds import CHANGED_MARGIN, GAIN_MARGIN, INFORMATION_MARGIN, MARGIN
 
 
 def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
@@ -46,6 +47,20 @@ def outcome_of(comparison: Comparison | None, before: Report, after: Report) -> 
     if _tells_less(comparison) or _gap_grew(before, after):
         return WORSE
     return _without_labels(comparison)
+
+
+def samples_needed(errors: Mapping[str, float], samples: int) -> int | None:
+    """How many samples new statistics take, where they were measured on too few; else `None`.
+
+    Too few are those after which the mean of a layer may be off (95 %) by more than the gap that matters. Where its
+    error is not known nothing is said.
+
+    Args:
+        errors: of each layer's new mean, in standard deviations.
+        samples: that they were measured on.
+    """
+    off = CONFIDENCE_Z * max(filter(math.isfinite, errors.values()), default=0.0)
+    return math.ceil(samples * (off / MARGIN) ** 2) if off > MARGIN else None
 
 
 def _by_labels(gain: float, error: float | None) -> str:

@@ -23,7 +23,7 @@ from bncheck.repair.fine_tuned import TrainingProgress, quiet
 from bncheck.repair.finetune_options import FineTuneOptions
 from bncheck.repair.measuring import STATISTICS
 from bncheck.repair.methods import RECALIBRATE, UNTIL, Method, MethodOptions, Repaired, method_named
-from bncheck.repair.proof import comparison_of, outcome_of
+from bncheck.repair.proof import comparison_of, outcome_of, samples_needed
 from bncheck.repair.trainee import module_of
 from bncheck.repair.training_data import Roles, roles_of
 from bncheck.repair.trial import side_by_side
@@ -31,7 +31,10 @@ from bncheck.repair.writing import write_model
 from bncheck.repair_report import (
     CROSS_FITTED,
     HELD_OUT,
+    NO_DIFFERENCE,
     NOTHING,
+    TOO_FEW,
+    UNDECIDED,
     WORSE,
     LayerRepair,
     RepairResult,
@@ -90,7 +93,7 @@ def repair_file(
             given here. Its checkpoint is deleted once the model is written.
         prior: what the stored statistics are worth, in samples (`blend`); by default chosen by the labels.
         until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
-        force: write although the result is worse.
+        force: write although the result is worse, or of too few samples.
         overwrite: write over an existing `out`.
         batch_size: samples in a forward.
         limit: draw so many samples at random, of either data; what is trained on is limited by the steps alone.
@@ -220,14 +223,18 @@ class _Job:
                 trial = side_by_side(shipped, written, self.judge, self.plan, self.progress)
             comparison = comparison_of(trial)
             outcome = outcome_of(comparison, before, after)
+            needed = samples_needed(made.errors, made.samples) if self.way.name == RECALIBRATE else None
+            if needed is not None and outcome in (NO_DIFFERENCE, UNDECIDED):
+                outcome = TOO_FEW
             result = replace(
                 self._result(outcome, before, made),
                 comparison=comparison,
                 after=after,
                 layers=_rows(before, after, made),
                 notes=(*made.notes, *notes),
+                samples_needed=needed,
             )
-            if outcome == WORSE and not self.force:
+            if outcome in (WORSE, TOO_FEW) and not self.force:
                 return result
             publish(folder, self.target.out)
         return replace(result, path=str(self.target.out))

@@ -12,6 +12,7 @@ from bncheck.repair_report import (
     HELD_OUT,
     NO_DIFFERENCE,
     NOTHING,
+    TOO_FEW,
     UNDECIDED,
     WORSE,
     Comparison,
@@ -71,6 +72,10 @@ def useless() -> RepairResult:
     return replace(better(), outcome=NO_DIFFERENCE, comparison=same)
 
 
+def too_few() -> RepairResult:
+    return replace(useless(), outcome=TOO_FEW, path=None, samples=12, samples_needed=30, judged=CROSS_FITTED)
+
+
 def with_metric() -> RepairResult:
     scored = replace(LABELLED, accuracy_before=-12.5, accuracy_after=-0.41, gain=12.09, gain_error=None)
     return replace(better(), comparison=scored)
@@ -92,6 +97,6 @@ ALL = {
     make.__name__: make
     for make in (
         *(better, cross_fitted, worse, worse_without_labels, undecided, useless, with_metric, once_not_finite),
-        nothing,
+        *(nothing, too_few),
     )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from repair_nets import ARCH, images, stale_net
 
 import bncheck
 from bncheck.errors import UsageError
-from bncheck.repair.proof import outcome_of
-from bncheck.repair_report import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison
+from bncheck.repair.proof import outcome_of, samples_needed
+from bncheck.repair_report import BETTER, NO_DIFFERENCE, TOO_FEW, UNDECIDED, WORSE, Comparison, RepairResult
 from bncheck.report import Report
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -133,6 +134,34 @@ def test_cross_fitted_nothing_is_judged_by_what_it_was_fitted_to(tmp_path: Path)
     for layer in result.layers:
         assert layer.gap_after > 2 * fitted[layer.name]
         assert layer.own_after == layer.gap_after
+
+
+def test_statistics_of_too_few_samples_are_not_written_unless_forced_or_blended(tmp_path: Path) -> None:
+    with np.load(SAMPLES / "digits_train.npz") as data:
+        few = data["x"][:12]
+
+    def repaired(**options: Any) -> RepairResult:
+        return bncheck.repair_file(SAMPLES / "healthy.pt", few, out=tmp_path / "out.pt", arch=NET, **options)
+
+    result = repaired()
+    assert (result.outcome, result.refused, result.exit_code, result.path) == (TOO_FEW, True, 4, None)
+    assert result.samples_needed is not None
+    assert 20 < result.samples_needed < 40  # with 16 of them it is 31, and 40 are enough
+    assert not list(tmp_path.iterdir())
+    assert repaired(method="blend", prior=100.0).path == str(tmp_path / "out.pt")
+    assert repaired(force=True, overwrite=True).path == str(tmp_path / "out.pt")
+
+
+@pytest.mark.parametrize(
+    ("errors", "needed"),
+    [({"a": 0.1, "b": 0.15}, None), ({"a": 0.1, "b": 0.304}, 48), ({"a": math.inf, "b": 0.1}, None), ({}, None)],
+)
+def test_samples_are_too_few_where_a_mean_may_be_off_by_the_margin(
+    errors: dict[str, float], needed: int | None
+) -> None:
+    # 1.645 standard errors against a margin of 0.25: 0.304 is twice what is allowed, so four times the samples.
+    found = samples_needed(errors, 12)
+    assert found == needed or (found is not None and needed is not None and abs(found - needed) <= 1)
 
 
 def test_what_the_file_still_lacks_decides_the_exit_code(tmp_path: Path) -> None:
