@@ -13,6 +13,7 @@ from bncheck.data.batches import Batch
 from bncheck.observe.instrument import Instrument
 from bncheck.observe.policies import BATCH, STORED, Policy
 from bncheck.observe.probes.answers import Answers, Reader, changed, gain, relative_change
+from bncheck.observe.probes.inputs import floating_input
 from bncheck.observe.recorder import Recorder, SiteRecord, together
 from bncheck.observe.running import part
 from bncheck.probed import Paired, Trial
@@ -20,6 +21,8 @@ from bncheck.statistics import compare, rms
 
 TRACING = 16
 """Samples that show which layers are fed by the input alone."""
+SMALL_INPUT, FEWEST = 3 * 64 * 64, 8
+"""Values of a sample beyond which fewer samples are screened, since each says more and costs more; down to so many."""
 SAME = 1e-4
 """Gap between what a layer is fed in two runs that rounding does not reach."""
 
@@ -55,6 +58,13 @@ class Bench:
         """The first samples, as many as fill whole batches where their size is fixed."""
         number = samples.size if most is None else min(most, samples.size)
         return part(samples, 0, number if self.fixed is None else number // self.fixed * self.fixed)
+
+    def screened(self, samples: Batch, most: int) -> Batch:
+        """The first samples, as many as it takes to rank changes of the input by the gap they leave."""
+        x = floating_input(samples)
+        size = SMALL_INPUT if x is None else x[0].numel()
+        number = min(most, max(FEWEST, most * SMALL_INPUT // max(size, 1)))
+        return self.whole(samples, max(number, self.fixed or 0))
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None = None) -> Any:
         """One forward."""

@@ -16,7 +16,7 @@ from bncheck.probed.inputs import ORDER_SHARE
 MOST_CHANNELS = 4
 """Of more there are too many orders to tell one from chance."""
 SCREENED = 384
-"""Forwards to look at the gap of every order, shared out evenly: 64 samples each for three channels."""
+"""Forwards to look at the gap of every order, shared out evenly: 64 samples each for three channels, if small."""
 LEAST_SCREENED = 32
 FINALISTS = 2
 """Orders run on all samples."""
@@ -64,8 +64,7 @@ def probe_order(
         known = [] if normalization is None else [(BY_OPTIONS, normalization)]
         known += list(colour_constants(data))
         changes += [change for name, constants in known for change in _normalized_before(others, name, constants)]
-    number = max(SCREENED // (len(others) + 1), LEAST_SCREENED, bench.fixed or 0)
-    few = bench.whole(samples, number)
+    few = bench.screened(samples, max(SCREENED // (len(others) + 1), LEAST_SCREENED))
     gap = bench.stored(_Change(given, by).of(few)).gap(layers)
     screened = sorted(
         ((bench.stored(change.of(few)).gap(layers), place) for place, change in enumerate(changes)),

@@ -13,7 +13,7 @@ from bncheck.probed import AffineMap, InputScaling
 from bncheck.thresholds import MARGIN
 
 SCREENED = 32
-"""Samples on which every candidate is tried."""
+"""Small samples on which every candidate is tried; fewer of large ones."""
 FINALISTS = 3
 """Candidates tried on all samples."""
 HANDICAP = 0.03
@@ -37,7 +37,7 @@ def probe_scaling(
     gap = before.gap(layers)
     if data is None or not math.isfinite(gap) or gap <= MARGIN:
         return None
-    few = bench.whole(samples, max(SCREENED, bench.fixed or 0))
+    few = bench.screened(samples, SCREENED)
     solved = affine(layers, data, lambda by: bench.stored(mapped(few, by)))
     tried = [*candidates(data, normalization), *factors(layers, before), *solved]
     screened = [(_rank(bench.stored(mapped(few, one.map)), layers, one), place) for place, one in enumerate(tried)]
