@@ -102,13 +102,23 @@ def _outcome(result: RepairResult) -> str:
         NO_DIFFERENCE: "The repair does not help: it makes no difference that these data can show.",
         WORSE: "The repaired model is worse.",
         TOO_FEW: "Too few samples to repair from: the new statistics may be off by more than a gap that matters.",
-        UNDECIDED: "Whether the repaired model is better cannot be told without labels.",
+        UNDECIDED: f"Whether the repaired model is better cannot be told {_without_accuracy(result)}.",
     }[result.outcome]
     if result.outcome == UNDECIDED and comparison is None:
         return "Whether the repaired model is better cannot be told: its outputs cannot be compared."
     if result.outcome == WORSE and comparison is not None and comparison.gain is None:
-        return "The repaired model is likely worse: without labels, by what its predictions tell about the inputs."
+        return (
+            f"The repaired model is likely worse: {_without_accuracy(result)}, by what its predictions tell about the "
+            "inputs."
+        )
     return said
+
+
+def _without_accuracy(result: RepairResult) -> str:
+    """Why no accuracy judges."""
+    if result.before.data is not None and result.before.data.labelled:
+        return "by labels that fit none of its outputs (--output names the prediction, --metric measures it)"
+    return "without labels"
 
 
 def _accuracy(result: RepairResult) -> list[str]:

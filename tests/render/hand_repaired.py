@@ -19,6 +19,7 @@ from bncheck.repair_report import (
     LayerRepair,
     RepairResult,
 )
+from bncheck.report import Report
 
 LAYERS = (
     LayerRepair("backbone.stem.bn", True, None, 0.7612, 0.0134, 0.7612, 0.0121, 0.0082),
@@ -58,13 +59,22 @@ def worse() -> RepairResult:
 
 
 def worse_without_labels() -> RepairResult:
+    return replace(worse_by_labels_that_fit_nothing(), before=unlabelled())
+
+
+def worse_by_labels_that_fit_nothing() -> RepairResult:
     lost = Comparison(None, None, None, None, 597, 0.4, 0.7, 2.2, 1.1)
     return replace(better(), outcome=WORSE, path=None, comparison=lost)
 
 
 def undecided() -> RepairResult:
     unknown = Comparison(None, None, None, None, 597, None, 0.37, None, None)
-    return replace(better(), outcome=UNDECIDED, comparison=unknown, after=full_report())
+    return replace(better(), outcome=UNDECIDED, comparison=unknown, before=unlabelled(), after=full_report())
+
+
+def unlabelled() -> Report:
+    report = full_report()
+    return replace(report, data=None if report.data is None else replace(report.data, labelled=False))
 
 
 def useless() -> RepairResult:
@@ -96,7 +106,8 @@ def nothing() -> RepairResult:
 ALL = {
     make.__name__: make
     for make in (
-        *(better, cross_fitted, worse, worse_without_labels, undecided, useless, with_metric, once_not_finite),
+        *(better, cross_fitted, worse, worse_without_labels, worse_by_labels_that_fit_nothing, undecided),
+        *(useless, with_metric, once_not_finite),
         *(nothing, too_few),
     )
 }

@@ -76,6 +76,11 @@ def test_the_numbers_of_the_table_are_those_of_the_result(width: int) -> None:
         ("cross_fitted", ["blended by 1200", "each half by what the other half gave", "10% fewer wrong"], "heldout"),
         ("worse", ["The repaired model is worse.", "Not written: repaired.ckpt", "--force", "-1.9 points"], "Written"),
         ("worse_without_labels", ["likely worse", "2.20 nats", "Not written"], "Accuracy"),
+        (
+            "worse_by_labels_that_fit_nothing",
+            ["likely worse: by labels that fit none of its outputs (--output names the prediction"],
+            "without labels",
+        ),
         ("undecided", ["cannot be told without labels", "move by 37.0%", "still has findings"], "Accuracy"),
         ("useless", ["does not help", "+0.0 points"], "fewer wrong"),
         ("with_metric", ["Metric: -12.5 as shipped, -0.41 repaired"], "%, "),
