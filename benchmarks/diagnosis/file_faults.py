@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 from torch import nn
@@ -159,8 +160,14 @@ def loaders(net: nn.Module, task: Task) -> Iterator[Planted]:
         yield Planted(name, f"{size} a batch", (code,), net, x, y, options={"train_data": batches}, certain=True)
 
 
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Emptied when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="bncheck-")
+
+
 def _file(content: dict[str, object]) -> str:
-    """A checkpoint on disk, in the folder for temporary files."""
-    with tempfile.NamedTemporaryFile(suffix=".pt", delete=False) as stream:
+    """A checkpoint on disk, as long as the process lives."""
+    with tempfile.NamedTemporaryFile(suffix=".pt", dir=_folder().name, delete=False) as stream:
         torch.save(content, stream)
         return stream.name
