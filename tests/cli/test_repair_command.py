@@ -19,7 +19,7 @@ SHARED = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--device", "--output"),
     *("--data", "--label-column", "--batch-size", "--limit", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
-    *("--metric", "--fail-on", "--report", "--quiet", "--debug", "--help"),
+    *("--metric", "--fail-on", "--report", "--quiet", "--debug", "--help", "--no-config"),
 }
 ARCH = ("--arch", users_code("Net"))
 

@@ -69,7 +69,7 @@ def test_sorted_evaluation_data_are_normal_and_only_mentioned(healthy, training,
     assert only(report, "BN605").severity == "info"
 
 
-@pytest.mark.parametrize("size", [4, 16, 32, 100])
+@pytest.mark.parametrize("size", [8, 16, 32, 100])
 @pytest.mark.parametrize("seed", range(3))
 def test_shuffled_loaders_are_no_fault(healthy, training, held_out, size, seed):
     report = bncheck.inspect(healthy, held_out, train_data=shuffled(training, size, seed))
@@ -124,7 +124,7 @@ def test_tiny_training_batches_are_noisy_and_the_size_that_is_not_is_told(traini
     assert "BN609" in codes(less)
 
 
-@pytest.mark.parametrize(("noise", "order", "found"), [(0.5, None, 1), (0.3, None, 0), (0.5, GROUPED, 0)])
+@pytest.mark.parametrize(("noise", "order", "found"), [(0.26, None, 1), (0.24, None, 0), (0.5, GROUPED, 0)])
 def test_noise_counts_above_its_limit_unless_batches_are_grouped(noise, order, found):
     seen = evidence(measured(0.1), training=sampling(order, noise={"bn": noise}))
     assert len(list(noisy_batches(seen))) == found
