@@ -89,9 +89,7 @@ class DataOptions:
         if known.mean is None and known.std is None:
             return None
         mean, std = known.mean or (0.0,), known.std or (1.0,)
-        channels = max(len(mean), len(std))
-        mean, std = (values * channels if len(values) == 1 else values for values in (mean, std))
-        return AffineMap(tuple(1 / s for s in std), tuple(-m / s for m, s in zip(mean, std, strict=True)))
+        return AffineMap(std, mean).undone
 
     def with_preset(self) -> DataOptions:
         """The same options with what the preset stands for filled in where nothing was given."""

@@ -38,17 +38,19 @@ class AffineMap:
         """The factor, where that is all it is."""
         return self.slope[0] if len(set(self.slope)) == 1 and not any(self.intercept) else None
 
+    def of_each(self, channels: int = 1) -> tuple[tuple[float, float], ...]:
+        """Slope and intercept of each of at least so many channels."""
+        number = max(channels, len(self.slope), len(self.intercept))
+        slopes, intercepts = (
+            values * number if len(values) == 1 else values for values in (self.slope, self.intercept)
+        )
+        return tuple(zip(slopes, intercepts, strict=True))
+
     @property
     def undone(self) -> AffineMap:
         """The map back."""
-        channels = max(len(self.slope), len(self.intercept))
-        slopes, intercepts = (
-            values * channels if len(values) == 1 else values for values in (self.slope, self.intercept)
-        )
-        return AffineMap(
-            tuple(1 / slope for slope in slopes),
-            tuple(-intercept / slope for slope, intercept in zip(slopes, intercepts, strict=True)),
-        )
+        pairs = self.of_each()
+        return AffineMap(tuple(1 / slope for slope, _ in pairs), tuple(-level / slope for slope, level in pairs))
 
     @property
     def inverts(self) -> bool:

@@ -35,21 +35,18 @@ def eps_decides(evidence: Evidence) -> Iterator[Finding]:
     above = {layer.name: layer for layer in layers if (layer.eps or 0.0) > _typical(layer)}
     unlike = {layer.name: layer for layer in layers if _is_unlike(layer, common) and layer.name not in above}
     found, tried = above | unlike, evidence.probed.eps
-    is_proved = tried is not None and tried.explains
-    if is_proved and tried is not None:
-        found = {layer.name: layer for layer in layers if layer.name in tried.layers}
-        above, unlike = {name: above[name] for name in found if name in above}, {}
+    proof = tried if tried is not None and tried.explains else None
+    if proof is not None:
+        found = {layer.name: layer for layer in layers if layer.name in proof.layers}
     if not found:
         return
-    explained = is_proved or _explains(evidence, found, common)
+    explained = proof is not None or _explains(evidence, found, common)
     named = [layer for layer in layers if layer.name in found]
     yield Finding(
         code="BN302",
         severity=at_most_warning(evidence.effect) if explained else INFO,
         layer=named[0].name if len(named) == 1 else None,
-        message=" ".join(_sentences(above, unlike, common, explained))
-        if tried is None or not is_proved
-        else _proved(named, tried),
+        message=_proved(named, proof) if proof else " ".join(_sentences(above, unlike, common, explained)),
         fix=(
             "Build the layers with the eps they were trained with: the original framework's default (Keras 0.001, "
             "PyTorch 1e-05), or the other layers'."

@@ -139,10 +139,7 @@ def _remedy(found: InputScaling) -> str:
 
 def _as_normalization(by: AffineMap) -> tuple[str, str]:
     """The map as the mean and standard deviation to give, which come after what is done already."""
-    channels = max(len(by.slope), len(by.intercept))
-    slopes = by.slope * channels if len(by.slope) == 1 else by.slope
-    intercepts = by.intercept * channels if len(by.intercept) == 1 else by.intercept
-    pairs = list(zip(slopes, intercepts, strict=True))
+    pairs = by.of_each()
     return _listed([-intercept / slope for slope, intercept in pairs]), _listed([1 / slope for slope, _ in pairs])
 
 

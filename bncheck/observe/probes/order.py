@@ -82,11 +82,9 @@ def probe_order(
 
 def _normalized_before(others: list[tuple[int, ...]], name: str, constants: AffineMap) -> Iterator[_Change]:
     """Orders in which values were normalized by constants meant for the right one: those are changed for their own."""
-    channels = len(others[0])
-    slope, intercept = (
-        values * channels if len(values) == 1 else values for values in (constants.slope, constants.intercept)
-    )
-    for order in others if len(set(zip(slope, intercept, strict=True))) > 1 else ():
+    pairs = constants.of_each(len(others[0]))
+    slope, intercept = zip(*pairs, strict=True)
+    for order in others if len(set(pairs)) > 1 else ():
         slopes = tuple(slope[place] / slope[came] for place, came in enumerate(order))
         intercepts = tuple(intercept[place] - slopes[place] * intercept[came] for place, came in enumerate(order))
         yield _Change(order, AffineMap(slopes, intercepts), name)
