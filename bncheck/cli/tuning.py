@@ -27,7 +27,7 @@ TrainData = Annotated[
 ]
 Steps = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Optimizer steps, one batch each; 4000 by default.", rich_help_panel=PANEL),
+    typer.Option(min=1, metavar="N", help="Optimizer steps, one batch each; 2000 by default.", rich_help_panel=PANEL),
 ]
 Epochs = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Passes over the data, instead.", rich_help_panel=PANEL)

@@ -20,7 +20,7 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 TRAINED = ("all", "norm")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
-STEPS = 4000
+STEPS = 2000
 LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adamw": 1e-3}
 WARM_UP = 0.05
 """Share of the run over which the learning rate rises; then it falls to 0 along a cosine."""
@@ -31,7 +31,7 @@ class FineTuneOptions:
     """What can be chosen of a fine-tuning run.
 
     Attributes:
-        steps: optimizer steps, one batch each; by default 4,000, or what `epochs` gives.
+        steps: optimizer steps, one batch each; by default 2,000, or what `epochs` gives.
         epochs: passes over the data, instead of `steps`.
         batch_size: samples a batch, where the source does not make its own batches.
         optimizer: `sgd` (with `momentum`), `adam` or `adamw`.
