@@ -56,6 +56,7 @@ class CloserLook:
         dropout: layers of a model whose dropout could be switched on.
         flat: layers fed feature maps or sequences.
         order: whether batches in the data's own order could be random draws.
+        broken: tensors of the model that are not finite, where what a layer sees is not.
     """
 
     fed_by_input: frozenset[str] = frozenset()
@@ -64,6 +65,7 @@ class CloserLook:
     dropout: Mapping[str, DropoutGap] = field(default_factory=dict)
     flat: Mapping[str, FlatShare] = field(default_factory=dict)
     order: Exchangeability | None = None
+    broken: tuple[str, ...] = ()
 
 
 NOTHING_CLOSER = CloserLook()

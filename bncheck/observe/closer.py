@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from bncheck.data.batches import Source
 from bncheck.errors import DataError
@@ -16,6 +17,7 @@ from bncheck.observe.probes.calls import calls_apart
 from bncheck.observe.probes.dropout import dropout_gaps, dropouts
 from bncheck.observe.probes.padding import flat_shares
 from bncheck.observe.probes.sampling import draw
+from bncheck.observe.probes.weights import broken_tensors
 from bncheck.observe.running import Progress
 from bncheck.thresholds import NEAR_MARGIN
 
@@ -33,10 +35,12 @@ def look_closer(
     """Put the probes that this evidence calls for; where the model refuses batches of their size, nothing is said."""
     if not evidence.measured:
         return NOTHING_CLOSER
+    is_finite = all(math.isfinite(layer.gap) for layer in evidence.measured.values())
+    broken = () if is_finite else broken_tensors(model)
     try:
-        return _asked(model, source, seen, evidence, plan, progress)
+        return replace(_asked(model, source, seen, evidence, plan, progress), broken=broken)
     except DataError:
-        return NOTHING_CLOSER
+        return CloserLook(broken=broken)
 
 
 def _asked(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.gate.limit import beyond_limit
 from bncheck.report import ERROR, INFO, Finding
+from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps, wins_accuracy
 from bncheck.rules.single_layers import unlike_calls
 from bncheck.statistics import discoveries
@@ -17,6 +18,8 @@ NAMED = 3
 BESIDE = 0.2
 """Share of the largest own gap below which a gap that only the nearer margin shows is not named."""
 STALE, OTHER_DOMAIN = "stale", "other domain"
+_TAKE_EARLIER = "Go back to a checkpoint from before those values appeared: nothing measured here can repair weights."
+_LOOK_BEFORE = "Look for NaN or infinity in the data, and for overflow in the layers before (half precision)."
 
 
 def above_limit(evidence: Evidence) -> Iterator[Finding]:
@@ -72,16 +75,21 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
     """The first layer whose input on these data is not finite; those behind it inherit the values."""
     for name, layer in evidence.measured.items():
         if not math.isfinite(layer.gap):
+            broken = evidence.closer.broken
+            held = f" {some_names(broken)} {'holds' if len(broken) == 1 else 'hold'} NaN or infinity." if broken else ""
             yield Finding(
                 code="BN603",
                 severity=ERROR,
                 layer=name,
-                message=f"On these data the input of {name} is not finite, so nothing can be compared from there on.",
-                fix="Look for NaN or infinity in the data, and for overflow in the layers before (half precision).",
+                message=(
+                    f"On these data the input of {name} is not finite, so nothing can be compared from there on.{held}"
+                ),
+                fix=_TAKE_EARLIER if broken else _LOOK_BEFORE,
                 evidence={
                     "gap": str(layer.gap),
                     "measured_mean": str(layer.mean.sum()),
                     "measured_var": str(layer.var.sum()),
+                    "tensors_not_finite": list(broken),
                 },
             )
             return

@@ -121,6 +121,16 @@ def test_outputs_that_are_no_classes_are_judged_by_how_far_they_move(healthy, he
     assert finding.evidence["output_change"] > 0.1
 
 
+def test_a_weight_that_is_not_finite_is_named(healthy, held_out):
+    with torch.no_grad():
+        healthy.blocks[1].conv.weight[3, 2, 0, 0] = float("nan")
+    finding = only(bncheck.inspect(healthy, held_out), "BN603")
+    assert (finding.severity, finding.layer) == ("error", "blocks.1.bn")
+    assert "blocks.1.conv.weight holds NaN or infinity." in finding.message
+    assert "checkpoint from before" in finding.fix
+    assert finding.evidence["tensors_not_finite"] == ["blocks.1.conv.weight"]
+
+
 def test_data_that_are_not_finite_are_an_error_at_the_first_layer_alone(held_out):
     x = held_out[0].clone()
     x[7, 0, 3, 3] = float("nan")
