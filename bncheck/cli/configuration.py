@@ -40,7 +40,8 @@ def configured(context: typer.Context, without: bool) -> bool:
     with exit_codes():
         commands = context.find_root().command.commands  # type: ignore[attr-defined]
         found = find_configuration(Path.cwd(), lambda: options_of(commands))
-    mine = {parameter.name: option for parameter in context.command.params if (option := _option(parameter.opts))}
+    named = {one.name: _option(one.opts) for one in context.command.params if one.name is not None}
+    mine = {name: option for name, option in named.items() if option}
     left_out = _OWN_RUN.get(context.info_name or "", frozenset())
     chosen = {name: found.values[option] for name, option in mine.items() if option in found.values}
     context.default_map = {name: value for name, value in chosen.items() if mine[name] not in left_out}

@@ -27,6 +27,7 @@ class MeasuredLayer:
         p_value: probability that sampling alone shows as large an inherited gap.
         hidden: channels of a folded layer whose gamma is too small for their input to be seen; they count
             nowhere, and their arrays hold the stored values. `None` where all are seen.
+        positions: values of a channel in a sample: height x width of a feature map, 1 behind a Linear.
     """
 
     layer: NormLayer
@@ -40,6 +41,7 @@ class MeasuredLayer:
     lower: float
     p_value: float
     hidden: npt.NDArray[np.bool_] | None = None
+    positions: float = 1.0
 
     @property
     def visible(self) -> npt.NDArray[np.bool_]:

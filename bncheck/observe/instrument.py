@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
 
 from bncheck.data.batches import Batch
+from bncheck.errors import UnfitError
 from bncheck.evidence import RuntimeCheck
 from bncheck.layers import NormLayer
 from bncheck.models.base import Model
+from bncheck.observe.ending import Ending, SeenEnoughError
 from bncheck.observe.hooks import custom_norms
-from bncheck.observe.policies import Policy, Stored
+from bncheck.observe.policies import STORED, Policy, Stored
 from bncheck.observe.recorder import Recorder
 from bncheck.observe.running import Runner
+from bncheck.observe.sites import Site
 from bncheck.observe.tap import Tap
 
 
@@ -49,6 +52,14 @@ class Instrument(Protocol):
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         """What the model returns for `batch` under `policy`; with a recorder, its layers' inputs are recorded.
+
+        Raises:
+            DataError: the model refuses the batch.
+        """
+        ...
+
+    def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
+        """Record what those calls are fed, as the model is shipped, and run no further than that takes.
 
         Raises:
             DataError: the model refuses the batch.
@@ -90,6 +101,18 @@ class TorchInstrument:
         self._compared = self._compared or compares
         with self._tap.watching(policy, recorder, batch.size, self.runtime if compares else None):
             return self._runner(batch)
+
+    def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
+        """See `Instrument.look`."""
+        ending = Ending(recorder, sites)
+        try:
+            with self._tap.watching(STORED, ending, batch.size):
+                self._runner(batch)
+        except SeenEnoughError:
+            pass
+        except UnfitError:  # TorchScript turns what ends it into an error of its own
+            if not ending.done:
+                raise
 
 
 def accelerators() -> list[int]:

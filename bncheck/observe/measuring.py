@@ -72,6 +72,7 @@ def measured_layer(
         lower=gap_lower_bound(apart, mean[visible], var[visible], eps, noise_apart, average=average, instance=instance),
         p_value=gap_p_value(apart, var[visible], eps, shown, floor, instance=instance),
         hidden=hidden,
+        positions=float(np.mean(table.count)) if len(table) else 1.0,
     )
 
 

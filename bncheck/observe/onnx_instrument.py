@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -89,19 +89,32 @@ class OnnxInstrument:
         """See `Instrument.run`; outputs come back by name."""
         match policy:
             case policies.Batch():
-                values = self._run(self._by_batch, batch, {}, self._names(BATCH_TAPS) if recorder else ())
+                names = self._names(BATCH_TAPS) if recorder else []
+                values = self._run(self._by_batch, batch, {}, [*self._graph.outputs, *names])
                 if recorder is not None:
                     self._record_batch(values, recorder)
             case policies.Stored() if recorder is not None:
-                values, tables = self._read_exactly(batch)
+                values, tables = self._read_exactly(batch, range(len(self._taps)), self._graph.outputs)
                 if not self._compared:
                     self._compare_with_float64(batch, tables)
-                for site, tap, table in zip(self._sites, self._taps, tables, strict=True):
-                    seen = table if tap.fold is None else tap.fold.input_moments(table)
-                    recorder.take(site, tap.layer, seen, batch.size)
+                for number, table in enumerate(tables):
+                    self._take(number, table, batch, recorder)
             case _:
-                values = self._run(self._by_given, batch, self._statistics(policy) | self._tap_feeds(), ())
+                feeds = self._statistics(policy) | self._tap_feeds()
+                values = self._run(self._by_given, batch, feeds, self._graph.outputs)
         return {name: _tensor(values[name]) for name in self._graph.outputs}
+
+    def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
+        """See `Instrument.look`: onnxruntime runs what leads to the outputs it is asked for."""
+        numbers = [number for number, site in enumerate(self._sites) if site in sites]
+        _, tables = self._read_exactly(batch, numbers, ())
+        for number, table in zip(numbers, tables, strict=True):
+            self._take(number, table, batch, recorder)
+
+    def _take(self, number: int, table: SampleMoments, batch: Batch, recorder: Recorder) -> None:
+        tap = self._taps[number]
+        seen = table if tap.fold is None else tap.fold.input_moments(table)
+        recorder.take(self._sites[number], tap.layer, seen, batch.size)
 
     @cached_property
     def _by_stored(self) -> Session:
@@ -145,17 +158,20 @@ class OnnxInstrument:
             return False
         return True
 
-    def _read_exactly(self, batch: Batch) -> tuple[dict[str, Any], list[SampleMoments]]:
-        """Run the batch, and again where its sums would not be exact."""
+    def _read_exactly(
+        self, batch: Batch, numbers: Sequence[int], outputs: Sequence[str]
+    ) -> tuple[dict[str, Any], list[SampleMoments]]:
+        """Run the batch for the taps of those numbers, and again where their sums would not be exact."""
         shapes = _sample_shapes(batch)
         if shapes != self._shapes:
             for tap in self._taps:
                 tap.forget_size()
             self._shapes = shapes
         for _ in range(_READINGS):
-            values = self._run(self._by_stored, batch, self._tap_feeds(), self._names(STORED_TAPS))
-            tables = [tap.table(values) for tap in self._taps]
-            again = [tap.refine(values, table) for tap, table in zip(self._taps, tables, strict=True)]
+            names = [*outputs, *(tap_name(what, number) for number in numbers for what in STORED_TAPS)]
+            values = self._run(self._by_stored, batch, self._tap_feeds(), names)
+            tables = [self._taps[number].table(values) for number in numbers]
+            again = [self._taps[number].refine(values, table) for number, table in zip(numbers, tables, strict=True)]
             if not any(again):
                 break
         return values, tables
@@ -189,7 +205,7 @@ class OnnxInstrument:
     def _run(self, session: Session, batch: Batch, further: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
         feeds = self._feeds(batch.inputs) | further
         try:
-            return session.run(feeds, [*self._graph.outputs, *wanted])
+            return session.run(feeds, wanted)
         except Exception as error:
             raise self._feeds.refusal(batch.inputs, telling_line(error)) from error
 

@@ -10,10 +10,10 @@ from bncheck.report import ERROR, INFO, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, severity_of, wins_accuracy
 from bncheck.statistics import rms
-from bncheck.thresholds import FLAT, LOPSIDED, MARGIN, OUTLIER
+from bncheck.thresholds import FLAT, LOPSIDED, MARGIN, NEAR_MARGIN, OUTLIER
 
-FEWEST_LAYERS = 3
-"""Below it there are no neighbours to fit or not."""
+FEW_LAYERS = 2
+"""So many leave one neighbour alone to fit: it must fit closely."""
 
 
 def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
@@ -79,23 +79,33 @@ def _own_gaps(evidence: Evidence) -> dict[str, float]:
 def _outliers(own: dict[str, float]) -> list[str]:
     """The few layers that the widest step separates from all others, if it is wide enough; at most a quarter."""
     ranked = sorted(own, key=own.__getitem__, reverse=True)
-    if len(ranked) < FEWEST_LAYERS:
-        return []
-    for number in range(1, max(1, len(ranked) // 4) + 1):
+    fits = NEAR_MARGIN if len(ranked) <= FEW_LAYERS else MARGIN
+    for number in range(1, min(max(1, len(ranked) // 4), len(ranked) - 1) + 1):
         smallest, next_one = own[ranked[number - 1]], own[ranked[number]]
-        if smallest > MARGIN and smallest > OUTLIER * next_one and next_one < MARGIN:
+        if smallest > MARGIN and smallest > OUTLIER * next_one and next_one < fits:
             return ranked[:number]
     return []
 
 
 def _is_sure(name: str, evidence: Evidence) -> bool:
-    """With confidence, and where training data are there, on them too; what the input alone feeds needs them."""
+    """With confidence, and where training data are there, on them too.
+
+    Other data may look just so to the layer that the input feeds, and where feature maps are flattened: the layers
+    before do not feel that images were turned or moved, and that one does. Both need training data.
+    """
     if not evidence.measured[name].lower > MARGIN:
         return False
     if evidence.training is None:
-        return name not in evidence.closer.fed_by_input
+        return name not in evidence.closer.fed_by_input and not _flattens(name, evidence)
     layer = evidence.training.measured.get(name)
     return layer is not None and layer.lower > MARGIN
+
+
+def _flattens(name: str, evidence: Evidence) -> bool:
+    """Whether the layer is the first that sees one value of a channel in a sample, behind some that see more."""
+    before = list(evidence.measured).index(name)
+    seen = [layer.positions for layer in list(evidence.measured.values())[: before + 1]]
+    return seen[-1] <= 1 and before > 0 and all(positions > 1 for positions in seen[:-1])
 
 
 def _on_training_data(names: list[str], evidence: Evidence) -> dict[str, float] | None:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
-from digit_nets import ARCH, SAMPLES, assert_healthy, codes, conv_net, measure_statistics, norms, only, train
+from digit_nets import (
+    ARCH,
+    SAMPLES,
+    assert_healthy,
+    codes,
+    conv_net,
+    dense_net,
+    measure_statistics,
+    norms,
+    only,
+    train,
+)
 from hand_built import effect, evidence, measured, with_own
 from torch import nn
 
@@ -64,6 +77,41 @@ def test_a_shifted_input_is_no_wrong_layer_whoever_says_so(healthy, training, he
             assert "BN607" not in codes(bncheck.inspect(healthy, data, train_data=train_data))
 
 
+def test_of_two_layers_the_one_behind_may_be_wrong(training, held_out):
+    net = train(dense_net(), training)
+    behind = norms(net)[1]
+    behind.running_mean.add_(behind.running_var.sqrt() * (-1.0) ** torch.arange(64))
+    assert only(bncheck.inspect(net, held_out), "BN607").layer == "6"
+
+
+@pytest.fixture(scope="module")
+def flattening(training):
+    """Convolution and norm, then a Linear over all positions and its norm."""
+    images = nn.Sequential(nn.Conv2d(1, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2))
+    vectors = nn.Sequential(nn.Flatten(), nn.Linear(256, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 10))
+    return train(nn.Sequential(images, vectors), training)
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [lambda x: x.flip(-2), lambda x: x.flip(-1), lambda x: x.rot90(1, (2, 3))],
+    ids=["upside down", "mirrored", "turned"],
+)
+def test_images_turned_around_are_no_wrong_layer_behind_a_flatten(flattening, training, held_out, turn):
+    x, y = held_out
+    for train_data in (None, training):
+        for data in ((turn(x), y), turn(x)):
+            assert "BN607" not in codes(bncheck.inspect(flattening, data, train_data=train_data))
+
+
+def test_behind_a_flatten_training_data_tell_a_wrong_layer(flattening, training, held_out):
+    net = copy.deepcopy(flattening)
+    norm = norms(net)[1]
+    norm.running_mean.add_(2 * norm.running_var.sqrt() * (-1.0) ** torch.arange(64))
+    assert codes(bncheck.inspect(net, held_out)) == ["BN603"]
+    assert only(bncheck.inspect(net, held_out, train_data=training), "BN607").layer == "1.2"
+
+
 @pytest.mark.parametrize("classes", [1, 2, 3])
 def test_data_of_a_few_classes_are_no_wrong_layer(healthy, held_out, classes):
     """The last layers see their features alone, and their own gaps grow."""
@@ -92,13 +140,26 @@ def layers_of(*own):
         ((0.02, 0.6, 0.02, 0.05), ["b"]),
         ((0.02, 0.6, 0.21, 0.05), []),
         ((0.02, 0.24, 0.02, 0.05), []),
-        ((0.6, 0.02), []),
+        ((0.6,), []),
+        ((0.02, 0.6), ["b"]),
+        ((0.14, 0.6), []),
         ((0.02, 0.7, 0.7, 0.02), []),
         ((0.02, 0.7, 0.9, 0.02, 0.02, 0.02, 0.02, 0.02), ["b", "c"]),
         ((3.0, 0.7, 0.9, 0.6, 0.5, 0.5, 0.6, 0.5), []),
         ((0.3, 0.3, 0.3, 0.3), []),
     ],
-    ids=["one", "not far out", "too small", "no neighbours", "half of them", "two of eight", "all off", "all alike"],
+    ids=[
+        "one",
+        "not far out",
+        "too small",
+        "no neighbour",
+        "one neighbour",
+        "one that hardly fits",
+        "half of them",
+        "two of eight",
+        "all off",
+        "all alike",
+    ],
 )
 def test_few_layers_stand_far_out_of_all_others(own, found):
     findings = list(wrong_alone(evidence(*layers_of(*own), effect=HARM)))

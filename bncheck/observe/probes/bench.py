@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from bncheck.observe.probes.answers import Answers, Reader, changed, gain, relat
 from bncheck.observe.probes.inputs import floating_input
 from bncheck.observe.recorder import Recorder, SiteRecord, together
 from bncheck.observe.running import part
+from bncheck.observe.sites import Site
 from bncheck.probed import Paired, Trial
 from bncheck.statistics import compare, rms
 
@@ -37,6 +38,10 @@ class Watched:
     def gap(self, names: Sequence[str] | None = None) -> float:
         """RMS gap of the named layers, of all without names."""
         return recorded_gap(self.recorder, names)
+
+    def sites(self, names: Sequence[str]) -> frozenset[Site]:
+        """The calls of the named layers."""
+        return frozenset(site for site in self.recorder.sites if site.layer in names)
 
 
 class Bench:
@@ -73,9 +78,18 @@ class Bench:
     def stored(self, samples: Batch, policy: Policy = STORED) -> Watched:
         """Samples as the model is shipped, or as another policy has it, with the gaps from what it stores."""
         recorder = Recorder(apart=False)
-        chunks = [part(samples, start, start + self._size) for start in range(0, samples.size, self._size)]
-        outputs = [self.run(chunk, policy, recorder) for chunk in chunks]
+        outputs = [self.run(chunk, policy, recorder) for chunk in self._chunks(samples)]
         return Watched(self.read(outputs, samples.labels), recorder)
+
+    def look(self, samples: Batch, sites: Collection[Site]) -> Watched:
+        """What those calls see of samples as the model is shipped: forwards end there, so there are no answers."""
+        recorder = Recorder(apart=False)
+        for chunk in self._chunks(samples):
+            self._watched.look(chunk, recorder, sites)
+        return Watched(None, recorder)
+
+    def _chunks(self, samples: Batch) -> Iterator[Batch]:
+        return (part(samples, start, start + self._size) for start in range(0, samples.size, self._size))
 
     def answers(self, batches: Iterable[Batch], policy: Policy) -> Answers | None:
         """Answers to `batches`, each run by itself, one after the other."""
@@ -92,8 +106,8 @@ class Bench:
         seen = []
         for policy in (STORED, BATCH):
             recorder = Recorder(apart=False)
-            for start in range(0, few.size, self._size):
-                self.run(part(few, start, start + self._size), policy, recorder)
+            for chunk in self._chunks(few):
+                self.run(chunk, policy, recorder)
             seen.append(recorder.by_layer())
         as_shipped, by_batch = seen
         return tuple(name for name in as_shipped if name in by_batch and _same(as_shipped[name], by_batch[name]))

@@ -65,10 +65,9 @@ def probe_order(
         known += list(colour_constants(data))
         changes += [change for name, constants in known for change in _normalized_before(others, name, constants)]
     few = bench.screened(samples, max(SCREENED // (len(others) + 1), LEAST_SCREENED))
-    gap = bench.stored(_Change(given, by).of(few)).gap(layers)
-    screened = sorted(
-        ((bench.stored(change.of(few)).gap(layers), place) for place, change in enumerate(changes)),
-    )
+    as_given = bench.stored(_Change(given, by).of(few))
+    gap, sites = as_given.gap(layers), as_given.sites(layers)
+    screened = sorted((bench.look(change.of(few), sites).gap(layers), place) for place, change in enumerate(changes))
     best: ChannelOrder | None = None
     for found, place in screened[:FINALISTS]:
         change = changes[place]

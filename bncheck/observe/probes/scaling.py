@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from bncheck.data.batches import Batch
 from bncheck.observe.probes.bench import Bench, Watched, paired
@@ -10,7 +11,7 @@ from bncheck.observe.probes.conventions import Candidate, candidates
 from bncheck.observe.probes.inputs import floating_input, input_range, mapped
 from bncheck.observe.probes.solving import affine, factors
 from bncheck.probed import AffineMap, InputScaling
-from bncheck.thresholds import MARGIN
+from bncheck.thresholds import MARGIN, NEAR_MARGIN
 
 SCREENED = 32
 """Small samples on which every candidate is tried; fewer of large ones."""
@@ -38,12 +39,20 @@ def probe_scaling(
     if data is None or not math.isfinite(gap) or gap <= MARGIN:
         return None
     few = bench.screened(samples, SCREENED)
-    solved = affine(layers, data, lambda by: bench.stored(mapped(few, by)))
-    tried = [*candidates(data, normalization), *factors(layers, before), *solved]
-    screened = [(_rank(bench.stored(mapped(few, one.map)), layers, one), place) for place, one in enumerate(tried)]
+    sites = before.sites(layers)
+
+    def attempt(by: AffineMap) -> Watched:
+        return bench.look(mapped(few, by), sites)
+
+    def ranked(some: Iterable[Candidate]) -> list[tuple[float, Candidate]]:
+        return [(_rank(attempt(one.map), layers, one), one) for one in some]
+
+    tried = ranked([*candidates(data, normalization), *factors(layers, before), *affine(layers, data, attempt)])
+    nearest, candidate = min(tried, key=lambda one: one[0])
+    if nearest > NEAR_MARGIN and not candidate.map.inverts:
+        tried += ranked(affine(layers, data, attempt, candidate.map))
     best: tuple[float, InputScaling] | None = None
-    for _, place in sorted(screened)[:FINALISTS]:
-        candidate = tried[place]
+    for _, candidate in sorted(tried, key=lambda one: one[0])[:FINALISTS]:
         after = bench.stored(mapped(samples, candidate.map))
         seen, rank = paired(layers, samples.size, before, after), _rank(after, layers, candidate)
         if seen is not None and rank < (gap if best is None else best[0]):

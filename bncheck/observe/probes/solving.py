@@ -29,6 +29,8 @@ ALIKE, INSIDE = 0.5, 1 / 3
 BELOW_BLACK = 0.1
 """How far below 0 normalized values begin, in their range: MNIST's at 0.13, ImageNet's at 0.44."""
 
+AS_IT_IS = AffineMap((1.0,))
+
 Try = Callable[[AffineMap], Watched]
 
 
@@ -59,7 +61,7 @@ def factors(layers: tuple[str, ...], seen: Watched) -> Iterator[Candidate]:
         yield Candidate(AffineMap((known,)), "as given", None)
 
 
-def affine(layers: tuple[str, ...], data: InputRange, attempt: Try) -> Iterator[Candidate]:
+def affine(layers: tuple[str, ...], data: InputRange, attempt: Try, start: AffineMap = AS_IT_IS) -> Iterator[Candidate]:
     """The slope and intercept of a mean and standard deviation that nobody has told, by Gauss-Newton on the gaps.
 
     Nothing where the values expected overlap those that are fed so far that another contrast or exposure may be all
@@ -69,11 +71,15 @@ def affine(layers: tuple[str, ...], data: InputRange, attempt: Try) -> Iterator[
         layers: fed by the input alone.
         data: what the values look like.
         attempt: runs a few samples under a map.
+        start: the map to go from. Where activations come before the norm, the way from the values as they are may
+            lead nowhere.
     """
     if not data.is_image:
         return
     center, spread = float(data.mean.mean()), float(data.std.mean()) or 1.0
-    slope, level = 1.0, center  # x is mapped to slope * (x - center) + level: nearly independent of each other
+    # x is mapped to slope * (x - center) + level: nearly independent of each other
+    pairs = np.array(start.of_each())
+    slope, level = float(pairs[:, 0].mean()), float((pairs[:, 0] * center + pairs[:, 1]).mean())
     for _ in range(STEPS):
         here = _residuals(layers, attempt(_map(slope, level, center)))
         steps = NUDGE * slope, NUDGE * slope * spread
