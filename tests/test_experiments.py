@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.experiments.__main__ import experiments, main
 from benchmarks.experiments.drawing import save
@@ -14,6 +15,7 @@ from benchmarks.experiments.e2_bad_batches import ON_BAD, RECOVERED, RENORMALIZE
 from benchmarks.experiments.experiment import Experiment, Seen, by_name
 from benchmarks.experiments.page import PAGE, RECORD, publish
 from benchmarks.experiments.record import Ran, read, write
+from bncheck.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -127,8 +129,9 @@ def test_the_record_bears_the_story_out() -> None:
 
 
 @pytest.mark.parametrize("line", re.findall(r"^\$ bncheck (inspect .*)$", TEXT, re.MULTILINE))
-def test_the_commands_of_the_page_find_what_it_says(line: str) -> None:
+def test_the_commands_of_the_page_find_what_it_says(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     command, _, found = line.partition("  # ")
-    done = subprocess.run([sys.executable, "-m", "bncheck", *command.split()], cwd=ROOT, capture_output=True, text=True)
+    done = CliRunner().invoke(app, command.split())
     assert set(re.findall(r"BN\d{3}", found)) <= set(re.findall(r"BN\d{3}", done.stdout))
-    assert f"exit code {done.returncode}" in found
+    assert f"exit code {done.exit_code}" in found

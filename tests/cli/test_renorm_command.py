@@ -54,6 +54,8 @@ def test_the_one_class_sample_is_repaired_by_its_own_bad_batches(scratch: Path) 
     arch = ("--arch", f"{SAMPLES / 'digits_net.py'}:build")
     judge = SAMPLES / "digits_eval.npz"
     given = (SAMPLES / "one_class_batches.pt", *arch, "--data", judge, "--report", "json=repaired.json")
+    shipped = bncheck.inspect(SAMPLES / "one_class_batches.pt", str(judge), arch=arch[1]).effect.accuracy
+    assert max(shipped.stored, shipped.recalibrated) < 0.75
     done = call("repair", *given, *RENORM, "--train-data", f"{CODE}:OneClassBatches", "--out", "repaired.pt")
     assert done.code == 0, done
     assert "The repaired model is better." in done.stdout
