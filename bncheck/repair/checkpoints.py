@@ -14,7 +14,7 @@ import torch
 from bncheck.errors import DataError, UsageError
 from bncheck.files import written_whole
 
-VERSION = 1
+VERSION = 2
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:

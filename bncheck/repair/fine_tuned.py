@@ -43,7 +43,7 @@ class FineTuned:
         best_step: the step whose state this is; 0 is the model that came in, where no step was better.
         score: on the held-out data, of `state`; `None` without held-out data.
         score_before: the same of the model that came in.
-        history: every step that this process made.
+        history: every step; those made before an interruption without their scores.
         stopped_early: the run ended because `patience` was used up.
     """
 

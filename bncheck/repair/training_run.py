@@ -208,6 +208,9 @@ class TrainingRun:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if self._device == "cuda" else None,
             "recent": self.guard.recent,
+            "history": torch.tensor(
+                [[made.loss, made.r_clipped, made.d_clipped] for made in self.history], dtype=torch.float64
+            ),
             "best": best,
             "worse": self.worse,
         }
@@ -221,6 +224,7 @@ class TrainingRun:
             return
         self.step, self.worse, self.guard.recent = content["step"], content["worse"], content["recent"]
         self.batches.position = Position(*content["position"])
+        self.history = [TrainingStep(at, self.steps, *made) for at, made in enumerate(content["history"].tolist(), 1)]
         self.trainee.restore(content["state"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
