@@ -26,7 +26,8 @@ def written_whole(path: Path, option: str = "--out") -> Iterator[Path]:
     except OSError as error:
         raise UsageError(f"{option} {path}: it cannot be written: {error.strerror or error}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a file system that can only be read even this is refused
+            temporary.unlink(missing_ok=True)
 
 
 def require_distinct(out: Path, inputs: Sequence[Path], option: str = "--out") -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from bncheck.errors import UsageError
 
+_ROOM = 2**20
+
 
 @contextlib.contextmanager
 def staging(out: Path) -> Iterator[Path]:
@@ -30,6 +32,11 @@ def staging(out: Path) -> Iterator[Path]:
         raise UsageError(f"--out {out}: it cannot be written: {error.strerror}.") from error
     try:
         yield made
+    except Exception as error:
+        full = _why_nothing_more_fits(made)  # the libraries that write say it in words of their own, or not at all
+        if full is None:
+            raise
+        raise UsageError(f"--out {out}: it cannot be written: {full}.") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -58,6 +65,17 @@ def publish(staged: Path, out: Path) -> tuple[Path, ...]:
     except OSError as error:
         raise UsageError(f"--out {out}: it cannot be written: {error.strerror}.") from error
     return tuple(out.parent / part for part in parts)
+
+
+def _why_nothing_more_fits(folder: Path) -> str | None:
+    """What the file system says to a further mebibyte; `None` where it takes it."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))
+            file.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _sync(path: Path) -> None:

@@ -77,6 +77,8 @@ def require_place(path: Path | None, out: Path) -> None:
         raise UsageError(f"--resume {path}: that is a folder; name a file in it.")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"--resume {path}: there is no folder {path.parent}.")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UsageError(f"--resume {path}: the folder cannot be written to.")
 
 
 def forget_checkpoint(path: Path | None) -> None:

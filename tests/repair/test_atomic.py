@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from repair_nets import ARCH, assert_statistics, bytes_of, images, stale_net
 from safetensors.torch import load_file, save_file
 
 import bncheck
-from bncheck.errors import UsageError
+from bncheck.errors import BncheckError, UsageError
+from bncheck.files import written_whole
 
 KILLS = 20
 BALLAST = 2_000_000
@@ -149,6 +151,40 @@ def test_a_repair_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
     with pytest.raises(UsageError, match=r"--out .*out\.pt: it cannot be written: No space left on device"):
         bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_library_that_fails_on_a_full_disk_is_not_taken_at_its_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool
+) -> None:
+    path = checkpoint(tmp_path)
+
+    def fails(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("unexpected pos 44800 vs 44696")
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fails)
+    if is_full:
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    said = r"it cannot be written: No space left" if is_full else r"cannot be written again: unexpected pos"
+    with pytest.raises(BncheckError, match=said):
+        bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
+
+
+def test_a_file_system_that_can_only_be_read_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*args: object, **kwargs: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_text", refuses)
+    monkeypatch.setattr(Path, "unlink", refuses)
+    with (
+        pytest.raises(UsageError, match=r"--report .*: it cannot be written: Read-only file system"),
+        written_whole(tmp_path / "report.json", "--report") as temporary,
+    ):
+        temporary.write_text("{}")
 
 
 def small(folder: Path) -> Path:
