@@ -12,6 +12,8 @@ from bncheck.thresholds import (
     GAIN_MARGIN,
     INFORMATION_MARGIN,
     LARGE_EFFECT,
+    MARGIN,
+    NEAR_MARGIN,
     OUTPUT_MARGIN,
     SURE_GAIN,
 )
@@ -78,6 +80,11 @@ def is_sure_to_cost(effect: EffectEvidence | None) -> bool:
     """Whether recalibration wins so much accuracy that smaller gaps count too (a lag of the moving average)."""
     gain = None if effect is None else _sure_gain(effect)
     return gain is not None and gain > SURE_GAIN
+
+
+def margin_of(effect: EffectEvidence | None) -> float:
+    """The gap that counts: a smaller one where accuracy is sure to suffer."""
+    return NEAR_MARGIN if is_sure_to_cost(effect) else MARGIN
 
 
 def wins_accuracy(effect: EffectEvidence | None) -> bool:

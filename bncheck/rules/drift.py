@@ -9,10 +9,10 @@ from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.gate.limit import beyond_limit
 from bncheck.report import ERROR, INFO, Finding
 from bncheck.rules.absent import some_names
-from bncheck.rules.cost import in_words, is_sure_to_cost, severity_of, what_helps, wins_accuracy
+from bncheck.rules.cost import in_words, margin_of, severity_of, what_helps, wins_accuracy
 from bncheck.rules.single_layers import unlike_calls
 from bncheck.statistics import discoveries
-from bncheck.thresholds import MARGIN, NEAR_MARGIN
+from bncheck.thresholds import MARGIN
 
 NAMED = 3
 BESIDE = 0.2
@@ -35,7 +35,7 @@ def above_limit(evidence: Evidence) -> Iterator[Finding]:
 def drift(evidence: Evidence) -> Iterator[Finding]:
     """BN603: gaps above the margin with confidence; a warning or an error only where predictions suffer."""
     yield from _not_finite(evidence)
-    margin = margin_of(evidence)
+    margin = margin_of(evidence.effect)
     drifted = drifted_layers(evidence)
     if not drifted:
         return
@@ -59,14 +59,9 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def margin_of(evidence: Evidence) -> float:
-    """The gap that counts: a smaller one where accuracy is sure to suffer."""
-    return NEAR_MARGIN if is_sure_to_cost(evidence.effect) else MARGIN
-
-
 def drifted_layers(evidence: Evidence) -> list[MeasuredLayer]:
     """The layers whose gap exceeds the margin with confidence, chance discoveries among many layers kept out."""
-    margin, layers = margin_of(evidence), list(evidence.measured.values())
+    margin, layers = margin_of(evidence.effect), list(evidence.measured.values())
     stands = discoveries([layer.p_value for layer in layers])
     return [layer for layer, sure in zip(layers, stands, strict=True) if sure and layer.lower > margin]
 

@@ -12,8 +12,8 @@ from bncheck.layers import FloatArray, NormLayer
 from bncheck.probed import OtherEps
 from bncheck.report import INFO, Finding
 from bncheck.rules.absent import name_some
-from bncheck.rules.cost import at_most_warning
-from bncheck.rules.drift import drifted_layers, margin_of, origin_of
+from bncheck.rules.cost import at_most_warning, margin_of
+from bncheck.rules.drift import drifted_layers, origin_of
 from bncheck.rules.near_zero import NOTHING
 
 FAR = 10.0
@@ -133,7 +133,7 @@ def _explains(evidence: Evidence, found: Mapping[str, NormLayer], common: float 
     An eps that is too large makes the layer's output, and the variance behind it, too small. The layer's own gap does
     not show it, for the data are normalized with the same eps; a residual stream carries it past the next layers.
     """
-    margin, drifted = margin_of(evidence), drifted_layers(evidence)
+    margin, drifted = margin_of(evidence.effect), drifted_layers(evidence)
     if not drifted or any(layer.layer.name in found and (layer.own_gap or layer.gap) > margin for layer in drifted):
         return False
     sources = origin_of(drifted, margin)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bncheck.evidence import Evidence
 from bncheck.report import ERROR, INFO, WARNING, Finding
 from bncheck.rules.absent import some_names
-from bncheck.rules.cost import in_words, severity_of, wins_accuracy
+from bncheck.rules.cost import in_words, margin_of, severity_of, wins_accuracy
 from bncheck.statistics import rms
 from bncheck.thresholds import FLAT, LOPSIDED, MARGIN, NEAR_MARGIN, OUTLIER
 
@@ -19,8 +19,9 @@ FEW_LAYERS = 2
 def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
     """BN607: one or few layers' own gaps stand far out of the others', and the predictions suffer."""
     own = _own_gaps(evidence)
-    wrong = _outliers(own)
-    if not wrong or severity_of(evidence.effect) == INFO or not all(_is_sure(name, evidence) for name in wrong):
+    margin = margin_of(evidence.effect)
+    wrong = _outliers(own, margin)
+    if not wrong or severity_of(evidence.effect) == INFO or not all(_is_sure(name, margin, evidence) for name in wrong):
         return
     shown = {name: evidence.measured[name].own_gap or 0.0 for name in own}
     rest = max((gap for name, gap in shown.items() if name not in wrong), default=0.0)
@@ -76,29 +77,29 @@ def _own_gaps(evidence: Evidence) -> dict[str, float]:
     return gaps
 
 
-def _outliers(own: dict[str, float]) -> list[str]:
+def _outliers(own: dict[str, float], margin: float) -> list[str]:
     """The few layers that the widest step separates from all others, if it is wide enough; at most a quarter."""
     ranked = sorted(own, key=own.__getitem__, reverse=True)
-    fits = NEAR_MARGIN if len(ranked) <= FEW_LAYERS else MARGIN
+    fits = NEAR_MARGIN if len(ranked) <= FEW_LAYERS else margin
     for number in range(1, min(max(1, len(ranked) // 4), len(ranked) - 1) + 1):
         smallest, next_one = own[ranked[number - 1]], own[ranked[number]]
-        if smallest > MARGIN and smallest > OUTLIER * next_one and next_one < fits:
+        if smallest > margin and smallest > OUTLIER * next_one and next_one < fits:
             return ranked[:number]
     return []
 
 
-def _is_sure(name: str, evidence: Evidence) -> bool:
+def _is_sure(name: str, margin: float, evidence: Evidence) -> bool:
     """With confidence, and where training data are there, on them too.
 
     Other data may look just so to the layer that the input feeds, and where feature maps are flattened: the layers
     before do not feel that images were turned or moved, and that one does. Both need training data.
     """
-    if not evidence.measured[name].lower > MARGIN:
+    if not evidence.measured[name].lower > margin:
         return False
     if evidence.training is None:
         return name not in evidence.closer.fed_by_input and not _flattens(name, evidence)
     layer = evidence.training.measured.get(name)
-    return layer is not None and layer.lower > MARGIN
+    return layer is not None and layer.lower > margin
 
 
 def _flattens(name: str, evidence: Evidence) -> bool:

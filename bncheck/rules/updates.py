@@ -10,8 +10,8 @@ from bncheck.evidence import Evidence
 from bncheck.layers import NormLayer
 from bncheck.report import INFO, WARNING, Finding
 from bncheck.rules.absent import name_some
-from bncheck.rules.cost import severity_of
-from bncheck.rules.drift import drifted_layers, margin_of, origin_of
+from bncheck.rules.cost import margin_of, severity_of
+from bncheck.rules.drift import drifted_layers, origin_of
 
 FEWEST = 20
 """Updates below which any counter is a multiple by accident, or of dummy forwards."""
@@ -90,7 +90,7 @@ def _finding(excess: Excess, evidence: Evidence) -> Finding:
 
 def _come_from(excess: Excess, evidence: Evidence) -> bool:
     """Whether it costs something: drift that matters, and has its source in these layers alone."""
-    sources = {source.layer.name for source in origin_of(drifted_layers(evidence), margin_of(evidence))}
+    sources = {source.layer.name for source in origin_of(drifted_layers(evidence), margin_of(evidence.effect))}
     return bool(sources) and sources <= set(_names(excess)) and severity_of(evidence.effect) != INFO
 
 

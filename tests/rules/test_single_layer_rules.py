@@ -78,15 +78,17 @@ def test_a_shifted_input_is_no_wrong_layer_whoever_says_so(healthy, training, he
 
 
 def test_of_two_layers_the_one_behind_may_be_wrong(training, held_out):
+    torch.manual_seed(0)
     net = train(dense_net(), training)
     behind = norms(net)[1]
-    behind.running_mean.add_(behind.running_var.sqrt() * (-1.0) ** torch.arange(64))
+    behind.running_mean.add_(1.5 * behind.running_var.sqrt() * (-1.0) ** torch.arange(64))
     assert only(bncheck.inspect(net, held_out), "BN607").layer == "6"
 
 
 @pytest.fixture(scope="module")
 def flattening(training):
     """Convolution and norm, then a Linear over all positions and its norm."""
+    torch.manual_seed(0)
     images = nn.Sequential(nn.Conv2d(1, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2))
     vectors = nn.Sequential(nn.Flatten(), nn.Linear(256, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 10))
     return train(nn.Sequential(images, vectors), training)
@@ -139,7 +141,8 @@ def layers_of(*own):
     [
         ((0.02, 0.6, 0.02, 0.05), ["b"]),
         ((0.02, 0.6, 0.21, 0.05), []),
-        ((0.02, 0.24, 0.02, 0.05), []),
+        ((0.02, 0.24, 0.02, 0.05), ["b"]),
+        ((0.02, 0.09, 0.02, 0.02), []),
         ((0.6,), []),
         ((0.02, 0.6), ["b"]),
         ((0.14, 0.6), []),
@@ -151,6 +154,7 @@ def layers_of(*own):
     ids=[
         "one",
         "not far out",
+        "one, less far out",
         "too small",
         "no neighbour",
         "one neighbour",
@@ -170,8 +174,14 @@ def test_it_takes_harm_and_confidence():
     layers = layers_of(0.02, 0.6, 0.02, 0.05)
     assert not list(wrong_alone(evidence(*layers, effect=effect())))
     assert not list(wrong_alone(evidence(*layers, effect=None)))
-    layers[1] = with_own(measured(0.6, lower=0.2, name="b"), 0.6)
+    layers[1] = with_own(measured(0.6, lower=0.09, name="b"), 0.6)
     assert not list(wrong_alone(evidence(*layers, effect=HARM)))
+
+
+def test_without_labels_the_wider_margin_counts():
+    changed = effect(predictions_changed=0.5)
+    for gap, found in ((0.24, 0), (0.6, 1)):
+        assert len(list(wrong_alone(evidence(*layers_of(0.02, gap, 0.02, 0.05), effect=changed)))) == found
 
 
 def test_layers_are_ranked_by_how_far_they_move_the_outputs():

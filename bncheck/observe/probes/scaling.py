@@ -51,13 +51,23 @@ def probe_scaling(
     nearest, candidate = min(tried, key=lambda one: one[0])
     if nearest > NEAR_MARGIN and not candidate.map.inverts:
         tried += ranked(affine(layers, data, attempt, candidate.map))
-    best: tuple[float, InputScaling] | None = None
-    for _, candidate in sorted(tried, key=lambda one: one[0])[:FINALISTS]:
-        after = bench.stored(mapped(samples, candidate.map))
-        seen, rank = paired(layers, samples.size, before, after), _rank(after, layers, candidate)
-        if seen is not None and rank < (gap if best is None else best[0]):
-            best = rank, InputScaling(candidate.map, candidate.fed, candidate.expected, seen, candidate.constant)
-    return None if best is None else best[1]
+
+    def best(some: Iterable[Candidate]) -> InputScaling | None:
+        """Of those that take any of the gap of all samples, the one that leaves least."""
+        found: list[tuple[float, InputScaling]] = []
+        for one in some:
+            after = bench.stored(mapped(samples, one.map))
+            seen, rank = paired(layers, samples.size, before, after), _rank(after, layers, one)
+            if seen is not None and rank < gap:
+                found.append((rank, InputScaling(one.map, one.fed, one.expected, seen, one.constant)))
+        return min(found, key=lambda one: one[0])[1] if found else None
+
+    chosen = best(candidate for _, candidate in sorted(tried, key=lambda one: one[0])[:FINALISTS])
+    if chosen is None or not chosen.is_solved:
+        return chosen
+    # Few samples say roughly which map it is; all of them say which.
+    closer = best(affine(layers, data, lambda by: bench.look(mapped(samples, by), sites), chosen.map))
+    return closer if closer is not None and closer.seen.after.gap < chosen.seen.after.gap else chosen
 
 
 def _rank(seen: Watched, layers: tuple[str, ...], candidate: Candidate) -> float:
