@@ -64,6 +64,13 @@ def test_a_cause_hides_what_it_explains_unless_it_is_a_remark_or_about_no_layer(
         assert [finding.code for finding in judge(seen, {"BN102", "BN603"})] == kept
 
 
+@pytest.mark.parametrize("cause", ["BN601", "BN602"])
+def test_what_is_said_of_batches_of_a_wrong_input_is_not_repeated(monkeypatch, cause):
+    for code in (cause, "BN610"):
+        monkeypatch.setitem(JUDGES, code, lambda _, code=code: [Finding(code, "error", None, "It is so.", "Do so.")])
+    assert [finding.code for finding in judge(evidence(measured(0.0)))] == [cause]
+
+
 def test_a_remark_hides_no_other(monkeypatch):
     cause = Finding("BN102", "info", "bn", "The cause.", "Nothing.")
     monkeypatch.setitem(JUDGES, "BN102", lambda evidence: [cause])
