@@ -214,13 +214,16 @@ def test_accuracy_won_is_judged_sample_by_sample() -> None:
 
 def counting(monkeypatch) -> list[int]:
     sizes: list[int] = []
-    run = TorchInstrument.run
 
-    def counted(self, batch, policy, recorder):
-        sizes.append(batch.size)
-        return run(self, batch, policy, recorder)
+    def counted(original):
+        def run(self, batch, *how):
+            sizes.append(batch.size)
+            return original(self, batch, *how)
 
-    monkeypatch.setattr(TorchInstrument, "run", counted)
+        return run
+
+    for method in (TorchInstrument.run, TorchInstrument.look):
+        monkeypatch.setattr(TorchInstrument, method.__name__, counted(method))
     return sizes
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bncheck.data.batches import Batch
 from bncheck.observe.probes.bench import Bench, Watched, paired
-from bncheck.observe.probes.conventions import Candidate, candidates
+from bncheck.observe.probes.conventions import Candidate, InputRange, candidates
 from bncheck.observe.probes.inputs import floating_input, input_range, mapped
-from bncheck.observe.probes.solving import affine, factors
+from bncheck.observe.probes.solving import AS_IT_IS, affine, factors
 from bncheck.probed import AffineMap, InputScaling
 from bncheck.thresholds import MARGIN, NEAR_MARGIN
 
@@ -38,40 +38,60 @@ def probe_scaling(
     gap = before.gap(layers)
     if data is None or not math.isfinite(gap) or gap <= MARGIN:
         return None
-    few = bench.screened(samples, SCREENED)
-    sites = before.sites(layers)
-
-    def attempt(by: AffineMap) -> Watched:
-        return bench.look(mapped(few, by), sites)
-
-    def ranked(some: Iterable[Candidate]) -> list[tuple[float, Candidate]]:
-        return [(_rank(attempt(one.map), layers, one), one) for one in some]
-
-    tried = ranked([*candidates(data, normalization), *factors(layers, before), *affine(layers, data, attempt)])
-    nearest, candidate = min(tried, key=lambda one: one[0])
+    search = _Search(bench, samples, layers, before)
+    tried = search.ranked([*candidates(data, normalization), *factors(layers, before), *search.solved(data)])
+    nearest, candidate = tried[0]
     if nearest > NEAR_MARGIN and not candidate.map.inverts:
-        tried += ranked(affine(layers, data, attempt, candidate.map))
-
-    def best(some: Iterable[Candidate]) -> InputScaling | None:
-        """Of those that take any of the gap of all samples, the one that leaves least."""
-        found: list[tuple[float, InputScaling]] = []
-        for one in some:
-            after = bench.stored(mapped(samples, one.map))
-            seen, rank = paired(layers, samples.size, before, after), _rank(after, layers, one)
-            if seen is not None and rank < gap:
-                found.append((rank, InputScaling(one.map, one.fed, one.expected, seen, one.constant)))
-        return min(found, key=lambda one: one[0])[1] if found else None
-
-    chosen = best(candidate for _, candidate in sorted(tried, key=lambda one: one[0])[:FINALISTS])
+        tried = sorted([*tried, *search.ranked(search.solved(data, candidate.map))], key=_first)
+    chosen = search.best(candidate for _, candidate in tried[:FINALISTS])
     if chosen is None or not chosen.is_solved:
         return chosen
     # Few samples say roughly which map it is; all of them say which.
-    closer = best(affine(layers, data, lambda by: bench.look(mapped(samples, by), sites), chosen.map))
+    closer = search.best(search.solved(data, chosen.map, few=False))
     return closer if closer is not None and closer.seen.after.gap < chosen.seen.after.gap else chosen
 
 
-def _rank(seen: Watched, layers: tuple[str, ...], candidate: Candidate) -> float:
-    """The gap that is left, handicapped."""
-    gap = seen.gap(layers)
-    has_both = candidate.constant and candidate.expected is not None
-    return gap + (0.0 if has_both else HANDICAP) if math.isfinite(gap) else math.inf
+class _Search:
+    """Maps tried on a few samples, as far as the layers fed by the input, and the best of them on all."""
+
+    def __init__(self, bench: Bench, samples: Batch, layers: tuple[str, ...], before: Watched) -> None:
+        self._bench = bench
+        self._samples = samples
+        self._few = bench.screened(samples, SCREENED)
+        self._layers = layers
+        self._before = before
+        self._sites = before.sites(layers)
+
+    def ranked(self, some: Iterable[Candidate]) -> list[tuple[float, Candidate]]:
+        """By the gap that they leave, the least first."""
+        return sorted(((self._rank(self._look(self._few, one.map), one), one) for one in some), key=_first)
+
+    def solved(self, data: InputRange, start: AffineMap = AS_IT_IS, *, few: bool = True) -> Iterator[Candidate]:
+        """The map that fits best, found from `start` on."""
+        samples = self._few if few else self._samples
+        return affine(self._layers, data, lambda by: self._look(samples, by), start)
+
+    def best(self, some: Iterable[Candidate]) -> InputScaling | None:
+        """The one that takes most of the gap of all samples; `None` where none takes any."""
+        found: list[tuple[float, InputScaling]] = []
+        for one in some:
+            after = self._bench.stored(mapped(self._samples, one.map))
+            seen = paired(self._layers, self._samples.size, self._before, after)
+            if seen is not None:
+                scaling = InputScaling(one.map, one.fed, one.expected, seen, one.constant)
+                found.append((self._rank(after, one), scaling))
+        left, best = min(found, key=_first, default=(math.inf, None))
+        return best if left < self._before.gap(self._layers) else None
+
+    def _look(self, samples: Batch, by: AffineMap) -> Watched:
+        return self._bench.look(mapped(samples, by), self._sites)
+
+    def _rank(self, seen: Watched, candidate: Candidate) -> float:
+        """The gap that is left, handicapped."""
+        gap = seen.gap(self._layers)
+        has_both = candidate.constant and candidate.expected is not None
+        return gap + (0.0 if has_both else HANDICAP) if math.isfinite(gap) else math.inf
+
+
+def _first(pair: tuple[float, object]) -> float:
+    return pair[0]
