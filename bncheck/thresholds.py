@@ -8,7 +8,7 @@ MARGIN = 0.25
 NEAR_MARGIN = 0.1
 """The margin where accuracy is sure to suffer: a moving average that lags shows gaps no larger than this."""
 
-SURE_GAIN = 0.03
+SURE_GAIN = 0.02
 """Accuracy that recalibration must win, with 95 % confidence, before the nearer margin is taken."""
 
 CHANGED_MARGIN = 0.05
