@@ -14,7 +14,7 @@ from bncheck.rules.cost import severity_of
 from bncheck.thresholds import GAIN_MARGIN, MARGIN, NEAR_MARGIN
 
 LEFT_OVER = 0.1
-"""Accuracy below that of recalibrated statistics that the right map of the input may leave."""
+"""Accuracy below that of recalibrated statistics that the right map, or the right order, of the input may leave."""
 
 
 def scaled(evidence: Evidence) -> Iterator[Finding]:
@@ -71,6 +71,10 @@ def _leaves_much(found: InputScaling, evidence: Evidence) -> bool:
     seen, order = found.seen, evidence.probed.order
     if (seen.after.gap <= NEAR_MARGIN and found.constant) or (order is not None and order.explains):
         return False
+    return _recalibrating_wins_more(seen, evidence)
+
+
+def _recalibrating_wins_more(seen: Paired, evidence: Evidence) -> bool:
     accuracy = None if evidence.effect is None else evidence.effect.accuracy
     if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
         return False
@@ -78,9 +82,13 @@ def _leaves_much(found: InputScaling, evidence: Evidence) -> bool:
 
 
 def permuted(evidence: Evidence) -> Iterator[Finding]:
-    """BN602: with the input's channels in another order the gap falls and the predictions are clearly better."""
+    """BN602: with the input's channels in another order the gap falls and the predictions are clearly better.
+
+    Where recalibrating would win far more, the order is not what is wrong: among the guesses of a broken network one
+    order is always best.
+    """
     found = evidence.probed.order
-    if found is None or not found.explains:
+    if found is None or not found.explains or _recalibrating_wins_more(found.seen, evidence):
         return
     yield Finding(
         code="BN602",

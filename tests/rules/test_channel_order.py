@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from digit_nets import Data, assert_healthy, codes, conv_net, only, train
-from hand_built import evidence
+from hand_built import effect, evidence
 from torch import nn
 
 import bncheck
@@ -136,6 +138,14 @@ def test_an_order_that_does_not_fit_is_not_called_the_right_one():
     (finding,) = judge(evidence(probed=Probed(order=order(0.8, 0.7, gain=0.3))))
     assert "of 5 others 2, 1, 0 does best, but does not fit" in finding.message
     assert "swap them before they are normalized" in finding.fix
+
+
+@pytest.mark.parametrize(("recalibrated", "said"), [(0.85, ["BN602"]), (0.99, [])])
+def test_an_order_that_statistics_would_outdo_by_far_is_not_what_is_wrong(recalibrated, said):
+    found = order(0.8, 0.7, gain=0.1)
+    found = replace(found, seen=replace(found.seen, after=replace(found.seen.after, accuracy=0.8)))
+    seen = evidence(probed=Probed(order=found), effect=effect(stored=0.7, recalibrated=recalibrated))
+    assert [finding.code for finding in judge(seen)] == said
 
 
 def order(before: float, after: float, *, gain: float | None, ratio: float = 1.0, changed: float = 0.5) -> ChannelOrder:
