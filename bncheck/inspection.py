@@ -18,6 +18,7 @@ from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
 from bncheck.gate import FAIL_ON
 from bncheck.models import Model, from_module, open_model
+from bncheck.models.opening import require_runnable
 from bncheck.models.referencing import reference_of, stamped_reference, with_reference
 from bncheck.observe.agreement import compare_outputs
 from bncheck.observe.closer import look_closer
@@ -264,7 +265,10 @@ def check_options(
 def _codes(select: Sequence[str], ignore: Sequence[str]) -> frozenset[str]:
     """The rules that are wanted."""
     selected = matching(tuple(select) or ("BN",), "--select")
-    return selected - (matching(tuple(ignore), "--ignore") if ignore else frozenset())
+    left = selected - (matching(tuple(ignore), "--ignore") if ignore else frozenset())
+    if not left:
+        raise UsageError("--select and --ignore leave no rule to judge by; ignore less.")
+    return left
 
 
 def _open(model: Any, **how: Any) -> Model:
@@ -277,16 +281,6 @@ def _beside(model: Model, reference: Model | None) -> Model:
     """The model compared with its reference, or else with the stamp in its own file, if it has one."""
     known = stamped_reference(model) if reference is None else reference_of(reference)
     return model if known is None else with_reference(model, known)
-
-
-def require_runnable(model: Model) -> None:
-    """Raise UsageError where the file holds tensors only and no architecture is named."""
-    if not model.runnable:
-        raise UsageError(
-            f"{model.path} holds tensors only and cannot be run on data: name the architecture with "
-            "--arch FILE.py:CALLABLE (a function that returns the nn.Module), or leave out --data to audit the "
-            "stored values alone."
-        )
 
 
 def _versions(model: Model) -> dict[str, str]:

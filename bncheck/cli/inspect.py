@@ -16,6 +16,7 @@ from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.cli.renorm import exit_code_of, print_renormalized, renormalized
 from bncheck.cli.typed import read_integers, split_codes
+from bncheck.errors import UsageError
 
 BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
 
@@ -76,6 +77,8 @@ def inspect_command(
         training = {"steps": steps, "lr": lr, "out": out}
         if not renorm:
             tuning.refuse_without_renorm("--renorm", training)
+        if data is None:
+            _refuse_without_data(context, "max_gap", "limit")
         destinations = read_destinations(report or [], inputs)
         ignores = configuration_of(context).ignores
         known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations, ignores=ignores)
@@ -132,6 +135,15 @@ def inspect_command(
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result) if repair is None else print_renormalized(repair, result)
         raise typer.Exit(result.summary.exit_code if repair is None else exit_code_of(repair, result))
+
+
+def _refuse_without_data(context: typer.Context, *names: str) -> None:
+    """Refuse options that were typed and judge nothing without data; in a configuration file they may stand."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is about what layers see, and no --data is given: name that too.")
 
 
 def _inspect(

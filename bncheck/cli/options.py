@@ -132,7 +132,12 @@ Layout = Annotated[
     ),
 ]
 Mean = Annotated[
-    str | None, typer.Option(metavar="M,M,M", help="Subtracted per channel, of values in 0..1.", rich_help_panel=IMAGES)
+    str | None,
+    typer.Option(
+        metavar="M,M,M",
+        help="Subtracted per channel, in the unit after --scale (0..1 without).",
+        rich_help_panel=IMAGES,
+    ),
 ]
 Std = Annotated[str | None, typer.Option(metavar="S,S,S", help="Divided by, per channel.", rich_help_panel=IMAGES)]
 Resize = Annotated[

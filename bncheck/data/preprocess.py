@@ -114,7 +114,7 @@ def _cropped(pixels: torch.Tensor, size: Size, name: str) -> torch.Tensor:
         height, width = pixels.shape[2:]
         raise DataError(
             f"{name}: {height} x {width} (height x width) is smaller than --crop {size}; images are never padded. "
-            "Give a smaller --crop, or --resize as well."
+            "Give a smaller --crop, or a larger --resize."
         )
     return cropped
 

@@ -195,3 +195,17 @@ def require_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {device} cannot be used here: {first_line(error)}.") from error
+
+
+def require_runnable(model: Model, otherwise: str = "leave out --data to audit the stored values alone") -> None:
+    """Raise UsageError where the file holds tensors only and no architecture is named.
+
+    Args:
+        model: as opened.
+        otherwise: what can be done without one.
+    """
+    if not model.runnable:
+        raise UsageError(
+            f"{model.path} holds tensors only and cannot be run on data: name the architecture with "
+            f"--arch FILE.py:CALLABLE (a function that returns the nn.Module), or {otherwise}."
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.layers import BATCH_NORM, NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.measuring import measured_layer, moving_average, stored_statistics
@@ -31,6 +31,8 @@ NO_STATISTICS = "no-running-statistics"
 NOT_EXERCISED = "not-exercised"
 FOLDED = "folded"
 UNSUPPORTED = "unsupported"
+FEW_GUESSES = 20
+"""Right guesses to be expected, below which chance itself may look bad."""
 
 
 def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
@@ -81,6 +83,7 @@ def measured_evidence(
     }
     layers = _in_running_order(model, measured, seen.found)
     smallest, needed = detectable(measured, seen.samples)
+    effect = seen.effect.result() if measured else None
     return Evidence(
         layers=layers,
         measured=measured,
@@ -88,7 +91,7 @@ def measured_evidence(
         **_of_the_file(model),
         data=DataFacts(source_name, seen.samples, seen.fixed_batch or plan.batch_size, seen.labelled),
         dropped=seen.dropped,
-        effect=seen.effect.result() if measured else None,
+        effect=effect,
         runtime=seen.runtime,
         batch_sizes=() if _depends_on_mates(seen) else _batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
@@ -97,7 +100,14 @@ def measured_evidence(
         comparison=model.comparison,
         probed=seen.probed,
         training=training,
-        notes=(*model.notes, *seen.notes, *_dropped(seen), *_training(training), *_without_batch_sizes(seen)),
+        notes=(
+            *model.notes,
+            *seen.notes,
+            *_dropped(seen),
+            *_training(training),
+            *_without_batch_sizes(seen),
+            *_below_chance(effect),
+        ),
     )
 
 
@@ -212,3 +222,17 @@ def _without_batch_sizes(seen: Observation) -> list[str]:
     if not _depends_on_mates(seen):
         return []
     return ["no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"]
+
+
+def _below_chance(effect: EffectEvidence | None) -> tuple[str, ...]:
+    """A note where predictions are right less than half as often as guesses would be, whatever normalizes them."""
+    if effect is None or effect.accuracy is None or effect.gain_error is None or not effect.classes:
+        return ()
+    accuracy = effect.accuracy
+    known = [value for value in (accuracy.stored, accuracy.batch, accuracy.recalibrated) if value is not None]
+    if effect.predictions < FEW_GUESSES * effect.classes or max(known, default=1.0) >= 0.5 / effect.classes:
+        return ()
+    return (
+        f"of {effect.classes} classes a guess is right more often than these predictions, whatever statistics they are "
+        "made by: check that the labels number the classes as the model does",
+    )

@@ -150,6 +150,11 @@ def _check_range(labels: torch.Tensor, classes: int) -> None:
         return
     kept = labels[labels != IGNORED_LABEL] if labels.dim() > 1 else labels
     highest = int(kept.max()) if kept.numel() else 0
+    lowest = int(kept.min()) if kept.numel() else 0
+    if lowest < 0 and labels.dim() == 1:
+        raise DataError(
+            f"the labels go down to {lowest}: labels are class numbers from 0; give such labels, or leave them out."
+        )
     if highest >= classes:
         raise DataError(
             f"the labels run up to {highest} but the model gives {classes} scores: labels are class "

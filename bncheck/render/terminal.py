@@ -78,8 +78,8 @@ def _batch_sizes(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
     yield table
     if _degenerate(rows):
         yield sentence(
-            "With one sample per batch, layers that see one value per channel have a variance of 0: in training "
-            "every sample becomes beta there, in eval mode it does not.",
+            "With one sample per batch, layers that see one value per channel, and channels that are constant in a "
+            "sample, have a variance of 0: in training they become beta, in eval mode they do not.",
             "yellow",
         )
 

@@ -47,8 +47,9 @@ def read_checkpoint(path: Path, run: Mapping[str, str]) -> dict[str, Any] | None
     stored = content["run"]
     other = [name for name in sorted({*run, *stored}) if run.get(name) != stored.get(name)]
     if other:
+        verb = "differs" if len(other) == 1 else "differ"
         raise UsageError(
-            f"{path} is the checkpoint of another run: {', '.join(other)} differ. Continue with what that run was "
+            f"{path} is the checkpoint of another run: {', '.join(other)} {verb}. Continue with what that run was "
             "started with, or delete the file to start anew."
         )
     return content

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.data import DataOptions, Source, require_named
-from bncheck.errors import ModelError
-from bncheck.inspection import Judging, no_progress, report_on, require_runnable
+from bncheck.errors import ModelError, UsageError
+from bncheck.inspection import Judging, no_progress, report_on
 from bncheck.models import Model, open_model
+from bncheck.models.opening import require_runnable
 from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan
 from bncheck.observe.running import Progress
@@ -127,7 +128,8 @@ def repair_file(
     shipped = opening(model)
     if not way.cross_fits:
         module_of(shipped)  # says what cannot be trained
-    require_runnable(shipped)
+    require_runnable(shipped, "repair a file that holds the program too (TorchScript, .pt2, ONNX)")
+    _require_unseen(data, heldout)
     if shipped.refusal is not None:
         raise ModelError(f"{model} cannot be repaired: {shipped.refusal}. Export it again in eval mode.")
     if options is None:
@@ -169,6 +171,16 @@ def repair_file(
     if result.path is not None:
         forget_checkpoint(tuning.checkpoint)
     return result
+
+
+def _require_unseen(data: Any, heldout: Any) -> None:
+    """Refuse to judge by the very file that the repair is made from."""
+    paths = [Path(one).resolve() for one in (data, heldout) if isinstance(one, str | Path)]
+    if len(paths) > len(set(paths)):
+        raise UsageError(
+            f"--heldout {heldout}: that is --data, and a repair is judged on samples that it has not seen. Leave it "
+            "out: then parts of --data are kept for that."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

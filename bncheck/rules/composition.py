@@ -14,7 +14,8 @@ from bncheck.thresholds import COMPOSITION_MARGIN
 def leans_on_composition(evidence: Evidence) -> Iterator[Finding]:
     """BN610: grouped batches are predicted far better by their own statistics than by any stored ones."""
     found = evidence.probed.composition
-    if found is None or not _leans(found):
+    classes = None if evidence.effect is None else evidence.effect.classes
+    if found is None or not _leans(found, classes):
         return
     kind = "of one label" if found.by_label else "as the training loader gives them"
     recalibrated = "" if found.recalibrated is None else f", {found.recalibrated:.1%} by recalibrated ones"
@@ -46,7 +47,10 @@ def leans_on_composition(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _leans(found: Composition) -> bool:
-    """Whether nothing comes near the accuracy in grouped batches, with 95 % confidence."""
+def _leans(found: Composition, classes: int | None) -> bool:
+    """Whether nothing comes near the accuracy in grouped batches, with 95 % confidence, and that is one to speak of."""
+    chance = 1 / classes if classes else 0.0
+    if found.grouped <= (1 + chance) / 2:
+        return False  # labels of another model, or an input it was not made for
     others = [found.mixed, found.stored, *([] if found.recalibrated is None else [found.recalibrated])]
     return found.grouped - CONFIDENCE_Z * found.grouped_error - max(others) > COMPOSITION_MARGIN

@@ -23,14 +23,17 @@ def scaled(evidence: Evidence) -> Iterator[Finding]:
     if found is None:
         return
     is_sure = found.explains or _does_as_well(found, evidence)
-    if not (is_sure or found.is_plausible) or _leaves_much(found, evidence):
+    if not (is_sure or found.is_plausible) or _leaves_much(found, evidence) or _is_layers_own(found, evidence):
         return
     yield Finding(
         code="BN601",
         severity=ERROR if is_sure else severity_of(evidence.effect),
         layer=found.seen.layers[0] if len(found.seen.layers) == 1 else None,
         message=f"{_what(found)} {_tried(found.seen, 'With the input changed so')}",
-        fix=f"{_remedy(found)} Recalibrating would only hide it.{_what_remains(found.seen)}",
+        fix=(
+            f"{_remedy(found)} Recalibrating would only hide it.{_or_the_layer(found, evidence)}"
+            f"{_what_remains(found.seen)}"
+        ),
         evidence={
             "fed": found.fed,
             "expected": found.expected,
@@ -72,6 +75,22 @@ def _leaves_much(found: InputScaling, evidence: Evidence) -> bool:
     if (seen.after.gap <= NEAR_MARGIN and found.constant) or (order is not None and order.explains):
         return False
     return _recalibrating_wins_more(seen, evidence)
+
+
+def _is_layers_own(found: InputScaling, evidence: Evidence) -> bool:
+    """Whether training data are as far off, under numbers that only happen to fit: then it is what the layers store."""
+    training = evidence.training
+    if training is None or not found.is_solved:
+        return False
+    seen = [training.measured[name].lower for name in found.seen.layers if name in training.measured]
+    return bool(seen) and min(seen) > MARGIN
+
+
+def _or_the_layer(found: InputScaling, evidence: Evidence) -> str:
+    if not found.is_solved or evidence.training is not None or len(found.seen.layers) > 1:
+        return ""
+    name = found.seen.layers[0] or "that layer"
+    return f" If the input is as in training, the statistics of {name} are wrong: --train-data would tell."
 
 
 def _recalibrating_wins_more(seen: Paired, evidence: Evidence) -> bool:

@@ -191,3 +191,24 @@ def test_a_wrong_command_leaves_an_older_report_alone(files: Files, scratch: Pat
     Path("report.json").write_text("yesterday's")
     refused(call("inspect", files.healthy, "--report", "report.json", "--select", "BN9"), 2)
     assert Path("report.json").read_text() == "yesterday's"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--max-gap", "0.1"), ("--limit", "10")])
+def test_options_about_what_layers_see_need_data(files: Files, option: str, value: str) -> None:
+    done = call("inspect", files.healthy, option, value)
+    assert f"{option} is about what layers see, and no --data is given" in said(refused(done, 2))
+
+
+def test_judging_by_no_rule_at_all_is_refused(files: Files) -> None:
+    done = call("inspect", files.runnable, "--data", files.data, "--select", "BN6", "--ignore", "BN6")
+    assert "leave no rule to judge by" in said(refused(done, 2))
+
+
+def test_what_a_repair_is_made_from_does_not_judge_it(files: Files, scratch: Path) -> None:
+    done = call("repair", files.drifted, *NET, "--data", files.data, "--heldout", files.data, "--out", "new.pt")
+    assert "a repair is judged on samples that it has not seen" in said(refused(done, 2))
+
+
+def test_a_repair_of_tensors_says_what_else_can_be_repaired(files: Files, scratch: Path) -> None:
+    done = call("repair", files.drifted, "--data", files.data, "--out", "new.pt")
+    assert "or repair a file that holds the program too" in said(refused(done, 2))

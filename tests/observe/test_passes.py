@@ -201,6 +201,8 @@ def test_the_users_metric_replaces_accuracy() -> None:
 def test_labels_out_of_range_are_an_error() -> None:
     with pytest.raises(DataError, match="labels run up to 7 but the model gives 4 scores"):
         bncheck.inspect(classifier(), (torch.randn(50, 1, 6, 6), torch.full((50,), 7)))
+    with pytest.raises(DataError, match="labels go down to -1: labels are class numbers from 0"):
+        bncheck.inspect(classifier(), (torch.randn(50, 1, 6, 6), torch.full((50,), -1)))
 
 
 def test_data_of_the_wrong_shape_say_what_was_given_and_what_the_model_says() -> None:
