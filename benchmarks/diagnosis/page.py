@@ -18,8 +18,10 @@ def page(results: Sequence[Result], command: str) -> str:
 
 
 def _opening(results: Sequence[Result], command: str) -> Iterator[str]:
-    inspections = sum(result.inspections for result in results)
-    alarms = [alarm for result in results for alarm in result.alarms]
+    lagging = [result for result in results if result.recalibrated - result.accuracy >= HARM]
+    healthy = [result for result in results if result not in lagging]
+    inspections = sum(result.inspections for result in healthy)
+    alarms = [alarm for result in healthy for alarm in result.alarms]
     trials = sum(len(result.trials) for result in results)
     low, high = (worst(result.accuracy for result in results) for worst in (min, max))
     yield "# How well the diagnosis does"
@@ -42,6 +44,13 @@ def _opening(results: Sequence[Result], command: str) -> Iterator[str]:
         yield ""
         yield from (f"- {alarm}" for alarm in alarms)
     yield ""
+    for one in lagging:
+        yield (
+            f"{one.net} is not healthy as trained: its averages lag. It is right on {one.accuracy:.1%}, and on "
+            f"{one.recalibrated:.1%} by statistics of its own training data. In {one.inspections} inspections it got "
+            f"{len(one.alarms)} warnings."
+        )
+        yield ""
 
 
 def _must(trial: Trial) -> bool:

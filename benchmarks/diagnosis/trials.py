@@ -59,10 +59,20 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one net."""
+    """What came of one net.
+
+    Attributes:
+        net: which.
+        accuracy: on held-out samples, as trained.
+        recalibrated: the same by statistics of its training data.
+        inspections: of the net as it is.
+        alarms: what was said in them.
+        trials: the faults planted.
+    """
 
     net: str
     accuracy: float
+    recalibrated: float
     inspections: int
     alarms: tuple[str, ...]
     trials: tuple[Trial, ...]
@@ -78,7 +88,8 @@ def examine(job: Job) -> Result:
     ways = list(_healthy(net, task))
     alarms = tuple(f"{name}, {way}: {code}" for way, codes in ways for code in codes)
     trials = tuple(_tried(planted, name, before) for plan in PLANS for planted in plan(net, task))
-    return Result(name, before, len(ways), alarms, trials)
+    recalibrated = accuracy(bncheck.recalibrate(net, task.x), task.x_held, task.y_held)
+    return Result(name, before, recalibrated, len(ways), alarms, trials)
 
 
 def accuracy(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
