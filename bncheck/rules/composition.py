@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bncheck.evidence import Evidence
 from bncheck.probed import Composition
 from bncheck.report import ERROR, Finding
+from bncheck.rules.cost import halfway_from_chance
 from bncheck.statistics import CONFIDENCE_Z
 from bncheck.thresholds import COMPOSITION_MARGIN
 
@@ -49,8 +50,7 @@ def leans_on_composition(evidence: Evidence) -> Iterator[Finding]:
 
 def _leans(found: Composition, classes: int | None) -> bool:
     """Whether nothing comes near the accuracy in grouped batches, with 95 % confidence, and that is one to speak of."""
-    chance = 1 / classes if classes else 0.0
-    if found.grouped <= (1 + chance) / 2:
+    if found.grouped <= halfway_from_chance(classes):
         return False  # labels of another model, or an input it was not made for
     others = [found.mixed, found.stored, *([] if found.recalibrated is None else [found.recalibrated])]
     return found.grouped - CONFIDENCE_Z * found.grouped_error - max(others) > COMPOSITION_MARGIN

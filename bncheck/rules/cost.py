@@ -97,7 +97,12 @@ def _is_poor(effect: EffectEvidence) -> bool:
     """Whether the accuracy as shipped is nearer to chance than to perfect."""
     if effect.accuracy is None or effect.accuracy.stored is None or not effect.classes:
         return False
-    return effect.accuracy.stored < (1 + 1 / effect.classes) / 2
+    return effect.accuracy.stored < halfway_from_chance(effect.classes)
+
+
+def halfway_from_chance(classes: int | None) -> float:
+    """The accuracy as near to that of a guess among so many classes as to perfect; half where nobody says how many."""
+    return (1 + (1 / classes if classes else 0.0)) / 2
 
 
 def _suits_better(effect: EffectEvidence) -> bool:

@@ -104,9 +104,8 @@ def _is_sure(name: str, margin: float, evidence: Evidence) -> bool:
 
 def _flattens(name: str, evidence: Evidence) -> bool:
     """Whether the layer is the first that sees one value of a channel in a sample, behind some that see more."""
-    before = list(evidence.measured).index(name)
-    seen = [layer.positions for layer in list(evidence.measured.values())[: before + 1]]
-    return seen[-1] <= 1 and before > 0 and all(positions > 1 for positions in seen[:-1])
+    first = next((other for other, layer in evidence.measured.items() if layer.positions <= 1), None)
+    return name == first and name != next(iter(evidence.measured))
 
 
 def _on_training_data(names: list[str], evidence: Evidence) -> dict[str, float] | None:

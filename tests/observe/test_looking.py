@@ -26,7 +26,7 @@ STEM = Site("stem.1", 0)
 
 
 class Net(nn.Module):
-    """A norm, swallowed exceptions around a second one, and whatever lies behind."""
+    """A norm, and whatever lies behind; it counts how often it gets there."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -61,7 +61,7 @@ def factors(layers: tuple[str, ...], seen: Watched) -> Iterator[Candidate]:
         yield Candidate(AffineMap((known,)), "as given", None)
 
 
-def affine(layers: tuple[str, ...], data: InputRange, attempt: Try, start: AffineMap = AS_IT_IS) -> Iterator[Candidate]:
+def affine(layers: tuple[str, ...], data: InputRange, attempt: Try, start: AffineMap) -> Iterator[Candidate]:
     """The slope and intercept of a mean and standard deviation that nobody has told, by Gauss-Newton on the gaps.
 
     Nothing where the values expected overlap those that are fed so far that another contrast or exposure may be all
