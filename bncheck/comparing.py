@@ -241,13 +241,17 @@ def _coverage(
     tensors: Sequence[TensorChange],
     patterns: Sequence[str],
 ) -> Coverage:
-    """Too little was compared where a layer that must be frozen is in one file only, or nothing is in both."""
+    """How much was compared; tensors count only where neither file has statistics.
+
+    Too little was, where a layer that must be frozen is in one file only, or no layer is in both: an export whose
+    layers are folded away must not read as unmoved.
+    """
     compared = {layer.name for layer in layers} | {layer.original for layer in layers}
     named = {layer.name for model in (first, second) for layer in model.layers if layer.expects_statistics}
     wanted = {name for name in named if any(fnmatchcase(name, pattern) for pattern in patterns)}
     whole = wanted <= compared and (bool(wanted) or not patterns)
     return Coverage(
-        with_statistics=len(layers) if patterns else len(layers) + len(tensors),
+        with_statistics=len(layers) if patterns or named else len(tensors),
         measured=None,
         conclusive=whole,
         incomplete=not whole,

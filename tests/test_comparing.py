@@ -149,6 +149,18 @@ def test_nothing_in_common_is_nothing_compared(net: Net) -> None:
     assert (difference.summary.verdict, difference.summary.exit_code) == ("not-checked", 4)
 
 
+def test_layers_that_are_folded_away_in_one_file_are_not_called_unmoved(net: Net) -> None:
+    """Tensors of the same name are no answer where the question was statistics; without any they are."""
+    folded = copy.deepcopy(net)
+    for index in (1, 3):
+        folded.backbone[index] = nn.Identity()
+    for pair in ((net, folded), (folded, net)):
+        difference = bncheck.diff(*pair)
+        assert difference.summary.tensors_compared
+        assert (difference.summary.verdict, difference.summary.exit_code) == ("not-checked", 4)
+    assert bncheck.diff(folded, folded).summary.exit_code == 0
+
+
 def test_tensors_of_other_shapes_have_moved(net: Net) -> None:
     other = copy.deepcopy(net)
     other.head = nn.Linear(4, 5)

@@ -10,7 +10,7 @@ import typer
 
 from bncheck import __version__
 from bncheck.cli.commands import EVERY_EXIT_CODE, HELP_OPTIONS, LazyGroup
-from bncheck.cli.process import INTERNAL_ERROR, say
+from bncheck.cli.process import INTERNAL_ERROR, prepare_streams, say
 
 HELP = """Tells whether the statistics stored in a model's normalization layers describe the data it runs on.
 
@@ -63,9 +63,7 @@ def root(
 
 def main() -> None:
     """Run the command line; what escapes the commands is a bug in bncheck (exit code 70)."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    prepare_streams()
     try:
         app()
     except Exception as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 
@@ -15,6 +17,41 @@ from bncheck.render.cells import printable
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
+
+
+class _Unread(io.TextIOWrapper):
+    """A stream whose reader may leave early (`| head`): the rest is dropped, and the exit code stays the verdict's."""
+
+    def write(self, text: str, /) -> int:
+        """As of any stream, also where nobody reads it."""
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        """As of any stream, also where nobody reads it."""
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr take any character and outlive their readers; where one is closed, talk to nobody."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            how = {each: getattr(stream, each) for each in ("encoding", "line_buffering", "write_through")}
+            setattr(sys, name, _Unread(stream.buffer, errors="replace", **how))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """What the rules judge by, as values: everything that was observed, and nothing that was concluded."""
 
-from bncheck.evidence.closer import NOTHING_CLOSER, CallsApart, CloserLook, DropoutGap, FlatShare
+from bncheck.evidence.closer import NOTHING_CLOSER, BrokenSamples, CallsApart, CloserLook, DropoutGap, FlatShare
 from bncheck.evidence.measured import MeasuredLayer
 from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.runtime import RuntimeCheck
@@ -9,6 +9,7 @@ from bncheck.evidence.whole import Evidence
 
 __all__ = [
     "NOTHING_CLOSER",
+    "BrokenSamples",
     "CallsApart",
     "CloserLook",
     "DropoutGap",

@@ -16,6 +16,7 @@ from bncheck.observe.probes.alone import fed_by_input, moved_alone
 from bncheck.observe.probes.calls import calls_apart
 from bncheck.observe.probes.dropout import dropout_gaps, dropouts
 from bncheck.observe.probes.padding import flat_shares
+from bncheck.observe.probes.samples import broken_samples
 from bncheck.observe.probes.sampling import draw
 from bncheck.observe.probes.weights import broken_tensors
 from bncheck.observe.running import Progress
@@ -37,10 +38,12 @@ def look_closer(
         return NOTHING_CLOSER
     is_finite = all(math.isfinite(layer.gap) for layer in evidence.measured.values())
     broken = () if is_finite else broken_tensors(model)
+    samples = None if is_finite or broken else broken_samples(source, plan)
     try:
-        return replace(_asked(model, source, seen, evidence, plan, progress), broken=broken)
+        asked = _asked(model, source, seen, evidence, plan, progress)
     except DataError:
-        return CloserLook(broken=broken)
+        asked = NOTHING_CLOSER
+    return replace(asked, broken=broken, broken_samples=samples)
 
 
 def _asked(

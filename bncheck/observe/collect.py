@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEv
 from bncheck.layers import BATCH_NORM, NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.measuring import measured_layer, moving_average, stored_statistics
+from bncheck.observe.notes import depends_on_mates, notes_on
 from bncheck.observe.passes import Observation, Plan
 from bncheck.observe.policies import Statistics
 from bncheck.observe.recorder import SiteRecord, together
-from bncheck.report import LEFT_OUT, DataFacts
+from bncheck.report import Accuracy, DataFacts
 from bncheck.statistics import (
     BatchSizeRow,
     SampleMoments,
@@ -31,8 +33,6 @@ NO_STATISTICS = "no-running-statistics"
 NOT_EXERCISED = "not-exercised"
 FOLDED = "folded"
 UNSUPPORTED = "unsupported"
-FEW_GUESSES = 20
-"""Right guesses to be expected, below which chance itself may look bad."""
 
 
 def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
@@ -83,7 +83,7 @@ def measured_evidence(
     }
     layers = _in_running_order(model, measured, seen.found)
     smallest, needed = detectable(measured, seen.samples)
-    effect = seen.effect.result() if measured else None
+    effect = _effect(seen, measured)
     return Evidence(
         layers=layers,
         measured=measured,
@@ -93,21 +93,31 @@ def measured_evidence(
         dropped=seen.dropped,
         effect=effect,
         runtime=seen.runtime,
-        batch_sizes=() if _depends_on_mates(seen) else _batch_sizes(records, sizes, plan.seed),
+        batch_sizes=() if depends_on_mates(seen) else _batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
         samples_needed=needed,
         max_gap=max_gap,
         comparison=model.comparison,
         probed=seen.probed,
         training=training,
-        notes=(
-            *model.notes,
-            *seen.notes,
-            *_dropped(seen),
-            *_training(training),
-            *_without_batch_sizes(seen),
-            *_below_chance(effect),
-        ),
+        notes=(*model.notes, *notes_on(seen, effect, training)),
+    )
+
+
+def _effect(seen: Observation, measured: Mapping[str, MeasuredLayer]) -> EffectEvidence | None:
+    """What other statistics do to the outputs; nothing of statistics that are no numbers."""
+    effect = seen.effect.result() if measured else None
+    if effect is None or all(np.isfinite([layer.mean, layer.var]).all() for layer in measured.values()):
+        return effect
+    return replace(
+        effect,
+        predictions_changed=None,
+        changed_by_noise=None,
+        accuracy=None if effect.accuracy is None else Accuracy(effect.accuracy.stored, None, None),
+        gain=None,
+        gain_error=None,
+        lost=None,
+        information_recalibrated=None,
     )
 
 
@@ -199,40 +209,3 @@ def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
     """Whether all values are finite and every stored variance can be divided by."""
     mean, var, eps = stored_statistics(entry.layer)
     return bool(np.isfinite(mean).all() and (var + eps > 0).all() and np.isfinite(table.mean).all())
-
-
-def _training(training: TrainingEvidence | None) -> list[str]:
-    if training is None:
-        return []
-    batches = f", in its batches of {training.batch_size}" if training.own_batches else ""
-    return [f"{training.samples} training samples of {training.source} compared{batches}"]
-
-
-def _dropped(seen: Observation) -> list[str]:
-    if not seen.dropped:
-        return []
-    return [f"{seen.dropped} {LEFT_OUT}: the program takes batches of exactly {seen.fixed_batch}"]
-
-
-def _depends_on_mates(seen: Observation) -> bool:
-    return seen.probed.invariance is not None and seen.probed.invariance.depends
-
-
-def _without_batch_sizes(seen: Observation) -> list[str]:
-    if not _depends_on_mates(seen):
-        return []
-    return ["no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"]
-
-
-def _below_chance(effect: EffectEvidence | None) -> tuple[str, ...]:
-    """A note where predictions are right less than half as often as guesses would be, whatever normalizes them."""
-    if effect is None or effect.accuracy is None or effect.gain_error is None or not effect.classes:
-        return ()
-    accuracy = effect.accuracy
-    known = [value for value in (accuracy.stored, accuracy.batch, accuracy.recalibrated) if value is not None]
-    if effect.predictions < FEW_GUESSES * effect.classes or max(known, default=1.0) >= 0.5 / effect.classes:
-        return ()
-    return (
-        f"of {effect.classes} classes a guess is right more often than these predictions, whatever statistics they are "
-        "made by: check that the labels number the classes as the model does",
-    )

@@ -143,8 +143,14 @@ def _more(total: int) -> list[Text]:
 
 def _headline(difference: Difference) -> str:
     summary = difference.summary
-    if summary.verdict == NOT_CHECKED:
+    if summary.verdict == NOT_CHECKED and not summary.tensors_compared:
         return "Not compared: the two files have nothing in common, neither layers nor tensors of the same name."
+    if summary.verdict == NOT_CHECKED:
+        before, after = difference.before.path, difference.after.path
+        return (
+            "Not compared: no layer has statistics in both files. Where an export folded them into other layers, "
+            f"bncheck inspect {after} --reference {before} compares them by the numbers."
+        )
     if summary.verdict == INCONCLUSIVE:
         return "Not all compared: some of the layers that were to be frozen are in one of the files only."
     if not summary.layers_moved and not summary.tensors_moved:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from bncheck.evidence import Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.evidence import BrokenSamples, Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.gate.limit import beyond_limit
 from bncheck.report import ERROR, INFO, Finding
 from bncheck.rules.absent import some_names
@@ -19,7 +19,8 @@ BESIDE = 0.2
 """Share of the largest own gap below which a gap that only the nearer margin shows is not named."""
 STALE, OTHER_DOMAIN = "stale", "other domain"
 _TAKE_EARLIER = "Go back to a checkpoint from before those values appeared: nothing measured here can repair weights."
-_LOOK_BEFORE = "Look for NaN or infinity in the data, and for overflow in the layers before (half precision)."
+_MEND_SAMPLES = "Take those samples out, or mend what wrote them; the model's own outputs are spoiled by them too."
+_LOOK_BEFORE = "The data are finite: look for overflow in the layers before (half precision), or a division by 0."
 
 
 def above_limit(evidence: Evidence) -> Iterator[Finding]:
@@ -70,24 +71,37 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
     """The first layer whose input on these data is not finite; those behind it inherit the values."""
     for name, layer in evidence.measured.items():
         if not math.isfinite(layer.gap):
-            broken = evidence.closer.broken
-            held = f" {some_names(broken)} {'holds' if len(broken) == 1 else 'hold'} NaN or infinity." if broken else ""
+            broken, samples = evidence.closer.broken, evidence.closer.broken_samples
             yield Finding(
                 code="BN603",
                 severity=ERROR,
                 layer=name,
                 message=(
-                    f"On these data the input of {name} is not finite, so nothing can be compared from there on.{held}"
+                    f"On these data the input of {name} is not finite, so nothing can be compared from there on."
+                    f"{_held(broken, samples)}"
                 ),
-                fix=_TAKE_EARLIER if broken else _LOOK_BEFORE,
+                fix=_TAKE_EARLIER if broken else _LOOK_BEFORE if samples is None else _MEND_SAMPLES,
                 evidence={
                     "gap": str(layer.gap),
                     "measured_mean": str(layer.mean.sum()),
                     "measured_var": str(layer.var.sum()),
                     "tensors_not_finite": list(broken),
+                    "samples_not_finite": None if samples is None else samples.number,
+                    "first_sample_not_finite": None if samples is None else samples.first,
                 },
             )
             return
+
+
+def _held(tensors: Sequence[str], samples: BrokenSamples | None) -> str:
+    """Where the values come from, as far as that is known."""
+    if tensors:
+        return f" {some_names(tensors)} {'holds' if len(tensors) == 1 else 'hold'} NaN or infinity."
+    if samples is None:
+        return ""
+    first = "" if samples.first is None else f" (the first is number {samples.first}, counted from 0)"
+    holds = "holds" if samples.number == 1 else "hold"
+    return f" {samples.number} of {samples.samples} samples{first} {holds} NaN or infinity."
 
 
 def origin_of(drifted: list[MeasuredLayer], margin: float = MARGIN) -> list[MeasuredLayer]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -206,6 +208,28 @@ def test_a_real_process_keeps_its_pipe_clean(files: Files, scratch: Path) -> Non
     talk = ("printed on import", "written to the stream itself", "written by a library", "said by a child process")
     for said in talk:
         assert said in done.stderr
+
+
+@pytest.mark.parametrize("command", [("rules",), ("--help",), ("inspect", "never_updated"), ("inspect", "healthy")])
+def test_a_reader_who_leaves_early_changes_no_exit_code(files: Files, command: tuple[str, ...]) -> None:
+    """`bncheck ... | head -1` in a pipeline that fails if any part of it does."""
+    arguments = [getattr(files, one) if one in ("never_updated", "healthy") else one for one in command]
+    with subprocess.Popen(
+        [sys.executable, "-m", "bncheck", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert (process.returncode, told) == (1 if "never_updated" in command else 0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a descriptor the way a Unix shell does")
+def test_without_any_stdout_the_exit_code_is_the_verdict_too(files: Files) -> None:
+    for name, code in (("healthy", 0), ("never_updated", 1)):
+        command = [sys.executable, "-m", "bncheck", "inspect", getattr(files, name)]
+        done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (code, "")
 
 
 def test_a_real_process_ends_with_the_code_and_prints_the_report(files: Files) -> None:

@@ -118,6 +118,11 @@ def test_the_page_sums_up() -> None:
             "Not compared: the two files have nothing in common",
         ),
         (
+            difference(summary=DifferenceSummary("not-checked", 4, 0, 0, 2, 0)),
+            "Not compared: no layer has statistics in both files. Where an export folded them into other layers, "
+            "bncheck inspect finetuned.onnx --reference pretrained.pt compares them by the numbers.",
+        ),
+        (
             difference(layer("a", 0.0), summary=DifferenceSummary("inconclusive", 4, 1, 0, 0, 0)),
             "Not all compared: some of the layers that were to be frozen are in one of the files only.",
         ),

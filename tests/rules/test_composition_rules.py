@@ -108,6 +108,16 @@ def test_labels_of_another_numbering_are_no_dependence_on_the_batch(healthy, hel
     report = bncheck.inspect(healthy, (x, (y + 1) % 10))
     assert_healthy(report)
     assert any("check that the labels number the classes as the model does" in note for note in report.run.notes)
+
+
+def test_labels_that_are_no_classes_give_no_accuracy_and_a_note_says_so(healthy, held_out):
+    x, y = held_out
+    report = bncheck.inspect(healthy, (x, y.float() + 0.5))
+    assert report.effect.accuracy is None
+    assert [note for note in report.run.notes if note.startswith("no accuracy: the labels are no class numbers")]
+    for labels in (y.float(), None):  # whole numbers are classes, and without labels nothing is missing
+        data = x if labels is None else (x, labels)
+        assert not any("no accuracy" in note for note in bncheck.inspect(healthy, data).run.notes)
     assert not any("labels number" in note for note in bncheck.inspect(healthy, held_out).run.notes)
 
 

@@ -131,13 +131,41 @@ def test_a_weight_that_is_not_finite_is_named(healthy, held_out):
     assert finding.evidence["tensors_not_finite"] == ["blocks.1.conv.weight"]
 
 
-def test_data_that_are_not_finite_are_an_error_at_the_first_layer_alone(held_out):
-    x = held_out[0].clone()
+def test_data_that_are_not_finite_are_an_error_at_the_first_layer_alone_and_the_samples_are_named(held_out):
+    x, y = held_out[0].clone(), held_out[1]
     x[7, 0, 3, 3] = float("nan")
-    report = bncheck.inspect(conv_net().eval(), x)
-    assert only(report, "BN603").layer == "1"
-    assert report.findings[0].severity == "error"
-    assert report.findings[0].evidence["gap"] == "nan"
+    x[60, 0, 0, 0] = float("inf")
+    report = bncheck.inspect(conv_net().eval(), (x, y))
+    finding = only(report, "BN603")
+    assert (finding.severity, finding.layer, finding.evidence["gap"]) == ("error", "1", "nan")
+    assert f"2 of {len(x)} samples (the first is number 7, counted from 0) hold NaN or infinity." in finding.message
+    assert (finding.evidence["samples_not_finite"], finding.evidence["first_sample_not_finite"]) == (2, 7)
+    assert report.effect.accuracy.stored is not None
+    assert (report.effect.accuracy.batch, report.effect.accuracy.recalibrated) == (None, None)
+
+
+def test_of_samples_drawn_at_random_the_number_alone_is_told(held_out):
+    x = held_out[0].clone()
+    x[:] = float("nan")
+    message = only(bncheck.inspect(conv_net().eval(), x, limit=20), "BN603").message
+    assert message.endswith("20 of 20 samples hold NaN or infinity.")
+    batches = [x[:1], held_out[0][1:30]]
+    message = only(bncheck.inspect(conv_net().eval(), batches), "BN603").message
+    assert message.endswith("1 of 30 samples holds NaN or infinity.")
+
+
+def test_layers_that_overflow_on_finite_data_are_not_blamed_on_them(held_out):
+    class Overflows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(torch.exp(1000 * (x + 1)))
+
+    finding = only(bncheck.inspect(Overflows().eval(), held_out[0]), "BN603")
+    assert finding.evidence["samples_not_finite"] is None
+    assert "The data are finite: look for overflow" in finding.fix
 
 
 # BN603, how grave: by hand
