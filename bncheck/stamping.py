@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bncheck.errors import RefusedError, UsageError
+from bncheck.errors import BncheckError, RefusedError, UsageError
 from bncheck.files import require_distinct, written_whole
 from bncheck.models import from_module, open_model
 from bncheck.models.referencing import operations_of, reference_of, with_reference
@@ -50,7 +51,7 @@ def stamp(
     """Write a copy of the ONNX file `model` whose metadata hold the statistics of `reference`.
 
     Raises:
-        UsageError: the model is no ONNX file, or `out` cannot be written.
+        UsageError: the model is no ONNX file, `out` exists and is no stamped model, or it cannot be written.
         RefusedError: the model was exported with other statistics than the reference holds.
         ModelError: either cannot be read, or they have nothing to do with each other.
     """
@@ -66,6 +67,7 @@ def stamp(
     given = [path] if isinstance(reference, torch.nn.Module) else [path, Path(reference)]
     sources = external_files(path)
     require_distinct(target, [*given, *sources])
+    _require_stamped(target)
     before = (
         from_module(reference)
         if isinstance(reference, torch.nn.Module)
@@ -95,6 +97,19 @@ def stamp(
         raise RefusedError(f"{target}: the stamp cannot be read back.")
     folded = sum(layer.folded for layer in comparison.layers)
     return Stamped(target, len(comparison.layers), folded, comparison.unfound, len(text), copied)
+
+
+def _require_stamped(target: Path) -> None:
+    """Refuse to write over a file that is no earlier stamped model: a name typed wrong must not cost one."""
+    from bncheck.models.onnx_reading import read_onnx
+    from bncheck.models.onnx_stamp import read_stamp
+
+    if not target.exists() or not target.stat().st_size:
+        return
+    with contextlib.suppress(BncheckError):
+        if read_stamp(read_onnx(target)[0], str(target)) is not None:
+            return
+    raise UsageError(f"--out {target}: it exists and is no stamped model, so it is not overwritten; name another file.")
 
 
 def _write(path: Path, target: Path, key: str, text: str, sources: tuple[Path, ...]) -> tuple[Path, ...]:

@@ -34,7 +34,6 @@ class Listed:
     home: str
     about: str
     codes: Mapping[int, str]
-    hidden: bool = False
 
 
 COMMANDS = {
@@ -47,7 +46,7 @@ COMMANDS = {
     "gate": Listed("gate:gate_command", "Judge a saved report again, without model and data.", _INSPECTED),
     "rules": Listed("rules:rules_command", "List what is diagnosed.", {}),
     "rule": Listed("rules:rule_command", "Explain one rule: what, why, how to repair.", {}),
-    "audit": Listed("audit:audit_command", "Audit the stored values of several files.", _INSPECTED, hidden=True),
+    "audit": Listed("audit:audit_command", "Audit the stored values of several files; nothing is run.", _INSPECTED),
 }
 HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -97,7 +96,7 @@ class LazyGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """One line each."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, listed.about) for name, listed in COMMANDS.items() if not listed.hidden])
+            formatter.write_dl([(name, listed.about) for name, listed in COMMANDS.items()])
 
 
 class _Commands(Mapping[str, Any]):
@@ -126,7 +125,6 @@ def _made(name: str, listed: Listed) -> Any:
         cls=Sectioned,
         short_help=listed.about,
         epilog=exit_code_words(listed.codes),
-        hidden=listed.hidden,
         context_settings=HELP_OPTIONS,
     )
     register(getattr(import_module(f"bncheck.cli.{module}"), function))

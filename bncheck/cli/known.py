@@ -70,7 +70,7 @@ def settle(report: Report, known: Known, *, quiet: bool = False) -> Report:
     if known.baseline is None:
         counting = [finding for finding in ignored.findings if finding.accepted is None and finding.severity != INFO]
         entries = accepted_now(ignored)
-        known_now = Baseline(str(known.write_to), entries)
+        known_now = Baseline(str(known.write_to), entries, is_new=True)
         told = f"{count(len(counting), 'finding')} accepted"
     else:
         known_now, entries = known.baseline, shrunk(report, known.baseline)

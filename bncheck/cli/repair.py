@@ -187,7 +187,7 @@ def repair_command(
             say_whose_code_runs({"--arch": arch, **sources, "--metric": metric, "--loss": loss})
             if trust_pickle:
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
-        with stdout_to_stderr():
+        with stdout_to_stderr(), tuning.kept_when_interrupted(resume):
             result = _repair(model, data, settings, training, preprocessing, metric, given, quiet)
         write_reports(result.after or result.before, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bncheck.cli.completing import words
+from bncheck.cli.process import say
 from bncheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,6 +94,17 @@ Renorm = Annotated[
 RenormOut = Annotated[
     str | None, typer.Option("--out", metavar="FILE", help="Keep the repaired model.", rich_help_panel=PANEL)
 ]
+
+
+@contextlib.contextmanager
+def kept_when_interrupted(resume: str | None) -> Iterator[None]:
+    """Ctrl-C says where the state of the training is kept, if it is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if resume is not None and Path(resume).exists():
+            say(f"The training up to its last whole interval is kept in {resume}: the same command goes on from there.")
+        raise
 
 
 def refuse_without_renorm(switch: str, given: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ class Source(Protocol):
         name: what the user typed, or the type of what the library was handed.
         samples: how many samples there are; `None` for a stream that has not said.
         own_batches: whether it makes its own batches, as a loader does.
+        in_order: whether somebody chose its order: class folders are listed one after the other by anybody.
         notes: what the reader of a report should know of them.
         hint: what to try where a model refuses them; empty where nothing is known.
     """
@@ -44,6 +45,7 @@ class Source(Protocol):
     name: str
     samples: int | None
     own_batches: bool
+    in_order: bool
     notes: tuple[str, ...]
     hint: str
 

@@ -38,7 +38,7 @@ def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource
     with contextlib.suppress(DataError):  # a damaged file is named when it is its turn
         read_one(paths[0])
     labels = None if classes is None else torch.tensor(classes)
-    return IndexedSource(name, len(paths), labels, read, notes=[*notes, *preprocess.notes])
+    return IndexedSource(name, len(paths), labels, read, notes=[*notes, *preprocess.notes], in_order=classes is None)
 
 
 def _about_classes(folder: Path, paths: list[Path]) -> list[str]:

@@ -24,6 +24,7 @@ class IndexedSource:
         read: preprocessed inputs of the samples with these numbers, in this order.
         notes: what the reader of a report should know of them.
         hint: what to try where a model refuses them.
+        in_order: whether somebody chose their order.
 
     Raises:
         DataError: there are no samples, or not as many labels.
@@ -38,6 +39,7 @@ class IndexedSource:
         *,
         notes: Sequence[str] = (),
         hint: str = "",
+        in_order: bool = True,
     ) -> None:
         if count == 0:
             raise DataError(f"{name}: it has no samples.")
@@ -47,6 +49,7 @@ class IndexedSource:
         self.name = name
         self.samples: int | None = count
         self.own_batches = False
+        self.in_order = in_order
         self.notes = tuple(notes)
         self.hint = hint
         self._count = count
@@ -82,6 +85,7 @@ class IndexedSource:
             lambda chosen: self._read(numbers[chosen]),
             notes=self.notes,
             hint=self.hint,
+            in_order=self.in_order,
         )
 
     def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:

@@ -34,7 +34,7 @@ class StreamSource:
     ) -> None:
         self.name = name
         self.samples = samples
-        self.own_batches = True
+        self.own_batches = self.in_order = True
         self.notes: tuple[str, ...] = ()
         self.hint = ""
         self._open_loader = open_loader

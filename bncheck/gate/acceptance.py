@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from bncheck.catalogue import RULES
@@ -53,7 +54,7 @@ def accept(report: Report, ignores: Sequence[LayerIgnore] = (), baseline: Baseli
         notes += _no_longer_found(report, baseline)
     report = _untold(report)  # a saved one says what it accepted; findings of it may be gone
     accepted = _told([finding for finding in findings if finding.accepted is not None])
-    unused = [_unused(ignore) for ignore in ignores if _is_unused(ignore, report)]
+    unused = [_unused(ignore, report) for ignore in ignores if _is_unused(ignore, report)]
     return settled(report, findings, (*accepted, *notes, *unused))
 
 
@@ -124,7 +125,8 @@ def _known(finding: Finding, report: Report, baseline: Baseline, notes: list[str
         notes.append(f"Not in the baseline: {_listed(new)}")
     if worse or new:
         return finding
-    return _accepted(finding, _no_worse([known[entry.key] for entry in now], now))
+    why = "new in the baseline" if baseline.is_new else _no_worse([known[entry.key] for entry in now], now)
+    return _accepted(finding, why)
 
 
 def _accepted(finding: Finding, why: str) -> Finding:
@@ -189,9 +191,14 @@ def _is_unused(ignore: LayerIgnore, report: Report) -> bool:
     return not any(ignore.covers(finding.code, layer) for finding in report.findings for layer in finding.layers)
 
 
-def _unused(ignore: LayerIgnore) -> str:
+def _unused(ignore: LayerIgnore, report: Report) -> str:
     source = f" of {ignore.source}" if ignore.source else ""
-    return f"Of no use any more: the ignore{source} for {', '.join(ignore.codes)} in {ignore.layer} ({ignore.reason})"
+    told = f"the ignore{source} for {', '.join(ignore.codes)} in {ignore.layer} ({ignore.reason})"
+    names = [layer.name for layer in report.layers]
+    if any(fnmatchcase(name, ignore.layer) for name in names):
+        return f"Of no use any more: {told}"
+    close = get_close_matches(ignore.layer, names, n=1)
+    return f"Of no use: {told}; no layer has such a name{f', {close[0]!r} is the nearest' if close else ''}"
 
 
 def _listed(entries: Iterable[Entry]) -> str:

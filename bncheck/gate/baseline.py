@@ -65,10 +65,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The entries of a file."""
+    """The entries of a file; those of a new one are what this very run found."""
 
     path: str
     entries: tuple[Entry, ...]
+    is_new: bool = False
 
     def by_key(self) -> dict[Key, Entry]:
         """Each under its rule and layer."""

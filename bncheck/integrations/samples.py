@@ -44,7 +44,7 @@ class DrawnSamples:
 
     def __init__(self, source: Source, samples: int, seed: int) -> None:
         self.name = source.name
-        self.own_batches = False
+        self.own_batches, self.in_order = False, source.in_order
         self.notes, self.hint = source.notes, source.hint
         self._kept = list(source.batches(samples, seed=seed, limit=samples))
         self.samples: int | None = sum(batch.size for batch in self._kept)

@@ -61,7 +61,9 @@ def _asked(
             if suspects and model.program is not None and dropouts(model.program)
             else {},
             flat=flat_shares(watched, few),
-            order=compare_batches(read_in_order(watched, source, _order(plan), progress), plan.seed),
+            order=compare_batches(read_in_order(watched, source, _order(plan), progress), plan.seed)
+            if source.in_order
+            else None,
         )
 
 

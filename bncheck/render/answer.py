@@ -40,11 +40,11 @@ def answer(report: Report) -> Answer:
     about = subject(report)
     if about is None:
         return Answer(verdict, _cost(report), "")
-    told = f"{verdict} {about.code}: {_first_sentence(about.message)}"
+    told = f"{verdict} {about.code}: {first_sentence(about.message)}"
     return Answer(
         cause=told if report.summary.verdict == FINDINGS else verdict,
         cost=_cost(report, about),
-        action=f"What to do: {_first_sentence(about.fix)}",
+        action=f"What to do: {first_sentence(about.fix)}",
     )
 
 
@@ -58,7 +58,8 @@ def subject(report: Report) -> Finding | None:
     return next((finding for finding in report.findings if finding.code == code), None)
 
 
-def _first_sentence(text: str) -> str:
+def first_sentence(text: str) -> str:
+    """The text up to where its first sentence ends."""
     return _SENTENCE.split(text, maxsplit=1)[0]
 
 
@@ -70,7 +71,7 @@ def _cost(report: Report, about: Finding | None = None) -> str:
     before, after = evidence.get("accuracy_before"), evidence.get("accuracy_after")
     if before is not None and after is not None:
         samples = count(evidence.get("samples", 0), "sample")
-        return f"Accuracy: {percent(before)} as fed, {percent(after)} with the input changed ({samples})."
+        return f"Accuracy on {samples}: {percent(before)} as fed, {percent(after)} with the input changed."
     grouped, stored = evidence.get("accuracy_grouped"), evidence.get("accuracy_stored")
     if grouped is not None and stored is not None:
         again = evidence.get("accuracy_recalibrated")

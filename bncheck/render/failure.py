@@ -25,7 +25,7 @@ def failure_message(report: Report) -> str:
         *_wrapped(told.action),
         "",
         f"{report.model.path}: {about_model(report.model)}",
-        about_data(report.data),
+        about_data(report),
         "",
         *_table(report),
         *_others(report),

@@ -42,7 +42,7 @@ def render_markdown(report: Report) -> str:
 def _parts(report: Report) -> Iterator[str]:
     yield MARKER
     yield f"## bncheck: {_escaped(headline(report))}"
-    yield f"{_code(report.model.path)}: {_escaped(about_model(report.model))}  \n{_escaped(about_data(report.data))}"
+    yield f"{_code(report.model.path)}: {_escaped(about_model(report.model))}  \n{_escaped(about_data(report))}"
     yield from map(_escaped, effect_lines(report))
     for group in alike(report.findings):
         yield _findings(group)

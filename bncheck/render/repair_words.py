@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bncheck.render.answer import first_sentence
 from bncheck.render.cells import count, number
 from bncheck.repair_report import (
     BETTER,
@@ -18,7 +19,10 @@ from bncheck.repair_report import (
     LayerRepair,
     RepairResult,
 )
+from bncheck.report import INFO
 
+OF_THE_INPUT = ("BN601", "BN602")
+"""Faults of the data, whose remedy is not in the model."""
 SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
@@ -45,7 +49,7 @@ def headings(result: RepairResult) -> list[str]:
 
 def training_words(loss: float, r_clipped: float, d_clipped: float, accuracy: float | None) -> str:
     """How a step of a training went, in half a line."""
-    said = f"loss {number(loss)}, clipped r {r_clipped:.0%} d {d_clipped:.0%}"
+    said = f"loss {number(loss)}, r clipped in {r_clipped:.0%} of channels, d in {d_clipped:.0%}"
     return said if accuracy is None else f"{said}, validation {accuracy:.1%}"
 
 
@@ -67,6 +71,8 @@ def verdict_lines(result: RepairResult) -> list[str]:
         *_information(result.comparison),
         *_moved(result.comparison),
         *_gaps(result),
+        *_of_few(result),
+        *_hidden(result),
     ]
 
 
@@ -132,6 +138,8 @@ def _accuracy(result: RepairResult) -> list[str]:
     wrong = 1 - before
     if result.outcome == BETTER and wrong > 0:
         share = (after - before) / wrong
+        if after == 1:
+            return [*lines, "None of the predictions is wrong any more."]
         rest = ": most of what is wrong does not come from the statistics" if share < SMALL_SHARE else ""
         lines.append(f"There are {share:.0%} fewer wrong predictions{rest}.")
     return lines
@@ -148,7 +156,10 @@ def _information(comparison: Comparison | None) -> list[str]:
     before, after = comparison.information_before, comparison.information_after
     if before is None or not math.isfinite(before):
         return []
-    return [f"The predictions tell {number(before)} nats about the inputs as shipped, {number(after)} repaired."]
+    return [
+        f"What the predictions tell about the inputs (mutual information): {number(before)} nats as shipped, "
+        f"{number(after)} repaired."
+    ]
 
 
 def _moved(comparison: Comparison | None) -> list[str]:
@@ -174,6 +185,27 @@ def _gaps(result: RepairResult) -> list[str]:
         where = "in the repaired file"
     known = "not a number" if before is None or not math.isfinite(before) else number(before)
     return [f"The gap over all layers is {known} as shipped and {number(after)} {where}."]
+
+
+def _of_few(result: RepairResult) -> list[str]:
+    """That a repair which was measured to help is still one of few samples."""
+    if result.outcome != BETTER or result.samples_needed is None:
+        return []
+    samples = f"{count(result.samples, 'sample')} {'is' if result.samples == 1 else 'are'} few"
+    enough = _in_tens(result.samples_needed)
+    return [f"But {samples}: with {enough} the new statistics would be off by less than a gap that matters."]
+
+
+def _hidden(result: RepairResult) -> list[str]:
+    """What is wrong with the data that the repair was judged on, which new statistics do not mend but hide."""
+    if result.outcome == NOTHING:
+        return []
+    wrong = [each for each in result.before.findings if each.code in OF_THE_INPUT and each.severity != INFO]
+    return [
+        f"But {each.code} speaks of the data: {first_sentence(each.message)} The repair would only hide that, and "
+        f"spoil the model for data fed rightly. {first_sentence(each.fix)}"
+        for each in wrong
+    ]
 
 
 def _crossed(layers: Sequence[LayerRepair]) -> tuple[float | None, float | None]:

@@ -15,7 +15,7 @@ _MORE = " …"
 def shortened(text: str, width: int, lines: int) -> list[str]:
     """`text` in at most so many lines of that width.
 
-    What does not fit ends with a sentence or before a semicolon; else, with an ellipsis, before a comma or a colon;
+    What does not fit ends with a sentence, or before a semicolon or a colon; else, with an ellipsis, before a comma;
     else after a word; each if that keeps at least half of what would fit. Code between backticks and asides in
     parentheses are never cut in two, unless nothing else is left.
     """
@@ -26,7 +26,7 @@ def shortened(text: str, width: int, lines: int) -> list[str]:
     if not fitting:
         return textwrap.wrap(text, width, max_lines=lines, placeholder=_MORE, break_on_hyphens=False)
     long_enough = [cut for cut in fitting if 2 * len(cut) >= len(fitting[-1])]
-    for marks, ending in ((".;", "."), (",:", _MORE)):
+    for marks, ending in ((".;:", "."), (",", _MORE)):
         for cut in reversed(long_enough):
             if cut[-1] in marks:
                 return _wrapped(cut[:-1] + ending, width)

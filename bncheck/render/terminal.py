@@ -64,7 +64,7 @@ def _answer(report: Report, width: int) -> Iterator[Text]:
 
 
 def _header(report: Report) -> Text:
-    about = f"  {about_model(report.model)}\n{about_data(report.data)}"
+    about = f"  {about_model(report.model)}\n{about_data(report)}"
     return Text.assemble(sentence(report.model.path, "bold"), sentence(about))
 
 

@@ -16,7 +16,6 @@ from bncheck.report import (
     OK,
     SKIPPED,
     WARNING,
-    DataFacts,
     Finding,
     LayerReport,
     ModelFacts,
@@ -38,10 +37,12 @@ def about_model(model: ModelFacts) -> str:
     return f"{model.format.replace('_', ' ')}, {count(model.norm_layers, 'norm layer')}"
 
 
-def about_data(data: DataFacts | None) -> str:
-    """What it was run on."""
+def about_data(report: Report) -> str:
+    """What it was run on, or that it was not."""
+    data = report.data
     if data is None:
-        return "no data: the stored values alone"
+        given = report.run.options.get("data")
+        return f"{'no data' if given is None else f'not run on {given}'}: the stored values alone"
     labels = "with labels" if data.labelled else "without labels"
     return f"{data.source}  {count(data.samples, 'sample')} {labels}, batches of {data.batch_size}"
 

@@ -10,8 +10,11 @@ from typing import Any
 
 from bncheck.errors import UsageError
 from bncheck.models import Model
-from bncheck.models.recognise import ONNX_FILE, SAFETENSORS_INDEX
+from bncheck.models.recognise import ONNX_FILE, SAFETENSORS_FILE, SAFETENSORS_INDEX
 from bncheck.models.weights import shard_paths
+
+_SUFFIXES = {SAFETENSORS_FILE: (".safetensors",), SAFETENSORS_INDEX: (".json",), ONNX_FILE: (".onnx",)}
+_OF_TORCH = (".pt", ".pth", ".th", ".ckpt", ".tar", ".bin", ".pt2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,12 @@ def target_of(model: Model, out: Path, named: list[Any], *, overwrite: bool) -> 
         overwrite: as typed.
 
     Raises:
-        UsageError: it is an input, exists already or cannot be written.
+        UsageError: it is an input, exists already, cannot be written or has the suffix of another container.
     """
     container = model.origin.container if model.origin else ""
     source = Path(model.path)
     target = destination(out, source, container)
+    _require_suffix(target, source, container)
     data = (Path(name) for name in named if isinstance(name, str | Path))
     inputs = (*files_of(source, container), *data)
     require_free([target], inputs, overwrite=overwrite)
@@ -73,6 +77,17 @@ def destination(out: Path, model: Path, container: str) -> Path:
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}.")
     return out
+
+
+def _require_suffix(out: Path, model: Path, container: str) -> None:
+    """Refuse a name that would have every reader take the file for what it is not; the model's own suffix may stay."""
+    own = _SUFFIXES.get(container, _OF_TORCH)
+    of_others = {suffix for known in (*_SUFFIXES.values(), _OF_TORCH) for suffix in known if suffix not in own}
+    if out.suffix.lower() in of_others and out.suffix != model.suffix:
+        raise UsageError(
+            f"--out {out}: a repaired file keeps its container, and {model} is a {container}: name it "
+            f"{out.with_suffix(own[0]).name}."
+        )
 
 
 def files_of(model: Path, container: str) -> tuple[Path, ...]:

@@ -92,7 +92,7 @@ class TrainingSource:
         self._mixed = mixed and not source.own_batches
         self.name = source.name
         self.samples = source.samples
-        self.own_batches = source.own_batches
+        self.own_batches, self.in_order = source.own_batches, source.in_order
         self.notes, self.hint = source.notes, source.hint
         self.read = 0
 

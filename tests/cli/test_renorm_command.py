@@ -106,7 +106,9 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(scratch: Path) -> None
     command = (*given, "--data", judge, "--force", "-q", "--steps", "450")
     assert call(*command, "--out", "whole.pt").code == 0
     INTERRUPTION.write_text("3")
-    refused(call(*command, "--out", "resumed.pt", "--resume", "state"), 130)
+    assert "is kept in state: the same command goes on" in refused(
+        call(*command, "--out", "resumed.pt", "--resume", "state"), 130
+    )
     assert sorted(os.listdir()) == ["interrupt", "judge.npz", "net.pt", "state", "whole.pt"]
     other = call(*command, "--out", "resumed.pt", "--resume", "state", "--lr", "0.1")
     assert "checkpoint of another run: lr differ" in refused(other, 2)

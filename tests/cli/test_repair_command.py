@@ -10,6 +10,7 @@ import pytest
 import torch
 from command_line import call, call_process, refused, users_code
 from made_files import Files
+from safetensors.torch import save_file
 
 REPAIR_ONLY = {
     *("--out", "--method", "--train-data", "--heldout", "--prior", "--until", "--force", "--overwrite"),
@@ -113,6 +114,21 @@ def test_what_is_missing_or_wrong_in_the_command_is_exit_2(files: Files, scratch
     ):
         assert said in refused(call("repair", *arguments, "--quiet"), 2)
     assert os.listdir() == []
+
+
+def test_a_name_that_says_another_container_is_refused(files: Files, scratch: Path) -> None:
+    save_file(torch.load(files.drifted, weights_only=True), "net.safetensors")
+    Path("net.pth").write_bytes(Path("net.safetensors").read_bytes())
+    for model, out, named in (
+        ("net.safetensors", "new.pth", "it is a safetensors file: name it new.safetensors"),
+        ("net.safetensors", "new.onnx", "name it new.safetensors"),
+        (files.drifted, "new.safetensors", "name it new.pt"),
+    ):
+        done = call("repair", model, "--data", files.data, "--out", out, *ARCH, "--quiet")
+        assert named.removeprefix("it is ") in refused(done, 2)
+        assert not Path(out).exists()
+    for model, out in (("net.safetensors", "new.repaired"), ("net.pth", "new.pth"), (files.drifted, "new.th")):
+        assert call("repair", model, "--data", files.data, "--out", out, *ARCH, "--quiet").code == 0
 
 
 def test_what_cannot_be_read_is_exit_3(files: Files, scratch: Path) -> None:

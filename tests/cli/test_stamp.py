@@ -243,6 +243,20 @@ def test_inputs_are_never_overwritten(made, in_parts):
     assert (made / "folded.onnx").read_bytes() == before
 
 
+def test_an_earlier_stamped_model_may_be_written_over_and_nothing_else(made, tmp_path):
+    out = tmp_path / "out.onnx"
+    for old in (b"", None):  # an empty file, and then the stamped model itself
+        if old is not None:
+            out.write_bytes(old)
+        assert stamped(made / "folded.onnx", made / "model.pt", out).code == 0
+    other = tmp_path / "other.onnx"
+    for content in ((made / "folded.onnx").read_bytes(), b"notes", b"\x08\x07 cut off"):
+        other.write_bytes(content)
+        message = refused(stamped(made / "folded.onnx", made / "model.pt", other), 2)
+        assert "it exists and is no stamped model, so it is not overwritten" in message
+        assert other.read_bytes() == content
+
+
 def test_a_stamp_that_would_be_untrue_is_refused(made, net, tmp_path):
     moved = copy.deepcopy(net)
     moved.stem.bn.running_var *= 2

@@ -218,7 +218,6 @@ def test_many_of_a_kind_are_one_note() -> None:
     ("given", "report", "unused"),
     [
         (ignore("*.bn", "BN603"), healthy_report(), True),
-        (ignore("nothing.*", "BN6"), full_report(), True),
         (ignore("*.norm2", "BN600"), full_report(), False),
         # What this run could not have found:
         (ignore("*.bn", "BN603"), static_report(), False),
@@ -230,3 +229,12 @@ def test_an_ignore_of_no_use_is_told(given: LayerIgnore, report: Any, unused: bo
     notes = accept(report, [given]).run.notes
     told = f"Of no use any more: the ignore of bncheck.toml for {given.codes[0]} in {given.layer} (a reason)"
     assert (told in notes) is unused
+
+
+@pytest.mark.parametrize(
+    ("layer", "nearest"), [("nothing.*", ""), ("backbone.stem.bm", ", 'backbone.stem.bn' is the nearest")]
+)
+def test_an_ignore_for_a_layer_that_there_is_not_says_so(layer: str, nearest: str) -> None:
+    notes = accept(full_report(), [ignore(layer, "BN6")]).run.notes
+    told = f"Of no use: the ignore of bncheck.toml for BN6 in {layer} (a reason); no layer has such a name{nearest}"
+    assert told in notes

@@ -19,7 +19,7 @@ from bncheck.repair_report import (
     LayerRepair,
     RepairResult,
 )
-from bncheck.report import Report
+from bncheck.report import Finding, Report
 
 LAYERS = (
     LayerRepair("backbone.stem.bn", True, None, 0.7612, 0.0134, 0.7612, 0.0121, 0.0082),
@@ -96,6 +96,23 @@ def once_not_finite() -> RepairResult:
     return replace(better(), comparison=born)
 
 
+def on_scaled_data() -> RepairResult:
+    whole = replace(LABELLED, accuracy_after=1.0, predictions_changed=None, output_change=None)
+    found = Finding(
+        code="BN601",
+        severity="error",
+        layer=None,
+        message="The data are fed as 0..255; the network expects 0..1. With the input changed so, the gap falls.",
+        fix="Divide the input by 255, as in training. Recalibrating would only hide it.",
+        evidence={},
+    )
+    return replace(better(), comparison=whole, before=replace(full_report(), findings=(found,)))
+
+
+def of_few() -> RepairResult:
+    return replace(better(), samples=12, samples_needed=30)
+
+
 def nothing() -> RepairResult:
     kept = tuple(layer for layer in LAYERS if not layer.changed)
     return replace(
@@ -107,7 +124,7 @@ ALL = {
     make.__name__: make
     for make in (
         *(better, cross_fitted, worse, worse_without_labels, worse_by_labels_that_fit_nothing, undecided),
-        *(useless, with_metric, once_not_finite),
+        *(useless, with_metric, once_not_finite, on_scaled_data, of_few),
         *(nothing, too_few),
     )
 }

@@ -74,7 +74,7 @@ def test_without_data_there_is_no_cost() -> None:
     [
         (
             {"accuracy_before": 0.102, "accuracy_after": 0.992, "samples": 256},
-            "Accuracy: 10.2% as fed, 99.2% with the input changed (256 samples).",
+            "Accuracy on 256 samples: 10.2% as fed, 99.2% with the input changed.",
         ),
         (
             {"accuracy_grouped": 0.8, "accuracy_stored": 0.637, "accuracy_recalibrated": 0.675},

@@ -85,6 +85,12 @@ def test_the_numbers_of_the_table_are_those_of_the_result(width: int) -> None:
         ("useless", ["does not help", "+0.0 points"], "fewer wrong"),
         ("with_metric", ["Metric: -12.5 as shipped, -0.41 repaired"], "%, "),
         ("once_not_finite", ["outputs of the model as shipped are not finite"], "nats"),
+        (
+            "on_scaled_data",
+            ["better.", "None of the predictions is wrong any more.", "But BN601 speaks of the data"],
+            "%.",
+        ),
+        ("of_few", ["is better.", "But 12 samples are few: with 40 the new statistics would be off by less"], "Not"),
         ("nothing", ["There is nothing to repair.", "the data do not reach them"], "judged on"),
     ],
 )

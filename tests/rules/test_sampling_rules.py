@@ -8,9 +8,11 @@ import pytest
 import torch
 from digit_nets import ARCH, SAMPLES, assert_healthy, codes, dense_net, only, train
 from hand_built import effect, evidence, measured
+from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
 import bncheck
+from bncheck.data import DataOptions
 from bncheck.evidence import CloserLook, TrainingEvidence
 from bncheck.report import DataFacts
 from bncheck.rules.drift import drift
@@ -67,6 +69,16 @@ def test_sorted_evaluation_data_are_normal_and_only_mentioned(healthy, training,
     report = bncheck.inspect(healthy, by_class(held_out, 16), train_data=shuffled(training, 16))
     assert_healthy(report)
     assert only(report, "BN605").severity == "info"
+
+
+def test_class_folders_are_listed_by_class_and_say_nothing_of_any_order(healthy, held_out, tmp_path):
+    for number, (image, label) in enumerate(zip(*held_out, strict=True)):
+        (tmp_path / f"{label}").mkdir(exist_ok=True)
+        pixels = (255 * image).round().byte().numpy()
+        Image.fromarray(pixels[0], "L").save(tmp_path / f"{label}" / f"{number:03}.png")
+    report = bncheck.inspect(healthy, tmp_path, data_options=DataOptions(channels="gray"))
+    assert_healthy(report)
+    assert codes(report) == []
 
 
 @pytest.mark.parametrize("size", [8, 16, 32, 100])

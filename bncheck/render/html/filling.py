@@ -33,7 +33,7 @@ def filled(template: str, report: Report, **values: Any) -> str:
             effect=effect_lines(report),
             closing=closing(report),
             about_model=about_model(report.model),
-            about_data=about_data(report.data),
+            about_data=about_data(report),
             groups=view.groups(report),
             tiles=view.tiles(report),
             columns=view.COLUMNS,
