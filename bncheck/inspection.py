@@ -60,6 +60,7 @@ def inspect(
     train_data: Any = None,
     batch_size: int = 64,
     limit: int | None = None,
+    until: float = 0.0,
     seed: int = 0,
     device: str = "cpu",
     arch: str | Callable[..., Any] | None = None,
@@ -97,6 +98,7 @@ def inspect(
             read in its own order and batches, and tells stale statistics from another domain.
         batch_size: samples in a forward of the stored pass.
         limit: draw this many samples at random.
+        until: stop reading once the mean of every layer is known so well, in standard deviations; 0 reads everything.
         seed: of every draw.
         device: where to run the model.
         arch: what builds the module a state dict belongs to: `FILE.py:CALLABLE`, `package.module:CALLABLE`,
@@ -129,6 +131,8 @@ def inspect(
         DataError: the data cannot be read, or do not fit the model.
     """
     check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype)
+    if not until >= 0:
+        raise UsageError(f"--until {until:g}: it must be at least 0.")
     if data is not None:
         require_named(data)
     _check_train_data(train_data, data)
@@ -159,6 +163,7 @@ def inspect(
             "train_data": None if sampling is None else sampling.name,
             "batch_size": batch_size,
             "limit": limit,
+            "until": until or None,
             "device": device,
             "key": key,
             "arch": arch if isinstance(arch, str) else getattr(arch, "__qualname__", None),
@@ -175,7 +180,8 @@ def inspect(
         }
     how = Judging(tuple(batch_sizes), max_gap, chosen, fail_on, strict, deploy_dtype, command, options)
     not_run = opened.refusal if data is not None else None
-    plan = Plan(batch_size, limit, seed, output, metric, (data_options or DataOptions()).normalization)
+    normalization = (data_options or DataOptions()).normalization
+    plan = Plan(batch_size, limit, seed, output, metric, normalization, until=until)
     return report_on(opened, source, plan, how, progress, not_run=not_run, reference=before, training=sampling)
 
 

@@ -27,7 +27,7 @@ _ABOUT_THE_PROCESS = frozenset({"no-config", "debug", "version", "help"})
 _OWN_RUN = {
     "gate": frozenset({"report", "write-baseline", "quiet"}),
     "diff": frozenset({"report", "key"}),
-    "repair": frozenset({"data", "train-data", "limit", "steps", "lr", "out", "report"}),
+    "repair": frozenset({"data", "train-data", "limit", "until", "steps", "lr", "out", "report"}),
 }
 """Options of commands that share their names with those of `inspect` and mean another run's files: what a model is
 inspected on is not what it is repaired from."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,14 @@ from bncheck.cli.typed import read_integers, split_codes
 from bncheck.errors import UsageError
 
 BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
+Until = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Stop reading once every layer's mean is known to X standard deviations.",
+        rich_help_panel=opt.DATA,
+    ),
+]
 
 
 def inspect_command(
@@ -38,6 +46,7 @@ def inspect_command(
     label_column: opt.LabelColumn = None,
     batch_size: opt.BatchSize = 64,
     limit: opt.Limit = None,
+    until: Until = None,
     batch_sizes: opt.BatchSizes = BATCH_SIZES,
     seed: opt.Seed = 0,
     layout: opt.Layout = "auto",
@@ -78,7 +87,7 @@ def inspect_command(
         if not renorm:
             tuning.refuse_without_renorm("--renorm", training)
         if data is None:
-            _refuse_without_data(context, "max_gap", "limit")
+            _refuse_without_data(context, "max_gap", "limit", "until")
         destinations = read_destinations(report or [], inputs)
         ignores = configuration_of(context).ignores
         known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations, ignores=ignores)
@@ -96,6 +105,7 @@ def inspect_command(
             "output": output,
             "batch_size": batch_size,
             "limit": limit,
+            "until": until or 0.0,
             "batch_sizes": read_integers(batch_sizes, "--batch-sizes"),
             "seed": seed,
             "max_gap": max_gap,

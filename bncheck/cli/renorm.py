@@ -51,6 +51,9 @@ def renormalized(
     if any(settings[name] is not None for name in ("reference", "reference_arch", "reference_key")):
         raise UsageError("--renorm changes the weights, so there is no --reference to compare them with: leave it out.")
 
+    if settings["until"]:
+        raise UsageError("--until ends the reading of an inspection; with --renorm choose --limit or --steps instead.")
+
     from bncheck.catalogue import matching
     from bncheck.inspection import Judging, check_options
     from bncheck.repair.repairing import repair_file

@@ -18,6 +18,7 @@ from bncheck.evidence import RuntimeCheck
 from bncheck.layers import NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.effect import EffectMeter, Metric
+from bncheck.observe.enough import Enough
 from bncheck.observe.instrument import Instrument, instrument
 from bncheck.observe.policies import BATCH, STORED, Given
 from bncheck.observe.precision import coarsest_precision
@@ -44,6 +45,7 @@ class Plan:
         metric: the user's own accuracy, `None` for top-1.
         normalization: what the user had done to the data by --mean and --std, which may be what is wrong with them.
         large_batch: samples that normalize together in the batch pass, at the most.
+        until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
     """
 
     batch_size: int = 64
@@ -53,6 +55,7 @@ class Plan:
     metric: Metric | None = None
     normalization: AffineMap | None = None
     large_batch: int = LARGE_BATCH
+    until: float = 0.0
 
     def halves(self, source: Source, fixed: int | None, progress: Progress) -> Halves:
         """The data in pairs of half batches; `fixed` is the only batch size the model takes."""
@@ -142,7 +145,7 @@ def observe(
         fixed_batch=watched.fixed_batch,
         found=watched.found,
         unsupported=frozenset(watched.unsupported),
-        notes=(*source.notes, *watched.notes, *passes.notes),
+        notes=(*source.notes, *watched.notes, *passes.notes, *filter(None, [passes.enough.note()])),
     )
 
 
@@ -157,6 +160,7 @@ class _Passes:
         self.effect = EffectMeter(plan.output, plan.metric)
         self.kept = Kept()
         self.samples = 0
+        self.enough = Enough(plan.until, source)
         self.labelled = False
         self.notes: list[str] = []
         self.fixed = watched.fixed_batch
@@ -175,7 +179,8 @@ class _Passes:
                 "normalize by; export it with a dynamic batch dimension for own gaps and effect"
             )
             return None
-        folds = (Recorder(apart=False), Recorder(apart=False))
+        errors = self.enough.wanted
+        folds = (Recorder(apart=False, errors=errors), Recorder(apart=False, errors=errors))
         seen = [0, 0]
         for halves in self.halves.large_enough("batch statistics"):
             for fold, half in enumerate(halves):
@@ -184,6 +189,8 @@ class _Passes:
                     if not self.gaps_only:
                         self.effect.add_batch(output, half.labels)
                     seen[fold] += half.size
+            if self.enough.is_reached(sum(seen), *folds):
+                break
         if min(seen) == 0:
             self.notes.append("no batch pass: it needs four samples at the least")
             return None
@@ -191,7 +198,7 @@ class _Passes:
 
     def stored_pass(self, folds: tuple[Recorder, Recorder] | None) -> Recorder:
         """Moments as shipped, and in step with it the outputs under each other's statistics."""
-        recorder = Recorder(apart=True)
+        recorder = Recorder(apart=True, errors=folds is None and self.enough.wanted)
         recalibrated = None if folds is None else [Given(fold.statistics()) for fold in folds]
         for halves in self.halves.pairs("stored statistics"):
             for fold, half in enumerate(halves):
@@ -202,6 +209,10 @@ class _Passes:
                         self.kept.add(chunk)
                         self._compare(chunk, stored, recalibrated, fold)
                     self.samples += chunk.size
+            if self.enough.was_reached(self.samples) or (
+                folds is None and self.enough.is_reached(self.samples, recorder)
+            ):
+                break
         if self.samples == 0:
             raise DataError(
                 f"{self.source.name} gave no samples"

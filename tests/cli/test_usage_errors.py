@@ -193,7 +193,7 @@ def test_a_wrong_command_leaves_an_older_report_alone(files: Files, scratch: Pat
     assert Path("report.json").read_text() == "yesterday's"
 
 
-@pytest.mark.parametrize(("option", "value"), [("--max-gap", "0.1"), ("--limit", "10")])
+@pytest.mark.parametrize(("option", "value"), [("--max-gap", "0.1"), ("--limit", "10"), ("--until", "0.1")])
 def test_options_about_what_layers_see_need_data(files: Files, option: str, value: str) -> None:
     done = call("inspect", files.healthy, option, value)
     assert f"{option} is about what layers see, and no --data is given" in said(refused(done, 2))

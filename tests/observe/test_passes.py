@@ -110,6 +110,40 @@ def test_gaps_do_not_depend_on_the_batch_size(batch_size: int) -> None:
     assert layer.own_gap == pytest.approx(expected.own_gap, rel=0.05)
 
 
+def test_reading_ends_once_the_means_are_known_well_enough() -> None:
+    """Both passes read the same samples, and what they say is what those samples say."""
+    net, x = classifier(), torch.randn(4000, 1, 6, 6)
+    for until in (0.05, 0.02):
+        report = bncheck.inspect(net, x, until=until)
+        read = report.data.samples
+        (note,) = [note for note in report.run.notes if "reading ended" in note]
+        assert note.startswith(f"reading ended after {read} of 4000 samples: every layer's mean is known to 0.0")
+        assert read < 4000
+        assert float(note.split("known to ")[1].split()[0]) <= until
+    assert report.layers[0].gap == pytest.approx(bncheck.inspect(net, x).layers[0].gap, abs=0.1)
+
+
+def test_where_they_are_not_known_so_well_all_is_read_and_it_is_said() -> None:
+    net, x = classifier(), torch.randn(300, 1, 6, 6)
+    whole = bncheck.inspect(net, x)
+    for until, told in ((1e-6, "standard deviations only (--until 1e-06)"), (0.5, None)):
+        report = bncheck.inspect(net, x, until=until)
+        assert report.data.samples == 300
+        assert [layer.gap for layer in report.layers] == [layer.gap for layer in whole.layers]
+        (note,) = report.run.notes
+        assert note.startswith("all was read, and every layer's mean is known to 0.0")
+        assert told is None or note.endswith(told)
+    with pytest.raises(UsageError, match="--until -1"):
+        bncheck.inspect(net, x, until=-1)
+
+
+def test_reading_ends_early_without_a_batch_pass_too() -> None:
+    report = bncheck.inspect(fixed_batch_program(1), torch.randn(2000, 1, 6, 6), until=0.1)
+    assert report.layers[0].own_gap is None
+    assert 8 <= report.data.samples < 2000
+    assert any(note.startswith(f"reading ended after {report.data.samples} of 2000") for note in report.run.notes)
+
+
 def test_own_gap_is_small_downstream_of_a_wrong_layer() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(*(nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8, momentum=None)) for _ in range(4)))
