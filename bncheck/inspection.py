@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ import torch
 
 from bncheck import __version__
 from bncheck.assembly import assemble
-from bncheck.catalogue import matching
 from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
-from bncheck.gate import FAIL_ON
+from bncheck.judging import BATCH_SIZES, Judging, check_options, chosen_codes
 from bncheck.models import Model, from_module, open_model
 from bncheck.models.opening import require_runnable
 from bncheck.models.referencing import reference_of, stamped_reference, with_reference
@@ -25,32 +24,11 @@ from bncheck.observe.closer import look_closer
 from bncheck.observe.collect import measured_evidence, static_evidence
 from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan, observe
-from bncheck.observe.running import Progress
+from bncheck.observe.running import Progress, no_progress
 from bncheck.observe.training import observe_training
 from bncheck.report import Report, Run
 from bncheck.rules import judge
-from bncheck.rules.half_range import PRECISIONS
 from bncheck.thresholds import in_force
-
-BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-
-
-@dataclass(frozen=True, slots=True)
-class Judging:
-    """What a report is to say, and how it was asked for; see `inspect`."""
-
-    batch_sizes: tuple[int, ...] = BATCH_SIZES
-    max_gap: float | None = None
-    codes: frozenset[str] = field(default_factory=lambda: matching(("BN",), "--select"))
-    fail_on: str = "warning"
-    strict: bool = False
-    deploy_dtype: str | None = None
-    command: str = "bncheck.inspect"
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-def no_progress(task: str, done: int, total: int | None) -> None:
-    """Say nothing."""
 
 
 def inspect(
@@ -130,13 +108,11 @@ def inspect(
         ModelError: the model cannot be read.
         DataError: the data cannot be read, or do not fit the model.
     """
-    check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype)
-    if not until >= 0:
-        raise UsageError(f"--until {until:g}: it must be at least 0.")
+    check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype, until=until, seed=seed, max_gap=max_gap)
     if data is not None:
         require_named(data)
     _check_train_data(train_data, data)
-    chosen = _codes(select, ignore)
+    chosen = chosen_codes(select, ignore)
     opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
     before = None
     if reference is not None:
@@ -250,31 +226,6 @@ def _named(data: Any) -> str | None:
     if data is None:
         return None
     return str(data) if isinstance(data, str | Path) else type(data).__name__
-
-
-def check_options(
-    batch_size: int, limit: int | None, batch_sizes: Sequence[int], fail_on: str, deploy_dtype: str | None
-) -> None:
-    """Raise UsageError where an option is out of its range."""
-    if fail_on not in FAIL_ON:
-        raise UsageError(f"--fail-on {fail_on}: choose one of {', '.join(FAIL_ON)}.")
-    if deploy_dtype is not None and deploy_dtype not in PRECISIONS:
-        raise UsageError(f"--deploy-dtype {deploy_dtype}: choose one of {', '.join(PRECISIONS)}.")
-    if batch_size < 1:
-        raise UsageError(f"--batch-size {batch_size}: it must be at least 1.")
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit}: it must be at least 1.")
-    if any(size < 1 for size in batch_sizes):
-        raise UsageError("--batch-sizes: sizes are whole numbers from 1.")
-
-
-def _codes(select: Sequence[str], ignore: Sequence[str]) -> frozenset[str]:
-    """The rules that are wanted."""
-    selected = matching(tuple(select) or ("BN",), "--select")
-    left = selected - (matching(tuple(ignore), "--ignore") if ignore else frozenset())
-    if not left:
-        raise UsageError("--select and --ignore leave no rule to judge by; ignore less.")
-    return left
 
 
 def _open(model: Any, **how: Any) -> Model:

@@ -33,6 +33,7 @@ FLOORS = {
     "models": 3,
     "observe": 4,
     "assembly": 5,
+    "judging": 5,
     "inspection": 6,
     "stamping": 6,
     "comparing": 6,

@@ -16,10 +16,10 @@ from benchmarks.experiments.drawing import band, figure
 from benchmarks.experiments.experiment import Experiment, Seen, share_of
 from benchmarks.experiments.training import ROOT, Drawn, Labelled, Task, digits, from_scratch
 from bncheck.data import open_data
-from bncheck.inspection import no_progress
 from bncheck.models import from_module
 from bncheck.observe.passes import Plan, observe
 from bncheck.observe.recorder import together
+from bncheck.observe.running import no_progress
 from bncheck.statistics import MovingAverage, SampleMoments, compare, gap_lower_bound, gap_p_value, noise_floor, rms
 
 STEPS = 600

@@ -120,7 +120,7 @@ BatchSizes = Annotated[
     str,
     typer.Option(metavar="N,N,...", help="Batch sizes of the what-if table.", rich_help_panel=DATA),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="Of every random draw.", rich_help_panel=DATA)]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of every random draw.", rich_help_panel=DATA)]
 
 Layout = Annotated[
     str,

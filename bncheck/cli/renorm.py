@@ -55,13 +55,15 @@ def renormalized(
         raise UsageError("--until ends the reading of an inspection; with --renorm choose --limit or --steps instead.")
 
     from bncheck.catalogue import matching
-    from bncheck.inspection import Judging, check_options
+    from bncheck.judging import Judging, check_options
     from bncheck.repair.repairing import repair_file
     from bncheck.user_code import import_callable
 
     judged = {name: settings[name] for name in _JUDGING}
     reading = {name: settings[name] for name in _READING}
-    check_options(reading["batch_size"], reading["limit"], *(judged[name] for name in _CHECKED))
+    seed, max_gap = settings["seed"], settings["max_gap"]
+    checked = (judged[name] for name in _CHECKED)
+    check_options(reading["batch_size"], reading["limit"], *checked, seed=seed, max_gap=max_gap)
     codes = matching(settings["select"] or ("BN",), "--select")
     if settings["ignore"]:
         codes -= matching(settings["ignore"], "--ignore")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bncheck.catalogue import RULES, SEVERITY_ORDER, matching
 from bncheck.catalogue.judged import judged_rules
 from bncheck.errors import UsageError
-from bncheck.gate.limit import CODE, beyond_limit
+from bncheck.gate.limit import CODE, beyond_limit, require_limit
 from bncheck.gate.verdict import Coverage, judge_findings
 from bncheck.report import LEFT_OUT, MEASURED, SKIPPED, WARNING, Finding, Report
 
@@ -85,6 +85,7 @@ def _coverage(report: Report) -> Coverage:
 
 def _limited(report: Report, max_gap: float | None) -> tuple[Finding, ...]:
     """The findings, those of the limit found anew if there is another."""
+    require_limit(max_gap)
     if max_gap is None:
         return report.findings
     measured = [layer for layer in report.layers if layer.status == MEASURED and layer.gap is not None]

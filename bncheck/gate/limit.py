@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 
+from bncheck.errors import UsageError
 from bncheck.report import ERROR, Finding
 
 CODE = "BN600"
+
+
+def require_limit(limit: float | None) -> None:
+    """Raise UsageError where it is no limit: nothing exceeds what is not a number."""
+    if limit is not None and not limit >= 0:
+        raise UsageError(f"--max-gap {limit:g}: it must be at least 0.")
 
 
 def beyond_limit(name: str, gap: float, limit: float) -> Finding | None:

@@ -9,10 +9,10 @@ import torch
 
 from bncheck.data import Source
 from bncheck.errors import UsageError
-from bncheck.inspection import no_progress
 from bncheck.models import from_module
 from bncheck.observe.collect import measured_evidence
 from bncheck.observe.passes import Plan, observe
+from bncheck.observe.running import no_progress
 from bncheck.statistics import rms
 from bncheck.thresholds import MARGIN
 

@@ -56,7 +56,7 @@ def _asked(
         return CloserLook(
             fed_by_input=fed_by_input(watched, few) if suspects else frozenset(),
             alone=moved_alone(watched, few, seen.stored.statistics(), suspects[:LAYERS_ALONE], plan.output),
-            calls=calls_apart(watched, more, seen.stored, plan.output),
+            calls=calls_apart(watched, more, seen.stored, seen.folds, plan.output),
             dropout=dropout_gaps(watched, model.program, more)
             if suspects and model.program is not None and dropouts(model.program)
             else {},

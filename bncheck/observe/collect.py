@@ -29,6 +29,8 @@ from bncheck.statistics import (
 from bncheck.statistics.noise import FEWEST_GROUPS
 from bncheck.thresholds import MARGIN
 
+ALIKE = 1e-9
+"""Noise below which no sample differs from another: so many of them tell no more than one."""
 NO_STATISTICS = "no-running-statistics"
 NOT_EXERCISED = "not-exercised"
 FOLDED = "folded"
@@ -134,6 +136,8 @@ def detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[flo
     if not known:
         return None, None
     noisiest = max(known, key=known.__getitem__)
+    if known[noisiest] < ALIKE:
+        return math.inf, None
     smallest = smallest_detectable_gap(known[noisiest], samples) if samples >= FEWEST_GROUPS else math.inf
     stored = moving_average(measured[noisiest].layer).effective_samples
     return smallest, samples_needed(known[noisiest], samples, stored, MARGIN)

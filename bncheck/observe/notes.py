@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeGuard
 
 from bncheck.evidence import EffectEvidence, TrainingEvidence
 from bncheck.observe.passes import Observation
@@ -11,6 +10,8 @@ from bncheck.report import LEFT_OUT
 
 FEW_GUESSES = 20
 """Right guesses to be expected, below which chance itself may look bad."""
+BELOW, HARDLY = 0.5, 0.1
+"""Accuracy far below chance, as a share of it; and hardly above, as a share of the way to perfect."""
 
 
 def notes_on(seen: Observation, effect: EffectEvidence | None, training: TrainingEvidence | None) -> Iterator[str]:
@@ -28,11 +29,8 @@ def notes_on(seen: Observation, effect: EffectEvidence | None, training: Trainin
             "no accuracy: the labels are no class numbers for these outputs; --output names the prediction, --metric "
             "measures it otherwise"
         )
-    if _is_below_chance(effect):
-        yield (
-            f"of {effect.classes} classes a guess is right more often than these predictions, whatever statistics they "
-            "are made by: check that the labels number the classes as the model does"
-        )
+    if _names_no_cause(seen):
+        yield from _near_chance(seen, effect)
 
 
 def depends_on_mates(seen: Observation) -> bool:
@@ -40,10 +38,29 @@ def depends_on_mates(seen: Observation) -> bool:
     return seen.probed.invariance is not None and seen.probed.invariance.depends
 
 
-def _is_below_chance(effect: EffectEvidence | None) -> TypeGuard[EffectEvidence]:
-    """Whether predictions are right less than half as often as guesses would be, whatever normalizes them."""
+def _names_no_cause(seen: Observation) -> bool:
+    """Whether no probe has found what makes predictions bad whatever normalizes them."""
+    scaling, order = seen.probed.scaling, seen.probed.order
+    return not (scaling is not None and scaling.explains) and not (order is not None and order.explains)
+
+
+def _near_chance(seen: Observation, effect: EffectEvidence | None) -> Iterator[str]:
+    """Where predictions are no better than guesses in any way they were made, the statistics are not to blame."""
     if effect is None or effect.accuracy is None or effect.gain_error is None or not effect.classes:
-        return False
-    accuracy = effect.accuracy
-    known = [value for value in (accuracy.stored, accuracy.batch, accuracy.recalibrated) if value is not None]
-    return effect.predictions >= FEW_GUESSES * effect.classes and max(known, default=1.0) < 0.5 / effect.classes
+        return
+    if effect.predictions < FEW_GUESSES * effect.classes:
+        return
+    accuracy, company, chance = effect.accuracy, seen.probed.composition, 1 / effect.classes
+    grouped = None if company is None else max(company.grouped, company.mixed)
+    values = (accuracy.stored, accuracy.batch, accuracy.recalibrated)
+    best = max((value for value in values if value is not None), default=1.0)
+    if best < BELOW * chance:
+        yield (
+            f"of {effect.classes} classes a guess is right more often than these predictions, whatever statistics they "
+            "are made by: check that the labels number the classes as the model does"
+        )
+    elif max(best, grouped or 0.0) < chance + HARDLY * (1 - chance):
+        yield (
+            f"of {effect.classes} classes a guess is right hardly less often than these predictions, whatever "
+            "statistics they are made by: look for the cause in the weights, the labels and the preprocessing"
+        )

@@ -9,6 +9,8 @@ import torch
 
 from bncheck.errors import DataError, UsageError
 
+UNTOLD = -1
+"""The class of scores that are not numbers: never the right one."""
 IGNORED_LABEL = 255
 """The usual label of pixels that are left out (void)."""
 
@@ -81,7 +83,7 @@ class Predictor:
             return None  # a regression: nothing to count
         axis = class_axis(scores, labels)
         if axis is not None:
-            predicted = scores.argmax(axis)
+            predicted = scores.argmax(axis).masked_fill(scores.isnan().any(axis), UNTOLD)
             if labels is not None and labels.shape == predicted.shape:
                 _check_range(labels, scores.shape[axis])
             return predicted
@@ -90,7 +92,8 @@ class Predictor:
         if self._threshold is None:
             probabilities = bool(((scores >= 0) & (scores <= 1)).all())
             self._threshold = 0.5 if probabilities else 0.0
-        return (scores.reshape(labels.shape) > self._threshold).long()
+        scores = scores.reshape(labels.shape)
+        return (scores > self._threshold).long().masked_fill(scores.isnan(), UNTOLD)
 
 
 def probabilities(scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:

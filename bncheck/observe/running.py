@@ -19,6 +19,10 @@ Progress = Callable[[str, int, int | None], None]
 is to be said at once, and 0."""
 
 
+def no_progress(task: str, done: int, total: int | None) -> None:
+    """Say nothing."""
+
+
 class Runner:
     """Calls the program with a batch's inputs, on its device and in its dtype."""
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from bncheck.probed.pairs import Paired
-from bncheck.thresholds import GAIN_MARGIN, INFORMATION_MARGIN, MARGIN, NEAR_MARGIN
+from bncheck.thresholds import GAIN_MARGIN, INFORMATION_MARGIN, LARGE_EFFECT, MARGIN, NEAR_MARGIN
 
 SHARE = 0.5
 """Share of a gap that a map may leave."""
@@ -145,10 +145,14 @@ class ChannelOrder:
 
     @property
     def explains(self) -> bool:
-        """Whether the gap falls and predictions are clearly better; without labels both by far more."""
+        """Whether the gap falls and predictions are clearly better; without labels both by far more.
+
+        Where labels show a large gain the gap need not fall, if it is a healthy one: colours may be alike.
+        """
         seen = self.seen
         share = seen.after.gap / seen.before.gap if seen.before.gap > 0 else 1.0
         if seen.wins_accuracy is not None:
-            return share < ORDER_SHARE and seen.wins_accuracy
+            is_large = (seen.gain or 0.0) > LARGE_EFFECT and seen.after.gap <= MARGIN
+            return seen.wins_accuracy and (share < ORDER_SHARE or is_large)
         is_clear = share < ORDER_SHARE_UNLABELLED and seen.before.gap > NEAR_MARGIN
         return is_clear and seen.moves_outputs and seen.information_ratio > 1 + INFORMATION_MARGIN

@@ -9,12 +9,11 @@ import torch
 
 from bncheck.data import DataOptions, Source, open_data
 from bncheck.errors import UsageError
-from bncheck.inspection import no_progress
 from bncheck.models import from_module
 from bncheck.models.module import copied
 from bncheck.models.wrappers import unwrapped
 from bncheck.observe.passes import Plan
-from bncheck.observe.running import Progress
+from bncheck.observe.running import Progress, no_progress
 from bncheck.repair.measuring import measure, tensors_of
 from bncheck.repair.methods import UNTIL
 from bncheck.repair.writing.values import in_form_of

@@ -11,12 +11,13 @@ from typing import Any
 
 from bncheck.data import DataOptions, Source, require_named
 from bncheck.errors import ModelError, UsageError
-from bncheck.inspection import Judging, no_progress, report_on
+from bncheck.inspection import report_on
+from bncheck.judging import Judging
 from bncheck.models import Model, open_model
 from bncheck.models.opening import require_runnable
 from bncheck.observe.effect import Metric
 from bncheck.observe.passes import Plan
-from bncheck.observe.running import Progress
+from bncheck.observe.running import Progress, no_progress
 from bncheck.repair.atomic import publish, staging
 from bncheck.repair.checkpoints import forget_checkpoint, require_place
 from bncheck.repair.destination import Target, target_of

@@ -102,7 +102,13 @@ def _is_poor(effect: EffectEvidence) -> bool:
 
 def halfway_from_chance(classes: int | None) -> float:
     """The accuracy as near to that of a guess among so many classes as to perfect; half where nobody says how many."""
-    return (1 + (1 / classes if classes else 0.0)) / 2
+    return above_chance(0.5, classes)
+
+
+def above_chance(share: float, classes: int | None) -> float:
+    """The accuracy that lies a share of the way from a guess among so many classes to perfect."""
+    chance = 1 / classes if classes else 0.0
+    return chance + share * (1 - chance)
 
 
 def _suits_better(effect: EffectEvidence) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from bncheck.evidence import Evidence
 from bncheck.report import INFO, Finding
+from bncheck.statistics.noise import FEWEST_GROUPS
 from bncheck.thresholds import MARGIN
 
 
@@ -68,7 +69,10 @@ def too_few_samples(evidence: Evidence) -> Iterator[Finding]:
         return
     samples = evidence.data.samples
     needed = evidence.samples_needed
-    if math.isinf(smallest):
+    if math.isinf(smallest) and samples >= FEWEST_GROUPS:
+        shown = f"The {samples} samples do not differ from one another, so they tell no more than one"
+        fix = "Give samples that differ, as those of training do; look at what reads them."
+    elif math.isinf(smallest):
         shown = f"From {samples} {'sample' if samples == 1 else 'samples'} no gap can be told from noise"
         fix = "Give more samples, a hundred at the least."
     else:

@@ -43,7 +43,7 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
     origin = _ranked(origin_of(drifted, margin), evidence.closer.alone)
     worst = max(origin, key=lambda layer: layer.lower)
     severity = severity_of(evidence.effect)
-    if any(unlike_calls(evidence)) and not wins_accuracy(evidence.effect):
+    if _of_unlike_calls(origin, evidence):
         return  # that one set of statistics cannot describe them all explains it, and recalibrating would not mend it
     cause = _cause(origin, margin, evidence.training)
     yield Finding(
@@ -65,6 +65,16 @@ def drifted_layers(evidence: Evidence) -> list[MeasuredLayer]:
     margin, layers = margin_of(evidence.effect), list(evidence.measured.values())
     stands = discoveries([layer.p_value for layer in layers])
     return [layer for layer, sure in zip(layers, stands, strict=True) if sure and layer.lower > margin]
+
+
+def _of_unlike_calls(origin: list[MeasuredLayer], evidence: Evidence) -> bool:
+    """Whether calls that see different things explain it: recalibrating wins nothing, or less than each call's own."""
+    unlike = {finding.layer: finding.evidence["accuracy_gain"] for finding in unlike_calls(evidence)}
+    if not unlike or not wins_accuracy(evidence.effect):
+        return bool(unlike)
+    gain = evidence.effect.gain if evidence.effect is not None else None
+    by_call = max((each for each in unlike.values() if isinstance(each, float)), default=0.0)
+    return by_call > (gain or 0.0) and all(layer.layer.name in unlike for layer in origin)
 
 
 def _not_finite(evidence: Evidence) -> Iterator[Finding]:

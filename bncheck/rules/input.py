@@ -10,9 +10,11 @@ from bncheck.probed import AS_READ, AffineMap, ChannelOrder, InputScaling, Paire
 from bncheck.probed.inputs import NEAR_SHARE, SHARE
 from bncheck.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
-from bncheck.rules.cost import severity_of
+from bncheck.rules.cost import above_chance, severity_of
 from bncheck.thresholds import GAIN_MARGIN, MARGIN, NEAR_MARGIN
 
+LEAST_SKILL = 0.25
+"""Share of the way from guessing to perfect that predictions must reach in the right order."""
 LEFT_OVER = 0.1
 """Accuracy below that of recalibrated statistics that the right map, or the right order, of the input may leave."""
 
@@ -93,6 +95,12 @@ def _or_the_layer(found: InputScaling, evidence: Evidence) -> str:
     return f" If the input is as in training, the statistics of {name} are wrong: --train-data would tell."
 
 
+def _is_guessing(seen: Paired, evidence: Evidence) -> bool:
+    """Whether the predictions are near to chance with the input changed too."""
+    classes = None if evidence.effect is None else evidence.effect.classes
+    return seen.after.accuracy is not None and seen.after.accuracy < above_chance(LEAST_SKILL, classes)
+
+
 def _recalibrating_wins_more(seen: Paired, evidence: Evidence) -> bool:
     accuracy = None if evidence.effect is None else evidence.effect.accuracy
     if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
@@ -103,11 +111,13 @@ def _recalibrating_wins_more(seen: Paired, evidence: Evidence) -> bool:
 def permuted(evidence: Evidence) -> Iterator[Finding]:
     """BN602: with the input's channels in another order the gap falls and the predictions are clearly better.
 
-    Where recalibrating would win far more, the order is not what is wrong: among the guesses of a broken network one
-    order is always best.
+    Where recalibrating would win far more, or predictions are hardly better than guesses in any order, the order is
+    not what is wrong: among the guesses of a broken network one order is always best.
     """
     found = evidence.probed.order
     if found is None or not found.explains or _recalibrating_wins_more(found.seen, evidence):
+        return
+    if _is_guessing(found.seen, evidence):
         return
     yield Finding(
         code="BN602",

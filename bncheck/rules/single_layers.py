@@ -118,7 +118,7 @@ def _on_training_data(names: list[str], evidence: Evidence) -> dict[str, float] 
 def unlike_calls(evidence: Evidence) -> Iterator[Finding]:
     """BN604: a layer's calls see different distributions, and one set of statistics costs predictions."""
     for name, apart in evidence.closer.calls.items():
-        if apart.lower <= MARGIN or severity_of(apart.effect) == INFO:
+        if apart.lower <= margin_of(apart.effect) or severity_of(apart.effect) == INFO:
             continue
         effect = apart.effect
         calls = evidence.measured[name].calls
@@ -131,7 +131,7 @@ def unlike_calls(evidence: Evidence) -> Iterator[Finding]:
                 f"from the average of all, which is all that it can store. {_call_cost(evidence, name)}"
             ),
             fix=(
-                "Give every input its own BatchNorm (weights of the convolutions may stay shared), or normalize the "
+                "Give every call its own BatchNorm (weights of the convolutions may stay shared), or normalize the "
                 "inputs alike before the shared part."
             ),
             evidence={

@@ -54,6 +54,26 @@ def test_the_order_that_was_trained_on_is_found(case):
         assert "--channels bgr" in finding.fix
 
 
+def test_colours_that_are_alike_are_told_apart_by_the_labels(training, held_out):
+    """Colours tell the class and have much the same statistics: other orders leave gaps as small as the right one."""
+
+    def tinted(data: Data, seed: int) -> Data:
+        x, y = data
+        classes = torch.rand(10, 3, generator=torch.Generator().manual_seed(15))
+        classes -= 0.8 * (classes.mean(0) - 0.5)
+        noise = 0.05 * torch.randn(len(y), 3, generator=torch.Generator().manual_seed(seed))
+        tint = (0.5 + 0.8 * (classes[y] - 0.5) + noise).clamp(0.05, 1.0)
+        return x * tint[:, :, None, None], y
+
+    net = colour_net(tinted(training, 1), 3)
+    x, y = tinted(held_out, 2)
+    assert codes(bncheck.inspect(net, (x, y))) == []
+    for seed in range(4):
+        for limit in (100, 300):
+            finding = only(bncheck.inspect(net, (x[:, [2, 1, 0]], y), limit=limit, seed=seed), "BN602")
+            assert finding.evidence["order"] == [2, 1, 0]
+
+
 def test_an_order_that_does_not_undo_itself(training, held_out):
     net = colour_net(coloured(training, 3, 1), 3)
     x, y = coloured(held_out, 3, 2)

@@ -13,33 +13,43 @@ from bncheck.observe.policies import Given, Statistics
 from bncheck.observe.recorder import Recorder, SiteRecord
 from bncheck.observe.sites import Site
 from bncheck.statistics import MovingAverage, compare, gap_lower_bound, noise_floor, rms
-from bncheck.thresholds import MARGIN
+from bncheck.thresholds import NEAR_MARGIN
 
 _EXACT = MovingAverage(momentum=None, updates=2**40)
 """The average of the calls is compared with, not estimated by, a moving average."""
 
 
 def calls_apart(
-    watched: Instrument, batches: Sequence[Batch], stored: Recorder, output: str | None
+    watched: Instrument,
+    batches: Sequence[Batch],
+    stored: Recorder,
+    folds: Sequence[Recorder] | None,
+    output: str | None,
 ) -> dict[str, CallsApart]:
-    """Layers whose calls lie apart by more than the margin, and what their common statistics cost.
+    """Layers whose calls lie apart by more than the nearer margin, and what their common statistics cost.
+
+    A call's input depends on how the calls before were normalized, so what each would store by itself is what it saw
+    while all were normalized by their batch, where there was such a pass.
 
     Args:
         watched: the model's instrument.
         batches: to compare outputs on.
         stored: moments of every call as shipped.
+        folds: the same under batch statistics, for each half of the data.
         output: which output is the prediction.
     """
     averages = stored.statistics()
+    given = stored if folds is None else Recorder.merged(folds)
+    together = given.statistics()
     found = {}
     for name, entries in stored.by_layer().items():
         if len(entries) < 2 or entries[0].layer.kind != BATCH_NORM:
             continue
         distances = [_distance(entry, averages[name]) for entry in entries]
         gap, lower = (max(values) for values in zip(*distances, strict=True))
-        if lower > MARGIN:
-            own = {site: entry.statistics() for site, entry in stored.sites.items() if site.layer == name}
-            found[name] = CallsApart(gap, lower, _effect(watched, batches, {name: averages[name]}, own, output))
+        if lower > NEAR_MARGIN and name in together:
+            own = {site: entry.statistics() for site, entry in given.sites.items() if site.layer == name}
+            found[name] = CallsApart(gap, lower, _effect(watched, batches, {name: together[name]}, own, output))
     return found
 
 

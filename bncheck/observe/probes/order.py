@@ -19,7 +19,11 @@ SCREENED = 384
 """Forwards to look at the gap of every order, shared out evenly: 64 samples each for three channels, if small."""
 LEAST_SCREENED = 32
 FINALISTS = 2
-"""Orders run on all samples."""
+"""Orders run on all samples, those with the smallest gaps."""
+BY_LABELS = 6
+"""Plain orders run on all samples where labels tell them apart: gaps of colours that are alike do not."""
+ROOM = 0.1
+"""Share of wrong predictions below which hardly any can come of the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +72,26 @@ def probe_order(
     as_given = bench.stored(_Change(given, by).of(few))
     gap, sites = as_given.gap(layers), as_given.sites(layers)
     screened = sorted((bench.look(change.of(few), sites).gap(layers), place) for place, change in enumerate(changes))
+    finalists = [place for found, place in screened[:FINALISTS] if found < ORDER_SHARE * gap]
+    if _leaves_room(as_given):
+        plain = [place for _, place in screened if place < len(others) and place not in finalists]
+        finalists += plain[: BY_LABELS - len(finalists)]
+    if not finalists:
+        return None
+    before = before or bench.stored(_Change(given, by).of(samples))
     best: ChannelOrder | None = None
-    for found, place in screened[:FINALISTS]:
+    for place in finalists:
         change = changes[place]
-        if found < ORDER_SHARE * gap:
-            before = before or bench.stored(_Change(given, by).of(samples))
-            seen = paired(layers, samples.size, before, bench.stored(change.of(samples)))
-            if seen is not None and (best is None or _predicts_better(seen, best.seen)):
-                best = ChannelOrder(change.order, len(others), seen, change.normalized)
+        seen = paired(layers, samples.size, before, bench.stored(change.of(samples)))
+        if seen is not None and (best is None or _predicts_better(seen, best.seen)):
+            best = ChannelOrder(change.order, len(others), seen, change.normalized)
     return best
+
+
+def _leaves_room(before: Watched) -> bool:
+    """Whether there are labels, and predictions wrong by them that another order may set right."""
+    accuracy = None if before.answers is None else before.answers.accuracy
+    return accuracy is not None and 1 - accuracy > ROOM
 
 
 def _normalized_before(others: list[tuple[int, ...]], name: str, constants: AffineMap) -> Iterator[_Change]:
