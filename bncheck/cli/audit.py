@@ -71,16 +71,7 @@ def together(codes: Sequence[int]) -> int:
 
 def _print(report: Report) -> None:
     from rich.console import Console
-    from rich.text import Text
 
-    from bncheck.render.page import print_parts, sentence
-    from bncheck.render.terminal import print_verdict
-    from bncheck.render.words import about_model, headline
+    from bncheck.render.terminal import print_audit
 
-    console = Console()
-    if report.summary.exit_code or report.findings:
-        print_verdict(report, console)
-        print_parts([Text("")], console)
-    else:
-        about = f"  {about_model(report.model)}. {headline(report).partition('.')[0]}."
-        print_parts([Text.assemble(sentence(report.model.path, "bold"), sentence(about))], console)
+    print_audit(report, Console())

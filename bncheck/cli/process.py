@@ -49,9 +49,11 @@ def prepare_streams() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, as long as the process
-        elif isinstance(stream, io.TextIOWrapper):
+        elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             how = {each: getattr(stream, each) for each in ("encoding", "line_buffering", "write_through")}
             setattr(sys, name, _Unread(stream.buffer, errors="replace", **how))
+        elif hasattr(stream, "reconfigure"):  # of a caller in this process, whose it stays
+            stream.reconfigure(errors="replace")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ def first_line(error: BaseException) -> str:
     """The first line of what an exception says; below it torch prints stacks that help nobody here."""
     for line in str(error).splitlines():
         if line.strip():
-            return line.strip()[:240].rstrip(".")
+            return line.strip()[:240].rstrip(".:")
     return type(error).__name__
 
 

@@ -22,6 +22,11 @@ from bncheck.models.tensors import build_layer, same_storage, tensor_names
 _INCOMPLETE = (
     "Is the file complete, and made by a PyTorch no newer than this one, without operators of another library?"
 )
+_ILLEGIBLE = "octal specifier"
+_RENAME = (
+    "PyTorch writes a module's name with characters other than ASCII and cannot read it back. Rename that module and "
+    "export again, or inspect the state dict."
+)
 _LOST_CONSTANT = "required keyword attribute 'value' is undefined"
 _OPTIMIZED = (
     "torch.jit.optimize_for_inference turns weights into MKLDNN tensors, and saving leaves them out of the file. Save "
@@ -58,7 +63,8 @@ def open_script(path: Path, *, device: str, sha256: str, notes: tuple[str, ...] 
     try:
         program = load_script(str(path))
     except Exception as error:
-        cause = _OPTIMIZED if _LOST_CONSTANT in str(error) else _INCOMPLETE
+        known = {_LOST_CONSTANT: _OPTIMIZED, _ILLEGIBLE: _RENAME}
+        cause = next((told for said, told in known.items() if said in str(error)), _INCOMPLETE)
         raise ModelError(
             f"{path} is a TorchScript archive that cannot be loaded: {first_line(error)}. {cause}"
         ) from error

@@ -85,7 +85,9 @@ def measured_evidence(
     }
     layers = _in_running_order(model, measured, seen.found)
     smallest, needed = detectable(measured, seen.samples)
-    effect = _effect(seen, measured)
+    if smallest == math.inf:  # also of any number of samples that are all alike: no gap of theirs is sure
+        measured = {name: replace(layer, lower=0.0, p_value=1.0) for name, layer in measured.items()}
+    effect = _effect(seen) if measured else None
     return Evidence(
         layers=layers,
         measured=measured,
@@ -106,10 +108,11 @@ def measured_evidence(
     )
 
 
-def _effect(seen: Observation, measured: Mapping[str, MeasuredLayer]) -> EffectEvidence | None:
+def _effect(seen: Observation) -> EffectEvidence | None:
     """What other statistics do to the outputs; nothing of statistics that are no numbers."""
-    effect = seen.effect.result() if measured else None
-    if effect is None or all(np.isfinite([layer.mean, layer.var]).all() for layer in measured.values()):
+    effect = seen.effect.result()
+    given = [found for fold in seen.folds or () for found in fold.statistics().values()]
+    if effect is None or all(np.isfinite([found.mean, found.var]).all() for found in given):
         return effect
     return replace(
         effect,

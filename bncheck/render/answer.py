@@ -51,7 +51,7 @@ def answer(report: Report) -> Answer:
 def subject(report: Report) -> Finding | None:
     """The finding that the answer tells: of faults the gravest, a limit last."""
     if report.summary.verdict == FINDINGS:
-        faults = [finding for finding in report.findings if finding.severity != INFO]
+        faults = [finding for finding in report.findings if finding.severity != INFO and finding.accepted is None]
         causes = [finding for finding in faults if finding.code != LIMIT]
         return next(iter(causes or faults), None)
     code = SUBJECT.get(report.summary.verdict)

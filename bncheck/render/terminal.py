@@ -14,7 +14,7 @@ from bncheck.render.columns import plain_table
 from bncheck.render.layer_table import STYLES, layer_table, legend
 from bncheck.render.page import PROSE, print_parts, prose, sentence
 from bncheck.render.shortening import shortened
-from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines
+from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines, headline
 from bncheck.report import BatchSize, Finding, Report
 
 ANSWER_LINES = (3, 1, 2)
@@ -25,6 +25,16 @@ def print_verdict(report: Report, console: Console) -> None:
     """Print what was concluded, without the tables it was concluded from."""
     said = prose(Text(""), *_answer(report, min(console.width, PROSE)))
     print_parts([prose(_header(report)), said, *_conclusion(report)], console)
+
+
+def print_audit(report: Report, console: Console) -> None:
+    """Print one file among several: a line, and what was found in it."""
+    about = f"  {about_model(report.model)}. {headline(report).partition('.')[0]}."
+    findings = [_findings(group) for group in alike(report.findings)]
+    notes = [sentence(f"Note: {note.rstrip('.')}.", "dim") for note in report.run.notes] if report.findings else []
+    print_parts(
+        [Text.assemble(sentence(report.model.path, "bold"), sentence(about)), *findings, *map(prose, notes)], console
+    )
 
 
 def print_report(report: Report, console: Console) -> None:

@@ -15,6 +15,9 @@ NAMED = 5
 """How many layers a message names before it says how many more there are."""
 
 
+_UNLESS = ", unless training ran in eval mode: then the weights need them as they are, which --data would show"
+
+
 def missing_statistics(evidence: Evidence) -> Iterator[Finding]:
     """BN101: the architecture, or layers named alike in the same file, have statistics; these have none."""
     missing = [layer for layer in evidence.layers if layer.missing]
@@ -66,9 +69,9 @@ def _never_updated(
         fix=or_leave(
             evidence,
             severity,
-            "Recalibrate the statistics on training data. If these are averaged weights (SWA, EMA), average or "
-            "update the buffers too (`torch.optim.swa_utils.update_bn`); if training ran in eval mode, train in "
-            "train mode.",
+            f"Recalibrate the statistics on training data{'' if evidence.effect else _UNLESS}. If these are averaged "
+            "weights (SWA, EMA), average or update the buffers too (`torch.optim.swa_utils.update_bn`); if training "
+            "ran in eval mode, train in train mode.",
         ),
         evidence={
             "layers": [layer.name for layer in layers],

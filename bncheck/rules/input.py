@@ -171,7 +171,13 @@ def _remedy(found: InputScaling) -> str:
                 f"Look for a normalization that is done twice (to try what fits these data: --mean {mean} --std {std})."
             )
         return f"Normalize as in training (to try what fits these data: --mean {mean} --std {std})."
-    return f"Feed {found.expected}: to try it, --mean {mean} --std {std}."
+    roughly = " These constants fit roughly: take those of your training, if you know them."
+    return f"Feed {found.expected}: to try it, --mean {mean} --std {std}.{roughly if _fits_roughly(found) else ''}"
+
+
+def _fits_roughly(found: InputScaling) -> bool:
+    """Whether constants by which each colour is normalized leave a gap, as those of another data set do."""
+    return len(set(found.map.of_each())) > 1 and found.seen.after.gap > NEAR_MARGIN
 
 
 def _as_normalization(by: AffineMap) -> tuple[str, str]:

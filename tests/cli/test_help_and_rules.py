@@ -16,7 +16,7 @@ from bncheck.catalogue import GROUPS, RULES
 OPTIONS = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--device", "--output"),
     *("--reference", "--reference-arch", "--reference-key"),
-    *("--data", "--train-data", "--label-column", "--batch-size", "--limit", "--batch-sizes", "--seed"),
+    *("--data", "--train-data", "--label-column", "--batch-size", "--limit", "--until", "--batch-sizes", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),

@@ -24,6 +24,8 @@ def said(done_stderr: str) -> str:
         (("inspect", "model.pt", "--batch-size", "0"), "Invalid value for '--batch-size'"),
         (("inspect", "model.pt", "--limit", "-3"), "Invalid value for '--limit'"),
         (("inspect", "model.pt", "--max-gap", "-1"), "Invalid value for '--max-gap'"),
+        (("inspect", "model.pt", "--seed", "-1"), "Invalid value for '--seed'"),
+        (("repair", "model.pt", "--data", "d.npz", "--out", "n.pt", "--seed", "-1"), "Invalid value for '--seed'"),
         (("inspect", "model.pt", "--data"), "Option '--data' requires an argument"),
         (("inspect", "model.pt", "other.pt"), "Got unexpected extra argument"),
         (("inspect",), "Missing argument 'MODEL'"),

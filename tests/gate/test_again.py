@@ -146,3 +146,11 @@ def test_a_real_report_is_judged_as_it_was(name: str, with_data: bool) -> None:
 def test_a_report_of_the_library_names_its_kind_of_data() -> None:
     report = bncheck.inspect(torch.nn.BatchNorm1d(2), torch.randn(200, 2))
     assert report.run.options["data"] == "Tensor"
+
+
+@pytest.mark.parametrize("limit", [float("nan"), -0.1])
+def test_a_limit_that_is_none_is_refused(limit: float) -> None:
+    with pytest.raises(UsageError, match="--max-gap"):
+        judge_again(full_report(), Limits(max_gap=limit))
+    with pytest.raises(UsageError, match="--max-gap"):
+        bncheck.inspect(torch.nn.BatchNorm1d(2), torch.randn(100, 2), max_gap=limit)

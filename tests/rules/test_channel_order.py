@@ -168,6 +168,16 @@ def test_an_order_that_statistics_would_outdo_by_far_is_not_what_is_wrong(recali
     assert [finding.code for finding in judge(seen)] == said
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "classes", "said"), [(0.3, 5, []), (0.45, 5, ["BN602"]), (0.3, 100, ["BN602"]), (0.55, 2, [])]
+)
+def test_among_guesses_one_order_is_always_best(accuracy, classes, said):
+    found = order(0.28, 0.22, gain=0.12)
+    found = replace(found, seen=replace(found.seen, after=replace(found.seen.after, accuracy=accuracy)))
+    seen = evidence(probed=Probed(order=found), effect=effect(stored=0.2, recalibrated=0.2, classes=classes))
+    assert [finding.code for finding in judge(seen)] == said
+
+
 def order(before: float, after: float, *, gain: float | None, ratio: float = 1.0, changed: float = 0.5) -> ChannelOrder:
     error = None if gain is None else 0.01
     trials = Trial(before, before, None, 1.0), Trial(after, after, None, ratio)
@@ -180,6 +190,9 @@ def order(before: float, after: float, *, gain: float | None, ratio: float = 1.0
         (order(0.28, 0.22, gain=0.12), True),
         (order(0.28, 0.22, gain=0.034), False),
         (order(0.28, 0.275, gain=0.12), False),
+        (order(0.09, 0.10, gain=0.5), True),
+        (order(0.09, 0.10, gain=0.15), False),
+        (order(0.28, 0.30, gain=0.5), False),
         (order(0.28, 0.22, gain=None, ratio=1.5), False),
         (order(0.28, 0.15, gain=None, ratio=1.2), True),
         (order(0.28, 0.15, gain=None, ratio=1.09), False),

@@ -110,6 +110,17 @@ def test_labels_of_another_numbering_are_no_dependence_on_the_batch(healthy, hel
     assert any("check that the labels number the classes as the model does" in note for note in report.run.notes)
 
 
+def test_guesses_are_not_laid_to_the_statistics(healthy, held_out):
+    """Predictions at chance, however they are made: a note, and neither an order nor a dependence is made of it."""
+    x, y = held_out
+    shuffled = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(0))]
+    note = "a guess is right hardly less often than these predictions"
+    report = bncheck.inspect(healthy, (x, shuffled))
+    assert any(note in each for each in report.run.notes)
+    assert_healthy(report)
+    assert not any(note in each for each in bncheck.inspect(healthy, held_out).run.notes)
+
+
 def test_labels_that_are_no_classes_give_no_accuracy_and_a_note_says_so(healthy, held_out):
     x, y = held_out
     report = bncheck.inspect(healthy, (x, y.float() + 0.5))

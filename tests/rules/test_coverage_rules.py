@@ -120,6 +120,13 @@ def test_fewer_than_eight_samples_tell_nothing(held_out, samples):
     assert report.to_dict()["summary"]["smallest_detectable_gap"] is None
 
 
+def test_samples_that_are_all_alike_tell_no_more_than_one(healthy, held_out):
+    report = bncheck.inspect(healthy, held_out[0][:1].expand(200, -1, -1, -1))
+    finding = only(report, "BN707")
+    assert "The 200 samples do not differ from one another" in finding.message
+    assert (report.summary.verdict, report.summary.exit_code) == ("inconclusive", 4)
+
+
 def test_few_samples_are_enough_for_what_they_show(held_out):
     """An error found on eight samples is still an error."""
     x, y = held_out

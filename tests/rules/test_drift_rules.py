@@ -154,6 +154,14 @@ def test_of_samples_drawn_at_random_the_number_alone_is_told(held_out):
     assert message.endswith("1 of 30 samples holds NaN or infinity.")
 
 
+def test_scores_that_are_not_numbers_are_no_right_predictions(held_out):
+    x, y = held_out[0].clone(), torch.zeros_like(held_out[1])  # argmax of NaN would be class 0
+    x[:] = float("nan")
+    assert bncheck.inspect(conv_net().eval(), (x, y)).effect.accuracy.stored == 0.0
+    one_score = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 1)).eval()
+    assert bncheck.inspect(one_score, (x, y)).effect.accuracy.stored == 0.0
+
+
 def test_layers_that_overflow_on_finite_data_are_not_blamed_on_them(held_out):
     class Overflows(nn.Module):
         def __init__(self) -> None:

@@ -23,6 +23,7 @@ from torch import nn
 
 import bncheck
 from bncheck.evidence import CallsApart, CloserLook, FlatShare, TrainingEvidence
+from bncheck.rules import judge
 from bncheck.rules.single_layers import padded, unlike_calls, wrong_alone
 
 # BN607 on networks
@@ -250,11 +251,54 @@ def test_a_norm_shared_by_inputs_that_are_nearly_alike(training, held_out, facto
         (0.5, effect(predictions_changed=0.01), 0),
         (0.5, None, 0),
         (0.5, effect(predictions_changed=None, output_change=0.4), 1),
+        (0.2, effect(stored=0.6, recalibrated=0.78), 1),
+        (0.2, effect(stored=0.6, recalibrated=0.61), 0),
+        (0.08, effect(stored=0.6, recalibrated=0.78), 0),
     ],
 )
 def test_calls_that_disagree_count_where_it_matters(lower, cost, found):
     closer = CloserLook(calls={"bn": CallsApart(0.6, lower, cost)})
     assert len(list(unlike_calls(evidence(measured(0.1), closer=closer)))) == found
+
+
+@pytest.mark.parametrize(
+    ("won_by_calls", "won_by_recalibrating", "found"),
+    [(0.17, 0.025, ["BN604"]), (0.17, 0.0, ["BN604"]), (0.1, 0.15, ["BN603", "BN604"]), (0.0, 0.1, ["BN603"])],
+)
+def test_the_drift_of_a_layer_whose_calls_disagree_is_theirs_where_their_own_statistics_win_more(
+    won_by_calls, won_by_recalibrating, found
+):
+    closer = CloserLook(calls={"bn": CallsApart(0.3, 0.26, effect(stored=0.6, recalibrated=0.6 + won_by_calls))})
+    recalibrating = effect(stored=0.6, recalibrated=0.6 + won_by_recalibrating, predictions_changed=0.3)
+    seen = evidence(measured(1.0), closer=closer, effect=recalibrating)
+    assert sorted(finding.code for finding in judge(seen)) == found
+
+
+class Unrolled(nn.Module):
+    """A residual loop whose steps share one convolution and one norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.BatchNorm2d(16))
+        self.conv, self.norm, self.head = nn.Conv2d(16, 16, 3, 1, 1), nn.BatchNorm2d(16), nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x).relu()
+        for _ in range(3):
+            x = x + self.norm(self.conv(x)).relu()
+        return self.head(x.mean((2, 3)))
+
+
+def test_the_steps_of_a_loop_that_share_a_norm_are_named(training, held_out):
+    """They lie nearer than the usual margin, and what their own statistics win decides."""
+    torch.manual_seed(0)
+    net = train(Unrolled(), training, epochs=6)
+    report = bncheck.inspect(net, held_out)
+    finding = only(report, "BN604")
+    assert finding.layer == "norm"
+    assert finding.evidence["calls"] == 3
+    assert finding.evidence["accuracy_gain"] > 0.05
+    assert "BN603" not in codes(report)
 
 
 # BN606
