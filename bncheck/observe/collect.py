@@ -13,7 +13,7 @@ from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEv
 from bncheck.layers import BATCH_NORM, NormLayer
 from bncheck.models.base import Model
 from bncheck.observe.measuring import measured_layer, moving_average, stored_statistics
-from bncheck.observe.notes import depends_on_mates, notes_on
+from bncheck.observe.notes import depends_on_mates, notes_on, notes_on_file
 from bncheck.observe.passes import Observation, Plan
 from bncheck.observe.policies import Statistics
 from bncheck.observe.recorder import SiteRecord, together
@@ -46,7 +46,7 @@ def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str 
         max_gap=max_gap,
         comparison=model.comparison,
         not_run=not_run is not None,
-        notes=model.notes if not_run is None else (*model.notes, not_run),
+        notes=(*notes_on_file(model), *([] if not_run is None else [not_run])),
     )
 
 
@@ -104,7 +104,7 @@ def measured_evidence(
         comparison=model.comparison,
         probed=seen.probed,
         training=training,
-        notes=(*model.notes, *notes_on(seen, effect, training)),
+        notes=(*notes_on_file(model), *notes_on(seen, effect, training)),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.evidence import EffectEvidence, TrainingEvidence
+from bncheck.models.base import Model
+from bncheck.models.onnx_bare import bare_convolutions
 from bncheck.observe.passes import Observation
 from bncheck.report import LEFT_OUT
 
@@ -31,6 +33,20 @@ def notes_on(seen: Observation, effect: EffectEvidence | None, training: Trainin
         )
     if _names_no_cause(seen):
         yield from _near_chance(seen, effect)
+
+
+def notes_on_file(model: Model) -> Iterator[str]:
+    """What the file's reader noted, and that layers may be missing which nothing in it names."""
+    yield from model.notes
+    kept = sum(layer.has_statistics for layer in model.layers)
+    if model.graph is None or model.comparison is not None or not kept:
+        return
+    bare = bare_convolutions(model.graph.proto.graph)
+    if bare > kept:
+        yield (
+            f"{bare} convolutions have a bias and no normalization behind them: if the export folded BatchNorm into "
+            "them, --reference MODEL checks and measures it there"
+        )
 
 
 def depends_on_mates(seen: Observation) -> bool:

@@ -581,3 +581,33 @@ def test_another_graph_of_the_same_function_agrees(net, x, folder):
     got, wanted = inspect_both(net, exported(Roundabout().eval(), x, folder / "roundabout.onnx"), x)
     assert_same(got, wanted)
     assert codes(got) == codes(wanted)
+
+
+class KeepsItsNeck(nn.Module):
+    """Two normalized convolutions, which an export folds, and a norm behind the pooling, which it keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(8, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.neck = nn.BatchNorm1d(8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.neck(self.second(self.first(x)).relu().mean((2, 3)))
+
+
+def test_a_file_of_which_the_most_was_folded_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, x = KeepsItsNeck().eval(), np.random.default_rng(0).normal(size=(40, 1, 8, 8)).astype(np.float32)
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    path = exported(net, x, tmp_path / "net.onnx")
+    assert operators(path).count("BatchNormalization") == 1
+    told = "2 convolutions have a bias and no normalization behind them"
+    for data in (None, x):
+        assert any(told in note for note in bncheck.inspect(path, data).run.notes)
+        beside = bncheck.inspect(path, data, reference=tmp_path / "net.pt")
+        assert not any(told in note for note in beside.run.notes)
+        assert len(beside.layers) == 3
+    kept = torch.onnx.TrainingMode.PRESERVE
+    whole = exported(net, x, tmp_path / "whole.onnx", training=kept, do_constant_folding=False)
+    assert not any("no normalization behind" in note for note in bncheck.inspect(whole).run.notes)
