@@ -76,7 +76,8 @@ def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float
     codes = list(dict.fromkeys(finding.code for finding in findings if not _in_passing(finding)))
     if codes:
         drift_only = all(code.startswith(DATA_GROUP) for code in codes)
-        return " ".join(codes) + (", inherited" if drift_only and _inherited(layer, margin) else "")
+        judged_by = min((_own_margin(finding, margin) for finding in findings), default=margin)
+        return " ".join(codes) + (", inherited" if drift_only and _inherited(layer, judged_by) else "")
     if layer.status == SKIPPED:
         reason = layer.reason or "skipped"
         return REASONS.get(reason, reason.replace("-", " "))
@@ -250,6 +251,12 @@ def _exit_lines(report: Report) -> list[str]:
 def _in_passing(finding: Finding) -> bool:
     about_several = finding.layer is None and bool(finding.layers)
     return finding.severity == INFO and about_several and not finding.code.startswith(DATA_GROUP)
+
+
+def _own_margin(finding: Finding, margin: float) -> float:
+    """The gap above which the finding counts a layer: a smaller one than usual where accuracy is sure to suffer."""
+    used = finding.evidence.get("margin")
+    return used if isinstance(used, float) else margin
 
 
 def _inherited(layer: LayerReport, margin: float) -> bool:

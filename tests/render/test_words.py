@@ -175,6 +175,12 @@ def test_the_verdict_of_a_measured_layer(gap: float, own: float | None, codes: l
     assert layer_verdict(layer, [finding("error", code) for code in codes], 0.25) == expected
 
 
+def test_where_accuracy_made_a_smaller_gap_count_that_one_tells_what_is_inherited() -> None:
+    layer = replace(measured("norm", [0.1], [1.0]), gap=0.4, own_gap=0.15)
+    for margin, expected in ((0.1, "BN603"), (0.25, "BN603, inherited")):
+        assert layer_verdict(layer, [finding("error", "BN603", margin=margin)], 0.25) == expected
+
+
 def test_the_verdict_of_a_layer_that_was_not_measured() -> None:
     assert layer_verdict(unmeasured("norm", AUDITED), [], 0.25) == "audited"
     assert layer_verdict(unmeasured("norm", SKIPPED, "not-exercised"), [], 0.25) == "not exercised"
