@@ -178,6 +178,9 @@ def _gap_lines(report: Report) -> list[str]:
 def _margin(report: Report) -> str:
     margin = _margin_of(report)
     smallest = report.summary.smallest_detectable_gap
+    used = min((_own_margin(finding, margin) for finding in report.findings), default=margin)
+    if used < margin:
+        return f"Healthy layers stay below {margin}; here gaps from {used} on count, since accuracy is sure to suffer."
     if smallest is None:
         return f"Healthy layers stay below {margin}."
     if not math.isfinite(smallest):

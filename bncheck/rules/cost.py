@@ -156,8 +156,8 @@ def what_helps(effect: EffectEvidence | None, severity: str) -> str:
     gain = _sure_gain(effect)
     if gain is not None and gain > GAIN_MARGIN:
         return (
-            "Recalibrate the statistics, which was measured to help here, once the preprocessing (scaling, mean and "
-            "std, channel order) is known to match training."
+            "Recalibrate the statistics, which was measured to help here; make sure first that the preprocessing "
+            "(scaling, mean and std, channel order) matches training."
         )
     if gain is not None and severity == INFO:
         return (

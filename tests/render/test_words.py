@@ -181,6 +181,12 @@ def test_where_accuracy_made_a_smaller_gap_count_that_one_tells_what_is_inherite
         assert layer_verdict(layer, [finding("error", "BN603", margin=margin)], 0.25) == expected
 
 
+def test_a_margin_that_accuracy_made_smaller_is_told() -> None:
+    report = replace(full_report(), findings=(finding("warning", "BN603", margin=0.1),))
+    told = "Healthy layers stay below 0.25; here gaps from 0.1 on count, since accuracy is sure to suffer."
+    assert any(told in line for line in effect_lines(report))
+
+
 def test_the_verdict_of_a_layer_that_was_not_measured() -> None:
     assert layer_verdict(unmeasured("norm", AUDITED), [], 0.25) == "audited"
     assert layer_verdict(unmeasured("norm", SKIPPED, "not-exercised"), [], 0.25) == "not exercised"
