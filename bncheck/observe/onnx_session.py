@@ -37,7 +37,6 @@ class Session:
             )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ONLY_ERRORS
-        options.enable_cpu_mem_arena = False  # one for each session would keep what the others need
         self._options = onnxruntime.RunOptions()
         self._options.log_severity_level = _ONLY_ERRORS + 1  # what fails is raised
         self._options.only_execute_path_to_fetches = True
