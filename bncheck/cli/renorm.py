@@ -13,7 +13,7 @@ from bncheck.repair_report import RepairResult
 from bncheck.report import Report
 
 _JUDGING = ("batch_sizes", "max_gap", "fail_on", "strict", "deploy_dtype")
-_CHECKED = ("batch_sizes", "fail_on", "deploy_dtype")
+_CHECKED = ("batch_size", "limit", "batch_sizes", "fail_on", "deploy_dtype", "seed", "max_gap")
 _READING = ("arch", "arch_kwargs", "key", "trust_pickle", "device", "output", "batch_size", "limit", "seed")
 
 
@@ -54,19 +54,14 @@ def renormalized(
     if settings["until"]:
         raise UsageError("--until ends the reading of an inspection; with --renorm choose --limit or --steps instead.")
 
-    from bncheck.catalogue import matching
-    from bncheck.judging import Judging, check_options
+    from bncheck.judging import Judging, check_options, chosen_codes
     from bncheck.repair.repairing import repair_file
     from bncheck.user_code import import_callable
 
     judged = {name: settings[name] for name in _JUDGING}
     reading = {name: settings[name] for name in _READING}
-    seed, max_gap = settings["seed"], settings["max_gap"]
-    checked = (judged[name] for name in _CHECKED)
-    check_options(reading["batch_size"], reading["limit"], *checked, seed=seed, max_gap=max_gap)
-    codes = matching(settings["select"] or ("BN",), "--select")
-    if settings["ignore"]:
-        codes -= matching(settings["ignore"], "--ignore")
+    check_options(**{name: settings[name] for name in _CHECKED})
+    codes = chosen_codes(settings["select"], settings["ignore"])
     shared = {name: settings[name] for name in ("batch_size", "device", "output", "seed")}
     with progress_bar(quiet) as progress:
         return repair_file(

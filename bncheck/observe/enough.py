@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from bncheck.data.batches import Source
 from bncheck.observe.recorder import Recorder
@@ -14,6 +15,9 @@ class Enough:
     Args:
         until: standard error of every layer's mean, in standard deviations of the data; 0 reads everything.
         source: the data.
+
+    Attributes:
+        reached: whether they are known so well.
     """
 
     def __init__(self, until: float, source: Source) -> None:
@@ -21,7 +25,7 @@ class Enough:
         self._all = source.samples
         self._error = math.inf
         self._read = 0
-        self._reached = False
+        self.reached = False
 
     @property
     def wanted(self) -> bool:
@@ -34,22 +38,24 @@ class Enough:
             return False
         self._read = samples
         self._error = max(Recorder.merged(recorders).standard_errors().values(), default=math.inf)
-        self._reached = self._error <= self._until
-        return self._reached
+        self.reached = self._error <= self._until
+        return self.reached
 
     def was_reached(self, samples: int) -> bool:
         """Whether an earlier pass ended there."""
-        return self._reached and samples >= self._read
+        return self.reached and samples >= self._read
 
-    def note(self) -> str | None:
-        """How far the reading got; `None` where all was to be read."""
-        if not self.wanted:
-            return None
+    def notes(self) -> Iterator[str]:
+        """How far the reading got; nothing where all was to be read."""
+        if self.wanted:
+            yield self._note()
+
+    def _note(self) -> str:
         asked = f"(--until {self._until:g})"
         if not math.isfinite(self._error):
             return f"all was read, in too few batches to tell how well the means are known {asked}"
         known = f"every layer's mean is known to {self._error:.2g} standard deviations"
-        if not self._reached:
+        if not self.reached:
             return f"all was read, and {known} only {asked}"
         if self._read == self._all:
             return f"all was read, and {known} {asked}"

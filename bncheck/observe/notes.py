@@ -9,6 +9,7 @@ from bncheck.models.base import Model
 from bncheck.models.onnx_bare import bare_convolutions
 from bncheck.observe.passes import Observation
 from bncheck.report import LEFT_OUT
+from bncheck.statistics import above_chance
 
 FEW_GUESSES = 20
 """Right guesses to be expected, below which chance itself may look bad."""
@@ -66,16 +67,16 @@ def _near_chance(seen: Observation, effect: EffectEvidence | None) -> Iterator[s
         return
     if effect.predictions < FEW_GUESSES * effect.classes:
         return
-    accuracy, company, chance = effect.accuracy, seen.probed.composition, 1 / effect.classes
+    accuracy, company = effect.accuracy, seen.probed.composition
     grouped = None if company is None else max(company.grouped, company.mixed)
     values = (accuracy.stored, accuracy.batch, accuracy.recalibrated)
     best = max((value for value in values if value is not None), default=1.0)
-    if best < BELOW * chance:
+    if best < BELOW / effect.classes:
         yield (
             f"of {effect.classes} classes a guess is right more often than these predictions, whatever statistics they "
             "are made by: check that the labels number the classes as the model does"
         )
-    elif max(best, grouped or 0.0) < chance + HARDLY * (1 - chance):
+    elif max(best, grouped or 0.0) < above_chance(HARDLY, effect.classes):
         yield (
             f"of {effect.classes} classes a guess is right hardly less often than these predictions, whatever "
             "statistics they are made by: look for the cause in the weights, the labels and the preprocessing"

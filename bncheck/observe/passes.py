@@ -145,7 +145,7 @@ def observe(
         fixed_batch=watched.fixed_batch,
         found=watched.found,
         unsupported=frozenset(watched.unsupported),
-        notes=(*source.notes, *watched.notes, *passes.notes, *filter(None, [passes.enough.note()])),
+        notes=(*source.notes, *watched.notes, *passes.notes, *passes.enough.notes()),
     )
 
 

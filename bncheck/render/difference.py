@@ -15,7 +15,7 @@ from bncheck.render.cells import count, number, printable, shorten, span
 from bncheck.render.columns import Column, plain_table, table_of_layers
 from bncheck.render.layer_table import KINDS, STYLES
 from bncheck.render.page import print_parts, prose, sentence
-from bncheck.render.words import about_model
+from bncheck.render.words import about_model, noted
 from bncheck.report import INCONCLUSIVE, NOT_CHECKED, ModelFacts
 
 SHOWN = 20
@@ -71,7 +71,7 @@ def _parts(difference: Difference, width: int) -> Iterator[RenderableType]:
         grid.add_row(title, sentence(finding.message))
         grid.add_row("", Text.assemble(("What to do: ", "bold"), sentence(finding.fix)))
         yield prose(Text(""), grid)
-    ending = [f"Note: {note.rstrip('.')}." for note in difference.run.notes]
+    ending = noted(difference.run.notes)
     if difference.findings:
         ending.insert(0, f"More: bncheck rule {difference.findings[0].code}")
     if ending:

@@ -17,6 +17,7 @@ from bncheck.render.words import (
     effect_lines,
     headline,
     layer_verdict,
+    noted,
 )
 from bncheck.report import MEASURED, Finding, LayerReport, Report
 
@@ -46,7 +47,7 @@ def _parts(report: Report) -> Iterator[str]:
     yield from map(_escaped, effect_lines(report))
     for group in alike(report.findings):
         yield _findings(group)
-    ending = [*closing(report), *(f"Note: {note.rstrip('.')}." for note in report.run.notes)]
+    ending = [*closing(report), *noted(report.run.notes)]
     if ending:
         yield "\n".join(f"- {_escaped(line)}" for line in ending)
     if report.layers:

@@ -14,7 +14,7 @@ from bncheck.render.columns import plain_table
 from bncheck.render.layer_table import STYLES, layer_table, legend
 from bncheck.render.page import PROSE, print_parts, prose, sentence
 from bncheck.render.shortening import shortened
-from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines, headline
+from bncheck.render.words import ALIKE, about_data, about_model, alike, closing, effect_lines, headline, noted
 from bncheck.report import BatchSize, Finding, Report
 
 ANSWER_LINES = (3, 1, 2)
@@ -30,11 +30,10 @@ def print_verdict(report: Report, console: Console) -> None:
 def print_audit(report: Report, console: Console) -> None:
     """Print one file among several: a line, and what was found in it."""
     about = f"  {about_model(report.model)}. {headline(report).partition('.')[0]}."
-    findings = [_findings(group) for group in alike(report.findings)]
-    notes = [sentence(f"Note: {note.rstrip('.')}.", "dim") for note in report.run.notes] if report.findings else []
-    print_parts(
-        [Text.assemble(sentence(report.model.path, "bold"), sentence(about)), *findings, *map(prose, notes)], console
-    )
+    findings = map(_findings, alike(report.findings))
+    notes = (sentence(note, "dim") for note in noted(report.run.notes if report.findings else ()))
+    line = Text.assemble(sentence(report.model.path, "bold"), sentence(about))
+    print_parts([line, *map(prose, findings), *map(prose, notes)], console)
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -61,7 +60,7 @@ def _conclusion(report: Report) -> Iterator[RenderableType]:
         yield prose(Text(""), *map(sentence, lines))
     for group in alike(report.findings):
         yield prose(Text(""), _findings(group))
-    ending = [*closing(report), *(f"Note: {note.rstrip('.')}." for note in report.run.notes)]
+    ending = [*closing(report), *noted(report.run.notes)]
     if ending:
         yield prose(Text(""), *(sentence(line, "dim") for line in ending))
 

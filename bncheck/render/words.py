@@ -76,8 +76,8 @@ def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float
     codes = list(dict.fromkeys(finding.code for finding in findings if not _in_passing(finding)))
     if codes:
         drift_only = all(code.startswith(DATA_GROUP) for code in codes)
-        judged_by = min((_own_margin(finding, margin) for finding in findings), default=margin)
-        return " ".join(codes) + (", inherited" if drift_only and _inherited(layer, judged_by) else "")
+        is_inherited = drift_only and _inherited(layer, _counted_from(findings, margin))
+        return " ".join(codes) + (", inherited" if is_inherited else "")
     if layer.status == SKIPPED:
         reason = layer.reason or "skipped"
         return REASONS.get(reason, reason.replace("-", " "))
@@ -164,6 +164,11 @@ def closing(report: Report) -> list[str]:
     return lines
 
 
+def noted(notes: Sequence[str]) -> list[str]:
+    """A run's notes as sentences."""
+    return [f"Note: {note.rstrip('.')}." for note in notes]
+
+
 def _gap_lines(report: Report) -> list[str]:
     summary = report.summary
     if summary.gap is None:
@@ -178,7 +183,7 @@ def _gap_lines(report: Report) -> list[str]:
 def _margin(report: Report) -> str:
     margin = _margin_of(report)
     smallest = report.summary.smallest_detectable_gap
-    used = min((_own_margin(finding, margin) for finding in report.findings), default=margin)
+    used = _counted_from(report.findings, margin)
     if used < margin:
         return f"Healthy layers stay below {margin}; here gaps from {used} on count, since accuracy is sure to suffer."
     if smallest is None:
@@ -256,10 +261,10 @@ def _in_passing(finding: Finding) -> bool:
     return finding.severity == INFO and about_several and not finding.code.startswith(DATA_GROUP)
 
 
-def _own_margin(finding: Finding, margin: float) -> float:
-    """The gap above which the finding counts a layer: a smaller one than usual where accuracy is sure to suffer."""
-    used = finding.evidence.get("margin")
-    return used if isinstance(used, float) else margin
+def _counted_from(findings: Sequence[Finding], margin: float) -> float:
+    """The gap above which findings count a layer: a smaller one than usual where accuracy is sure to suffer."""
+    used = (finding.evidence.get("margin") for finding in findings)
+    return min((each for each in used if isinstance(each, float)), default=margin)
 
 
 def _inherited(layer: LayerReport, margin: float) -> bool:

@@ -13,6 +13,7 @@ from bncheck.data import Source
 from bncheck.errors import DataError
 from bncheck.layers import FloatArray, NormLayer
 from bncheck.models import Model
+from bncheck.observe.enough import Enough
 from bncheck.observe.instrument import instrument
 from bncheck.observe.passes import Plan
 from bncheck.observe.policies import BATCH, Statistics
@@ -77,7 +78,7 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
         DataError: the data cannot be read, do not fit the model, or make a layer's input infinite or NaN.
     """
     folds = (Recorder(apart=False, errors=True), Recorder(apart=False, errors=True))
-    samples, stopped = 0, False
+    samples, enough = 0, Enough(until, source)
     with instrument(model, source.name, plan.seed) as watched:
         fixed = watched.fixed_batch
         if fixed is not None and fixed < SMALL_BATCH:
@@ -91,8 +92,7 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
                 if half.size > 1:
                     watched.run(half, BATCH, folds[fold])
                     samples += half.size
-            stopped = _largest(Recorder.merged(folds).standard_errors()) <= until
-            if stopped:
+            if enough.is_reached(samples, *folds):
                 break
         unsupported = frozenset(watched.unsupported)
     whole = Recorder.merged(folds)
@@ -109,7 +109,7 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
         kept=kept,
         samples=samples,
         until=until,
-        notes=_notes(errors, samples, until, stopped),
+        notes=_notes(errors, samples, until, enough.reached),
     )
 
 

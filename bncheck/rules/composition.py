@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from bncheck.evidence import Evidence
 from bncheck.probed import Composition
 from bncheck.report import ERROR, Finding
-from bncheck.rules.cost import halfway_from_chance
-from bncheck.statistics import CONFIDENCE_Z
+from bncheck.statistics import CONFIDENCE_Z, halfway_from_chance
 from bncheck.thresholds import COMPOSITION_MARGIN
 
 

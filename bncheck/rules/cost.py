@@ -6,7 +6,7 @@ import math
 
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.report import ERROR, INFO, WARNING
-from bncheck.statistics import CONFIDENCE_Z
+from bncheck.statistics import CONFIDENCE_Z, halfway_from_chance
 from bncheck.thresholds import (
     CHANGED_MARGIN,
     GAIN_MARGIN,
@@ -98,17 +98,6 @@ def _is_poor(effect: EffectEvidence) -> bool:
     if effect.accuracy is None or effect.accuracy.stored is None or not effect.classes:
         return False
     return effect.accuracy.stored < halfway_from_chance(effect.classes)
-
-
-def halfway_from_chance(classes: int | None) -> float:
-    """The accuracy as near to that of a guess among so many classes as to perfect; half where nobody says how many."""
-    return above_chance(0.5, classes)
-
-
-def above_chance(share: float, classes: int | None) -> float:
-    """The accuracy that lies a share of the way from a guess among so many classes to perfect."""
-    chance = 1 / classes if classes else 0.0
-    return chance + share * (1 - chance)
 
 
 def _suits_better(effect: EffectEvidence) -> bool:

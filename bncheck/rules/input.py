@@ -10,7 +10,8 @@ from bncheck.probed import AS_READ, AffineMap, ChannelOrder, InputScaling, Paire
 from bncheck.probed.inputs import NEAR_SHARE, SHARE
 from bncheck.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
-from bncheck.rules.cost import above_chance, severity_of
+from bncheck.rules.cost import severity_of
+from bncheck.statistics import above_chance
 from bncheck.thresholds import GAIN_MARGIN, MARGIN, NEAR_MARGIN
 
 LEAST_SKILL = 0.25

@@ -1,5 +1,6 @@
 """Moments, gaps, noise and what-ifs: the mathematics, on numpy arrays alone."""
 
+from bncheck.statistics.chance import above_chance, halfway_from_chance
 from bncheck.statistics.exchangeability import Exchangeability, exchangeability
 from bncheck.statistics.gap import Gap, compare, rms
 from bncheck.statistics.moments import InstanceMoments, Moments, SampleMoments
@@ -26,12 +27,14 @@ __all__ = [
     "MovingAverage",
     "SampleMoments",
     "StoredChannels",
+    "above_chance",
     "batch_size_rows",
     "compare",
     "discoveries",
     "exchangeability",
     "gap_lower_bound",
     "gap_p_value",
+    "halfway_from_chance",
     "noise_floor",
     "rms",
     "samples_needed",

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch import nn
-from trained_digits import digits, loader, small_net
+from trained_digits import digits, small_net
 
 from bncheck.integrations.monitor import GapMonitor
 
@@ -87,6 +86,7 @@ def test_lightning_logs_to_both(library: str, request: pytest.FixtureRequest, tm
 
 @pytest.mark.parametrize("library", ["mlflow", "wandb"])
 def test_the_hugging_face_trainer_logs_to_both(library: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    from test_transformers import Digits, Named
     from transformers import Trainer, TrainingArguments
 
     from bncheck.integrations.transformers import BatchNormCallback
@@ -95,8 +95,7 @@ def test_the_hugging_face_trainer_logs_to_both(library: str, request: pytest.Fix
     arguments = TrainingArguments(
         str(tmp_path), num_train_epochs=1, eval_strategy="epoch", save_strategy="no", report_to=[library], use_cpu=True
     )
-    data = [{"x": x, "labels": y} for x, y in loader(TRAIN, batch_size=1).dataset]
-    trainer = Trainer(WithLoss(), arguments, train_dataset=data, eval_dataset=data)
+    trainer = Trainer(Digits(), arguments, train_dataset=Named(TRAIN), eval_dataset=Named(HELD_OUT))
     trainer.add_callback(BatchNormCallback(trainer))
     trainer.train()
     logged = [entry["eval_bncheck_gap"] for entry in trainer.state.log_history if "eval_bncheck_gap" in entry]
@@ -105,20 +104,3 @@ def test_the_hugging_face_trainer_logs_to_both(library: str, request: pytest.Fix
         assert run.data.metrics["eval_bncheck_gap"] == pytest.approx(logged[-1], rel=1e-6)
     else:
         assert module.run.summary["eval/bncheck_gap"] == pytest.approx(logged[-1], rel=1e-6)
-
-
-class WithLoss(nn.Module):
-    """As the Trainer wants it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = small_net()
-
-    def forward(self, x: Any, labels: Any = None) -> dict[str, Any]:
-        """The loss, where there are labels, and the scores."""
-        scores = self.net(x)
-        return (
-            {"logits": scores}
-            if labels is None
-            else {"loss": nn.functional.cross_entropy(scores, labels), "logits": scores}
-        )

@@ -32,5 +32,5 @@ def _broken(batch: Batch) -> list[int]:
     bad = torch.zeros(batch.size, dtype=torch.bool)
     for tensor in tensors(batch.inputs):
         if tensor.is_floating_point() and len(tensor) == batch.size:
-            bad |= ~tensor.flatten(1).isfinite().all(1).cpu() if tensor.dim() > 1 else ~tensor.isfinite().cpu()
+            bad |= ~tensor[:, None].flatten(1).isfinite().all(1).cpu()
     return torch.nonzero(bad).flatten().tolist()
