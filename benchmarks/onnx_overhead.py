@@ -15,12 +15,12 @@ import torch
 from benchmarks.nets import resnet18_size
 from benchmarks.timing import interleaved, ratios
 from bncheck.data.batches import Batch
-from bncheck.models import Model, from_module, open_model
-from bncheck.models.referencing import reference_of, with_reference
-from bncheck.observe.onnx_instrument import OnnxInstrument
-from bncheck.observe.onnx_session import Session
-from bncheck.observe.policies import BATCH, STORED, Policy
-from bncheck.observe.recorder import Recorder
+from bncheck.formats import Model, from_module, open_model
+from bncheck.formats.folding.referencing import reference_of, with_reference
+from bncheck.formats.onnx.running.instrument import OnnxInstrument
+from bncheck.formats.onnx.running.session import Session
+from bncheck.watch.policies import BATCH, STORED, Policy
+from bncheck.watch.recorder import Recorder
 
 ROUNDS = 9
 

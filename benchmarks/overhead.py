@@ -16,10 +16,10 @@ from torch import nn
 from benchmarks.nets import resnet18_size, small_net
 from benchmarks.timing import interleaved, ratios
 from bncheck import inspect
-from bncheck.models import from_module
-from bncheck.observe.policies import BATCH, STORED, Policy
-from bncheck.observe.recorder import Recorder
-from bncheck.observe.tap import Tap
+from bncheck.formats import from_module
+from bncheck.formats.programs.tap import Tap
+from bncheck.watch.policies import BATCH, STORED, Policy
+from bncheck.watch.recorder import Recorder
 
 ROUNDS = 9
 

@@ -13,17 +13,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bncheck.comparing import diff
+    from bncheck.api.comparing import diff
+    from bncheck.api.in_memory import recalibrate
+    from bncheck.api.inspecting import inspect
+    from bncheck.api.repairing import repair_file
     from bncheck.errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
     from bncheck.gate import read_report
-    from bncheck.inspection import inspect
-    from bncheck.repair.conversion import to_batch_norm, to_batch_renorm
-    from bncheck.repair.in_memory import recalibrate
-    from bncheck.repair.renorm import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d
-    from bncheck.repair.repairing import repair_file
-    from bncheck.repair.schedule import RenormSchedule
-    from bncheck.repair_report import RepairResult
-    from bncheck.report import Report
+    from bncheck.nn.conversion import to_batch_norm, to_batch_renorm
+    from bncheck.nn.renorm import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d
+    from bncheck.nn.schedule import RenormSchedule
+    from bncheck.results.repair import RepairResult
+    from bncheck.results.report import Report
 
 __version__ = "0.1.0"
 __all__ = [
@@ -49,19 +49,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BatchRenorm1d": "repair.renorm",
-    "BatchRenorm2d": "repair.renorm",
-    "BatchRenorm3d": "repair.renorm",
-    "RenormSchedule": "repair.schedule",
-    "RepairResult": "repair_report",
-    "Report": "report",
-    "diff": "comparing",
-    "inspect": "inspection",
+    "BatchRenorm1d": "nn.renorm",
+    "BatchRenorm2d": "nn.renorm",
+    "BatchRenorm3d": "nn.renorm",
+    "RenormSchedule": "nn.schedule",
+    "RepairResult": "results.repair",
+    "Report": "results.report",
+    "diff": "api.comparing",
+    "inspect": "api.inspecting",
     "read_report": "gate",
-    "recalibrate": "repair.in_memory",
-    "repair_file": "repair.repairing",
-    "to_batch_norm": "repair.conversion",
-    "to_batch_renorm": "repair.conversion",
+    "recalibrate": "api.in_memory",
+    "repair_file": "api.repairing",
+    "to_batch_norm": "nn.conversion",
+    "to_batch_renorm": "nn.conversion",
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bncheck.errors import UsageError
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ def assert_statistics_match(
     'ok'
     """
     __tracebackhide__ = True  # pytest then shows the line of the test
-    from bncheck.inspection import inspect
+    from bncheck.api.inspecting import inspect
     from bncheck.render.failure import failure_message
 
     if data is None:

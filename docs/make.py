@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bncheck.catalogue import find_rule
-from bncheck.catalogue.symptoms import SYMPTOMS, Symptom
+from bncheck.rules.catalogue import find_rule
+from bncheck.rules.symptoms import SYMPTOMS, Symptom
 
 PAGE = Path(__file__).with_name("which-cause.md")
 
@@ -31,7 +31,7 @@ def _section(symptom: Symptom) -> list[str]:
     for code in symptom.codes:
         rule = find_rule(code)
         rows.append(
-            f"| [{code}](../bncheck/catalogue/pages/{code}.md), {rule.title} | {_cell(_opening(rule.page, 'What'))} "
+            f"| [{code}](../bncheck/rules/pages/{code}.md), {rule.title} | {_cell(_opening(rule.page, 'What'))} "
             f"| {_cell(_opening(rule.page, 'How to repair'))} |"
         )
     head = [f"## {symptom.title}", "", symptom.look.replace(":\n", ": "), ""]

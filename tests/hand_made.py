@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bncheck.report import (
+from bncheck.results.report import (
     AUDITED,
     FINDINGS,
     MEASURED,

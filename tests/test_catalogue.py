@@ -12,10 +12,10 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.catalogue import GROUPS, RULES, SEVERITY_ORDER, Rule, find_rule, matching
 from bncheck.cli.app import app
 from bncheck.errors import UsageError
 from bncheck.rules import JUDGES
+from bncheck.rules.catalogue import GROUPS, RULES, SEVERITY_ORDER, Rule, find_rule, matching
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 CODES = [rule.code for rule in RULES]
@@ -83,7 +83,7 @@ def test_the_commands_of_a_page_exist(rule: Rule) -> None:
 
 
 def test_no_page_is_without_its_rule() -> None:
-    pages = {page.name for page in files("bncheck.catalogue").joinpath("pages").iterdir()}
+    pages = {page.name for page in files("bncheck.rules.catalogue").joinpath("pages").iterdir()}
     assert pages == {f"{code}.md" for code in CODES}
 
 

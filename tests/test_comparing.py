@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 import bncheck
-from bncheck.difference import COLUMNS, Difference, LayerChange
 from bncheck.errors import ModelError, UsageError
+from bncheck.results.difference import COLUMNS, Difference, LayerChange
 
 
 class Net(nn.Module):

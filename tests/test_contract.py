@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import bncheck
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 SAMPLES = 70
 NAMES = ["stem.norm", "deep.0.norm", "last"]

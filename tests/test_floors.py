@@ -133,7 +133,7 @@ def test_a_command_waits_for_no_other() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert "bncheck.cli.rules" in loaded
+    assert "bncheck.cli.commands.rules" in loaded
     assert not loaded & {f"bncheck.cli.{name}" for name in ("inspect", "repair", "gate", "options", "progress")}
     assert not any(name.startswith("bncheck.gate") for name in loaded)
 

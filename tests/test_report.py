@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bncheck
-from bncheck.report import (
+from bncheck.results.report import (
     CHANNEL_COLUMNS,
     LAYER_COLUMNS,
     ChannelTable,

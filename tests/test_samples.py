@@ -93,7 +93,7 @@ def test_the_data_are_the_digits_that_make_splits(monkeypatch):
 
 
 def test_every_rule_that_is_promised_exists():
-    from bncheck.catalogue import RULES
+    from bncheck.rules.catalogue import RULES
 
     assert set(re.findall(r"BN\d{3}", README)) <= {rule.code for rule in RULES}
 

@@ -6,8 +6,8 @@ import re
 import runpy
 from pathlib import Path
 
-from bncheck.catalogue import RULES
-from bncheck.catalogue.symptoms import SYMPTOMS
+from bncheck.rules.catalogue import RULES
+from bncheck.rules.symptoms import SYMPTOMS
 
 DOCS = Path(__file__).parent.parent / "docs"
 

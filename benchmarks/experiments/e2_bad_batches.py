@@ -28,7 +28,7 @@ from benchmarks.experiments.training import (
     tuned,
 )
 from benchmarks.nets import small_net
-from bncheck.repair.finetune_options import STEPS, FineTuneOptions
+from bncheck.repair.training.options import STEPS, FineTuneOptions
 
 ON_RANDOM = "trained on random batches"
 ON_BAD = "trained on bad batches"

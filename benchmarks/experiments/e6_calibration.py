@@ -15,12 +15,12 @@ import bncheck
 from benchmarks.experiments.drawing import band, figure
 from benchmarks.experiments.experiment import Experiment, Seen, share_of
 from benchmarks.experiments.training import ROOT, Drawn, Labelled, Task, digits, from_scratch
+from bncheck.core import MovingAverage, SampleMoments, compare, gap_lower_bound, gap_p_value, noise_floor, rms
 from bncheck.data import open_data
-from bncheck.models import from_module
-from bncheck.observe.passes import Plan, observe
-from bncheck.observe.recorder import together
-from bncheck.observe.running import no_progress
-from bncheck.statistics import MovingAverage, SampleMoments, compare, gap_lower_bound, gap_p_value, noise_floor, rms
+from bncheck.formats import from_module
+from bncheck.formats.programs.running import no_progress
+from bncheck.measure.passes import Plan, observe
+from bncheck.watch.recorder import together
 
 STEPS = 600
 BATCH = 32

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from bncheck.data import open_data
-from bncheck.repair.finetune import fine_tune
-from bncheck.repair.finetune_options import FineTuneOptions
+from bncheck.repair.training.finetune import fine_tune
+from bncheck.repair.training.options import FineTuneOptions
 
 Labelled = tuple[torch.Tensor, torch.Tensor]
 ROOT = Path(__file__).parents[2]

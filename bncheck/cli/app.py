@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bncheck import __version__
-from bncheck.cli.commands import EVERY_EXIT_CODE, HELP_OPTIONS, LazyGroup
+from bncheck.cli.listing import EVERY_EXIT_CODE, HELP_OPTIONS, LazyGroup
 from bncheck.cli.process import INTERNAL_ERROR, prepare_streams, say
 
 HELP = """Tells whether the statistics stored in a model's normalization layers describe the data it runs on.

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from typer.models import OptionInfo
 
+from bncheck.cli.configuration_file import Configuration, OptionKind, find_configuration
 from bncheck.cli.process import exit_codes, say
-from bncheck.gate.configuration import Configuration, OptionKind, find_configuration
 
 _NAMES: Mapping[str, Literal["path", "code", "data", "report"]] = {
     "FILE": "path",

@@ -11,7 +11,7 @@ from pathlib import Path
 from bncheck.errors import UsageError
 from bncheck.files import written_whole
 from bncheck.render import FORMATS, SUFFIXES, renderer
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 STDOUT = "-"
 

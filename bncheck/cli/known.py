@@ -12,8 +12,8 @@ from bncheck.errors import UnreadableError, UsageError
 from bncheck.files import require_distinct, written_whole
 from bncheck.gate.acceptance import LayerIgnore, accept, shrunk
 from bncheck.gate.baseline import Baseline, Entry, accepted_now, baseline_text, read_baseline
-from bncheck.render.cells import count
-from bncheck.report import INFO, Report
+from bncheck.render.words.cells import count
+from bncheck.results.report import INFO, Report
 
 WRITE = "--write-baseline"
 

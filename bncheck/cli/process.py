@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from bncheck.errors import BncheckError
-from bncheck.render.cells import printable
+from bncheck.render.words.cells import printable
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130

@@ -10,15 +10,15 @@ from typing import Final
 import numpy as np
 import torch
 
-from bncheck.data.array_files import read_npy, read_npz, read_pt, read_safetensors
-from bncheck.data.arrays import array_source
 from bncheck.data.batches import Source
 from bncheck.data.conversion import type_name
-from bncheck.data.image_folder import image_folder
 from bncheck.data.options import DataOptions
-from bncheck.data.streams import StreamSource, stream_source
-from bncheck.data.tables import read_csv, read_parquet
-from bncheck.data.webdataset import tar_source
+from bncheck.data.sources.array_files import read_npy, read_npz, read_pt, read_safetensors
+from bncheck.data.sources.arrays import array_source
+from bncheck.data.sources.image_folder import image_folder
+from bncheck.data.sources.streams import StreamSource, stream_source
+from bncheck.data.sources.tables import read_csv, read_parquet
+from bncheck.data.sources.webdataset import tar_source
 from bncheck.errors import DataError, UsageError
 from bncheck.user_code import import_callable
 

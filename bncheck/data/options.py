@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bncheck.errors import UsageError
-from bncheck.probed import AffineMap
+from bncheck.evidence.probed import AffineMap
 
 Layout = Literal["auto", "nhwc", "nchw"]
 Channels = Literal["rgb", "bgr", "gray"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.layers import FloatArray, NormLayer
-from bncheck.statistics import Gap, rms
+from bncheck.core import Gap, rms
+from bncheck.core.layers import FloatArray, NormLayer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bncheck.core import Exchangeability
 from bncheck.evidence.measured import MeasuredLayer
-from bncheck.statistics import Exchangeability
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bncheck.core import BatchSizeRow
+from bncheck.core.layers import NormLayer, SiblingCopy
 from bncheck.evidence.closer import NOTHING_CLOSER, CloserLook
+from bncheck.evidence.comparison import Comparison
 from bncheck.evidence.measured import MeasuredLayer
 from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
+from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
 from bncheck.evidence.training import TrainingEvidence
-from bncheck.folding import Comparison
-from bncheck.layers import NormLayer, SiblingCopy
-from bncheck.probed import Probed
-from bncheck.report import DataFacts
-from bncheck.statistics import BatchSizeRow
+from bncheck.results.report import DataFacts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from bncheck.catalogue import RULES
-from bncheck.catalogue.judged import judged_rules
 from bncheck.gate.again import settled
 from bncheck.gate.baseline import Baseline, Entry, Key, entries_of
-from bncheck.report import ACCEPTED, INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Finding, Report
+from bncheck.results.report import ACCEPTED, INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Finding, Report
+from bncheck.rules.catalogue import RULES
+from bncheck.rules.judged import judged_rules
 
 THE_MODEL = "the model"
 _TOLD = "Accepted "

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bncheck.catalogue import RULES, SEVERITY_ORDER, matching
-from bncheck.catalogue.judged import judged_rules
 from bncheck.errors import UsageError
-from bncheck.gate.limit import CODE, beyond_limit, require_limit
 from bncheck.gate.verdict import Coverage, judge_findings
-from bncheck.report import LEFT_OUT, MEASURED, SKIPPED, WARNING, Finding, Report
+from bncheck.results.report import LEFT_OUT, MEASURED, SKIPPED, WARNING, Finding, Report
+from bncheck.rules.catalogue import RULES, SEVERITY_ORDER, matching
+from bncheck.rules.judged import judged_rules
+from bncheck.rules.limit import CODE, beyond_limit, require_limit
 
 
 @dataclass(frozen=True, slots=True)

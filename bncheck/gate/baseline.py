@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bncheck.catalogue import SEVERITY_ORDER
 from bncheck.errors import UnreadableError, UsageError
-from bncheck.report import INFO, MEASURED, SEVERITIES, Finding, LayerReport, Report
+from bncheck.results.report import INFO, MEASURED, SEVERITIES, Finding, LayerReport, Report
+from bncheck.rules.catalogue import SEVERITY_ORDER
 
 VERSION = 1
 RELATIVE, NOISES, SMALLEST = 0.1, 3.0, 0.01

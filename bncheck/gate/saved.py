@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bncheck.errors import UnreadableError, UsageError
-from bncheck.report import (
+from bncheck.results.report import (
     MEASURED,
     SCHEMA_VERSION,
     Accuracy,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bncheck.errors import UsageError
-from bncheck.report import ERROR, FINDINGS, INCONCLUSIVE, NOT_CHECKED, OK, WARNING, Finding
+from bncheck.results.report import ERROR, FINDINGS, INCONCLUSIVE, NOT_CHECKED, OK, WARNING, Finding
 
 NEVER = "never"
 FAIL_ON = (ERROR, WARNING, NEVER)

@@ -11,7 +11,7 @@ from bncheck.errors import UsageError
 from bncheck.integrations.reading import GapReading, read_gaps
 from bncheck.integrations.refreshing import Refresher
 from bncheck.integrations.samples import DrawnSamples, source_of
-from bncheck.observe.passes import Plan
+from bncheck.measure.passes import Plan
 
 SAMPLES = 256
 """Samples to watch a training on: they show gaps that matter, and cost two forwards each."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import torch
 
+from bncheck.core import rms
+from bncheck.core.thresholds import MARGIN
 from bncheck.data import Source
 from bncheck.errors import UsageError
-from bncheck.models import from_module
-from bncheck.observe.collect import measured_evidence
-from bncheck.observe.passes import Plan, observe
-from bncheck.observe.running import no_progress
-from bncheck.statistics import rms
-from bncheck.thresholds import MARGIN
+from bncheck.formats import from_module
+from bncheck.formats.programs.running import no_progress
+from bncheck.measure.collect import measured_evidence
+from bncheck.measure.passes import Plan, observe
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from bncheck.api.in_memory import statistics_of, store
+from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.integrations.reading import device_of
 from bncheck.integrations.samples import source_of
-from bncheck.models.wrappers import unwrapped
-from bncheck.observe.passes import Plan
-from bncheck.repair.in_memory import statistics_of, store
+from bncheck.measure.passes import Plan
 
 RUNNING = ("running_mean", "running_var")
 

@@ -19,8 +19,8 @@ from bncheck.data import Source, open_data
 from bncheck.data.batches import Batch
 from bncheck.data.conversion import type_name
 from bncheck.data.options import DataOptions
-from bncheck.data.streams import StreamSource
-from bncheck.observe.running import part
+from bncheck.data.sources.streams import StreamSource
+from bncheck.formats.programs.running import part
 
 READ_BATCH = 64
 READ_OF_STREAM = 4

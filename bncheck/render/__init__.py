@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from bncheck.errors import UsageError
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 _MODULES = {
     "csv": "tabular",

@@ -10,13 +10,13 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bncheck.difference import COLUMNS, Difference, LayerChange, TensorChange
-from bncheck.render.cells import count, number, printable, shorten, span
-from bncheck.render.columns import Column, plain_table, table_of_layers
-from bncheck.render.layer_table import KINDS, STYLES
-from bncheck.render.page import print_parts, prose, sentence
-from bncheck.render.words import about_model, noted
-from bncheck.report import INCONCLUSIVE, NOT_CHECKED, ModelFacts
+from bncheck.render.terminal.columns import Column, plain_table, table_of_layers
+from bncheck.render.terminal.layer_table import KINDS, STYLES
+from bncheck.render.terminal.page import print_parts, prose, sentence
+from bncheck.render.words.cells import count, number, printable, shorten, span
+from bncheck.render.words.report import about_model, noted
+from bncheck.results.difference import COLUMNS, Difference, LayerChange, TensorChange
+from bncheck.results.report import INCONCLUSIVE, NOT_CHECKED, ModelFacts
 
 SHOWN = 20
 """Rows of a table before it says how many more there are."""

@@ -6,10 +6,10 @@ import math
 import textwrap
 from collections.abc import Iterator
 
-from bncheck.render.answer import answer, subject
-from bncheck.render.cells import count, number
-from bncheck.render.words import about_data, about_model, alike, closing, concerning, layer_verdict
-from bncheck.report import INFO, MEASURED, LayerReport, Report
+from bncheck.render.terminal.answer import answer, subject
+from bncheck.render.words.cells import count, number
+from bncheck.render.words.report import about_data, about_model, alike, closing, concerning, layer_verdict
+from bncheck.results.report import INFO, MEASURED, LayerReport, Report
 
 WIDTH = 100
 SHOWN = 8

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bncheck.catalogue import RULES
-from bncheck.render.cells import count, printable
-from bncheck.render.paths import path_from_here
-from bncheck.render.words import ALIKE, alike, headline, too_little_checked
-from bncheck.report import ERROR, INFO, WARNING, Report
+from bncheck.render.words.cells import count, printable
+from bncheck.render.words.paths import path_from_here
+from bncheck.render.words.report import ALIKE, alike, headline, too_little_checked
+from bncheck.results.report import ERROR, INFO, WARNING, Report
+from bncheck.rules.catalogue import RULES
 
 COMMANDS = {ERROR: "error", WARNING: "warning", INFO: "notice"}
 _TITLES = {rule.code: rule.title for rule in RULES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 
 def render_json(report: Report) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from bncheck.catalogue import Rule
-from bncheck.catalogue.judged import judged_rules
-from bncheck.render.cells import printable
-from bncheck.render.words import concerning, headline, too_little_checked
-from bncheck.report import ERROR, SKIPPED, WARNING, Finding, LayerReport, Report
+from bncheck.render.words.cells import printable
+from bncheck.render.words.report import concerning, headline, too_little_checked
+from bncheck.results.report import ERROR, SKIPPED, WARNING, Finding, LayerReport, Report
+from bncheck.rules.catalogue import Rule
+from bncheck.rules.judged import judged_rules
 
 THE_MODEL = "(the model)"
 _FAILING = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}

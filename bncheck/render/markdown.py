@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bncheck.render.cells import count, number, printable, span
-from bncheck.render.layer_table import KINDS, MEANINGS
-from bncheck.render.words import (
+from bncheck.render.terminal.layer_table import KINDS, MEANINGS
+from bncheck.render.words.cells import count, number, printable, span
+from bncheck.render.words.report import (
     ALIKE,
     about_data,
     about_model,
@@ -19,7 +19,7 @@ from bncheck.render.words import (
     layer_verdict,
     noted,
 )
-from bncheck.report import MEASURED, Finding, LayerReport, Report
+from bncheck.results.report import MEASURED, Finding, LayerReport, Report
 
 MARKER = "<!-- bncheck -->"
 """The first line, by which a comment can be found again and brought up to date."""

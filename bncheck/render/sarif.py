@@ -7,11 +7,11 @@ import json
 from collections import Counter
 from urllib.parse import quote
 
-from bncheck.catalogue import GROUPS, RULES, Rule
-from bncheck.render.cells import printable
-from bncheck.render.paths import path_from_here
-from bncheck.render.words import headline, too_little_checked
-from bncheck.report import ERROR, INFO, WARNING, Finding, Json, Report, finite
+from bncheck.render.words.cells import printable
+from bncheck.render.words.paths import path_from_here
+from bncheck.render.words.report import headline, too_little_checked
+from bncheck.results.report import ERROR, INFO, WARNING, Finding, Json, Report, finite
+from bncheck.rules.catalogue import GROUPS, RULES, Rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS = {ERROR: "error", WARNING: "warning", INFO: "note"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas
 
-from bncheck.report import CHANNEL_COLUMNS, LAYER_COLUMNS, Json, Report
+from bncheck.results.report import CHANNEL_COLUMNS, LAYER_COLUMNS, Json, Report
 
 _WHOLE_NUMBERS = ("channels", "calls", "stored_updates", "worst_channel", "channel")
 

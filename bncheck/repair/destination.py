@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.errors import UsageError
-from bncheck.models import Model
-from bncheck.models.recognise import ONNX_FILE, SAFETENSORS_FILE, SAFETENSORS_INDEX
-from bncheck.models.weights import shard_paths
+from bncheck.formats import Model
+from bncheck.formats.recognise import ONNX_FILE, SAFETENSORS_FILE, SAFETENSORS_INDEX
+from bncheck.formats.safetensors.reading import shard_paths
 
 _SUFFIXES = {SAFETENSORS_FILE: (".safetensors",), SAFETENSORS_INDEX: (".json",), ONNX_FILE: (".onnx",)}
 _OF_TORCH = (".pt", ".pth", ".th", ".ckpt", ".tar", ".bin", ".pt2")
@@ -95,7 +95,7 @@ def files_of(model: Path, container: str) -> tuple[Path, ...]:
     if container == SAFETENSORS_INDEX:
         return (model, *shard_paths(model))
     if container == ONNX_FILE:
-        from bncheck.models.onnx_reading import read_onnx  # other models do without onnx
+        from bncheck.formats.onnx.reading import read_onnx  # other models do without onnx
 
         return (model, *read_onnx(model)[1])
     return (model,)

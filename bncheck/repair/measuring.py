@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from bncheck.core import compare
+from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core.noise import FEWEST_GROUPS
 from bncheck.data import Source
 from bncheck.errors import DataError
-from bncheck.layers import FloatArray, NormLayer
-from bncheck.models import Model
-from bncheck.observe.enough import Enough
-from bncheck.observe.instrument import instrument
-from bncheck.observe.passes import Plan
-from bncheck.observe.policies import BATCH, Statistics
-from bncheck.observe.reading import SMALL_BATCH, Halves
-from bncheck.observe.recorder import Recorder
-from bncheck.observe.running import Progress
-from bncheck.statistics import compare
-from bncheck.statistics.noise import FEWEST_GROUPS
+from bncheck.formats import Model
+from bncheck.formats.programs.instrument import instrument
+from bncheck.formats.programs.running import Progress
+from bncheck.measure.passes import Plan
+from bncheck.measure.reading import SMALL_BATCH, Halves
+from bncheck.measure.stopping import Enough
+from bncheck.watch.policies import BATCH, Statistics
+from bncheck.watch.recorder import Recorder
 
 FOLDED, NOT_EXERCISED, UNSUPPORTED = "folded", "not exercised", "unsupported"
 BY_INPUT = "normalizes by its input"

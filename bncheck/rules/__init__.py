@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from bncheck.catalogue import RULES, SEVERITY_ORDER
 from bncheck.evidence import Evidence
-from bncheck.report import INFO, Finding
+from bncheck.results.report import INFO, Finding
 from bncheck.rules.absent import missing_statistics, never_updated
+from bncheck.rules.catalogue import RULES, SEVERITY_ORDER
 from bncheck.rules.composition import leans_on_composition
 from bncheck.rules.copies import statistics_of_another
 from bncheck.rules.counter import contradicting_counter, not_burnt_in

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.layers import FloatArray, NormLayer
-from bncheck.report import ERROR, INFO, Finding
+from bncheck.results.report import ERROR, INFO, Finding
 from bncheck.rules.cost import fits_as_shipped, in_words, or_leave
 
 NAMED = 5

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bncheck.core import CONFIDENCE_Z, halfway_from_chance
+from bncheck.core.thresholds import COMPOSITION_MARGIN
 from bncheck.evidence import Evidence
-from bncheck.probed import Composition
-from bncheck.report import ERROR, Finding
-from bncheck.statistics import CONFIDENCE_Z, halfway_from_chance
-from bncheck.thresholds import COMPOSITION_MARGIN
+from bncheck.evidence.probed import Composition
+from bncheck.results.report import ERROR, Finding
 
 
 def leans_on_composition(evidence: Evidence) -> Iterator[Finding]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bncheck.core.layers import NormLayer, SiblingCopy
 from bncheck.evidence import Evidence
-from bncheck.layers import NormLayer, SiblingCopy
-from bncheck.report import ERROR, INFO, Finding
+from bncheck.results.report import ERROR, INFO, Finding
 from bncheck.rules.absent import is_initial, name_some, was_trained
 from bncheck.rules.cost import at_most_warning, in_words
 from bncheck.rules.drift import drifted_layers

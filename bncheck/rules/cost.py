@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bncheck.evidence import EffectEvidence, Evidence
-from bncheck.report import ERROR, INFO, WARNING
-from bncheck.statistics import CONFIDENCE_Z, halfway_from_chance
-from bncheck.thresholds import (
+from bncheck.core import CONFIDENCE_Z, halfway_from_chance
+from bncheck.core.thresholds import (
     CHANGED_MARGIN,
     GAIN_MARGIN,
     INFORMATION_MARGIN,
@@ -17,6 +15,8 @@ from bncheck.thresholds import (
     OUTPUT_MARGIN,
     SURE_GAIN,
 )
+from bncheck.evidence import EffectEvidence, Evidence
+from bncheck.results.report import ERROR, INFO, WARNING
 
 ELSEWHERE = "statistics measured on other samples of these data"
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bncheck.core import ASSUMED_MOMENTUM, compare, rms
+from bncheck.core.layers import NormLayer
+from bncheck.core.thresholds import BURN_IN, NEAR_MARGIN
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.layers import NormLayer
-from bncheck.report import INFO, WARNING, Finding
+from bncheck.results.report import INFO, WARNING, Finding
 from bncheck.rules.absent import is_initial, name_some, was_trained
 from bncheck.rules.cost import or_leave, weighed
 from bncheck.rules.dummies import LARGEST_MOMENTUM, dummies_of, learning_layers
 from bncheck.rules.own import own_statistics
-from bncheck.statistics import ASSUMED_MOMENTUM, compare, rms
-from bncheck.thresholds import BURN_IN, NEAR_MARGIN
 
 ROUNDED = 0.99
 """Room for a variance that was stored in half precision."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from bncheck.core.noise import FEWEST_GROUPS
+from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import Evidence
-from bncheck.report import INFO, Finding
-from bncheck.statistics.noise import FEWEST_GROUPS
-from bncheck.thresholds import MARGIN
+from bncheck.results.report import INFO, Finding
 
 
 def folded_away(evidence: Evidence) -> Iterator[Finding]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from bncheck.core import discoveries
+from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import BrokenSamples, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.gate.limit import beyond_limit
-from bncheck.report import ERROR, INFO, Finding
+from bncheck.results.report import ERROR, INFO, Finding
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, margin_of, severity_of, what_helps, wins_accuracy
+from bncheck.rules.limit import beyond_limit
 from bncheck.rules.single_layers import unlike_calls
-from bncheck.statistics import discoveries
-from bncheck.thresholds import MARGIN
 
 NAMED = 3
 BESIDE = 0.2

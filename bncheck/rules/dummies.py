@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bncheck.core import ASSUMED_MOMENTUM
+from bncheck.core.layers import NormLayer
+from bncheck.core.thresholds import LARGEST_EPS
 from bncheck.evidence import Evidence
-from bncheck.layers import NormLayer
-from bncheck.report import WARNING, Finding
+from bncheck.results.report import WARNING, Finding
 from bncheck.rules.absent import is_initial, name_some, was_trained, would_have_learned
 from bncheck.rules.cost import or_leave, weighed
-from bncheck.statistics import ASSUMED_MOMENTUM
-from bncheck.thresholds import LARGEST_EPS
 
 MOST_FORWARDS = 100
 LARGEST_MOMENTUM = 0.5

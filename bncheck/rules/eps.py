@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.layers import FloatArray, NormLayer
-from bncheck.probed import OtherEps
-from bncheck.report import INFO, Finding
+from bncheck.evidence.probed import OtherEps
+from bncheck.results.report import INFO, Finding
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import at_most_warning, margin_of
 from bncheck.rules.drift import drifted_layers, origin_of

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core.thresholds import LARGEST_EPS, NOTICEABLE_OUTPUT
 from bncheck.evidence import Evidence
-from bncheck.layers import FloatArray, NormLayer
-from bncheck.report import ERROR, INFO, Finding
+from bncheck.results.report import ERROR, INFO, Finding
 from bncheck.rules.absent import NAMED
-from bncheck.thresholds import LARGEST_EPS, NOTICEABLE_OUTPUT
 
 SHOWN_CHANNELS = 8
 OVERFLOW, ZERO = "overflows", "becomes 0"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bncheck.core import above_chance
+from bncheck.core.thresholds import GAIN_MARGIN, MARGIN, NEAR_MARGIN
 from bncheck.evidence import Evidence
-from bncheck.probed import AS_READ, AffineMap, ChannelOrder, InputScaling, Paired
-from bncheck.probed.inputs import NEAR_SHARE, SHARE
-from bncheck.report import ERROR, WARNING, Finding
+from bncheck.evidence.inputs import NEAR_SHARE, SHARE
+from bncheck.evidence.probed import AS_READ, AffineMap, ChannelOrder, InputScaling, Paired
+from bncheck.results.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import severity_of
-from bncheck.statistics import above_chance
-from bncheck.thresholds import GAIN_MARGIN, MARGIN, NEAR_MARGIN
 
 LEAST_SKILL = 0.25
 """Share of the way from guessing to perfect that predictions must reach in the right order."""

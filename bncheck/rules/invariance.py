@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bncheck.core.layers import BATCH_NORM
 from bncheck.evidence import Evidence
-from bncheck.layers import BATCH_NORM
-from bncheck.report import ERROR, Finding
+from bncheck.results.report import ERROR, Finding
 from bncheck.rules.absent import name_some
 
 

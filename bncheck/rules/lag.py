@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bncheck.core import compare
+from bncheck.core.layers import BATCH_NORM, FloatArray
+from bncheck.core.thresholds import DROPOUT_LEFT, LAG_EXPLAINED, NEAR_MARGIN
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.layers import BATCH_NORM, FloatArray
-from bncheck.report import INFO, WARNING, Finding
+from bncheck.results.report import INFO, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, severity_of
 from bncheck.rules.drift import drifted_layers
-from bncheck.statistics import compare
-from bncheck.thresholds import DROPOUT_LEFT, LAG_EXPLAINED, NEAR_MARGIN
 
 FEWEST_CHANNELS = 8
 """Below it a fraction fits by accident."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.evidence import Evidence
-from bncheck.report import ERROR, INFO, Finding
+from bncheck.results.report import ERROR, INFO, Finding
 from bncheck.rules.absent import name_some
 
 _ANEW = {

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core.thresholds import LARGEST_EPS
 from bncheck.evidence import Evidence
-from bncheck.layers import FloatArray, NormLayer
-from bncheck.report import INFO, Finding
+from bncheck.results.report import INFO, Finding
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import at_most_warning
 from bncheck.rules.own import Channels, accounts_for_drift, own_statistics
-from bncheck.thresholds import LARGEST_EPS
 
 NOTHING = 0.01
 """A variance below so many times eps is as good as 0: eps alone makes the root."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from bncheck.core import rms
+from bncheck.core.layers import FloatArray
+from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.layers import FloatArray
 from bncheck.rules.drift import drifted_layers, origin_of
-from bncheck.statistics import rms
-from bncheck.thresholds import MARGIN
 
 Channels = npt.NDArray[np.bool_]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bncheck.core import ASSUMED_MOMENTUM
+from bncheck.core.layers import BATCH_NORM, FloatArray, NormLayer
+from bncheck.core.thresholds import CANCELLING, LARGEST_EPS
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.layers import BATCH_NORM, FloatArray, NormLayer
-from bncheck.report import INFO, Finding
+from bncheck.results.report import INFO, Finding
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import at_most_warning
 from bncheck.rules.own import Channels, accounts_for_drift, own_gaps, own_statistics
-from bncheck.statistics import ASSUMED_MOMENTUM
-from bncheck.thresholds import CANCELLING, LARGEST_EPS
 
 UNITS = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}
 """By dtype: the largest relative rounding error of its numbers, and the absolute one next to 0."""

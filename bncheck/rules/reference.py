@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from bncheck.core.thresholds import OUTPUT_AGREEMENT
 from bncheck.evidence import Evidence, OutputAgreement
-from bncheck.folding import ComparedLayer, Comparison
-from bncheck.report import ERROR, WARNING, Finding
+from bncheck.evidence.comparison import ComparedLayer, Comparison
+from bncheck.results.report import ERROR, WARNING, Finding
 from bncheck.rules.absent import some_names
-from bncheck.thresholds import OUTPUT_AGREEMENT
 
 _ROUNDING_ROOM = 50
 """Relative differences of outputs that are rounding, in units of the coarsest type's precision."""

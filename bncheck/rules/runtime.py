@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bncheck.core.thresholds import ROUNDINGS
 from bncheck.evidence import Evidence
-from bncheck.report import ERROR, Finding
+from bncheck.results.report import ERROR, Finding
 from bncheck.rules.absent import name_some
-from bncheck.thresholds import ROUNDINGS
 
 _ELSEWHERE = {
     "onnx": (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from bncheck.core import Exchangeability, rms
+from bncheck.core.thresholds import BATCH_NOISE, BESSEL, BEYOND_CHANCE, CORRELATION, RATIO
 from bncheck.evidence import Evidence
-from bncheck.report import INFO, WARNING, Finding
+from bncheck.results.report import INFO, WARNING, Finding
 from bncheck.rules.absent import some_names
-from bncheck.statistics import Exchangeability, rms
-from bncheck.thresholds import BATCH_NOISE, BESSEL, BEYOND_CHANCE, CORRELATION, RATIO
 
 
 def not_exchangeable(evidence: Evidence) -> Iterator[Finding]:

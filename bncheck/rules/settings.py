@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bncheck.core.layers import BATCH_NORM, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.layers import BATCH_NORM, NormLayer
-from bncheck.report import INFO, WARNING, Finding
+from bncheck.results.report import INFO, WARNING, Finding
 from bncheck.rules.absent import name_some
 
 OTHER_CONVENTION = 0.9

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from bncheck.core import rms
+from bncheck.core.thresholds import FLAT, LOPSIDED, MARGIN, NEAR_MARGIN, OUTLIER
 from bncheck.evidence import Evidence
-from bncheck.report import ERROR, INFO, WARNING, Finding
+from bncheck.results.report import ERROR, INFO, WARNING, Finding
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, margin_of, severity_of, wins_accuracy
-from bncheck.statistics import rms
-from bncheck.thresholds import FLAT, LOPSIDED, MARGIN, NEAR_MARGIN, OUTLIER
 
 FEW_LAYERS = 2
 """So many leave one neighbour alone to fit: it must fit closely."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from bncheck.core.layers import NormLayer
 from bncheck.evidence import Evidence
-from bncheck.layers import NormLayer
-from bncheck.report import INFO, WARNING, Finding
+from bncheck.results.report import INFO, WARNING, Finding
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import margin_of, severity_of
 from bncheck.rules.drift import drifted_layers, origin_of

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from bncheck.core.layers import NormLayer
 from bncheck.evidence import Evidence
-from bncheck.layers import NormLayer
-from bncheck.report import ERROR, Finding
+from bncheck.results.report import ERROR, Finding
 
 NAMED_CHANNELS = 8
 

@@ -9,8 +9,8 @@ import pytest
 from command_line import call, refused, users_code
 from made_files import Files
 
+import bncheck.api.inspecting
 import bncheck.cli.destinations
-import bncheck.inspection
 from bncheck.errors import DataError
 
 NET = ("--arch", users_code("Net"))
@@ -175,7 +175,7 @@ def fail_inside(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def assemble(*values: object, **more: object) -> None:
         raise error
 
-    monkeypatch.setattr(bncheck.inspection, "assemble", assemble)
+    monkeypatch.setattr(bncheck.api.inspecting, "assemble", assemble)
 
 
 def test_70_for_a_bug_in_one_line_that_asks_to_report_it(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from command_line import call, refused
 
 import bncheck
-from bncheck.catalogue import GROUPS, RULES
+from bncheck.rules.catalogue import GROUPS, RULES
 
 OPTIONS = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--device", "--output"),

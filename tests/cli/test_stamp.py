@@ -23,7 +23,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from bncheck.errors import ModelError
-from bncheck.models.onnx_stamp import KEY, read_stamp
+from bncheck.formats.onnx.stamp import KEY, read_stamp
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bncheck.folding import AffineOperation, Reference, Source
-from bncheck.layers import BATCH_NORM, PRECISION, NormLayer
+from bncheck.core.layers import BATCH_NORM, PRECISION, NormLayer
+from bncheck.formats.folding import AffineOperation, Reference, Source
 
 Array = np.ndarray
 

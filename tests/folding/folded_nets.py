@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import bncheck
-from bncheck.report import Finding, LayerReport, Report
+from bncheck.results.report import Finding, LayerReport, Report
 
 SAMPLES = 72
 NUMBERS = ("gap", "own_gap", "noise", "shift_max", "scale_min", "scale_max")

@@ -10,7 +10,7 @@ from folded_by_hand import convolution, norm, reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.folding import compare_layers
+from bncheck.formats.folding import compare_layers
 
 
 def test_layers_of_one_name_are_compared():

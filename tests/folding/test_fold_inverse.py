@@ -9,9 +9,9 @@ from folded_by_hand import convolution, gain_of, norm, reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.folding import match
-from bncheck.folding.fold import Fold
-from bncheck.statistics import SampleMoments
+from bncheck.core import SampleMoments
+from bncheck.formats.folding import match
+from bncheck.formats.folding.fold import Fold
 
 
 def fold_of(layer, known=None) -> Fold:

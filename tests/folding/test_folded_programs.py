@@ -29,7 +29,7 @@ from torch import nn
 
 import bncheck
 from bncheck.errors import ModelError
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from folded_by_hand import Convolution, convolution, gain_of, norm, reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.folding import Reference, Source, match
-from bncheck.folding.fold import Fold
+from bncheck.formats.folding import Reference, Source, match
+from bncheck.formats.folding.fold import Fold
 
 SHAPES = {
     "conv1d": convolution(5, 3, 4),

@@ -22,7 +22,7 @@ from hand_made import (
 import bncheck
 from bncheck.errors import UsageError
 from bncheck.gate import Limits, judge_again, report_of
-from bncheck.report import INCONCLUSIVE, Finding, Report
+from bncheck.results.report import INCONCLUSIVE, Finding, Report
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 

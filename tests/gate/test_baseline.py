@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bncheck.errors import UnreadableError, UsageError
 from bncheck.gate.acceptance import accept, gone_from, shrunk, unaccepted
 from bncheck.gate.baseline import Baseline, Entry, accepted_now, baseline_text, read_baseline
-from bncheck.report import FINDINGS, INCONCLUSIVE, SKIPPED, Finding, LayerReport, Report
+from bncheck.results.report import FINDINGS, INCONCLUSIVE, SKIPPED, Finding, LayerReport, Report
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 entries = st.builds(

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hand_made import full_report, healthy_report, many_layers, run, static_report, summary
 
+from bncheck.cli.configuration_file import Configuration, OptionKind, find_configuration
 from bncheck.errors import UsageError
 from bncheck.gate.acceptance import LayerIgnore, accept
-from bncheck.gate.configuration import Configuration, OptionKind, find_configuration
-from bncheck.report import INCONCLUSIVE
+from bncheck.results.report import INCONCLUSIVE
 
 OPTIONS = {
     "data": OptionKind(names="data"),

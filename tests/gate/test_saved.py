@@ -16,7 +16,7 @@ import bncheck
 from bncheck.errors import UnreadableError, UsageError
 from bncheck.gate import read_report, report_of
 from bncheck.render import renderer
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 EVERY = [*ALL.values(), accepted_report, lambda: many_layers(20)]
 

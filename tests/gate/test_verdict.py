@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bncheck.errors import UsageError
 from bncheck.gate import FAIL_ON, Coverage, judge_findings
-from bncheck.report import SEVERITIES, Finding
+from bncheck.results.report import SEVERITIES, Finding
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 FULL = Coverage(with_statistics=3, measured=3, conclusive=True, incomplete=False)

@@ -87,8 +87,8 @@ def test_pytest():
 
 
 def test_what_the_page_says_of_numbers():
+    from bncheck.core.thresholds import MARGIN
     from bncheck.integrations.monitor import RECALIBRATION_SAMPLES, SAMPLES
-    from bncheck.thresholds import MARGIN
 
     assert f"{SAMPLES} samples" in PAGE
     assert f"{RECALIBRATION_SAMPLES:,} samples" in PAGE

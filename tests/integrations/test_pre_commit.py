@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from plain_yaml import read_yaml
 
-from bncheck.cli.audit import together
+from bncheck.cli.commands.audit import together
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"

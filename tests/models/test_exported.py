@@ -8,7 +8,7 @@ from model_networks import Hostile, Net, Shared, Small, export_program, rewritte
 from torch import nn
 
 from bncheck.errors import ModelError
-from bncheck.models import from_module, open_model
+from bncheck.formats import from_module, open_model
 
 BATCH = ({0: torch.export.Dim("batch")},)
 

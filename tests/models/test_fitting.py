@@ -8,7 +8,7 @@ from model_networks import Net, Small, trained
 from torch import nn
 
 from bncheck.errors import ModelError, UsageError
-from bncheck.models import open_model
+from bncheck.formats import open_model
 
 X = torch.rand(2, 3, 8, 8)
 

@@ -9,8 +9,8 @@ import torch
 from model_networks import Hostile, Net, export_program, rewritten, save_program, torch_pickle, trained
 
 from bncheck.errors import ModelError
-from bncheck.models import open_model
-from bncheck.models.graph_check import is_arithmetic
+from bncheck.formats import open_model
+from bncheck.formats.exported.graph_check import is_arithmetic
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from model_networks import Net, Shared, Small, trained
 from torch import nn
 
 from bncheck.errors import ModelError, UsageError
-from bncheck.models import from_module
+from bncheck.formats import from_module
 
 
 def _layers(module):

@@ -5,7 +5,7 @@ import torch
 from model_networks import Small, trained
 
 from bncheck.errors import ModelError, UsageError
-from bncheck.models import open_model
+from bncheck.formats import open_model
 
 
 def _weights(seed):

@@ -14,8 +14,8 @@ from model_networks import Hostile, Small, trained
 from torch import nn
 
 from bncheck.errors import ModelError
-from bncheck.models import open_model
-from bncheck.models.opcodes import blocked_globals
+from bncheck.formats import open_model
+from bncheck.formats.pickles.opcodes import blocked_globals
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -10,8 +10,8 @@ import torch
 from model_networks import Small
 
 from bncheck.errors import ModelError, UsageError
-from bncheck.models import open_model
-from bncheck.models.recognise import (
+from bncheck.formats import open_model
+from bncheck.formats.recognise import (
     LEGACY_CHECKPOINT,
     PLAIN_PICKLE,
     SAFETENSORS_INDEX,

@@ -7,7 +7,7 @@ from model_networks import Small, trained
 from safetensors.torch import save_file
 
 from bncheck.errors import ModelError, UsageError
-from bncheck.models import open_model
+from bncheck.formats import open_model
 
 
 def _sharded(folder, **weight_map):

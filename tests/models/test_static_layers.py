@@ -6,7 +6,7 @@ import torch
 from model_networks import Net, Small, trained
 
 from bncheck.errors import ModelError
-from bncheck.models import open_model
+from bncheck.formats import open_model
 
 
 def _open(tmp_path, content):

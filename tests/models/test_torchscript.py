@@ -7,7 +7,7 @@ import torch
 from model_networks import Net, Shared, Small, trained
 
 from bncheck.errors import ModelError
-from bncheck.models import from_module, open_model
+from bncheck.formats import from_module, open_model
 
 
 def _quiet(call, *arguments):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import bncheck
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 
 def net(**options: bool) -> nn.Module:

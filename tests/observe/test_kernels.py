@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from bncheck.observe import kernels
-from bncheck.observe.kernels import batch_moments, sample_moments
-from bncheck.statistics import SampleMoments
+from bncheck.core import SampleMoments
+from bncheck.watch import kernels
+from bncheck.watch.kernels import batch_moments, sample_moments
 
 PROMISE = 1e-5
 RATIOS = {

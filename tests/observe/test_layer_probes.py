@@ -10,17 +10,17 @@ from torch import nn
 import bncheck
 from bncheck.data import open_data
 from bncheck.data.batches import Batch
-from bncheck.models import from_module
-from bncheck.observe.instrument import instrument
-from bncheck.observe.passes import Plan
-from bncheck.observe.policies import STORED, Given, Statistics
-from bncheck.observe.probes.alone import fed_by_input, moved_alone
-from bncheck.observe.probes.calls import calls_apart
-from bncheck.observe.probes.dropout import dropout_gaps, dropouts
-from bncheck.observe.probes.padding import flat_shares
-from bncheck.observe.probes.sampling import draw
-from bncheck.observe.recorder import Recorder
-from bncheck.observe.sites import Site
+from bncheck.formats import from_module
+from bncheck.formats.programs.instrument import instrument
+from bncheck.measure.passes import Plan
+from bncheck.probes.alone import fed_by_input, moved_alone
+from bncheck.probes.calls import calls_apart
+from bncheck.probes.dropout import dropout_gaps, dropouts
+from bncheck.probes.padding import flat_shares
+from bncheck.probes.sampling import draw
+from bncheck.watch.policies import STORED, Given, Statistics
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.sites import Site
 
 
 def batch_of(x: torch.Tensor) -> list[Batch]:

@@ -13,14 +13,14 @@ from torch import nn
 
 from bncheck.data.batches import Batch
 from bncheck.errors import DataError
-from bncheck.models import from_module, open_model
-from bncheck.models.base import Model
-from bncheck.observe.instrument import Instrument, instrument
-from bncheck.observe.policies import STORED
-from bncheck.observe.probes.answers import Reader
-from bncheck.observe.probes.bench import Bench
-from bncheck.observe.recorder import Recorder
-from bncheck.observe.sites import Site
+from bncheck.formats import from_module, open_model
+from bncheck.formats.model import Model
+from bncheck.formats.programs.instrument import Instrument, instrument
+from bncheck.probes.answers import Reader
+from bncheck.probes.bench import Bench
+from bncheck.watch.policies import STORED
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.sites import Site
 
 STEM = Site("stem.1", 0)
 

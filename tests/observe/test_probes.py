@@ -11,14 +11,14 @@ from torch import nn
 
 import bncheck
 from bncheck.data.batches import Batch
-from bncheck.models import from_module
-from bncheck.observe.instrument import TorchInstrument, instrument
-from bncheck.observe.probes.answers import Reader, gain
-from bncheck.observe.probes.bench import Bench
-from bncheck.observe.probes.conventions import CONVENTIONS, InputRange, candidates
-from bncheck.observe.probes.inputs import floating_input, input_range, mapped, reordered
-from bncheck.observe.probes.kept import GROUP, VALUES, Kept
-from bncheck.probed import AffineMap, Probed
+from bncheck.evidence.probed import AffineMap, Probed
+from bncheck.formats import from_module
+from bncheck.formats.programs.instrument import TorchInstrument, instrument
+from bncheck.measure.reservoir import GROUP, VALUES, Kept
+from bncheck.probes.answers import Reader, gain
+from bncheck.probes.bench import Bench
+from bncheck.probes.input.conventions import CONVENTIONS, InputRange, candidates
+from bncheck.probes.input.inputs import floating_input, input_range, mapped, reordered
 
 
 def batch(size: int, labels: torch.Tensor | None = None, shape: tuple[int, ...] = (1, 2, 2)) -> Batch:
@@ -238,7 +238,7 @@ def test_healthy_models_hardly_pay_for_probes(monkeypatch, channels: int, share:
     bncheck.inspect(net, (x, y))
     probing = sum(sizes)
     sizes.clear()
-    monkeypatch.setattr("bncheck.observe.passes.run_probes", lambda *_: Probed())
+    monkeypatch.setattr("bncheck.measure.passes.run_probes", lambda *_: Probed())
     bncheck.inspect(net, (x, y))
     assert sum(sizes) < probing <= (1 + share) * sum(sizes)
 

@@ -13,15 +13,15 @@ from torch import nn
 from wrong_kernels import WRONG, Kernel, installed, last_sample_off, one_channel_off, right
 
 import bncheck
+from bncheck.core.layers import BATCH_NORM, NormLayer
+from bncheck.core.thresholds import ROUNDINGS
 from bncheck.data import DataOptions, open_data
 from bncheck.evidence import RuntimeCheck
-from bncheck.layers import BATCH_NORM, NormLayer
-from bncheck.models import from_module
-from bncheck.observe.passes import Plan, observe
-from bncheck.observe.runtime import SAMPLES, VALUES, compared, compared_tensors, spread
-from bncheck.observe.sites import Site
-from bncheck.probed import Probed
-from bncheck.thresholds import ROUNDINGS
+from bncheck.evidence.probed import Probed
+from bncheck.formats import from_module
+from bncheck.formats.programs.runtime import SAMPLES, VALUES, compared, compared_tensors, spread
+from bncheck.measure.passes import Plan, observe
+from bncheck.watch.sites import Site
 
 SITE = Site("bn", 0)
 
@@ -117,7 +117,7 @@ def test_the_last_of_many_samples_is_among_those_compared() -> None:
 
 
 def test_no_forward_is_added_and_only_the_first_batch_compared(monkeypatch) -> None:
-    monkeypatch.setattr("bncheck.observe.passes.run_probes", lambda *_: Probed())
+    monkeypatch.setattr("bncheck.measure.passes.run_probes", lambda *_: Probed())
     net, x = conv_net(), images(40)
     with installed(right) as fed:
         found = checks(net, x, batch_size=5)

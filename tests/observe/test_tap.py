@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import bncheck
-from bncheck.models import from_module
-from bncheck.observe.hooks import custom_norms
-from bncheck.observe.policies import BATCH, STORED, Given, Policy, Statistics
-from bncheck.observe.recorder import Recorder
-from bncheck.observe.tap import Tap
+from bncheck.formats import from_module
+from bncheck.formats.programs.hooks import custom_norms
+from bncheck.formats.programs.tap import Tap
+from bncheck.watch.policies import BATCH, STORED, Given, Policy, Statistics
+from bncheck.watch.recorder import Recorder
 
 
 def watch(module: nn.Module, x: torch.Tensor, policy: Policy) -> tuple[torch.Tensor, Recorder]:

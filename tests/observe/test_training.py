@@ -9,16 +9,16 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from bncheck.core import compare, rms
 from bncheck.data import open_data
 from bncheck.data.batches import Source
 from bncheck.evidence import TrainingEvidence
-from bncheck.models import from_module
-from bncheck.observe.instrument import instrument
-from bncheck.observe.order import Reading, SeenBatch, read_in_order, records_of
-from bncheck.observe.passes import Plan
-from bncheck.observe.recorder import together
-from bncheck.observe.training import observe_training
-from bncheck.statistics import compare, rms
+from bncheck.formats import from_module
+from bncheck.formats.programs.instrument import instrument
+from bncheck.measure.order import Reading, SeenBatch, read_in_order, records_of
+from bncheck.measure.passes import Plan
+from bncheck.measure.training import observe_training
+from bncheck.watch.recorder import together
 
 
 def quiet(task: str, done: int, total: int | None) -> None:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import bncheck
 from bncheck.errors import ModelError
-from bncheck.models import open_model
+from bncheck.formats import open_model
 
 
 def test_a_layer_has_its_stored_values_and_momentum_in_pytorchs_sense(tmp_path: Path) -> None:
@@ -196,6 +196,6 @@ def test_a_folded_export_names_both_ways_out(tmp_path: Path) -> None:
 
 
 def test_other_formats_do_without_onnx() -> None:
-    code = "import bncheck, bncheck.models, bncheck.inspection, sys; print(*sys.modules)"
+    code = "import bncheck, bncheck.formats, bncheck.api.inspecting, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"onnx", "onnxruntime"} & set(done.stdout.split())

@@ -14,7 +14,7 @@ from torch import nn
 
 import bncheck
 from bncheck.errors import DataError, ModelError, UsageError
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 NEWEST = onnx.defs.onnx_opset_version()
 
@@ -164,7 +164,7 @@ def test_layers_in_bodies_are_skipped_as_unsupported(tmp_path: Path) -> None:
 def test_spatial_0_of_old_operator_sets_is_unsupported(tmp_path: Path) -> None:
     nodes = [norm_node("bn", "x", "h"), norm_node("odd", "h", "y", spatial=0)]
     odd = [numpy_helper.from_array(np.ones((3, 4, 4), np.float32), value.name) for value in norm_values("odd")]
-    opened = bncheck.models.open_model(saved(model(nodes, [*norm_values("bn"), *odd], opset=8), tmp_path))
+    opened = bncheck.formats.open_model(saved(model(nodes, [*norm_values("bn"), *odd], opset=8), tmp_path))
     assert opened.unsupported == {"odd"}
 
 

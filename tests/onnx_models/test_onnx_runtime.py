@@ -18,14 +18,14 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import bncheck
+from bncheck.core.thresholds import ROUNDINGS
 from bncheck.data import DataOptions, open_data
 from bncheck.evidence import NOTHING_CLOSER
-from bncheck.models import open_model
-from bncheck.observe import onnx_instrument
-from bncheck.observe.passes import Observation, Plan, observe
-from bncheck.probed import Probed
-from bncheck.report import Finding, Report
-from bncheck.thresholds import ROUNDINGS
+from bncheck.evidence.probed import Probed
+from bncheck.formats import open_model
+from bncheck.formats.onnx.running import instrument as onnx_instrument
+from bncheck.measure.passes import Observation, Plan, observe
+from bncheck.results.report import Finding, Report
 
 NEWEST = onnx.defs.onnx_opset_version()
 
@@ -119,8 +119,8 @@ def test_only_the_wrong_one_of_two_layers_is_named(tmp_path: Path, monkeypatch: 
 
 
 def test_the_graph_is_run_once_more_and_no_oftener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bncheck.observe.passes.run_probes", lambda *_: Probed())
-    monkeypatch.setattr("bncheck.inspection.look_closer", lambda *_: NOTHING_CLOSER)
+    monkeypatch.setattr("bncheck.measure.passes.run_probes", lambda *_: Probed())
+    monkeypatch.setattr("bncheck.api.inspecting.look_closer", lambda *_: NOTHING_CLOSER)
     asked = in_a_wrong_runtime(monkeypatch, lambda proto: None)
     bncheck.inspect(saved(one_norm(), tmp_path), data(100), batch_size=10)
     assert [wanted for wanted in asked if "bncheck::came" in wanted] == ["bncheck::fed.0 bncheck::came.0"]

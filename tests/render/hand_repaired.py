@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hand_made import NAN, full_report, healthy_report, static_report
 
-from bncheck.repair_report import (
+from bncheck.results.repair import (
     BETTER,
     CROSS_FITTED,
     HELD_OUT,
@@ -19,7 +19,7 @@ from bncheck.repair_report import (
     LayerRepair,
     RepairResult,
 )
-from bncheck.report import Finding, Report
+from bncheck.results.report import Finding, Report
 
 LAYERS = (
     LayerRepair("backbone.stem.bn", True, None, 0.7612, 0.0134, 0.7612, 0.0121, 0.0082),

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from hand_made import ALL, empty_report, full_report, healthy_report, static_report
 
-from bncheck.render.answer import answer
-from bncheck.report import Accuracy, Effect, Finding, Report
+from bncheck.render.terminal.answer import answer
+from bncheck.results.report import Accuracy, Effect, Finding, Report
 
 
 def found(finding: Finding, base: Report | None = None) -> Report:

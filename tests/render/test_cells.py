@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.render.cells import count, number, printable, shorten, span
+from bncheck.render.words.cells import count, number, printable, shorten, span
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 

@@ -12,9 +12,9 @@ from drawn_tables import read_table
 from hand_made import NAN, run
 from rich.console import Console
 
-from bncheck.difference import Difference, DifferenceSummary, LayerChange, TensorChange
 from bncheck.render.difference import print_difference, render_csv, render_json
-from bncheck.report import Finding, ModelFacts
+from bncheck.results.difference import Difference, DifferenceSummary, LayerChange, TensorChange
+from bncheck.results.report import Finding, ModelFacts
 
 
 def layer(name: str, gap: float, **more: object) -> LayerChange:

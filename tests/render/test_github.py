@@ -11,7 +11,7 @@ import pytest
 from hand_made import ALL, HOSTILE, accepted_report, empty_report, full_report, healthy_report, many_layers
 
 from bncheck.render import renderer
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 render = renderer("github")
 EVERY = [*ALL.values(), accepted_report, lambda: many_layers(500)]

@@ -27,7 +27,7 @@ from parsed_html import Page
 
 from bncheck.render import renderer
 from bncheck.render.html import render_fragment
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 render = renderer("html")
 EVERY = {**ALL, "accepted": accepted_report}

@@ -14,7 +14,7 @@ from chromium import BINARY, opened
 from hand_made import ALL, accepted_report, full_report, healthy_report, many_layers
 
 from bncheck.render import renderer
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium is installed")
 render = renderer("html")

@@ -13,7 +13,7 @@ from hand_made import ALL, broken_report, full_report, many_layers
 from jsonschema import Draft202012Validator, ValidationError
 
 from bncheck.render import renderer
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 SCHEMA = json.loads(files("bncheck").joinpath("report.schema.json").read_text("utf-8"))
 render_json = renderer("json")

@@ -10,9 +10,9 @@ from xml.etree.ElementTree import Element
 import pytest
 from hand_made import ALL, accepted_report, empty_report, full_report, healthy_report, many_layers, run, static_report
 
-from bncheck.catalogue import RULES
 from bncheck.render import renderer
-from bncheck.report import INCONCLUSIVE, Report
+from bncheck.results.report import INCONCLUSIVE, Report
+from bncheck.rules.catalogue import RULES
 
 render = renderer("junit")
 ALLOWED = {

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from bncheck.render import renderer
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 render = renderer("markdown")
 COMMENT = 65_536

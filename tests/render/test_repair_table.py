@@ -15,8 +15,8 @@ from drawn_tables import read_number, read_table
 from hand_repaired import ALL
 from rich.console import Console
 
-from bncheck.render.repair_table import print_repair
-from bncheck.repair_report import RepairResult
+from bncheck.render.terminal.repair_table import print_repair
+from bncheck.results.repair import RepairResult
 
 GOLDEN = Path(__file__).with_name("golden_repair")
 WIDTHS = (80, 120, 200)

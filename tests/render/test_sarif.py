@@ -13,9 +13,9 @@ import pytest
 from hand_made import ALL, accepted_report, broken_report, empty_report, full_report, many_layers
 from jsonschema import Draft4Validator, FormatChecker, ValidationError
 
-from bncheck.catalogue import RULES
 from bncheck.render import renderer
-from bncheck.report import Report
+from bncheck.results.report import Report
+from bncheck.rules.catalogue import RULES
 
 SCHEMA = json.loads((Path(__file__).parent / "sarif" / "sarif-2.1.0-rtm.5.schema.json").read_text("utf-8"))
 render = renderer("sarif")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bncheck.render.shortening import shortened
+from bncheck.render.words.shortening import shortened
 
 TRAINING_MODE = (
     "What to do: Call model.eval() and export again; to keep BatchNorm visible in the file, with "

@@ -13,7 +13,7 @@ from hand_made import ALL, empty_report, full_report, static_report
 
 from bncheck.errors import UsageError
 from bncheck.render import FORMATS, SUFFIXES, renderer
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 render_csv, render_channels_csv = renderer("csv"), renderer("channels-csv")
 every_report = pytest.mark.parametrize("make", ALL.values(), ids=ALL)

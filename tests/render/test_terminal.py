@@ -27,9 +27,9 @@ from hand_made import (
 )
 from rich.console import Console
 
-from bncheck.render.answer import answer
-from bncheck.render.terminal import print_report
-from bncheck.report import AUDITED, SKIPPED, BatchSize, Report
+from bncheck.render.terminal.answer import answer
+from bncheck.render.terminal.report import print_report
+from bncheck.results.report import AUDITED, SKIPPED, BatchSize, Report
 
 GOLDEN = Path(__file__).with_name("golden")
 WIDTHS = (80, 120, 200)

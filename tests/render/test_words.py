@@ -18,8 +18,8 @@ from hand_made import (
     unmeasured,
 )
 
-from bncheck.render.words import closing, concerning, effect_lines, headline, layer_verdict
-from bncheck.report import AUDITED, SKIPPED, Accuracy, Effect, Finding, Report
+from bncheck.render.words.report import closing, concerning, effect_lines, headline, layer_verdict
+from bncheck.results.report import AUDITED, SKIPPED, Accuracy, Effect, Finding, Report
 
 
 def finding(severity: str, code: str = "BN603", layer: str | None = None, **evidence: object) -> Finding:

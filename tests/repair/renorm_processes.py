@@ -11,9 +11,9 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from bncheck.repair.renorm import BatchRenorm2d
-from bncheck.repair.schedule import RenormSchedule
-from bncheck.repair.synchronized import SyncBatchRenorm
+from bncheck.nn.renorm import BatchRenorm2d
+from bncheck.nn.schedule import RenormSchedule
+from bncheck.nn.synchronized import SyncBatchRenorm
 
 OPENING = RenormSchedule(0, 2, 2)
 

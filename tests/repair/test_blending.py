@@ -10,10 +10,10 @@ import torch
 from repair_nets import ARCH, LAYERS, STATISTICS, expected_statistics, images, stale_net
 
 import bncheck
+from bncheck.core.layers import BATCH_NORM, NormLayer
 from bncheck.errors import UsageError
-from bncheck.layers import BATCH_NORM, NormLayer
-from bncheck.observe.policies import Statistics
-from bncheck.repair.blending import blended
+from bncheck.repair.methods.blending import blended
+from bncheck.watch.policies import Statistics
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 NET = f"{SAMPLES / 'digits_net.py'}:build"

@@ -24,8 +24,8 @@ from torch import nn
 
 import bncheck
 from bncheck.errors import ModelError, UsageError
-from bncheck.models.recognise import recognise
-from bncheck.repair.writing.values import in_form_of
+from bncheck.formats.recognise import recognise
+from bncheck.formats.stored_values import in_form_of
 
 LEGACY = {"_use_new_zipfile_serialization": False}
 

@@ -19,9 +19,9 @@ from bncheck import (
     to_batch_norm,
     to_batch_renorm,
 )
-from bncheck.repair.renorm import BatchRenorm
-from bncheck.repair.schedule import ALWAYS_OPEN
-from bncheck.repair.synchronized import SyncBatchRenorm
+from bncheck.nn.renorm import BatchRenorm
+from bncheck.nn.schedule import ALWAYS_OPEN
+from bncheck.nn.synchronized import SyncBatchRenorm
 
 
 def images(n=6, seed=0, **how):

@@ -14,10 +14,10 @@ from torch import nn
 
 from bncheck.data import open_data
 from bncheck.errors import DataError, RefusedError, UsageError
-from bncheck.models import from_module
-from bncheck.models.base import MODULE, ONNX, Model
-from bncheck.repair.finetune import fine_tune
-from bncheck.repair.finetune_options import FineTuneOptions, rate_at
+from bncheck.formats import from_module
+from bncheck.formats.model import MODULE, ONNX, Model
+from bncheck.repair.training.finetune import fine_tune
+from bncheck.repair.training.options import FineTuneOptions, rate_at
 
 SHORT = FineTuneOptions(steps=12, batch_size=8, lr=0.01)
 

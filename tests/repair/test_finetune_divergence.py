@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bncheck.errors import RefusedError
-from bncheck.repair.divergence import WINDOW, DivergenceGuard
+from bncheck.repair.training.divergence import WINDOW, DivergenceGuard
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), float("-inf")])

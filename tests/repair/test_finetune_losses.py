@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from bncheck.data import open_data
 from bncheck.errors import DataError, UsageError
-from bncheck.repair.finetune import fine_tune
-from bncheck.repair.finetune_options import FineTuneOptions
-from bncheck.repair.losses import Objective, Score
+from bncheck.repair.training.finetune import fine_tune
+from bncheck.repair.training.losses import Objective, Score
+from bncheck.repair.training.options import FineTuneOptions
 
 
 def drawn(*shape, seed=0):

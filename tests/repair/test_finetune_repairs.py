@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from bncheck.data import open_data
-from bncheck.repair.finetune import fine_tune
-from bncheck.repair.finetune_options import FineTuneOptions
+from bncheck.repair.training.finetune import fine_tune
+from bncheck.repair.training.options import FineTuneOptions
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 build = runpy.run_path(str(SAMPLES / "digits_net.py"))["build"]

@@ -15,9 +15,9 @@ from torch import nn
 import bncheck
 from bncheck.data import open_data
 from bncheck.errors import DataError
-from bncheck.models import from_module, open_model
-from bncheck.observe.passes import Plan
-from bncheck.observe.running import no_progress
+from bncheck.formats import from_module, open_model
+from bncheck.formats.programs.running import no_progress
+from bncheck.measure.passes import Plan
 from bncheck.repair.measuring import Measurement, measure
 
 

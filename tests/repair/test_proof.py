@@ -14,9 +14,9 @@ from repair_nets import ARCH, images, stale_net
 
 import bncheck
 from bncheck.errors import UsageError
-from bncheck.repair.proof import outcome_of, samples_needed
-from bncheck.repair_report import BETTER, NO_DIFFERENCE, TOO_FEW, UNDECIDED, WORSE, Comparison, RepairResult
-from bncheck.report import Report
+from bncheck.repair.evaluation.comparison import outcome_of, samples_needed
+from bncheck.results.repair import BETTER, NO_DIFFERENCE, TOO_FEW, UNDECIDED, WORSE, Comparison, RepairResult
+from bncheck.results.report import Report
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 NET = f"{SAMPLES / 'digits_net.py'}:build"

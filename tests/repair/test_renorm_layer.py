@@ -12,7 +12,7 @@ from renorm_nets import formula, randomized
 from torch import nn
 
 from bncheck import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d, RenormSchedule, UsageError
-from bncheck.repair.schedule import ALWAYS_OPEN, BATCH_NORM_ONLY
+from bncheck.nn.schedule import ALWAYS_OPEN, BATCH_NORM_ONLY
 
 WIDE_OPEN = RenormSchedule(0, 0, 0, r_max=1e6, d_max=1e6)
 LAYERS = (

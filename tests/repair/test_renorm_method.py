@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 import bncheck
 from bncheck.data import DataOptions, open_data
 from bncheck.errors import UsageError
-from bncheck.models.recognise import recognise
-from bncheck.repair.finetune_options import FineTuneOptions
-from bncheck.repair.methods import MethodOptions, method_named
-from bncheck.repair.training_data import Roles, roles_of
+from bncheck.formats.recognise import recognise
+from bncheck.repair.methods.method import MethodOptions, method_named
+from bncheck.repair.training.options import FineTuneOptions
+from bncheck.repair.training.roles import Roles, roles_of
 
 X = images()
 Y = np.arange(len(X)) % 3

@@ -55,7 +55,7 @@ def test_a_healthy_model_is_said_to_gain_nothing(tmp_path: Path) -> None:
 
 
 def test_weights_that_lean_on_the_batch_stay_broken_and_the_page_says_so(tmp_path: Path) -> None:
-    from bncheck.render.repair_words import verdict_lines
+    from bncheck.render.words.repair import verdict_lines
 
     result = repaired("one_class_batches.pt", tmp_path)
     assert result.comparison.accuracy_after < 0.75

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bncheck.report import Finding, Report
+from bncheck.results.report import Finding, Report
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 ARCH = f"{SAMPLES / 'digits_net.py'}:build"

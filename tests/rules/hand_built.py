@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from bncheck.core import compare
+from bncheck.core.layers import BATCH_NORM, NormLayer
 from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer
-from bncheck.layers import BATCH_NORM, NormLayer
-from bncheck.report import Accuracy, DataFacts
-from bncheck.statistics import compare
+from bncheck.results.report import Accuracy, DataFacts
 
 
 def layer(name: str = "bn", **changes: Any) -> NormLayer:

@@ -12,7 +12,7 @@ from torch import nn
 
 import bncheck
 from bncheck.data import DataOptions
-from bncheck.probed import ChannelOrder, Paired, Probed, Trial
+from bncheck.evidence.probed import ChannelOrder, Paired, Probed, Trial
 from bncheck.rules import judge
 
 

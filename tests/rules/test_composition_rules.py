@@ -11,12 +11,12 @@ from hand_built import evidence, measured
 
 import bncheck
 from bncheck.data import DataOptions, open_data
-from bncheck.models import from_module
-from bncheck.observe.instrument import instrument
-from bncheck.observe.probes.answers import Reader
-from bncheck.observe.probes.bench import Bench
-from bncheck.observe.probes.composition import probe_loader
-from bncheck.probed import Composition, Probed
+from bncheck.evidence.probed import Composition, Probed
+from bncheck.formats import from_module
+from bncheck.formats.programs.instrument import instrument
+from bncheck.probes.answers import Reader
+from bncheck.probes.bench import Bench
+from bncheck.probes.composition import probe_loader
 from bncheck.rules import judge
 
 ONE_CLASS = SAMPLES / "one_class_batches.pt"

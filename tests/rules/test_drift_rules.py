@@ -9,7 +9,7 @@ from hand_built import effect, evidence, measured, with_own
 from torch import nn
 
 import bncheck
-from bncheck.report import Accuracy
+from bncheck.results.report import Accuracy
 from bncheck.rules import judge
 from bncheck.rules.drift import drift
 

@@ -6,7 +6,7 @@ import pytest
 from hand_built import layer
 
 from bncheck.evidence import Evidence
-from bncheck.folding import ComparedLayer, Comparison
+from bncheck.evidence.comparison import ComparedLayer, Comparison
 from bncheck.rules import judge
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import bncheck
 from bncheck.data import DataOptions
-from bncheck.probed import AffineMap, InputScaling, Paired, Probed, Trial
+from bncheck.evidence.probed import AffineMap, InputScaling, Paired, Probed, Trial
 from bncheck.rules import judge
 
 MNIST = 0.1307, 0.3081

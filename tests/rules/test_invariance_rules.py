@@ -12,7 +12,7 @@ from hand_built import evidence, measured
 from torch import nn
 
 import bncheck
-from bncheck.probed import Invariance, Probed
+from bncheck.evidence.probed import Invariance, Probed
 from bncheck.rules import judge
 
 

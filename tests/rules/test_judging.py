@@ -9,9 +9,9 @@ from digit_nets import ARCH, SAMPLES, codes, only
 from hand_built import effect, evidence, layer, measured
 
 import bncheck
-from bncheck.catalogue import RULES
-from bncheck.report import Finding
+from bncheck.results.report import Finding
 from bncheck.rules import JUDGES, judge
+from bncheck.rules.catalogue import RULES
 
 CAUSES = {
     "BN101": "missing_statistics.safetensors",

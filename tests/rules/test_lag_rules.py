@@ -12,10 +12,10 @@ from hand_built import effect, evidence, layer, measured
 from torch import nn
 
 import bncheck
+from bncheck.core import compare
+from bncheck.core.layers import BATCH_NORM
 from bncheck.evidence import CloserLook, DropoutGap, MeasuredLayer
-from bncheck.layers import BATCH_NORM
 from bncheck.rules.lag import dropout_before, fit_lag, lag
-from bncheck.statistics import compare
 
 DRIFT = ["BN603", "BN607", "BN608"]
 """What data show. Where the counter tells the same from the file alone, BN105 stands instead."""

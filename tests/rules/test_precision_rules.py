@@ -13,9 +13,9 @@ from hand_built import effect, evidence, layer, measured
 from torch import nn
 
 import bncheck
+from bncheck.core import compare
 from bncheck.evidence import Evidence
 from bncheck.rules import judge
-from bncheck.statistics import compare
 
 CODES = {"BN203", "BN205", "BN206"}
 

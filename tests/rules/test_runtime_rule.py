@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hand_built import evidence, measured
 
+from bncheck.core.thresholds import ROUNDINGS
 from bncheck.evidence import RuntimeCheck
 from bncheck.rules import judge
-from bncheck.thresholds import ROUNDINGS
 
 
 def check(name: str = "bn", errors: tuple[float, ...] = (0.5, 4e3), **changes: Any) -> RuntimeCheck:

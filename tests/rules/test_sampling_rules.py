@@ -12,12 +12,12 @@ from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
 import bncheck
+from bncheck.core import Exchangeability
 from bncheck.data import DataOptions
 from bncheck.evidence import CloserLook, TrainingEvidence
-from bncheck.report import DataFacts
+from bncheck.results.report import DataFacts
 from bncheck.rules.drift import drift
 from bncheck.rules.sampling import noisy_batches, not_exchangeable, tiny_batches
-from bncheck.statistics import Exchangeability
 
 
 def by_class(data, size):

@@ -14,7 +14,7 @@ from torch import nn
 
 import bncheck
 from bncheck.evidence import Evidence
-from bncheck.probed import OtherEps, Paired, Trial
+from bncheck.evidence.probed import OtherEps, Paired, Trial
 from bncheck.rules import judge
 
 

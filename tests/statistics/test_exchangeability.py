@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.statistics import exchangeability
+from bncheck.core import exchangeability
 
 
 def drawn(batches: int, size: int, channels: int, between: float, seed: int = 0) -> np.ndarray:

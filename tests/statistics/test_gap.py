@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bncheck.statistics import compare, rms
+from bncheck.core import compare, rms
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 

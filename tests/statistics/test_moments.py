@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bncheck.statistics import InstanceMoments, Moments, SampleMoments
+from bncheck.core import InstanceMoments, Moments, SampleMoments
 
 CHANNELS = 3
 REPEATABLE = settings(derandomize=True, deadline=None)

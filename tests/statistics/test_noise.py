@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bncheck.statistics import (
+from bncheck.core import (
     MovingAverage,
     SampleMoments,
     compare,

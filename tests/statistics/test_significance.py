@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bncheck.statistics import MovingAverage, SampleMoments, compare, discoveries, gap_p_value, noise_floor, rms
+from bncheck.core import MovingAverage, SampleMoments, compare, discoveries, gap_p_value, noise_floor, rms
 
 EPS = 1e-5
 AVERAGE = MovingAverage(0.1, 60, 32)

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from bncheck.statistics import Moments, SampleMoments, StoredChannels, batch_size_rows, compare, rms
-from bncheck.statistics.whatif import BATCHES_PER_SIZE
+from bncheck.core import Moments, SampleMoments, StoredChannels, batch_size_rows, compare, rms
+from bncheck.core.whatif import BATCHES_PER_SIZE
 
 EPS = 1e-3
 

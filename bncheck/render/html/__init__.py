@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 
 def render_html(report: Report) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from bncheck.render.cells import count, number, printable, span
 from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, lines_across, svg_of
-from bncheck.report import MEASURED, BatchSize, LayerReport, Report
+from bncheck.render.words.cells import count, number, printable, span
+from bncheck.results.report import MEASURED, BatchSize, LayerReport, Report
 
 MANY = 90
 """Layers from which their markers would run into each other."""

@@ -8,10 +8,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bncheck.render.cells import count, number, printable, span
 from bncheck.render.html import view
-from bncheck.render.words import ALIKE, about_data, about_model, closing, effect_lines, headline, standing
-from bncheck.report import Report
+from bncheck.render.words.cells import count, number, printable, span
+from bncheck.render.words.report import ALIKE, about_data, about_model, closing, effect_lines, headline, standing
+from bncheck.results.report import Report
 
 SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
 

@@ -12,7 +12,7 @@ from bncheck.render.html.channels import ChannelFigure
 from bncheck.render.html.drawing import drawing
 from bncheck.render.html.figures import accuracy_figure, batch_size_figure, depth_figure
 from bncheck.render.html.filling import filled
-from bncheck.report import Report
+from bncheck.results.report import Report
 
 DRAWN = 120
 """The most layers whose channels are drawn and listed: those of the largest gaps. Others name their worst channel."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bncheck.catalogue import RULES
-from bncheck.layers import FloatArray
-from bncheck.render.cells import count, number, span
-from bncheck.render.layer_table import KINDS
-from bncheck.render.words import alike, concerning, layer_verdict
-from bncheck.report import ACCEPTED, ERROR, INFO, WARNING, Finding, LayerReport, Report
+from bncheck.core.layers import FloatArray
+from bncheck.render.terminal.layer_table import KINDS
+from bncheck.render.words.cells import count, number, span
+from bncheck.render.words.report import alike, concerning, layer_verdict
+from bncheck.results.report import ACCEPTED, ERROR, INFO, WARNING, Finding, LayerReport, Report
+from bncheck.rules.catalogue import RULES
 
 LISTED = 20
 """Items of a list in the evidence before it says how many more there are."""

@@ -1,0 +1,137 @@
+"""Putting a report together from the evidence and the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bncheck import __version__
+from bncheck.core import rms
+from bncheck.core.layers import NormLayer
+from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.formats import Model
+from bncheck.gate import Coverage, judge_findings
+from bncheck.results.report import (
+    AUDITED,
+    MEASURED,
+    SKIPPED,
+    BatchSize,
+    ChannelTable,
+    Effect,
+    Finding,
+    LayerReport,
+    ModelFacts,
+    Report,
+    Run,
+    Summary,
+)
+
+
+def assemble(
+    model: Model, evidence: Evidence, findings: tuple[Finding, ...], run: Run, *, fail_on: str, strict: bool
+) -> Report:
+    """The report that `evidence` and the findings kept of it make.
+
+    Args:
+        model: the model inspected.
+        evidence: what was observed.
+        findings: what was concluded, the gravest first.
+        run: how to repeat it.
+        fail_on: `error`, `warning` or `never`.
+        strict: count anything skipped as not checked.
+    """
+    layers = tuple(_layer_report(layer, evidence, findings) for layer in evidence.layers)
+    measured = [layer for layer in layers if layer.status == MEASURED]
+    skipped = [layer for layer in layers if layer.status == SKIPPED]
+    smallest = evidence.smallest_detectable_gap
+    coverage = Coverage(
+        with_statistics=sum(layer.has_statistics or layer.missing for layer in evidence.layers),
+        measured=None if evidence.data is None and not evidence.not_run else len(measured),
+        conclusive=evidence.data is None or (smallest is not None and smallest <= run.thresholds["margin"]),
+        incomplete=bool(skipped) or evidence.dropped > 0,
+    )
+    verdict = judge_findings(findings, coverage, fail_on=fail_on, strict=strict)
+    gaps = [layer.gap for layer in measured if layer.gap is not None]
+    own = [layer.own_gap for layer in measured if layer.own_gap is not None]
+    return Report(
+        version=__version__,
+        run=run,
+        model=ModelFacts(model.path, model.sha256, model.format, len(layers)),
+        data=evidence.data,
+        summary=Summary(
+            verdict=verdict.verdict,
+            exit_code=verdict.exit_code,
+            gap=rms(gaps) if gaps else None,
+            own_gap=rms(own) if own else None,
+            smallest_detectable_gap=smallest,
+            layers_measured=len(measured),
+            layers_skipped=len(skipped),
+        ),
+        effect=_effect(evidence),
+        batch_sizes=tuple(
+            BatchSize(row.batch_size, row.gap, row.shift, row.scale_low, row.scale_high) for row in evidence.batch_sizes
+        ),
+        findings=findings,
+        layers=layers,
+    )
+
+
+def _effect(evidence: Evidence) -> Effect | None:
+    effect = evidence.effect
+    if effect is None:
+        return None
+    return Effect(effect.predictions_changed, effect.output_change, effect.accuracy)
+
+
+def _layer_report(layer: NormLayer, evidence: Evidence, findings: Sequence[Finding]) -> LayerReport:
+    measured = evidence.measured.get(layer.name)
+    reason = evidence.skipped.get(layer.name)
+    codes = tuple(dict.fromkeys(finding.code for finding in findings if layer.name in finding.layers))
+    common: dict[str, Any] = {
+        "name": layer.name,
+        "kind": layer.kind,
+        "channels": layer.channels,
+        "stored_eps": layer.eps,
+        "stored_momentum": layer.momentum,
+        "stored_updates": layer.updates,
+        "codes": codes,
+    }
+    if measured is not None:
+        return LayerReport(status=MEASURED, **common, **_measurements(measured))
+    return LayerReport(status=SKIPPED if reason else AUDITED, reason=reason, **common)
+
+
+def _measurements(measured: MeasuredLayer) -> dict[str, Any]:
+    gaps, visible = measured.inherited, measured.visible
+    finite = bool(np.isfinite(gaps.gap[visible]).any())
+    own = measured.own.gap if measured.own is not None else np.full(measured.layer.channels, np.nan)
+
+    def shown(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.where(visible, values, np.nan)
+
+    return {
+        "calls": measured.calls,
+        "call_gaps": measured.call_gaps,
+        "gap": measured.gap,
+        "gap_max": float(np.max(gaps.gap[visible])),
+        "worst_channel": int(np.nanargmax(shown(gaps.gap))) if finite else None,
+        "own_gap": measured.own_gap,
+        "noise": rms(measured.noise[visible]),
+        "shift_max": float(np.max(np.abs(gaps.shift[visible]))),
+        "scale_min": float(np.min(gaps.scale[visible])),
+        "scale_max": float(np.max(gaps.scale[visible])),
+        "table": ChannelTable(
+            stored_mean=np.asarray(measured.layer.mean),
+            stored_var=np.asarray(measured.layer.var),
+            measured_mean=shown(measured.mean),
+            measured_var=shown(measured.var),
+            shift=shown(gaps.shift),
+            scale=shown(gaps.scale),
+            gap=shown(gaps.gap),
+            own_gap=shown(own),
+            noise=shown(measured.noise),
+        ),
+    }

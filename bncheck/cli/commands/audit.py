@@ -1,0 +1,77 @@
+"""`bncheck audit`: the stored values of several files, for the pre-commit hook."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from bncheck.cli.configuration import configuration_of
+from bncheck.cli.options import declared as opt
+from bncheck.cli.options.typed import split_codes
+from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.errors import BncheckError
+from bncheck.gate.acceptance import accept
+from bncheck.render.words.cells import printable
+from bncheck.results.report import Report
+
+_ORDER = (2, 3, 1)
+
+
+def audit_command(
+    context: typer.Context,
+    models: opt.Models,
+    select: opt.Select = None,
+    ignore: opt.Ignore = None,
+    fail_on: opt.FailOn = "warning",
+    quiet: opt.Quiet = False,
+    no_config: opt.NoConfig = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Audit the stored values of several model files; nothing is run.
+
+    What stops one file does not keep the others from being audited. The exit code is the first of 2, 3 and 1 that any
+    of them has, 4 where none of them has statistics to check, else 0.
+    """
+    codes = []
+    with exit_codes(debug):
+        for model in models:
+            try:
+                with stdout_to_stderr():
+                    from bncheck.api.inspecting import inspect
+
+                    report = inspect(
+                        model,
+                        select=split_codes(select),
+                        ignore=split_codes(ignore),
+                        fail_on=fail_on,
+                        command="bncheck audit",
+                    )
+                report = accept(report, configuration_of(context).ignores)
+            except BncheckError as error:
+                if debug:
+                    traceback.print_exc()
+                say(f"bncheck: {printable(str(error))}")
+                codes.append(error.exit_code)
+            else:
+                codes.append(report.summary.exit_code)
+                if not quiet:
+                    _print(report)
+        raise typer.Exit(together(codes))
+
+
+def together(codes: Sequence[int]) -> int:
+    """The exit code of several files."""
+    for code in _ORDER:
+        if code in codes:
+            return code
+    return 0 if 0 in codes else 4
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+
+    from bncheck.render.terminal.report import print_audit
+
+    print_audit(report, Console())

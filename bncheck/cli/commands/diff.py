@@ -1,0 +1,69 @@
+"""`bncheck diff`: two checkpoints, and what moved between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from bncheck.cli.destinations import STDOUT, read_destinations, write_texts
+from bncheck.cli.options import declared as opt
+from bncheck.cli.options.typed import split_codes
+from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.errors import UsageError
+
+FORMATS = ("json", "csv")
+
+
+def diff_command(
+    before: opt.Before,
+    after: opt.After,
+    expect_frozen: opt.ExpectFrozen = None,
+    key: opt.Key = None,
+    key_after: opt.KeyAfter = None,
+    trust_pickle: opt.TrustPickle = False,
+    report: opt.DifferenceReports = None,
+    quiet: opt.Quiet = False,
+    no_config: opt.NoConfig = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Tell which layers' statistics moved from one checkpoint to another, and which other tensors.
+
+    The files may be of different formats; nothing is run. With --expect-frozen the exit code is 1 where statistics
+    moved that were to stay.
+    """
+    given = {name: value for name, value in locals().items() if value is not None and value is not False}
+    with exit_codes(debug):
+        destinations = read_destinations(report or [], [before, after])
+        for destination in destinations:
+            if destination.format not in FORMATS:
+                raise UsageError(f"--report {destination.format}: a difference is written as json or csv.")
+        if trust_pickle and not quiet:
+            say(f"--trust-pickle lets {before} and {after} run code if they are pickles.")
+        with stdout_to_stderr():
+            from bncheck.api.comparing import diff
+
+            result = diff(
+                before,
+                after,
+                expect_frozen=split_codes(expect_frozen),
+                key=key,
+                key_after=key_after,
+                trust_pickle=trust_pickle,
+                command="bncheck diff",
+                options=given,
+            )
+        from bncheck.render.difference import FORMATS as RENDERERS
+
+        write_texts([(destination, RENDERERS[destination.format](result)) for destination in destinations])
+        if not quiet and all(destination.path != STDOUT for destination in destinations):
+            _print(result)
+        raise typer.Exit(result.summary.exit_code)
+
+
+def _print(result: Any) -> None:
+    from rich.console import Console
+
+    from bncheck.render.difference import print_difference
+
+    print_difference(result, Console())

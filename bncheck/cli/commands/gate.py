@@ -1,0 +1,61 @@
+"""`bncheck gate`: judge a saved report again, without loading torch."""
+
+from __future__ import annotations
+
+import typer
+
+from bncheck.cli.configuration import configuration_of, say_configuration
+from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.known import read_known, settle
+from bncheck.cli.options import declared as opt
+from bncheck.cli.options.typed import split_codes
+from bncheck.cli.process import exit_codes
+from bncheck.errors import UsageError
+from bncheck.gate import Limits, judge_again, read_report
+from bncheck.gate.acceptance import unaccepted
+from bncheck.results.report import Report
+
+
+def gate_command(
+    context: typer.Context,
+    saved: opt.SavedReport,
+    max_gap: opt.MaxGap = None,
+    select: opt.Select = None,
+    ignore: opt.Ignore = None,
+    fail_on: opt.FailOnAgain = None,
+    strict: opt.Strict = False,
+    baseline: opt.BaselineFile = None,
+    write_baseline: opt.WriteBaseline = None,
+    report: opt.Reports = None,
+    quiet: opt.Quiet = False,
+    no_config: opt.NoConfig = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Judge a saved report again: its verdict and exit code, under other limits if any are given.
+
+    The model and the data are not needed, nor is torch. --report writes the report in other formats.
+    """
+    with exit_codes(debug):
+        destinations = read_destinations(report or [], [saved])
+        if any(destination.format == "channels-csv" for destination in destinations):
+            raise UsageError("--report channels-csv: a saved report has no channels; ask for them when you inspect.")
+        ignores = configuration_of(context).ignores
+        known = read_known(baseline, write_baseline, inputs=[saved], destinations=destinations, ignores=ignores)
+        limits = Limits(fail_on, strict or None, max_gap, split_codes(select), split_codes(ignore))
+        if not quiet:
+            say_configuration(context)
+        read = read_report(saved)
+        result = judge_again(read if baseline is None else unaccepted(read), limits)
+        result = settle(result, known, quiet=quiet)
+        write_reports(result, destinations)
+        if not quiet and all(destination.path != STDOUT for destination in destinations):
+            _print(result)
+        raise typer.Exit(result.summary.exit_code)
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+
+    from bncheck.render.terminal.report import print_verdict
+
+    print_verdict(report, Console())

@@ -1,0 +1,52 @@
+"""`bncheck stamp`: make a folded export checkable alone."""
+
+from __future__ import annotations
+
+import typer
+
+from bncheck.cli.options import declared as opt
+from bncheck.cli.options.arguments import read_kwargs
+from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.errors import UsageError
+
+
+def stamp_command(
+    model: opt.OnnxModel,
+    reference: opt.Reference = None,
+    out: opt.Out = None,
+    reference_arch: opt.ReferenceArch = None,
+    reference_key: opt.ReferenceKey = None,
+    arch_kwargs: opt.ArchKwargs = None,
+    trust_pickle: opt.TrustPickle = False,
+    no_config: opt.NoConfig = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Write the statistics of the checkpoint into the metadata of its ONNX export.
+
+    A stamped model can be inspected without the checkpoint, also where BatchNorm was folded away. The model itself
+    is copied unchanged; an export that does not agree with the checkpoint is refused (exit 1).
+    """
+    with exit_codes(debug):
+        if reference is None or out is None:
+            missing = (
+                "--reference, the checkpoint it was exported from" if reference is None else "--out, the file to write"
+            )
+            raise UsageError(f"stamp needs {missing}.")
+        with stdout_to_stderr():
+            from bncheck.api.stamping import stamp
+
+            result = stamp(
+                model,
+                reference,
+                out,
+                reference_arch=reference_arch,
+                reference_arch_kwargs=read_kwargs(arch_kwargs),
+                reference_key=reference_key,
+                trust_pickle=trust_pickle,
+            )
+        folded = f", {result.folded} of them folded" if result.folded else ""
+        typer.echo(f"{result.path}: stamped with {result.layers} layers{folded} ({result.stamp_bytes / 1024:.0f} KiB).")
+        for name in result.unfound:
+            say(f"Not found in the export: {name or 'the model itself'}.")
+        for copy in result.copied:
+            say(f"Copied beside it: {copy.name}.")

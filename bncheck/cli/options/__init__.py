@@ -1,0 +1,1 @@
+"""The options: declared once, read, and completed by the shell."""

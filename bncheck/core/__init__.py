@@ -1,0 +1,42 @@
+"""Moments, gaps, noise and what-ifs: the mathematics, on numpy arrays alone."""
+
+from bncheck.core.exchangeability import Exchangeability, exchangeability
+from bncheck.core.gap import Gap, compare, rms
+from bncheck.core.guessing import above_chance, halfway_from_chance
+from bncheck.core.moments import InstanceMoments, Moments, SampleMoments
+from bncheck.core.noise import (
+    ASSUMED_MOMENTUM,
+    CONFIDENCE_Z,
+    MovingAverage,
+    gap_lower_bound,
+    noise_floor,
+    samples_needed,
+    smallest_detectable_gap,
+)
+from bncheck.core.significance import discoveries, gap_p_value
+from bncheck.core.whatif import BatchSizeRow, StoredChannels, batch_size_rows
+
+__all__ = [
+    "ASSUMED_MOMENTUM",
+    "CONFIDENCE_Z",
+    "BatchSizeRow",
+    "Exchangeability",
+    "Gap",
+    "InstanceMoments",
+    "Moments",
+    "MovingAverage",
+    "SampleMoments",
+    "StoredChannels",
+    "above_chance",
+    "batch_size_rows",
+    "compare",
+    "discoveries",
+    "exchangeability",
+    "gap_lower_bound",
+    "gap_p_value",
+    "halfway_from_chance",
+    "noise_floor",
+    "rms",
+    "samples_needed",
+    "smallest_detectable_gap",
+]

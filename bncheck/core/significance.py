@@ -1,0 +1,76 @@
+"""Is a gap more than sampling shows: one p-value a layer, and how many of them may be believed at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bncheck.core.moments import SampleMoments
+from bncheck.core.noise import FloatArray, sample_says
+
+MOST_SAMPLES = 256
+"""As many show how channels move together; more would only cost time."""
+FALSE_DISCOVERIES = 0.05
+"""Share of the layers said to have a gap that may be chance."""
+
+
+def gap_p_value(
+    samples: SampleMoments, stored_var: FloatArray, eps: float, gap: float, noise: float, *, instance: bool = False
+) -> float:
+    """Probability that sampling alone shows a gap (RMS over channels) as large as this in a layer that fits.
+
+    Without a gap, gap^2 is a sum of squares of normal values, one for the mean and one for the scale of each channel.
+    Channels move together, so it has the mean noise^2 and far fewer degrees of freedom than it has terms: as many
+    as a chi-square of the same mean and variance has, tr(S)^2 / tr(S^2) for the terms' covariance S.
+
+    Source: Satterthwaite 1946 for the degrees of freedom; Wilson & Hilferty 1931 for the tail of the chi-square.
+
+    Args:
+        samples: per-sample moments of the layer's input, shape (n, C).
+        stored_var: shape (C,).
+        eps: the layer's.
+        gap: RMS over the channels.
+        noise: RMS of `noise_floor` over the channels.
+        instance: as for `noise_floor`.
+
+    Returns:
+        Between 0 and 1; NaN where gap or noise is not finite, or there are fewer than three samples.
+    """
+    if len(samples) < 3 or not (math.isfinite(gap) and math.isfinite(noise)):
+        return math.nan
+    if noise == 0:
+        return 0.0 if gap > 0 else 1.0
+    freedom = _degrees_of_freedom(samples, stored_var, eps, instance)
+    spread = 2 / (9 * freedom)
+    z = ((gap / noise) ** (2 / 3) - (1 - spread)) / math.sqrt(spread)
+    return math.erfc(z / math.sqrt(2)) / 2
+
+
+def _degrees_of_freedom(samples: SampleMoments, stored_var: FloatArray, eps: float, instance: bool) -> float:
+    """tr(S)^2 / tr(S^2), at least 1; the second trace is freed of what the covariance's own sampling adds to it."""
+    few = samples.take(np.linspace(0, len(samples) - 1, min(len(samples), MOST_SAMPLES)).astype(np.intp))
+    shift, scale, weight = sample_says(few, stored_var, eps, instance)
+    terms = np.hstack([shift, np.sqrt(weight) * scale])
+    terms = terms - terms.mean(axis=0)
+    number = len(few) - 1
+    products = (terms @ terms.T if len(terms) < terms.shape[1] else terms.T @ terms) / number
+    trace, squares = float(np.trace(products)), float((products**2).sum())
+    squares = (squares - trace**2 / number) * number**2 / ((number - 1) * (number + 2))
+    most = float(terms.shape[1])
+    return min(max(trace**2 / squares, 1.0), most) if squares > 0 else most
+
+
+def discoveries(p_values: Sequence[float], rate: float = FALSE_DISCOVERIES) -> list[bool]:
+    """Which of many tests stand, so that at most a share `rate` of those that do is chance in the long run.
+
+    Source: Benjamini & Hochberg 1995. NaN never stands.
+
+    >>> discoveries([0.001, 0.04, 0.6, 0.02])
+    [True, False, False, True]
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    ranked = np.sort(values)  # NaN last
+    passing = np.flatnonzero(ranked <= rate * np.arange(1, len(values) + 1) / max(len(values), 1))
+    return [] if not len(values) else (values <= (ranked[passing[-1]] if len(passing) else -1.0)).tolist()

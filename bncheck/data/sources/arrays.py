@@ -1,0 +1,45 @@
+"""Arrays in memory: what an array file held, or what the library was handed."""
+
+from __future__ import annotations
+
+import torch
+
+from bncheck.data.conversion import labels_of_all, map_tensors, split, tensors
+from bncheck.data.options import DataOptions
+from bncheck.data.preprocess import Preprocessing
+from bncheck.data.sources.indexed import IndexedSource
+from bncheck.errors import DataError
+
+
+def array_source(name: str, value: object, options: DataOptions, *, hint: str = "") -> IndexedSource:
+    """A source over ``x``, ``(x, y)`` or a dict of arrays.
+
+    The arrays stay as they are, uint8 images too, and are preprocessed batch by batch. `hint` is what to try where a
+    model refuses them.
+
+    Raises:
+        DataError: another form, no samples, or arrays of different lengths.
+        UsageError: an option does not apply to such arrays.
+    """
+    inputs, labels = split(value, name)
+    count = _shared_length(tensors(inputs), name)
+    preprocess = Preprocessing(options, name)
+    # An option that does not fit is told now, not after the model was loaded and run.
+    preprocess(map_tensors(inputs, lambda tensor: tensor[:1]))
+    return IndexedSource(
+        name,
+        count,
+        labels_of_all(labels, name),
+        lambda chosen: preprocess(map_tensors(inputs, lambda tensor: tensor[torch.from_numpy(chosen)])),
+        notes=preprocess.notes,
+        hint=hint,
+    )
+
+
+def _shared_length(arrays: tuple[torch.Tensor, ...], name: str) -> int:
+    if any(array.ndim == 0 for array in arrays):
+        raise DataError(f"{name}: an array without axes; the first axis must be the sample.")
+    lengths = sorted({len(array) for array in arrays})
+    if len(lengths) != 1:
+        raise DataError(f"{name}: its inputs have different numbers of samples: {', '.join(map(str, lengths))}.")
+    return lengths[0]

@@ -1,0 +1,104 @@
+"""Sources that make their own batches: loaders, callables, generators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from bncheck.data.batches import Batch
+from bncheck.data.conversion import labels_of_batch, map_tensors, split, tensors
+from bncheck.data.mixing import limited, mixed
+from bncheck.data.options import DataOptions
+from bncheck.data.preprocess import Preprocessing
+from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
+from bncheck.errors import DataError
+
+
+class StreamSource:
+    """A source over an iterable of batches, which is iterated anew for every pass.
+
+    Args:
+        name: what errors and reports call it.
+        open_loader: gives the iterable; called once per pass.
+        options: the preprocessing, which acts on the loader's batches too.
+        samples: how many samples a pass has, where that is known.
+    """
+
+    def __init__(
+        self, name: str, open_loader: Callable[[], Any], options: DataOptions, samples: int | None = None
+    ) -> None:
+        self.name = name
+        self.samples = samples
+        self.own_batches = self.in_order = True
+        self.notes: tuple[str, ...] = ()
+        self.hint = ""
+        self._open_loader = open_loader
+        self._preprocess = Preprocessing(options, name)
+
+    def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+        """Batches of `batch_size` drawn at random, as far as `bncheck.data.mixing.mixed` can."""
+        loader = LoaderPass(self.name, self._open_loader, seed)
+        read, rng = self._read(loader), np.random.default_rng(seed)
+        if loader.is_shuffled:  # its first samples are a random draw already
+            yield from self._preprocessed(mixed(limited(read, limit), batch_size, rng))
+        else:
+            yield from self._preprocessed(mixed(read, batch_size, rng, limit))
+
+    def given_batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
+    ) -> Iterator[Batch]:
+        """The loader's own batches; `batch_size` is not used."""
+        loader = LoaderPass(self.name, self._open_loader, seed)
+        yield from self._preprocessed(islice(limited(self._read(loader), limit), None, None, every))
+
+    def _read(self, loader: LoaderPass) -> Iterator[Batch]:
+        is_empty = True
+        for item in loader.items():
+            batch = _to_batch(item, self.name)
+            if batch.size > 0:
+                is_empty = False
+                yield batch
+        if is_empty:
+            raise DataError(f"{self.name} gave no samples. Is it empty, or can it be read only once?")
+
+    def _preprocessed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            yield Batch(self._preprocess(batch.inputs), batch.labels, batch.size)
+
+
+def stream_source(name: str, loader: object, options: DataOptions) -> StreamSource:
+    """A source over `loader`; a one-shot iterator is read to its end now, and its batches are kept in memory.
+
+    Raises:
+        DataError: it is no iterable of batches, or it raised when it was read.
+    """
+    refuse_non_loader(loader, name)
+    if not isinstance(loader, Iterator):
+        return StreamSource(name, lambda: loader, options, _known_length(loader))
+    batches = [_to_batch(item, name) for item in LoaderPass(name, lambda: loader, seed=0).items()]
+    kept = [(batch.inputs, batch.labels) for batch in batches]
+    return StreamSource(name, lambda: kept, options, sum(batch.size for batch in batches))
+
+
+def _to_batch(item: object, name: str) -> Batch:
+    inputs, given_labels = split(item, name)
+    inputs = map_tensors(inputs, torch.clone)  # a model may write to its input, a loader may use its memory again
+    labels = labels_of_batch(given_labels, name)
+    sizes = [len(tensor) for tensor in tensors(inputs) if tensor.ndim > 0]
+    if not sizes:
+        raise DataError(f"{name}: a batch without a tensor that has axes; the first axis must be the sample.")
+    return Batch(inputs, labels, sizes[0])
+
+
+def _known_length(loader: object) -> int | None:
+    if not isinstance(loader, DataLoader) or loader.batch_size is None or loader.drop_last:
+        return None
+    try:
+        return len(loader.sampler)  # type: ignore[arg-type]  # samplers need not have a length
+    except TypeError:
+        return None

@@ -1,0 +1,158 @@
+"""The input fed otherwise: scaled, or with its channels in another order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bncheck.core.thresholds import GAIN_MARGIN, INFORMATION_MARGIN, LARGE_EFFECT, MARGIN, NEAR_MARGIN
+from bncheck.evidence.pairs import Paired
+
+SHARE = 0.5
+"""Share of a gap that a map may leave."""
+FAR_SHARE = 0.05
+"""Share of a gap that only the right map leaves: what then exceeds the margin is another domain, not another scale."""
+NEAR_FACTOR, NEAR_SHARE = 4.0, 0.25
+"""Pictures differ in exposure and contrast by factors below 4: there the map must leave no more than a quarter."""
+SAMPLING = math.sqrt(1.5)
+"""Gap that sampling alone shows, times the root of the number of samples: one normal value of each a channel."""
+SOLVED_SHARE = 0.125
+"""Share of a gap that two numbers made to fit may leave: initial statistics mixed in can be met to a sixth."""
+ORDER_SHARE = 0.97
+"""Share of the gap that another order of the channels must fall below, where accuracy says the rest."""
+ORDER_SHARE_UNLABELLED = 0.6
+"""The same without labels."""
+BY_OPTIONS, AS_READ = "values normalized by --mean and --std", "them as they are read, without"
+"""What data are called that bncheck itself was told to normalize, and what they are else."""
+
+
+@dataclass(frozen=True, slots=True)
+class AffineMap:
+    """slope * x + intercept, one of each per channel or one for all."""
+
+    slope: tuple[float, ...]
+    intercept: tuple[float, ...] = (0.0,)
+
+    @property
+    def factor(self) -> float | None:
+        """The factor, where that is all it is."""
+        return self.slope[0] if len(set(self.slope)) == 1 and not any(self.intercept) else None
+
+    def of_each(self, channels: int = 1) -> tuple[tuple[float, float], ...]:
+        """Slope and intercept of each of at least so many channels."""
+        number = max(channels, len(self.slope), len(self.intercept))
+        slopes, intercepts = (
+            values * number if len(values) == 1 else values for values in (self.slope, self.intercept)
+        )
+        return tuple(zip(slopes, intercepts, strict=True))
+
+    @property
+    def undone(self) -> AffineMap:
+        """The map back."""
+        pairs = self.of_each()
+        return AffineMap(tuple(1 / slope for slope, _ in pairs), tuple(-level / slope for slope, level in pairs))
+
+    @property
+    def inverts(self) -> bool:
+        """Whether bright becomes dark."""
+        return all(slope < 0 for slope in self.slope)
+
+
+@dataclass(frozen=True, slots=True)
+class InputScaling:
+    """A map of the input under which the layers fed by it see what their statistics describe.
+
+    Attributes:
+        map: from the input as it is to the input that fits.
+        fed: in words, what the data are by their range.
+        expected: what they become; `None` where the factor was solved from the statistics, and has no name.
+        seen: the samples as they are, and mapped.
+        constant: the map's numbers are known, not taken from the data.
+    """
+
+    map: AffineMap
+    fed: str
+    expected: str | None
+    seen: Paired
+    constant: bool = True
+
+    @property
+    def fits(self) -> bool:
+        """Whether hardly any of the gap is left: less still for a factor that exposure or contrast may reach."""
+        factor = self.map.factor
+        is_near = factor is not None and 1 / NEAR_FACTOR < factor < NEAR_FACTOR
+        before, after = self.seen.before.gap, self.seen.after.gap
+        if self.expected is not None and MARGIN < after <= FAR_SHARE * before:
+            return True
+        share = NEAR_SHARE if is_near or self.expected is None else SHARE
+        if self.is_solved:
+            share = SOLVED_SHARE
+        most = math.hypot(NEAR_MARGIN, SAMPLING / math.sqrt(self.seen.samples)) if self.expected is None else MARGIN
+        return before > MARGIN and after <= min(most, share * before)
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether slope and intercept are what happens to fit, known from nowhere else."""
+        return self.expected is None and self.map.factor is None
+
+    @property
+    def reaches_everywhere(self) -> bool:
+        """Whether the gap goes in the layers behind too."""
+        seen = self.seen
+        return seen.after.model_gap <= min(MARGIN, SHARE * seen.before.model_gap)
+
+    @property
+    def explains(self) -> bool:
+        """Whether the predictions say so too: by their accuracy, or without labels by what reaches the last layer."""
+        seen = self.seen
+        if not self.fits or (self.is_solved and not self.reaches_everywhere):
+            return False
+        if seen.wins_accuracy is not None:
+            return seen.wins_accuracy
+        if self.constant and self.expected is not None and seen.after.gap <= FAR_SHARE * seen.before.gap:
+            return self.reaches_everywhere and seen.moves_outputs  # far outside, outputs look surer than they are
+        return self.reaches_everywhere and seen.moves_outputs and seen.information_ratio >= 1 - INFORMATION_MARGIN
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether every gap is explained and no prediction speaks against it, although none may speak for it."""
+        gain = self.seen.gain
+        unharmed = gain > -GAIN_MARGIN if gain is not None else self.seen.information_ratio >= 1 - INFORMATION_MARGIN
+        return self.fits and self.reaches_everywhere and unharmed
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOrder:
+    """An order of the input's channels that fits better than the given one.
+
+    Attributes:
+        order: which given channel stands in each place of the better order.
+        tried: how many orders there are, the given one left out.
+        seen: the samples as they are, and reordered.
+        normalized: by which mean and standard deviation, in words, the values were normalized in the wrong order;
+            `None` where they simply stand in another order.
+    """
+
+    order: tuple[int, ...]
+    tried: int
+    seen: Paired
+    normalized: str | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether hardly any gap is left; else the channels are in another order, and the best may not be it."""
+        return self.seen.after.gap <= max(MARGIN, SHARE * self.seen.before.gap)
+
+    @property
+    def explains(self) -> bool:
+        """Whether the gap falls and predictions are clearly better; without labels both by far more.
+
+        Where labels show a large gain the gap need not fall, if it is a healthy one: colours may be alike.
+        """
+        seen = self.seen
+        share = seen.after.gap / seen.before.gap if seen.before.gap > 0 else 1.0
+        if seen.wins_accuracy is not None:
+            is_large = (seen.gain or 0.0) > LARGE_EFFECT and seen.after.gap <= MARGIN
+            return seen.wins_accuracy and (share < ORDER_SHARE or is_large)
+        is_clear = share < ORDER_SHARE_UNLABELLED and seen.before.gap > NEAR_MARGIN
+        return is_clear and seen.moves_outputs and seen.information_ratio > 1 + INFORMATION_MARGIN

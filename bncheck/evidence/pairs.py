@@ -1,0 +1,74 @@
+"""The same samples run twice: as they are, and changed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bncheck.core.thresholds import CHANGED_MARGIN, GAIN_MARGIN, OUTPUT_MARGIN
+
+SURE_Z = 2.5
+"""Standard errors that a gain in accuracy must exceed: several maps and orders are tried, and the best is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a model does on some samples, fed in one way.
+
+    Attributes:
+        gap: RMS gap of the layers fed by the input alone.
+        model_gap: RMS gap of all measured layers.
+        accuracy: top-1; `None` without labels.
+        information: what the predictions tell about the inputs, in nats; `None` for outputs that are no class scores.
+    """
+
+    gap: float
+    model_gap: float
+    accuracy: float | None
+    information: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """The same samples fed as they are, and changed.
+
+    Attributes:
+        layers: fed by the input alone, in running order.
+        samples: how many were run.
+        before, after: as they are, and changed.
+        gain: accuracy won; `None` without labels.
+        gain_error: its standard error, the sample being the unit.
+        predictions_changed: fraction that differ; `None` for outputs that are no class scores.
+        output_change: relative L2 change of the outputs.
+    """
+
+    layers: tuple[str, ...]
+    samples: int
+    before: Trial
+    after: Trial
+    gain: float | None
+    gain_error: float | None
+    predictions_changed: float | None
+    output_change: float
+
+    @property
+    def wins_accuracy(self) -> bool | None:
+        """Whether accuracy rises beyond doubt; `None` without labels."""
+        if self.gain is None or self.gain_error is None:
+            return None
+        return self.gain - SURE_Z * self.gain_error > GAIN_MARGIN
+
+    @property
+    def information_ratio(self) -> float:
+        """What the predictions tell, changed by unchanged; 1 where it cannot be told."""
+        before, after = self.before.information, self.after.information
+        if before is None or after is None:
+            return 1.0
+        return after / before if before > 0 else math.inf
+
+    @property
+    def moves_outputs(self) -> bool:
+        """Whether outputs change by more than drift may without harm."""
+        if self.predictions_changed is not None:
+            return self.predictions_changed > CHANGED_MARGIN
+        return self.output_change > OUTPUT_MARGIN

@@ -1,0 +1,138 @@
+"""Exported programs (`.pt2`), and other graphs of operators."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import GraphModule
+
+from bncheck.errors import ModelError
+from bncheck.formats.exported.program_check import check_exported
+from bncheck.formats.messages import first_line
+from bncheck.formats.model import EXPORTED, Model
+from bncheck.formats.programs.graph_layers import list_graph_layers
+from bncheck.formats.tensors import tensor_names
+
+_TALKATIVE = ("torch.export", "torch.export.pt2_archive._package", "torch._export.serde.serialize")
+
+
+def open_exported(
+    path: Path, *, device: str, sha256: str, trust_pickle: bool = False, notes: tuple[str, ...] = ()
+) -> Model:
+    """Read a `torch.export` archive; it is checked first, since loading one can run what its author wrote.
+
+    Raises:
+        ModelError: it is damaged, of another version, or holds more than tensors and a graph.
+    """
+    exported = load_exported(path, trust_pickle=trust_pickle)
+    try:
+        program = program_of(exported, device=device)
+    except Exception as error:
+        raise ModelError(_not_loaded(path, error)) from error
+    return model_of_graph(program, path=str(path), device=device, sha256=sha256, notes=notes)
+
+
+def load_exported(
+    path: Path, *, trust_pickle: bool = False, extra_files: dict[str, Any] | None = None
+) -> ExportedProgram:
+    """`torch.export.load`, once the file was checked to hold tensors and a graph only.
+
+    Args:
+        path: the archive.
+        trust_pickle: leave the check out.
+        extra_files: as `torch.export.load` has it: the files of these names inside the archive are put in.
+
+    Raises:
+        ModelError: it is damaged, of another version, or holds more than tensors and a graph.
+    """
+    # One handle for the check and for loading: the file that is checked is the file that is loaded.
+    with path.open("rb") as file:
+        if not trust_pickle:
+            check_exported(file, path)
+            file.seek(0)
+        try:
+            with quietly():
+                return torch.export.load(file, extra_files=extra_files)
+        except Exception as error:
+            raise ModelError(_not_loaded(path, error)) from error
+
+
+def _not_loaded(path: Path, error: Exception) -> str:
+    return (
+        f"{path} is a torch.export archive that cannot be loaded: {first_line(error)}. Is the file complete, and made "
+        "by a PyTorch close to this one? Export the model again with this version."
+    )
+
+
+def program_of(exported: ExportedProgram, *, device: str = "cpu") -> GraphModule:
+    """The exported program as a module.
+
+    Without the guards that newer versions compile from the file's text; the input's shape is checked all the same.
+    """
+    with quietly():
+        if any(tensor.device != torch.device(device) for tensor in exported.state_dict.values()):
+            from torch.export.passes import move_to_device_pass
+
+            exported = move_to_device_pass(exported, device)
+        takes_guards = "check_guards" in inspect.signature(exported.module).parameters
+        program = exported.module(check_guards=False) if takes_guards else exported.module()
+    if not isinstance(program, GraphModule):
+        raise ModelError(f"The exported program gives a {type(program).__name__}, not a graph.")
+    return program
+
+
+def model_of_graph(
+    own: GraphModule, *, path: str, device: str, sha256: str | None = None, notes: tuple[str, ...] = ()
+) -> Model:
+    """The `Model` of a graph that is bncheck's own; its modes are part of the graph and cannot be switched."""
+    program = own.to(device)
+    names = tensor_names(program)
+    return Model(
+        path=path,
+        format=EXPORTED,
+        sha256=sha256,
+        layers=list_graph_layers(program, names),
+        program=program,
+        tensor_names=names,
+        fixed_batch=_fixed_batch(program),
+        has_convolutions=any("conv" in str(node.target) for node in program.graph.nodes if node.op == "call_function"),
+        notes=notes,
+    )
+
+
+def runs_operators(module: GraphModule) -> bool:
+    """Whether the graph calls operators, as exported ones do, rather than the modules it was traced from."""
+    return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)
+
+
+def _fixed_batch(program: GraphModule) -> int | None:
+    """The first size of the first tensor input, where the graph was exported for that number alone."""
+    for node in program.graph.nodes:
+        value: Any = node.meta.get("val") if node.op == "placeholder" else None
+        if isinstance(value, torch.Tensor) and value.dim() > 0:
+            return value.shape[0] if isinstance(value.shape[0], int) else None
+    return None
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without torch's warnings and logged tracebacks: what matters of them is in the error it raises."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled

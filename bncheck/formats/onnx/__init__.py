@@ -1,0 +1,1 @@
+"""ONNX models: reading, taps, the runtime, stamps, and the writer."""

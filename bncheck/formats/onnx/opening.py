@@ -1,0 +1,63 @@
+"""ONNX models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from bncheck.formats.digest import sha256_of
+from bncheck.formats.messages import listed
+from bncheck.formats.model import ONNX, Model
+from bncheck.formats.onnx.graph import OnnxGraph, graph_inputs, nodes_below, opset_of
+from bncheck.formats.onnx.layers import Listing, list_onnx_layers
+from bncheck.formats.onnx.reading import read_onnx
+
+_CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv")
+
+
+def open_onnx(path: Path, *, notes: tuple[str, ...] = ()) -> Model:
+    """Read an ONNX file; nothing is run, and the runtime is not loaded.
+
+    Raises:
+        ModelError: the file is damaged or too old, or its external data are missing or outside its folder.
+    """
+    proto, external = read_onnx(path)
+    opset = opset_of(proto) or 0
+    listing = list_onnx_layers(proto, opset)
+    inputs = graph_inputs(proto.graph)
+    return Model(
+        path=str(path),
+        format=ONNX,
+        sha256=sha256_of(path, *external),
+        layers=tuple(listing.layers.values()),
+        graph=OnnxGraph(
+            proto=proto,
+            opset=opset,
+            inputs=inputs,
+            outputs=tuple(value.name for value in proto.graph.output),
+            nodes=tuple(listing.nodes),
+        ),
+        fixed_batch=inputs[0].shape[0] if inputs and inputs[0].shape else None,
+        has_convolutions=_convolves(proto),
+        unsupported=frozenset(listing.unsupported),
+        refusal=_refusal(listing),
+        notes=(*notes, *_reasons(listing)),
+    )
+
+
+def _refusal(listing: Listing) -> str | None:
+    if not listing.training:
+        return None
+    return f"not run: onnxruntime refuses BatchNormalization in training mode ({listed(listing.training)})"
+
+
+def _reasons(listing: Listing) -> list[str]:
+    return [f"{name} cannot be measured: {reason}" for name, reason in listing.unsupported.items()]
+
+
+def _convolves(proto: onnx.ModelProto) -> bool:
+    return any(
+        node.op_type in _CONVOLUTIONS or any(inner.op_type in _CONVOLUTIONS for inner, _ in nodes_below(node))
+        for node in proto.graph.node
+    )

@@ -1,0 +1,110 @@
+"""Reading an ONNX file: its protobuf, the files that hold its tensors, its functions."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import onnx
+import onnx.inliner
+from google.protobuf.message import DecodeError
+
+from bncheck.errors import ModelError
+from bncheck.formats.messages import first_line
+from bncheck.formats.onnx.graph import all_tensors, opset_of
+
+OLDEST_OPSET = 7
+"""Before it BatchNormalization told by an attribute whether it was in training."""
+
+
+def read_onnx(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
+    """The model with its tensors in memory and its functions inlined, and the files its tensors came from.
+
+    Raises:
+        ModelError: the file is damaged or too old, or its external data are missing or outside its folder.
+    """
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(path.read_bytes())
+    except DecodeError as error:
+        raise ModelError(
+            f"{path} begins like an ONNX model but is cut off or damaged. Copy, download or export it again."
+        ) from error
+    if not proto.graph.node:
+        raise ModelError(f"{path} begins like an ONNX model but holds no graph: is the file complete?")
+    _require_opset(proto, path)
+    files = _load_external_data(proto, path)
+    return _inlined(proto, path), files
+
+
+def external_files(path: Path) -> tuple[Path, ...]:
+    """The files beside `path` that hold its tensors."""
+    return read_onnx(path)[1]
+
+
+def _require_opset(proto: onnx.ModelProto, path: Path) -> None:
+    opset = opset_of(proto)
+    if opset is not None and opset < OLDEST_OPSET:
+        raise ModelError(
+            f"{path} uses version {opset} of the ONNX operators; bncheck reads {OLDEST_OPSET} and newer. Convert it "
+            "with onnx.version_converter.convert_version, or export it again."
+        )
+
+
+def _inlined(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """Without functions, so that every normalization is a node of the graph."""
+    if not proto.functions:
+        return proto
+    try:
+        return onnx.inliner.inline_local_functions(proto)
+    except Exception as error:  # the inliner is C++ and raises plain RuntimeErrors among others
+        raise ModelError(f"The functions of {path} cannot be inlined: {first_line(error)}.") from error
+
+
+def _load_external_data(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
+    """Put tensors that stand in other files into the model; those files, in the order they are first named."""
+    files: dict[Path, None] = {}
+    for tensor in all_tensors(proto):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            entries = {entry.key: entry.value for entry in tensor.external_data}
+            file = confined(entries.get("location", ""), path)
+            tensor.raw_data = _read_part(file, entries, tensor.name, path)
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+            files.setdefault(file)
+    return tuple(files)
+
+
+def confined(location: str, path: Path) -> Path:
+    """The file `location` names, which must lie in the model's folder, also once symbolic links are followed.
+
+    Raises:
+        ModelError: it lies elsewhere, or is not there.
+    """
+    parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
+    absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
+    folder = path.parent.resolve()
+    file = folder / location
+    if not location or absolute or ".." in parts or not file.resolve().is_relative_to(folder):
+        raise ModelError(
+            f"{path} keeps tensors in {location!r}, outside its own folder, which is refused. Put the file beside "
+            "the model and save the model with a plain file name as its location."
+        )
+    if not file.is_file():
+        raise ModelError(f"{path} keeps tensors in {location}, which is not there: copy it into the same folder.")
+    return file
+
+
+def _read_part(file: Path, entries: dict[str, str], name: str, path: Path) -> bytes:
+    try:
+        offset = int(entries.get("offset", 0))
+        length = int(entries["length"]) if "length" in entries else file.stat().st_size - offset
+        with file.open("rb") as opened:
+            opened.seek(offset)
+            content = opened.read(length) if length >= 0 else b""
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The external data of {path} cannot be read: {first_line(error)}.") from error
+    if len(content) != length:
+        raise ModelError(
+            f"{file} ends before the tensor {name} does: it is cut off, or belongs to another model than {path}."
+        )
+    return content

@@ -1,0 +1,125 @@
+"""What is changed about an ONNX model before it is run: types the CPU has no kernels for, a fixed batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from bncheck.formats.onnx.graph import OnnxGraph, all_tensors, graph_inputs, nodes_below
+from bncheck.formats.onnx.running.session import Session
+
+_TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type")
+_IR_VERSIONS = 8, 10
+"""Older ones list constants as inputs, which keeps them from being optimised; newer ones older runtimes refuse."""
+_TRIED = 2
+"""How many times the fixed batch size is tried at once."""
+_AGREEMENT = 1e-2
+"""Largest difference, relative to the largest output, between a batch run at once and run in parts."""
+
+
+def in_known_version(graph: OnnxGraph) -> OnnxGraph:
+    """The graph in a version of the file format that every runtime reads, its initializers no longer inputs."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(graph.proto)
+    proto.ir_version = min(max(proto.ir_version, _IR_VERSIONS[0]), _IR_VERSIONS[1])
+    wanted = {given.name for given in graph.inputs}
+    inputs = [value for value in graph.proto.graph.input if value.name in wanted]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    return replace(graph, proto=proto)
+
+
+def in_float32(graph: OnnxGraph, element_type: int) -> OnnxGraph | None:
+    """The graph computing in float32 what it declares as `element_type`; `None` where it declares nothing as that."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(graph.proto)
+    found = False
+    for tensor in all_tensors(proto):
+        if tensor.data_type == element_type:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+            found = True
+    for value in _declared_values(proto):
+        if value.type.tensor_type.elem_type == element_type:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+            found = True
+    for node in _all_nodes(proto):
+        for attribute in node.attribute:
+            if attribute.name in _TYPE_ATTRIBUTES and attribute.i == element_type:
+                attribute.i = TensorProto.FLOAT
+                found = True
+    return replace(graph, proto=proto, inputs=graph_inputs(proto.graph)) if found else None
+
+
+def with_any_batch(graph: OnnxGraph, size: int, path: str) -> OnnxGraph | None:
+    """The graph taking any number of samples instead of `size`; `None` where that is not the same network.
+
+    It is tried out: what a larger batch gives has to be what its parts give, since a constant shape
+    inside may mix samples without an error.
+    """
+    proto = onnx.ModelProto()
+    proto.CopyFrom(graph.proto)
+    for value in proto.graph.input:
+        shape = value.type.tensor_type.shape
+        if shape.dim and shape.dim[0].dim_value == size:
+            shape.dim[0].dim_param = "bncheck_batch"
+    for value in proto.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    del proto.graph.value_info[:]
+    widened = replace(graph, proto=proto, inputs=graph_inputs(proto.graph))
+    samples = _samples(graph, size)
+    if samples is None:
+        return None
+    try:
+        session = Session(proto, path)
+        whole = session.run(samples, graph.outputs)
+        parts = [session.run(_part(samples, start, size), graph.outputs) for start in range(0, _TRIED * size, size)]
+    except Exception:  # noqa: BLE001  # whatever the runtime says: the graph does not take it
+        return None
+    agree = all(_agree(whole[name], [part[name] for part in parts]) for name in graph.outputs)
+    return widened if agree else None
+
+
+def _samples(graph: OnnxGraph, size: int) -> dict[str, npt.NDArray[Any]] | None:
+    """Random inputs for several batches; `None` where the graph does not say their shape."""
+    generator = np.random.default_rng(0)
+    samples = {}
+    for declared in graph.inputs:
+        sizes = declared.shape[1:] if declared.shape else (None,)
+        known = [number for number in sizes if number is not None]
+        if not declared.shape or declared.shape[0] != size or len(known) < len(sizes):
+            return None
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(declared.element_type)
+        samples[declared.name] = generator.uniform(0, 1, (_TRIED * size, *known)).astype(dtype)
+    return samples
+
+
+def _part(samples: dict[str, npt.NDArray[Any]], start: int, size: int) -> dict[str, npt.NDArray[Any]]:
+    return {name: array[start : start + size] for name, array in samples.items()}
+
+
+def _agree(whole: Any, parts: list[Any]) -> bool:
+    if not isinstance(whole, np.ndarray) or not all(np.ndim(part) for part in parts):
+        return False
+    joined = np.concatenate(parts)
+    if whole.shape != joined.shape:
+        return False
+    tolerance = _AGREEMENT * float(np.max(np.abs(joined), initial=0.0))
+    return bool(np.allclose(whole.astype(np.float64), joined.astype(np.float64), rtol=0, atol=tolerance))
+
+
+def _all_nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    for node in proto.graph.node:
+        yield node
+        yield from (inner for inner, _ in nodes_below(node))
+
+
+def _declared_values(proto: onnx.ModelProto) -> Iterator[onnx.ValueInfoProto]:
+    bodies = {id(body): body for node in proto.graph.node for _, body in nodes_below(node)}
+    for graph in (proto.graph, *bodies.values()):
+        yield from (*graph.input, *graph.output, *graph.value_info)

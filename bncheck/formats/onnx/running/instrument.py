@@ -1,0 +1,256 @@
+"""Watching an ONNX model: sessions on copies of its graph that tell what its layers are fed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from onnx import TensorProto
+
+from bncheck.core import Moments, SampleMoments
+from bncheck.core.layers import NormLayer
+from bncheck.data.batches import Batch
+from bncheck.errors import ModelError, UnreadableError
+from bncheck.evidence import RuntimeCheck
+from bncheck.formats.model import Model
+from bncheck.formats.onnx.graph import OnnxGraph
+from bncheck.formats.onnx.running.dialect import in_float32, in_known_version, with_any_batch
+from bncheck.formats.onnx.running.feeds import Feeds
+from bncheck.formats.onnx.running.rewriting import (
+    BATCH_TAPS,
+    MEAN,
+    SHAPE,
+    STORED_MEAN,
+    STORED_TAPS,
+    STORED_VAR,
+    VARIANCE,
+    compute_types,
+    tap_name,
+    with_batch_statistics,
+    with_constants,
+    with_taps,
+)
+from bncheck.formats.onnx.running.runtime import answerers, with_answers
+from bncheck.formats.onnx.running.session import Session, telling_line
+from bncheck.formats.onnx.running.taps import Arrays, stored_taps
+from bncheck.formats.programs.running import part
+from bncheck.formats.programs.runtime import SAMPLES
+from bncheck.watch import policies
+from bncheck.watch.policies import Policy
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.sites import Site
+
+_READINGS = 3
+"""Runs of one batch at the most: as known, in blocks of the right length, with further channels centred."""
+
+
+class OnnxInstrument:
+    """Instrumented copies of a graph, made when first needed: by the stored, by given, and by batch statistics.
+
+    Raises:
+        ModelError: onnxruntime cannot run the model.
+    """
+
+    def __init__(self, model: Model, source_name: str) -> None:
+        if model.graph is None:
+            raise ValueError(f"{model.path} has no graph to run")
+        self._path = model.path
+        self.notes: list[str] = []
+        self.runtime: list[RuntimeCheck] = []
+        self.fixed_batch = model.fixed_batch
+        # Folded layers divide by 1 on purpose: they are left as they are, as the tap leaves them.
+        described = tuple(node for node in model.graph.nodes if not node.layer.is_folded)
+        self._graph = self._adapted(replace(model.graph, nodes=described))
+        self._feeds = Feeds(self._graph.inputs, f"{model.path} cannot be run on {source_name}")
+        self._taps = stored_taps(self._graph.nodes)
+        self._sites = _sites(self._graph)
+        self._types = [_NUMPY[kind] for kind in compute_types(self._graph)]
+        self._unsupported = set(model.unsupported)
+        self._shapes: list[torch.Size] = []
+        self._compared = False
+
+    @property
+    def found(self) -> dict[str, NormLayer]:
+        """Nothing: a graph declares every layer."""
+        return {}
+
+    @property
+    def unsupported(self) -> set[str]:
+        """Layers in bodies of control flow, and others the file already told of."""
+        return self._unsupported
+
+    def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
+        """See `Instrument.run`; outputs come back by name."""
+        match policy:
+            case policies.Batch():
+                names = self._names(BATCH_TAPS) if recorder else []
+                values = self._run(self._by_batch, batch, {}, [*self._graph.outputs, *names])
+                if recorder is not None:
+                    self._record_batch(values, recorder)
+            case policies.Stored() if recorder is not None:
+                values, tables = self._read_exactly(batch, range(len(self._taps)), self._graph.outputs)
+                if not self._compared:
+                    self._compare_with_float64(batch, tables)
+                for number, table in enumerate(tables):
+                    self._take(number, table, batch, recorder)
+            case _:
+                feeds = self._statistics(policy) | self._tap_feeds()
+                values = self._run(self._by_given, batch, feeds, self._graph.outputs)
+        return {name: _tensor(values[name]) for name in self._graph.outputs}
+
+    def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
+        """See `Instrument.look`: onnxruntime runs what leads to the outputs it is asked for."""
+        numbers = [number for number, site in enumerate(self._sites) if site in sites]
+        _, tables = self._read_exactly(batch, numbers, ())
+        for number, table in zip(numbers, tables, strict=True):
+            self._take(number, table, batch, recorder)
+
+    def _take(self, number: int, table: SampleMoments, batch: Batch, recorder: Recorder) -> None:
+        tap = self._taps[number]
+        seen = table if tap.fold is None else tap.fold.input_moments(table)
+        recorder.take(self._sites[number], tap.layer, seen, batch.size)
+
+    @cached_property
+    def _by_stored(self) -> Session:
+        # The statistics could be fed here too; as constants they let the runtime choose its faster layouts.
+        return Session(
+            with_constants(with_taps(self._graph, as_shipped=True), self._statistics(policies.STORED)), self._path
+        )
+
+    @cached_property
+    def _by_given(self) -> Session:
+        return Session(with_taps(self._graph), self._path)
+
+    @cached_property
+    def _by_batch(self) -> Session:
+        return Session(with_batch_statistics(self._graph), self._path)
+
+    def _adapted(self, graph: OnnxGraph) -> OnnxGraph:
+        """The graph as it will be run: in types the CPU computes in, of any batch size where it can take that."""
+        graph = self._in_types_of_the_cpu(in_known_version(graph))
+        widened = None if self.fixed_batch is None else with_any_batch(graph, self.fixed_batch, self._path)
+        if widened is not None:
+            self.notes.append(
+                f"declared for batches of exactly {self.fixed_batch}, but run in larger ones: its graph takes any"
+            )
+            self.fixed_batch = None
+        return widened or graph
+
+    def _in_types_of_the_cpu(self, graph: OnnxGraph) -> OnnxGraph:
+        """In float32 where onnxruntime has no kernels: for bfloat16 hardly any, for double not all."""
+        for name, element_type in (("bfloat16", TensorProto.BFLOAT16), ("double", TensorProto.DOUBLE)):
+            adapted = in_float32(graph, element_type)
+            if adapted is not None and not (name == "double" and self._loads(graph)):
+                self.notes.append(f"computed in float32: onnxruntime cannot run this model in {name} on the CPU")
+                graph = adapted
+        return graph
+
+    def _loads(self, graph: OnnxGraph) -> bool:
+        try:
+            Session(graph.proto, self._path)
+        except ModelError:
+            return False
+        return True
+
+    def _read_exactly(
+        self, batch: Batch, numbers: Sequence[int], outputs: Sequence[str]
+    ) -> tuple[dict[str, Any], list[SampleMoments]]:
+        """Run the batch for the taps of those numbers, and again where their sums would not be exact."""
+        shapes = _sample_shapes(batch)
+        if shapes != self._shapes:
+            for tap in self._taps:
+                tap.forget_size()
+            self._shapes = shapes
+        for _ in range(_READINGS):
+            names = [*outputs, *(tap_name(what, number) for number in numbers for what in STORED_TAPS)]
+            values = self._run(self._by_stored, batch, self._tap_feeds(), names)
+            tables = [self._taps[number].table(values) for number in numbers]
+            again = [self._taps[number].refine(values, table) for number, table in zip(numbers, tables, strict=True)]
+            if not any(again):
+                break
+        return values, tables
+
+    def _compare_with_float64(self, batch: Batch, tables: list[SampleMoments]) -> None:
+        """See `Instrument.runtime`: one more run, of a few samples, of the graph with its own nodes."""
+        self._compared = True
+        nodes = answerers(self._graph, self._sites)
+        if not nodes:
+            return
+        few = part(batch, 0, SAMPLES) if self.fixed_batch is None else batch
+        further: dict[str, Any] = {}
+        for node in nodes:
+            table = tables[node.number]
+            positions = int(table.count[0]) if len(table) else 1  # a layer may be fed no rows at all
+            further |= node.positions(len(table) * few.size // batch.size, positions)
+        try:
+            session = Session(with_answers(self._graph, nodes), self._path)
+            values = self._run(session, few, further, [name for node in nodes for name in node.taps])
+        except UnreadableError as error:
+            reason = telling_line(error.__cause__ or error)
+            self.notes.append(f"the runtime's own normalization was not compared with float64: {reason}")
+            return
+        checks = (node.check(values, further) for node in nodes)
+        self.runtime += [check for check in checks if check is not None]
+
+    def _names(self, taps: tuple[str, ...]) -> list[str]:
+        """Those taps of every node."""
+        return [tap_name(what, number) for number in range(len(self._taps)) for what in taps]
+
+    def _run(self, session: Session, batch: Batch, further: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
+        feeds = self._feeds(batch.inputs) | further
+        try:
+            return session.run(feeds, wanted)
+        except Exception as error:
+            raise self._feeds.refusal(batch.inputs, telling_line(error)) from error
+
+    def _tap_feeds(self) -> dict[str, Any]:
+        return {name: array for tap in self._taps for name, array in tap.feeds().items()}
+
+    def _statistics(self, policy: Policy) -> dict[str, npt.NDArray[Any]]:
+        """What every node is to normalize by: as stored, or as given for its layer."""
+        feeds: dict[str, npt.NDArray[Any]] = {}
+        for number, (site, tap, dtype) in enumerate(zip(self._sites, self._taps, self._types, strict=True)):
+            chosen = policy.at(site) if isinstance(policy, policies.Given) else None
+            mean, var = (tap.layer.mean, tap.layer.var) if chosen is None else (chosen.mean, chosen.var)
+            feeds[tap_name(STORED_MEAN, number)] = np.asarray(mean, dtype=dtype)
+            feeds[tap_name(STORED_VAR, number)] = np.asarray(var, dtype=dtype)
+        return feeds
+
+    def _record_batch(self, values: Arrays, recorder: Recorder) -> None:
+        for number, (site, tap) in enumerate(zip(self._sites, self._taps, strict=True)):
+            samples, _, positions = values[tap_name(SHAPE, number)]
+            mean, var = (np.asarray(values[tap_name(what, number)], np.float64) for what in (MEAN, VARIANCE))
+            count = float(samples * positions)
+            recorder.add(site, tap.layer, Moments(count, mean, var * count))
+
+
+_NUMPY: dict[int, type] = {TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64}
+
+
+def _sites(graph: OnnxGraph) -> list[Site]:
+    """Where each node stands among its layer's calls."""
+    calls: Counter[str] = Counter()
+    sites = []
+    for node in graph.nodes:
+        sites.append(Site(node.layer.name, calls[node.layer.name]))
+        calls[node.layer.name] += 1
+    return sites
+
+
+def _sample_shapes(batch: Batch) -> list[torch.Size]:
+    inputs = batch.inputs
+    tensors = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, tuple) else (inputs,)
+    return [tensor.shape[1:] for tensor in tensors]
+
+
+def _tensor(value: Any) -> Any:
+    """An array as a tensor; sequences and maps, which some graphs give, as they are."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return torch.from_numpy(value)
+    return value

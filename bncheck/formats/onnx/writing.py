@@ -1,0 +1,153 @@
+"""ONNX models: initializers and Constant nodes, external data with them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.inliner
+import torch
+from onnx import helper, numpy_helper
+
+from bncheck.errors import ModelError
+from bncheck.formats import Model
+from bncheck.formats.onnx.constants import Constants
+from bncheck.formats.onnx.graph import all_tensors, subgraphs
+from bncheck.formats.onnx.reading import confined
+
+_ROLES = {"weight": 1, "bias": 2, "running_mean": 3, "running_var": 4}
+"""Where BatchNormalization has its inputs."""
+_LISTED_AS_INPUTS = 4
+"""Before this IR version initializers stand among the graph's inputs too."""
+
+
+def write_onnx(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[str, ...]:
+    """Write the graph again; new values stand inside the file, tensors kept outside are copied with it.
+
+    A stored value that other nodes use too stays as it is, and the layer gets a value of its own.
+
+    Raises:
+        ModelError: a value does not fit the type the graph computes in.
+    """
+    source = Path(model.path)
+    proto = onnx.ModelProto()
+    proto.ParseFromString(source.read_bytes())
+    notes: tuple[str, ...] = ()
+    nodes = _nodes(model, proto)
+    if nodes is None:
+        # A layer stands inside a function, which other calls may share.
+        proto = onnx.inliner.inline_local_functions(proto)
+        nodes = _nodes(model, proto) or {}
+        notes = ("Its functions were inlined: a layer stands inside one of them.",)
+    writer = _GraphWriter(proto, Constants([_loaded(model)], model.graph.opset if model.graph else 0))
+    for name, new in tensors.items():
+        layer, _, role = name.rpartition(".")
+        if layer not in nodes or role not in _ROLES:
+            raise ModelError(f"{source} has no value {name} that could be replaced.")
+        writer.replace(nodes[layer], _ROLES[role], new.detach().double().numpy(), name)
+    _take_external_data(proto, source, target)
+    target.write_bytes(proto.SerializeToString())
+    return notes
+
+
+class _GraphWriter:
+    """Puts new values before the nodes of one graph."""
+
+    def __init__(self, proto: onnx.ModelProto, constants: Constants) -> None:
+        self._graph = proto.graph
+        self._lists_as_inputs = proto.ir_version < _LISTED_AS_INPUTS
+        self._constants = constants
+
+    def replace(self, nodes: list[onnx.NodeProto], position: int, new: npt.NDArray[np.float64], name: str) -> None:
+        """Have `nodes`, which are one layer, normalize by other values at an input."""
+        stored = nodes[0].input[position]
+        old = self._constants.value(stored)
+        if old is None:
+            raise ModelError(f"{name} is computed when the graph runs, so there is nothing to replace.")
+        value = _cast(new, old, name)
+        own = {(id(node), position) for node in nodes}
+        place = self._place(stored) if self._uses(stored) <= own else None
+        if place is not None:
+            place.CopyFrom(numpy_helper.from_array(value, place.name))
+            return
+        fresh = self._free_name(stored)
+        self._graph.initializer.append(numpy_helper.from_array(value, fresh))
+        if self._lists_as_inputs:
+            kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+            self._graph.input.append(helper.make_tensor_value_info(fresh, kind, value.shape))
+        for node in nodes:
+            node.input[position] = fresh
+
+    def _place(self, name: str) -> onnx.TensorProto | None:
+        """The initializer of that name, or the value of the Constant node that gives it."""
+        stored: list[onnx.TensorProto] = [tensor for tensor in self._graph.initializer if tensor.name == name]
+        for node in self._graph.node:
+            if node.op_type == "Constant" and name in node.output:
+                stored += [attribute.t for attribute in node.attribute if attribute.name == "value"]
+        return stored[0] if stored else None
+
+    def _uses(self, name: str) -> set[tuple[int, int]]:
+        """The inputs that read the value, as (node, position); the graph's outputs count as a node of their own."""
+        found = {
+            (id(node), at) for node in _all_nodes(self._graph) for at, given in enumerate(node.input) if given == name
+        }
+        outputs = any(value.name == name for value in self._graph.output)
+        return found | ({(id(self._graph), 0)} if outputs else set())
+
+    def _free_name(self, name: str) -> str:
+        taken = {tensor.name for tensor in self._graph.initializer}
+        taken |= {output for node in _all_nodes(self._graph) for output in node.output}
+        numbered = (f"{name}_repaired{number or ''}" for number in range(len(taken) + 1))
+        return next(candidate for candidate in numbered if candidate not in taken)
+
+
+def _nodes(model: Model, proto: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]] | None:
+    """The nodes of each layer, `None` where one does not stand in the graph itself."""
+    by_output = {node.output[0]: node for node in proto.graph.node if node.op_type == "BatchNormalization"}
+    layers: dict[str, list[onnx.NodeProto]] = {}
+    for known in model.graph.nodes if model.graph else ():
+        if known.output not in by_output:
+            return None
+        layers.setdefault(known.layer.name, []).append(by_output[known.output])
+    return layers
+
+
+def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for inner in subgraphs(node):
+            yield from _all_nodes(inner)
+
+
+def _loaded(model: Model) -> onnx.GraphProto:
+    """The graph with its tensors in memory: what the values are, and of which types."""
+    return model.graph.proto.graph if model.graph else onnx.GraphProto()
+
+
+def _cast(new: npt.NDArray[np.float64], old: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    with np.errstate(over="ignore"):
+        value = new.astype(old.dtype).reshape(old.shape)
+    if not np.isfinite(value.astype(np.float64)).all():
+        raise ModelError(
+            f"{name} cannot be written: the value {float(np.abs(new).max()):.3g} is beyond {old.dtype}, in which the "
+            "graph has it. Convert the model to float32 first, and repair that."
+        )
+    return np.asarray(value)
+
+
+def _take_external_data(proto: onnx.ModelProto, source: Path, target: Path) -> None:
+    """Copy the files that hold the other tensors, under names of the new model's own."""
+    renamed: dict[str, str] = {}
+    for tensor in all_tensors(proto):
+        for entry in tensor.external_data if tensor.data_location == onnx.TensorProto.EXTERNAL else ():
+            if entry.key == "location":
+                number = f".{len(renamed)}" if renamed and entry.value not in renamed else ""
+                new = renamed.setdefault(entry.value, f"{target.name}{number}.data")
+                if not (target.parent / new).exists():
+                    shutil.copyfile(confined(entry.value, source), target.parent / new)
+                entry.value = new

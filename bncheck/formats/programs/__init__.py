@@ -1,0 +1,1 @@
+"""What all torch programs share: modules, TorchScript and exported graphs."""

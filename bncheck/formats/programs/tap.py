@@ -1,0 +1,224 @@
+"""The tap: one dispatch mode that sees, and may answer, every normalization call of any torch program.
+
+Inside `torch.inference_mode()` eager modules, TorchScript, `torch.export` programs and compiled modules
+all dispatch normalization through the same few operators, so no hook is needed (they raise on scripted
+modules and never fire in traced ones). Nothing is written to the model: a policy answers a call by
+running the operator with other statistics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bncheck.core.layers import INSTANCE_NORM, NormLayer
+from bncheck.evidence import RuntimeCheck
+from bncheck.formats.folding import Fold
+from bncheck.formats.model import Model
+from bncheck.formats.programs.calls import NormCall, read_call
+from bncheck.formats.programs.folds import AFFINE, fits, normalized_again
+from bncheck.formats.programs.runtime import compared_tensors
+from bncheck.formats.programs.sites import CallSites
+from bncheck.watch.kernels import batch_moments, sample_moments
+from bncheck.watch.policies import BATCH, STORED, Batch, Given, Policy, Statistics
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.sites import Site
+
+
+class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every normalization call of `model`, records its input, and answers it by a policy.
+
+    One tap serves all forwards of an inspection; `watching` says what it does during one of them.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sites = CallSites(model)
+        self.without_statistics: dict[str, NormLayer] = {}
+        self.running_modules: list[str] = []
+        self.served: set[str] = set()
+        self.unsupported: set[str] = set()
+        self._layers: dict[str, NormLayer] = {}
+        self._folds = model.folds
+        self._policy: Policy = STORED
+        self._recorder: Recorder | None = None
+        self._checks: list[RuntimeCheck] | None = None
+        self._samples = 0
+        self._aside = False
+
+    @contextlib.contextmanager
+    def watching(
+        self, policy: Policy, recorder: Recorder | None, samples: int, checks: list[RuntimeCheck] | None = None
+    ) -> Iterator[None]:
+        """Be active for one forward of `samples` samples.
+
+        Under `STORED`, the operators' own answers can be compared with their formula: `checks` takes the result.
+        """
+        self.sites.start_forward()
+        self.running_modules.clear()
+        self._policy, self._recorder, self._checks, self._samples = policy, recorder, checks, samples
+        with torch.inference_mode(), torch.compiler.set_stance("force_eager"), self:
+            yield
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Our own arithmetic within a forward, which is none of the model's."""
+        self._aside = True
+        try:
+            yield
+        finally:
+            self._aside = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Pass every operator on but the normalizing ones."""
+        kwargs = kwargs or {}
+        call = None if self._aside else read_call(func, args, kwargs)
+        if call is not None:
+            return self._answer(call)
+        if self._folds and not self._aside and (fold := self._fold_of(func, args, kwargs)) is not None:
+            return self._answer_folded(fold, func._schema.name, func(*args, **kwargs))
+        if func._schema.name == "aten::equal" and not all(isinstance(arg, torch.Tensor) for arg in args):
+            # TorchScript's optimiser compares plain constants through the dispatcher while a mode is active.
+            return args[0] == args[1]
+        return func(*args, **kwargs)
+
+    def _answer(self, call: NormCall) -> Any:
+        if not call.has_statistics:
+            self._note_without_statistics(call)
+            return call.as_called()
+        site = self.sites.locate(call, self.running_modules)
+        self.served.update(self.running_modules[-1:])
+        answer = self.answer_at(site, call)
+        self._compare_with_float64(site, call, answer)
+        return answer
+
+    def answer_at(self, site: Site, call: NormCall) -> Any:
+        """Record the call and answer it by the policy in force; a folded layer is left as it is."""
+        layer = self._layer(site.layer, call)
+        if layer.is_folded:
+            return call.as_called()
+        measured = None
+        if self._recorder is not None:
+            measured = self._recorder.record(site, layer, call.input, self._samples)
+        match self._policy:
+            case Batch() if call.by_input:
+                return call.as_called()
+            case Batch() if call.kind == INSTANCE_NORM:
+                return call.by_instance()
+            case Batch():
+                moments = measured or batch_moments(call.input)
+                return call.with_statistics(torch.from_numpy(moments.mean), torch.from_numpy(moments.variance))
+            case Given() as given if (chosen := given.at(site)) is not None:
+                return call.with_statistics(*chosen.tensors())
+            case _:
+                return call.as_called()
+
+    def _fold_of(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Fold | None:
+        """The layer that went into the operation called, if it is one that layers were folded into."""
+        if func._schema.name not in AFFINE:
+            return None
+        tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor))
+        addresses = (tensor.data_ptr() for tensor in tensors if tensor.layout == torch.strided)
+        return next((self._folds[address] for address in addresses if address in self._folds), None)
+
+    def _answer_folded(self, fold: Fold, operator: str, output: torch.Tensor) -> torch.Tensor:
+        """Record what the folded layer is fed, and answer by the policy in force."""
+        if not fits(fold, operator, output):
+            self.unsupported.add(fold.layer.name)
+            return output
+        site = self.sites.visit(fold.layer.name)
+        with self.aside():
+            seen = fold.input_moments(sample_moments(output)) if self._recorder or self._policy is BATCH else None
+            moments = None
+            if self._recorder is not None and seen is not None:
+                moments = self._recorder.take(site, fold.layer, seen, self._samples)
+            match self._policy:
+                case Batch() if seen is not None:
+                    moments = moments or seen.pooled()
+                    return normalized_again(fold, output, Statistics(moments.mean, moments.variance))
+                case Given() as given if (chosen := given.at(site)) is not None:
+                    return normalized_again(fold, output, chosen)
+                case _:
+                    return output
+
+    def _compare_with_float64(self, site: Site, call: NormCall, answer: Any) -> None:
+        """Check the operator's own answer, where that is wanted and the layer is not left as it is."""
+        if self._checks is None or call.by_input or self._layer(site.layer, call).is_folded:
+            return
+        layer = layer_of_call(call, site.layer, None)  # of this very call: others of that name may hold other tensors
+        output = answer[0] if isinstance(answer, tuple | list) else answer
+        check = compared_tensors(site, layer, call.input, output, call.mean, call.var, call.weight, call.bias)
+        if check is not None:
+            self._checks.append(check)
+
+    def _layer(self, name: str, call: NormCall) -> NormLayer:
+        if name not in self._layers:
+            self._layers[name] = layer_of_call(call, name, self.sites.declared(name))
+        return self._layers[name]
+
+    def _note_without_statistics(self, call: NormCall) -> None:
+        """Remember a layer that has parameters but no stored statistics (LayerNorm, GroupNorm, RMSNorm)."""
+        if self.sites.is_parameter(call.input):
+            return  # weight standardisation: the input is a kernel, so this is no layer
+        if call.weight is None and call.bias is None:
+            return  # nothing names it; where a module owns it, the model has declared it
+        name = self.sites.locate(call, self.running_modules).layer
+        if self.sites.declared(name) is None and name not in self.without_statistics:
+            self.without_statistics[name] = layer_of_call(call, name, None)
+
+
+def layer_of_call(call: NormCall, name: str, declared: NormLayer | None) -> NormLayer:
+    """The layer with the statistics, eps and momentum this call used, and what the file declares besides."""
+    # A decomposed program runs InstanceNorm through the batch norm operator; its declaration still knows.
+    kind = INSTANCE_NORM if declared is not None and declared.kind == INSTANCE_NORM else call.kind
+    channels = call.mean.numel() if call.mean is not None else _channels(call)
+    return NormLayer(
+        name=name,
+        kind=kind,
+        channels=channels,
+        mean=_array(call.mean),
+        var=_array(call.var),
+        eps=call.eps,
+        momentum=_momentum(call, declared),
+        updates=declared.updates if declared else None,
+        weight=_array(call.weight),
+        bias=_array(call.bias),
+        expects_statistics=call.has_statistics,
+        trainable_class=declared.trainable_class if declared else None,
+        dtype=declared.dtype if declared else _dtype(call),
+        missing=declared.missing if declared else False,
+        by_input=declared.by_input if declared else False,
+    )
+
+
+def _momentum(call: NormCall, declared: NormLayer | None) -> float | None:
+    """Modules in eval mode may hand 0.0 to the operator: what the module declares goes first."""
+    if declared is not None and declared.momentum is not None:
+        return declared.momentum
+    return call.momentum or None
+
+
+def _channels(call: NormCall) -> int:
+    for tensor in (call.weight, call.bias):
+        if tensor is not None:
+            return tensor.numel()
+    return call.input.shape[1]
+
+
+def _array(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    if tensor is None:
+        return None
+    array = tensor.detach().cpu().double().numpy().copy()
+    array.setflags(write=False)
+    return array
+
+
+def _dtype(call: NormCall) -> str | None:
+    return None if call.mean is None else str(call.mean.dtype).removeprefix("torch.")

@@ -1,0 +1,1 @@
+"""Safetensors: one file, or an index and its shards."""

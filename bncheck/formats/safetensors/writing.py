@@ -1,0 +1,90 @@
+"""Safetensors: one file, or an index and its shards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from bncheck.formats import Model
+from bncheck.formats.model import Origin
+from bncheck.formats.safetensors.reading import load_safetensors, load_sharded
+from bncheck.formats.stored_values import by_file_name
+
+
+def write_safetensors(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[str, ...]:
+    """Write the file again with its metadata."""
+    source = Path(model.path)
+    held = load_safetensors(source)
+    _save(held, by_file_name(model.origin or Origin(""), tensors, held), source, target)
+    return ()
+
+
+def write_sharded(model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool) -> tuple[str, ...]:
+    """Write the index and all its shards; those in which nothing changes are copied.
+
+    Args:
+        model: opened from the index.
+        tensors: the new values.
+        target: the new index.
+        beside: name the shards after the new index, because the old ones lie where they will.
+    """
+    source = Path(model.path)
+    index = json.loads(source.read_text("utf-8"))
+    weight_map: dict[str, str] = index["weight_map"]
+    held = load_sharded(source)
+    placed = by_file_name(model.origin or Origin(""), tensors, held)
+    for name in [name for name in placed if name not in weight_map]:
+        weight_map[name] = _shard_of_neighbour(name, weight_map)
+        _count(index, placed[name])
+    for shard in dict.fromkeys(weight_map.values()):
+        renamed = target.parent / (_renamed(shard, source, target) if beside else shard)
+        renamed.parent.mkdir(parents=True, exist_ok=True)
+        changed = {name: value for name, value in placed.items() if weight_map[name] == shard}
+        if changed:
+            _save(load_safetensors(source.parent / shard), changed, source.parent / shard, renamed)
+        else:
+            shutil.copyfile(source.parent / shard, renamed)
+    if beside:
+        index["weight_map"] = {name: _renamed(shard, source, target) for name, shard in weight_map.items()}
+    target.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    return ()
+
+
+def _save(held: dict[str, torch.Tensor], placed: dict[str, torch.Tensor], source: Path, target: Path) -> None:
+    with safe_open(source, framework="pt", device="cpu") as file:
+        metadata = file.metadata()
+    # Safetensors have no shared memory: a value that stands under two names is written twice.
+    save_file(held | {name: value.clone().contiguous() for name, value in placed.items()}, target, metadata=metadata)
+
+
+def _shard_of_neighbour(name: str, weight_map: Mapping[str, str]) -> str:
+    """The shard that holds the rest of the layer, or what has most of its name."""
+
+    def shared(other: str) -> int:
+        pairs = zip(name, other, strict=False)
+        return next((at for at, (one, two) in enumerate(pairs) if one != two), min(len(name), len(other)))
+
+    return weight_map[max(weight_map, key=shared)]
+
+
+def _count(index: dict[str, object], added: torch.Tensor) -> None:
+    metadata = index.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("total_size"), int):
+        metadata["total_size"] += added.numel() * added.element_size()
+
+
+def _renamed(shard: str, source: Path, target: Path) -> str:
+    """`old-00001-of-00002.safetensors` for an index `new...`: `new-00001-of-00002.safetensors`."""
+    old, new = _stem(source), _stem(target)
+    folder, name = Path(shard).parent, Path(shard).name
+    return str(folder / (new + name[len(old) :] if name.startswith(old) else f"{new}-{name}"))
+
+
+def _stem(index: Path) -> str:
+    return index.name.removesuffix(".json").removesuffix(".index").removesuffix(".safetensors")

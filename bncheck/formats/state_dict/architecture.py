@@ -1,0 +1,83 @@
+"""The module that `--arch` builds."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from bncheck.errors import ModelError, UsageError
+from bncheck.formats.messages import first_line
+from bncheck.formats.torch_module.listing import require_values
+from bncheck.formats.torch_module.wrappers import unwrapped
+from bncheck.user_code import import_callable, user_output_to_stderr
+
+Architecture = str | Callable[..., Any]
+
+
+def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> torch.nn.Module:
+    """The module that `arch` gives when it is called with `arch_kwargs`, bncheck's own to fill.
+
+    The random state of torch, NumPy and Python is as before; what the call prints goes to stderr.
+
+    Args:
+        arch: ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, a callable, or a module.
+        arch_kwargs: keyword arguments of the call.
+
+    Raises:
+        UsageError: it cannot be imported, the call fails, or it does not give a module with values.
+    """
+    shown = arch if isinstance(arch, str) else getattr(arch, "__name__", type(arch).__name__)
+    with _same_random_state(), user_output_to_stderr():
+        target = import_callable(arch, "--arch") if isinstance(arch, str) else arch
+        module = target if isinstance(target, torch.nn.Module) else _call(target, arch_kwargs or {}, shown)
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(f"--arch {shown} gave a {type(module).__name__}; it must return a torch.nn.Module.")
+    try:
+        require_values(module)
+        # What a file builds is built for this run; what Python code hands over may be in use there.
+        return unwrapped(module) if isinstance(arch, str) else copy.deepcopy(unwrapped(module))
+    except ModelError as error:
+        raise UsageError(f"--arch {shown}: {error}") from error
+    except Exception as error:
+        raise UsageError(f"--arch {shown}: its module cannot be copied: {first_line(error)}.") from error
+
+
+def require(arch: Architecture | None) -> None:
+    """Import what `arch` names, before anything is read: a wrong command comes before an unreadable file.
+
+    Raises:
+        UsageError: it cannot be imported.
+    """
+    if isinstance(arch, str):
+        with _same_random_state(), user_output_to_stderr():
+            import_callable(arch, "--arch")
+
+
+def _call(target: Callable[..., Any], arch_kwargs: Mapping[str, Any], shown: str) -> Any:
+    try:
+        return target(**arch_kwargs)
+    except (Exception, SystemExit) as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in arch_kwargs.items())
+        raise UsageError(
+            f"--arch {shown}: calling it with ({given}) failed: {type(error).__name__}: {first_line(error)}. "
+            "Give it other arguments with --arch-kwargs, as JSON."
+        ) from error
+
+
+@contextlib.contextmanager
+def _same_random_state() -> Iterator[None]:
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()  # the user's code may draw from the global generator
+    devices = range(torch.cuda.device_count())
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)

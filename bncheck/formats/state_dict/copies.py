@@ -1,0 +1,71 @@
+"""Copies of one model in one checkpoint: raw and averaged weights (EMA, SWA), compared tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+
+from bncheck.core.layers import SiblingCopy
+from bncheck.formats.state_dict.nesting import Candidate
+from bncheck.formats.state_dict.prefixes import best_names
+from bncheck.formats.state_dict.static_layers import layers_of_tensors, without_wrappers
+from bncheck.formats.tensors import plain
+
+_STATISTICS = ("running_mean", "running_var", "moving_mean", "moving_var", "moving_variance")
+_COUNTERS = ("num_batches_tracked", "n_averaged")
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+def sibling_copies(own: Tensors, others: Iterable[Candidate]) -> tuple[SiblingCopy, ...]:
+    """What in the checkpoint is a copy of the inspected model: the same names and shapes, apart from prefixes.
+
+    Args:
+        own: parameters and buffers of the inspected model.
+        others: what else the checkpoint holds.
+    """
+    found = (_compared(own, other) for other in others)
+    return tuple(copy for copy in found if copy is not None)
+
+
+def tensors_of(candidate: Candidate) -> dict[str, torch.Tensor]:
+    """The tensors of a state dict or of a module, by name."""
+    content = candidate.content
+    items = content.state_dict() if isinstance(content, torch.nn.Module) else content
+    return {name: value for name, value in items.items() if isinstance(name, str) and isinstance(value, torch.Tensor)}
+
+
+def _compared(own: Tensors, other: Candidate) -> SiblingCopy | None:
+    given = without_wrappers(tensors_of(other))[0]
+    names, _ = best_names(_shapes(given), _shapes(own))
+    theirs = {names[name]: value for name, value in given.items()}
+    statistics = {name for name in own if _leaf(name) in _STATISTICS}
+    weights = {name for name in own if _leaf(name) not in (*_STATISTICS, *_COUNTERS)}
+    shared = statistics | weights
+    if (
+        not statistics
+        or not weights
+        or any(name not in theirs or theirs[name].shape != own[name].shape for name in shared)
+    ):
+        return None
+    return SiblingCopy(
+        name=other.path,
+        averaged=other.is_averaged,
+        layers=tuple(layer for layer in layers_of_tensors(theirs) if layer.has_statistics),
+        same_weights=all(_equal(own[name], theirs[name]) for name in weights),
+        same_statistics=all(_equal(own[name], theirs[name]) for name in statistics),
+    )
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """To the last bit; a copy that was loaded into a wider type is still the same."""
+    return torch.equal(plain(one).cpu().double(), plain(other).cpu().double())
+
+
+def _shapes(tensors: Tensors) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in tensors.items()}
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]

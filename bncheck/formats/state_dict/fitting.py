@@ -1,0 +1,126 @@
+"""Putting a state dict into an architecture: all of it, or a message that says what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from bncheck.core.layers import NormLayer
+from bncheck.errors import ModelError
+from bncheck.formats.messages import block, first_line
+from bncheck.formats.state_dict.prefixes import best_names, name_in_file
+from bncheck.formats.tensors import dtype_name, plain, same_storage
+from bncheck.formats.torch_module.listing import list_layers
+
+_STATISTICS = ("running_mean", "running_var")
+_BOOKKEEPING = ("num_batches_tracked", "total_ops", "total_params", "n_averaged", "_extra_state")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """An architecture with a file's values in it.
+
+    Attributes:
+        layers: the normalization layers, with the dtype the file stores and `missing` where it has no statistics.
+        notes: what was done to make it fit.
+        names: the file's names of each tensor of the architecture, see `Origin.names`.
+    """
+
+    layers: tuple[NormLayer, ...]
+    notes: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]]
+
+
+def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> Fitted:
+    """Copy `tensors` into `module`, whose dtypes are kept, under the prefix that fits best.
+
+    Statistics may be absent, where everything else is there; so may counters.
+
+    Raises:
+        ModelError: anything else is missing, left over or of another shape.
+    """
+    expected = {name: value for name, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
+    shapes = {name: value.shape for name, value in expected.items()}
+    names, renaming = best_names({name: value.shape for name, value in tensors.items()}, shapes)
+    given = {names[name]: value for name, value in tensors.items()}
+    if misfits := _misfits(given, expected):
+        raise ModelError(f"{source} does not fit the architecture.\n{misfits}\n{_advice(given)}")
+    values = {name: plain(value) for name, value in given.items() if _fits(name, value, expected)}
+    try:
+        module.load_state_dict(values, strict=False)
+    except Exception as error:
+        raise ModelError(f"{source} cannot be loaded into the architecture: {first_line(error)}.") from error
+    notes = [f"To fit the architecture, {renaming}."] if renaming else []
+    notes += _precision_notes(values, expected)
+    layers = tuple(_as_stored(layer, given) for layer in list_layers(module))
+    return Fitted(layers, tuple(notes), _names_in_file(names, expected))
+
+
+def _misfits(given: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
+    """What is missing, left over and of another shape, as text; empty where all fits."""
+    absent = [name for name in expected if name not in given and _leaf(name) not in (*_STATISTICS, *_BOOKKEEPING)]
+    left_over = [name for name in given if name not in expected and _leaf(name) not in _BOOKKEEPING]
+    other_shape = [
+        (name, f"file {_shape(value)}", f"architecture {_shape(expected[name])}")
+        for name, value in given.items()
+        if name in expected and not _fits(name, value, expected) and _leaf(name) not in _BOOKKEEPING
+    ]
+    parts: list[tuple[str, Sequence[Sequence[str]]]] = [
+        ("missing from the file", [(name, _shape(expected[name])) for name in absent]),
+        ("not in the architecture", [(name, _shape(given[name])) for name in left_over]),
+        ("of another shape", other_shape),
+    ]
+    return "\n".join(block(title, rows) for title, rows in parts if rows)
+
+
+def _advice(given: Mapping[str, torch.Tensor]) -> str:
+    if not given:
+        return "The file holds no tensors at all."
+    return (
+        "Build the network that was trained (--arch, its size and classes by --arch-kwargs), or choose another "
+        "state dict of the file with --key."
+    )
+
+
+def _fits(name: str, value: torch.Tensor, expected: Mapping[str, torch.Tensor]) -> bool:
+    return name in expected and value.shape == expected[name].shape
+
+
+def _precision_notes(values: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:
+    changed = {
+        (dtype_name(value), dtype_name(expected[name]))
+        for name, value in values.items()
+        if value.is_floating_point() and value.dtype != expected[name].dtype
+    }
+    return [f"Values stored in {stored} are run in the architecture's {run}." for stored, run in sorted(changed)]
+
+
+def _as_stored(layer: NormLayer, given: Mapping[str, torch.Tensor]) -> NormLayer:
+    if not layer.has_statistics:
+        return layer
+    prefix = f"{layer.name}." if layer.name else ""
+    mean = given.get(f"{prefix}running_mean")
+    # A counter that the file does not hold is unknown; the architecture's says 0.
+    updates = layer.updates if f"{prefix}num_batches_tracked" in given else None
+    if mean is None or f"{prefix}running_var" not in given:
+        return replace(layer, missing=True, updates=updates)
+    return replace(layer, dtype=dtype_name(mean), updates=updates)
+
+
+def _names_in_file(names: Mapping[str, str], expected: Mapping[str, torch.Tensor]) -> dict[str, tuple[str, ...]]:
+    """The file's names of every tensor of the architecture; those that share memory have all their names."""
+    own = {new: old for old, new in names.items()}
+    tied: dict[object, list[str]] = {}
+    for name, value in expected.items():
+        tied.setdefault(same_storage(value) or name, []).append(own.get(name) or name_in_file(name, names))
+    return {name: tuple(tied[same_storage(value) or name]) for name, value in expected.items()}
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return str(tuple(tensor.shape))

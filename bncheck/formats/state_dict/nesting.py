@@ -1,0 +1,180 @@
+"""Finding the model in a checkpoint: bare, or under `state_dict`, `model`, `ema` and whatever else people write."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bncheck.errors import ModelError, UsageError
+from bncheck.formats.messages import listed
+
+_DEPTH = 3
+_KNOWN = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "module",
+    "params",
+    "weights",
+    "net_state_dict",
+    "network_state_dict",
+    "weight",
+)
+_AVERAGED = re.compile(r"(^|[_.])(ema|swa|averaged|shadow)([_.]|$)")
+_NOT_A_MODEL = re.compile(r"optim|sched|scaler", re.IGNORECASE)
+_PARAMETER_LEAVES = ("weight", "bias", "running_mean", "running_var", "gamma", "beta", "moving_mean")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A state dict or a module inside a checkpoint; `path` is `""` where the checkpoint itself is it."""
+
+    path: str
+    content: torch.nn.Module | Mapping[str, Any]
+
+    @property
+    def is_module(self) -> bool:
+        """Whether it can be run as it is."""
+        return isinstance(self.content, torch.nn.Module)
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether it is an averaged copy (EMA, SWA) by its name."""
+        return _AVERAGED.search(self.path) is not None
+
+
+def choose(
+    content: Any, source: str, *, key: str | None = None, prefer_modules: bool = True
+) -> tuple[Candidate, tuple[str, ...]]:
+    """The model inside a checkpoint's content, and notes on what was chosen.
+
+    Raw weights come before averaged copies and known names before unknown ones.
+
+    Args:
+        content: what the file held.
+        source: the file's name, for messages.
+        key: dotted path of the one to take.
+        prefer_modules: take a whole module rather than a state dict where there are both.
+
+    Raises:
+        UsageError: `key` names nothing that is a model, or several candidates are equally good.
+        ModelError: there is none.
+    """
+    candidates = _candidates(content)
+    if key is not None:
+        return _named(content, candidates, key, source), ()
+    if not candidates:
+        raise ModelError(f"{source} holds no model: {_description(content)}.")
+    ranks = [_rank(candidate, prefer_modules=prefer_modules) for candidate in candidates]
+    best = candidates[ranks.index(min(ranks))]
+    if ranks.count(min(ranks)) > 1:
+        raise UsageError(
+            f"{source} holds several models: {listed(candidate.path for candidate in candidates)}. "
+            f"Choose one with --key, for example --key {best.path}."
+        )
+    return best, tuple(_notes(best, [other for other in candidates if other is not best]))
+
+
+def others(content: Any, chosen: Candidate) -> list[Candidate]:
+    """What else in the checkpoint could be a model."""
+    return [candidate for candidate in _candidates(content) if candidate.path != chosen.path]
+
+
+def _candidates(content: Any) -> list[Candidate]:
+    found = list(_walk("", content, 0))
+    modelled = [candidate for candidate in found if candidate.is_module or _has_parameters(candidate.content)]
+    found = modelled or found
+    # A checkpoint whose top holds a few tensors beside a whole state dict is not itself the state dict.
+    largest = max((_size(candidate) for candidate in found if candidate.path), default=0)
+    return [candidate for candidate in found if candidate.path or _size(candidate) >= largest]
+
+
+def _walk(path: str, content: Any, depth: int) -> Iterator[Candidate]:
+    if isinstance(content, torch.nn.Module):
+        yield Candidate(path, content)
+        return
+    if not isinstance(content, (Mapping, list, tuple)) or "param_groups" in content:
+        return
+    items = content if isinstance(content, Mapping) else {str(index): item for index, item in enumerate(content[:16])}
+    if isinstance(content, Mapping) and any(_is_entry(name, value) for name, value in items.items()):
+        yield Candidate(path, content)
+    if depth == _DEPTH:
+        return
+    for name, value in items.items():
+        if isinstance(name, str) and not _NOT_A_MODEL.search(name):
+            yield from _walk(f"{path}.{name}" if path else name, value, depth + 1)
+
+
+def _is_entry(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, torch.Tensor)
+
+
+def _has_parameters(content: Any) -> bool:
+    return any(
+        _is_entry(name, value) and name.rpartition(".")[2] in _PARAMETER_LEAVES for name, value in content.items()
+    )
+
+
+def _size(candidate: Candidate) -> float:
+    if isinstance(candidate.content, torch.nn.Module):
+        return math.inf
+    return sum(_is_entry(name, value) for name, value in candidate.content.items())
+
+
+def _rank(candidate: Candidate, *, prefer_modules: bool) -> tuple[bool, bool, float, int]:
+    parts = candidate.path.split(".")
+    known = min((_KNOWN.index(part) for part in parts if part in _KNOWN), default=math.inf)
+    if not candidate.path:
+        known = -1
+    depth = len(parts) if known < math.inf else 0
+    return candidate.is_averaged, candidate.is_module != prefer_modules, known, depth
+
+
+def _named(content: Any, candidates: list[Candidate], key: str, source: str) -> Candidate:
+    for candidate in candidates:
+        if candidate.path == key:
+            return candidate
+    found = _follow(content, key)
+    if isinstance(found, torch.nn.Module):
+        return Candidate(key, found)
+    if isinstance(found, Mapping) and any(_is_entry(name, value) for name, value in found.items()):
+        return Candidate(key, found)
+    paths = [candidate.path for candidate in candidates if candidate.path]
+    offer = f"It offers {listed(paths)}." if paths else "It holds one bare state dict: leave --key out."
+    raise UsageError(f"--key {key}: {source} has no model under that name. {offer}")
+
+
+def _follow(content: Any, key: str) -> Any:
+    """What a dotted path leads to; names may hold dots themselves."""
+    if not key or not isinstance(content, Mapping):
+        return content if not key else None
+    for name in content:
+        if isinstance(name, str) and (key == name or key.startswith(f"{name}.")):
+            found = _follow(content[name], key[len(name) + 1 :])
+            if found is not None:
+                return found
+    return None
+
+
+def _notes(chosen: Candidate, others: list[Candidate]) -> Iterator[str]:
+    where = f"Took {chosen.path!r} from the checkpoint" if chosen.path else "Took the checkpoint's own tensors"
+    if others:
+        yield f"{where}; --key chooses another: {listed(other.path for other in others)}."
+    elif chosen.is_averaged:
+        yield f"{where}, an averaged copy; there is no other."
+
+
+def _description(content: Any) -> str:
+    if isinstance(content, torch.Tensor):
+        return f"one tensor of shape {tuple(content.shape)}, which is data, not a model"
+    if isinstance(content, Mapping):
+        return f"the names at its top are {listed(content)}" if content else "it is an empty dict"
+    return f"it is a {type(content).__name__}"

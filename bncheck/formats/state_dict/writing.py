@@ -1,0 +1,72 @@
+"""What `torch.save` wrote: state dicts, bare or nested, and pickled modules."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bncheck.errors import ModelError
+from bncheck.formats import Model
+from bncheck.formats.messages import first_line
+from bncheck.formats.model import Origin
+from bncheck.formats.pickles.reading import load_pickle
+from bncheck.formats.recognise import PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPOINT
+from bncheck.formats.state_dict.nesting import choose
+from bncheck.formats.stored_values import by_file_name, in_form_of
+from bncheck.formats.torch_module.wrappers import unwrapped
+
+
+def write_checkpoint(
+    model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool
+) -> tuple[str, ...]:
+    """Write the checkpoint again in the format it has; only the state dict (or module) that was opened changes.
+
+    An averaged copy that shares tensors with it keeps the old ones. Tensors that were saved from another device
+    are written as CPU tensors.
+    """
+    origin = model.origin or Origin("")
+    source = Path(model.path)
+    if origin.container == TAR_CHECKPOINT:
+        raise ModelError(
+            f"{source} is a tar archive of a PyTorch older than 0.1.10, which is not written any more. Convert it "
+            "once, torch.save(torch.load(FILE, weights_only=False), NEW_FILE), and repair that."
+        )
+    content = load_pickle(source, origin.container, trust_pickle=trust_pickle)
+    holder = choose(content, str(source), key=origin.key)[0].content
+    if isinstance(holder, torch.nn.Module):
+        replace_in_module(unwrapped(holder), tensors)
+    elif isinstance(holder, MutableMapping):
+        holder.update(by_file_name(origin, tensors, holder))
+    else:
+        raise ModelError(f"{source}: its state dict is a {type(holder).__name__}, which cannot be changed.")
+    _save(content, target, origin.container)
+    return ()
+
+
+def replace_in_module(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Put new tensors into a module that is our own, wherever in it the old ones are registered."""
+    for name, new in tensors.items():
+        owner, _, leaf = name.rpartition(".")
+        old = getattr(module.get_submodule(owner), leaf)
+        value = in_form_of(old, new, name)
+        for child in module.modules():
+            for registered in (child._parameters, child._buffers):
+                for key in [key for key, held in registered.items() if held is old]:
+                    registered[key] = value  # type: ignore[assignment]  # a Parameter where the old one is
+
+
+def _save(content: Any, target: Path, container: str) -> None:
+    try:
+        if container == PLAIN_PICKLE:
+            target.write_bytes(pickle.dumps(content))
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.save(content, target, _use_new_zipfile_serialization=container == ZIP_CHECKPOINT)
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
+        raise ModelError(f"The checkpoint cannot be written again: {first_line(error)}.") from error

@@ -1,0 +1,73 @@
+"""A new value in the form the old one was stored in, under all the names the file has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from bncheck.errors import ModelError
+from bncheck.formats.model import Origin
+
+
+def in_form_of(old: torch.Tensor, new: torch.Tensor, name: str) -> torch.Tensor:
+    """`new` with the dtype, shape, device and memory format of `old`; a Parameter where that is one.
+
+    Raises:
+        ModelError: a value is beyond the range of the dtype, or there are not as many.
+    """
+    if new.numel() != old.numel():
+        raise ModelError(f"{name} holds {old.numel()} values in the file, and {new.numel()} were to be written.")
+    value = fitting(new, old.dtype, name).reshape(old.shape).to(old.device)
+    if value.stride() != old.stride():  # channels_last weights stay that; strides that leave gaps are closed
+        value = torch.empty_like(old.detach()).copy_(value)
+    return torch.nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, torch.nn.Parameter) else value
+
+
+def fitting(new: torch.Tensor, dtype: torch.dtype, name: str) -> torch.Tensor:
+    """`new` in `dtype`.
+
+    Raises:
+        ModelError: finite values are not finite there.
+    """
+    value = new.detach().to(dtype)
+    if value.is_floating_point() and not bool(torch.isfinite(value.double()).all()):
+        largest = float(new.double().abs().max())
+        raise ModelError(
+            f"{name} cannot be written: the value {largest:.3g} is beyond {str(dtype).removeprefix('torch.')}, in "
+            "which the file stores it. Convert the file to float32 first, and repair that."
+        )
+    return value
+
+
+def by_file_name(
+    origin: Origin, tensors: Mapping[str, torch.Tensor], held: Mapping[str, Any]
+) -> dict[str, torch.Tensor]:
+    """The new values by the file's own names, in the form of what `held` has there; names it lacks are added.
+
+    A tensor that the file holds under several names gets the same value under all of them.
+    """
+    placed: dict[str, torch.Tensor] = {}
+    for name, new in tensors.items():
+        names = origin.names.get(name, (name,))
+        there = [known for known in names if isinstance(held.get(known), torch.Tensor)]
+        shared = {held[known].data_ptr() for known in there}
+        first: torch.Tensor | None = None
+        for known in there:
+            # What was one tensor under two names stays one.
+            if first is None or len(shared) > 1:
+                first = in_form_of(held[known], new, known)
+            placed[known] = first
+        if not there:
+            placed.update((known, _added(new, known, held.values())) for known in names)
+    return placed
+
+
+def _added(new: torch.Tensor, name: str, others: Iterable[Any]) -> torch.Tensor:
+    """A tensor that the file lacks, in the precision of the others: float32 unless all of them are halves."""
+    if not new.is_floating_point():
+        return new
+    stored = {value.dtype for value in others if isinstance(value, torch.Tensor) and value.is_floating_point()}
+    dtype = stored.pop() if len(stored) == 1 else torch.float32
+    return fitting(new, dtype if dtype in (torch.float16, torch.bfloat16, torch.float64) else torch.float32, name)

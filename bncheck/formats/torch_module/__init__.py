@@ -1,0 +1,1 @@
+"""Modules handed over in Python, or pickled whole."""

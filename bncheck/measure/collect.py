@@ -1,0 +1,218 @@
+"""From what the passes saw to the evidence that the rules judge by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bncheck.core import (
+    BatchSizeRow,
+    SampleMoments,
+    StoredChannels,
+    batch_size_rows,
+    samples_needed,
+    smallest_detectable_gap,
+)
+from bncheck.core.layers import BATCH_NORM, NormLayer
+from bncheck.core.noise import FEWEST_GROUPS
+from bncheck.core.thresholds import MARGIN
+from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.formats.model import Model
+from bncheck.measure.layers import measured_layer, moving_average, stored_statistics
+from bncheck.measure.notes import depends_on_mates, notes_on, notes_on_file
+from bncheck.measure.passes import Observation, Plan
+from bncheck.results.report import Accuracy, DataFacts
+from bncheck.watch.policies import Statistics
+from bncheck.watch.recorder import SiteRecord, together
+
+ALIKE = 1e-9
+"""Noise below which no sample differs from another: so many of them tell no more than one."""
+NO_STATISTICS = "no-running-statistics"
+NOT_EXERCISED = "not-exercised"
+FOLDED = "folded"
+UNSUPPORTED = "unsupported"
+
+
+def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
+    """What the file alone shows: no data, or (`not_run` says why) data that nothing can be run on."""
+    return Evidence(
+        layers=model.layers,
+        skipped={layer.name: _static_reason(layer, model) for layer in model.layers if _never_stores(layer)},
+        **_of_the_file(model),
+        max_gap=max_gap,
+        comparison=model.comparison,
+        not_run=not_run is not None,
+        notes=(*notes_on_file(model), *([] if not_run is None else [not_run])),
+    )
+
+
+def _of_the_file(model: Model) -> dict[str, Any]:
+    """What is known whether or not it was run."""
+    return {
+        "model_path": model.path,
+        "model_format": model.format,
+        "runnable": model.runnable,
+        "has_convolutions": model.has_convolutions,
+        "averaged": model.averaged,
+        "siblings": model.siblings,
+        "optimizer_steps": model.optimizer_steps,
+        "in_training": model.in_training,
+    }
+
+
+def measured_evidence(
+    model: Model,
+    seen: Observation,
+    plan: Plan,
+    *,
+    source_name: str,
+    sizes: Sequence[int],
+    max_gap: float | None = None,
+    training: TrainingEvidence | None = None,
+) -> Evidence:
+    """The file and what the passes over the data saw of it."""
+    batch_size = training.batch_size if training is not None and training.own_batches else None
+    own = None if seen.folds is None else _own_statistics(seen)
+    records = seen.stored.by_layer()
+    hidden = {fold.layer.name: ~fold.visible for fold in model.folds.values() if not fold.visible.all()}
+    measured = {
+        name: measured_layer(entries, own, seen.samples, hidden.get(name), batch_size)
+        for name, entries in records.items()
+    }
+    layers = _in_running_order(model, measured, seen.found)
+    smallest, needed = detectable(measured, seen.samples)
+    if smallest == math.inf:  # also of any number of samples that are all alike: no gap of theirs is sure
+        measured = {name: replace(layer, lower=0.0, p_value=1.0) for name, layer in measured.items()}
+    effect = _effect(seen) if measured else None
+    return Evidence(
+        layers=layers,
+        measured=measured,
+        skipped={layer.name: _reason(layer, seen, model) for layer in layers if layer.name not in measured},
+        **_of_the_file(model),
+        data=DataFacts(source_name, seen.samples, seen.fixed_batch or plan.batch_size, seen.labelled),
+        dropped=seen.dropped,
+        effect=effect,
+        runtime=seen.runtime,
+        batch_sizes=() if depends_on_mates(seen) else _batch_sizes(records, sizes, plan.seed),
+        smallest_detectable_gap=smallest,
+        samples_needed=needed,
+        max_gap=max_gap,
+        comparison=model.comparison,
+        probed=seen.probed,
+        training=training,
+        notes=(*notes_on_file(model), *notes_on(seen, effect, training)),
+    )
+
+
+def _effect(seen: Observation) -> EffectEvidence | None:
+    """What other statistics do to the outputs; nothing of statistics that are no numbers."""
+    effect = seen.effect.result()
+    given = [found for fold in seen.folds or () for found in fold.statistics().values()]
+    if effect is None or all(np.isfinite([found.mean, found.var]).all() for found in given):
+        return effect
+    return replace(
+        effect,
+        predictions_changed=None,
+        changed_by_noise=None,
+        accuracy=None if effect.accuracy is None else Accuracy(effect.accuracy.stored, None, None),
+        gain=None,
+        gain_error=None,
+        lost=None,
+        information_recalibrated=None,
+    )
+
+
+def detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[float | None, int | None]:
+    """Smallest gap that would show in every layer, and the samples that bring it down to the margin.
+
+    The noisiest layer decides, each by its median channel: a few channels that hardly ever fire would
+    otherwise leave every model inconclusive. Noise counts against the spread of the data, not the stored
+    one: what so many samples can tell does not depend on how wrong the stored statistics are. Where there are
+    too few for a lower bound, no gap shows.
+    """
+    typical = {name: _typical_noise(layer) for name, layer in measured.items()}
+    known = {name: noise for name, noise in typical.items() if not math.isnan(noise)}
+    if not known:
+        return None, None
+    noisiest = max(known, key=known.__getitem__)
+    if known[noisiest] < ALIKE:
+        return math.inf, None
+    smallest = smallest_detectable_gap(known[noisiest], samples) if samples >= FEWEST_GROUPS else math.inf
+    stored = moving_average(measured[noisiest].layer).effective_samples
+    return smallest, samples_needed(known[noisiest], samples, stored, MARGIN)
+
+
+def _typical_noise(layer: MeasuredLayer) -> float:
+    """The median channel's noise, in standard deviations of the data."""
+    noise, scale = layer.noise, layer.inherited.scale
+    spread = np.divide(noise, scale, out=noise.copy(), where=scale > 0)
+    return float(np.median(spread[layer.visible]))
+
+
+def _own_statistics(seen: Observation) -> dict[str, Statistics]:
+    """Statistics under the batch pass, both folds and all calls together."""
+    first, second = (fold.by_layer() for fold in seen.folds or ())
+    return {name: together([*first[name], *second.get(name, [])]).statistics() for name in first}
+
+
+def _in_running_order(
+    model: Model, measured: Mapping[str, MeasuredLayer], found: Mapping[str, NormLayer]
+) -> tuple[NormLayer, ...]:
+    """Measured layers as they ran, the others where the file declares them: after their predecessor."""
+    order = list(measured)
+    position = 0
+    for layer in model.layers:
+        if layer.name in measured:
+            position = order.index(layer.name) + 1
+        else:
+            order.insert(position, layer.name)
+            position += 1
+    order += [name for name in found if name not in order]
+    declared = {layer.name: layer for layer in model.layers}
+    ran = {name: entry.layer for name, entry in measured.items()}
+    known = {**found, **declared, **ran}
+    return tuple(known[name] for name in order)
+
+
+def _reason(layer: NormLayer, seen: Observation, model: Model) -> str:
+    if layer.name in seen.unsupported:
+        return UNSUPPORTED
+    if layer.is_folded or _unfound(layer, model):
+        return FOLDED
+    return NOT_EXERCISED if not _never_stores(layer) else NO_STATISTICS
+
+
+def _static_reason(layer: NormLayer, model: Model) -> str:
+    if _unfound(layer, model):
+        return FOLDED
+    return UNSUPPORTED if layer.name in model.unsupported else NO_STATISTICS
+
+
+def _unfound(layer: NormLayer, model: Model) -> bool:
+    """Whether only the reference has it."""
+    return model.comparison is not None and layer.name in model.comparison.unfound
+
+
+def _never_stores(layer: NormLayer) -> bool:
+    return not layer.has_statistics and not layer.missing
+
+
+def _batch_sizes(records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], seed: int) -> tuple[BatchSizeRow, ...]:
+    """The what-ifs over layers whose training statistics depend on the batch."""
+    layers = []
+    for entries in records.values():
+        whole = together(entries)
+        table = whole.table()
+        if table is not None and whole.layer.kind == BATCH_NORM and _comparable(whole, table):
+            layers.append(StoredChannels(table, *stored_statistics(whole.layer)))
+    return batch_size_rows(layers, sizes, seed)
+
+
+def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
+    """Whether all values are finite and every stored variance can be divided by."""
+    mean, var, eps = stored_statistics(entry.layer)
+    return bool(np.isfinite(mean).all() and (var + eps > 0).all() and np.isfinite(table.mean).all())

@@ -1,0 +1,110 @@
+"""From what was recorded of a layer's calls to the layer as measured: its gaps, its noise, and how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from bncheck.core import (
+    ASSUMED_MOMENTUM,
+    MovingAverage,
+    SampleMoments,
+    compare,
+    gap_lower_bound,
+    gap_p_value,
+    noise_floor,
+    rms,
+)
+from bncheck.core.layers import INSTANCE_NORM, FloatArray, NormLayer
+from bncheck.core.noise import ASSUMED_TRAINING_BATCH
+from bncheck.evidence import MeasuredLayer
+from bncheck.watch.policies import Statistics
+from bncheck.watch.recorder import SiteRecord, together
+
+LARGEST_MOMENTUM = 0.5
+"""Above it the newest batch outweighs all others, which nobody means."""
+ROUNDED = 0.99
+"""Room for a variance that was stored in half precision."""
+
+
+def measured_layer(
+    entries: list[SiteRecord],
+    own: Mapping[str, Statistics] | None,
+    total: int,
+    hidden: npt.NDArray[np.bool_] | None = None,
+    batch_size: float | None = None,
+) -> MeasuredLayer:
+    """The layer of these calls, compared with what it stores.
+
+    Args:
+        entries: what was recorded of each call as shipped.
+        own: statistics under batch statistics, by layer; `None` without that pass.
+        total: samples behind `entries`, of which the table may hold only some.
+        hidden: channels of a folded layer that cannot be seen, shape (C,).
+        batch_size: of the training, in the unit of the table's rows; assumed where nobody says.
+    """
+    whole = together(entries)
+    layer = whole.layer
+    mean, var, eps = stored_statistics(layer)
+    found = whole.statistics()
+    table = _table(whole)
+    instance = layer.kind == INSTANCE_NORM
+    average = moving_average(layer, batch_size)
+    noise = noise_floor(table, var, eps, average, total=total, instance=instance)
+    visible = slice(None) if hidden is None else ~hidden
+    apart = SampleMoments(table.count, table.mean[:, visible], table.m2[:, visible])
+    # The bound is that of the samples kept apart, which may be fewer than were measured.
+    noise_apart = rms(noise_floor(apart, var[visible], eps, average, instance=instance))
+    batch = own.get(layer.name) if own is not None else None
+    inherited = compare(found.mean, found.var, mean, var, eps)
+    shown, floor = rms(inherited.gap[visible]), rms(noise[visible])
+    return MeasuredLayer(
+        layer=layer,
+        calls=len(entries),
+        call_gaps=tuple(_call_gap(entry, visible) for entry in entries) if len(entries) > 1 else None,
+        mean=found.mean,
+        var=found.var,
+        inherited=inherited,
+        own=None if batch is None else compare(batch.mean, batch.var, mean, var, eps),
+        noise=noise,
+        lower=gap_lower_bound(apart, mean[visible], var[visible], eps, noise_apart, average=average, instance=instance),
+        p_value=gap_p_value(apart, var[visible], eps, shown, floor, instance=instance),
+        hidden=hidden,
+        positions=float(np.mean(table.count)) if len(table) else 1.0,
+    )
+
+
+def stored_statistics(layer: NormLayer) -> tuple[FloatArray, FloatArray, float]:
+    """The stored mean and variance, (C,), and eps, of a layer that has them."""
+    if layer.mean is None or layer.var is None:
+        raise ValueError(f"{layer.name} has no stored statistics")
+    return layer.mean, layer.var, layer.eps or 0.0
+
+
+def _table(entry: SiteRecord) -> SampleMoments:
+    """The samples apart; none where the table was full before this layer's turn."""
+    table = entry.table()
+    if table is not None:
+        return table
+    none = np.zeros((0, entry.layer.channels))
+    return SampleMoments(np.zeros(0), none, none)
+
+
+def moving_average(layer: NormLayer, batch_size: float | None = None) -> MovingAverage:
+    """The layer's own moving average, as far as what the file says of it can be believed.
+
+    A momentum of 0 keeps nothing, one of 0.9 is mostly the other convention's 0.1, and a counter that says
+    the initial variance is still there, where it is not, was reset over statistics that had been learned.
+    """
+    momentum = layer.momentum if layer.momentum and layer.momentum <= LARGEST_MOMENTUM else ASSUMED_MOMENTUM
+    initial = (1 - momentum) ** (layer.updates or 0)
+    was_reset = layer.var is not None and bool(np.any(layer.var < ROUNDED * initial))
+    return MovingAverage(momentum, None if was_reset else layer.updates, batch_size or ASSUMED_TRAINING_BATCH)
+
+
+def _call_gap(entry: SiteRecord, visible: slice | npt.NDArray[np.bool_]) -> float:
+    mean, var, eps = stored_statistics(entry.layer)
+    found = entry.statistics()
+    return rms(compare(found.mean, found.var, mean, var, eps).gap[visible])

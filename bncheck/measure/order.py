@@ -1,0 +1,169 @@
+"""Reading a source in its own order and batches: the training sampling as it is, not as we would draw it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bncheck.core import Exchangeability, SampleMoments, exchangeability
+from bncheck.core.layers import INSTANCE_NORM, NormLayer
+from bncheck.data.batches import Batch, Inputs, Source
+from bncheck.data.conversion import map_tensors
+from bncheck.formats.programs.instrument import Instrument
+from bncheck.formats.programs.running import Progress, part
+from bncheck.watch.policies import STORED
+from bncheck.watch.recorder import Recorder, SiteRecord
+from bncheck.watch.sites import Site
+
+GROUP = 16
+"""Neighbours compared where a source has an order but makes no batches."""
+CHANNELS_COMPARED = 16
+"""Channels of a layer whose sample means are kept apart: a sorted source shows in all of them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenBatch:
+    """What one batch in the source's order showed at every call, as shipped.
+
+    Attributes:
+        number: its place in the order.
+        size: samples in it.
+        rows: by call site, the layer and the moments of the whole batch as one row.
+        means: by call site, the samples' means of a few channels, shape (size, at most `CHANNELS_COMPARED`).
+    """
+
+    number: int
+    size: int
+    rows: dict[Site, tuple[NormLayer, SampleMoments]]
+    means: dict[Site, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source's order is to be read.
+
+    Attributes:
+        most: batches kept; where it is not known how many will come, every second one is let go as often as needed.
+        samples: read of a loader at the most, which need not end; of a file all can be reached at no cost.
+        task: what progress calls it.
+    """
+
+    most: int
+    samples: int
+    task: str
+
+
+def read_in_order(watched: Instrument, source: Source, how: Reading, progress: Progress) -> tuple[SeenBatch, ...]:
+    """Run batches spread evenly over the source's own order; of a file, groups of `GROUP` neighbours.
+
+    Args:
+        watched: the model's instrument.
+        source: what to read.
+        how: how much of it.
+        progress: told how far it is.
+
+    Raises:
+        DataError: the source cannot be read, or does not fit the model.
+    """
+    kept: list[SeenBatch] = []
+    every = 1
+    done = 0
+    for number, batch in enumerate(_spread(source, how)):
+        if number % every:
+            continue
+        kept.append(_seen(watched, batch, number))
+        if len(kept) > how.most:
+            every *= 2
+            kept = [seen for seen in kept if seen.number % every == 0]
+        done += batch.size
+        progress(how.task, done, None)
+    return tuple(kept)
+
+
+def records_of(seen: Sequence[SeenBatch]) -> dict[str, list[SiteRecord]]:
+    """The batches as records of each layer's calls, in which a batch stands where else a sample would."""
+    records: dict[str, list[SiteRecord]] = {}
+    for site in dict.fromkeys(site for batch in seen for site in batch.rows):
+        rows = [batch.rows[site] for batch in seen if site in batch.rows]
+        record = SiteRecord(rows[0][0])
+        table = SampleMoments.concatenate([row for _, row in rows])
+        record.samples = [table]
+        record.moments = table.pooled()
+        record.instances = table.instances()
+        records.setdefault(site.layer, []).append(record)
+    return records
+
+
+def compare_batches(seen: Sequence[SeenBatch], seed: int) -> Exchangeability | None:
+    """Whether the batches could be random draws; those of the commonest size are compared."""
+    if not seen:
+        return None
+    size = Counter(batch.size for batch in seen).most_common(1)[0][0]
+    chosen = [batch for batch in seen if batch.size == size]
+    sites = [site for site in chosen[0].means if all(site in batch.means for batch in chosen)]
+    means = {_name(site): np.concatenate([batch.means[site] for batch in chosen]) for site in sites}
+    return exchangeability(means, len(chosen), size, seed)
+
+
+def _name(site: Site) -> str:
+    return site.layer if site.call == 0 else f"{site.layer} (call {site.call + 1})"
+
+
+def _spread(source: Source, how: Reading) -> Iterator[Batch]:
+    if source.own_batches:
+        yield from source.given_batches(GROUP, limit=how.samples)
+        return
+    groups = -(-(source.samples or 0) // GROUP)
+    yield from source.given_batches(GROUP, every=max(1, -(-groups // how.most)))
+
+
+def _seen(watched: Instrument, batch: Batch, number: int) -> SeenBatch:
+    recorder = Recorder(apart=True)
+    for chunk in _runnable(batch, watched.fixed_batch):
+        watched.run(chunk, STORED, recorder)
+    tables = {site: (entry.layer, table) for site, entry in recorder.sites.items() if (table := entry.table())}
+    rows, means = {}, {}
+    for site, (layer, table) in tables.items():
+        own = table.take(np.arange(min(len(table), len(table) * batch.size // max(_ran(batch, watched), 1))))
+        rows[site] = (layer, _one_row(layer, own))
+        if len(own) == batch.size:
+            means[site] = own.mean[:, _some_channels(own.channels)].astype(np.float32)
+    return SeenBatch(number, batch.size, rows, means)
+
+
+def _one_row(layer: NormLayer, table: SampleMoments) -> SampleMoments:
+    """The whole batch as one row, such that rows pool (or average) to what the samples would."""
+    if layer.kind == INSTANCE_NORM:
+        instances = table.instances()
+        count = float(table.count[0])
+        return SampleMoments(np.array([count]), instances.mean[None], instances.variance[None] * max(count - 1, 1))
+    moments = table.pooled()
+    return SampleMoments(np.array([moments.count]), moments.mean[None], moments.m2[None])
+
+
+def _some_channels(channels: int) -> npt.NDArray[np.intp]:
+    return np.unique(np.linspace(0, channels - 1, min(channels, CHANNELS_COMPARED)).astype(np.intp))
+
+
+def _ran(batch: Batch, watched: Instrument) -> int:
+    """Samples that are run for the batch."""
+    fixed = watched.fixed_batch
+    return batch.size if fixed is None else -(-batch.size // fixed) * fixed
+
+
+def _runnable(batch: Batch, fixed: int | None) -> Iterator[Batch]:
+    """The batch as the program takes it: a program of fixed batch size gets it filled up with its own samples."""
+    if fixed is None:
+        yield batch
+        return
+    chunks = -(-batch.size // fixed)
+    order = torch.arange(chunks * fixed) % batch.size
+    inputs: Inputs = map_tensors(batch.inputs, lambda tensor: tensor[order])
+    filled = Batch(inputs, None, chunks * fixed)
+    for start in range(0, filled.size, fixed):
+        yield part(filled, start, start + fixed)

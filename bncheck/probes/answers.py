@@ -1,0 +1,100 @@
+"""What a model answers to some samples: predictions, how many are right, and how much they tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bncheck.predictions.outputs import Predictor, choose_output, class_labels, correct, probabilities
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """Answers to n samples.
+
+    Attributes:
+        scores: the output that is the prediction, (n, ...), float32.
+        classes: predicted classes, (n, ...); `None` for outputs that are no class scores.
+        right: share of each sample's predictions that are right, (n,); `None` without labels.
+        information: mutual information of input and predicted class, in nats; `None` without class scores.
+    """
+
+    scores: torch.Tensor
+    classes: torch.Tensor | None
+    right: torch.Tensor | None
+    information: float | None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right predictions."""
+        return None if self.right is None else float(self.right.mean())
+
+
+class Reader:
+    """Reads answers out of what the model returned, the same way every time.
+
+    Args:
+        output: key or index of the output that is the prediction (`--output`).
+        labelled: labels may be compared with predictions; not where the user measures by a metric of their own.
+    """
+
+    def __init__(self, output: str | None, *, labelled: bool) -> None:
+        self._output = output
+        self._labelled = labelled
+        self._predictor = Predictor()
+
+    def __call__(self, outputs: Sequence[Any], labels: torch.Tensor | None) -> Answers | None:
+        """The answers of consecutive batches together; `None` where outputs cannot be told apart by sample."""
+        found = [choose_output(output, self._output) for output in outputs]
+        tensors = [tensor.detach().float().cpu() for tensor in found if tensor is not None]
+        if not tensors or len(tensors) < len(outputs) or any(one.shape[1:] != tensors[0].shape[1:] for one in tensors):
+            return None
+        if tensors[0].dim() == 0:
+            return None
+        scores = torch.cat(tensors)
+        wanted = None if labels is None or not self._labelled else class_labels(labels, scores)
+        classes = self._predictor.classes(scores, wanted)
+        return Answers(scores, classes, _right(classes, wanted), _information(probabilities(scores, wanted)))
+
+
+def gain(before: Answers, after: Answers) -> tuple[float | None, float | None]:
+    """Accuracy won, and its standard error over the samples, which are the same in both."""
+    if before.right is None or after.right is None:
+        return None, None
+    won = (after.right - before.right).double()
+    return float(won.mean()), float(won.std(correction=1)) / math.sqrt(len(won)) if len(won) > 1 else math.inf
+
+
+def changed(before: Answers, after: Answers) -> float | None:
+    """Fraction of the predictions that differ."""
+    if before.classes is None or after.classes is None or before.classes.shape != after.classes.shape:
+        return None
+    return float((before.classes != after.classes).double().mean())
+
+
+def relative_change(before: torch.Tensor, after: torch.Tensor) -> float:
+    """Relative L2 distance of two outputs."""
+    size = float(before.double().square().sum())
+    difference = float((after.double() - before.double()).square().sum())
+    return math.sqrt(difference / size) if size > 0 else 0.0 if not difference else math.inf
+
+
+def _right(classes: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
+    found = None if classes is None or labels is None else correct(classes, labels)
+    if found is None:
+        return None
+    hits, counted = (tensor.reshape(len(tensor), -1).sum(1) for tensor in found)
+    return (hits / counted.clamp(min=1)).double()
+
+
+def _information(rows: torch.Tensor | None) -> float | None:
+    """Entropy of the average prediction less the average entropy of the predictions."""
+    if rows is None or not len(rows):
+        return None
+    rows = rows.double()
+    entropy = float(torch.special.entr(rows.mean(0)).sum())
+    return entropy - float(torch.special.entr(rows).sum(1).mean())

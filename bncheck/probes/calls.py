@@ -1,0 +1,79 @@
+"""A layer that runs several times in a forward: do its calls see one distribution, and does it matter?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bncheck.core import MovingAverage, compare, gap_lower_bound, noise_floor, rms
+from bncheck.core.layers import BATCH_NORM
+from bncheck.core.thresholds import NEAR_MARGIN
+from bncheck.data.batches import Batch
+from bncheck.evidence import CallsApart, EffectEvidence
+from bncheck.formats.programs.instrument import Instrument
+from bncheck.predictions.effect import EffectMeter
+from bncheck.watch.policies import Given, Statistics
+from bncheck.watch.recorder import Recorder, SiteRecord
+from bncheck.watch.sites import Site
+
+_EXACT = MovingAverage(momentum=None, updates=2**40)
+"""The average of the calls is compared with, not estimated by, a moving average."""
+
+
+def calls_apart(
+    watched: Instrument,
+    batches: Sequence[Batch],
+    stored: Recorder,
+    folds: Sequence[Recorder] | None,
+    output: str | None,
+) -> dict[str, CallsApart]:
+    """Layers whose calls lie apart by more than the nearer margin, and what their common statistics cost.
+
+    A call's input depends on how the calls before were normalized, so what each would store by itself is what it saw
+    while all were normalized by their batch, where there was such a pass.
+
+    Args:
+        watched: the model's instrument.
+        batches: to compare outputs on.
+        stored: moments of every call as shipped.
+        folds: the same under batch statistics, for each half of the data.
+        output: which output is the prediction.
+    """
+    averages = stored.statistics()
+    given = stored if folds is None else Recorder.merged(folds)
+    together = given.statistics()
+    found = {}
+    for name, entries in stored.by_layer().items():
+        if len(entries) < 2 or entries[0].layer.kind != BATCH_NORM:
+            continue
+        distances = [_distance(entry, averages[name]) for entry in entries]
+        gap, lower = (max(values) for values in zip(*distances, strict=True))
+        if lower > NEAR_MARGIN and name in together:
+            own = {site: entry.statistics() for site, entry in given.sites.items() if site.layer == name}
+            found[name] = CallsApart(gap, lower, _effect(watched, batches, {name: together[name]}, own, output))
+    return found
+
+
+def _distance(entry: SiteRecord, average: Statistics) -> tuple[float, float]:
+    """RMS gap of the call from the average of all calls, and its lower bound."""
+    own, eps = entry.statistics(), entry.layer.eps or 0.0
+    table = entry.table()
+    gap = rms(compare(own.mean, own.var, average.mean, average.var, eps).gap)
+    if table is None or len(table) < 2:
+        return gap, 0.0
+    noise = rms(noise_floor(table, average.var, eps, _EXACT))
+    return gap, gap_lower_bound(table, average.mean, average.var, eps, noise)
+
+
+def _effect(
+    watched: Instrument,
+    batches: Sequence[Batch],
+    together: Mapping[str, Statistics],
+    apart: Mapping[Site, Statistics],
+    output: str | None,
+) -> EffectEvidence | None:
+    meter = EffectMeter(output, None)
+    for batch in batches:
+        one = watched.run(batch, Given(together), None)
+        other = watched.run(batch, Given({}, apart), None)
+        meter.add_recalibrated(one, other, batch.labels)
+    return meter.result()

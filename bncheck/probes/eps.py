@@ -1,0 +1,63 @@
+"""Was the model trained with another eps? Runs samples again as if the layers had a usual one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bncheck.core.layers import BATCH_NORM, NormLayer
+from bncheck.core.thresholds import NEAR_MARGIN
+from bncheck.data.batches import Batch
+from bncheck.evidence.probed import OtherEps
+from bncheck.probes.bench import Bench, paired, recorded_gap
+from bncheck.watch.policies import Given, Statistics
+from bncheck.watch.recorder import Recorder, together
+
+USUAL = (1e-5, 1e-3)
+"""PyTorch's (and ONNX's) default, and that of Keras and TensorFlow's models."""
+FAR = 10.0
+"""An eps so many times another is of another convention."""
+CLEARLY = 0.8
+"""Share of the gap under one usual eps that it must fall below under the next, where both are tried."""
+SHOWS = 0.02
+"""Relative change of a layer's outputs, at the median of its channels, below which another eps explains nothing."""
+
+
+def probe_eps(bench: Bench, samples: Batch, stored: Recorder) -> OtherEps | None:
+    """The usual eps under which the gap over all layers is smallest; `None` where the layers have it, or fit.
+
+    A variance v with e' in place of e is v + e' - e with e: no layer has to be changed.
+
+    Args:
+        bench: runs the model.
+        samples: to run again.
+        stored: moments of the stored pass.
+    """
+    layers = {name: together(entries).layer for name, entries in stored.by_layer().items()}
+    if not stored.sites or not recorded_gap(stored) > NEAR_MARGIN:
+        return None
+    names = tuple(layers)
+    best: OtherEps | None = None
+    before = None
+    for eps in USUAL:
+        others = dict(_with_eps(layers, eps))
+        if not others:
+            continue
+        before = before or bench.stored(samples)
+        seen = paired(names, samples.size, before, bench.stored(samples, Given(others)))
+        if seen is not None and (best is None or seen.after.model_gap < CLEARLY * best.seen.after.model_gap):
+            best = OtherEps(eps, tuple(others), seen)
+    return best
+
+
+def _with_eps(layers: dict[str, NormLayer], eps: float) -> Iterator[tuple[str, Statistics]]:
+    """What the layers of another eps would have to store, to normalize as with this one."""
+    for name, layer in layers.items():
+        if layer.kind != BATCH_NORM or layer.mean is None or layer.var is None or not layer.eps:
+            continue
+        own = layer.eps
+        if max(own, eps) < FAR * min(own, eps) or not np.all(layer.var > 0):
+            continue
+        if np.median(np.abs(np.sqrt((layer.var + own) / (layer.var + eps)) - 1)) > SHOWS:
+            yield name, Statistics(layer.mean.copy(), layer.var + (eps - own))

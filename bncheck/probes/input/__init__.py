@@ -1,0 +1,1 @@
+"""Probes that change the input: its scale, the order of its channels."""

@@ -1,0 +1,238 @@
+"""The ways in which pixels are fed to networks, and the maps from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bncheck.evidence.probed import AS_READ, BY_OPTIONS, AffineMap
+
+FloatArray = npt.NDArray[np.float64]
+
+ROOM = 0.02
+"""How far pixels may lie outside of 0..1 (resizing overshoots)."""
+END = 0.05
+"""How near to 0 and to 1 the extremes must lie, or the range names no convention: some pixels are black, some white."""
+LEAST_RANGE = 0.3
+"""How bright the brightest pixel must be where black is fed as 0, so that the unit alone is in question."""
+BRIGHT = 0.5
+"""What the brightest pixel must reach for the values to have their contrast."""
+STANDARD, UNUSUAL = 0.3, 1.5
+"""RMS gap from mean 0 and standard deviation 1 that standardized values stay below, and none of them reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """Pixels p in 0..1 are fed as (scale p - mean) / std, per channel or the same for all.
+
+    Attributes:
+        name: what the fed values are called in a sentence.
+    """
+
+    name: str
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    @property
+    def slope(self) -> FloatArray:
+        """What p is multiplied by."""
+        return np.asarray(self.scale / np.array(self.std))
+
+    @property
+    def intercept(self) -> FloatArray:
+        """What black is fed as."""
+        return np.asarray(-np.array(self.mean) / np.array(self.std))
+
+    def fits(self, channels: int) -> bool:
+        """Whether there are constants for so many channels."""
+        return len(self.mean) in (1, channels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InputRange:
+    """What is known of the data by looking at them; arrays have shape (C,).
+
+    Attributes:
+        low, high: smallest and largest value.
+        mean, std: over samples and positions.
+        is_image: there are positions, so channels are colours rather than features.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    mean: FloatArray
+    std: FloatArray
+    is_image: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A map that may lead from what the data are to what the network expects.
+
+    Attributes:
+        map: from the data as they are.
+        fed: what they are by their range, in words.
+        expected: what they become; `None` where it has no name.
+        constant: its numbers are known, not taken from the data.
+    """
+
+    map: AffineMap
+    fed: str
+    expected: str | None
+    constant: bool = True
+
+
+def _normalized(
+    name: str, mean: tuple[float, ...], std: tuple[float, ...], *, times: bool = True
+) -> tuple[Convention, ...]:
+    """Normalization by a mean and a standard deviation, done once, twice, and without scaling to 0..1 before."""
+    twice = tuple(m * (1 + s) for m, s in zip(mean, std, strict=True)), tuple(s * s for s in std)
+    once = Convention(f"0..1 normalized by {name}", 1.0, mean, std)
+    if not times:
+        return (once,)
+    return (
+        once,
+        Convention(f"0..1 normalized by {name} twice", 1.0, *twice),
+        Convention(f"0..255 normalized by {name} (meant for 0..1)", 255.0, mean, std),
+    )
+
+
+UNIT = Convention("0..1")
+CONVENTIONS = (
+    UNIT,
+    Convention("0..255", 255.0),
+    Convention("-1..1", 2.0, (1.0,)),
+    Convention("0..16", 16.0),
+    Convention("0..1 divided by 255 again", 1 / 255),
+    Convention("0..128", 128.0),
+    Convention("-0.5..0.5", 1.0, (0.5,)),
+    Convention("-128..127", 255.0, (128.0,)),
+    *_normalized("ImageNet's mean and std", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    *_normalized("CIFAR-10's mean and std", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616), times=False),
+    Convention("0..255 less ImageNet's mean", 255.0, (123.68, 116.78, 103.94)),
+    Convention("0..255 less ImageNet's mean in BGR", 255.0, (103.94, 116.78, 123.68)),
+    *_normalized("MNIST's mean and std", (0.1307,), (0.3081,)),
+)
+"""MNIST's constants are for one channel; they come last, so that nothing else is called by their name."""
+FULL = CONVENTIONS[:2]
+"""What pictures are read as: their values use all of 0..1, or of 0..255."""
+STANDARDIZED = "mean 0 and standard deviation 1 per channel"
+LEAST_STD = 0.05
+"""Of pixels in 0..1; by less nobody divides."""
+INVERTED = "its inverse, bright for dark"
+
+
+def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iterator[Candidate]:
+    """Every map from a convention the data may follow, by their range, to another.
+
+    Args:
+        data: what they look like.
+        normalization: by --mean and --std, which may be once too often.
+    """
+    if normalization is not None:
+        yield Candidate(normalization.undone, BY_OPTIONS, AS_READ)
+    channels = len(data.low)
+    if not data.is_image:
+        if _standard_gap(data) > UNUSUAL:
+            yield Candidate(
+                _standardizing(data), "features of their own units", "standardized features", constant=False
+            )
+        return
+    known = [one for one in CONVENTIONS if one.fits(channels) and (channels == 1 or "MNIST" not in one.name)]
+    seen: set[AffineMap] = set()
+    for fed in (one for one in known if _may_be(data, one)):
+        others = [(one, _between(fed, one)) for one in known if one != fed]
+        for candidate in (
+            *(Candidate(leading, fed.name, one.name) for one, leading in others),
+            Candidate(_standardizing(data), fed.name, f"values of {STANDARDIZED}", constant=False),
+        ):
+            if candidate.map not in seen:
+                seen.add(candidate.map)
+                yield candidate
+    if _standard_gap(data) < STANDARD:
+        yield from _from_standardized(data, known)
+    name = f"values of {STANDARDIZED}"
+    if _is_standardized_twice(data):
+        yield Candidate(_standardizing(data), f"{name}, standardized twice", name, constant=False)
+    if _is_unscaled(data):
+        yield Candidate(_standardizing(data), "0..255 standardized as if 0..1", name, constant=False)
+    yield Candidate(_as_map(-np.ones(channels), data.low + data.high), INVERTED, "it as it was", constant=False)
+
+
+def colour_constants(data: InputRange) -> Iterator[tuple[str, AffineMap]]:
+    """Normalizations that differ between channels and that the values may have gone through, with their names."""
+    for one in CONVENTIONS:
+        if len(one.mean) == len(data.low) > 1 and data.is_image and _may_be(data, one):
+            yield f"values of {one.name}", _as_map(*np.broadcast_arrays(one.slope, one.intercept))
+
+
+def _from_standardized(data: InputRange, known: list[Convention]) -> Iterator[Candidate]:
+    """Data standardized by constants that are not known are taken back by their own darkest and brightest values."""
+    span = np.where(data.high > data.low, data.high - data.low, 1.0)
+    own = Convention(f"values of {STANDARDIZED}", 1.0, tuple((-data.low / span).tolist()), tuple((1 / span).tolist()))
+    for one in known:
+        if len(one.mean) == 1 and not any(one.mean):
+            yield Candidate(_between(own, one), own.name, one.name, constant=False)
+
+
+def _is_standardized_twice(data: InputRange) -> bool:
+    """Whether the constants that a second time would leave behind turn the values into pixels from black to white.
+
+    Of z = (p - m)/s with mean 0 and standard deviation 1, (z - m)/s has mean -m/s and standard deviation 1/s.
+    """
+    std = 1 / np.where(data.std > 0, data.std, 1.0)
+    mean = -data.mean * std
+    low, high = ((values * std + mean) * std + mean for values in (data.low, data.high))
+    return bool(abs(low.min()) <= END and abs(high.max() - 1) <= END)
+
+
+def _is_unscaled(data: InputRange) -> bool:
+    """Whether the values may be (255 p - m)/s, with m and s of pixels in 0..1: black hardly below 0, white far off."""
+    span = float((data.high - data.low).max())
+    return 255 <= span <= 255 / LEAST_STD and -1 / LEAST_STD <= float(data.low.min()) < 0
+
+
+def _between(fed: Convention, expected: Convention) -> AffineMap:
+    slope = expected.slope / fed.slope
+    return _as_map(slope, expected.intercept - slope * fed.intercept)
+
+
+def _standardizing(data: InputRange) -> AffineMap:
+    std = np.where(data.std > 0, data.std, 1.0)
+    return _as_map(1 / std, -data.mean / std)
+
+
+def _as_map(slope: FloatArray, intercept: FloatArray) -> AffineMap:
+    """One number where it is the same for all channels; rounding noise taken off."""
+
+    def tidy(values: FloatArray) -> tuple[float, ...]:
+        rounded = [float(f"{value:.10g}") for value in np.atleast_1d(values)]
+        return tuple(rounded[:1] if len(set(rounded)) == 1 else rounded)
+
+    slope, intercept = np.broadcast_arrays(slope, intercept)
+    return AffineMap(tidy(slope), tidy(intercept))
+
+
+def _may_be(data: InputRange, convention: Convention) -> bool:
+    """Whether the values, taken back, are pixels from black to white; where black is 0, dark pictures will do."""
+    low = float(((data.low - convention.intercept) / convention.slope).min())
+    high = float(((data.high - convention.intercept) / convention.slope).max())
+    if low < -ROOM or high > 1 + ROOM:
+        return False
+    return high >= LEAST_RANGE if not any(convention.mean) else low <= END and high >= 1 - END
+
+
+def fills(data: InputRange, convention: Convention) -> bool:
+    """Whether the values go from the convention's black to near its white."""
+    low = float(((data.low - convention.intercept) / convention.slope).min())
+    high = float(((data.high - convention.intercept) / convention.slope).max())
+    return abs(low) <= ROOM and BRIGHT <= high <= 1 + ROOM
+
+
+def _standard_gap(data: InputRange) -> float:
+    """RMS gap of the channels from mean 0 and standard deviation 1."""
+    return float(np.sqrt(np.mean(data.mean**2 + (data.std - 1) ** 2)))

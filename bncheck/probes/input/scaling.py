@@ -1,0 +1,97 @@
+"""Is the input scaled otherwise than the network expects? Runs samples again under the maps that would explain it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from bncheck.core.thresholds import MARGIN, NEAR_MARGIN
+from bncheck.data.batches import Batch
+from bncheck.evidence.probed import AffineMap, InputScaling
+from bncheck.probes.bench import Bench, Watched, paired
+from bncheck.probes.input.conventions import Candidate, InputRange, candidates
+from bncheck.probes.input.inputs import floating_input, input_range, mapped
+from bncheck.probes.input.solving import AS_IT_IS, affine, factors
+
+SCREENED = 32
+"""Small samples on which every candidate is tried; fewer of large ones."""
+FINALISTS = 3
+"""Candidates tried on all samples."""
+HANDICAP = 0.03
+"""Gap by which a map without a name, or made from these very data, must be better than one that has both."""
+
+
+def probe_scaling(
+    bench: Bench, samples: Batch, layers: tuple[str, ...], before: Watched, normalization: AffineMap | None
+) -> InputScaling | None:
+    """The map that takes most of the gap from the layers fed by the input; `None` where no map takes any.
+
+    Args:
+        bench: runs the model.
+        samples: to try maps on.
+        layers: fed by the input alone.
+        before: what they saw of `samples` as they are.
+        normalization: what the user had done to them by --mean and --std.
+    """
+    x = floating_input(samples)
+    data = None if x is None else input_range(x)
+    gap = before.gap(layers)
+    if data is None or not math.isfinite(gap) or gap <= MARGIN:
+        return None
+    search = _Search(bench, samples, layers, before)
+    tried = search.ranked([*candidates(data, normalization), *factors(layers, before), *search.solved(data)])
+    nearest, candidate = tried[0]
+    if nearest > NEAR_MARGIN and not candidate.map.inverts:
+        tried = sorted([*tried, *search.ranked(search.solved(data, candidate.map))], key=_first)
+    chosen = search.best(candidate for _, candidate in tried[:FINALISTS])
+    if chosen is None or not chosen.is_solved:
+        return chosen
+    # Few samples say roughly which map it is; all of them say which.
+    closer = search.best(search.solved(data, chosen.map, few=False))
+    return closer if closer is not None and closer.seen.after.gap < chosen.seen.after.gap else chosen
+
+
+class _Search:
+    """Maps tried on a few samples, as far as the layers fed by the input, and the best of them on all."""
+
+    def __init__(self, bench: Bench, samples: Batch, layers: tuple[str, ...], before: Watched) -> None:
+        self._bench = bench
+        self._samples = samples
+        self._few = bench.screened(samples, SCREENED)
+        self._layers = layers
+        self._before = before
+        self._sites = before.sites(layers)
+
+    def ranked(self, some: Iterable[Candidate]) -> list[tuple[float, Candidate]]:
+        """By the gap that they leave, the least first."""
+        return sorted(((self._rank(self._look(self._few, one.map), one), one) for one in some), key=_first)
+
+    def solved(self, data: InputRange, start: AffineMap = AS_IT_IS, *, few: bool = True) -> Iterator[Candidate]:
+        """The map that fits best, found from `start` on."""
+        samples = self._few if few else self._samples
+        return affine(self._layers, data, lambda by: self._look(samples, by), start)
+
+    def best(self, some: Iterable[Candidate]) -> InputScaling | None:
+        """The one that takes most of the gap of all samples; `None` where none takes any."""
+        found: list[tuple[float, InputScaling]] = []
+        for one in some:
+            after = self._bench.stored(mapped(self._samples, one.map))
+            seen = paired(self._layers, self._samples.size, self._before, after)
+            if seen is not None:
+                scaling = InputScaling(one.map, one.fed, one.expected, seen, one.constant)
+                found.append((self._rank(after, one), scaling))
+        left, best = min(found, key=_first, default=(math.inf, None))
+        return best if left < self._before.gap(self._layers) else None
+
+    def _look(self, samples: Batch, by: AffineMap) -> Watched:
+        return self._bench.look(mapped(samples, by), self._sites)
+
+    def _rank(self, seen: Watched, candidate: Candidate) -> float:
+        """The gap that is left, handicapped."""
+        gap = seen.gap(self._layers)
+        has_both = candidate.constant and candidate.expected is not None
+        return gap + (0.0 if has_both else HANDICAP) if math.isfinite(gap) else math.inf
+
+
+def _first(pair: tuple[float, object]) -> float:
+    return pair[0]

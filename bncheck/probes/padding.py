@@ -1,0 +1,68 @@
+"""Padding: positions that repeat their neighbour in every channel, on one side of the axis only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from bncheck.core import Moments
+from bncheck.core.layers import BATCH_NORM, NormLayer
+from bncheck.data.batches import Batch
+from bncheck.evidence import FlatShare
+from bncheck.formats.programs.instrument import Instrument
+from bncheck.watch.policies import STORED
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.sites import Site
+
+SHORTEST = 8
+"""Positions along an axis below which its halves say nothing."""
+
+
+class FlatRecorder(Recorder):
+    """Looks at the values themselves, which moments do not tell; layers folded into others are not seen."""
+
+    def __init__(self) -> None:
+        super().__init__(apart=False)
+        self.found: dict[str, list[tuple[int, float, float]]] = {}
+
+    def record(self, site: Site, layer: NormLayer, x: torch.Tensor, samples: int) -> Moments:
+        """Take in one call's input, (N, C, *spatial) or rows of sequences (N x T, C)."""
+        if layer.kind == BATCH_NORM and (seen := _flat(_with_positions(x, samples))) is not None:
+            self.found.setdefault(site.layer, []).append((samples, *seen))
+        return super().record(site, layer, x, samples)
+
+
+def flat_shares(watched: Instrument, batches: Sequence[Batch]) -> dict[str, FlatShare]:
+    """By layer, how much of its input is flat, and how one-sided the rest of it lies."""
+    recorder = FlatRecorder()
+    for batch in batches:
+        watched.run(batch, STORED, recorder)
+    return {name: _share(seen) for name, seen in recorder.found.items()}
+
+
+def _share(seen: Sequence[tuple[int, float, float]]) -> FlatShare:
+    total = sum(samples for samples, _, _ in seen)
+    first, last = (sum(one[0] * one[half] for one in seen) / total for half in (1, 2))
+    varied = 2 - first - last
+    return FlatShare((first + last) / 2, abs(first - last) / varied if varied > 0 else 0.0)
+
+
+def _with_positions(x: torch.Tensor, samples: int) -> torch.Tensor:
+    """Rows of sequences, (N x T, C), as (N, C, T)."""
+    if x.dim() == 2 and samples and len(x) > samples and len(x) % samples == 0:
+        return x.reshape(samples, len(x) // samples, -1).transpose(1, 2)
+    return x
+
+
+def _flat(x: torch.Tensor) -> tuple[float, float] | None:
+    """The share of flat positions in the first and in the last half of the axis where they differ most."""
+    found = [_along(x, axis) for axis in range(2, x.dim()) if x.shape[axis] >= SHORTEST]
+    return max(found, key=lambda halves: abs(halves[1] - halves[0]), default=None)
+
+
+def _along(x: torch.Tensor, axis: int) -> tuple[float, float]:
+    length = x.shape[axis]
+    same = (x.narrow(axis, 1, length - 1) == x.narrow(axis, 0, length - 1)).all(dim=1).movedim(axis - 1, -1).double()
+    half = (length - 1) // 2
+    return float(same[..., :half].mean()), float(same[..., -half:].mean())

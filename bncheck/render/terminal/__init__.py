@@ -1,0 +1,1 @@
+"""Reports and repairs for a person at a terminal."""

@@ -1,0 +1,89 @@
+"""The table of layers, with what was measured of each and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.table import Table
+
+from bncheck.render.terminal.columns import Column, table_of_layers
+from bncheck.render.words.cells import number, span
+from bncheck.render.words.report import concerning, layer_verdict
+from bncheck.results.report import ERROR, INFO, MEASURED, WARNING, Finding, LayerReport, Report
+
+STYLES = {ERROR: "bold red", WARNING: "yellow", INFO: "cyan"}
+KINDS = {
+    "batch_norm": "batch",
+    "instance_norm": "instance",
+    "group_norm": "group",
+    "layer_norm": "layer",
+    "rms_norm": "rms",
+}
+MEANINGS = {
+    "shift": "the largest over the channels",
+    "scale": "the range over the channels",
+    "gap": "root mean square over the channels",
+    "own": "the gap with upstream errors removed",
+    "noise": "what sampling alone would show",
+}
+
+
+def layer_table(report: Report, width: int) -> Table:
+    """One row per layer; names are shortened where even the first columns leave them no room."""
+    findings = concerning(report)
+    styles = [_style(layer, findings.get(layer.name, ())) for layer in report.layers]
+    return table_of_layers([layer.name for layer in report.layers], _columns(report), styles, width)
+
+
+def legend(table: Table) -> str:
+    """What the numbers in the table's columns are."""
+    titles = [str(column.header) for column in table.columns]
+    return "; ".join(f"{title}: {MEANINGS[title]}" for title in titles if title in MEANINGS) + "."
+
+
+def _columns(report: Report) -> list[Column]:
+    """Every column there is something to say in, in the order they stand in."""
+    layers, margin = report.layers, report.run.thresholds["margin"]
+
+    def column(title: str, cell: Callable[[LayerReport], str], rank: int) -> Column:
+        return Column(title, [cell(layer) for layer in layers], rank)
+
+    kinds = [KINDS.get(layer.kind, layer.kind) for layer in layers]
+    findings = concerning(report)
+    verdicts = [layer_verdict(layer, findings.get(layer.name, ()), margin) for layer in layers]
+    measured = any(layer.status == MEASURED for layer in layers)
+    columns = [Column("kind", kinds, 5, left=True), column("ch", lambda layer: str(layer.channels), 4)]
+    if measured:
+        columns += [
+            column("shift", lambda layer: number(layer.shift_max), 1),
+            column("scale", lambda layer: span(layer.scale_min, layer.scale_max), 2),
+            column("gap", lambda layer: number(layer.gap), 0),
+        ]
+        if any(layer.own_gap is not None for layer in layers):
+            columns.append(column("own", lambda layer: number(layer.own_gap), 1))
+        columns += [column("noise", lambda layer: number(layer.noise), 3), column("worst channel", _worst, 7)]
+        if any((layer.calls or 0) > 1 for layer in layers):
+            columns.append(column("calls", lambda layer: _known(layer.calls), 6))
+    columns += [
+        column("eps", lambda layer: _known(layer.stored_eps), 9),
+        column("momentum", lambda layer: _known(layer.stored_momentum), 10),
+        column("updates", lambda layer: _known(layer.stored_updates), 8),
+        Column("verdict", verdicts, 0, left=True),
+    ]
+    return [chosen for chosen in columns if set(chosen.cells) != {""}]
+
+
+def _worst(layer: LayerReport) -> str:
+    return "" if layer.worst_channel is None else f"{layer.worst_channel}: {number(layer.gap_max)}"
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None else f"{value:d}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def _style(layer: LayerReport, findings: Sequence[Finding]) -> str:
+    severities = {finding.severity for finding in findings}
+    for severity in (ERROR, WARNING):
+        if severity in severities:
+            return STYLES[severity]
+    return "" if layer.status == MEASURED else "dim"

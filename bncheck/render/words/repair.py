@@ -1,0 +1,254 @@
+"""What a repair came to, in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bncheck.render.terminal.answer import first_sentence
+from bncheck.render.words.cells import count, number
+from bncheck.results.repair import (
+    BETTER,
+    CROSS_FITTED,
+    NO_DIFFERENCE,
+    NOTHING,
+    TOO_FEW,
+    UNDECIDED,
+    WORSE,
+    Comparison,
+    LayerRepair,
+    RepairResult,
+)
+from bncheck.results.report import INFO
+
+OF_THE_INPUT = ("BN601", "BN602")
+"""Faults of the data, whose remedy is not in the model."""
+SMALL_SHARE = 0.25
+"""A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
+VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
+
+_MORE_TRAINING = "More --steps, a smaller --lr or more varied training data may serve better"
+
+
+REASONS = {
+    "not exercised": "the data do not reach them",
+    "folded": "they were folded into their weights, and divide by 1 on purpose",
+    "unsupported": "they cannot be measured in this format",
+    "normalizes by its input": "they normalize by their input (export the model in eval mode)",
+    "nameless in the file": "their statistics have no names of their own in the file",
+}
+
+
+def headings(result: RepairResult) -> list[str]:
+    """What was done with what, and what it was judged on; nothing where nothing was done."""
+    if result.after is None:
+        return []
+    verb = VERBS.get(result.method, result.method)
+    return [f"{verb} by {count(result.samples, 'sample')} of {result.source}", _judged_on(result)]
+
+
+def training_words(loss: float, r_clipped: float, d_clipped: float, accuracy: float | None) -> str:
+    """How a step of a training went, in half a line."""
+    said = f"loss {number(loss)}, r clipped in {r_clipped:.0%} of channels, d in {d_clipped:.0%}"
+    return said if accuracy is None else f"{said}, validation {accuracy:.1%}"
+
+
+def _judged_on(result: RepairResult) -> str:
+    data = result.before.data
+    if data is None:
+        return "not judged: there were no data"
+    labels = "with labels" if data.labelled else "without labels"
+    if result.judged == CROSS_FITTED:
+        return f"judged on the same {count(data.samples, 'sample')} {labels}, each half by what the other half gave"
+    return f"judged on {count(data.samples, 'sample')} {labels} of {data.source}"
+
+
+def verdict_lines(result: RepairResult) -> list[str]:
+    """The outcome in one sentence, and the numbers behind it."""
+    return [
+        _outcome(result),
+        *_accuracy(result),
+        *_information(result.comparison),
+        *_moved(result.comparison),
+        *_gaps(result),
+        *_of_few(result),
+        *_hidden(result),
+    ]
+
+
+def closing_lines(result: RepairResult) -> list[str]:
+    """Where the file is, or why there is none, and what to do."""
+    if result.path is not None:
+        all_the_same = "Written all the same, being no worse" if result.outcome == NO_DIFFERENCE else "Written"
+        return [f"{all_the_same}: {result.path}", *_left_over(result)]
+    if result.out is None and result.after is not None:
+        kept = f"{_MORE_TRAINING}." if result.outcome == WORSE else "--out FILE keeps the repaired model."
+        return [f"Nothing was written. {kept}", *_left_over(result)]
+    if result.outcome == WORSE and result.method == "renorm":
+        return [f"Not written: {result.out}. {_MORE_TRAINING}; --force writes the file all the same."]
+    if result.outcome == TOO_FEW:
+        return [
+            f"Not written: {result.out}. Give at least {_in_tens(result.samples_needed or 0)} samples; --method blend "
+            "keeps a part of the stored statistics; --force writes the file all the same."
+        ]
+    if result.outcome == WORSE:
+        return [
+            f"Not written: {result.out}. Data like those the model was trained on would serve better; "
+            "--method blend keeps a part of the stored statistics; --force writes the file all the same."
+        ]
+    return [f"Not written: {result.out}. {_nothing(result)}" if result.out else _nothing(result)]
+
+
+def _outcome(result: RepairResult) -> str:
+    if result.outcome == NOTHING:
+        return "There is nothing to repair."
+    comparison = result.comparison
+    said = {
+        BETTER: "The repaired model is better.",
+        NO_DIFFERENCE: "The repair does not help: it makes no difference that these data can show.",
+        WORSE: "The repaired model is worse.",
+        TOO_FEW: "Too few samples to repair from: the new statistics may be off by more than a gap that matters.",
+        UNDECIDED: f"Whether the repaired model is better cannot be told {_without_accuracy(result)}.",
+    }[result.outcome]
+    if result.outcome == UNDECIDED and comparison is None:
+        return "Whether the repaired model is better cannot be told: its outputs cannot be compared."
+    if result.outcome == WORSE and comparison is not None and comparison.gain is None:
+        return (
+            f"The repaired model is likely worse: {_without_accuracy(result)}, by what its predictions tell about the "
+            "inputs."
+        )
+    return said
+
+
+def _without_accuracy(result: RepairResult) -> str:
+    """Why no accuracy judges."""
+    if result.before.data is not None and result.before.data.labelled:
+        return "by labels that fit none of its outputs (--output names the prediction, --metric measures it)"
+    return "without labels"
+
+
+def _accuracy(result: RepairResult) -> list[str]:
+    comparison = result.comparison
+    if comparison is None or comparison.accuracy_before is None or comparison.accuracy_after is None:
+        return []
+    before, after, error = comparison.accuracy_before, comparison.accuracy_after, comparison.gain_error
+    if error is None:
+        return [f"Metric: {number(before)} as shipped, {number(after)} repaired."]
+    lines = [f"Accuracy: {before:.1%} as shipped, {after:.1%} repaired ({_points(after - before, error)})."]
+    wrong = 1 - before
+    if result.outcome == BETTER and wrong > 0:
+        share = (after - before) / wrong
+        if after == 1:
+            return [*lines, "None of the predictions is wrong any more."]
+        rest = ": most of what is wrong does not come from the statistics" if share < SMALL_SHARE else ""
+        lines.append(f"There are {share:.0%} fewer wrong predictions{rest}.")
+    return lines
+
+
+def _points(gain: float, error: float) -> str:
+    return f"{100 * gain:+.1f} points, standard error {100 * error:.1f}"
+
+
+def _information(comparison: Comparison | None) -> list[str]:
+    """Where no labels tell, whether the predictions tell the inputs apart."""
+    if comparison is None or comparison.gain is not None or comparison.information_after is None:
+        return []
+    before, after = comparison.information_before, comparison.information_after
+    if before is None or not math.isfinite(before):
+        return []
+    return [
+        f"What the predictions tell about the inputs (mutual information): {number(before)} nats as shipped, "
+        f"{number(after)} repaired."
+    ]
+
+
+def _moved(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return []
+    if comparison.output_change is not None and not math.isfinite(comparison.output_change):
+        return ["The outputs of the model as shipped are not finite; those of the repaired one can be compared."]
+    if comparison.predictions_changed is not None:
+        return [f"{comparison.predictions_changed:.1%} of the predictions change."]
+    if comparison.output_change is not None:
+        return [f"The outputs move by {comparison.output_change:.1%}."]
+    return []
+
+
+def _gaps(result: RepairResult) -> list[str]:
+    if result.after is None or result.after.summary.gap is None:
+        return []
+    if result.judged == CROSS_FITTED:
+        before, after = _crossed(result.layers)
+        where = "by what the other half of the data gave"
+    else:
+        before, after = result.before.summary.gap, result.after.summary.gap
+        where = "in the repaired file"
+    known = "not a number" if before is None or not math.isfinite(before) else number(before)
+    return [f"The gap over all layers is {known} as shipped and {number(after)} {where}."]
+
+
+def _of_few(result: RepairResult) -> list[str]:
+    """That a repair which was measured to help is still one of few samples."""
+    if result.outcome != BETTER or result.samples_needed is None:
+        return []
+    samples = f"{count(result.samples, 'sample')} {'is' if result.samples == 1 else 'are'} few"
+    enough = _in_tens(result.samples_needed)
+    return [f"But {samples}: with {enough} the new statistics would be off by less than a gap that matters."]
+
+
+def _hidden(result: RepairResult) -> list[str]:
+    """What is wrong with the data that the repair was judged on, which new statistics do not mend but hide."""
+    if result.outcome == NOTHING:
+        return []
+    wrong = [each for each in result.before.findings if each.code in OF_THE_INPUT and each.severity != INFO]
+    return [
+        f"But {each.code} speaks of the data: {first_sentence(each.message)} The repair would only hide that, and "
+        f"spoil the model for data fed rightly. {first_sentence(each.fix)}"
+        for each in wrong
+    ]
+
+
+def _crossed(layers: Sequence[LayerRepair]) -> tuple[float | None, float | None]:
+    """The gap of the layers that have new statistics, before and after, each half judged by the other's (RMS)."""
+    pairs = [
+        (layer.gap_before, layer.gap_after)
+        for layer in layers
+        if layer.changed and layer.gap_before is not None and layer.gap_after is not None
+    ]
+    if not pairs:
+        return None, None
+    before, after = (math.sqrt(sum(gap**2 for gap in gaps) / len(pairs)) for gaps in zip(*pairs, strict=True))
+    return before, after
+
+
+def _left_over(result: RepairResult) -> list[str]:
+    """What the report on the repaired file still finds."""
+    after = result.after
+    if after is None:
+        return []
+    codes = sorted({finding.code for finding in after.findings if finding.severity in ("error", "warning")})
+    if codes:
+        return [f"The repaired file still has findings: {', '.join(codes)}. Look at it with bncheck inspect."]
+    if after.summary.exit_code:
+        return ["There were too few samples to tell whether its statistics describe the data."]
+    return []
+
+
+def _in_tens(needed: int) -> int:
+    """A quarter more, in tens: what few samples say of the error is itself uncertain."""
+    return math.ceil(1.25 * needed / 10) * 10
+
+
+def _nothing(result: RepairResult) -> str:
+    reasons = sorted({layer.reason for layer in result.layers if layer.reason})
+    codes = {finding.code for finding in result.before.findings}
+    if result.notes and not result.samples:
+        return result.notes[-1]
+    if "BN705" in codes:
+        return (
+            "Its normalization was folded into other layers, or frozen, and no statistics are left: repair the "
+            "checkpoint it was exported from, and export that again."
+        )
+    if reasons:
+        return f"No layer could be given new statistics: {'; '.join(REASONS.get(name, name) for name in reasons)}."
+    return "No layer of this file stores statistics."

@@ -1,0 +1,287 @@
+"""What a report says in plain words; shared by the formats that people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bncheck.render.words.cells import count, number
+from bncheck.results.report import (
+    AUDITED,
+    ERROR,
+    FINDINGS,
+    INCONCLUSIVE,
+    INFO,
+    NOT_CHECKED,
+    OK,
+    SKIPPED,
+    WARNING,
+    Finding,
+    LayerReport,
+    ModelFacts,
+    Report,
+)
+
+ALIKE = 5
+"""How many findings of one kind are told in full."""
+
+EXIT_OF = {OK: 0, FINDINGS: 1, INCONCLUSIVE: 4, NOT_CHECKED: 4}
+"""What each verdict usually ends with."""
+TOLD_NOTHING = 4
+REASONS = {"no-running-statistics": "no statistics"}
+DATA_GROUP = "BN6"
+
+
+def about_model(model: ModelFacts) -> str:
+    """What was inspected: its format and size."""
+    return f"{model.format.replace('_', ' ')}, {count(model.norm_layers, 'norm layer')}"
+
+
+def about_data(report: Report) -> str:
+    """What it was run on, or that it was not."""
+    data = report.data
+    if data is None:
+        given = report.run.options.get("data")
+        return f"{'no data' if given is None else f'not run on {given}'}: the stored values alone"
+    labels = "with labels" if data.labelled else "without labels"
+    return f"{data.source}  {count(data.samples, 'sample')} {labels}, batches of {data.batch_size}"
+
+
+def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that count and ask for the same thing together, in the order of the first of each.
+
+    Accepted ones are told in the notes.
+    """
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.accepted is None:
+            groups.setdefault((finding.code, finding.severity, finding.fix), []).append(finding)
+    return list(groups.values())
+
+
+def concerning(report: Report) -> dict[str, list[Finding]]:
+    """By layer, the findings that name it: alone, or among the layers of their evidence."""
+    found: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        for name in finding.layers:
+            found.setdefault(name, []).append(finding)
+    return found
+
+
+def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float) -> str:
+    """A layer's own line: its findings, why it was skipped, or where its gap comes from.
+
+    A remark on several layers, which is not about their gaps, does not hide how each of them fares.
+    """
+    codes = list(dict.fromkeys(finding.code for finding in findings if not _in_passing(finding)))
+    if codes:
+        drift_only = all(code.startswith(DATA_GROUP) for code in codes)
+        is_inherited = drift_only and _inherited(layer, _counted_from(findings, margin))
+        return " ".join(codes) + (", inherited" if is_inherited else "")
+    if layer.status == SKIPPED:
+        reason = layer.reason or "skipped"
+        return REASONS.get(reason, reason.replace("-", " "))
+    if layer.status == AUDITED or layer.gap is None:
+        return "audited"
+    if not math.isfinite(layer.gap):
+        return "not finite"
+    if layer.gap <= margin:
+        return "ok"
+    return "inherited" if _inherited(layer, margin) else "gap"
+
+
+def headline(report: Report) -> str:
+    """The verdict in one sentence."""
+    summary = report.summary
+    if summary.verdict == FINDINGS:
+        counting, accepted = _counted_apart(report)
+        if not counting:
+            return f"Found nothing that counts: {accepted} accepted."
+        return f"Found {counting}." if not accepted else f"Found {counting}; {accepted} accepted."
+    if summary.verdict == NOT_CHECKED:
+        if report.layers and report.data is not None and any(_unreached(layer) for layer in report.layers):
+            return "Not checked: no layer with stored statistics was reached by these data."
+        return "Not checked: there is no normalization layer with stored statistics in this file."
+    if summary.verdict == INCONCLUSIVE:
+        return "Inconclusive: too few samples to tell."
+    if report.data is None:
+        return "Nothing wrong in the stored values. Whether they describe your data, only data can tell: --data D."
+    beyond = [layer for layer in report.layers if layer.gap is not None and layer.gap > _margin_of(report)]
+    if not beyond:
+        return "The stored statistics describe these data."
+    if any(finding.code == "BN603" for finding in report.findings):
+        return "The data differ from the stored statistics, without a clear harm to the predictions."
+    found = f"No fault found, with {count(len(beyond), 'layer')} beyond a gap of {_margin_of(report)}"
+    if report.run.options.keys() & {"select", "ignore"}:
+        return f"{found}: no rule among those selected objects."
+    return f"{found}: these samples cannot tell that from noise."
+
+
+def _counted_apart(report: Report) -> tuple[str, str]:
+    """How many errors and warnings count, and how many were accepted; empty where there are none."""
+    counting = [finding for finding in report.findings if finding.accepted is None]
+    accepted = [finding for finding in report.findings if finding.accepted is not None]
+    return _counted(counting), _counted(accepted)
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    severities = [finding.severity for finding in findings]
+    return " and ".join(count(severities.count(name), name) for name in (ERROR, WARNING) if name in severities)
+
+
+def too_little_checked(report: Report) -> bool:
+    """Whether nothing was checked, or too little to tell: no green light may come of it."""
+    return report.summary.exit_code == TOLD_NOTHING or report.summary.verdict in (INCONCLUSIVE, NOT_CHECKED)
+
+
+def standing(report: Report) -> str:
+    """`findings`, `untold` or `ok`: the verdict as it counts, with what was accepted left out."""
+    if report.summary.verdict == FINDINGS and _counted_apart(report)[0]:
+        return FINDINGS
+    return "untold" if too_little_checked(report) else OK
+
+
+def effect_lines(report: Report) -> list[str]:
+    """The gap of the model, and what it does to the predictions."""
+    return [*_gap_lines(report), *_call_lines(report), *prediction_lines(report)]
+
+
+def closing(report: Report) -> list[str]:
+    """What else there is to know: an exit code that surprises, and how to get further from here."""
+    lines = _exit_lines(report)
+    if (
+        report.data is None
+        and report.model.format in ("state_dict", "safetensors")
+        and "arch" not in report.run.options
+    ):
+        lines.append(
+            "The file holds tensors only: to run them on data, name the architecture too, "
+            "--arch FILE.py:CALLABLE --data D."
+        )
+    codes = sorted({finding.code for finding in report.findings if finding.severity != INFO})
+    if codes:
+        lines.append(f"More: bncheck rule {codes[0]}" + (f" (also {', '.join(codes[1:])})" if codes[1:] else ""))
+    return lines
+
+
+def noted(notes: Sequence[str]) -> list[str]:
+    """A run's notes as sentences."""
+    return [f"Note: {note.rstrip('.')}." for note in notes]
+
+
+def _gap_lines(report: Report) -> list[str]:
+    summary = report.summary
+    if summary.gap is None:
+        return []
+    if not math.isfinite(summary.gap):
+        return ["Where statistics or inputs are not finite there is no gap to give."]
+    own = summary.own_gap
+    removed = "" if own is None else f"; with upstream errors removed, {number(own)}"
+    return [f"The gap over all layers is {number(summary.gap)}{removed}. {_margin(report)}", *_worst(report)]
+
+
+def _margin(report: Report) -> str:
+    margin = _margin_of(report)
+    smallest = report.summary.smallest_detectable_gap
+    used = _counted_from(report.findings, margin)
+    if used < margin:
+        return f"Healthy layers stay below {margin}; here gaps from {used} on count, since accuracy is sure to suffer."
+    if smallest is None:
+        return f"Healthy layers stay below {margin}."
+    if not math.isfinite(smallest):
+        return f"Healthy layers stay below {margin}; so few samples cannot show a gap of any size."
+    return f"Healthy layers stay below {margin}; the smallest gap these samples can show is {smallest:.2g}."
+
+
+def _worst(report: Report) -> list[str]:
+    measured = [layer for layer in report.layers if layer.gap_max is not None and math.isfinite(layer.gap_max)]
+    if not measured:
+        return []
+    worst = max(measured, key=lambda layer: layer.gap_max or 0.0)
+    return [f"Worst channel: {worst.worst_channel} of {worst.name or 'the model'}, gap {number(worst.gap_max)}."]
+
+
+def _call_lines(report: Report) -> list[str]:
+    """Layers that run several times in a forward, where their calls disagree by more than healthy layers do."""
+    lines = []
+    for layer in report.layers:
+        gaps = layer.call_gaps or ()
+        if all(map(math.isfinite, gaps)) and max(gaps, default=0.0) - min(gaps, default=0.0) > _margin_of(report):
+            name = layer.name or "The model"
+            reach = f"from {number(min(gaps))} to {number(max(gaps))}"
+            lines.append(f"{name} runs {len(gaps)} times in a forward, with gaps {reach}.")
+    return lines
+
+
+def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
+    """Accuracy by each set of statistics, and what recalibrating changes; briefly without how that was measured."""
+    effect = report.effect
+    if effect is None:
+        return []
+    lines = []
+    if effect.accuracy is not None:
+        own_metric = "metric" in report.run.options
+        show = number if own_metric else percent
+        values = (
+            (effect.accuracy.stored, "as shipped"),
+            (None if briefly else effect.accuracy.batch, "normalized by the batch"),
+            (effect.accuracy.recalibrated, "recalibrated"),
+        )
+        parts = [f"{show(value)} {name}" for value, name in values if value is not None]
+        lines.append(f"{'Metric' if own_metric else 'Accuracy'}: {', '.join(parts)}.")
+    if effect.output_change is not None and not math.isfinite(effect.output_change):
+        return [*lines, "The outputs are not finite, so how far recalibrating moves them cannot be told."]
+    if effect.predictions_changed is not None:
+        moved = f"changes {percent(effect.predictions_changed)} of the predictions"
+    elif effect.output_change is not None:
+        moved = f"moves the outputs by {percent(effect.output_change)}"
+    else:
+        return lines
+    how = "" if briefly else " (measured on one half of these data, judged on the other)"
+    return [*lines, f"Recalibrating {moved}{how}."]
+
+
+def _exit_lines(report: Report) -> list[str]:
+    """Why the process ends otherwise than the verdict lets one expect."""
+    summary, options = report.summary, report.run.options
+    if summary.exit_code == EXIT_OF[summary.verdict]:
+        return []
+    if summary.verdict == FINDINGS and summary.exit_code == 0:
+        counting, accepted = _counted_apart(report)
+        if accepted and not counting:
+            return []
+        return [f"The exit code is 0 all the same: --fail-on {options.get('fail_on', WARNING)}."]
+    if summary.layers_skipped:
+        return [f"The exit code is {summary.exit_code}: {count(summary.layers_skipped, 'layer')} skipped."]
+    return [f"The exit code is {summary.exit_code}: not everything was checked."]
+
+
+def _in_passing(finding: Finding) -> bool:
+    about_several = finding.layer is None and bool(finding.layers)
+    return finding.severity == INFO and about_several and not finding.code.startswith(DATA_GROUP)
+
+
+def _counted_from(findings: Sequence[Finding], margin: float) -> float:
+    """The gap above which findings count a layer: a smaller one than usual where accuracy is sure to suffer."""
+    used = (finding.evidence.get("margin") for finding in findings)
+    return min((each for each in used if isinstance(each, float)), default=margin)
+
+
+def _inherited(layer: LayerReport, margin: float) -> bool:
+    """Whether the gap comes from the layers before: with their errors removed it is gone."""
+    if layer.gap is None or layer.own_gap is None:
+        return False
+    return layer.own_gap <= margin < layer.gap
+
+
+def _unreached(layer: LayerReport) -> bool:
+    return layer.status == SKIPPED and layer.reason not in ("no-running-statistics", "folded")
+
+
+def _margin_of(report: Report) -> float:
+    return report.run.thresholds["margin"]
+
+
+def percent(value: float | None) -> str:
+    """With one decimal; as `number` where it is not finite."""
+    return number(value) if value is None or not math.isfinite(value) else f"{value:.1%}"

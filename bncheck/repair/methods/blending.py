@@ -1,0 +1,183 @@
+"""Blending: the stored statistics count as so many samples beside those of the data.
+
+Source: Schneider et al. 2020 (arXiv 2006.16971), section 2: mu = N/(N+n) mu_stored + n/(N+n) mu_data, and the same
+for the variance. N is the prior's weight in samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.data import Source
+from bncheck.errors import UsageError
+from bncheck.formats import Model
+from bncheck.formats.messages import listed
+from bncheck.formats.programs.instrument import instrument
+from bncheck.formats.programs.running import Progress
+from bncheck.measure.passes import Plan
+from bncheck.predictions.effect import EffectMeter
+from bncheck.repair.evaluation.held_out import cross_fitted
+from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, halves_of, measure, tensors_of
+from bncheck.repair.methods.method import BLEND, Method, MethodOptions, Repaired
+from bncheck.watch.policies import Given, Statistics
+
+SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
+"""Weights of the stored statistics that are tried where nobody names a prior."""
+
+
+class Blending:
+    """Stored statistics and those of the data, weighted by how many samples each stand for."""
+
+    name = BLEND
+    cross_fits = True
+
+    def __init__(self, prior: float | None, until: float) -> None:
+        self._prior = prior
+        self._until = until
+
+    def __call__(
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        progress: Progress,
+        *,
+        judge: bool,
+        validation: Source | None = None,
+    ) -> Repaired:
+        """See `Method`. Without a prior it is chosen by cross-validation, which takes labels."""
+        measured = measure(model, source, plan, self._until, progress)
+        stored = {layer.name: layer for layer in model.layers}
+        given = self._prior or 0.0
+        chosen = _Priors(given, (given, given))
+        if self._prior is None and measured.whole:
+            chosen = _by_cross_validation(model, source, plan, measured, progress)
+        crossed = (
+            blended(stored, measured.folds[1], chosen.folds[0], measured.samples / 2),
+            blended(stored, measured.folds[0], chosen.folds[1], measured.samples / 2),
+        )
+        trial = judge and measured.whole
+        return Repaired(
+            tensors=tensors_of(model, blended(stored, measured.whole, chosen.final, measured.samples)),
+            kept=measured.kept,
+            samples=measured.samples,
+            errors={name: error * _share(measured.samples, chosen.final) for name, error in measured.errors.items()},
+            gaps=cross_gaps(measured, crossed) if judge else {},
+            trial=cross_fitted(model, source, plan, crossed, progress) if trial else None,
+            notes=(*measured.notes, *_notes(chosen, measured), *_alone(stored, measured.whole)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Priors:
+    """The prior for the file, one for judging each half of the data, and how they were found (empty: given)."""
+
+    final: float
+    folds: tuple[float, float]
+    how: str = ""
+
+
+def blended(
+    stored: Mapping[str, NormLayer], data: LayerStatistics, prior: float, samples: float
+) -> dict[str, Statistics]:
+    """Every layer's stored statistics and those of the data in one.
+
+    Args:
+        stored: the layers by name. Channels whose stored values cannot be true (NaN, a negative variance, missing)
+            take the data's alone.
+        data: measured.
+        prior: N, the stored statistics' weight.
+        samples: n, the data's.
+    """
+    share = 1.0 - _share(samples, prior)
+    mixed = {}
+    for name, found in data.items():
+        layer = stored[name]
+        usable = _usable(layer, found.mean.size)
+        mean, var = (np.zeros_like(found.mean) if value is None else value for value in (layer.mean, layer.var))
+        weight = np.where(usable, share, 0.0)
+        mixed[name] = Statistics(_mixed(mean, found.mean, weight), _mixed(var, found.var, weight))
+    return mixed
+
+
+def method(options: MethodOptions) -> Method:
+    """What `--method blend` is."""
+    return Blending(options.prior, options.until)
+
+
+def _by_cross_validation(
+    model: Model, source: Source, plan: Plan, measured: Measurement, progress: Progress
+) -> _Priors:
+    """The prior under which each half is predicted best by the other half's statistics.
+
+    Each half is judged under the prior that the *other* half's labels chose, so the cross-fitted accuracy owes
+    nothing to the choice.
+    """
+    half = measured.samples / 2
+    priors = [half * share / (1 - share) for share in SHARES]
+    stored = {layer.name: layer for layer in model.layers}
+    meters = [(EffectMeter(plan.output, plan.metric), EffectMeter(plan.output, plan.metric)) for _ in priors]
+    given = [[Given(blended(stored, other, prior, half)) for other in measured.folds[::-1]] for prior in priors]
+    with instrument(model, source.name, plan.seed) as watched:
+        halves = halves_of(model, source, plan, watched.fixed_batch, progress)
+        for pair in halves.pairs("choosing the prior"):
+            for fold, part in enumerate(pair):
+                for chunk in halves.chunks(part):
+                    for meter, policies in zip(meters, given, strict=True):
+                        output = watched.run(chunk, policies[fold], None)
+                        meter[fold].add_recalibrated(output, output, chunk.labels)
+    scores = np.array([[_accuracy(meter) for meter in both] for both in meters])
+    if np.isnan(scores).any():
+        raise UsageError(
+            f"--method blend: {source.name} has no labels to choose the prior by. Give labels (y in the data), or say "
+            "what the stored statistics are worth in samples: --prior N."
+        )
+    best = [_best(priors, column) for column in (scores[:, 1], scores[:, 0], scores.sum(axis=1))]
+    return _Priors(best[2], (best[0], best[1]), f"chosen by cross-validation among {len(priors)}")
+
+
+def _best(priors: list[float], scores: FloatArray) -> float:
+    """The prior of the highest score; of equally good ones the largest, which changes the model least."""
+    return max(zip(scores.tolist(), priors, strict=True))[1]
+
+
+def _accuracy(meter: EffectMeter) -> float:
+    effect = meter.result()
+    if effect is None or effect.accuracy is None or effect.accuracy.recalibrated is None:
+        return float("nan")
+    return effect.accuracy.recalibrated
+
+
+def _share(samples: float, prior: float) -> float:
+    """Weight of the data."""
+    return samples / (samples + prior) if samples else 0.0
+
+
+def _mixed(stored: FloatArray, data: FloatArray, weight: FloatArray) -> FloatArray:
+    # Times 0 is not enough: what cannot be used may be NaN.
+    return weight * np.where(weight > 0, stored, 0.0) + (1.0 - weight) * data
+
+
+def _usable(layer: NormLayer, channels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    if layer.mean is None or layer.var is None or layer.missing:
+        return np.zeros(channels, dtype=bool)
+    return np.isfinite(layer.mean) & np.isfinite(layer.var) & (layer.var >= 0)
+
+
+def _notes(chosen: _Priors, measured: Measurement) -> list[str]:
+    if not measured.whole:
+        return []
+    how = f", {chosen.how}" if chosen.how else ""
+    share = 1.0 - _share(measured.samples, chosen.final)
+    return [f"The stored statistics count as {chosen.final:.4g} samples{how}: {share:.0%} of the blend."]
+
+
+def _alone(stored: Mapping[str, NormLayer], data: LayerStatistics) -> list[str]:
+    names = [name for name, found in data.items() if not _usable(stored[name], found.mean.size).all()]
+    if not names:
+        return []
+    return [f"Stored values of {listed(names, 3)} that cannot be true were left out of the blend."]

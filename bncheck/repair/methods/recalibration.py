@@ -1,0 +1,54 @@
+"""Recalibration: the statistics of the data take the place of the stored ones."""
+
+from __future__ import annotations
+
+from bncheck.data import Source
+from bncheck.formats import Model
+from bncheck.formats.programs.running import Progress
+from bncheck.measure.passes import Plan
+from bncheck.repair.evaluation.held_out import cross_fitted
+from bncheck.repair.measuring import cross_gaps, measure, tensors_of
+from bncheck.repair.methods.method import RECALIBRATE, Method, MethodOptions, Repaired
+
+
+class Recalibration:
+    """Stores the mean and the pooled variance of the data; weights and everything else stay.
+
+    Sources: Wu & Johnson 2021 (arXiv 2105.07576), section 3, "PreciseBN"; here the variance is pooled over all
+    samples rather than averaged over batches.
+    """
+
+    name = RECALIBRATE
+    cross_fits = True
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+
+    def __call__(
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        progress: Progress,
+        *,
+        judge: bool,
+        validation: Source | None = None,
+    ) -> Repaired:
+        """See `Method`."""
+        measured = measure(model, source, plan, self._until, progress)
+        crossed = (measured.folds[1], measured.folds[0])
+        trial = judge and measured.whole
+        return Repaired(
+            tensors=tensors_of(model, measured.whole),
+            kept=measured.kept,
+            samples=measured.samples,
+            errors=measured.errors,
+            gaps=cross_gaps(measured, crossed) if judge else {},
+            trial=cross_fitted(model, source, plan, crossed, progress) if trial else None,
+            notes=measured.notes,
+        )
+
+
+def method(options: MethodOptions) -> Method:
+    """What `--method recalibrate` is."""
+    return Recalibration(options.until)

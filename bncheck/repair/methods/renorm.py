@@ -1,0 +1,105 @@
+"""`--method renorm`: fine-tuning with Batch Renormalization, as a repair of files."""
+
+from __future__ import annotations
+
+import torch
+
+from bncheck.data import Source
+from bncheck.errors import RefusedError
+from bncheck.formats import Model
+from bncheck.formats.programs.running import Progress
+from bncheck.measure.passes import Plan
+from bncheck.repair.measuring import STATISTICS, join
+from bncheck.repair.methods.method import RENORM, Method, MethodOptions, Repaired
+from bncheck.repair.training.checkpoints import forget_checkpoint
+from bncheck.repair.training.finetune import fine_tune
+from bncheck.repair.training.options import FineTuneOptions
+from bncheck.repair.training.result import FineTuned, TrainingProgress
+from bncheck.repair.training.roles import TrainingSource
+from bncheck.repair.training.trainee import module_of
+
+COUNTER = "num_batches_tracked"
+NOT_TRAINED = "not trained"
+AVERAGED = 20
+"""Steps over which a loss is averaged for the reader."""
+
+
+class RenormFineTuning:
+    """Trains weights and statistics further, on batches as they come, so that they no longer depend on the batch.
+
+    It cannot judge itself on halves of its data: that would take two more trainings, and judge other models.
+
+    Source: Ioffe 2017 (arXiv 1702.03275).
+    """
+
+    name = RENORM
+    cross_fits = False
+
+    def __init__(self, options: FineTuneOptions, training: TrainingProgress) -> None:
+        self._options = options
+        self._training = training
+
+    def __call__(
+        self,
+        model: Model,
+        source: Source,
+        plan: Plan,
+        progress: Progress,
+        *,
+        judge: bool,
+        validation: Source | None = None,
+    ) -> Repaired:
+        """See `Method`. The checkpoint of a run that diverged is deleted: going on from it would diverge again."""
+        if not any(layer.has_statistics for layer in model.layers):
+            return Repaired(tensors={}, kept={}, samples=0)
+        counted = source if isinstance(source, TrainingSource) else TrainingSource(source, mixed=False)
+        try:
+            tuned = fine_tune(model, counted, self._options, heldout=validation, progress=self._training)
+        except RefusedError:
+            forget_checkpoint(self._options.checkpoint)
+            raise
+        if tuned.best_step == 0:
+            raise RefusedError(
+                f"The fine-tuning never made {model.path} better: after none of {tuned.steps} steps did it predict the "
+                "validation data better than as it came. Nothing was written. Give more --steps, another --lr, or "
+                "training data more like the validation data."
+            )
+        tensors = _changed(model, tuned)
+        kept = {
+            layer.name: NOT_TRAINED
+            for layer in model.layers
+            if layer.has_statistics and not any(join(layer.name, role) in tensors for role in STATISTICS)
+        }
+        return Repaired(tensors=tensors, kept=kept, samples=counted.read, notes=_notes(tuned))
+
+
+def method(options: MethodOptions) -> Method:
+    """What `--method renorm` is."""
+    return RenormFineTuning(options.fine_tuning, options.training)
+
+
+def _changed(model: Model, tuned: FineTuned) -> dict[str, torch.Tensor]:
+    """What training changed; files that count no batches are not taught to."""
+    given = module_of(model).state_dict()
+    uncounted = {join(layer.name, COUNTER) for layer in model.layers if layer.updates is None and not layer.missing}
+    return {
+        name: value
+        for name, value in tuned.state.items()
+        if name not in uncounted and not torch.equal(value, given[name].cpu())
+    }
+
+
+def _notes(tuned: FineTuned) -> tuple[str, ...]:
+    losses = [step.loss for step in tuned.history]
+    if not losses:
+        return ()
+    first, last = (sum(part) / len(part) for part in (losses[:AVERAGED], losses[-AVERAGED:]))
+    end = tuned.history[-1]
+    notes = [
+        f"{tuned.steps} steps{', ended early by --patience' if tuned.stopped_early else ''}: the loss went from "
+        f"{first:.3g} to {last:.3g} (means of {min(AVERAGED, len(losses))} steps); at the end r was clipped in "
+        f"{end.r_clipped:.1%} of the channels and d in {end.d_clipped:.1%}."
+    ]
+    if tuned.score is not None:
+        notes.append(f"The state after step {tuned.best_step} predicts the validation data best and was taken.")
+    return tuple(notes)

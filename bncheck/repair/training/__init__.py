@@ -1,0 +1,1 @@
+"""Fine-tuning with Batch Renormalization: data, steps, losses, checkpoints."""

@@ -1,0 +1,1 @@
+"""What an inspection, a repair or a comparison found, as values."""

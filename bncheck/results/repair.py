@@ -1,0 +1,178 @@
+"""Before and after a repair, as values: what renderers and callers read, and what the exit code follows from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+
+from bncheck.results.report import Json, LayerReport, Report, finite
+
+BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, NOTHING = "better", "no-difference", "undecided", "worse", "nothing-to-repair"
+TOO_FEW = "too-few-samples"
+HELD_OUT, CROSS_FITTED = "held-out", "cross-fitted"
+EXIT_REFUSED, EXIT_NOT_CHECKED = 1, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The model as shipped against the repaired one, on samples that the repair has not seen.
+
+    Attributes:
+        accuracy_before, accuracy_after: top-1, or the user's metric; `None` without labels.
+        gain: their difference.
+        gain_error: its standard error, samples paired; `None` without labels or for a user's metric.
+        predictions: how many were compared.
+        predictions_changed: fraction that differs; `None` for outputs that are no class scores.
+        output_change: relative L2 change of the outputs; NaN where those of the model as shipped are not finite.
+        information_before, information_after: what the predictions tell about the inputs, in nats.
+    """
+
+    accuracy_before: float | None
+    accuracy_after: float | None
+    gain: float | None
+    gain_error: float | None
+    predictions: int
+    predictions_changed: float | None
+    output_change: float | None
+    information_before: float | None
+    information_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRepair:
+    """One layer before and after; gaps are on the data that judge.
+
+    Attributes:
+        name: as in the reports.
+        changed: whether new statistics were given to it.
+        reason: why not.
+        gap_before, gap_after: as inference sees them; cross-fitted, the latter is the gap of one half of the data
+            from the statistics of the other.
+        own_before, own_after: with upstream errors removed.
+        error: how far the new mean may be off, in standard deviations; `None` where not known.
+    """
+
+    name: str
+    changed: bool
+    reason: str | None
+    gap_before: float | None
+    gap_after: float | None
+    own_before: float | None
+    own_after: float | None
+    error: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RepairResult:
+    """What a repair did and what it is worth.
+
+    Attributes:
+        method: `recalibrate`, `blend` or `renorm`.
+        path: the file that was written; `None` where nothing was.
+        out: where it was to be written; `None` where only its outcome was asked for.
+        outcome: `better`, `no-difference`, `undecided` (no labels to tell by), `worse`, `too-few-samples` (to repair
+            from, and not measured to be better) or `nothing-to-repair`.
+        judged: `held-out`, or `cross-fitted`: each half of the data judged by what the other half gave.
+        source: the data that were repaired from.
+        samples: how many of them were used.
+        comparison: `None` where no outputs could be compared.
+        before: the report on the model as shipped, on the data that judge.
+        after: the report on the repaired file, on the same data; `None` where there was nothing to repair.
+        layers: every layer that stores statistics.
+        notes: what was chosen on the way.
+        samples_needed: where there were too few to repair from, how many would do.
+    """
+
+    method: str
+    path: str | None
+    out: str | None
+    outcome: str
+    judged: str
+    source: str
+    samples: int
+    comparison: Comparison | None
+    before: Report
+    after: Report | None
+    layers: tuple[LayerRepair, ...]
+    notes: tuple[str, ...] = ()
+    samples_needed: int | None = None
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The layers that were given new statistics."""
+        return tuple(layer.name for layer in self.layers if layer.changed)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the file was not written because the result is worse, or of too few samples."""
+        return self.path is None and self.outcome in (WORSE, TOO_FEW)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where it is worse and refused, 4 where there was nothing to repair or too little to repair from.
+
+        Else that of the report on the file.
+        """
+        if self.refused:
+            return EXIT_REFUSED if self.outcome == WORSE else EXIT_NOT_CHECKED
+        return EXIT_NOT_CHECKED if self.after is None else self.after.summary.exit_code
+
+    def to_dict(self) -> Json:
+        """As JSON: both reports, and what lies between them; every number finite or `None`."""
+        document: Json = {
+            "method": self.method,
+            "path": self.path,
+            "outcome": self.outcome,
+            "judged": self.judged,
+            "exit_code": self.exit_code,
+            "source": self.source,
+            "samples": self.samples,
+            "comparison": asdict(self.comparison) if self.comparison else None,
+            "layers": [asdict(layer) for layer in self.layers],
+            "notes": list(self.notes),
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict() if self.after else None,
+        }
+        return {key: finite(value) for key, value in document.items()}
+
+
+def layer_repairs(
+    before: Report,
+    after: Report,
+    *,
+    changed: Collection[str],
+    kept: Mapping[str, str],
+    errors: Mapping[str, float],
+    gaps: Mapping[str, float],
+) -> tuple[LayerRepair, ...]:
+    """Both reports side by side, for every layer that was given new statistics or says why not.
+
+    Args:
+        before: on the model as shipped.
+        after: on the repaired one.
+        changed: names of the layers that were given new values.
+        kept: layers that keep their statistics, by name: why.
+        errors: of the new means, infinite where there was too little to say.
+        gaps: cross-fitted ones, which take the place of those in `after`: the file was made from all the data.
+    """
+    then: dict[str, LayerReport] = {layer.name: layer for layer in after.layers}
+    rows = []
+    for layer in before.layers:
+        if layer.name not in changed and layer.name not in kept:
+            continue
+        own, error = then.get(layer.name), errors.get(layer.name, math.inf)
+        crossed = gaps.get(layer.name)
+        rows.append(
+            LayerRepair(
+                name=layer.name,
+                changed=layer.name in changed,
+                reason=kept.get(layer.name),
+                gap_before=layer.gap,
+                gap_after=crossed if crossed is not None else own.gap if own else None,
+                own_before=layer.own_gap,
+                own_after=crossed if crossed is not None else own.own_gap if own else None,
+                error=error if math.isfinite(error) else None,
+            )
+        )
+    return tuple(rows)

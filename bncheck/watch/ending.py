@@ -1,0 +1,40 @@
+"""Ending a forward as soon as the layers of interest have been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from bncheck.core import Moments, SampleMoments
+from bncheck.core.layers import NormLayer
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.sites import Site
+
+
+class SeenEnoughError(BaseException):
+    """Unwinds a forward: no `except Exception` in the model's own code is to keep it."""
+
+
+class Ending(Recorder):
+    """Passes on to `recorder` what the calls see, until each of `sites` was seen; then the forward ends.
+
+    Attributes:
+        done: whether it has ended it.
+
+    Raises:
+        SeenEnoughError: at the last of the sites.
+    """
+
+    def __init__(self, recorder: Recorder, sites: Collection[Site]) -> None:
+        super().__init__(apart=False)
+        self._recorder = recorder
+        self._left = set(sites)
+        self.done = False
+
+    def take(self, site: Site, layer: NormLayer, table: SampleMoments, samples: int) -> Moments:
+        """Take in one call."""
+        moments = self._recorder.take(site, layer, table, samples)
+        self._left.discard(site)
+        self.done = not self._left
+        if self.done:
+            raise SeenEnoughError
+        return moments

@@ -1,0 +1,53 @@
+"""What a normalization layer normalizes by while it is watched: the three policies of the tap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bncheck.watch.sites import Site
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """A mean and a variance to normalize by, shape (C,)."""
+
+    mean: FloatArray
+    var: FloatArray
+
+    def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both as float64 tensors."""
+        return torch.from_numpy(self.mean), torch.from_numpy(self.var)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """As shipped: by the statistics the model holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """As in training: by the batch's own statistics."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """The named layers (or single calls of layers) by these statistics, all others as shipped."""
+
+    layers: Mapping[str, Statistics]
+    calls: Mapping[Site, Statistics] = field(default_factory=dict)
+
+    def at(self, site: Site) -> Statistics | None:
+        """What the call is to normalize by; `None`: as shipped."""
+        return self.calls.get(site) or self.layers.get(site.layer)
+
+
+STORED = Stored()
+BATCH = Batch()
+Policy = Stored | Batch | Given
