@@ -12,13 +12,38 @@
 
 A message names the file, what was expected, what was found, and the next thing to try; it is
 printed as it stands, without a traceback. Anything else that escapes is a bug in bncheck (70).
+
+Arguments are marked in a message, `f"{argument('until')} ..."`, and spelled where it is read: `--until` on the
+command line, `until` in Python.
 """
+
+from __future__ import annotations
+
+from bncheck.vocabulary import Spelling, arguments_named, spelled
 
 
 class BncheckError(Exception):
     """A mistake the user can mend; `exit_code` is what the process ends with."""
 
     exit_code = 2
+
+    @property
+    def marked(self) -> str:
+        """The message with its arguments marked."""
+        return super().__str__()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments it names."""
+        return arguments_named(self.marked)
+
+    def told(self, spelling: Spelling) -> str:
+        """The message, its arguments named as they are where it is read."""
+        return spelled(self.marked, spelling)
+
+    def __str__(self) -> str:
+        """The message as a Python caller reads it."""
+        return self.told(Spelling.PYTHON)
 
 
 class RefusedError(BncheckError):

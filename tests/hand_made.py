@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bncheck.results.finding import Finding
 from bncheck.results.report import (
     AUDITED,
     FINDINGS,
@@ -19,7 +20,6 @@ from bncheck.results.report import (
     ChannelTable,
     DataFacts,
     Effect,
-    Finding,
     LayerReport,
     ModelFacts,
     Report,
@@ -143,7 +143,7 @@ def full_report() -> Report:
         Finding(
             code="BN600",
             severity="error",
-            layer="backbone.features.denseblock3.denselayer24.norm2",
+            layers=("backbone.features.denseblock3.denselayer24.norm2",),
             message="backbone.features.denseblock3.denselayer24.norm2: the gap is 865, above the limit of 0.5.",
             fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
             evidence={"gap": 865.4, "limit": 0.5},
@@ -151,7 +151,7 @@ def full_report() -> Report:
         Finding(
             code="BN603",
             severity="warning",
-            layer=None,
+            layers=("backbone.features.denseblock3.denselayer24.norm2", "backbone.transition.norm"),
             message=(
                 "The stored statistics of 2 layers do not describe these data (gap 0.76 in backbone.transition.norm). "
                 "Accuracy is 71.2% as shipped and 74.0% with statistics measured on other samples of these data."
@@ -169,7 +169,7 @@ def full_report() -> Report:
         Finding(
             code="BN706",
             severity="info",
-            layer="auxiliary_classifier.branch3x3dbl.bn",
+            layers=("auxiliary_classifier.branch3x3dbl.bn",),
             message="auxiliary_classifier.branch3x3dbl.bn was never run: these data do not reach it in eval mode.",
             fix="Nothing, if it serves training only (an auxiliary head) or another input; else give other data.",
             evidence={"calls": 0},
@@ -202,7 +202,7 @@ def static_report() -> Report:
     finding = Finding(
         code="BN202",
         severity="error",
-        layer="blocks.0.body.bn",
+        layers=("blocks.0.body.bn",),
         message="blocks.0.body.bn stores a negative variance in channel 5, the lowest -0.25 in channel 5.",
         fix="Recalibrate the statistics on training data; then look at what wrote them.",
         evidence={"channels": [5], "count": 1, "lowest": -0.25},
@@ -225,7 +225,7 @@ def empty_report() -> Report:
     finding = Finding(
         code="BN705",
         severity="info",
-        layer=None,
+        layers=(),
         message="There are convolutions but no stored normalization statistics in this file.",
         fix="Inspect the file from before the folding.",
         evidence={"norm_layers": 0},
@@ -267,7 +267,7 @@ def broken_report() -> Report:
     finding = Finding(
         code="BN201",
         severity="error",
-        layer="broken",
+        layers=("broken",),
         message="broken holds values that are not finite: variance (channel 0).",
         fix="Go back to a checkpoint from before they appeared.",
         evidence={"variance": {"channels": [0], "values": ["nan"]}, "raw": [NAN, {"deep": (INF, 1.0)}]},
@@ -310,7 +310,7 @@ def many_layers(number: int = 500) -> Report:
         Finding(
             code="BN600",
             severity="error",
-            layer=layer.name,
+            layers=(layer.name,),
             message=f"{layer.name}: the gap is {layer.gap:.3g}, above the limit of 0.1.",
             fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
             evidence={"gap": layer.gap, "limit": 0.1},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bncheck.core.layers import NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.formats import Model
 from bncheck.gate import Coverage, judge_findings
+from bncheck.results.finding import Finding
 from bncheck.results.report import (
     AUDITED,
     MEASURED,
@@ -21,13 +23,13 @@ from bncheck.results.report import (
     BatchSize,
     ChannelTable,
     Effect,
-    Finding,
     LayerReport,
     ModelFacts,
     Report,
     Run,
     Summary,
 )
+from bncheck.vocabulary import Spelling, spelled
 
 
 def assemble(
@@ -43,6 +45,7 @@ def assemble(
         fail_on: `error`, `warning` or `never`.
         strict: count anything skipped as not checked.
     """
+    findings, run = _spelled(findings, run)
     layers = tuple(_layer_report(layer, evidence, findings) for layer in evidence.layers)
     measured = [layer for layer in layers if layer.status == MEASURED]
     skipped = [layer for layer in layers if layer.status == SKIPPED]
@@ -77,6 +80,16 @@ def assemble(
         findings=findings,
         layers=layers,
     )
+
+
+def _spelled(findings: tuple[Finding, ...], run: Run) -> tuple[tuple[Finding, ...], Run]:
+    """Both with their arguments named as they are where the report is asked for."""
+    spelling = Spelling.COMMAND_LINE if run.command.startswith("bncheck ") else Spelling.PYTHON
+    told = tuple(
+        replace(finding, message=spelled(finding.message, spelling), fix=spelled(finding.fix, spelling))
+        for finding in findings
+    )
+    return told, replace(run, notes=tuple(spelled(note, spelling) for note in run.notes))
 
 
 def _effect(evidence: Evidence) -> Effect | None:

@@ -14,6 +14,7 @@ import typer
 
 from bncheck.errors import BncheckError
 from bncheck.render.words.cells import printable
+from bncheck.vocabulary import Spelling
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -64,7 +65,7 @@ def exit_codes(debug: bool = False) -> Iterator[None]:
     except BncheckError as error:
         if debug:
             traceback.print_exc()
-        say(f"bncheck: {printable(str(error))}")
+        say(f"bncheck: {printable(error.told(Spelling.COMMAND_LINE))}")
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         say("bncheck: interrupted.")

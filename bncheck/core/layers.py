@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bncheck.vocabulary import Kind
+
 FloatArray = npt.NDArray[np.float64]
 
-BATCH_NORM = "batch_norm"
-INSTANCE_NORM = "instance_norm"
-GROUP_NORM = "group_norm"
-LAYER_NORM = "layer_norm"
-RMS_NORM = "rms_norm"
-OTHER = "other"
+BATCH_NORM = Kind.BATCH_NORM
+INSTANCE_NORM = Kind.INSTANCE_NORM
+GROUP_NORM = Kind.GROUP_NORM
+LAYER_NORM = Kind.LAYER_NORM
+RMS_NORM = Kind.RMS_NORM
+OTHER = Kind.OTHER
 
 PRECISION = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Spacing of the numbers around 1, by the name of the type."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -28,6 +28,81 @@ class Batch:
     inputs: Inputs
     labels: torch.Tensor | None
     size: int
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """The inputs' tensors, in order."""
+        return tensors(self.inputs)
+
+    @property
+    def all_tensors(self) -> tuple[torch.Tensor, ...]:
+        """The same, and the labels where there are any."""
+        return self.tensors if self.labels is None else (*self.tensors, self.labels)
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether the first axis of every tensor is the sample."""
+        return all(tensor.dim() > 0 and len(tensor) == self.size for tensor in self.all_tensors)
+
+    @property
+    def form(self) -> object:
+        """What must be equal for two batches to be joined."""
+        names = tuple(self.inputs) if isinstance(self.inputs, dict) else type(self.inputs)
+        tensors = [(tensor.dtype, tensor.device, tensor.shape[1:]) for tensor in self.all_tensors]
+        return names, self.labels is None, tensors
+
+    def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """The same samples with `function` applied to every tensor of the inputs."""
+        return replace(self, inputs=map_tensors(self.inputs, function))
+
+    def between(self, start: int, stop: int) -> Batch:
+        """Samples `start` to `stop`, as views."""
+        if start == 0 and stop >= self.size:
+            return self
+        labels = None if self.labels is None else self.labels[start:stop]
+        inputs = map_tensors(self.inputs, lambda tensor: tensor[start:stop])
+        return Batch(inputs, labels, min(stop, self.size) - start)
+
+    def split(self, size: int) -> Iterator[Batch]:
+        """Batches of `size` samples each, the last one smaller where they do not come out even."""
+        return (self.between(start, start + size) for start in range(0, self.size, size))
+
+    def take(self, order: torch.Tensor) -> Batch:
+        """The samples at `order`, a tensor of indices."""
+        labels = None if self.labels is None else self.labels[order]
+        return Batch(map_tensors(self.inputs, lambda tensor: tensor[order]), labels, len(order))
+
+    def copy(self) -> Batch:
+        """The same samples in memory of their own."""
+        labels = None if self.labels is None else self.labels.clone()
+        return Batch(map_tensors(self.inputs, torch.clone), labels, self.size)
+
+    @staticmethod
+    def join(batches: Sequence[Batch]) -> Batch:
+        """The samples of all `batches`, which are of one form, as one batch; labels only where all have them."""
+        columns = iter([torch.cat(column) for column in zip(*(one.tensors for one in batches), strict=True)])
+        labels = [one.labels for one in batches if one.labels is not None]
+        return Batch(
+            map_tensors(batches[0].inputs, lambda _: next(columns)),
+            torch.cat(labels) if len(labels) == len(batches) else None,
+            sum(one.size for one in batches),
+        )
+
+
+def tensors(inputs: Inputs) -> tuple[torch.Tensor, ...]:
+    """The tensors of `inputs`, in order."""
+    if isinstance(inputs, torch.Tensor):
+        return (inputs,)
+    return tuple(inputs.values()) if isinstance(inputs, dict) else inputs
+
+
+def map_tensors(inputs: Inputs, function: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
+    """`inputs` in the same form, with `function` applied to every tensor."""
+    if isinstance(inputs, torch.Tensor):
+        return function(inputs)
+    if isinstance(inputs, dict):
+        return {name: function(tensor) for name, tensor in inputs.items()}
+    return tuple(function(tensor) for tensor in inputs)
 
 
 class Source(Protocol):

@@ -7,7 +7,7 @@ the labels and the others are the inputs by name; a single one is the input itse
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,22 +17,6 @@ from bncheck.data.batches import Inputs
 from bncheck.errors import DataError
 
 LABEL_KEYS = ("y", "label", "labels", "target", "targets")
-
-
-def tensors(inputs: Inputs) -> tuple[torch.Tensor, ...]:
-    """The tensors of `inputs`, in order."""
-    if isinstance(inputs, torch.Tensor):
-        return (inputs,)
-    return tuple(inputs.values()) if isinstance(inputs, dict) else inputs
-
-
-def map_tensors(inputs: Inputs, function: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
-    """`inputs` in the same form, with `function` applied to every tensor."""
-    if isinstance(inputs, torch.Tensor):
-        return function(inputs)
-    if isinstance(inputs, dict):
-        return {name: function(tensor) for name, tensor in inputs.items()}
-    return tuple(function(tensor) for tensor in inputs)
 
 
 def split(value: object, where: str) -> tuple[Inputs, object]:

@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 import numpy as np
-import torch
 
 from bncheck.data.batches import Batch
-from bncheck.data.conversion import map_tensors, tensors
 
 BUFFER_SAMPLES = 4096
 BUFFER_BYTES = 256 * 2**20
@@ -47,7 +45,7 @@ def limited(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:
         return
     left = limit
     while left > 0 and (batch := next(batches, None)) is not None:
-        yield _part(batch, 0, left) if batch.size > left and _shares_first_axis(batch) else batch
+        yield batch.between(0, left) if batch.size > left and batch.is_in_step else batch
         left -= batch.size
 
 
@@ -65,12 +63,12 @@ class _Samples(Iterator[Batch]):
             batch = None if self._misfit else next(self._batches, None)
             if batch is None:
                 raise StopIteration
-            form = _form(batch)
-            if not _shares_first_axis(batch) or (self._form is not None and form != self._form):
+            form = batch.form
+            if not batch.is_in_step or (self._form is not None and form != self._form):
                 self._misfit.append(batch)
                 raise StopIteration
             self._form = form
-            self._pending = _split(batch)
+            self._pending = _samples_of(batch)
         return sample
 
     def rest(self) -> Iterator[Batch]:
@@ -121,36 +119,13 @@ def _shuffled(samples: Iterator[Batch], rng: np.random.Generator) -> Iterator[Ba
 
 def _joined(samples: Iterator[Batch], batch_size: int) -> Iterator[Batch]:
     while chosen := list(islice(samples, batch_size)):
-        columns = zip(*(tensors(sample.inputs) for sample in chosen), strict=True)
-        joined = iter([torch.cat(column) for column in columns])
-        labels = [sample.labels for sample in chosen if sample.labels is not None]
-        inputs = map_tensors(chosen[0].inputs, lambda _: next(joined))  # noqa: B023  # called at once
-        yield Batch(inputs, torch.cat(labels) if labels else None, len(chosen))
+        yield Batch.join(chosen)
 
 
-def _split(batch: Batch) -> Iterator[Batch]:
-    return (_part(batch, index, index + 1) for index in range(batch.size))
-
-
-def _part(batch: Batch, start: int, stop: int) -> Batch:
+def _samples_of(batch: Batch) -> Iterator[Batch]:
     # Copies: a view would keep the memory of its whole batch for as long as it waits in the buffer.
-    inputs = map_tensors(batch.inputs, lambda tensor: tensor[start:stop].clone())
-    return Batch(inputs, None if batch.labels is None else batch.labels[start:stop].clone(), stop - start)
-
-
-def _parts(batch: Batch) -> tuple[torch.Tensor, ...]:
-    return tensors(batch.inputs) + (() if batch.labels is None else (batch.labels,))
-
-
-def _shares_first_axis(batch: Batch) -> bool:
-    return all(tensor.ndim > 0 and len(tensor) == batch.size for tensor in _parts(batch))
-
-
-def _form(batch: Batch) -> object:
-    """What must be equal for two batches to be put together."""
-    names = tuple(batch.inputs) if isinstance(batch.inputs, dict) else type(batch.inputs)
-    return names, [(tensor.dtype, tensor.device, tensor.shape[1:]) for tensor in _parts(batch)]
+    return (sample.copy() for sample in batch.split(1))
 
 
 def _bytes(sample: Batch) -> int:
-    return sum(tensor.nbytes + _OBJECT_BYTES for tensor in _parts(sample))
+    return sum(tensor.nbytes + _OBJECT_BYTES for tensor in sample.all_tensors)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bncheck.data.batches import Inputs
-from bncheck.data.conversion import map_tensors, tensors
+from bncheck.data.batches import Inputs, map_tensors, tensors
 from bncheck.data.options import DataOptions, Size
 from bncheck.data.pixels import centre_crop, channel_axis, convert_channels, resize
 from bncheck.errors import DataError, UsageError

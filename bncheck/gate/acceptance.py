@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 
 from bncheck.gate.again import settled
 from bncheck.gate.baseline import Baseline, Entry, Key, entries_of
-from bncheck.results.report import ACCEPTED, INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Finding, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Report
 from bncheck.rules.catalogue import RULES
 from bncheck.rules.judged import judged_rules
 
@@ -60,10 +61,7 @@ def accept(report: Report, ignores: Sequence[LayerIgnore] = (), baseline: Baseli
 
 def unaccepted(report: Report) -> Report:
     """The report as it was before anything in it was accepted, to be judged by another baseline."""
-    findings = tuple(
-        replace(finding, evidence={key: value for key, value in finding.evidence.items() if key != ACCEPTED})
-        for finding in report.findings
-    )
+    findings = tuple(replace(finding, accepted=None) for finding in report.findings)
     return replace(_untold(report), findings=findings)
 
 
@@ -130,7 +128,7 @@ def _known(finding: Finding, report: Report, baseline: Baseline, notes: list[str
 
 
 def _accepted(finding: Finding, why: str) -> Finding:
-    return replace(finding, evidence={**finding.evidence, ACCEPTED: why})
+    return replace(finding, accepted=why)
 
 
 def _told(findings: Sequence[Finding]) -> list[str]:

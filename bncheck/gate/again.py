@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from bncheck.errors import UsageError
 from bncheck.gate.verdict import Coverage, judge_findings
-from bncheck.results.report import LEFT_OUT, MEASURED, SKIPPED, WARNING, Finding, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import LEFT_OUT, MEASURED, SKIPPED, WARNING, Report
 from bncheck.rules.catalogue import RULES, SEVERITY_ORDER, matching
 from bncheck.rules.judged import judged_rules
 from bncheck.rules.limit import CODE, beyond_limit, require_limit

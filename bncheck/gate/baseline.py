@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.errors import UnreadableError, UsageError
-from bncheck.results.report import INFO, MEASURED, SEVERITIES, Finding, LayerReport, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO, MEASURED, SEVERITIES, LayerReport, Report
 from bncheck.rules.catalogue import SEVERITY_ORDER
+from bncheck.vocabulary import Severity
 
 VERSION = 1
 RELATIVE, NOISES, SMALLEST = 0.1, 3.0, 0.01
@@ -45,7 +47,7 @@ class Entry:
 
     code: str
     layer: str | None
-    severity: str
+    severity: Severity
     value: float | None = None
     tolerance: float = 0.0
 
@@ -174,4 +176,4 @@ def _read(item: object, place: str) -> Entry:
         raise UnreadableError(f"{place} should have a code, a layer (null: the whole model) and a severity.")
     if (value is not None and _finite(value) is None) or _finite(tolerance) is None:
         raise UnreadableError(f"{place}: value and tolerance should be numbers.")
-    return Entry(code, layer, str(severity), value, float(tolerance))
+    return Entry(code, layer, Severity(severity), value, float(tolerance))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bncheck.errors import UnreadableError, UsageError
+from bncheck.results.finding import Finding
 from bncheck.results.report import (
     MEASURED,
     SCHEMA_VERSION,
@@ -17,13 +18,13 @@ from bncheck.results.report import (
     BatchSize,
     DataFacts,
     Effect,
-    Finding,
     LayerReport,
     ModelFacts,
     Report,
     Run,
     Summary,
 )
+from bncheck.vocabulary import Severity, Verdict
 
 _ADVICE = "Reports are written by `bncheck inspect MODEL --report json=FILE`."
 
@@ -191,7 +192,7 @@ def _data(part: _Part) -> DataFacts:
 def _summary(part: _Part, *, measured: bool) -> Summary:
     smallest = part.maybe_number("smallest_detectable_gap")
     return Summary(
-        verdict=part.text("verdict"),
+        verdict=Verdict(part.text("verdict")),
         exit_code=part.whole("exit_code"),
         gap=part.number("gap") if measured else part.maybe_number("gap"),
         own_gap=part.maybe_number("own_gap"),
@@ -217,12 +218,19 @@ def _batch_size(part: _Part) -> BatchSize:
 def _finding(part: _Part) -> Finding:
     return Finding(
         code=part.text("code"),
-        severity=part.text("severity"),
-        layer=part.maybe_text("layer"),
+        severity=Severity(part.text("severity")),
+        layers=part.texts("layers") if "layers" in part.values else _layers_before(part),
         message=part.text("message"),
         fix=part.text("fix"),
         evidence=part.table("evidence"),
+        accepted=part.maybe_text("accepted") if "accepted" in part.values else None,
     )
+
+
+def _layers_before(part: _Part) -> tuple[str, ...]:
+    """Of a report from before findings listed their layers."""
+    layer, listed = part.maybe_text("layer"), part.table("evidence").get("layers", ())
+    return tuple(map(str, listed)) if layer is None else (layer,)
 
 
 def _layer(part: _Part) -> LayerReport:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bncheck.errors import UsageError
-from bncheck.results.report import ERROR, FINDINGS, INCONCLUSIVE, NOT_CHECKED, OK, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.vocabulary import FailOn, Severity
+from bncheck.vocabulary import Verdict as Outcome
 
-NEVER = "never"
-FAIL_ON = (ERROR, WARNING, NEVER)
+FAIL_ON = tuple(FailOn)
 EXIT_OK, EXIT_FINDINGS, EXIT_NOT_CHECKED = 0, 1, 4
-_FAILING = {ERROR: {ERROR}, WARNING: {ERROR, WARNING}, NEVER: set[str]()}
+_FAILING: dict[str, set[Severity]] = {
+    FailOn.ERROR: {Severity.ERROR},
+    FailOn.WARNING: {Severity.ERROR, Severity.WARNING},
+    FailOn.NEVER: set(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Coverage:
 class Verdict:
     """What the report concludes, and what the process ends with."""
 
-    verdict: str
+    verdict: Outcome
     exit_code: int
 
 
@@ -60,9 +65,9 @@ def judge_findings(findings: Sequence[Finding], coverage: Coverage, *, fail_on: 
     return Verdict(_verdict(severities, checked, coverage.conclusive), exit_code)
 
 
-def _verdict(severities: set[str], checked: bool, conclusive: bool) -> str:
-    if severities & {ERROR, WARNING}:
-        return FINDINGS
+def _verdict(severities: set[Severity], checked: bool, conclusive: bool) -> Outcome:
+    if severities & {Severity.ERROR, Severity.WARNING}:
+        return Outcome.FINDINGS
     if not checked:
-        return NOT_CHECKED
-    return OK if conclusive else INCONCLUSIVE
+        return Outcome.NOT_CHECKED
+    return Outcome.OK if conclusive else Outcome.INCONCLUSIVE

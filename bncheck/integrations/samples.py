@@ -20,7 +20,6 @@ from bncheck.data.batches import Batch
 from bncheck.data.conversion import type_name
 from bncheck.data.options import DataOptions
 from bncheck.data.sources.streams import StreamSource
-from bncheck.formats.programs.running import part
 
 READ_BATCH = 64
 READ_OF_STREAM = 4
@@ -54,7 +53,7 @@ class DrawnSamples:
         left = self.samples if limit is None else limit
         for batch in self._kept:
             for start in range(0, batch.size, batch_size):
-                chosen = part(batch, start, min(start + batch_size, start + (left or 0)))
+                chosen = batch.between(start, min(start + batch_size, start + (left or 0)))
                 if chosen.size > 0:
                     left = (left or 0) - chosen.size
                     yield chosen

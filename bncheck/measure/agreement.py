@@ -12,7 +12,6 @@ from bncheck.evidence import OutputAgreement
 from bncheck.formats.model import Model
 from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.precision import coarsest_precision
-from bncheck.formats.programs.running import part
 from bncheck.measure.passes import Plan
 from bncheck.predictions.effect import EffectMeter
 from bncheck.predictions.outputs import choose_output
@@ -46,7 +45,7 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
                 return None, (
                     f"Outputs were not compared: there are fewer than the {size} samples that a batch has to have."
                 )
-            chosen = part(batch, 0, size)
+            chosen = batch.between(0, size)
             outputs = choose_output(ours.run(chosen, STORED, seen), plan.output)
             wanted = choose_output(theirs.run(chosen, STORED, expected), plan.output)
     except BncheckError as error:

@@ -12,10 +12,9 @@ import torch
 
 from bncheck.core import Exchangeability, SampleMoments, exchangeability
 from bncheck.core.layers import INSTANCE_NORM, NormLayer
-from bncheck.data.batches import Batch, Inputs, Source
-from bncheck.data.conversion import map_tensors
+from bncheck.data.batches import Batch, Source
 from bncheck.formats.programs.instrument import Instrument
-from bncheck.formats.programs.running import Progress, part
+from bncheck.formats.programs.running import Progress
 from bncheck.watch.policies import STORED
 from bncheck.watch.recorder import Recorder, SiteRecord
 from bncheck.watch.sites import Site
@@ -163,7 +162,4 @@ def _runnable(batch: Batch, fixed: int | None) -> Iterator[Batch]:
         return
     chunks = -(-batch.size // fixed)
     order = torch.arange(chunks * fixed) % batch.size
-    inputs: Inputs = map_tensors(batch.inputs, lambda tensor: tensor[order])
-    filled = Batch(inputs, None, chunks * fixed)
-    for start in range(0, filled.size, fixed):
-        yield part(filled, start, start + fixed)
+    yield from batch.take(order).split(fixed)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.data.batches import Batch, Source
-from bncheck.data.conversion import tensors
-from bncheck.formats.programs.running import Progress, part
+from bncheck.formats.programs.running import Progress
 
 LARGE_BATCH = 256
 """Samples normalized together in the batch pass: large, so that its statistics are not noise."""
@@ -55,7 +54,7 @@ class Halves:
         done = 0
         for batch in self._batches():
             middle = min(self._half, batch.size) if self._fixed else (batch.size + 1) // 2
-            yield part(batch, 0, middle), part(batch, middle, batch.size)
+            yield batch.between(0, middle), batch.between(middle, batch.size)
             done += batch.size
             self._progress(task, done, self._expected)
 
@@ -69,9 +68,7 @@ class Halves:
 
     def chunks(self, batch: Batch) -> Iterator[Batch]:
         """A half batch in forwards of the size that was asked for."""
-        size = self._fixed or self._batch_size
-        for start in range(0, batch.size, size):
-            yield part(batch, start, start + size)
+        return batch.split(self._fixed or self._batch_size)
 
     def _batches(self) -> Iterator[Batch]:
         fixed = self._fixed
@@ -80,7 +77,7 @@ class Halves:
             whole = batch.size if fixed is None else batch.size // fixed * fixed
             self.dropped += batch.size - whole
             if whole:
-                yield part(batch, 0, whole)
+                yield batch.between(0, whole)
 
     def _large_batch(self, most: int) -> int:
         """As many samples as batch statistics want and memory takes; equal halves where the number is known."""
@@ -102,4 +99,4 @@ def _expected(source: Source, limit: int | None) -> int | None:
 
 def _values(batch: Batch) -> int:
     """Input values of one sample."""
-    return sum(tensor[0].numel() for tensor in tensors(batch.inputs) if tensor.dim() and len(tensor))
+    return sum(tensor[0].numel() for tensor in batch.tensors if tensor.dim() and len(tensor))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
-from bncheck.data.batches import Batch, Inputs
-from bncheck.data.conversion import map_tensors, tensors
-from bncheck.formats.programs.running import part
+from bncheck.data.batches import Batch
 
 SAMPLES = 256
 """Samples a probe runs at the most."""
@@ -29,20 +25,20 @@ class Kept:
 
     def add(self, batch: Batch) -> None:
         """Take in what there is room for; samples are copied, since a view would keep its whole batch alive."""
-        if not _in_step(batch):
+        if not batch.is_in_step:
             return
         if self._room is None:
-            values = sum(tensor[0].numel() for tensor in tensors(batch.inputs) if len(tensor))
+            values = sum(tensor[0].numel() for tensor in batch.tensors if len(tensor))
             self._room = min(SAMPLES, VALUES // max(values, 1))
-        if self._size < self._room and (not self._parts or _form(batch) == _form(self._parts[0])):
-            taken = copied(part(batch, 0, self._room - self._size))
+        if self._size < self._room and (not self._parts or batch.form == self._parts[0].form):
+            taken = batch.between(0, self._room - self._size).copy()
             self._parts.append(taken)
             self._size += taken.size
         self._add_groups(batch, self._room // GROUP)
 
     def samples(self) -> Batch | None:
         """The samples kept, in the order they came."""
-        return joined(self._parts) if self._parts else None
+        return Batch.join(self._parts) if self._parts else None
 
     def groups(self) -> list[Batch]:
         """Groups of equal size, a power of two, of one label each; none where hardly any label has so many samples."""
@@ -50,7 +46,7 @@ class Kept:
         while size >= GROUP // 2:
             whole = [samples[:size] for samples in self._by_label.values() if len(samples) >= size]
             if len(whole) > max(1, len(self._by_label) // 2):
-                return [joined(samples) for samples in whole]
+                return [Batch.join(samples) for samples in whole]
             size //= 2
         return []
 
@@ -64,38 +60,5 @@ class Kept:
         for index, label in enumerate(map(int, values.tolist())):
             if label in self._by_label or len(self._by_label) < labels:
                 group = self._by_label.setdefault(label, [])
-                if len(group) < 2 * GROUP and (not group or _form(batch) == _form(group[0])):
-                    group.append(copied(part(batch, index, index + 1)))
-
-
-def copied(batch: Batch) -> Batch:
-    """The same samples in memory of their own."""
-    labels = None if batch.labels is None else batch.labels.clone()
-    return Batch(map_tensors(batch.inputs, torch.clone), labels, batch.size)
-
-
-def joined(batches: list[Batch]) -> Batch:
-    """The samples of all `batches`, which are of one form, as one batch."""
-    columns = iter([torch.cat(column) for column in zip(*(tensors(one.inputs) for one in batches), strict=True)])
-    inputs: Inputs = map_tensors(batches[0].inputs, lambda _: next(columns))
-    labels = [one.labels for one in batches if one.labels is not None]
-    return Batch(inputs, torch.cat(labels) if len(labels) == len(batches) else None, sum(one.size for one in batches))
-
-
-def chosen(batch: Batch, order: torch.Tensor) -> Batch:
-    """The samples at `order`."""
-    labels = None if batch.labels is None else batch.labels[order]
-    return Batch(map_tensors(batch.inputs, lambda tensor: tensor[order]), labels, len(order))
-
-
-def _in_step(batch: Batch) -> bool:
-    """Whether the first axis of every tensor is the sample."""
-    parts = (*tensors(batch.inputs), *(() if batch.labels is None else (batch.labels,)))
-    return all(tensor.dim() > 0 and len(tensor) == batch.size for tensor in parts)
-
-
-def _form(batch: Batch) -> object:
-    """What must be equal for two batches to be put together."""
-    names = tuple(batch.inputs) if isinstance(batch.inputs, dict) else type(batch.inputs)
-    labels = None if batch.labels is None else (batch.labels.dtype, batch.labels.shape[1:])
-    return names, labels, [(tensor.dtype, tensor.shape[1:]) for tensor in tensors(batch.inputs)]
+                if len(group) < 2 * GROUP and (not group or batch.form == group[0].form):
+                    group.append(batch.between(index, index + 1).copy())

@@ -13,7 +13,6 @@ from bncheck.core import compare, rms
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import Paired, Trial
 from bncheck.formats.programs.instrument import Instrument
-from bncheck.formats.programs.running import part
 from bncheck.probes.answers import Answers, Reader, changed, gain, relative_change
 from bncheck.probes.input.inputs import floating_input
 from bncheck.watch.policies import BATCH, STORED, Policy
@@ -62,7 +61,7 @@ class Bench:
     def whole(self, samples: Batch, most: int | None = None) -> Batch:
         """The first samples, as many as fill whole batches where their size is fixed."""
         number = samples.size if most is None else min(most, samples.size)
-        return part(samples, 0, number if self.fixed is None else number // self.fixed * self.fixed)
+        return samples.between(0, number if self.fixed is None else number // self.fixed * self.fixed)
 
     def screened(self, samples: Batch, most: int) -> Batch:
         """The first samples, as many as it takes to rank changes of the input by the gap they leave."""
@@ -89,7 +88,7 @@ class Bench:
         return Watched(None, recorder)
 
     def _chunks(self, samples: Batch) -> Iterator[Batch]:
-        return (part(samples, start, start + self._size) for start in range(0, samples.size, self._size))
+        return samples.split(self._size)
 
     def answers(self, batches: Iterable[Batch], policy: Policy) -> Answers | None:
         """Answers to `batches`, each run by itself, one after the other."""

@@ -10,8 +10,7 @@ import torch
 
 from bncheck.data.batches import Batch, Source
 from bncheck.evidence.probed import Composition
-from bncheck.formats.programs.running import part
-from bncheck.measure.reservoir import GROUP, SAMPLES, chosen, joined
+from bncheck.measure.reservoir import GROUP, SAMPLES
 from bncheck.probes.answers import Answers
 from bncheck.probes.bench import Bench
 from bncheck.watch.policies import BATCH, STORED, Given
@@ -32,7 +31,7 @@ def probe_composition(bench: Bench, groups: Sequence[Batch], to_beat: float) -> 
     if not groups or (bench.fixed is not None and bench.fixed != size):
         return None
     rounds = range(0, groups[0].size, size)
-    batches = [part(group, start, start + size) for start in rounds for group in groups]
+    batches = [group.between(start, start + size) for start in rounds for group in groups]
     answers = bench.answers(batches, BATCH)
     if answers is None or answers.accuracy is None or answers.accuracy <= to_beat:
         return None
@@ -66,9 +65,9 @@ def probe_loader(bench: Bench, source: Source, batch_size: int, limit: int = SAM
 def _composition(bench: Bench, batches: Sequence[Batch], grouped: Answers, kinds: int | None) -> Composition | None:
     """The comparison; batches of `kinds` kinds in turn, `None` where they have none."""
     size = batches[0].size
-    everything = joined(list(batches))
+    everything = Batch.join(list(batches))
     order = torch.randperm(everything.size, generator=torch.Generator().manual_seed(0))
-    mixed = bench.answers([chosen(everything, part) for part in torch.split(order, size)], BATCH)
+    mixed = bench.answers([everything.take(part) for part in torch.split(order, size)], BATCH)
     stored = bench.answers(batches, STORED)
     if mixed is None or stored is None or grouped.right is None or mixed.accuracy is None or stored.accuracy is None:
         return None
@@ -82,7 +81,7 @@ def _composition(bench: Bench, batches: Sequence[Batch], grouped: Answers, kinds
         grouped_error=_standard_error(grouped.right.reshape(len(batches), -1).mean(1), kinds, everything.size),
         mixed=mixed.accuracy,
         stored=stored.accuracy,
-        recalibrated=_recalibrated(bench, chosen(everything, order)),
+        recalibrated=_recalibrated(bench, everything.take(order)),
     )
 
 
@@ -103,15 +102,13 @@ def _recalibrated(bench: Bench, mixed: Batch) -> float | None:
     """Accuracy of each half of the samples by the statistics of the other."""
     size = bench.fixed or -(-mixed.size // 2)
     middle = -(-mixed.size // 2) // size * size
-    halves = part(mixed, 0, middle), part(mixed, middle, mixed.size)
+    halves = mixed.between(0, middle), mixed.between(middle, mixed.size)
     right = []
     for measured, judged in (halves, halves[::-1]):
         recorder = Recorder(apart=False)
         for start in range(0, measured.size, size):
-            bench.run(part(measured, start, start + size), BATCH, recorder)
-        answers = bench.answers(
-            [part(judged, start, start + size) for start in range(0, judged.size, size)], Given(recorder.statistics())
-        )
+            bench.run(measured.between(start, start + size), BATCH, recorder)
+        answers = bench.answers(list(judged.split(size)), Given(recorder.statistics()))
         if answers is None or answers.right is None:
             return None
         right.append(answers.right)

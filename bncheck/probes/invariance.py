@@ -6,8 +6,6 @@ import torch
 
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import Invariance
-from bncheck.formats.programs.running import part
-from bncheck.measure.reservoir import chosen
 from bncheck.probes.answers import Answers, changed, relative_change
 from bncheck.probes.bench import Bench
 from bncheck.watch.policies import STORED
@@ -37,11 +35,11 @@ def probe_invariance(bench: Bench, samples: Batch, precision: float, seed: int) 
     if size < 2 or samples.size < 2 * size:
         return None
     number = min(samples.size, max(SAMPLES, 2 * size)) // size * size
-    few = part(samples, 0, number)
+    few = samples.between(0, number)
     order = torch.randperm(number, generator=torch.Generator().manual_seed(seed))
     first = _answers(bench, few, size)
-    again = _answers(bench, part(few, 0, size), size)
-    beside_others = _answers(bench, chosen(few, order), size)
+    again = _answers(bench, few.between(0, size), size)
+    beside_others = _answers(bench, few.take(order), size)
     if first is None or again is None or beside_others is None or len(first.scores) != number:
         return None
     back = order.argsort()
@@ -58,5 +56,5 @@ def probe_invariance(bench: Bench, samples: Batch, precision: float, seed: int) 
 
 
 def _answers(bench: Bench, samples: Batch, size: int) -> Answers | None:
-    outputs = [bench.run(part(samples, start, start + size), STORED) for start in range(0, samples.size, size)]
+    outputs = [bench.run(part, STORED) for part in samples.split(size)]
     return bench.read(outputs, None)

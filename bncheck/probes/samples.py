@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from bncheck.data.batches import Batch, Source
-from bncheck.data.conversion import tensors
 from bncheck.evidence import BrokenSamples
 from bncheck.measure.passes import Plan
 
@@ -30,7 +29,7 @@ def broken_samples(source: Source, plan: Plan) -> BrokenSamples | None:
 def _broken(batch: Batch) -> list[int]:
     """Their numbers within the batch."""
     bad = torch.zeros(batch.size, dtype=torch.bool)
-    for tensor in tensors(batch.inputs):
+    for tensor in batch.tensors:
         if tensor.is_floating_point() and len(tensor) == batch.size:
             bad |= ~tensor[:, None].flatten(1).isfinite().all(1).cpu()
     return torch.nonzero(bad).flatten().tolist()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bncheck.data.batches import Batch, Source
-from bncheck.formats.programs.running import part
 from bncheck.measure.passes import Plan
 
 
@@ -21,4 +20,4 @@ def draw(source: Source, plan: Plan, samples: int, fixed: int | None) -> Sequenc
     size = fixed or plan.batch_size
     stop = min(drawn.size, wanted)
     stop = stop if fixed is None else stop // fixed * fixed
-    return [part(drawn, start, min(start + size, stop)) for start in range(0, stop, size)]
+    return [drawn.between(start, min(start + size, stop)) for start in range(0, stop, size)]

@@ -17,6 +17,7 @@ from bncheck.render.words.cells import count, number, printable, shorten, span
 from bncheck.render.words.report import about_model, noted
 from bncheck.results.difference import COLUMNS, Difference, LayerChange, TensorChange
 from bncheck.results.report import INCONCLUSIVE, NOT_CHECKED, ModelFacts
+from bncheck.vocabulary import Severity
 
 SHOWN = 20
 """Rows of a table before it says how many more there are."""
@@ -103,7 +104,7 @@ def _layers(layers: Sequence[LayerChange], width: int) -> Table:
         column("verdict", _verdict, 0, left=True),
     ]
     shown = [each for each in columns if set(each.cells) != {""}]
-    styles = [STYLES["warning"] if layer.moved and layer.expected_frozen else "" for layer in layers]
+    styles = [STYLES[Severity.WARNING] if layer.moved and layer.expected_frozen else "" for layer in layers]
     return table_of_layers([layer.name for layer in layers], shown, styles, width)
 
 

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 
 from bncheck.render.words.cells import printable
 from bncheck.render.words.report import concerning, headline, too_little_checked
-from bncheck.results.report import ERROR, SKIPPED, WARNING, Finding, LayerReport, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, SKIPPED, WARNING, LayerReport, Report
 from bncheck.rules.catalogue import Rule
 from bncheck.rules.judged import judged_rules
 

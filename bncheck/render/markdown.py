@@ -19,7 +19,8 @@ from bncheck.render.words.report import (
     layer_verdict,
     noted,
 )
-from bncheck.results.report import MEASURED, Finding, LayerReport, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import MEASURED, LayerReport, Report
 
 MARKER = "<!-- bncheck -->"
 """The first line, by which a comment can be found again and brought up to date."""

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from bncheck.render.words.cells import printable
 from bncheck.render.words.paths import path_from_here
 from bncheck.render.words.report import headline, too_little_checked
-from bncheck.results.report import ERROR, INFO, WARNING, Finding, Json, Report, finite
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, INFO, WARNING, Json, Report, finite
 from bncheck.rules.catalogue import GROUPS, RULES, Rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bncheck.results.report import SCHEMA_VERSION, Finding, Json, ModelFacts, Run, finite
+from bncheck.results.finding import Finding
+from bncheck.results.report import SCHEMA_VERSION, Json, ModelFacts, Run, finite
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from bncheck.results.finding import Finding
+from bncheck.vocabulary import Severity, Status, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,45 +24,12 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 SCHEMA_VERSION = 1
-ERROR, WARNING, INFO = "error", "warning", "info"
-SEVERITIES = (ERROR, WARNING, INFO)
-OK, FINDINGS, INCONCLUSIVE, NOT_CHECKED = "ok", "findings", "inconclusive", "not-checked"
-MEASURED, AUDITED, SKIPPED = "measured", "audited", "skipped"
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+SEVERITIES = tuple(Severity)
+OK, FINDINGS, INCONCLUSIVE, NOT_CHECKED = Verdict.OK, Verdict.FINDINGS, Verdict.INCONCLUSIVE, Verdict.NOT_CHECKED
+MEASURED, AUDITED, SKIPPED = Status.MEASURED, Status.AUDITED, Status.SKIPPED
 LEFT_OUT = "samples left out"
 """What the note on samples that a fixed batch size could not take says, by which it is known."""
-ACCEPTED = "accepted"
-"""Under this name the evidence of a finding says why it is known and fails nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A claim, with what decided it.
-
-    Attributes:
-        code: the rule (`BN102`).
-        severity: `error`, `warning` or `info`.
-        layer: the layer it names, `None` for the whole model.
-        message: what is wrong, in one sentence.
-        fix: what works here.
-        evidence: the numbers that decided; values that are not finite stand here as strings.
-    """
-
-    code: str
-    severity: str
-    layer: str | None
-    message: str
-    fix: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layers it is about: the one it names, or those its evidence lists."""
-        return tuple(self.evidence.get("layers", ())) if self.layer is None else (self.layer,)
-
-    @property
-    def accepted(self) -> str | None:
-        """Why it is known and fails nothing (a baseline, an ignore with its reason); `None` if it counts."""
-        return self.evidence.get(ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +133,7 @@ class BatchSize:
 class Summary:
     """The verdict and the numbers behind it."""
 
-    verdict: str
+    verdict: Verdict
     exit_code: int
     gap: float | None
     own_gap: float | None
@@ -209,7 +179,7 @@ class Report:
             "summary": asdict(self.summary),
             "effect": asdict(self.effect) if self.effect else None,
             "batch_sizes": [asdict(row) for row in self.batch_sizes],
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [_finding_document(finding) for finding in self.findings],
             "layers": [_layer_document(layer) for layer in self.layers],
         }
         return {key: finite(value) for key, value in document.items()}
@@ -251,6 +221,21 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return value
+
+
+def _finding_document(finding: Finding) -> Json:
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "layer": finding.layer,
+        "layers": finding.layers,
+        "message": finding.message,
+        "fix": finding.fix,
+        "measure": asdict(finding.measure),
+        "cost": asdict(finding.cost) if finding.cost else None,
+        "accepted": finding.accepted,
+        "evidence": finding.evidence,
+    }
 
 
 def _layer_document(layer: LayerReport) -> Json:

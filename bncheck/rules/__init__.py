@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from bncheck.evidence import Evidence
-from bncheck.results.report import INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO
 from bncheck.rules.absent import missing_statistics, never_updated
 from bncheck.rules.catalogue import RULES, SEVERITY_ORDER
 from bncheck.rules.composition import leans_on_composition

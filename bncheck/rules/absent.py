@@ -8,7 +8,8 @@ import numpy as np
 
 from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.results.report import ERROR, INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, INFO
 from bncheck.rules.cost import fits_as_shipped, in_words, or_leave
 
 NAMED = 5
@@ -27,7 +28,7 @@ def missing_statistics(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN101",
         severity=ERROR,
-        layer=missing[0].name if len(missing) == 1 else None,
+        layers=tuple(layer.name for layer in missing),
         message=f"{len(missing)} of {total} layers have no running statistics in the checkpoint: {name_some(missing)}.",
         fix=(
             "Save the buffers too (`model.state_dict()`, not `model.parameters()`), or load a checkpoint that has "
@@ -60,7 +61,7 @@ def _never_updated(
     return Finding(
         code="BN102",
         severity=severity,
-        layer=name,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"The statistics of {name_some(layers)} are the initial ones, mean 0 and variance 1 in every channel, "
             "although the weights were trained."

@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from bncheck.errors import UsageError
 from bncheck.results.report import ERROR, INFO, WARNING
+from bncheck.vocabulary import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Rule:
 
     code: str
     title: str
-    severity: str
+    severity: Severity
     needs: tuple[str, ...]
     suppresses: tuple[str, ...] = ()
 

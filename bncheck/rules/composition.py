@@ -8,7 +8,8 @@ from bncheck.core import CONFIDENCE_Z, halfway_from_chance
 from bncheck.core.thresholds import COMPOSITION_MARGIN
 from bncheck.evidence import Evidence
 from bncheck.evidence.probed import Composition
-from bncheck.results.report import ERROR, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR
 
 
 def leans_on_composition(evidence: Evidence) -> Iterator[Finding]:
@@ -22,7 +23,7 @@ def leans_on_composition(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN610",
         severity=ERROR,
-        layer=None,
+        layers=(),
         message=(
             f"The model depends on the composition of its batches. Batches of {found.batch_size} {kind}, normalized by "
             f"their own statistics, are predicted with {found.grouped:.1%} accuracy; the same samples with "

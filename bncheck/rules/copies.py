@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from bncheck.core.layers import NormLayer, SiblingCopy
 from bncheck.evidence import Evidence
-from bncheck.results.report import ERROR, INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, INFO
 from bncheck.rules.absent import is_initial, name_some, was_trained
 from bncheck.rules.cost import at_most_warning, in_words
 from bncheck.rules.drift import drifted_layers
@@ -31,7 +32,7 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
         yield Finding(
             code="BN401",
             severity=ERROR,
-            layer=stale[0].name if len(stale) == 1 else None,
+            layers=tuple(layer.name for layer in stale),
             message=(
                 f"These are averaged weights without statistics of their own: those of {name_some(stale)} are the "
                 f"initial ones, while the raw model in the same file ({_shown(raw)}) has learned them."
@@ -51,7 +52,7 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
     yield Finding(
         code="BN401",
         severity=severity,
-        layer=None,
+        layers=tuple(layers),
         message=(
             f"These are averaged weights, and their statistics are those of the raw model ({_shown(raw)}), bit for bit"
             + (
@@ -78,7 +79,7 @@ def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
         yield Finding(
             code="BN401",
             severity=ERROR,
-            layer=None,
+            layers=(),
             message=(
                 f"The averaged weights in the same file ({_shown(averaged)}) have no statistics of their own: those of "
                 f"{name_some(stale)} are the initial ones, while the model inspected here has learned them."
@@ -98,7 +99,7 @@ def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
         yield Finding(
             code="BN401",
             severity=INFO,
-            layer=None,
+            layers=(),
             message=(
                 f"The averaged weights in the same file ({_shown(averaged)}) carry the statistics of the model "
                 "inspected here, bit for bit. That is common, and harmless while both sets of weights are close."

@@ -17,11 +17,12 @@ from bncheck.core.thresholds import (
 )
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results.report import ERROR, INFO, WARNING
+from bncheck.vocabulary import Severity
 
 ELSEWHERE = "statistics measured on other samples of these data"
 
 
-def severity_of(effect: EffectEvidence | None) -> str:
+def severity_of(effect: EffectEvidence | None) -> Severity:
     """How much the predictions suffer, beyond what noise in the statistics does to them."""
     if effect is None:
         return INFO
@@ -42,7 +43,7 @@ def severity_of(effect: EffectEvidence | None) -> str:
     return WARNING if output > OUTPUT_MARGIN else INFO
 
 
-def weighed(evidence: Evidence, without_data: str) -> str:
+def weighed(evidence: Evidence, without_data: Severity) -> Severity:
     """The severity of a fault that is certain from the file: by what it costs, where that was measured."""
     return without_data if evidence.effect is None else at_most_warning(evidence.effect)
 
@@ -54,12 +55,12 @@ def fits_as_shipped(effect: EffectEvidence | None) -> bool:
     return (effect.gain or 0.0) <= 0 if _sure_gain(effect) is not None else _suits_better(effect)
 
 
-def or_leave(evidence: Evidence, severity: str, fix: str) -> str:
+def or_leave(evidence: Evidence, severity: Severity, fix: str) -> str:
     """`fix`, unless data have shown that the predictions do not suffer."""
     return what_helps(evidence.effect, INFO) if evidence.effect is not None and severity == INFO else fix
 
 
-def at_most_warning(effect: EffectEvidence | None) -> str:
+def at_most_warning(effect: EffectEvidence | None) -> Severity:
     """The severity of what may well be harmless: a warning where the predictions suffer, however much."""
     return INFO if severity_of(effect) == INFO else WARNING
 
@@ -138,7 +139,7 @@ def _no_gain(effect: EffectEvidence) -> str:
     return "costs accuracy" if gain + CONFIDENCE_Z * error < 0 else "wins no accuracy beyond doubt"
 
 
-def what_helps(effect: EffectEvidence | None, severity: str) -> str:
+def what_helps(effect: EffectEvidence | None, severity: Severity) -> str:
     """What was measured to help here, and what was measured not to."""
     if effect is None:
         return "Compare with data like those it was trained on, to tell stale statistics from another domain."

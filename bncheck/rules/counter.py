@@ -12,7 +12,8 @@ from bncheck.core import ASSUMED_MOMENTUM, compare, rms
 from bncheck.core.layers import NormLayer
 from bncheck.core.thresholds import BURN_IN, NEAR_MARGIN
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.results.report import INFO, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO, WARNING
 from bncheck.rules.absent import is_initial, name_some, was_trained
 from bncheck.rules.cost import or_leave, weighed
 from bncheck.rules.dummies import LARGEST_MOMENTUM, dummies_of, learning_layers
@@ -79,7 +80,7 @@ def contradicting_counter(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN104",
         severity=INFO,
-        layer=layers[0].name if len(layers) == 1 else None,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"The update counter of {name_some(layers)} says {' and '.join(map(str, counts))}, but the statistics have "
             "moved further than that: it was reset or not carried over, or counts the batches of a recalibration."
@@ -112,7 +113,7 @@ def _not_burnt_in(short: Short, evidence: Evidence) -> Finding:
     return Finding(
         code="BN105",
         severity=severity,
-        layer=short.layers[0].name if len(short.layers) == 1 else None,
+        layers=tuple(layer.name for layer in short.layers),
         message=(
             f"The statistics of {name_some(short.layers)} have seen {times}: at momentum {short.momentum:g}"
             f"{' (assumed)' if short.assumed else ''}, {short.share:.0%} of every value is still the initial one, "

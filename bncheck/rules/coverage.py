@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from bncheck.core.noise import FEWEST_GROUPS
 from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import Evidence
-from bncheck.results.report import INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO
 
 
 def folded_away(evidence: Evidence) -> Iterator[Finding]:
@@ -33,7 +34,7 @@ def folded_away(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN705",
         severity=INFO,
-        layer=None,
+        layers=(),
         message=(
             "There are convolutions but no stored normalization statistics in this file: if the model was trained with "
             f"BatchNorm, {lost}."
@@ -52,7 +53,7 @@ def not_exercised(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 code="BN706",
                 severity=INFO,
-                layer=layer.name,
+                layers=(layer.name,),
                 message=f"{layer.name} was never run: these data do not reach it in eval mode.",
                 fix=(
                     "Nothing, if it serves training only (an auxiliary head) or another input; else give data or a "
@@ -85,7 +86,7 @@ def too_few_samples(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN707",
         severity=INFO,
-        layer=None,
+        layers=(),
         message=f"{shown}.",
         fix=fix,
         evidence={

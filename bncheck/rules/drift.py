@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from bncheck.core import discoveries
 from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import BrokenSamples, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.results.report import ERROR, INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, INFO
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, margin_of, severity_of, what_helps, wins_accuracy
 from bncheck.rules.limit import beyond_limit
 from bncheck.rules.single_layers import unlike_calls
+from bncheck.vocabulary import Severity
 
 NAMED = 3
 BESIDE = 0.2
@@ -49,7 +51,7 @@ def drift(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN603",
         severity=severity,
-        layer=worst.layer.name if len(origin) == 1 else None,
+        layers=tuple(layer.layer.name for layer in origin),
         message=(
             f"The stored statistics of {_named(origin)} do not describe these data "
             f"({_largest(origin, worst)}){_heirs(drifted, origin)}{_foremost(origin, evidence.closer.alone)}. "
@@ -85,7 +87,7 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 code="BN603",
                 severity=ERROR,
-                layer=name,
+                layers=(name,),
                 message=(
                     f"On these data the input of {name} is not finite, so nothing can be compared from there on."
                     f"{_held(broken, samples)}"
@@ -157,7 +159,7 @@ def _told(cause: str | None, worst: MeasuredLayer, training: TrainingEvidence | 
     return f" They do describe the training data (gap {gap} there): these data are of another kind."
 
 
-def _repair(cause: str | None, severity: str) -> str | None:
+def _repair(cause: str | None, severity: Severity) -> str | None:
     """What the cause adds to what was measured to help; nothing where nothing has to be done."""
     if severity == INFO or cause is None:
         return None

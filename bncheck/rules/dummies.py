@@ -12,7 +12,8 @@ from bncheck.core import ASSUMED_MOMENTUM
 from bncheck.core.layers import NormLayer
 from bncheck.core.thresholds import LARGEST_EPS
 from bncheck.evidence import Evidence
-from bncheck.results.report import WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import WARNING
 from bncheck.rules.absent import is_initial, name_some, was_trained, would_have_learned
 from bncheck.rules.cost import or_leave, weighed
 
@@ -42,7 +43,7 @@ def polluted(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN103",
         severity=severity,
-        layer=layers[0].name if len(layers) == 1 else None,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"The statistics of {name_some(layers)} are the initial ones after {forwards} of zeros in training mode: "
             f"mean 0 and variance {variance:.4g} in every channel, although the weights were trained."

@@ -10,7 +10,8 @@ import numpy as np
 from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.evidence.probed import OtherEps
-from bncheck.results.report import INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import at_most_warning, margin_of
 from bncheck.rules.drift import drifted_layers, origin_of
@@ -45,7 +46,7 @@ def eps_decides(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN302",
         severity=at_most_warning(evidence.effect) if explained else INFO,
-        layer=named[0].name if len(named) == 1 else None,
+        layers=tuple(layer.name for layer in named),
         message=_proved(named, proof) if proof else " ".join(_sentences(above, unlike, common, explained)),
         fix=(
             "Build the layers with the eps they were trained with: the original framework's default (Keras 0.001, "

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.core.thresholds import LARGEST_EPS, NOTICEABLE_OUTPUT
 from bncheck.evidence import Evidence
-from bncheck.results.report import ERROR, INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, INFO
 from bncheck.rules.absent import NAMED
 
 SHOWN_CHANNELS = 8
@@ -73,7 +74,7 @@ def out_of_half_range(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN204",
         severity=INFO if evidence.deploy_dtype is None else ERROR,
-        layer=next(iter(found)) if len(found) == 1 else None,
+        layers=tuple(found),
         message=f"{precision.name} cannot hold {_in_words(found)}. {_where_it_matters(found, folded)}",
         fix=_fix(precision, folded),
         evidence={

@@ -10,7 +10,8 @@ from bncheck.core.thresholds import GAIN_MARGIN, MARGIN, NEAR_MARGIN
 from bncheck.evidence import Evidence
 from bncheck.evidence.inputs import NEAR_SHARE, SHARE
 from bncheck.evidence.probed import AS_READ, AffineMap, ChannelOrder, InputScaling, Paired
-from bncheck.results.report import ERROR, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, WARNING
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import severity_of
 
@@ -31,7 +32,7 @@ def scaled(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN601",
         severity=ERROR if is_sure else severity_of(evidence.effect),
-        layer=found.seen.layers[0] if len(found.seen.layers) == 1 else None,
+        layers=tuple(found.seen.layers),
         message=f"{_what(found)} {_tried(found.seen, 'With the input changed so')}",
         fix=(
             f"{_remedy(found)} Recalibrating would only hide it.{_or_the_layer(found, evidence)}"
@@ -123,7 +124,7 @@ def permuted(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN602",
         severity=WARNING,
-        layer=found.seen.layers[0] if len(found.seen.layers) == 1 else None,
+        layers=tuple(found.seen.layers),
         message=f"{_order_in_words(found)} {_tried(found.seen, 'With the channels reordered')}",
         fix=f"{_reorder(found)} Recalibrating would only hide it.{_what_remains(found.seen)}",
         evidence={

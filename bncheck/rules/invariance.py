@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bncheck.core.layers import BATCH_NORM
 from bncheck.evidence import Evidence
-from bncheck.results.report import ERROR, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR
 from bncheck.rules.absent import name_some
 
 
@@ -26,7 +27,7 @@ def depends_on_mates(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN703",
         severity=ERROR,
-        layer=suspects[0].name if len(suspects) == 1 else None,
+        layers=tuple(layer.name for layer in suspects),
         message=(
             f"Predictions depend on batch mates. {found.samples} samples run again beside others, in batches of "
             f"{found.batch_size}, move the outputs by {found.change:.2g} (relative L2){decisions}."

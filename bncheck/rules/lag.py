@@ -12,7 +12,8 @@ from bncheck.core import compare
 from bncheck.core.layers import BATCH_NORM, FloatArray
 from bncheck.core.thresholds import DROPOUT_LEFT, LAG_EXPLAINED, NEAR_MARGIN
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.results.report import INFO, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO, WARNING
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, severity_of
 from bncheck.rules.drift import drifted_layers
@@ -52,7 +53,7 @@ def lag(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN608",
         severity=WARNING,
-        layer=None,
+        layers=tuple(found.layers),
         message=(
             f"The statistics lag: they have gone {found.fraction:.0%} of the way from the initial mean 0 and variance "
             f"1 to those of the data, in all layers alike ({found.explained:.0%} of the gap is explained)"
@@ -161,7 +162,7 @@ def dropout_before(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN611",
         severity=WARNING,
-        layer=worst if len(known) == 1 else None,
+        layers=tuple(known),
         message=(
             f"Dropout stands before {some_names(list(known))}: the stored statistics describe the input with dropout "
             f"on (gap {known[worst].on:.2f} in {worst}), not as inference sees it (gap {known[worst].off:.2f}). "

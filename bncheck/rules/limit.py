@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from bncheck.errors import UsageError
-from bncheck.results.report import ERROR, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR
 
 CODE = "BN600"
 
@@ -24,7 +25,7 @@ def beyond_limit(name: str, gap: float, limit: float) -> Finding | None:
     return Finding(
         code=CODE,
         severity=ERROR,
-        layer=name,
+        layers=(name,),
         message=f"{name or 'The model'}: the gap is {shown}, above the limit of {limit:g}.",
         fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
         evidence={"gap": gap if math.isfinite(gap) else str(gap), "limit": limit},

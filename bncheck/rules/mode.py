@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.evidence import Evidence
-from bncheck.results.report import ERROR, INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, INFO
 from bncheck.rules.absent import name_some
 
 _ANEW = {
@@ -31,7 +32,7 @@ def training_mode(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN701",
         severity=ERROR,
-        layer=layers[0].name if len(layers) == 1 else None,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"The model was exported in training mode: {len(layers)} of {total} layers with statistics normalize by "
             f"their batch instead ({name_some(layers)}); {consequence}."
@@ -49,7 +50,7 @@ def pickled_in_training(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN702",
         severity=INFO,
-        layer=None,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"The module was pickled in training mode ({len(layers)} of {len(evidence.with_statistics())} layers with "
             "statistics): run as it is loaded, it normalizes by the batch and overwrites its statistics. This "

@@ -11,7 +11,8 @@ import numpy as np
 from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.core.thresholds import LARGEST_EPS
 from bncheck.evidence import Evidence
-from bncheck.results.report import INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import at_most_warning
 from bncheck.rules.own import Channels, accounts_for_drift, own_statistics
@@ -46,7 +47,7 @@ def near_zero_variance(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN203",
         severity=at_most_warning(evidence.effect) if explained else INFO,
-        layer=found[0].layer.name if len(found) == 1 else None,
+        layers=tuple(dead.layer.name for dead in found),
         message=(
             f"{count} {'channel' if count == 1 else 'channels'} of {name_some([dead.layer for dead in found])} "
             f"{'stores' if count == 1 else 'store'} a variance of nearly 0 under a gain of up to {worst:.3g}: "

@@ -10,7 +10,8 @@ from bncheck.core import ASSUMED_MOMENTUM
 from bncheck.core.layers import BATCH_NORM, FloatArray, NormLayer
 from bncheck.core.thresholds import CANCELLING, LARGEST_EPS
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.results.report import INFO, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import at_most_warning
 from bncheck.rules.own import Channels, accounts_for_drift, own_gaps, own_statistics
@@ -41,7 +42,7 @@ def half_precision(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN205",
         severity=at_most_warning(evidence.effect) if explained else INFO,
-        layer=layers[0].name if len(layers) == 1 else None,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"{len(layers)} {'layer stores its' if len(layers) == 1 else 'layers store their'} statistics in "
             f"{' and '.join(dtypes)}: rounding alone moves outputs by up to {largest:.2g} standard deviations"
@@ -84,7 +85,7 @@ def cancellation(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN206",
         severity=at_most_warning(evidence.effect) if explained else INFO,
-        layer=layers[0].name if len(layers) == 1 else None,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"The means of {name_some(layers)} lie up to {worst:.3g} standard deviations from 0: where a variance is "
             f"taken as mean square less squared mean in float32, {_error_in_words(worst**2 * FLOAT32_UNIT)}."

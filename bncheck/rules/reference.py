@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from bncheck.core.thresholds import OUTPUT_AGREEMENT
 from bncheck.evidence import Evidence, OutputAgreement
 from bncheck.evidence.comparison import ComparedLayer, Comparison
-from bncheck.results.report import ERROR, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, WARNING
 from bncheck.rules.absent import some_names
 
 _ROUNDING_ROOM = 50
@@ -35,7 +36,7 @@ def frozen_moved(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN402",
         severity=WARNING,
-        layer=worst.name if len(moved) == 1 else None,
+        layers=tuple(layer.name for layer in moved),
         message=(
             f"The {which} moved since {comparison.path}: {some_names([layer.name for layer in moved])}; the largest "
             f"gap is {_shown(worst.error)}, in {worst.name or 'the model itself'}."
@@ -77,7 +78,7 @@ def _other_statistics(comparison: Comparison, differing: list[ComparedLayer]) ->
     return Finding(
         code="BN403",
         severity=ERROR,
-        layer=worst.name if len(differing) == 1 else None,
+        layers=tuple(layer.name for layer in differing),
         message=(
             f"{len(differing)} of {len(comparison.layers)} layers were {'folded' if folded else 'exported'} with other "
             f"statistics than {source} holds: {some_names([layer.name for layer in differing])}; the largest gap "
@@ -114,7 +115,7 @@ def _other_outputs(agreement: OutputAgreement, comparison: Comparison) -> Findin
     return Finding(
         code="BN403",
         severity=ERROR,
-        layer=None,
+        layers=(),
         message=(
             f"The outputs differ from those of {agreement.path} by {agreement.output_change:.1%} (relative L2, "
             f"{agreement.samples} samples), although {same} are the same.{where}"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bncheck.core.thresholds import ROUNDINGS
 from bncheck.evidence import Evidence
-from bncheck.results.report import ERROR, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR
 from bncheck.rules.absent import name_some
 
 _ELSEWHERE = {
@@ -31,7 +32,7 @@ def wrong_answers(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN704",
         severity=ERROR,
-        layer=names[0] if len(names) == 1 else None,
+        layers=tuple(names),
         message=(
             f"The runtime computes {name_some([layer for layer in evidence.layers if layer.name in names])} wrongly: "
             f"fed {worst.fed:.{digits}g}, channel {worst.channel} of {worst.layer or 'the model itself'} gives "

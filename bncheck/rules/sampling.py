@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from bncheck.core import Exchangeability, rms
 from bncheck.core.thresholds import BATCH_NOISE, BESSEL, BEYOND_CHANCE, CORRELATION, RATIO
 from bncheck.evidence import Evidence
-from bncheck.results.report import INFO, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO, WARNING
 from bncheck.rules.absent import some_names
 
 
@@ -34,7 +35,7 @@ def _grouped(order: Exchangeability, source: str, *, loader: bool) -> Finding:
     return Finding(
         code="BN605",
         severity=WARNING,
-        layer=None,
+        layers=(),
         message=(
             f"The batches of the training loader {source} are no random draws: their means vary {order.ratio:.1f} "
             f"times as much as those of random batches (most in {order.layer}), so that {order.batch_size} samples "
@@ -52,7 +53,7 @@ def _in_order(order: Exchangeability, source: str) -> Finding:
     return Finding(
         code="BN605",
         severity=INFO,
-        layer=None,
+        layers=(),
         message=(
             f"The samples of {source} come sorted or grouped: neighbours are alike (most in {order.layer}, where "
             f"{order.correlation:.0%} of the variance lies between groups of {order.batch_size})."
@@ -92,7 +93,7 @@ def noisy_batches(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN609",
         severity=INFO,
-        layer=None,
+        layers=(),
         message=(
             f"In batches of {training.batch_size} the statistics are noisy: they lie {noise:.2f} from those of all "
             f"batches (most in {worst}, {training.noise[worst]:.2f}); batches of {enough} would bring that below "
@@ -126,7 +127,7 @@ def tiny_batches(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN612",
         severity=INFO,
-        layer=worst if len(tiny) == 1 else None,
+        layers=tuple(names),
         message=(
             f"In training batches of {training.batch_size} a channel of {worst} has {training.values[worst]} values: "
             f"train mode divides by the standard deviation of n, eval mode by the stored one of n - 1, which is "

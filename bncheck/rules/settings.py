@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from bncheck.core.layers import BATCH_NORM, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.results.report import INFO, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO, WARNING
 from bncheck.rules.absent import name_some
 
 OTHER_CONVENTION = 0.9
@@ -30,7 +31,7 @@ def unlikely_momentum(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN301",
         severity=WARNING if evidence.training_planned else INFO,
-        layer=layers[0].name if len(layers) == 1 else None,
+        layers=tuple(layer.name for layer in layers),
         message=f"{' '.join(_consequence(value, layers) for value in values)} Inference does not read it.",
         fix=(
             "Before training on, set momentum to the weight of the newest batch "
@@ -72,7 +73,7 @@ def no_statistics(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN303",
         severity=WARNING,
-        layer=layers[0].name if len(layers) == 1 else None,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"{len(layers)} BatchNorm {'layer keeps' if len(layers) == 1 else 'layers keep'} no running statistics "
             f"({name_some(layers)}) and normalize by the batch in eval mode too: predictions depend on which samples "

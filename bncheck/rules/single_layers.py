@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from bncheck.core import rms
 from bncheck.core.thresholds import FLAT, LOPSIDED, MARGIN, NEAR_MARGIN, OUTLIER
 from bncheck.evidence import Evidence
-from bncheck.results.report import ERROR, INFO, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, INFO, WARNING
 from bncheck.rules.absent import some_names
 from bncheck.rules.cost import in_words, margin_of, severity_of, wins_accuracy
 
@@ -33,7 +34,7 @@ def wrong_alone(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN607",
         severity=ERROR,
-        layer=ranked[0] if len(ranked) == 1 else None,
+        layers=tuple(ranked),
         message=(
             f"The statistics of {some_names(ranked)} are wrong by themselves (own gap {shown[ranked[0]]:.2f}), while "
             f"the other layers fit (own gaps up to {rest:.2f}). {inherit}{in_words(evidence.effect)}"
@@ -125,7 +126,7 @@ def unlike_calls(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             code="BN604",
             severity=WARNING,
-            layer=name,
+            layers=(name,),
             message=(
                 f"{name or 'The model'} runs {calls} times in a forward on unlike inputs: a call lies {apart.gap:.2f} "
                 f"from the average of all, which is all that it can store. {_call_cost(evidence, name)}"
@@ -172,7 +173,7 @@ def padded(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="BN606",
         severity=INFO,
-        layer=worst if len(names) == 1 else None,
+        layers=tuple(names),
         message=(
             f"Padding dominates the statistics of {some_names(names)}: {shares[worst]:.0%} of the positions of "
             f"{worst or 'the model'} repeat their neighbour in every channel, and what varies lies to one side."

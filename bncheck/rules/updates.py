@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from bncheck.core.layers import NormLayer
 from bncheck.evidence import Evidence
-from bncheck.results.report import INFO, WARNING, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import INFO, WARNING
 from bncheck.rules.absent import name_some
 from bncheck.rules.cost import margin_of, severity_of
 from bncheck.rules.drift import drifted_layers, origin_of
@@ -63,7 +64,7 @@ def _finding(excess: Excess, evidence: Evidence) -> Finding:
     return Finding(
         code="BN501",
         severity=severity,
-        layer=excess.layers[0].name if len(excess.layers) == 1 else None,
+        layers=tuple(layer.name for layer in excess.layers),
         message=(
             f"The statistics of {name_some(excess.layers)} were updated {times} times as often as the others "
             f"({excess.base} updates)"
@@ -105,7 +106,7 @@ def _against_steps(count: Fraction, layers: list[NormLayer], evidence: Evidence)
     yield Finding(
         code="BN501",
         severity=INFO,
-        layer=None,
+        layers=tuple(layer.name for layer in layers),
         message=(
             f"The statistics were updated {int(factor)} times for every step of the optimizer ({steps} steps): "
             "gradients were accumulated over as many batches, or there were extra forwards in training mode."

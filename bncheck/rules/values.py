@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from bncheck.core.layers import NormLayer
 from bncheck.evidence import Evidence
-from bncheck.results.report import ERROR, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR
 
 NAMED_CHANNELS = 8
 
@@ -24,7 +25,7 @@ def not_finite(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 code="BN201",
                 severity=ERROR,
-                layer=layer.name,
+                layers=(layer.name,),
                 message=f"{layer.name} holds values that are not finite: {where}.",
                 fix=(
                     "Go back to a checkpoint from before they appeared; if only statistics are hit, recalibrating "
@@ -49,7 +50,7 @@ def negative_variance(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 code="BN202",
                 severity=ERROR,
-                layer=layer.name,
+                layers=(layer.name,),
                 message=(
                     f"{layer.name} stores a negative variance in {_channels(channels, layer)}"
                     + (f", the lowest {value} in channel {lowest}." if channels.size > 1 else f": {value}.")

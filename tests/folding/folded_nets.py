@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 import bncheck
-from bncheck.results.report import Finding, LayerReport, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import LayerReport, Report
 
 SAMPLES = 72
 NUMBERS = ("gap", "own_gap", "noise", "shift_max", "scale_min", "scale_max")

@@ -22,7 +22,8 @@ from hand_made import (
 import bncheck
 from bncheck.errors import UsageError
 from bncheck.gate import Limits, judge_again, report_of
-from bncheck.results.report import INCONCLUSIVE, Finding, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import INCONCLUSIVE, Report
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 
@@ -104,7 +105,7 @@ def test_rules_that_were_not_judged_are_no_all_clear() -> None:
 
 def test_without_a_finding_that_hid_others_the_report_cannot_tell() -> None:
     report = full_report()
-    cause = replace(report, findings=(Finding("BN102", "error", None, "message", "fix"),))
+    cause = replace(report, findings=(Finding("BN102", "error", (), "message", "fix"),))
     with pytest.raises(UsageError, match=r"^BN102 was found, and BN601, .* left out because of it"):
         judge_again(cause, Limits(ignore=("BN102",)))
     assert judge_again(cause, Limits(select=("BN2",))).summary.exit_code == 0

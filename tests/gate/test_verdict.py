@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from bncheck.errors import UsageError
 from bncheck.gate import FAIL_ON, Coverage, judge_findings
-from bncheck.results.report import SEVERITIES, Finding
+from bncheck.results.finding import Finding
+from bncheck.results.report import SEVERITIES
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 FULL = Coverage(with_statistics=3, measured=3, conclusive=True, incomplete=False)
@@ -30,7 +31,7 @@ severities = st.lists(st.sampled_from(SEVERITIES), max_size=4)
 
 
 def found(*names: str) -> list[Finding]:
-    return [Finding("BN603", severity, None, "message", "fix") for severity in names]
+    return [Finding("BN603", severity, (), "message", "fix") for severity in names]
 
 
 @pytest.mark.parametrize(

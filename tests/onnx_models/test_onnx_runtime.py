@@ -25,7 +25,8 @@ from bncheck.evidence.probed import Probed
 from bncheck.formats import open_model
 from bncheck.formats.onnx.running import instrument as onnx_instrument
 from bncheck.measure.passes import Observation, Plan, observe
-from bncheck.results.report import Finding, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import Report
 
 NEWEST = onnx.defs.onnx_opset_version()
 

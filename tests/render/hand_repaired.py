@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hand_made import NAN, full_report, healthy_report, static_report
 
+from bncheck.results.finding import Finding
 from bncheck.results.repair import (
     BETTER,
     CROSS_FITTED,
@@ -19,7 +20,7 @@ from bncheck.results.repair import (
     LayerRepair,
     RepairResult,
 )
-from bncheck.results.report import Finding, Report
+from bncheck.results.report import Report
 
 LAYERS = (
     LayerRepair("backbone.stem.bn", True, None, 0.7612, 0.0134, 0.7612, 0.0121, 0.0082),
@@ -101,7 +102,7 @@ def on_scaled_data() -> RepairResult:
     found = Finding(
         code="BN601",
         severity="error",
-        layer=None,
+        layers=(),
         message="The data are fed as 0..255; the network expects 0..1. With the input changed so, the gap falls.",
         fix="Divide the input by 255, as in training. Recalibrating would only hide it.",
         evidence={},

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from bncheck.render.difference import print_difference, render_csv, render_json
 from bncheck.results.difference import Difference, DifferenceSummary, LayerChange, TensorChange
-from bncheck.results.report import Finding, ModelFacts
+from bncheck.results.finding import Finding
+from bncheck.results.report import ModelFacts
 
 
 def layer(name: str, gap: float, **more: object) -> LayerChange:
@@ -73,7 +74,7 @@ MOVED = difference(
         TensorChange("neck.weight", "neck.weight", (3, 3), False, 0.0),
     ),
     only_before=tuple(f"old.{at}" for at in range(8)),
-    findings=(Finding("BN402", "warning", "backbone.layer1.0.bn1", "It moved.", "Keep it in eval mode."),),
+    findings=(Finding("BN402", "warning", ("backbone.layer1.0.bn1",), "It moved.", "Keep it in eval mode."),),
 )
 
 

@@ -19,11 +19,12 @@ from hand_made import (
 )
 
 from bncheck.render.words.report import closing, concerning, effect_lines, headline, layer_verdict
-from bncheck.results.report import AUDITED, SKIPPED, Accuracy, Effect, Finding, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import AUDITED, SKIPPED, Accuracy, Effect, Report
 
 
 def finding(severity: str, code: str = "BN603", layer: str | None = None, **evidence: object) -> Finding:
-    return Finding(code, severity, layer, "message", "fix", evidence)
+    return Finding(code, severity, () if layer is None else (layer,), "message", "fix", evidence=evidence)
 
 
 def judged(verdict: str, *findings: Finding, base: Report | None = None, exit_code: int = 0) -> Report:

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bncheck.results.report import Finding, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import Report
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 ARCH = f"{SAMPLES / 'digits_net.py'}:build"

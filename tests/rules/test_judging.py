@@ -9,7 +9,7 @@ from digit_nets import ARCH, SAMPLES, codes, only
 from hand_built import effect, evidence, layer, measured
 
 import bncheck
-from bncheck.results.report import Finding
+from bncheck.results.finding import Finding
 from bncheck.rules import JUDGES, judge
 from bncheck.rules.catalogue import RULES
 
@@ -37,7 +37,7 @@ def test_a_limit_that_is_exceeded_is_always_said(held_out):
 
 
 def test_the_gravest_comes_first_and_then_the_lowest_code(monkeypatch):
-    aside = Finding("BN101", "info", None, "Said in passing.", "Nothing.")
+    aside = Finding("BN101", "info", (), "Said in passing.", "Nothing.")
     monkeypatch.setitem(JUDGES, "BN101", lambda evidence: [aside])
     seen = evidence(measured(1.0), smallest_detectable_gap=1.0, max_gap=0.5)
     seen = dataclasses.replace(seen, layers=(layer("bad", var=-layer().var), layer("spare")))
@@ -59,7 +59,7 @@ def test_a_cause_hides_what_it_explains_unless_it_is_a_remark_or_about_no_layer(
         ("info", ["bn"], ["BN603", "BN102"]),
         ("error", [], ["BN102", "BN603"]),
     ):
-        cause = Finding("BN102", severity, None, "The cause.", "Do.", {"layers": layers})
+        cause = Finding("BN102", severity, tuple(layers), "The cause.", "Do.", evidence={"layers": layers})
         monkeypatch.setitem(JUDGES, "BN102", lambda evidence, cause=cause: [cause])
         assert [finding.code for finding in judge(seen, {"BN102", "BN603"})] == kept
 
@@ -67,12 +67,12 @@ def test_a_cause_hides_what_it_explains_unless_it_is_a_remark_or_about_no_layer(
 @pytest.mark.parametrize("cause", ["BN601", "BN602"])
 def test_what_is_said_of_batches_of_a_wrong_input_is_not_repeated(monkeypatch, cause):
     for code in (cause, "BN610"):
-        monkeypatch.setitem(JUDGES, code, lambda _, code=code: [Finding(code, "error", None, "It is so.", "Do so.")])
+        monkeypatch.setitem(JUDGES, code, lambda _, code=code: [Finding(code, "error", (), "It is so.", "Do so.")])
     assert [finding.code for finding in judge(evidence(measured(0.0)))] == [cause]
 
 
 def test_a_remark_hides_no_other(monkeypatch):
-    cause = Finding("BN102", "info", "bn", "The cause.", "Nothing.")
+    cause = Finding("BN102", "info", ("bn",), "The cause.", "Nothing.")
     monkeypatch.setitem(JUDGES, "BN102", lambda evidence: [cause])
     found = judge(evidence(measured(1.0)), {"BN102", "BN603"})
     assert [(finding.code, finding.severity) for finding in found] == [("BN102", "info"), ("BN603", "info")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from bncheck.data.conversion import labels_of_all, map_tensors, split, tensors
+from bncheck.data.batches import map_tensors, tensors
+from bncheck.data.conversion import labels_of_all, split
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from bncheck.data.batches import Batch
-from bncheck.data.conversion import labels_of_batch, map_tensors, split, tensors
+from bncheck.data.batches import Batch, map_tensors, tensors
+from bncheck.data.conversion import labels_of_batch, split
 from bncheck.data.mixing import limited, mixed
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing

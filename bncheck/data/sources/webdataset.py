@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bncheck.data.conversion import labels_of_all, tensors, to_tensor
+from bncheck.data.batches import tensors
+from bncheck.data.conversion import labels_of_all, to_tensor
 from bncheck.data.decoding import decode_image, image_suffixes, read_together
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing

@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from bncheck.data.batches import Batch, Inputs
-from bncheck.data.conversion import tensors
+from bncheck.data.batches import Batch, Inputs, tensors
 from bncheck.data.pixels import channel_axis
 from bncheck.errors import UnfitError
 from bncheck.formats.model import Model
@@ -69,22 +68,6 @@ class Runner:
     def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
         dtype = self._dtype if tensor.is_floating_point() else None
         return tensor.to(device=self._device, dtype=dtype)
-
-
-def part(batch: Batch, start: int, stop: int) -> Batch:
-    """Samples `start` to `stop` of the batch."""
-    if start == 0 and stop >= batch.size:
-        return batch
-    inputs = batch.inputs
-    chosen: Inputs
-    if isinstance(inputs, dict):
-        chosen = {name: tensor[start:stop] for name, tensor in inputs.items()}
-    elif isinstance(inputs, tuple):
-        chosen = tuple(tensor[start:stop] for tensor in inputs)
-    else:
-        chosen = inputs[start:stop]
-    labels = None if batch.labels is None else batch.labels[start:stop]
-    return Batch(chosen, labels, min(stop, batch.size) - start)
 
 
 def described(inputs: Inputs) -> str:

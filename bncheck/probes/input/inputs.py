@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 
 from bncheck.data.batches import Batch
-from bncheck.data.conversion import map_tensors, tensors
 from bncheck.evidence.probed import AffineMap
 from bncheck.probes.input.conventions import InputRange
 
 
 def floating_input(samples: Batch) -> torch.Tensor | None:
     """The one input with channels that may be scaled; `None` where there are several, or none."""
-    found = [tensor for tensor in tensors(samples.inputs) if tensor.is_floating_point() and tensor.dim() > 1]
+    found = [tensor for tensor in samples.tensors if tensor.is_floating_point() and tensor.dim() > 1]
     return found[0] if len(found) == 1 and found[0].numel() else None
 
 
@@ -53,4 +51,4 @@ def _with_input(samples: Batch, change: Callable[[torch.Tensor], torch.Tensor]) 
     def where_floating(tensor: torch.Tensor) -> torch.Tensor:
         return change(tensor) if tensor.is_floating_point() and tensor.dim() > 1 else tensor
 
-    return replace(samples, inputs=map_tensors(samples.inputs, where_floating))
+    return samples.mapped(where_floating)

@@ -14,7 +14,8 @@ from bncheck.core.layers import FloatArray
 from bncheck.render.terminal.layer_table import KINDS
 from bncheck.render.words.cells import count, number, span
 from bncheck.render.words.report import alike, concerning, layer_verdict
-from bncheck.results.report import ACCEPTED, ERROR, INFO, WARNING, Finding, LayerReport, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import ERROR, INFO, WARNING, LayerReport, Report
 from bncheck.rules.catalogue import RULES
 
 LISTED = 20
@@ -77,7 +78,7 @@ def groups(report: Report) -> list[Group]:
 
 def evidence(finding: Finding) -> list[tuple[str, str]]:
     """The numbers that decided, one line each."""
-    return [(key.replace("_", " "), value_words(value)) for key, value in finding.evidence.items() if key != ACCEPTED]
+    return [(key.replace("_", " "), value_words(value)) for key, value in finding.evidence.items()]
 
 
 def value_words(value: Any) -> str:

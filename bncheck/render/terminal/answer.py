@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from bncheck.render.words.cells import count
 from bncheck.render.words.report import headline, percent, prediction_lines
-from bncheck.results.report import FINDINGS, INFO, Finding, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import FINDINGS, INFO, Report
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 SUBJECT = {"inconclusive": "BN707", "not-checked": "BN705", "ok": "BN603"}

@@ -15,7 +15,8 @@ from bncheck.render.terminal.page import PROSE, print_parts, prose, sentence
 from bncheck.render.words.cells import number, printable, span
 from bncheck.render.words.report import ALIKE, about_data, about_model, alike, closing, effect_lines, headline, noted
 from bncheck.render.words.shortening import shortened
-from bncheck.results.report import BatchSize, Finding, Report
+from bncheck.results.finding import Finding
+from bncheck.results.report import BatchSize, Report
 
 ANSWER_LINES = (3, 1, 2)
 """Lines for the cause, the cost and what to do; the findings below tell in full what does not fit."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
+from bncheck.results.finding import Finding
 from bncheck.results.report import (
     AUDITED,
     ERROR,
@@ -16,7 +17,6 @@ from bncheck.results.report import (
     OK,
     SKIPPED,
     WARNING,
-    Finding,
     LayerReport,
     ModelFacts,
     Report,

@@ -39,7 +39,6 @@ from bncheck.formats.onnx.running.rewriting import (
 from bncheck.formats.onnx.running.runtime import answerers, with_answers
 from bncheck.formats.onnx.running.session import Session, telling_line
 from bncheck.formats.onnx.running.taps import Arrays, stored_taps
-from bncheck.formats.programs.running import part
 from bncheck.formats.programs.runtime import SAMPLES
 from bncheck.watch import policies
 from bncheck.watch.policies import Policy
@@ -182,7 +181,7 @@ class OnnxInstrument:
         nodes = answerers(self._graph, self._sites)
         if not nodes:
             return
-        few = part(batch, 0, SAMPLES) if self.fixed_batch is None else batch
+        few = batch.between(0, SAMPLES) if self.fixed_batch is None else batch
         further: dict[str, Any] = {}
         for node in nodes:
             table = tables[node.number]

@@ -1,0 +1,86 @@
+"""A claim about a model: what is wrong, in which layers, how bad it is, what it costs, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bncheck.vocabulary import Severity, Worse
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How bad a finding is, in the rule's own number: what baselines, rankings and charts go by.
+
+    Attributes:
+        unit: what is counted or measured, in the singular: `gap`, `channel`, `accuracy`, `share of predictions`.
+        value: of the finding as a whole; `None` where it cannot be told.
+        layers: by layer, where each has a value of its own.
+        worse: whether a higher or a lower value is worse.
+        noise: by how much the value moves from one draw of the data to the next, in its unit; 0 for what is exact.
+    """
+
+    unit: str
+    value: float | None
+    layers: Mapping[str, float] = field(default_factory=dict)
+    worse: Worse = Worse.HIGHER
+    noise: float = 0.0
+
+    def at(self, layer: str | None) -> float | None:
+        """The value in that layer; the whole finding's for `None`, and where layers have none of their own."""
+        return self.value if layer is None else self.layers.get(layer, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a finding costs in predictions, by the number that decided.
+
+    Attributes:
+        score: what is compared: `accuracy`, `metric`, or `predictions changed`.
+        shipped: the score as shipped; `None` where only a change is known.
+        remedied: the score once the cause is removed, as it was measured: recalibrated, with the input mapped, ...
+        low, high: 95 % interval of the loss, in the score's unit; `None` where it is not known.
+        remedy: how `remedied` was measured, in a word or two.
+        samples: it was measured on.
+    """
+
+    score: str
+    shipped: float | None
+    remedied: float | None
+    low: float | None = None
+    high: float | None = None
+    remedy: str = "recalibrated"
+    samples: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A claim, with what decided it.
+
+    Attributes:
+        code: the rule (`BN102`).
+        severity: how grave it is.
+        layers: the layers it is about; none for what concerns the whole model.
+        message: what is wrong, in one sentence.
+        fix: what works here.
+        measure: how bad it is, in the rule's own number.
+        cost: what it costs in predictions; `None` where that was not measured.
+        evidence: the numbers that decided, for the reader alone; what is not finite stands here as a string.
+        accepted: why it is known and fails nothing (a baseline, an ignore with its reason); `None` if it counts.
+    """
+
+    code: str
+    severity: Severity
+    layers: tuple[str, ...]
+    message: str
+    fix: str
+    measure: Measure = field(default_factory=lambda: Measure("finding", None))
+    cost: Cost | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    accepted: str | None = None
+
+    @property
+    def layer(self) -> str | None:
+        """The one layer it is about; `None` for several, and for the whole model."""
+        return self.layers[0] if len(self.layers) == 1 else None

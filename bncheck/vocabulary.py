@@ -1,0 +1,110 @@
+"""The words that values are made of, each once: severities, verdicts, statuses, reasons, and how arguments are named.
+
+Every member is a string, so that it compares with, and is written as, what stands in reports.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, StrEnum
+
+
+class Severity(StrEnum):
+    """How grave a finding is, the gravest first."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the gravest."""
+        return list(Severity).index(self)
+
+
+class FailOn(StrEnum):
+    """The severity from which findings fail a run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
+
+
+class Verdict(StrEnum):
+    """What a report concludes."""
+
+    OK = "ok"
+    FINDINGS = "findings"
+    INCONCLUSIVE = "inconclusive"
+    NOT_CHECKED = "not-checked"
+
+
+class Status(StrEnum):
+    """What was done with a layer."""
+
+    MEASURED = "measured"
+    AUDITED = "audited"
+    SKIPPED = "skipped"
+
+
+class Reason(StrEnum):
+    """Why a layer was skipped."""
+
+    NO_STATISTICS = "no-running-statistics"
+    NOT_EXERCISED = "not-exercised"
+    FOLDED = "folded"
+    UNSUPPORTED = "unsupported"
+
+
+class Kind(StrEnum):
+    """The kinds of normalization layers."""
+
+    BATCH_NORM = "batch_norm"
+    INSTANCE_NORM = "instance_norm"
+    GROUP_NORM = "group_norm"
+    LAYER_NORM = "layer_norm"
+    RMS_NORM = "rms_norm"
+    OTHER = "other"
+
+
+class Worse(StrEnum):
+    """In which direction a number gets worse."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Spelling(Enum):
+    """How arguments are named where a message is read."""
+
+    PYTHON = "python"
+    COMMAND_LINE = "command line"
+    FILE = "file"
+
+
+_ARGUMENT = re.compile("\ue000([a-z_0-9]+)\ue001")
+
+
+def argument(name: str) -> str:
+    """The mark by which a message names an argument: `argument("until")`; the edge spells it, see `spelled`."""
+    return f"\ue000{name}\ue001"
+
+
+def spelled(text: str, spelling: Spelling) -> str:
+    """The text with its arguments named as they are where it is read.
+
+    >>> spelled(f"{argument('batch_size')} is 0", Spelling.COMMAND_LINE)
+    '--batch-size is 0'
+    >>> spelled(f"{argument('batch_size')} is 0", Spelling.PYTHON)
+    'batch_size is 0'
+    """
+    if spelling is Spelling.COMMAND_LINE:
+        return _ARGUMENT.sub(lambda found: "--" + found[1].replace("_", "-"), text)
+    if spelling is Spelling.FILE:
+        return _ARGUMENT.sub(lambda found: found[1].replace("_", "-"), text)
+    return _ARGUMENT.sub(lambda found: found[1], text)
+
+
+def arguments_named(text: str) -> tuple[str, ...]:
+    """The arguments that a marked text names, in order, each once."""
+    return tuple(dict.fromkeys(_ARGUMENT.findall(text)))
