@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from bncheck.results.finding import Finding
+from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import (
     AUDITED,
+    ERROR,
     FINDINGS,
+    INFO,
     MEASURED,
     NOT_CHECKED,
     OK,
     SKIPPED,
+    WARNING,
     Accuracy,
     BatchSize,
     ChannelTable,
@@ -25,6 +28,7 @@ from bncheck.results.report import (
     Report,
     Run,
     Summary,
+    asked_in,
 )
 
 NAN, INF = float("nan"), float("inf")
@@ -95,7 +99,8 @@ def run(**more: Any) -> Run:
         "thresholds": THRESHOLDS,
         "notes": (),
     }
-    return Run(**(values | more))
+    values |= more
+    return Run(**({"asked": asked_in(values["options"])} | values))
 
 
 def summary(layers: tuple[LayerReport, ...], verdict: str, exit_code: int, smallest: float | None = None) -> Summary:
@@ -142,15 +147,16 @@ def full_report() -> Report:
     findings = (
         Finding(
             code="BN600",
-            severity="error",
+            severity=ERROR,
             layers=("backbone.features.denseblock3.denselayer24.norm2",),
             message="backbone.features.denseblock3.denselayer24.norm2: the gap is 865, above the limit of 0.5.",
             fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
+            measure=Measure("gap", 865.4),
             evidence={"gap": 865.4, "limit": 0.5},
         ),
         Finding(
             code="BN603",
-            severity="warning",
+            severity=WARNING,
             layers=("backbone.features.denseblock3.denselayer24.norm2", "backbone.transition.norm"),
             message=(
                 "The stored statistics of 2 layers do not describe these data (gap 0.76 in backbone.transition.norm). "
@@ -160,6 +166,15 @@ def full_report() -> Report:
                 "Check the preprocessing first (scaling, mean and std, channel order): if it matches training, "
                 "recalibrate the statistics, which was measured to help here."
             ),
+            measure=Measure(
+                "gap",
+                0.76,
+                layers={
+                    "backbone.features.denseblock3.denselayer24.norm2": 865.5,
+                    "backbone.transition.norm": 0.7371,
+                },
+                noise=0.0123,
+            ),
             evidence={
                 "layers": ["backbone.features.denseblock3.denselayer24.norm2", "backbone.transition.norm"],
                 "margin": 0.25,
@@ -168,10 +183,11 @@ def full_report() -> Report:
         ),
         Finding(
             code="BN706",
-            severity="info",
+            severity=INFO,
             layers=("auxiliary_classifier.branch3x3dbl.bn",),
             message="auxiliary_classifier.branch3x3dbl.bn was never run: these data do not reach it in eval mode.",
             fix="Nothing, if it serves training only (an auxiliary head) or another input; else give other data.",
+            measure=Measure("layer", 1),
             evidence={"calls": 0},
         ),
     )
@@ -201,10 +217,11 @@ def static_report() -> Report:
     )
     finding = Finding(
         code="BN202",
-        severity="error",
+        severity=ERROR,
         layers=("blocks.0.body.bn",),
         message="blocks.0.body.bn stores a negative variance in channel 5, the lowest -0.25 in channel 5.",
         fix="Recalibrate the statistics on training data; then look at what wrote them.",
+        measure=Measure("channel", 1),
         evidence={"channels": [5], "count": 1, "lowest": -0.25},
     )
     return replace(
@@ -224,10 +241,11 @@ def empty_report() -> Report:
     """No layer at all: normalization was folded away."""
     finding = Finding(
         code="BN705",
-        severity="info",
+        severity=INFO,
         layers=(),
         message="There are convolutions but no stored normalization statistics in this file.",
         fix="Inspect the file from before the folding.",
+        measure=Measure("layer", 0),
         evidence={"norm_layers": 0},
     )
     return replace(
@@ -266,10 +284,11 @@ def broken_report() -> Report:
     )
     finding = Finding(
         code="BN201",
-        severity="error",
+        severity=ERROR,
         layers=("broken",),
         message="broken holds values that are not finite: variance (channel 0).",
         fix="Go back to a checkpoint from before they appeared.",
+        measure=Measure("channel", 1),
         evidence={"variance": {"channels": [0], "values": ["nan"]}, "raw": [NAN, {"deep": (INF, 1.0)}]},
     )
     return replace(
@@ -287,12 +306,12 @@ def accepted_report() -> Report:
     """The full one, whose warning is in a baseline; its layers and files are named to break markup."""
     report = full_report()
     error, warning, info = report.findings
-    known = replace(warning, evidence={**warning.evidence, "accepted": "in the baseline at 0.76, now 0.74"})
+    known = replace(warning, accepted="in the baseline at 0.76, now 0.74")
     return replace(
         report,
         run=run(notes=("Accepted BN603: in the baseline at 0.76, now 0.74",), options={"fail_on": "warning"}),
         model=replace(report.model, path="run 17/*a|b*, <i>100%</i>.ckpt"),
-        findings=(replace(error, layer=HOSTILE, message=f"{HOSTILE}: the gap is 865."), known, info),
+        findings=(replace(error, layers=(HOSTILE,), message=f"{HOSTILE}: the gap is 865."), known, info),
         layers=(replace(report.layers[0], name=HOSTILE, codes=("BN600",)), *report.layers[1:]),
     )
 
@@ -309,10 +328,11 @@ def many_layers(number: int = 500) -> Report:
     findings = tuple(
         Finding(
             code="BN600",
-            severity="error",
+            severity=ERROR,
             layers=(layer.name,),
             message=f"{layer.name}: the gap is {layer.gap:.3g}, above the limit of 0.1.",
             fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
+            measure=Measure("gap", layer.gap),
             evidence={"gap": layer.gap, "limit": 0.1},
         )
         for layer in layers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,23 +28,20 @@ from bncheck.results.report import (
     Run,
     Summary,
 )
-from bncheck.vocabulary import Spelling, spelled
+from bncheck.vocabulary import Kind, Reason, spelled
 
 
-def assemble(
-    model: Model, evidence: Evidence, findings: tuple[Finding, ...], run: Run, *, fail_on: str, strict: bool
-) -> Report:
+def assemble(model: Model, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
     """The report that `evidence` and the findings kept of it make.
 
     Args:
         model: the model inspected.
         evidence: what was observed.
         findings: what was concluded, the gravest first.
-        run: how to repeat it.
-        fail_on: `error`, `warning` or `never`.
-        strict: count anything skipped as not checked.
+        run: how to repeat it, and what it was asked for.
     """
-    findings, run = _spelled(findings, run)
+    run = replace(run, notes=tuple(spelled(note, run.spelling) for note in run.notes))
+    findings = tuple(finding.told(run.spelling) for finding in findings)
     layers = tuple(_layer_report(layer, evidence, findings) for layer in evidence.layers)
     measured = [layer for layer in layers if layer.status == MEASURED]
     skipped = [layer for layer in layers if layer.status == SKIPPED]
@@ -53,10 +49,10 @@ def assemble(
     coverage = Coverage(
         with_statistics=sum(layer.has_statistics or layer.missing for layer in evidence.layers),
         measured=None if evidence.data is None and not evidence.not_run else len(measured),
-        conclusive=evidence.data is None or (smallest is not None and smallest <= run.thresholds["margin"]),
+        conclusive=evidence.data is None or (smallest is not None and smallest <= run.margin),
         incomplete=bool(skipped) or evidence.dropped > 0,
     )
-    verdict = judge_findings(findings, coverage, fail_on=fail_on, strict=strict)
+    verdict = judge_findings(findings, coverage, fail_on=run.asked.fail_on, strict=run.asked.strict)
     gaps = [layer.gap for layer in measured if layer.gap is not None]
     own = [layer.own_gap for layer in measured if layer.own_gap is not None]
     return Report(
@@ -72,6 +68,7 @@ def assemble(
             smallest_detectable_gap=smallest,
             layers_measured=len(measured),
             layers_skipped=len(skipped),
+            samples_left_out=evidence.dropped,
         ),
         effect=_effect(evidence),
         batch_sizes=tuple(
@@ -80,16 +77,6 @@ def assemble(
         findings=findings,
         layers=layers,
     )
-
-
-def _spelled(findings: tuple[Finding, ...], run: Run) -> tuple[tuple[Finding, ...], Run]:
-    """Both with their arguments named as they are where the report is asked for."""
-    spelling = Spelling.COMMAND_LINE if run.command.startswith("bncheck ") else Spelling.PYTHON
-    told = tuple(
-        replace(finding, message=spelled(finding.message, spelling), fix=spelled(finding.fix, spelling))
-        for finding in findings
-    )
-    return told, replace(run, notes=tuple(spelled(note, spelling) for note in run.notes))
 
 
 def _effect(evidence: Evidence) -> Effect | None:
@@ -101,50 +88,57 @@ def _effect(evidence: Evidence) -> Effect | None:
 
 def _layer_report(layer: NormLayer, evidence: Evidence, findings: Sequence[Finding]) -> LayerReport:
     measured = evidence.measured.get(layer.name)
-    reason = evidence.skipped.get(layer.name)
-    codes = tuple(dict.fromkeys(finding.code for finding in findings if layer.name in finding.layers))
-    common: dict[str, Any] = {
-        "name": layer.name,
-        "kind": layer.kind,
-        "channels": layer.channels,
-        "stored_eps": layer.eps,
-        "stored_momentum": layer.momentum,
-        "stored_updates": layer.updates,
-        "codes": codes,
-    }
-    if measured is not None:
-        return LayerReport(status=MEASURED, **common, **_measurements(measured))
-    return LayerReport(status=SKIPPED if reason else AUDITED, reason=reason, **common)
+    reason = evidence.skipped.get(layer.name) if measured is None else None
+    report = LayerReport(
+        name=layer.name,
+        kind=Kind(layer.kind),
+        channels=layer.channels,
+        status=SKIPPED if reason else AUDITED,
+        reason=Reason(reason) if reason else None,
+        stored_eps=layer.eps,
+        stored_momentum=layer.momentum,
+        stored_updates=layer.updates,
+        codes=tuple(dict.fromkeys(finding.code for finding in findings if layer.name in finding.layers)),
+    )
+    return report if measured is None else _with_measurements(report, measured)
 
 
-def _measurements(measured: MeasuredLayer) -> dict[str, Any]:
+def _with_measurements(report: LayerReport, measured: MeasuredLayer) -> LayerReport:
     gaps, visible = measured.inherited, measured.visible
     finite = bool(np.isfinite(gaps.gap[visible]).any())
+    return replace(
+        report,
+        status=MEASURED,
+        calls=measured.calls,
+        call_gaps=measured.call_gaps,
+        gap=measured.gap,
+        gap_max=float(np.max(gaps.gap[visible])),
+        worst_channel=int(np.nanargmax(np.where(visible, gaps.gap, np.nan))) if finite else None,
+        own_gap=measured.own_gap,
+        noise=rms(measured.noise[visible]),
+        shift_max=float(np.max(np.abs(gaps.shift[visible]))),
+        scale_min=float(np.min(gaps.scale[visible])),
+        scale_max=float(np.max(gaps.scale[visible])),
+        table=_table(measured),
+    )
+
+
+def _table(measured: MeasuredLayer) -> ChannelTable:
+    """The channels, without numbers where nothing of them can be seen."""
+    gaps, visible = measured.inherited, measured.visible
     own = measured.own.gap if measured.own is not None else np.full(measured.layer.channels, np.nan)
 
     def shown(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.where(visible, values, np.nan)
 
-    return {
-        "calls": measured.calls,
-        "call_gaps": measured.call_gaps,
-        "gap": measured.gap,
-        "gap_max": float(np.max(gaps.gap[visible])),
-        "worst_channel": int(np.nanargmax(shown(gaps.gap))) if finite else None,
-        "own_gap": measured.own_gap,
-        "noise": rms(measured.noise[visible]),
-        "shift_max": float(np.max(np.abs(gaps.shift[visible]))),
-        "scale_min": float(np.min(gaps.scale[visible])),
-        "scale_max": float(np.max(gaps.scale[visible])),
-        "table": ChannelTable(
-            stored_mean=np.asarray(measured.layer.mean),
-            stored_var=np.asarray(measured.layer.var),
-            measured_mean=shown(measured.mean),
-            measured_var=shown(measured.var),
-            shift=shown(gaps.shift),
-            scale=shown(gaps.scale),
-            gap=shown(gaps.gap),
-            own_gap=shown(own),
-            noise=shown(measured.noise),
-        ),
-    }
+    return ChannelTable(
+        stored_mean=np.asarray(measured.layer.mean),
+        stored_var=np.asarray(measured.layer.var),
+        measured_mean=shown(measured.mean),
+        measured_var=shown(measured.var),
+        shift=shown(gaps.shift),
+        scale=shown(gaps.scale),
+        gap=shown(gaps.gap),
+        own_gap=shown(own),
+        noise=shown(measured.noise),
+    )

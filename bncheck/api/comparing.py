@@ -27,8 +27,9 @@ from bncheck.formats.state_dict.prefixes import best_names
 from bncheck.formats.tensors import dtype_name, plain
 from bncheck.gate import Coverage, judge_findings
 from bncheck.results.difference import Difference, DifferenceSummary, LayerChange, TensorChange
-from bncheck.results.report import WARNING, ModelFacts, Run
+from bncheck.results.report import ModelFacts, Run
 from bncheck.rules import judge
+from bncheck.vocabulary import Kind
 
 USUAL_EPS = 1e-5
 """Taken where neither file says (state dicts do not): PyTorch's own."""
@@ -80,7 +81,7 @@ def diff(
     evidence = Evidence(second.layers, comparison=comparison, expect_frozen=tuple(expect_frozen))
     findings = judge(evidence, {"BN402"})
     coverage = _coverage(first, second, layers, tensors, expect_frozen)
-    verdict = judge_findings(findings, coverage, fail_on=WARNING)
+    verdict = judge_findings(findings, coverage)
     known_before = {change.original for change in layers} | {change.original for change in tensors}
     known_after = {change.name for change in layers} | {change.name for change in tensors}
     given = {"expect_frozen": list(expect_frozen), "key": key, "key_after": key_after} if options is None else options
@@ -168,7 +169,7 @@ def _change(old: NormLayer, new: NormLayer, patterns: Sequence[str]) -> LayerCha
     return LayerChange(
         name=new.name,
         original=old.name,
-        kind=new.kind,
+        kind=Kind(new.kind),
         channels=new.channels,
         moved=moved,
         expected_frozen=any(fnmatchcase(name, pattern) for name in (old.name, new.name) for pattern in patterns),

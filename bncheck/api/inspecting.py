@@ -21,13 +21,14 @@ from bncheck.formats import Model, from_module, open_model
 from bncheck.formats.folding.referencing import reference_of, stamped_reference, with_reference
 from bncheck.formats.opening import require_runnable
 from bncheck.formats.programs.running import Progress, no_progress
+from bncheck.gate import fail_on_named
 from bncheck.measure.agreement import compare_outputs
 from bncheck.measure.collect import measured_evidence, static_evidence
 from bncheck.measure.passes import Plan, observe
 from bncheck.measure.training import observe_training
 from bncheck.predictions.effect import Metric
 from bncheck.probes.closer import look_closer
-from bncheck.results.report import Report, Run
+from bncheck.results.report import Report, Run, asked_in
 from bncheck.rules import judge
 
 
@@ -206,9 +207,9 @@ def report_on(
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
     evidence = replace(evidence, deploy_dtype=how.deploy_dtype, training_planned=training is not None)
     given = {name: value for name, value in how.options.items() if value is not None and value != []}
-    run = Run(how.command, given, plan.seed, _versions(opened), in_force(), evidence.notes)
-    findings = judge(evidence, how.codes)
-    return assemble(opened, evidence, findings, run, fail_on=how.fail_on, strict=how.strict)
+    asked = replace(asked_in(given), fail_on=fail_on_named(how.fail_on), strict=how.strict, max_gap=how.max_gap)
+    run = Run(how.command, given, plan.seed, _versions(opened), in_force(), evidence.notes, asked)
+    return assemble(opened, evidence, judge(evidence, how.codes), run)
 
 
 def _check_train_data(train_data: Any, data: Any) -> None:

@@ -38,7 +38,9 @@ from bncheck.results.repair import (
     TOO_FEW,
     UNDECIDED,
     WORSE,
+    Judged,
     LayerRepair,
+    Outcome,
     RepairResult,
     layer_repairs,
 )
@@ -199,7 +201,7 @@ class _Job:
     progress: Progress
 
     @property
-    def judged(self) -> str:
+    def judged(self) -> Judged:
         """How the repair is judged."""
         return CROSS_FITTED if self.roles.judge is self.roles.repair_from else HELD_OUT
 
@@ -259,7 +261,7 @@ class _Job:
         """The report on the file under the name it is going to have."""
         return replace(report, model=replace(report.model, path=str(self.target.out)))
 
-    def _result(self, outcome: str, before: Report, made: Repaired) -> RepairResult:
+    def _result(self, outcome: Outcome, before: Report, made: Repaired) -> RepairResult:
         return RepairResult(
             method=self.way.name,
             path=None,

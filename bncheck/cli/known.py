@@ -11,9 +11,10 @@ from bncheck.cli.process import say
 from bncheck.errors import UnreadableError, UsageError
 from bncheck.files import require_distinct, written_whole
 from bncheck.gate.acceptance import LayerIgnore, accept, shrunk
-from bncheck.gate.baseline import Baseline, Entry, accepted_now, baseline_text, read_baseline
+from bncheck.gate.baseline import Baseline, Entry, accepted_now
+from bncheck.gate.baseline_file import baseline_text, read_baseline
 from bncheck.render.words.cells import count
-from bncheck.results.report import INFO, Report
+from bncheck.results.report import Report
 
 WRITE = "--write-baseline"
 
@@ -68,17 +69,21 @@ def settle(report: Report, known: Known, *, quiet: bool = False) -> Report:
     if known.write_to is None:
         return ignored if known.baseline is None else accept(report, known.ignores, known.baseline)
     if known.baseline is None:
-        counting = [finding for finding in ignored.findings if finding.accepted is None and finding.severity != INFO]
         entries = accepted_now(ignored)
-        known_now = Baseline(str(known.write_to), entries, is_new=True)
-        told = f"{count(len(counting), 'finding')} accepted"
+        result = accept(report, known.ignores, Baseline(str(known.write_to), entries, is_new=True))
+        told = f"{count(_accepted(result) - _accepted(ignored), 'finding')} accepted"
     else:
-        known_now, entries = known.baseline, shrunk(report, known.baseline)
+        entries = shrunk(report, known.baseline)
+        result = accept(report, known.ignores, known.baseline)
         told = f"{len(entries)} of {len(known.baseline.entries)} entries kept"
     _write(known.write_to, entries)
     if not quiet:
         say(f"Wrote {known.write_to}: {told}.")
-    return accept(report, known.ignores, known_now)
+    return result
+
+
+def _accepted(report: Report) -> int:
+    return sum(finding.accepted is not None for finding in report.findings)
 
 
 def _require_baseline(target: Path) -> None:

@@ -2,13 +2,14 @@
 
 from bncheck.gate.again import Limits, judge_again
 from bncheck.gate.saved import read_report, report_of
-from bncheck.gate.verdict import FAIL_ON, Coverage, Verdict, judge_findings
+from bncheck.gate.verdict import FAIL_ON, Coverage, Verdict, fail_on_named, judge_findings
 
 __all__ = [
     "FAIL_ON",
     "Coverage",
     "Limits",
     "Verdict",
+    "fail_on_named",
     "judge_again",
     "judge_findings",
     "read_report",

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from bncheck.gate.again import settled
-from bncheck.gate.baseline import Baseline, Entry, Key, entries_of
+from bncheck.gate.baseline import Baseline, Entry, current_entries, entries_of
+from bncheck.gate.phrases import (
+    ACCEPTED,
+    NAMED,
+    accepted_notes,
+    earlier_note,
+    gone_note,
+    new_note,
+    unfit_note,
+    why_no_worse,
+    why_worse,
+)
 from bncheck.results.finding import Finding
 from bncheck.results.report import INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Report
 from bncheck.rules.catalogue import RULES
 from bncheck.rules.judged import judged_rules
-
-THE_MODEL = "the model"
-_TOLD = "Accepted "
-NAMED = 5
-"""How many entries a note names before it says how many more there are."""
+from bncheck.vocabulary import Spelling, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,13 @@ def accept(report: Report, ignores: Sequence[LayerIgnore] = (), baseline: Baseli
     notes: list[str] = []
     findings = [_ignored(finding, ignores) for finding in report.findings]
     if baseline is not None:
-        findings = [_known(finding, report, baseline, notes) for finding in findings]
-        notes += _no_longer_found(report, baseline)
+        findings = [_known(finding, baseline, notes) for finding in findings]
+        notes += _about(baseline, findings, report)
     report = _untold(report)  # a saved one says what it accepted; findings of it may be gone
-    accepted = _told([finding for finding in findings if finding.accepted is not None])
+    accepted = accepted_notes([finding for finding in findings if finding.accepted is not None])
     unused = [_unused(ignore, report) for ignore in ignores if _is_unused(ignore, report)]
-    return settled(report, findings, (*accepted, *notes, *unused))
+    told = (spelled(note, Spelling.COMMAND_LINE) for note in notes)  # baselines are the command line's alone
+    return settled(report, findings, (*accepted, *told, *unused))
 
 
 def unaccepted(report: Report) -> Report:
@@ -70,7 +77,7 @@ def shrunk(report: Report, baseline: Baseline) -> tuple[Entry, ...]:
 
     Values within their tolerance stay as they are, so that the file does not change with the noise.
     """
-    current, gone = _current(report), set(gone_from(report, baseline))
+    current, gone = current_entries(report.findings), set(gone_from(report, baseline))
     return tuple(_tightened(entry, current.get(entry.key)) for entry in baseline.entries if entry not in gone)
 
 
@@ -78,7 +85,7 @@ def gone_from(report: Report, baseline: Baseline) -> tuple[Entry, ...]:
     """Entries that were looked for and not found; what this run could not have found is not among them."""
     if report.summary.verdict in (INCONCLUSIVE, NOT_CHECKED):
         return ()
-    current = _current(report)
+    current = current_entries(report.findings)
     hidden = {
         code for rule in RULES for code in rule.suppresses if any(found.code == rule.code for found in report.findings)
     }
@@ -92,13 +99,15 @@ def gone_from(report: Report, baseline: Baseline) -> tuple[Entry, ...]:
     return tuple(entry for entry in baseline.entries if entry.key not in current and was_looked_for(entry))
 
 
-def _current(report: Report) -> dict[Key, Entry]:
-    return {entry.key: entry for finding in report.findings for entry in entries_of(finding, report)}
-
-
 def _tightened(entry: Entry, now: Entry | None) -> Entry:
-    if now is None or now.value is None or entry.value is None or now.value >= entry.value - entry.tolerance:
+    """The entry as it is to be kept; one of an earlier version gets what is measured now, if it can be held."""
+    if now is None or not (entry.admits(now) and now.admits(now)):
         return entry
+    known = entry.with_unit(now)
+    if known is None:
+        return now
+    if known.value is None or now.value is None or known.excess(now.value) >= -known.tolerance:
+        return known
     return now
 
 
@@ -112,72 +121,44 @@ def _ignored(finding: Finding, ignores: Sequence[LayerIgnore]) -> Finding:
     return _accepted(finding, f"ignored, {'; '.join(dict.fromkeys(reasons))}") if reasons else finding
 
 
-def _known(finding: Finding, report: Report, baseline: Baseline, notes: list[str]) -> Finding:
+def _known(finding: Finding, baseline: Baseline, notes: list[str]) -> Finding:
     if finding.accepted is not None or finding.severity == INFO:
         return finding
-    known, now = baseline.by_key(), entries_of(finding, report)
+    known, now = baseline.by_key(), entries_of(finding)
     worse = [entry for entry in now if entry.key in known and not known[entry.key].admits(entry)]
     new = [entry for entry in now if entry.key not in known]
-    notes += [_worse(known[entry.key], entry) for entry in worse[:NAMED]]
-    if new and len(new) < len(now):
-        notes.append(f"Not in the baseline: {_listed(new)}")
+    notes += [why_worse(known[entry.key], entry) for entry in worse[:NAMED]]
+    if baseline.is_new and new:
+        notes.append(unfit_note(new))
+    elif new and len(new) < len(now):
+        notes.append(new_note(new))
     if worse or new:
         return finding
-    why = "new in the baseline" if baseline.is_new else _no_worse([known[entry.key] for entry in now], now)
+    why = "new in the baseline" if baseline.is_new else why_no_worse([known[entry.key] for entry in now], now)
     return _accepted(finding, why)
+
+
+def _about(baseline: Baseline, findings: Sequence[Finding], report: Report) -> list[str]:
+    """What of the baseline is gone, and what was compared by less than it should be."""
+    notes = []
+    known = baseline.by_key()
+    now = [entry for finding in findings if finding.severity != INFO for entry in entries_of(finding)]
+    by_severity = [entry for entry in now if entry.key in known and known[entry.key].is_incomparable_with(entry)]
+    if by_severity:
+        notes.append(earlier_note(by_severity, baseline))
+    gone = gone_from(report, baseline)
+    if gone:
+        notes.append(gone_note(gone, baseline.path))
+    return notes
 
 
 def _accepted(finding: Finding, why: str) -> Finding:
     return replace(finding, accepted=why)
 
 
-def _told(findings: Sequence[Finding]) -> list[str]:
-    """A note for every rule and reason, with the layers; many of a rule are counted."""
-    together: dict[tuple[str, str], list[str]] = {}
-    for finding in findings:
-        together.setdefault((finding.code, str(finding.accepted)), []).extend(finding.layers)
-    notes, told = [], Counter[str]()
-    for (code, why), layers in together.items():
-        told[code] += 1
-        if told[code] <= NAMED:
-            several = f" in {len(layers)} layers" if len(layers) > 1 else ""
-            notes.append(f"{_TOLD}{code}{several or ''.join(f' in {name or THE_MODEL}' for name in layers)}: {why}")
-    return [*notes, *(f"{_TOLD}{code} {number - NAMED} more times" for code, number in told.items() if number > NAMED)]
-
-
 def _untold(report: Report) -> Report:
-    notes = tuple(note for note in report.run.notes if not note.startswith(_TOLD))
+    notes = tuple(note for note in report.run.notes if not note.startswith(ACCEPTED))
     return replace(report, run=replace(report.run, notes=notes))
-
-
-def _no_worse(before: Sequence[Entry], now: Sequence[Entry]) -> str:
-    if len(now) > 1:
-        return "in the baseline, and none of them worse"
-    (was,), (entry,) = before, now
-    if was.value is None or entry.value is None:
-        return "in the baseline"
-    return f"in the baseline at {was.value:.3g}, now {entry.value:.3g}"
-
-
-def _worse(was: Entry, now: Entry) -> str:
-    place = _place(now)
-    if was.severity != now.severity and was.value is not None and was.admits(replace(now, severity=was.severity)):
-        return f"Worse than in the baseline: {place} was {was.severity} there, {now.severity} now"
-    if now.value is None:
-        return f"Worse than in the baseline: {place} was {was.value:.3g} there, and cannot be told now"
-    if was.value is None:
-        return f"Worse than in the baseline: {place} was {was.severity} there, {now.severity} now"
-    return f"Worse than in the baseline: {place} was {was.value:.3g} (+ {was.tolerance:.2g}) there, {now.value:.3g} now"
-
-
-def _no_longer_found(report: Report, baseline: Baseline) -> list[str]:
-    gone = gone_from(report, baseline)
-    if not gone:
-        return []
-    return [
-        f"No longer found, though in the baseline: {_listed(gone)}. Add --write-baseline {baseline.path} to take "
-        f"{'it' if len(gone) == 1 else 'them'} out"
-    ]
 
 
 def _is_unused(ignore: LayerIgnore, report: Report) -> bool:
@@ -197,13 +178,3 @@ def _unused(ignore: LayerIgnore, report: Report) -> str:
         return f"Of no use any more: {told}"
     close = get_close_matches(ignore.layer, names, n=1)
     return f"Of no use: {told}; no layer has such a name{f', {close[0]!r} is the nearest' if close else ''}"
-
-
-def _listed(entries: Iterable[Entry]) -> str:
-    places = [_place(entry) for entry in entries]
-    more = f" and {len(places) - NAMED} more" if len(places) > NAMED else ""
-    return f"{', '.join(places[:NAMED])}{more}"
-
-
-def _place(entry: Entry) -> str:
-    return f"{entry.code} in {entry.layer or THE_MODEL}"

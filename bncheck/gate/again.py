@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 
 from bncheck.errors import UsageError
 from bncheck.gate.verdict import Coverage, judge_findings
+from bncheck.results.codec import encoded
 from bncheck.results.finding import Finding
-from bncheck.results.report import LEFT_OUT, MEASURED, SKIPPED, WARNING, Report
-from bncheck.rules.catalogue import RULES, SEVERITY_ORDER, matching
+from bncheck.results.report import MEASURED, SKIPPED, Report
+from bncheck.results.run import Asked
+from bncheck.rules.catalogue import RULES, matching
 from bncheck.rules.judged import judged_rules
 from bncheck.rules.limit import CODE, beyond_limit, require_limit
+from bncheck.vocabulary import FailOn, argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,22 @@ class Limits:
         select, ignore: rules, by code or prefix.
     """
 
-    fail_on: str | None = None
+    fail_on: FailOn | None = None
     strict: bool | None = None
     max_gap: float | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+
+    def over(self, asked: Asked) -> Asked:
+        """What was asked for, with these limits in place of its own."""
+        return replace(
+            asked,
+            fail_on=asked.fail_on if self.fail_on is None else self.fail_on,
+            strict=asked.strict if self.strict is None else self.strict,
+            max_gap=asked.max_gap if self.max_gap is None else self.max_gap,
+            select=self.select or asked.select,
+            ignore=self.ignore or asked.ignore,
+        )
 
 
 def judge_again(report: Report, limits: Limits) -> Report:
@@ -42,22 +56,15 @@ def judge_again(report: Report, limits: Limits) -> Report:
     if limits.select or limits.ignore:
         codes = _codes(report, limits)
         findings = tuple(finding for finding in findings if finding.code in codes)
-    changed = {
-        "fail_on": limits.fail_on,
-        "strict": limits.strict,
-        "max_gap": limits.max_gap,
-        "select": list(limits.select) or None,
-        "ignore": list(limits.ignore) or None,
-    }
-    options = {**report.run.options, **{name: value for name, value in changed.items() if value is not None}}
-    return settled(replace(report, run=replace(report.run, options=options)), findings)
+    limited = {name: value for name, value in encoded(limits).items() if value is not None and value != []}
+    run = replace(report.run, options={**report.run.options, **limited}, asked=limits.over(report.run.asked))
+    return settled(replace(report, run=run), findings)
 
 
 def settled(report: Report, findings: Sequence[Finding], notes: Sequence[str] = ()) -> Report:
     """The report with these findings instead, and the verdict and exit code that follow from them."""
-    options = report.run.options
-    fail_on, strict = str(options.get("fail_on", WARNING)), bool(options.get("strict", False))
-    verdict = judge_findings(findings, _coverage(report), fail_on=fail_on, strict=strict)
+    asked = report.run.asked
+    verdict = judge_findings(findings, _coverage(report), fail_on=asked.fail_on, strict=asked.strict)
     layers = tuple(
         replace(layer, codes=tuple(dict.fromkeys(found.code for found in findings if layer.name in found.layers)))
         for layer in report.layers
@@ -75,12 +82,12 @@ def _coverage(report: Report) -> Coverage:
     """How much was looked at. Data that were given and could not be run leave the report without any."""
     statuses = [layer.status for layer in report.layers]
     smallest = report.summary.smallest_detectable_gap
-    with_data = report.data is not None or report.run.options.get("data") is not None
+    with_data = report.data is not None or report.run.asked.data is not None
     return Coverage(
         with_statistics=len(statuses) - statuses.count(SKIPPED),
         measured=statuses.count(MEASURED) if with_data else None,
-        conclusive=report.data is None or (smallest is not None and smallest <= report.run.thresholds["margin"]),
-        incomplete=SKIPPED in statuses or any(LEFT_OUT in note for note in report.run.notes),
+        conclusive=report.data is None or (smallest is not None and smallest <= report.run.margin),
+        incomplete=SKIPPED in statuses or report.summary.samples_left_out > 0,
     )
 
 
@@ -91,27 +98,33 @@ def _limited(report: Report, max_gap: float | None) -> tuple[Finding, ...]:
         return report.findings
     measured = [layer for layer in report.layers if layer.status == MEASURED and layer.gap is not None]
     if not measured:
-        raise UsageError("--max-gap: this report measured no layer, so there is no gap to judge. Inspect with --data.")
+        raise UsageError(
+            f"{argument('max_gap')}: this report measured no layer, so there is no gap to judge. "
+            f"Inspect with {argument('data')}."
+        )
+    spelling = report.run.spelling
     found = [beyond_limit(layer.name, layer.gap, max_gap) for layer in measured if layer.gap is not None]
     others = [finding for finding in report.findings if finding.code != CODE]
-    together = [*others, *(finding for finding in found if finding is not None)]
-    return tuple(sorted(together, key=lambda finding: (SEVERITY_ORDER[finding.severity], finding.code)))
+    together = [*others, *(finding.told(spelling) for finding in found if finding is not None)]
+    return tuple(sorted(together, key=lambda finding: (finding.severity.rank, finding.code)))
 
 
 def _codes(report: Report, limits: Limits) -> frozenset[str]:
     """The rules that are wanted, some of which the report must have judged: silence is no all-clear."""
-    codes = matching(limits.select or ("BN",), "--select")
-    codes -= matching(limits.ignore, "--ignore") if limits.ignore else frozenset()
+    codes = matching(limits.select or ("BN",), argument("select"))
+    codes -= matching(limits.ignore, argument("ignore")) if limits.ignore else frozenset()
     judged = {rule.code for rule in judged_rules(report)} | ({CODE} if limits.max_gap is not None else set())
     if not codes & judged:
         chosen = ", ".join(limits.select or limits.ignore)
-        raise UsageError(f"--select {chosen}: this report did not judge any of these rules. Inspect the model again.")
+        raise UsageError(
+            f"{argument('select')} {chosen}: this report did not judge any of these rules. Inspect the model again."
+        )
     for finding in report.findings:
         hidden = codes & judged & set(_suppressed_by(finding.code))
         if finding.code not in codes and hidden:
             raise UsageError(
                 f"{finding.code} was found, and {', '.join(sorted(hidden))} left out because of it, so without it this "
-                f"report cannot tell. Inspect the model again with --ignore {finding.code}."
+                f"report cannot tell. Inspect the model again with {argument('ignore')} {finding.code}."
             )
     return codes
 

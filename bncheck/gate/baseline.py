@@ -1,36 +1,39 @@
 """The baseline: findings that are known, and how bad they were when they were accepted.
 
-A file of JSON with one finding and layer a line, sorted, so that its history reads well::
-
-    {
-      "bncheck_baseline": 1,
-      "findings": [
-        {"code": "BN603", "layer": "stem.bn", "severity": "warning", "value": 0.7612, "tolerance": 0.077}
-      ]
-    }
+How bad a finding is says its `measure`, in the rule's own number; nothing else of it is looked at.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from enum import Enum
 
-from bncheck.errors import UnreadableError, UsageError
-from bncheck.results.finding import Finding
-from bncheck.results.report import INFO, MEASURED, SEVERITIES, LayerReport, Report
-from bncheck.rules.catalogue import SEVERITY_ORDER
-from bncheck.vocabulary import Severity
+from bncheck.results.finding import Finding, Measure
+from bncheck.results.report import INFO, Report
+from bncheck.vocabulary import Severity, Worse
 
-VERSION = 1
 RELATIVE, NOISES, SMALLEST = 0.1, 3.0, 0.01
-"""What a value may grow by unless the file says otherwise: the largest of a tenth, three times the noise, and this."""
+"""What a value may get worse by unless the file says otherwise: the largest of a tenth, three times its noise, and
+this much of its unit. What is counted may get worse by three times its noise alone."""
+GAP = "gap"
+"""The unit of what files of version 1 hold as values."""
 _DIGITS = 4
 
 Key = tuple[str, str | None]
+
+
+class Comparison(Enum):
+    """How a finding stands to what is known of it."""
+
+    NO_WORSE = "no worse"
+    GRAVER = "graver"
+    """Its severity is."""
+    WORSE = "worse"
+    """Its value is, by more than the tolerance."""
+    UNTOLD = "untold"
+    """It cannot be told: a value is lacking, or another quantity was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,10 @@ class Entry:
         code: of the rule.
         layer: its name, `None` for a finding of the whole model.
         severity: it was accepted with; a graver one is worse.
-        value: the gap it was accepted with; `None` where nothing was measured.
-        tolerance: how much more is no worse.
+        value: it was accepted with; `None` where it could not be told.
+        tolerance: how much worse is no worse.
+        unit: of the value; `None` in files of version 1, which do not say what they measured.
+        worse: whether a higher or a lower value is worse.
     """
 
     code: str
@@ -50,19 +55,56 @@ class Entry:
     severity: Severity
     value: float | None = None
     tolerance: float = 0.0
+    unit: str | None = None
+    worse: Worse = Worse.HIGHER
 
     @property
     def key(self) -> Key:
         """What it is known by."""
         return self.code, self.layer
 
+    def is_incomparable_with(self, now: Entry) -> bool:
+        """Whether it is of version 1, and what it may hold as a value is none of what is measured now."""
+        return self.with_unit(now) is None
+
+    def excess(self, value: float) -> float:
+        """By how much that value is worse; negative where it is better."""
+        return _excess(self.worse, value, self.value or 0.0)
+
+    def comparison(self, now: Entry) -> Comparison:
+        """How `now` stands to this.
+
+        A value that cannot be told admits no error, whether it is lacking here or there; a warning only where it was
+        lacking already. An entry of version 1 says no unit: where gaps are measured now its value is one, else it is
+        no value of the same quantity, and the severity alone is compared.
+        """
+        if now.severity.rank < self.severity.rank:
+            return Comparison.GRAVER
+        known = self.with_unit(now)
+        if known is None:
+            return Comparison.NO_WORSE
+        if known.unit != now.unit or known.worse != now.worse:
+            return Comparison.UNTOLD
+        if known.value is None or now.value is None:
+            lacking_before = known.value is None and now.severity is not Severity.ERROR
+            return Comparison.NO_WORSE if lacking_before else Comparison.UNTOLD
+        return Comparison.NO_WORSE if known.excess(now.value) <= known.tolerance else Comparison.WORSE
+
     def admits(self, now: Entry) -> bool:
-        """Whether `now` is no worse; a value that can no longer be told is."""
-        if SEVERITY_ORDER[now.severity] < SEVERITY_ORDER[self.severity]:
-            return False
-        if self.value is None:
-            return True
-        return now.value is not None and now.value <= self.value + self.tolerance
+        """Whether `now` is no worse."""
+        return self.comparison(now) is Comparison.NO_WORSE
+
+    def with_unit(self, now: Entry) -> Entry | None:
+        """The entry with its unit; `None` where it says none and nothing of it can be compared but the severity.
+
+        Values of version 1 were gaps. Where a rule's own number is a gap they are that; elsewhere they were the gap
+        of a layer that has something else.
+        """
+        if self.unit is not None:
+            return self
+        if self.value is None or now.unit != GAP:
+            return None
+        return Entry(self.code, self.layer, self.severity, self.value, self.tolerance, GAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,102 +120,70 @@ class Baseline:
         return {entry.key: entry for entry in self.entries}
 
 
-def entries_of(finding: Finding, report: Report) -> tuple[Entry, ...]:
+def entries_of(finding: Finding) -> tuple[Entry, ...]:
     """The finding as entries: one for each layer it is about, or one for the whole model."""
-    layers = {layer.name: layer for layer in report.layers}
     names: tuple[str | None, ...] = tuple(dict.fromkeys(finding.layers)) or (None,)
-    return tuple(
-        _entry(finding, name, None if name is None else layers.get(name), _value(finding, name, layers, report))
-        for name in names
-    )
+    return tuple(_entry(finding, name) for name in names)
+
+
+def current_entries(findings: Iterable[Finding]) -> dict[Key, Entry]:
+    """The entries of findings, each under its key; of several findings of a rule in a layer the worst."""
+    entries: dict[Key, Entry] = {}
+    for finding in findings:
+        for entry in entries_of(finding):
+            known = entries.get(entry.key)
+            if known is None or _is_worse(entry, known):
+                entries[entry.key] = entry
+    return entries
 
 
 def accepted_now(report: Report) -> tuple[Entry, ...]:
-    """Every error and warning of the report that is not accepted for another reason."""
+    """Every error and warning of the report that a baseline can hold and that is not accepted for another reason."""
     counting = [found for found in report.findings if found.severity != INFO and found.accepted is None]
-    return tuple({entry.key: entry for finding in counting for entry in entries_of(finding, report)}.values())
+    return tuple(entry for entry in current_entries(counting).values() if entry.admits(entry))
 
 
-def read_baseline(path: str | Path) -> Baseline:
-    """The baseline in a file.
-
-    Raises:
-        UsageError: there is no such file.
-        UnreadableError: it holds no baseline.
-    """
-    name = str(path)
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"--baseline {name}: there is no such file. The first time, add --write-baseline {name}: "
-            "it is made of what is found now."
-        ) from error
-    except OSError as error:
-        raise UnreadableError(f"{name} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise UnreadableError(f"{name} is no baseline: it is not JSON ({error}).") from error
-    if not isinstance(document, dict) or document.get("bncheck_baseline") != VERSION:
-        raise UnreadableError(f'{name} is no baseline of this bncheck: it lacks {{"bncheck_baseline": {VERSION}}}.')
-    findings = document.get("findings")
-    if not isinstance(findings, list):
-        raise UnreadableError(f"{name}: findings should be a list.")
-    return Baseline(name, tuple(_read(item, f"{name}: findings[{at}]") for at, item in enumerate(findings)))
+def is_count(unit: str) -> bool:
+    """Whether values of that unit are counted, and so compared exactly."""
+    return unit in COUNTED
 
 
-def baseline_text(entries: Iterable[Entry]) -> str:
-    """The file that holds these entries."""
-    ordered = sorted(entries, key=lambda entry: (entry.code, entry.layer is not None, entry.layer or ""))
-    lines = ",\n".join(f"    {json.dumps(_document(entry), ensure_ascii=False)}" for entry in ordered)
-    listed = f"[\n{lines}\n  ]" if lines else "[]"
-    return f'{{\n  "bncheck_baseline": {VERSION},\n  "findings": {listed}\n}}\n'
+COUNTED = frozenset(
+    {"channel", "layer", "tensor", "sample", "pixel", "call", "update", "batch", "value", "weight", "prediction"}
+)
+"""The units of what is counted, in the singular."""
 
 
-def _entry(finding: Finding, name: str | None, layer: LayerReport | None, value: float | None) -> Entry:
+def _entry(finding: Finding, name: str | None) -> Entry:
+    measure = finding.measure
+    value = _finite(measure.at(name))
     if value is None:
-        return Entry(finding.code, name, finding.severity)
-    noise = layer.noise if layer is not None and layer.noise is not None and math.isfinite(layer.noise) else 0.0
-    tolerance = max(RELATIVE * abs(value), NOISES * noise, SMALLEST)
-    return Entry(finding.code, name, finding.severity, _rounded(value, _DIGITS), _rounded(tolerance, 2))
+        return Entry(finding.code, name, finding.severity, None, 0.0, measure.unit, measure.worse)
+    exact = is_count(measure.unit)
+    rounded = value if exact else _rounded(value, _DIGITS)
+    return Entry(finding.code, name, finding.severity, rounded, _tolerance(measure, value), measure.unit, measure.worse)
 
 
-def _value(finding: Finding, name: str | None, layers: Mapping[str, LayerReport], report: Report) -> float | None:
-    """How bad it is: the finding's own gap in that layer, else the layer's; for the model, its own or the model's."""
-    evidence = finding.evidence
-    gaps, listed = evidence.get("gaps"), evidence.get("layers")
-    if isinstance(gaps, list | tuple) and isinstance(listed, list | tuple) and len(gaps) == len(listed) and name:
-        return _finite(dict(zip(listed, gaps, strict=True)).get(name))
-    if name is None:
-        own = evidence.get("gap", evidence.get("output_change"))
-        return _finite(report.summary.gap if own is None else own)
-    layer = layers.get(name)
-    return _finite(layer.gap) if layer is not None and layer.status == MEASURED else None
+def _tolerance(measure: Measure, value: float) -> float:
+    noises = NOISES * (_finite(measure.noise) or 0.0)
+    return _rounded(noises if is_count(measure.unit) else max(RELATIVE * abs(value), noises, SMALLEST), 2)
 
 
-def _finite(value: Any) -> float | None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if number else None
+def _is_worse(entry: Entry, known: Entry) -> bool:
+    if entry.severity != known.severity:
+        return entry.severity.rank < known.severity.rank
+    if entry.value is None or known.value is None:
+        return entry.value is None
+    return known.excess(entry.value) > 0
+
+
+def _excess(worse: Worse, value: float, known: float) -> float:
+    return value - known if worse is Worse.HIGHER else known - value
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _rounded(value: float, digits: int) -> float:
     return float(f"{value:.{digits}g}")
-
-
-def _document(entry: Entry) -> dict[str, Any]:
-    document: dict[str, Any] = {"code": entry.code, "layer": entry.layer, "severity": entry.severity}
-    return document if entry.value is None else document | {"value": entry.value, "tolerance": entry.tolerance}
-
-
-def _read(item: object, place: str) -> Entry:
-    if not isinstance(item, dict):
-        raise UnreadableError(f"{place} should be an object with code, layer and severity.")
-    unknown = item.keys() - {"code", "layer", "severity", "value", "tolerance"}
-    if unknown:
-        raise UnreadableError(f"{place} has {sorted(unknown)[0]!r}, which no baseline has.")
-    code, layer, severity = item.get("code"), item.get("layer"), item.get("severity")
-    value, tolerance = item.get("value"), item.get("tolerance", 0.0)
-    if not isinstance(code, str) or not isinstance(layer, str | None) or severity not in SEVERITIES:
-        raise UnreadableError(f"{place} should have a code, a layer (null: the whole model) and a severity.")
-    if (value is not None and _finite(value) is None) or _finite(tolerance) is None:
-        raise UnreadableError(f"{place}: value and tolerance should be numbers.")
-    return Entry(code, layer, Severity(severity), value, float(tolerance))

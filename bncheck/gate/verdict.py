@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bncheck.errors import UsageError
 from bncheck.results.finding import Finding
-from bncheck.vocabulary import FailOn, Severity
+from bncheck.vocabulary import FailOn, Severity, argument
 from bncheck.vocabulary import Verdict as Outcome
 
 FAIL_ON = tuple(FailOn)
 EXIT_OK, EXIT_FINDINGS, EXIT_NOT_CHECKED = 0, 1, 4
-_FAILING: dict[str, set[Severity]] = {
-    FailOn.ERROR: {Severity.ERROR},
-    FailOn.WARNING: {Severity.ERROR, Severity.WARNING},
-    FailOn.NEVER: set(),
+_FAILING: Mapping[FailOn, frozenset[Severity]] = {
+    FailOn.ERROR: frozenset({Severity.ERROR}),
+    FailOn.WARNING: frozenset({Severity.ERROR, Severity.WARNING}),
+    FailOn.NEVER: frozenset(),
 }
 
 
@@ -44,16 +44,24 @@ class Verdict:
     exit_code: int
 
 
-def judge_findings(findings: Sequence[Finding], coverage: Coverage, *, fail_on: str, strict: bool = False) -> Verdict:
+def fail_on_named(name: str) -> FailOn:
+    """The severity of that name, from which findings fail.
+
+    Raises:
+        UsageError: it is none of `error`, `warning` and `never`.
+    """
+    if name not in FAIL_ON:
+        raise UsageError(f"{argument('fail_on')} {name}: choose one of {', '.join(FAIL_ON)}.")
+    return FailOn(name)
+
+
+def judge_findings(
+    findings: Sequence[Finding], coverage: Coverage, *, fail_on: FailOn = FailOn.WARNING, strict: bool = False
+) -> Verdict:
     """The verdict of a report, and its exit code: the first of 1, 4 and 0 that applies.
 
     The verdict is `findings` from a warning on, whatever `fail_on`; the exit code counts those not accepted.
-
-    Raises:
-        UsageError: `fail_on` is none of `error`, `warning` and `never`.
     """
-    if fail_on not in FAIL_ON:
-        raise UsageError(f"--fail-on {fail_on}: choose one of {', '.join(FAIL_ON)}.")
     severities = {finding.severity for finding in findings}
     checked = coverage.with_statistics > 0 and coverage.measured != 0
     lacking = not checked or not coverage.conclusive or (strict and coverage.incomplete)

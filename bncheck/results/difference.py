@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
+from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.finding import Finding
-from bncheck.results.report import SCHEMA_VERSION, Json, ModelFacts, Run, finite
+from bncheck.results.report import ModelFacts
+from bncheck.results.rows import chosen
+from bncheck.results.run import Run
+from bncheck.results.versions import SCHEMA_VERSION, require_version
+from bncheck.vocabulary import Kind, Verdict
+
+_ORIGIN = Origin("the document", "difference", "Differences are written by `bncheck diff A B --report json=FILE`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class LayerChange:
 
     name: str
     original: str
-    kind: str
+    kind: Kind
     channels: int
     moved: bool
     expected_frozen: bool
@@ -67,7 +74,7 @@ class TensorChange:
 class DifferenceSummary:
     """The verdict, and how much was compared."""
 
-    verdict: str
+    verdict: Verdict
     exit_code: int
     layers_compared: int
     layers_moved: int
@@ -90,37 +97,41 @@ class Difference:
     only_after: tuple[str, ...]
     findings: tuple[Finding, ...]
 
+    __json__: ClassVar = Written(
+        places={"version": ("bncheck",)},
+        derived={"schema_version": lambda _: SCHEMA_VERSION},
+        first=("schema_version", "bncheck", "run", "before", "after", "summary", "findings"),
+    )
+
     def to_dict(self) -> Json:
         """The difference as JSON: every number finite or `None`."""
-        document: Json = {
-            "schema_version": SCHEMA_VERSION,
-            "bncheck": self.version,
-            "run": asdict(self.run),
-            "before": asdict(self.before),
-            "after": asdict(self.after),
-            "summary": asdict(self.summary),
-            "findings": [asdict(finding) for finding in self.findings],
-            "layers": [asdict(layer) for layer in self.layers],
-            "tensors": [asdict(tensor) for tensor in self.tensors],
-            "only_before": self.only_before,
-            "only_after": self.only_after,
-        }
-        return {key: finite(value) for key, value in document.items()}
+        document: Json = encoded(self)
+        return document
+
+    @classmethod
+    def from_dict(cls, document: object, origin: Origin = _ORIGIN) -> Difference:
+        """The difference that `to_dict` made `document` of.
+
+        Raises:
+            UnreadableError: it was made of none, or by another schema version.
+        """
+        require_version(document, origin)
+        return decoded(cls, document, origin)
 
     def rows(self) -> list[Json]:
         """One flat row for every layer and every other tensor; what only the other kind has is `None`."""
-        layers = [{"what": "statistics", **asdict(layer)} for layer in self.layers]
+        layers = [{"what": "statistics", **encoded(layer)} for layer in self.layers]
         tensors = [
-            {"what": "tensor", **asdict(tensor), "shape": "x".join(map(str, tensor.shape))} for tensor in self.tensors
+            {"what": "tensor", **encoded(tensor), "shape": "x".join(map(str, tensor.shape))} for tensor in self.tensors
         ]
-        return [{column: finite(row.get(column)) for column in COLUMNS} for row in (*layers, *tensors)]
+        return [chosen(row, COLUMNS) for row in (*layers, *tensors)]
 
 
-def _columns() -> list[str]:
-    names: dict[str, Any] = dict.fromkeys(["what", "name", "original", "moved", "gap", "change"])
-    for kind in (LayerChange, TensorChange):
-        names |= dict.fromkeys(kind.__dataclass_fields__)
-    return list(names)
-
-
-COLUMNS = _columns()
+COLUMNS = list(
+    dict.fromkeys(
+        [
+            *("what", "name", "original", "moved", "gap", "change"),
+            *(each.name for each in (*fields(LayerChange), *fields(TensorChange))),
+        ]
+    )
+)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
-from bncheck.vocabulary import Severity, Worse
+from bncheck.results.codec import Written
+from bncheck.results.earlier import finding_before
+from bncheck.vocabulary import Severity, Spelling, Worse, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,18 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     accepted: str | None = None
 
+    __json__: ClassVar = Written(
+        derived={"layer": lambda finding: finding.layer},
+        first=("code", "severity", "layer", "layers", "message", "fix", "measure", "cost", "accepted", "evidence"),
+        added=frozenset({"measure", "cost", "accepted"}),
+        earlier=finding_before,
+    )
+
     @property
     def layer(self) -> str | None:
         """The one layer it is about; `None` for several, and for the whole model."""
         return self.layers[0] if len(self.layers) == 1 else None
+
+    def told(self, spelling: Spelling) -> Finding:
+        """The same with its arguments named as they are where it is read."""
+        return replace(self, message=spelled(self.message, spelling), fix=spelled(self.fix, spelling))

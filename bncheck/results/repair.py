@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import ClassVar
 
-from bncheck.results.report import Json, LayerReport, Report, finite
+from bncheck.results.codec import Json, Origin, Written, decoded, encoded
+from bncheck.results.earlier import repair_before
+from bncheck.results.layer import LayerReport
+from bncheck.results.report import Report
+from bncheck.results.versions import require_version
 
-BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, NOTHING = "better", "no-difference", "undecided", "worse", "nothing-to-repair"
-TOO_FEW = "too-few-samples"
-HELD_OUT, CROSS_FITTED = "held-out", "cross-fitted"
+
+class Outcome(StrEnum):
+    """What a repair is worth, by samples that it has not seen."""
+
+    BETTER = "better"
+    NO_DIFFERENCE = "no-difference"
+    UNDECIDED = "undecided"
+    WORSE = "worse"
+    NOTHING = "nothing-to-repair"
+    TOO_FEW = "too-few-samples"
+
+
+class Judged(StrEnum):
+    """By which samples a repair was judged."""
+
+    HELD_OUT = "held-out"
+    CROSS_FITTED = "cross-fitted"
+
+
+BETTER, NO_DIFFERENCE, UNDECIDED = Outcome.BETTER, Outcome.NO_DIFFERENCE, Outcome.UNDECIDED
+WORSE, NOTHING, TOO_FEW = Outcome.WORSE, Outcome.NOTHING, Outcome.TOO_FEW
+HELD_OUT, CROSS_FITTED = Judged.HELD_OUT, Judged.CROSS_FITTED
+_ORIGIN = Origin("the document", "repair")
 EXIT_REFUSED, EXIT_NOT_CHECKED = 1, 4
 
 
@@ -87,8 +113,8 @@ class RepairResult:
     method: str
     path: str | None
     out: str | None
-    outcome: str
-    judged: str
+    outcome: Outcome
+    judged: Judged
     source: str
     samples: int
     comparison: Comparison | None
@@ -118,23 +144,33 @@ class RepairResult:
             return EXIT_REFUSED if self.outcome == WORSE else EXIT_NOT_CHECKED
         return EXIT_NOT_CHECKED if self.after is None else self.after.summary.exit_code
 
+    __json__: ClassVar = Written(
+        derived={"exit_code": lambda result: result.exit_code},
+        first=(
+            *("method", "path", "outcome", "judged", "exit_code", "source", "samples", "comparison", "layers"),
+            *("notes", "before", "after"),
+        ),
+        added=frozenset({"samples_needed"}),
+        earlier=repair_before,
+    )
+
     def to_dict(self) -> Json:
         """As JSON: both reports, and what lies between them; every number finite or `None`."""
-        document: Json = {
-            "method": self.method,
-            "path": self.path,
-            "outcome": self.outcome,
-            "judged": self.judged,
-            "exit_code": self.exit_code,
-            "source": self.source,
-            "samples": self.samples,
-            "comparison": asdict(self.comparison) if self.comparison else None,
-            "layers": [asdict(layer) for layer in self.layers],
-            "notes": list(self.notes),
-            "before": self.before.to_dict(),
-            "after": self.after.to_dict() if self.after else None,
-        }
-        return {key: finite(value) for key, value in document.items()}
+        document: Json = encoded(self)
+        return document
+
+    @classmethod
+    def from_dict(cls, document: object, origin: Origin = _ORIGIN) -> RepairResult:
+        """The result that `to_dict` made `document` of; the layers of its reports have no `table`.
+
+        Raises:
+            UnreadableError: it was made of none, or a report in it by another schema version.
+        """
+        for key in ("before", "after"):
+            report = document.get(key) if isinstance(document, Mapping) else None
+            if report is not None:
+                require_version(report, replace(origin, name=f"{key} in {origin.name}", what="report"))
+        return decoded(cls, document, origin)
 
 
 def layer_repairs(

@@ -6,71 +6,31 @@ Numbers here are plain floats, NaN or `None` where not measured; characters belo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
+from bncheck.results.codec import Json, Origin, Written, decoded, encoded
+from bncheck.results.earlier import report_before
 from bncheck.results.finding import Finding
+from bncheck.results.layer import ChannelTable, LayerReport
+from bncheck.results.rows import CHANNEL_COLUMNS, LAYER_COLUMNS, channel_rows, layer_row
+from bncheck.results.run import Asked, Run, asked_in
+from bncheck.results.versions import SCHEMA_VERSION, require_version
 from bncheck.vocabulary import Severity, Status, Verdict
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pandas
 
-    FloatArray = npt.NDArray[np.float64]
-
-Json = dict[str, Any]
-
-SCHEMA_VERSION = 1
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 SEVERITIES = tuple(Severity)
 OK, FINDINGS, INCONCLUSIVE, NOT_CHECKED = Verdict.OK, Verdict.FINDINGS, Verdict.INCONCLUSIVE, Verdict.NOT_CHECKED
 MEASURED, AUDITED, SKIPPED = Status.MEASURED, Status.AUDITED, Status.SKIPPED
 LEFT_OUT = "samples left out"
-"""What the note on samples that a fixed batch size could not take says, by which it is known."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChannelTable:
-    """A measured layer's channels; every array has shape (C,), NaN where not measured."""
-
-    stored_mean: FloatArray
-    stored_var: FloatArray
-    measured_mean: FloatArray
-    measured_var: FloatArray
-    shift: FloatArray
-    scale: FloatArray
-    gap: FloatArray
-    own_gap: FloatArray
-    noise: FloatArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LayerReport:
-    """One normalization layer: measured, audited only, or skipped for a reason. Units are those of the gap."""
-
-    name: str
-    kind: str
-    channels: int
-    status: str
-    reason: str | None = None
-    calls: int | None = None
-    call_gaps: tuple[float, ...] | None = None
-    stored_eps: float | None = None
-    stored_momentum: float | None = None
-    stored_updates: int | None = None
-    gap: float | None = None
-    gap_max: float | None = None
-    worst_channel: int | None = None
-    own_gap: float | None = None
-    noise: float | None = None
-    shift_max: float | None = None
-    scale_min: float | None = None
-    scale_max: float | None = None
-    codes: tuple[str, ...] = ()
-    table: ChannelTable | None = None
+"""What the note on samples that a fixed batch size could not take says; `Summary.samples_left_out` counts them."""
+ADVICE = "Reports are written by `bncheck inspect MODEL --report json=FILE`."
+_ORIGIN = Origin("the document", "report", ADVICE)
+finite = encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +91,16 @@ class BatchSize:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The verdict and the numbers behind it."""
+    """The verdict and the numbers behind it.
+
+    Attributes:
+        verdict: what the report concludes.
+        exit_code: what the process ends with.
+        gap: root mean square over the measured layers; `own_gap` with upstream errors removed.
+        smallest_detectable_gap: with so many samples; infinite where there were too few to tell any.
+        layers_measured, layers_skipped: how many.
+        samples_left_out: because the model takes batches of one size alone, and they fill none.
+    """
 
     verdict: Verdict
     exit_code: int
@@ -140,18 +109,20 @@ class Summary:
     smallest_detectable_gap: float | None
     layers_measured: int
     layers_skipped: int
+    samples_left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How to repeat the report."""
-
-    command: str
-    options: Mapping[str, Any]
-    seed: int
-    versions: Mapping[str, str]
-    thresholds: Mapping[str, float]
-    notes: tuple[str, ...] = ()
+def _with_nan(report: Report) -> Report:
+    """The numbers of a report that measured layers were not finite where the JSON has null."""
+    if not any(layer.status is Status.MEASURED for layer in report.layers):
+        return report
+    gap, smallest = report.summary.gap, report.summary.smallest_detectable_gap
+    told = replace(
+        report.summary,
+        gap=math.nan if gap is None else gap,
+        smallest_detectable_gap=math.inf if smallest is None else smallest,
+    )
+    return replace(report, summary=told)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,29 +139,36 @@ class Report:
     findings: tuple[Finding, ...]
     layers: tuple[LayerReport, ...]
 
+    __json__: ClassVar = Written(
+        places={"version": ("bncheck",)},
+        derived={"schema_version": lambda _: SCHEMA_VERSION},
+        first=("schema_version",),
+        earlier=report_before,
+        settled=_with_nan,
+    )
+
     def to_dict(self) -> Json:
         """The contract's JSON: schema version 1, every number finite or `None`."""
-        document: Json = {
-            "schema_version": SCHEMA_VERSION,
-            "bncheck": self.version,
-            "run": asdict(self.run),
-            "model": asdict(self.model),
-            "data": asdict(self.data) if self.data else None,
-            "summary": asdict(self.summary),
-            "effect": asdict(self.effect) if self.effect else None,
-            "batch_sizes": [asdict(row) for row in self.batch_sizes],
-            "findings": [_finding_document(finding) for finding in self.findings],
-            "layers": [_layer_document(layer) for layer in self.layers],
-        }
-        return {key: finite(value) for key, value in document.items()}
+        document: Json = encoded(self)
+        return document
+
+    @classmethod
+    def from_dict(cls, document: object, origin: Origin = _ORIGIN) -> Report:
+        """The report that `to_dict` made `document` of; its layers have no `table`, the JSON keeps none.
+
+        Raises:
+            UnreadableError: it was made of none, or by another schema version.
+        """
+        require_version(document, origin)
+        return decoded(cls, document, origin)
 
     def rows(self) -> list[Json]:
         """One flat row per layer: the JSON's layer fields in their order, nested ones joined by `_`."""
-        return [_flat(finite(_layer_document(layer))) for layer in self.layers]
+        return [layer_row(layer) for layer in self.layers]
 
     def channel_rows(self) -> list[Json]:
         """One row per channel of every measured layer."""
-        return [row for layer in self.layers if layer.table is not None for row in _channel_rows(layer)]
+        return list(channel_rows(self.layers))
 
     def to_frame(self) -> pandas.DataFrame:
         """The CSV as a `pandas.DataFrame`, one row per layer."""
@@ -203,79 +181,36 @@ class Report:
         return str(import_module("bncheck.render.html").render_fragment(self))
 
 
-LAYER_COLUMNS = [
-    *("name", "kind", "channels", "status", "reason", "calls", "call_gaps"),
-    *("stored_eps", "stored_momentum", "stored_updates"),
-    *("gap", "gap_max", "worst_channel", "own_gap", "noise", "shift_max", "scale_min", "scale_max", "codes"),
+__all__ = [
+    "ADVICE",
+    "AUDITED",
+    "CHANNEL_COLUMNS",
+    "ERROR",
+    "FINDINGS",
+    "INCONCLUSIVE",
+    "INFO",
+    "LAYER_COLUMNS",
+    "LEFT_OUT",
+    "MEASURED",
+    "NOT_CHECKED",
+    "OK",
+    "SCHEMA_VERSION",
+    "SEVERITIES",
+    "SKIPPED",
+    "WARNING",
+    "Accuracy",
+    "Asked",
+    "BatchSize",
+    "ChannelTable",
+    "DataFacts",
+    "Effect",
+    "Finding",
+    "Json",
+    "LayerReport",
+    "ModelFacts",
+    "Report",
+    "Run",
+    "Summary",
+    "asked_in",
+    "finite",
 ]
-CHANNEL_ARRAYS = tuple(ChannelTable.__dataclass_fields__)
-CHANNEL_COLUMNS = ["name", "channel", *CHANNEL_ARRAYS]
-
-
-def finite(value: Any) -> Any:
-    """`value` with every float that is not finite replaced by `None`, at any depth."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return value
-
-
-def _finding_document(finding: Finding) -> Json:
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "layer": finding.layer,
-        "layers": finding.layers,
-        "message": finding.message,
-        "fix": finding.fix,
-        "measure": asdict(finding.measure),
-        "cost": asdict(finding.cost) if finding.cost else None,
-        "accepted": finding.accepted,
-        "evidence": finding.evidence,
-    }
-
-
-def _layer_document(layer: LayerReport) -> Json:
-    return {
-        "name": layer.name,
-        "kind": layer.kind,
-        "channels": layer.channels,
-        "status": layer.status,
-        "reason": layer.reason,
-        "calls": layer.calls,
-        "call_gaps": layer.call_gaps,
-        "stored": {"eps": layer.stored_eps, "momentum": layer.stored_momentum, "updates": layer.stored_updates},
-        "gap": layer.gap,
-        "gap_max": layer.gap_max,
-        "worst_channel": layer.worst_channel,
-        "own_gap": layer.own_gap,
-        "noise": layer.noise,
-        "shift_max": layer.shift_max,
-        "scale_min": layer.scale_min,
-        "scale_max": layer.scale_max,
-        "codes": layer.codes,
-    }
-
-
-def _flat(document: Json) -> Json:
-    stored = {f"stored_{key}": value for key, value in document["stored"].items()}
-    flat = {**document, **stored}
-    flat["codes"] = " ".join(document["codes"])
-    if document["call_gaps"] is not None:
-        flat["call_gaps"] = " ".join("nan" if gap is None else repr(gap) for gap in document["call_gaps"])
-    return {column: flat[column] for column in LAYER_COLUMNS}
-
-
-def _channel_rows(layer: LayerReport) -> list[Json]:
-    arrays = {name: getattr(layer.table, name) for name in CHANNEL_ARRAYS}
-    return [
-        {
-            "name": layer.name,
-            "channel": channel,
-            **{name: finite(float(array[channel])) for name, array in arrays.items()},
-        }
-        for channel in range(layer.channels)
-    ]

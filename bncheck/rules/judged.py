@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from bncheck.results.report import Report
 from bncheck.rules.catalogue import RULES, Rule
 
@@ -12,8 +10,8 @@ _TENSORS_ONLY = ("state_dict", "safetensors")
 
 def judged_rules(report: Report) -> tuple[Rule, ...]:
     """The rules that were judged, in order; a rule that was found is among them whatever it needs."""
-    options = report.run.options
-    selected, ignored = codes_in(options.get("select")) or ("BN",), codes_in(options.get("ignore"))
+    asked = report.run.asked
+    selected, ignored = asked.select or ("BN",), asked.ignore
     found = {finding.code for finding in report.findings}
     return tuple(
         rule
@@ -23,18 +21,12 @@ def judged_rules(report: Report) -> tuple[Rule, ...]:
     )
 
 
-def codes_in(value: object) -> tuple[str, ...]:
-    """Codes as an option keeps them: by comma, in a list, or both."""
-    values = [value] if isinstance(value, str) else value if isinstance(value, Iterable) else ()
-    return tuple(code.strip().upper() for item in values for code in str(item).split(",") if code.strip())
-
-
 def _had_means(rule: Rule, report: Report) -> bool:
     """Whether it could be judged: by the stored values alone, or by all that it needs."""
-    options = report.run.options
+    asked = report.run.asked
     given = {
         "data": report.data is not None,
-        "reference": options.get("reference") is not None,
-        "architecture": report.model.format not in _TENSORS_ONLY or options.get("arch") is not None,
+        "reference": asked.reference,
+        "architecture": report.model.format not in _TENSORS_ONLY or asked.arch,
     }
     return "statistics" in rule.needs or all(given.get(need, False) for need in rule.needs)

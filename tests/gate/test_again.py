@@ -23,7 +23,8 @@ import bncheck
 from bncheck.errors import UsageError
 from bncheck.gate import Limits, judge_again, report_of
 from bncheck.results.finding import Finding
-from bncheck.results.report import INCONCLUSIVE, Report
+from bncheck.results.report import ERROR, INCONCLUSIVE, Report
+from bncheck.vocabulary import FailOn
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 
@@ -44,7 +45,7 @@ def test_without_limits_nothing_changes(make: Callable[[], Report]) -> None:
 
 @pytest.mark.parametrize(("fail_on", "exit_code"), [("error", 1), ("warning", 1), ("never", 0)])
 def test_fail_on(fail_on: str, exit_code: int) -> None:
-    again = judge_again(full_report(), Limits(fail_on=fail_on))
+    again = judge_again(full_report(), Limits(fail_on=FailOn(fail_on)))
     assert again.summary.exit_code == exit_code
     assert again.summary.verdict == "findings"
     assert again.run.options["fail_on"] == fail_on
@@ -53,7 +54,7 @@ def test_fail_on(fail_on: str, exit_code: int) -> None:
 def test_fail_on_of_the_reports_own_run_stays_unless_another_is_given() -> None:
     lenient = replace(full_report(), run=run(options={"fail_on": "never"}))
     assert judge_again(lenient, Limits()).summary.exit_code == 0
-    assert judge_again(lenient, Limits(fail_on="warning")).summary.exit_code == 1
+    assert judge_again(lenient, Limits(fail_on=FailOn.WARNING)).summary.exit_code == 1
 
 
 def test_strict_minds_skipped_layers_and_samples_left_out() -> None:
@@ -62,8 +63,10 @@ def test_strict_minds_skipped_layers_and_samples_left_out() -> None:
     assert judge_again(quiet, Limits(strict=True)).summary.exit_code == 4
     whole = replace(healthy_report(), run=run())
     assert judge_again(whole, Limits(strict=True)).summary.exit_code == 0
-    short = replace(whole, run=run(notes=("8 samples left out: the program takes batches of exactly 16",)))
+    short = replace(whole, summary=replace(whole.summary, samples_left_out=1))
     assert judge_again(short, Limits(strict=True)).summary.exit_code == 4
+    said = replace(whole, run=run(notes=("8 samples left out: that is what a note says, and no note decides",)))
+    assert judge_again(said, Limits(strict=True)).summary.exit_code == 0
 
 
 def test_the_limit_is_found_anew() -> None:
@@ -86,7 +89,7 @@ def test_a_gap_that_is_not_a_number_passes_no_limit() -> None:
 
 
 def test_a_limit_needs_measured_layers() -> None:
-    with pytest.raises(UsageError, match=r"^--max-gap: this report measured no layer"):
+    with pytest.raises(UsageError, match=r"^max_gap: this report measured no layer"):
         judge_again(static_report(), Limits(max_gap=0.5))
 
 
@@ -94,18 +97,18 @@ def test_rules_are_selected_and_ignored() -> None:
     assert codes(judge_again(full_report(), Limits(select=("BN603",)))) == ["BN603"]
     assert codes(judge_again(full_report(), Limits(ignore=("BN6",)))) == ["BN706"]
     assert judge_again(full_report(), Limits(ignore=("BN6",))).summary.exit_code == 0
-    with pytest.raises(UsageError, match=r"^--ignore BN9: no rule matches"):
+    with pytest.raises(UsageError, match=r"^ignore BN9: no rule matches"):
         judge_again(full_report(), Limits(ignore=("BN9",)))
 
 
 def test_rules_that_were_not_judged_are_no_all_clear() -> None:
-    with pytest.raises(UsageError, match=r"^--select BN603: this report did not judge any of these rules"):
+    with pytest.raises(UsageError, match=r"^select BN603: this report did not judge any of these rules"):
         judge_again(static_report(), Limits(select=("BN603",)))
 
 
 def test_without_a_finding_that_hid_others_the_report_cannot_tell() -> None:
     report = full_report()
-    cause = replace(report, findings=(Finding("BN102", "error", (), "message", "fix"),))
+    cause = replace(report, findings=(Finding("BN102", ERROR, (), "message", "fix"),))
     with pytest.raises(UsageError, match=r"^BN102 was found, and BN601, .* left out because of it"):
         judge_again(cause, Limits(ignore=("BN102",)))
     assert judge_again(cause, Limits(select=("BN2",))).summary.exit_code == 0
@@ -113,10 +116,10 @@ def test_without_a_finding_that_hid_others_the_report_cannot_tell() -> None:
 
 
 def test_what_was_not_checked_stays_so() -> None:
-    assert judge_again(empty_report(), Limits(fail_on="never")).summary.exit_code == 4
+    assert judge_again(empty_report(), Limits(fail_on=FailOn.NEVER)).summary.exit_code == 4
     report = healthy_report()
     doubtful = replace(report, summary=replace(report.summary, smallest_detectable_gap=0.6, verdict=INCONCLUSIVE))
-    assert judge_again(doubtful, Limits(fail_on="never")).summary == replace(doubtful.summary, exit_code=4)
+    assert judge_again(doubtful, Limits(fail_on=FailOn.NEVER)).summary == replace(doubtful.summary, exit_code=4)
     nothing = replace(report, summary=replace(report.summary, smallest_detectable_gap=None))
     assert judge_again(nothing, Limits()).summary.exit_code == 4
 
@@ -139,7 +142,7 @@ def test_a_real_report_is_judged_as_it_was(name: str, with_data: bool) -> None:
         assert again.summary.verdict == report.summary.verdict
         limited = bncheck.inspect(SAMPLES / name, data, max_gap=0.5, limit=200)
         if data is not None:
-            other = judge_again(report_of(report.to_dict()), Limits(fail_on="warning", max_gap=0.5))
+            other = judge_again(report_of(report.to_dict()), Limits(fail_on=FailOn.WARNING, max_gap=0.5))
             assert codes(other) == codes(limited)
             assert other.to_dict()["findings"] == limited.to_dict()["findings"]
 

@@ -202,7 +202,7 @@ def test_an_ignore_says_why_in_the_report() -> None:
 
 def test_a_finding_of_no_layer_cannot_be_ignored_by_one() -> None:
     report = full_report()
-    whole = replace(report, findings=(replace(report.findings[0], layer=None),))
+    whole = replace(report, findings=(replace(report.findings[0], layers=()),))
     assert accept(whole, [ignore("*", "BN")]).summary.exit_code == 1
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bncheck.errors import UsageError
-from bncheck.gate import FAIL_ON, Coverage, judge_findings
+from bncheck.gate import FAIL_ON, Coverage, fail_on_named, judge_findings
 from bncheck.results.finding import Finding
 from bncheck.results.report import SEVERITIES
+from bncheck.vocabulary import FailOn, Severity
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 FULL = Coverage(with_statistics=3, measured=3, conclusive=True, incomplete=False)
@@ -31,7 +32,7 @@ severities = st.lists(st.sampled_from(SEVERITIES), max_size=4)
 
 
 def found(*names: str) -> list[Finding]:
-    return [Finding("BN603", severity, (), "message", "fix") for severity in names]
+    return [Finding("BN603", Severity(severity), (), "message", "fix") for severity in names]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,8 @@ def test_the_table(
     """Codes at `--fail-on error`, `warning` and `never`, and at `warning` with `--strict`."""
     judged = {fail_on: judge_findings(found(*names), coverage, fail_on=fail_on) for fail_on in FAIL_ON}
     assert {each.verdict for each in judged.values()} == {verdict}
-    assert [judged[name].exit_code for name in ("error", "warning", "never")] == [at_error, at_warning, at_never]
-    assert judge_findings(found(*names), coverage, fail_on="warning", strict=True).exit_code == strict
+    assert [judged[name].exit_code for name in FAIL_ON] == [at_error, at_warning, at_never]
+    assert judge_findings(found(*names), coverage, fail_on=FailOn.WARNING, strict=True).exit_code == strict
 
 
 @REPEATABLE
@@ -87,9 +88,9 @@ def test_0_is_never_given_for_what_was_not_looked_at(
 @REPEATABLE
 @given(severities, coverages, st.booleans())
 def test_never_gives_no_1_and_changes_no_4(names: list[str], coverage: Coverage, strict: bool) -> None:
-    never = judge_findings(found(*names), coverage, fail_on="never", strict=strict).exit_code
+    never = judge_findings(found(*names), coverage, fail_on=FailOn.NEVER, strict=strict).exit_code
     assert never != 1
-    for fail_on in ("error", "warning"):
+    for fail_on in (FailOn.ERROR, FailOn.WARNING):
         code = judge_findings(found(*names), coverage, fail_on=fail_on, strict=strict).exit_code
         assert code in (1, never)
 
@@ -114,5 +115,10 @@ def test_info_changes_nothing(names: list[str], coverage: Coverage, fail_on: str
 
 @pytest.mark.parametrize("fail_on", ["info", "Error", ""])
 def test_other_words_for_fail_on_are_refused(fail_on: str) -> None:
-    with pytest.raises(UsageError, match=rf"^--fail-on {fail_on}: choose one of error, warning, never\.$"):
-        judge_findings([], FULL, fail_on=fail_on)
+    with pytest.raises(UsageError, match=rf"^fail_on {fail_on}: choose one of error, warning, never\.$"):
+        fail_on_named(fail_on)
+
+
+@pytest.mark.parametrize("fail_on", FailOn)
+def test_a_severity_is_known_by_its_name(fail_on: FailOn) -> None:
+    assert fail_on_named(fail_on.value) is fail_on

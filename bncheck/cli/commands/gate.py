@@ -11,7 +11,7 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import exit_codes
 from bncheck.errors import UsageError
-from bncheck.gate import Limits, judge_again, read_report
+from bncheck.gate import Limits, fail_on_named, judge_again, read_report
 from bncheck.gate.acceptance import unaccepted
 from bncheck.results.report import Report
 
@@ -41,7 +41,13 @@ def gate_command(
             raise UsageError("--report channels-csv: a saved report has no channels; ask for them when you inspect.")
         ignores = configuration_of(context).ignores
         known = read_known(baseline, write_baseline, inputs=[saved], destinations=destinations, ignores=ignores)
-        limits = Limits(fail_on, strict or None, max_gap, split_codes(select), split_codes(ignore))
+        limits = Limits(
+            None if fail_on is None else fail_on_named(fail_on),
+            strict or None,
+            max_gap,
+            split_codes(select),
+            split_codes(ignore),
+        )
         if not quiet:
             say_configuration(context)
         read = read_report(saved)

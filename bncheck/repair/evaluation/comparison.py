@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from bncheck.core import CONFIDENCE_Z
 from bncheck.core.thresholds import CHANGED_MARGIN, GAIN_MARGIN, INFORMATION_MARGIN, MARGIN
 from bncheck.evidence import EffectEvidence
-from bncheck.results.repair import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison
+from bncheck.results.repair import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison, Outcome
 from bncheck.results.report import Report
 
 
@@ -30,7 +30,7 @@ def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
     )
 
 
-def outcome_of(comparison: Comparison | None, before: Report, after: Report) -> str:
+def outcome_of(comparison: Comparison | None, before: Report, after: Report) -> Outcome:
     """`better`, `no-difference`, `undecided` or `worse`.
 
     Labels decide where there are any: worse is a loss that is sure (95 %, samples paired) or larger than
@@ -63,7 +63,7 @@ def samples_needed(errors: Mapping[str, float], samples: int) -> int | None:
     return math.ceil(samples * (off / MARGIN) ** 2) if off > MARGIN else None
 
 
-def _by_labels(gain: float, error: float | None) -> str:
+def _by_labels(gain: float, error: float | None) -> Outcome:
     if math.isnan(gain):
         return UNDECIDED
     if error is None:  # a user's metric, whose scale is not known
@@ -88,7 +88,7 @@ def _gap_grew(before: Report, after: Report) -> bool:
     return not now <= max(then, before.run.thresholds["margin"])
 
 
-def _without_labels(comparison: Comparison | None) -> str:
+def _without_labels(comparison: Comparison | None) -> Outcome:
     if comparison is None:
         return UNDECIDED
     change = comparison.output_change

@@ -1,0 +1,73 @@
+"""Reports of earlier versions, made into what this one reads: the one place that knows how they were written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_LEFT_OUT = re.compile(r"(\d{1,15}) samples left out")
+
+
+def finding_before(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A finding whose layers, and why it was accepted, stood among its evidence; how bad it was nobody can tell."""
+    if "layers" in document:
+        return document
+    evidence, layer = document.get("evidence"), document.get("layer")
+    if not isinstance(evidence, Mapping):
+        return {**document, "layers": []}  # that is an error of its own
+    listed = evidence.get("layers", ())
+    return {
+        **document,
+        "layers": [layer] if layer is not None else listed if isinstance(listed, list | tuple) else [],
+        "accepted": evidence.get("accepted"),
+        "evidence": {key: value for key, value in evidence.items() if key != "accepted"},
+    }
+
+
+def run_before(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A run that held what it was asked for among its options alone."""
+    options = document.get("options")
+    if "asked" in document or not isinstance(options, Mapping):
+        return document
+    return {**document, "asked": asked_among(options)}
+
+
+def asked_among(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What options say was asked for, as an `Asked` is written. Those that were not given are none of them."""
+    return {
+        "fail_on": options.get("fail_on", "warning"),
+        "strict": options.get("strict", False),
+        "max_gap": options.get("max_gap"),
+        "select": _codes(options.get("select")),
+        "ignore": _codes(options.get("ignore")),
+        "data": options.get("data"),
+        "reference": options.get("reference") is not None,
+        "arch": options.get("arch") is not None,
+        "metric": options.get("metric") is not None,
+    }
+
+
+def report_before(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A report that told in a note how many samples it left out."""
+    summary, run = document.get("summary"), document.get("run")
+    if not (isinstance(summary, Mapping) and isinstance(run, Mapping)) or "samples_left_out" in summary:
+        return document
+    notes = run.get("notes", ())
+    found = [
+        int(told[1])
+        for note in (notes if isinstance(notes, list | tuple) else ())
+        if isinstance(note, str) and (told := _LEFT_OUT.search(note))
+    ]
+    return {**document, "summary": {**summary, "samples_left_out": sum(found)}}
+
+
+def repair_before(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A repair that told where it wrote, and not where it was to write."""
+    return {"out": document.get("path"), **document}
+
+
+def _codes(value: object) -> list[str]:
+    """Codes as options keep them: by comma, in a list, or both."""
+    values = [value] if isinstance(value, str) else value if isinstance(value, Iterable) else ()
+    return [code.strip().upper() for item in values for code in str(item).split(",") if code.strip()]

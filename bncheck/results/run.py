@@ -1,0 +1,92 @@
+"""How a report came about: what was asked for, with which versions and thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from bncheck.results.codec import Written, kind_read
+from bncheck.results.earlier import asked_among, run_before
+from bncheck.results.misfit import missing
+from bncheck.vocabulary import FailOn, Spelling
+
+MARGIN = "margin"
+_SHELL = "bncheck "
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a report was asked for, as far as it decides how the report is judged or told.
+
+    Attributes:
+        fail_on: the severity from which findings fail.
+        strict: whether anything skipped counts as not checked.
+        max_gap: a measured layer above it is finding BN600.
+        select, ignore: the rules that are wanted or not, by code or prefix; none selected is all of them.
+        data: how the data are called that were given; `None` where none were.
+        reference: whether a reference was given.
+        arch: whether an architecture was given.
+        metric: whether a metric of the user's own takes the place of top-1 accuracy.
+    """
+
+    fail_on: FailOn = FailOn.WARNING
+    strict: bool = False
+    max_gap: float | None = None
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    data: str | None = None
+    reference: bool = False
+    arch: bool = False
+    metric: bool = False
+
+
+def asked_in(options: Mapping[str, Any]) -> Asked:
+    """What options say was asked for; see `Asked`."""
+    return kind_read(Asked, asked_among(options))
+
+
+def _require_margin(run: Run) -> Run:
+    """The verdict is told with it."""
+    if MARGIN not in run.thresholds:
+        raise missing("thresholds", MARGIN)
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How to repeat the report.
+
+    Attributes:
+        command: that was called.
+        options: as they were set, for the reader alone; what decides anything stands in `asked`.
+        seed: of every draw.
+        versions: of bncheck and what it uses.
+        thresholds: the numbers that decide, by name.
+        notes: what a reader should know of the run.
+        asked: what was asked for.
+    """
+
+    command: str
+    options: Mapping[str, Any]
+    seed: int
+    versions: Mapping[str, str]
+    thresholds: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+    asked: Asked = field(default_factory=Asked)
+
+    __json__: ClassVar = Written(
+        added=frozenset({"notes", "asked"}),
+        earlier=run_before,
+        settled=_require_margin,
+    )
+
+    @property
+    def margin(self) -> float:
+        """The gap that matters, as this run had it."""
+        return self.thresholds[MARGIN]
+
+    @property
+    def spelling(self) -> Spelling:
+        """How its texts name arguments: as its reader typed them."""
+        return Spelling.COMMAND_LINE if self.command.startswith(_SHELL) else Spelling.PYTHON
