@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 _SHOWN = 40
+_LONGEST = 120
 
 
 class MisfitError(Exception):
@@ -45,11 +46,11 @@ def shown(value: object) -> str:
 
 
 def spelled_place(place: tuple[str | int, ...]) -> str:
-    """The place in a document: `findings[1].evidence`."""
+    """The place in a document, shortened: `findings[1].evidence`."""
     text = ""
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
 
 
 def _shallow(value: Any) -> Any:
