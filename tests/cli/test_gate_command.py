@@ -73,6 +73,32 @@ def test_no_report(files: Files, scratch: Path) -> None:
     assert "other.json has schema_version 7" in refused(call("gate", "other.json"), 3)
 
 
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "."])
+def test_what_is_no_file_of_a_report_is_refused_at_once(scratch: Path, name: str) -> None:
+    message = refused(call("gate", name), 3)
+    assert "is no ordinary file" in message or "Is a directory" in message
+
+
+def test_a_report_that_was_tampered_with_is_refused_by_its_place(saved: str) -> None:
+    text = Path(saved).read_text()
+    for old, new, message in (
+        ('"severity": "warning"', '"severity": "grave"', "findings[0].severity should be one of error, warning, info"),
+        ('"channels": ', '"channels": 1' + "0" * 400 + ', "was": ', "layers[0].channels should be a smaller number"),
+        ('"verdict": "findings"', '"verdict": "\\ud800"', "summary.verdict holds half a character"),
+        ('"layers": [', f'"layers": [{"[" * 5000}{"]" * 5000}, ', "is nested"),
+    ):
+        assert old in text
+        Path(saved).write_text(text.replace(old, new, 1))
+        assert message in refused(call("gate", saved), 3)
+
+
+def test_strict_counts_samples_that_were_left_out(saved: str) -> None:
+    document = json.loads(Path(saved).read_text())
+    document["findings"], document["summary"]["samples_left_out"] = [], 1
+    Path(saved).write_text(json.dumps(document))
+    assert [call("gate", saved, *options).code for options in ((), ("--strict",))] == [0, 4]
+
+
 def test_a_saved_report_becomes_other_reports(saved: str) -> None:
     done = call("gate", saved, "--report", "sarif=-", "--report", "report.md", "--report", "layers.csv")
     assert done.code == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from bncheck.render import renderer
 from bncheck.results.report import Report
+from bncheck.vocabulary import FailOn, Kind, Reason, Severity, Status, Verdict, Worse
 
 SCHEMA = json.loads(files("bncheck").joinpath("report.schema.json").read_text("utf-8"))
 render_json = renderer("json")
@@ -117,4 +118,54 @@ def test_the_schema_refuses_what_is_not_in_the_contract(path: tuple[str | int, .
         part = part[step]
     part["extra"] = 1
     with pytest.raises(ValidationError, match="'extra' was unexpected"):
+        Draft202012Validator(SCHEMA).validate(document)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (("summary", "properties", "verdict"), Verdict),
+        (("run", "properties", "asked", "properties", "fail_on"), FailOn),
+        (("findings", "items", "properties", "severity"), Severity),
+        (("findings", "items", "properties", "measure", "properties", "worse"), Worse),
+        (("layers", "items", "properties", "status"), Status),
+        (("layers", "items", "properties", "kind"), Kind),
+        (("layers", "items", "properties", "reason"), (None, *Reason)),
+    ],
+)
+def test_the_schema_knows_the_words_of_the_vocabulary(place: tuple[str, ...], words: Iterable[str | None]) -> None:
+    part = SCHEMA["properties"]
+    for step in place:
+        part = part[step]
+    assert set(part["enum"]) == set(words)
+
+
+def test_the_schema_fits_reports_of_the_first_version() -> None:
+    document = full_report().to_dict()
+    del document["run"]["asked"], document["summary"]["samples_left_out"]
+    for finding in document["findings"]:
+        for key in ("layers", "measure", "cost", "accepted"):
+            del finding[key]
+    Draft202012Validator(SCHEMA).validate(document)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("findings", 0, "measure", "worse"), "both"),
+        (("findings", 0, "measure", "value"), "865"),
+        (("findings", 0, "layers"), "stem.bn"),
+        (("findings", 0, "accepted"), True),
+        (("findings", 0, "cost"), {"score": "accuracy"}),
+        (("run", "asked", "arch"), "net.py:Net"),
+        (("summary", "samples_left_out"), -1),
+    ],
+)
+def test_the_schema_refuses_other_types(place: tuple[str | int, ...], value: object) -> None:
+    document: Any = full_report().to_dict()
+    part = document
+    for step in place[:-1]:
+        part = part[step]
+    part[place[-1]] = value
+    with pytest.raises(ValidationError):
         Draft202012Validator(SCHEMA).validate(document)
