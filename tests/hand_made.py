@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bncheck.results.finding import Finding
+from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import (
     AUDITED,
     FINDINGS,
@@ -28,6 +28,8 @@ from bncheck.results.report import (
 )
 
 NAN, INF = float("nan"), float("inf")
+UNTOLD = Measure("finding", None)
+"""How bad a finding is, where a test does not ask."""
 THRESHOLDS = {
     "margin": 0.25,
     "changed_margin": 0.05,
@@ -146,6 +148,7 @@ def full_report() -> Report:
             layers=("backbone.features.denseblock3.denselayer24.norm2",),
             message="backbone.features.denseblock3.denselayer24.norm2: the gap is 865, above the limit of 0.5.",
             fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
+            measure=UNTOLD,
             evidence={"gap": 865.4, "limit": 0.5},
         ),
         Finding(
@@ -160,6 +163,7 @@ def full_report() -> Report:
                 "Check the preprocessing first (scaling, mean and std, channel order): if it matches training, "
                 "recalibrate the statistics, which was measured to help here."
             ),
+            measure=UNTOLD,
             evidence={
                 "layers": ["backbone.features.denseblock3.denselayer24.norm2", "backbone.transition.norm"],
                 "margin": 0.25,
@@ -172,6 +176,7 @@ def full_report() -> Report:
             layers=("auxiliary_classifier.branch3x3dbl.bn",),
             message="auxiliary_classifier.branch3x3dbl.bn was never run: these data do not reach it in eval mode.",
             fix="Nothing, if it serves training only (an auxiliary head) or another input; else give other data.",
+            measure=UNTOLD,
             evidence={"calls": 0},
         ),
     )
@@ -205,6 +210,7 @@ def static_report() -> Report:
         layers=("blocks.0.body.bn",),
         message="blocks.0.body.bn stores a negative variance in channel 5, the lowest -0.25 in channel 5.",
         fix="Recalibrate the statistics on training data; then look at what wrote them.",
+        measure=UNTOLD,
         evidence={"channels": [5], "count": 1, "lowest": -0.25},
     )
     return replace(
@@ -228,6 +234,7 @@ def empty_report() -> Report:
         layers=(),
         message="There are convolutions but no stored normalization statistics in this file.",
         fix="Inspect the file from before the folding.",
+        measure=UNTOLD,
         evidence={"norm_layers": 0},
     )
     return replace(
@@ -270,6 +277,7 @@ def broken_report() -> Report:
         layers=("broken",),
         message="broken holds values that are not finite: variance (channel 0).",
         fix="Go back to a checkpoint from before they appeared.",
+        measure=UNTOLD,
         evidence={"variance": {"channels": [0], "values": ["nan"]}, "raw": [NAN, {"deep": (INF, 1.0)}]},
     )
     return replace(
@@ -313,6 +321,7 @@ def many_layers(number: int = 500) -> Report:
             layers=(layer.name,),
             message=f"{layer.name}: the gap is {layer.gap:.3g}, above the limit of 0.1.",
             fix="See the other findings for the cause; raise --max-gap only if this gap is meant to be there.",
+            measure=UNTOLD,
             evidence={"gap": layer.gap, "limit": 0.1},
         )
         for layer in layers

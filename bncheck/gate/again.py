@@ -92,7 +92,9 @@ def _limited(report: Report, max_gap: float | None) -> tuple[Finding, ...]:
     measured = [layer for layer in report.layers if layer.status == MEASURED and layer.gap is not None]
     if not measured:
         raise UsageError("--max-gap: this report measured no layer, so there is no gap to judge. Inspect with --data.")
-    found = [beyond_limit(layer.name, layer.gap, max_gap) for layer in measured if layer.gap is not None]
+    found = [
+        beyond_limit(layer.name, layer.gap, max_gap, layer.noise or 0.0) for layer in measured if layer.gap is not None
+    ]
     others = [finding for finding in report.findings if finding.code != CODE]
     together = [*others, *(finding for finding in found if finding is not None)]
     return tuple(sorted(together, key=lambda finding: (SEVERITY_ORDER[finding.severity], finding.code)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bncheck.errors import UnreadableError, UsageError
-from bncheck.results.finding import Finding
+from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import (
     MEASURED,
     SCHEMA_VERSION,
@@ -222,6 +222,7 @@ def _finding(part: _Part) -> Finding:
         layers=part.texts("layers") if "layers" in part.values else _layers_before(part),
         message=part.text("message"),
         fix=part.text("fix"),
+        measure=Measure("finding", None),
         evidence=part.table("evidence"),
         accepted=part.maybe_text("accepted") if "accepted" in part.values else None,
     )

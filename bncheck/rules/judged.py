@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bncheck.results.report import Report
-from bncheck.rules.catalogue import RULES, Rule
+from bncheck.rules.catalogue import RULES
+from bncheck.rules.rule import Rule
 
 _TENSORS_ONLY = ("state_dict", "safetensors")
 
 
 def judged_rules(report: Report) -> tuple[Rule, ...]:
-    """The rules that were judged, in order; a rule that was found is among them whatever it needs."""
+    """Give the rules that were judged, in order; a rule that was found is among them whatever it needs."""
     options = report.run.options
     selected, ignored = codes_in(options.get("select")) or ("BN",), codes_in(options.get("ignore"))
     found = {finding.code for finding in report.findings}
@@ -24,13 +25,13 @@ def judged_rules(report: Report) -> tuple[Rule, ...]:
 
 
 def codes_in(value: object) -> tuple[str, ...]:
-    """Codes as an option keeps them: by comma, in a list, or both."""
+    """Read codes as an option keeps them: by comma, in a list, or both."""
     values = [value] if isinstance(value, str) else value if isinstance(value, Iterable) else ()
     return tuple(code.strip().upper() for item in values for code in str(item).split(",") if code.strip())
 
 
 def _had_means(rule: Rule, report: Report) -> bool:
-    """Whether it could be judged: by the stored values alone, or by all that it needs."""
+    """Tell whether it could be judged: by the stored values alone, or by all that it needs."""
     options = report.run.options
     given = {
         "data": report.data is not None,

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hand_made import (
     ALL,
+    UNTOLD,
     broken_report,
     empty_report,
     full_report,
@@ -105,7 +106,7 @@ def test_rules_that_were_not_judged_are_no_all_clear() -> None:
 
 def test_without_a_finding_that_hid_others_the_report_cannot_tell() -> None:
     report = full_report()
-    cause = replace(report, findings=(Finding("BN102", "error", (), "message", "fix"),))
+    cause = replace(report, findings=(Finding("BN102", "error", (), "message", "fix", measure=UNTOLD),))
     with pytest.raises(UsageError, match=r"^BN102 was found, and BN601, .* left out because of it"):
         judge_again(cause, Limits(ignore=("BN102",)))
     assert judge_again(cause, Limits(select=("BN2",))).summary.exit_code == 0

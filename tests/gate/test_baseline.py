@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hand_made import INF, NAN, full_report, healthy_report, measured, run, static_report, summary, unmeasured
+from hand_made import INF, NAN, UNTOLD, full_report, healthy_report, measured, run, static_report, summary, unmeasured
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +32,7 @@ def drifting(*gaps: float, severity: str = "warning", **more: object) -> Report:
     """A report whose one finding is about layers `0`, `1`, ... of these gaps."""
     layers = tuple(measured(str(at), [gap], [1.0]) for at, gap in enumerate(gaps))
     names = [layer.name for layer in layers]
-    finding = Finding("BN603", severity, tuple(names), "m", "f", evidence={"layers": names})
+    finding = Finding("BN603", severity, tuple(names), "m", "f", measure=UNTOLD, evidence={"layers": names})
     return replace(
         healthy_report(),
         findings=(finding,),
@@ -111,7 +111,7 @@ def test_where_nothing_was_measured_to_be_there_is_enough() -> None:
 
 
 def test_a_finding_of_the_whole_model_has_its_own_value() -> None:
-    finding = Finding("BN403", "error", (), "m", "f", evidence={"output_change": 0.4})
+    finding = Finding("BN403", "error", (), "m", "f", measure=UNTOLD, evidence={"output_change": 0.4})
     report = replace(drifting(0.8), findings=(finding,))
     assert accepted_now(report) == (Entry("BN403", None, "error", 0.4, 0.04),)
     apart = {"layers": ["0", "1"], "gaps": [0.2, "inf"]}
@@ -181,7 +181,7 @@ def layer(name: str) -> LayerReport:
         ),
         (
             Entry("BN603", "0.bn", "warning", 0.8, 0.1),
-            replace(healthy_report(), findings=(Finding("BN102", "error", ("1.bn",), "m", "f"),)),
+            replace(healthy_report(), findings=(Finding("BN102", "error", ("1.bn",), "m", "f", measure=UNTOLD),)),
             False,
         ),
         (
