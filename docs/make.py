@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bncheck.rules.catalogue import find_rule
-from bncheck.rules.symptoms import SYMPTOMS, Symptom
+from bncheck.rules import SYMPTOMS, Symptom, find_rule
 
 PAGE = Path(__file__).with_name("which-cause.md")
+PROJECT = PAGE.parent.parent
 
 
 def page() -> str:
@@ -30,8 +30,9 @@ def _section(symptom: Symptom) -> list[str]:
     rows = []
     for code in symptom.codes:
         rule = find_rule(code)
+        link = f"../{rule.path.relative_to(PROJECT).as_posix()}"
         rows.append(
-            f"| [{code}](../bncheck/rules/pages/{code}.md), {rule.title} | {_cell(_opening(rule.page, 'What'))} "
+            f"| [{code}]({link}), {rule.title} | {_cell(_opening(rule.page, 'What'))} "
             f"| {_cell(_opening(rule.page, 'How to repair'))} |"
         )
     head = [f"## {symptom.title}", "", symptom.look.replace(":\n", ": "), ""]

@@ -32,6 +32,8 @@ from bncheck.results.report import (
 )
 
 NAN, INF = float("nan"), float("inf")
+UNTOLD = Measure("finding", None)
+"""How bad a finding is, where a test does not ask."""
 THRESHOLDS = {
     "margin": 0.25,
     "changed_margin": 0.05,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bncheck.rules
 from bncheck.cli.app import app
+from bncheck.core import THRESHOLDS, Thresholds, thresholds
 from bncheck.errors import UsageError
-from bncheck.rules import JUDGES
-from bncheck.rules.catalogue import GROUPS, RULES, SEVERITY_ORDER, Rule, find_rule, matching
+from bncheck.rules import GROUPS, RULES, SYMPTOMS, Rule, find_rule, matching
+from bncheck.vocabulary import Severity
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 CODES = [rule.code for rule in RULES]
@@ -29,13 +31,9 @@ def test_codes_are_in_order_and_each_there_once() -> None:
     assert {code[:3] for code in CODES} <= set(GROUPS)
 
 
-def test_every_rule_has_a_judge_and_every_judge_a_rule() -> None:
-    assert list(JUDGES) == CODES
-
-
 @every_rule
 def test_a_rule_is_complete(rule: Rule) -> None:
-    assert rule.severity in SEVERITY_ORDER
+    assert rule.severity in list(Severity)
     assert rule.needs
     assert set(rule.needs) <= {"statistics", "data", "training data", "architecture", "reference", "expectation"}
     assert set(rule.suppresses) < set(CODES) - {rule.code}
@@ -82,9 +80,52 @@ def test_the_commands_of_a_page_exist(rule: Rule) -> None:
         assert {argument for argument in arguments if argument.startswith("--")} <= known
 
 
-def test_no_page_is_without_its_rule() -> None:
-    pages = {page.name for page in files("bncheck.rules.catalogue").joinpath("pages").iterdir()}
-    assert pages == {f"{code}.md" for code in CODES}
+ROOM = Path(bncheck.rules.__file__).parent
+MODULES = sorted(ROOM.rglob("bn[0-9]*.py"), key=lambda path: path.stem)
+"""The rules' own modules, from which nothing but the rules' machinery takes anything."""
+
+
+def test_every_module_has_its_page_and_every_page_its_rule() -> None:
+    assert [path.stem.upper() for path in MODULES] == CODES
+    assert [path.with_suffix(".md") for path in MODULES] == [rule.path for rule in RULES]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_rule_takes_nothing_from_another_rule(path: Path) -> None:
+    taken = re.findall(r"^(?:from|import) (bncheck\.rules\S*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in taken if not name.startswith(("bncheck.rules.judging.", "bncheck.rules.limit"))] == []
+
+
+def test_no_folder_of_rules_holds_more_than_fits_on_a_screen() -> None:
+    folders = {path.parent for path in ROOM.rglob("*.py")}
+    assert {folder.name: count for folder in folders if (count := len(list(folder.glob("*.*")))) > 15} == {}
+
+
+def test_symptoms_that_pages_name_are_known_and_places_are_told_once() -> None:
+    places = [place for rule in RULES for place in rule.symptoms]
+    assert {key for key, _ in places} == {symptom.key for symptom in SYMPTOMS}
+    assert len(set(places)) == len(places)
+
+
+@every_rule
+def test_numbers_that_a_page_gives_by_name_are_those_in_force(rule: Rule) -> None:
+    """The value may stand on the next line."""
+    for name, value in re.findall(r"`([a-z_]+)`\s+=\s+([\d.,e-]*\d)", rule.page):
+        if hasattr(THRESHOLDS, name):
+            assert float(value.replace(",", "")) == pytest.approx(getattr(THRESHOLDS, name), rel=0.02), name
+
+
+@every_rule
+def test_a_page_names_the_thresholds_that_decide(rule: Rule) -> None:
+    used = set(re.findall(r"THRESHOLDS\.([a-z_]+)", rule.path.with_suffix(".py").read_text(encoding="utf-8")))
+    assert used <= set(Thresholds.__dataclass_fields__)
+    assert {name for name in used if f"`{name}`" not in rule.page} == set()
+
+
+def test_every_number_that_decides_has_its_unit_and_its_reason() -> None:
+    source = Path(thresholds.__file__).read_text(encoding="utf-8")
+    for name in Thresholds.__dataclass_fields__:
+        assert re.search(rf'^    {name}: (int|float) = .+\n    """\w', source, re.MULTILINE), name
 
 
 def _blocks(page: str, language: str) -> Iterator[str]:

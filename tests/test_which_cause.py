@@ -6,8 +6,7 @@ import re
 import runpy
 from pathlib import Path
 
-from bncheck.rules.catalogue import RULES
-from bncheck.rules.symptoms import SYMPTOMS
+from bncheck.rules import RULES, SYMPTOMS
 
 DOCS = Path(__file__).parent.parent / "docs"
 

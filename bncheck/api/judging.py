@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bncheck.core.half_precision import PRECISIONS
 from bncheck.errors import UsageError
 from bncheck.gate import FAIL_ON
 from bncheck.rules.catalogue import matching
-from bncheck.rules.half_range import PRECISIONS
 from bncheck.rules.limit import require_limit
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

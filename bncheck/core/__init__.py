@@ -2,7 +2,7 @@
 
 from bncheck.core.exchangeability import Exchangeability, exchangeability
 from bncheck.core.gap import Gap, compare, rms
-from bncheck.core.guessing import above_chance, halfway_from_chance
+from bncheck.core.guessing import above_guessing, poor_accuracy
 from bncheck.core.moments import InstanceMoments, Moments, SampleMoments
 from bncheck.core.noise import (
     ASSUMED_MOMENTUM,
@@ -14,11 +14,13 @@ from bncheck.core.noise import (
     smallest_detectable_gap,
 )
 from bncheck.core.significance import discoveries, gap_p_value
+from bncheck.core.thresholds import THRESHOLDS, Thresholds, in_force
 from bncheck.core.whatif import BatchSizeRow, StoredChannels, batch_size_rows
 
 __all__ = [
     "ASSUMED_MOMENTUM",
     "CONFIDENCE_Z",
+    "THRESHOLDS",
     "BatchSizeRow",
     "Exchangeability",
     "Gap",
@@ -27,15 +29,17 @@ __all__ = [
     "MovingAverage",
     "SampleMoments",
     "StoredChannels",
-    "above_chance",
+    "Thresholds",
+    "above_guessing",
     "batch_size_rows",
     "compare",
     "discoveries",
     "exchangeability",
     "gap_lower_bound",
     "gap_p_value",
-    "halfway_from_chance",
+    "in_force",
     "noise_floor",
+    "poor_accuracy",
     "rms",
     "samples_needed",
     "smallest_detectable_gap",

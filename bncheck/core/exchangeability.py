@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from bncheck.core.thresholds import THRESHOLDS
 
-REARRANGEMENTS = 40
-FEWEST_BATCHES = 8
-FEWEST_SAMPLES = 64
-"""Below either the ratio's chance distribution has long tails, and a rare draw looks like an order."""
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,8 @@ def exchangeability(
 
     Source: Fisher 1925, chapter 7; the permutation of the largest: Westfall & Young 1993.
     """
-    if batches < FEWEST_BATCHES or batch_size < 2 or batches * batch_size < FEWEST_SAMPLES:
+    too_few = batches < THRESHOLDS.fewest_batches or batches * batch_size < THRESHOLDS.fewest_ordered_samples
+    if too_few or batch_size < 2:
         return None
     standardized = {name: scaled for name, values in means.items() if (scaled := _standardized(values)).size}
     if not standardized:
@@ -76,7 +74,7 @@ def exchangeability(
     ratios = {name: _ratio(values, given, batches) for name, values in standardized.items()}
     worst = max(ratios, key=ratios.__getitem__)
     generator = np.random.default_rng(seed)
-    orders = [generator.permutation(given) for _ in range(REARRANGEMENTS)]
+    orders = [generator.permutation(given) for _ in range(THRESHOLDS.rearrangements)]
     by_chance = [max(_ratio(values, order, batches) for values in standardized.values()) for order in orders]
     return Exchangeability(
         batches, batch_size, ratios[worst], worst, float(np.mean(by_chance)), float(np.std(by_chance, ddof=1))

@@ -1,19 +1,21 @@
-"""How far an accuracy is from what guessing gives."""
+"""How far an accuracy is from the guessing baseline."""
 
 from __future__ import annotations
 
+from bncheck.core.thresholds import THRESHOLDS
 
-def above_chance(share: float, classes: int | None) -> float:
-    """The accuracy that lies a share of the way from a guess to perfect.
+
+def above_guessing(share: float, classes: int | None) -> float:
+    """Give the accuracy that lies a share of the way from a guess to perfect.
 
     Args:
         share: 0 for guessing, 1 for perfect.
         classes: how many there are; `None` where nobody says, then a guess is never right.
     """
-    chance = 1 / classes if classes else 0.0
-    return chance + share * (1 - chance)
+    baseline = 1 / classes if classes else 0.0
+    return baseline + share * (1 - baseline)
 
 
-def halfway_from_chance(classes: int | None) -> float:
-    """The accuracy as near to that of a guess as to perfect."""
-    return above_chance(0.5, classes)
+def poor_accuracy(classes: int | None) -> float:
+    """Give the accuracy below which predictions are nearer to guesses than to perfect."""
+    return above_guessing(THRESHOLDS.poor, classes)

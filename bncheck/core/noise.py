@@ -17,16 +17,13 @@ import numpy.typing as npt
 
 from bncheck.core.gap import compare
 from bncheck.core.moments import InstanceMoments, Moments, SampleMoments
+from bncheck.core.thresholds import THRESHOLDS
 
 FloatArray = npt.NDArray[np.float64]
 
-ASSUMED_TRAINING_BATCH = 32
-ASSUMED_MOMENTUM = 0.1
-CONFIDENCE_Z = 1.645
-"""One-sided 95 % of the normal distribution."""
-GROUPS = 20
-FEWEST_GROUPS = 8
-"""Below it the jackknife's spread is itself a guess, and no bound is given."""
+ASSUMED_TRAINING_BATCH, ASSUMED_MOMENTUM = THRESHOLDS.assumed_training_batch, THRESHOLDS.assumed_momentum
+CONFIDENCE_Z, FEWEST_GROUPS = THRESHOLDS.confidence_z, THRESHOLDS.fewest_groups
+"""The same numbers under the names by which formulas and other rooms know them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,7 @@ def gap_lower_bound(
     """Lower 95 % confidence bound of a layer's gap (RMS over channels), the noise taken off.
 
     E[gap^2] is the true gap^2 plus the noise^2; the spread of gap^2 comes from a delete-a-group
-    jackknife over `GROUPS` groups of samples (Efron & Tibshirani 1993, chapter 11), widened by the moving
+    jackknife over `jackknife_groups` groups of samples (Efron & Tibshirani 1993, chapter 11), widened by the moving
     average's own share of the noise, which the samples cannot show.
 
     Args:
@@ -140,7 +137,7 @@ def gap_lower_bound(
     Returns:
         The bound, at least 0; 0 where there are too few samples to say, NaN where the gap is NaN.
     """
-    groups = min(GROUPS, len(samples))
+    groups = min(THRESHOLDS.jackknife_groups, len(samples))
     if groups < FEWEST_GROUPS:
         return 0.0
     order = np.arange(len(samples))

@@ -9,11 +9,10 @@ import numpy as np
 
 from bncheck.core.moments import SampleMoments
 from bncheck.core.noise import FloatArray, sample_says
+from bncheck.core.thresholds import THRESHOLDS
 
 MOST_SAMPLES = 256
 """As many show how channels move together; more would only cost time."""
-FALSE_DISCOVERIES = 0.05
-"""Share of the layers said to have a gap that may be chance."""
 
 
 def gap_p_value(
@@ -62,7 +61,7 @@ def _degrees_of_freedom(samples: SampleMoments, stored_var: FloatArray, eps: flo
     return min(max(trace**2 / squares, 1.0), most) if squares > 0 else most
 
 
-def discoveries(p_values: Sequence[float], rate: float = FALSE_DISCOVERIES) -> list[bool]:
+def discoveries(p_values: Sequence[float], rate: float = THRESHOLDS.false_discoveries) -> list[bool]:
     """Which of many tests stand, so that at most a share `rate` of those that do is chance in the long run.
 
     Source: Benjamini & Hochberg 1995. NaN never stands.

@@ -1,14 +1,11 @@
-"""The same samples in other company."""
+"""The same samples in batches of another composition."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-ALIKE_AGAIN = 3.0
-"""How much more than a second run of the same batch another batch must change, to be more than randomness."""
-MATES_MARGIN = 0.01
-"""Relative change of outputs that matters even where no decision changes."""
+from bncheck.core.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,8 @@ class Invariance:
 
     @property
     def depends(self) -> bool:
-        """Whether a sample's output depends on its batch mates."""
-        if not math.isfinite(self.change) or self.change <= max(self.tolerance, ALIKE_AGAIN * self.again):
+        """Whether a sample's output depends on the composition of its batch."""
+        random = THRESHOLDS.alike_again * self.again
+        if not math.isfinite(self.change) or self.change <= max(self.tolerance, random):
             return False
-        return self.change > MATES_MARGIN or bool(self.decisions_changed)
+        return self.change > THRESHOLDS.composition_change or bool(self.decisions_changed)

@@ -5,24 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bncheck.core.thresholds import GAIN_MARGIN, INFORMATION_MARGIN, LARGE_EFFECT, MARGIN, NEAR_MARGIN
+from bncheck.core.thresholds import THRESHOLDS
 from bncheck.evidence.pairs import Paired
+from bncheck.vocabulary import argument
 
-SHARE = 0.5
-"""Share of a gap that a map may leave."""
-FAR_SHARE = 0.05
-"""Share of a gap that only the right map leaves: what then exceeds the margin is another domain, not another scale."""
-NEAR_FACTOR, NEAR_SHARE = 4.0, 0.25
-"""Pictures differ in exposure and contrast by factors below 4: there the map must leave no more than a quarter."""
 SAMPLING = math.sqrt(1.5)
 """Gap that sampling alone shows, times the root of the number of samples: one normal value of each a channel."""
-SOLVED_SHARE = 0.125
-"""Share of a gap that two numbers made to fit may leave: initial statistics mixed in can be met to a sixth."""
-ORDER_SHARE = 0.97
-"""Share of the gap that another order of the channels must fall below, where accuracy says the rest."""
-ORDER_SHARE_UNLABELLED = 0.6
-"""The same without labels."""
-BY_OPTIONS, AS_READ = "values normalized by --mean and --std", "them as they are read, without"
+SHARE, ORDER_SHARE, NEAR_FACTOR = THRESHOLDS.map_left, THRESHOLDS.order_left, THRESHOLDS.near_factor
+"""The same numbers under the names by which the probes still import them."""
+BY_OPTIONS = f"values normalized by {argument('mean')} and {argument('std')}"
+AS_READ = "them as they are read, without"
 """What data are called that bncheck itself was told to normalize, and what they are else."""
 
 
@@ -80,15 +72,19 @@ class InputScaling:
     def fits(self) -> bool:
         """Whether hardly any of the gap is left: less still for a factor that exposure or contrast may reach."""
         factor = self.map.factor
-        is_near = factor is not None and 1 / NEAR_FACTOR < factor < NEAR_FACTOR
+        is_near = factor is not None and 1 / THRESHOLDS.near_factor < factor < THRESHOLDS.near_factor
         before, after = self.seen.before.gap, self.seen.after.gap
-        if self.expected is not None and MARGIN < after <= FAR_SHARE * before:
+        if self.expected is not None and THRESHOLDS.margin < after <= THRESHOLDS.map_left_far * before:
             return True
-        share = NEAR_SHARE if is_near or self.expected is None else SHARE
+        share = THRESHOLDS.map_left_near if is_near or self.expected is None else THRESHOLDS.map_left
         if self.is_solved:
-            share = SOLVED_SHARE
-        most = math.hypot(NEAR_MARGIN, SAMPLING / math.sqrt(self.seen.samples)) if self.expected is None else MARGIN
-        return before > MARGIN and after <= min(most, share * before)
+            share = THRESHOLDS.map_left_solved
+        most = (
+            math.hypot(THRESHOLDS.near_margin, SAMPLING / math.sqrt(self.seen.samples))
+            if self.expected is None
+            else THRESHOLDS.margin
+        )
+        return before > THRESHOLDS.margin and after <= min(most, share * before)
 
     @property
     def is_solved(self) -> bool:
@@ -99,7 +95,7 @@ class InputScaling:
     def reaches_everywhere(self) -> bool:
         """Whether the gap goes in the layers behind too."""
         seen = self.seen
-        return seen.after.model_gap <= min(MARGIN, SHARE * seen.before.model_gap)
+        return seen.after.model_gap <= min(THRESHOLDS.margin, THRESHOLDS.map_left * seen.before.model_gap)
 
     @property
     def explains(self) -> bool:
@@ -109,15 +105,23 @@ class InputScaling:
             return False
         if seen.wins_accuracy is not None:
             return seen.wins_accuracy
-        if self.constant and self.expected is not None and seen.after.gap <= FAR_SHARE * seen.before.gap:
+        if self.constant and self.expected is not None and seen.after.gap <= THRESHOLDS.map_left_far * seen.before.gap:
             return self.reaches_everywhere and seen.moves_outputs  # far outside, outputs look surer than they are
-        return self.reaches_everywhere and seen.moves_outputs and seen.information_ratio >= 1 - INFORMATION_MARGIN
+        return (
+            self.reaches_everywhere
+            and seen.moves_outputs
+            and seen.information_ratio >= 1 - THRESHOLDS.information_margin
+        )
 
     @property
     def is_plausible(self) -> bool:
         """Whether every gap is explained and no prediction speaks against it, although none may speak for it."""
         gain = self.seen.gain
-        unharmed = gain > -GAIN_MARGIN if gain is not None else self.seen.information_ratio >= 1 - INFORMATION_MARGIN
+        unharmed = (
+            gain > -THRESHOLDS.gain_margin
+            if gain is not None
+            else self.seen.information_ratio >= 1 - THRESHOLDS.information_margin
+        )
         return self.fits and self.reaches_everywhere and unharmed
 
 
@@ -141,7 +145,7 @@ class ChannelOrder:
     @property
     def fits(self) -> bool:
         """Whether hardly any gap is left; else the channels are in another order, and the best may not be it."""
-        return self.seen.after.gap <= max(MARGIN, SHARE * self.seen.before.gap)
+        return self.seen.after.gap <= max(THRESHOLDS.margin, THRESHOLDS.map_left * self.seen.before.gap)
 
     @property
     def explains(self) -> bool:
@@ -152,7 +156,7 @@ class ChannelOrder:
         seen = self.seen
         share = seen.after.gap / seen.before.gap if seen.before.gap > 0 else 1.0
         if seen.wins_accuracy is not None:
-            is_large = (seen.gain or 0.0) > LARGE_EFFECT and seen.after.gap <= MARGIN
-            return seen.wins_accuracy and (share < ORDER_SHARE or is_large)
-        is_clear = share < ORDER_SHARE_UNLABELLED and seen.before.gap > NEAR_MARGIN
-        return is_clear and seen.moves_outputs and seen.information_ratio > 1 + INFORMATION_MARGIN
+            is_large = (seen.gain or 0.0) > THRESHOLDS.large_effect and seen.after.gap <= THRESHOLDS.margin
+            return seen.wins_accuracy and (share < THRESHOLDS.order_left or is_large)
+        is_clear = share < THRESHOLDS.order_left_unlabelled and seen.before.gap > THRESHOLDS.near_margin
+        return is_clear and seen.moves_outputs and seen.information_ratio > 1 + THRESHOLDS.information_margin

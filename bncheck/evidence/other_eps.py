@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bncheck.core.thresholds import INFORMATION_MARGIN, NEAR_MARGIN
+from bncheck.core.thresholds import THRESHOLDS
 from bncheck.evidence.pairs import Paired
-
-LEFT = 0.25
-"""Share of the gap over all layers that the right eps may leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +27,8 @@ class OtherEps:
         """Whether the gaps go in all layers, and the predictions are better for it."""
         seen = self.seen
         before, after = seen.before.model_gap, seen.after.model_gap
-        if not after <= min(NEAR_MARGIN, LEFT * before):
+        if not after <= min(THRESHOLDS.near_margin, THRESHOLDS.eps_left * before):
             return False
         if seen.wins_accuracy is not None:
             return seen.wins_accuracy
-        return seen.moves_outputs and seen.information_ratio >= 1 - INFORMATION_MARGIN
+        return seen.moves_outputs and seen.information_ratio >= 1 - THRESHOLDS.information_margin

@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bncheck.core.thresholds import CHANGED_MARGIN, GAIN_MARGIN, OUTPUT_MARGIN
-
-SURE_Z = 2.5
-"""Standard errors that a gain in accuracy must exceed: several maps and orders are tried, and the best is kept."""
+from bncheck.core.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ class Paired:
         """Whether accuracy rises beyond doubt; `None` without labels."""
         if self.gain is None or self.gain_error is None:
             return None
-        return self.gain - SURE_Z * self.gain_error > GAIN_MARGIN
+        return self.gain - THRESHOLDS.sure_z * self.gain_error > THRESHOLDS.gain_margin
 
     @property
     def information_ratio(self) -> float:
@@ -70,5 +67,5 @@ class Paired:
     def moves_outputs(self) -> bool:
         """Whether outputs change by more than drift may without harm."""
         if self.predictions_changed is not None:
-            return self.predictions_changed > CHANGED_MARGIN
-        return self.output_change > OUTPUT_MARGIN
+            return self.predictions_changed > THRESHOLDS.changed_margin
+        return self.output_change > THRESHOLDS.output_margin

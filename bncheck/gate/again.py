@@ -103,7 +103,9 @@ def _limited(report: Report, max_gap: float | None) -> tuple[Finding, ...]:
             f"Inspect with {argument('data')}."
         )
     spelling = report.run.spelling
-    found = [beyond_limit(layer.name, layer.gap, max_gap) for layer in measured if layer.gap is not None]
+    found = [
+        beyond_limit(layer.name, layer.gap, max_gap, layer.noise or 0.0) for layer in measured if layer.gap is not None
+    ]
     others = [finding for finding in report.findings if finding.code != CODE]
     together = [*others, *(finding.told(spelling) for finding in found if finding is not None)]
     return tuple(sorted(together, key=lambda finding: (finding.severity.rank, finding.code)))

@@ -149,7 +149,20 @@ def is_count(unit: str) -> bool:
 
 
 COUNTED = frozenset(
-    {"channel", "layer", "tensor", "sample", "pixel", "call", "update", "batch", "value", "weight", "prediction"}
+    {
+        "channel",
+        "layer",
+        "model",
+        "tensor",
+        "sample",
+        "pixel",
+        "call",
+        "update",
+        "batch",
+        "value",
+        "weight",
+        "prediction",
+    }
 )
 """The units of what is counted, in the singular."""
 

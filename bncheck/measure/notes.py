@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bncheck.core import above_chance
+from bncheck.core import above_guessing
 from bncheck.evidence import EffectEvidence, TrainingEvidence
 from bncheck.formats.model import Model
 from bncheck.formats.onnx.bare import bare_convolutions
@@ -76,7 +76,7 @@ def _near_chance(seen: Observation, effect: EffectEvidence | None) -> Iterator[s
             f"of {effect.classes} classes a guess is right more often than these predictions, whatever statistics they "
             "are made by: check that the labels number the classes as the model does"
         )
-    elif max(best, grouped or 0.0) < above_chance(HARDLY, effect.classes):
+    elif max(best, grouped or 0.0) < above_guessing(HARDLY, effect.classes):
         yield (
             f"of {effect.classes} classes a guess is right hardly less often than these predictions, whatever "
             "statistics they are made by: look for the cause in the weights, the labels and the preprocessing"

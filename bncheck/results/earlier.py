@@ -10,7 +10,7 @@ _LEFT_OUT = re.compile(r"(\d{1,15}) samples left out")
 
 
 def finding_before(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A finding whose layers, and why it was accepted, stood among its evidence; how bad it was nobody can tell."""
+    """A finding whose layers, and why it was accepted, stood among its evidence."""
     if "layers" in document:
         return document
     evidence, layer = document.get("evidence"), document.get("layer")

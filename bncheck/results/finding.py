@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from bncheck.results.codec import Written
+from bncheck.results.codec import Written, encoded
 from bncheck.results.earlier import finding_before
-from bncheck.vocabulary import Severity, Spelling, Worse, spelled
+from bncheck.vocabulary import Remedy, Severity, Spelling, Worse, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Measure:
         layers: by layer, where each has a value of its own.
         worse: whether a higher or a lower value is worse.
         noise: by how much the value moves from one draw of the data to the next, in its unit; 0 for what is exact.
+        limit: the value from which the rule counts it here; `None` where the rule goes by more than this number.
     """
 
     unit: str
@@ -28,6 +29,7 @@ class Measure:
     layers: Mapping[str, float] = field(default_factory=dict)
     worse: Worse = Worse.HIGHER
     noise: float = 0.0
+    limit: float | None = None
 
     def at(self, layer: str | None) -> float | None:
         """The value in that layer; the whole finding's for `None`, and where layers have none of their own."""
@@ -39,12 +41,13 @@ class Cost:
     """What a finding costs in predictions, by the number that decided.
 
     Attributes:
-        score: what is compared: `accuracy`, `metric`, or `predictions changed`.
+        score: what is compared: `accuracy`, `metric`, `predictions changed` or `output change`.
         shipped: the score as shipped; `None` where only a change is known.
         remedied: the score once the cause is removed, as it was measured: recalibrated, with the input mapped, ...
         low, high: 95 % interval of the loss, in the score's unit; `None` where it is not known.
-        remedy: how `remedied` was measured, in a word or two.
+        remedy: how `remedied` was measured.
         samples: it was measured on.
+        recalibrated: the score with recalibrated statistics, where the remedy is another and that was measured too.
     """
 
     score: str
@@ -52,8 +55,14 @@ class Cost:
     remedied: float | None
     low: float | None = None
     high: float | None = None
-    remedy: str = "recalibrated"
+    remedy: Remedy = Remedy.RECALIBRATED
     samples: int | None = None
+    recalibrated: float | None = None
+
+
+def _before(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A finding of before there were measures: how bad it was nobody can tell."""
+    return {"measure": encoded(Measure("finding", None)), **finding_before(document)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ class Finding:
     layers: tuple[str, ...]
     message: str
     fix: str
-    measure: Measure = field(default_factory=lambda: Measure("finding", None))
+    measure: Measure
     cost: Cost | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     accepted: str | None = None
@@ -85,8 +94,8 @@ class Finding:
     __json__: ClassVar = Written(
         derived={"layer": lambda finding: finding.layer},
         first=("code", "severity", "layer", "layers", "message", "fix", "measure", "cost", "accepted", "evidence"),
-        added=frozenset({"measure", "cost", "accepted"}),
-        earlier=finding_before,
+        added=frozenset({"cost", "accepted"}),
+        earlier=_before,
     )
 
     @property

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bncheck.results.report import Report
-from bncheck.rules.catalogue import RULES, Rule
+from bncheck.rules.catalogue import RULES
+from bncheck.rules.rule import Rule
 
 _TENSORS_ONLY = ("state_dict", "safetensors")
 
 
 def judged_rules(report: Report) -> tuple[Rule, ...]:
-    """The rules that were judged, in order; a rule that was found is among them whatever it needs."""
+    """Give the rules that were judged, in order; a rule that was found is among them whatever it needs."""
     asked = report.run.asked
     selected, ignored = asked.select or ("BN",), asked.ignore
     found = {finding.code for finding in report.findings}
@@ -22,7 +23,7 @@ def judged_rules(report: Report) -> tuple[Rule, ...]:
 
 
 def _had_means(rule: Rule, report: Report) -> bool:
-    """Whether it could be judged: by the stored values alone, or by all that it needs."""
+    """Tell whether it could be judged: by the stored values alone, or by all that it needs."""
     asked = report.run.asked
     given = {
         "data": report.data is not None,

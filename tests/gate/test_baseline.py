@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hand_made import INF, NAN, full_report, healthy_report, measured, run, static_report, summary, unmeasured
+from hand_made import INF, NAN, UNTOLD, full_report, healthy_report, measured, run, static_report, summary, unmeasured
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -253,7 +253,7 @@ def layer(name: str) -> LayerReport:
         ),
         (
             gap_entry("BN603", "0.bn", 0.8, 0.1),
-            replace(healthy_report(), findings=(Finding("BN102", ERROR, ("1.bn",), "m", "f"),)),
+            replace(healthy_report(), findings=(Finding("BN102", ERROR, ("1.bn",), "m", "f", measure=UNTOLD),)),
             False,
         ),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hand_made import UNTOLD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ severities = st.lists(st.sampled_from(SEVERITIES), max_size=4)
 
 
 def found(*names: str) -> list[Finding]:
-    return [Finding("BN603", Severity(severity), (), "message", "fix") for severity in names]
+    return [Finding("BN603", Severity(severity), (), "message", "fix", measure=UNTOLD) for severity in names]
 
 
 @pytest.mark.parametrize(

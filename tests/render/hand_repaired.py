@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hand_made import NAN, full_report, healthy_report, static_report
+from hand_made import NAN, UNTOLD, full_report, healthy_report, static_report
 
 from bncheck.results.finding import Finding
 from bncheck.results.repair import (
@@ -105,6 +105,7 @@ def on_scaled_data() -> RepairResult:
         layers=(),
         message="The data are fed as 0..255; the network expects 0..1. With the input changed so, the gap falls.",
         fix="Divide the input by 255, as in training. Recalibrating would only hide it.",
+        measure=UNTOLD,
         evidence={},
     )
     return replace(better(), comparison=whole, before=replace(full_report(), findings=(found,)))

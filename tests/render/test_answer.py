@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hand_made import ALL, empty_report, full_report, healthy_report, static_report
+from hand_made import ALL, UNTOLD, empty_report, full_report, healthy_report, static_report
 
 from bncheck.render.terminal.answer import answer
 from bncheck.results.finding import Finding
@@ -39,7 +39,9 @@ def test_there_is_always_an_answer(name: str) -> None:
 
 
 def test_one_sentence_is_taken_of_each_and_a_layer_name_is_no_end() -> None:
-    finding = Finding("BN102", "error", (), "The stem.bn is new. It is. Really.", "Train it: `a.b`. Or not.")
+    finding = Finding(
+        "BN102", "error", (), "The stem.bn is new. It is. Really.", "Train it: `a.b`. Or not.", measure=UNTOLD
+    )
     told = answer(found(finding))
     assert told.cause == "Found 1 error. BN102: The stem.bn is new."
     assert told.action == "What to do: Train it: `a.b`."
@@ -53,7 +55,7 @@ def test_without_a_fault_the_verdict_and_the_predictions_are_enough() -> None:
 
 
 def test_harmless_drift_says_whether_anything_has_to_be_done() -> None:
-    drift = Finding("BN603", "info", (), "They differ. A little.", "Leave them as they are. Really.")
+    drift = Finding("BN603", "info", (), "They differ. A little.", "Leave them as they are. Really.", measure=UNTOLD)
     report = replace(healthy_report(), findings=(drift,))
     assert answer(report).action == "What to do: Leave them as they are."
     assert "BN603" not in answer(report).cause
@@ -61,7 +63,10 @@ def test_harmless_drift_says_whether_anything_has_to_be_done() -> None:
 
 @pytest.mark.parametrize(("verdict", "code"), [("inconclusive", "BN707"), ("not-checked", "BN705")])
 def test_what_was_not_checked_says_what_is_missing(verdict: str, code: str) -> None:
-    others = Finding("BN706", "info", ("a",), "Not run.", "Nothing."), Finding(code, "info", (), "Few.", "Give more.")
+    others = (
+        Finding("BN706", "info", ("a",), "Not run.", "Nothing.", measure=UNTOLD),
+        Finding(code, "info", (), "Few.", "Give more.", measure=UNTOLD),
+    )
     report = replace(empty_report(), summary=replace(empty_report().summary, verdict=verdict), findings=others)
     assert answer(report).action == "What to do: Give more."
 
@@ -89,12 +94,12 @@ def test_without_data_there_is_no_cost() -> None:
     ],
 )
 def test_the_cost_is_what_was_measured_to_help(evidence: dict[str, float | None], cost: str) -> None:
-    assert answer(found(Finding("BN601", "error", (), "So.", "Do.", evidence=evidence))).cost == cost
+    assert answer(found(Finding("BN601", "error", (), "So.", "Do.", measure=UNTOLD, evidence=evidence))).cost == cost
 
 
 def test_what_unlike_calls_cost_is_told_by_each_calls_own_statistics() -> None:
     message = "norm runs 2 times on unlike inputs. Accuracy is 15.2% with the average and 76.2% by each call's own."
-    told = answer(found(Finding("BN604", "warning", ("norm",), message, "Do.")))
+    told = answer(found(Finding("BN604", "warning", ("norm",), message, "Do.", measure=UNTOLD)))
     assert told.cost == "Accuracy is 15.2% with the average and 76.2% by each call's own."
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas
 import pytest
 from drawn_tables import read_table
-from hand_made import NAN, run
+from hand_made import NAN, UNTOLD, run
 from rich.console import Console
 
 from bncheck.render.difference import print_difference, render_csv, render_json
@@ -74,7 +74,9 @@ MOVED = difference(
         TensorChange("neck.weight", "neck.weight", (3, 3), False, 0.0),
     ),
     only_before=tuple(f"old.{at}" for at in range(8)),
-    findings=(Finding("BN402", "warning", ("backbone.layer1.0.bn1",), "It moved.", "Keep it in eval mode."),),
+    findings=(
+        Finding("BN402", "warning", ("backbone.layer1.0.bn1",), "It moved.", "Keep it in eval mode.", measure=UNTOLD),
+    ),
 )
 
 

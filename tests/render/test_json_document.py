@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from bncheck.render import renderer
 from bncheck.results.report import Report
-from bncheck.vocabulary import FailOn, Kind, Reason, Severity, Status, Verdict, Worse
+from bncheck.vocabulary import FailOn, Kind, Reason, Remedy, Severity, Status, Verdict, Worse
 
 SCHEMA = json.loads(files("bncheck").joinpath("report.schema.json").read_text("utf-8"))
 render_json = renderer("json")
@@ -128,6 +128,7 @@ def test_the_schema_refuses_what_is_not_in_the_contract(path: tuple[str | int, .
         (("run", "properties", "asked", "properties", "fail_on"), FailOn),
         (("findings", "items", "properties", "severity"), Severity),
         (("findings", "items", "properties", "measure", "properties", "worse"), Worse),
+        (("findings", "items", "properties", "cost", "properties", "remedy"), Remedy),
         (("layers", "items", "properties", "status"), Status),
         (("layers", "items", "properties", "kind"), Kind),
         (("layers", "items", "properties", "reason"), (None, *Reason)),

@@ -8,6 +8,7 @@ import pytest
 from hand_made import (
     INF,
     NAN,
+    UNTOLD,
     accepted_report,
     full_report,
     healthy_report,
@@ -24,7 +25,9 @@ from bncheck.results.report import AUDITED, SKIPPED, Accuracy, Effect, Report
 
 
 def finding(severity: str, code: str = "BN603", layer: str | None = None, **evidence: object) -> Finding:
-    return Finding(code, severity, () if layer is None else (layer,), "message", "fix", evidence=evidence)
+    return Finding(
+        code, severity, () if layer is None else (layer,), "message", "fix", measure=UNTOLD, evidence=evidence
+    )
 
 
 def judged(verdict: str, *findings: Finding, base: Report | None = None, exit_code: int = 0) -> Report:

@@ -71,7 +71,7 @@ def test_prefixes_and_counts_of_averagers_do_not_matter(healthy, save):
     assert only(bncheck.inspect(path), "BN401").severity == "error"
 
 
-def test_what_dummies_left_is_initial_too(healthy, save):
+def test_what_a_warm_up_left_is_initial_too(healthy, save):
     average = without_statistics(nudged(healthy.state_dict()))
     for name in average:
         if name.endswith("running_var"):

@@ -11,7 +11,7 @@ from hand_built import evidence, measured
 from torch import nn
 
 import bncheck
-from bncheck.rules.coverage import too_few_samples
+from bncheck.rules.runtime.bn707 import judge as too_few_samples
 
 # BN705
 

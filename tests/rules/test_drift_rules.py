@@ -11,7 +11,7 @@ from torch import nn
 import bncheck
 from bncheck.results.report import Accuracy
 from bncheck.rules import judge
-from bncheck.rules.drift import drift
+from bncheck.rules.drift.bn603 import judge as drift
 
 # BN600
 

@@ -12,9 +12,10 @@ from hand_built import layer
 from torch import nn
 
 import bncheck
+from bncheck.core.half_precision import PRECISIONS
 from bncheck.errors import UsageError
 from bncheck.evidence import Evidence
-from bncheck.rules.half_range import PRECISIONS, out_of_half_range
+from bncheck.rules.values.bn204 import judge as out_of_half_range
 
 
 def judged(*layers, dtype=None):

@@ -33,7 +33,7 @@ def save(tmp_path):
 # BN103
 
 
-def after_dummies(trained, forwards, momentum=0.1):
+def after_warm_up(trained, forwards, momentum=0.1):
     """Trained weights over statistics that only forwards of zeros updated."""
     net = copy.deepcopy(trained)
     weights = {name: value.clone() for name, value in net.named_parameters()}
@@ -49,7 +49,7 @@ def after_dummies(trained, forwards, momentum=0.1):
 
 @pytest.mark.parametrize(("forwards", "momentum"), [(1, 0.1), (3, 0.1), (1, 0.03), (40, 0.01)])
 def test_forwards_of_zeros_are_counted(healthy, save, forwards, momentum):
-    net = after_dummies(healthy, forwards, momentum)
+    net = after_warm_up(healthy, forwards, momentum)
     finding = only(bncheck.inspect(net), "BN103")
     assert (finding.severity, finding.layer, len(finding.evidence["layers"])) == ("warning", None, 6)
     assert finding.evidence["forwards"] == forwards
@@ -59,15 +59,15 @@ def test_forwards_of_zeros_are_counted(healthy, save, forwards, momentum):
     assert (alone.evidence["forwards"], alone.evidence["momentum"]) == (forwards, pytest.approx(momentum))
 
 
-def test_the_momentum_may_have_been_set_after_the_dummy(healthy):
-    net = after_dummies(healthy, 1)
+def test_the_momentum_may_have_been_set_after_the_warm_up(healthy):
+    net = after_warm_up(healthy, 1)
     for norm in norms(net):
         norm.momentum = 0.03
     assert only(bncheck.inspect(net), "BN103").evidence["momentum"] == 0.1
 
 
 def test_with_data_it_replaces_the_drift(healthy, held_out):
-    net = after_dummies(healthy, 2)
+    net = after_warm_up(healthy, 2)
     report = bncheck.inspect(net, held_out)
     assert only(report, "BN103").severity == "warning"
     assert report.summary.exit_code == 1
@@ -104,11 +104,11 @@ def test_a_new_network_that_only_saw_zeros_has_nothing_to_lose(save):
         {"mean": np.zeros(2), "var": np.full(2, 0.9), "bias": np.full(2, 0.1)},
     ],
 )
-def test_what_dummies_do_not_leave(changes):
+def test_what_a_warm_up_does_not_leave(changes):
     assert judged(layer(**changes)) == []
 
 
-def test_what_dummies_leave_by_hand():
+def test_what_a_warm_up_leaves_by_hand():
     assert judged(layer(mean=np.zeros(2), var=np.full(2, 0.9))) == [("BN103", "warning")]
     unknown = {"momentum": None, "eps": None, "trainable_class": None}
     assert judged(layer(mean=np.zeros(2), var=np.full(2, 0.97), updates=1, **unknown)) == [("BN103", "warning")]

@@ -15,7 +15,9 @@ import bncheck
 from bncheck.core import compare
 from bncheck.core.layers import BATCH_NORM
 from bncheck.evidence import CloserLook, DropoutGap, MeasuredLayer
-from bncheck.rules.lag import dropout_before, fit_lag, lag
+from bncheck.rules.drift.bn608 import fit_lag
+from bncheck.rules.drift.bn608 import judge as lag
+from bncheck.rules.drift.bn611 import judge as dropout_before
 
 DRIFT = ["BN603", "BN607", "BN608"]
 """What data show. Where the counter tells the same from the file alone, BN105 stands instead."""

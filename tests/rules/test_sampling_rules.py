@@ -16,8 +16,10 @@ from bncheck.core import Exchangeability
 from bncheck.data import DataOptions
 from bncheck.evidence import CloserLook, TrainingEvidence
 from bncheck.results.report import DataFacts
-from bncheck.rules.drift import drift
-from bncheck.rules.sampling import noisy_batches, not_exchangeable, tiny_batches
+from bncheck.rules.drift.bn603 import judge as drift
+from bncheck.rules.sampling.bn605 import judge as not_exchangeable
+from bncheck.rules.sampling.bn609 import judge as noisy_batches
+from bncheck.rules.sampling.bn612 import judge as tiny_batches
 
 
 def by_class(data, size):

@@ -24,7 +24,9 @@ from torch import nn
 import bncheck
 from bncheck.evidence import CallsApart, CloserLook, FlatShare, TrainingEvidence
 from bncheck.rules import judge
-from bncheck.rules.single_layers import padded, unlike_calls, wrong_alone
+from bncheck.rules.drift.bn604 import judge as unlike_calls
+from bncheck.rules.drift.bn607 import judge as wrong_alone
+from bncheck.rules.input.bn606 import judge as padded
 
 # BN607 on networks
 

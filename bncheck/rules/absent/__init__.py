@@ -1,0 +1,1 @@
+"""Statistics that are absent or were never learned."""

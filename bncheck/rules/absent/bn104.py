@@ -1,0 +1,47 @@
+"""BN104: the counter says that the initial statistics are still there, and the values say they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bncheck.evidence import Evidence
+from bncheck.results.finding import Finding
+from bncheck.rules.judging.counters import counted, short_trainings
+from bncheck.rules.judging.measures import layers_counted
+from bncheck.rules.judging.naming import name_some
+from bncheck.vocabulary import Severity
+
+
+def judge(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a remark that names every such layer."""
+    layers = [layer for layer in counted(evidence) if layer.updates == 0 and layer.momentum != 0]
+    # Without the momentum there is nothing to compare a counter above 0 with.
+    layers += [
+        layer
+        for short in short_trainings(evidence)
+        if short.contradicted and not short.assumed
+        for layer in short.layers
+    ]
+    if not layers:
+        return
+    names = tuple(layer.name for layer in layers)
+    counts = sorted({layer.updates for layer in layers if layer.updates is not None})
+    yield Finding(
+        code="BN104",
+        severity=Severity.INFO,
+        layers=names,
+        message=(
+            f"The update counter of {name_some(layers)} says {' and '.join(map(str, counts))}, but the statistics have "
+            "moved further than that: it was reset or not carried over, or counts the batches of a recalibration."
+        ),
+        fix=(
+            "Nothing for inference. Before training on with momentum=None (a cumulative average) set "
+            "num_batches_tracked to the true number: the next batch would count as one of the first."
+        ),
+        measure=layers_counted(names),
+        evidence={
+            "layers": list(names),
+            "updates": counts,
+            "lowest_variance": min(float(layer.statistics[1].min()) for layer in layers),
+        },
+    )

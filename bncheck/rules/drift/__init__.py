@@ -1,0 +1,1 @@
+"""Stored statistics that do not describe the data, in one layer or in many."""

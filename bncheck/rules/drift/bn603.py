@@ -1,0 +1,198 @@
+"""BN603: stored statistics that do not describe the data, and what that costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from bncheck.evidence import BrokenSamples, Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.results.finding import Finding
+from bncheck.rules.judging.calls import unlike_calls
+from bncheck.rules.judging.cost import cost_of, in_words, margin_of, severity_of, what_helps, wins_accuracy
+from bncheck.rules.judging.drifting import drifted_layers, origin_of
+from bncheck.rules.judging.measures import noise_of, single, worst
+from bncheck.rules.judging.naming import some_names
+from bncheck.vocabulary import Severity
+
+NAMED = 3
+STALE, OTHER_DOMAIN = "stale", "other domain"
+_TAKE_EARLIER = "Go back to a checkpoint from before those values appeared: nothing measured here can repair weights."
+_MEND_SAMPLES = "Take those samples out, or mend what wrote them; the model's own outputs are spoiled by them too."
+_LOOK_BEFORE = "The data are finite: look for overflow in the layers before (half precision), or a division by 0."
+
+
+def judge(evidence: Evidence) -> Iterator[Finding]:
+    """Yield gaps above the margin with confidence; a warning or an error only where predictions suffer."""
+    yield from _not_finite(evidence)
+    margin = margin_of(evidence.effect)
+    drifted = drifted_layers(evidence)
+    if not drifted:
+        return
+    origin = _ranked(origin_of(drifted, margin), evidence.closer.alone)
+    farthest = max(origin, key=lambda layer: layer.lower)
+    severity = severity_of(evidence.effect)
+    if _of_unlike_calls(origin, evidence):
+        return  # that one set of statistics cannot describe them all explains it, and recalibrating would not mend it
+    cause = _cause(origin, margin, evidence.training)
+    yield Finding(
+        code="BN603",
+        severity=severity,
+        layers=tuple(layer.layer.name for layer in origin),
+        message=(
+            f"The stored statistics of {_named(origin)} do not describe these data "
+            f"({_largest(origin, farthest)}){_heirs(drifted, origin)}{_foremost(origin, evidence.closer.alone)}. "
+            f"{in_words(evidence.effect)}{_told(cause, farthest, evidence.training)}"
+        ),
+        fix=_repair(cause, severity) or what_helps(evidence.effect, severity),
+        measure=worst("gap", {layer.layer.name: layer.gap for layer in origin}, noise=noise_of(origin), limit=margin),
+        cost=cost_of(evidence.effect, evidence),
+        evidence=_evidence(drifted, origin, farthest, margin, evidence) | _beside_training(cause, origin, evidence),
+    )
+
+
+def _of_unlike_calls(origin: list[MeasuredLayer], evidence: Evidence) -> bool:
+    """Tell whether unlike calls explain it: recalibrating wins nothing, or less than each call's own statistics."""
+    unlike = {name: apart.effect.gain if apart.effect else None for name, apart in unlike_calls(evidence).items()}
+    if not unlike or not wins_accuracy(evidence.effect):
+        return bool(unlike)
+    gain = evidence.effect.gain if evidence.effect is not None else None
+    by_call = max((each for each in unlike.values() if each is not None), default=0.0)
+    return by_call > (gain or 0.0) and all(layer.layer.name in unlike for layer in origin)
+
+
+def _not_finite(evidence: Evidence) -> Iterator[Finding]:
+    """Yield the first layer whose input on these data is not finite; those behind it inherit the values."""
+    for name, layer in evidence.measured.items():
+        if not math.isfinite(layer.gap):
+            broken, samples = evidence.closer.broken, evidence.closer.broken_samples
+            yield Finding(
+                code="BN603",
+                severity=Severity.ERROR,
+                layers=(name,),
+                message=(
+                    f"On these data the input of {name} is not finite, so nothing can be compared from there on."
+                    f"{_held(broken, samples)}"
+                ),
+                fix=_TAKE_EARLIER if broken else _LOOK_BEFORE if samples is None else _MEND_SAMPLES,
+                measure=single("gap", layer.gap),
+                evidence={
+                    "gap": str(layer.gap),
+                    "measured_mean": str(layer.mean.sum()),
+                    "measured_var": str(layer.var.sum()),
+                    "tensors_not_finite": list(broken),
+                    "samples_not_finite": None if samples is None else samples.number,
+                    "first_sample_not_finite": None if samples is None else samples.first,
+                },
+            )
+            return
+
+
+def _held(tensors: Sequence[str], samples: BrokenSamples | None) -> str:
+    """Tell where the values come from, as far as that is known."""
+    if tensors:
+        return f" {some_names(tensors)} {'holds' if len(tensors) == 1 else 'hold'} NaN or infinity."
+    if samples is None:
+        return ""
+    first = "" if samples.first is None else f" (the first is number {samples.first}, counted from 0)"
+    holds = "holds" if samples.number == 1 else "hold"
+    return f" {samples.number} of {samples.samples} samples{first} {holds} NaN or infinity."
+
+
+def _ranked(layers: list[MeasuredLayer], alone: Mapping[str, float]) -> list[MeasuredLayer]:
+    """Rank by how far each moves the outputs by itself, where that was asked, and then by its gap."""
+    return sorted(layers, key=lambda layer: (alone.get(layer.layer.name, -1.0), layer.lower), reverse=True)
+
+
+def _foremost(origin: list[MeasuredLayer], alone: Mapping[str, float]) -> str:
+    name = origin[0].layer.name
+    if len(origin) == 1 or name not in alone:
+        return ""
+    return f"; by itself {name} moves the outputs most, by {alone[name]:.0%}"
+
+
+def _cause(origin: list[MeasuredLayer], margin: float, training: TrainingEvidence | None) -> str | None:
+    """Tell whether the training data see the gap too; `None` where they were not given, or cannot tell."""
+    if training is None:
+        return None
+    seen = [training.measured[layer.layer.name] for layer in origin if layer.layer.name in training.measured]
+    if any(layer.lower > margin for layer in seen):
+        return STALE
+    smallest = training.smallest_detectable_gap
+    sharp = smallest is not None and smallest <= margin and len(seen) == len(origin)
+    return OTHER_DOMAIN if sharp and all(layer.gap <= margin for layer in seen) else None
+
+
+def _told(cause: str | None, worst: MeasuredLayer, training: TrainingEvidence | None) -> str:
+    if cause is None or training is None or worst.layer.name not in training.measured:
+        return ""
+    gap = f"{training.measured[worst.layer.name].gap:.2f}"
+    if cause == STALE:
+        return f" They do not describe the training data either (gap {gap} there): they are stale."
+    return f" They do describe the training data (gap {gap} there): these data are of another kind."
+
+
+def _repair(cause: str | None, severity: Severity) -> str | None:
+    """Tell what the cause adds to what was measured to help; nothing where nothing has to be done."""
+    if severity == Severity.INFO or cause is None:
+        return None
+    if cause == STALE:
+        return (
+            "Recalibrate the statistics on the training data. They were saved too early, averaged over too few steps, "
+            "or belong to other weights; if the training data are read differently here, check that first."
+        )
+    return (
+        "Keep the statistics for data like those of the training. Check that these are preprocessed as those were; if "
+        "they are another domain, recalibrate on samples of it where the accuracy above shows a gain, else fine-tune."
+    )
+
+
+def _beside_training(cause: str | None, origin: list[MeasuredLayer], evidence: Evidence) -> dict[str, object]:
+    training = evidence.training
+    if training is None:
+        return {}
+    names = [layer.layer.name for layer in origin if layer.layer.name in training.measured]
+    return {"cause": cause, "gaps_on_training_data": {name: training.measured[name].gap for name in names}}
+
+
+def _largest(origin: list[MeasuredLayer], worst: MeasuredLayer) -> str:
+    return f"gap {worst.gap:.2f}" + (f" in {worst.layer.name}" if len(origin) > 1 else "")
+
+
+def _heirs(drifted: list[MeasuredLayer], origin: list[MeasuredLayer]) -> str:
+    number = len(drifted) - len(origin)
+    if number == 0:
+        return ""
+    return f", and {number} {'layer inherits' if number == 1 else 'layers inherit'} the error"
+
+
+def _named(drifted: list[MeasuredLayer]) -> str:
+    if len(drifted) > NAMED:
+        return f"{len(drifted)} layers"
+    return ", ".join(layer.layer.name for layer in drifted)
+
+
+def _evidence(
+    drifted: list[MeasuredLayer], origin: list[MeasuredLayer], worst: MeasuredLayer, margin: float, evidence: Evidence
+) -> dict[str, object]:
+    effect = evidence.effect
+    names = [layer.layer.name for layer in origin]
+    return {
+        "layers": names,
+        "inherited_by": [layer.layer.name for layer in drifted if layer.layer.name not in names],
+        "measured": len(evidence.measured),
+        "worst_layer": worst.layer.name,
+        "gap": worst.gap,
+        "gap_lower_bound": worst.lower,
+        "gap_p_value": worst.p_value,
+        "own_gap": worst.own_gap,
+        "margin": margin,
+        "output_change_alone": {name: evidence.closer.alone[name] for name in names if name in evidence.closer.alone},
+        "predictions_changed": effect.predictions_changed if effect else None,
+        "changed_by_noise": effect.changed_by_noise if effect else None,
+        "output_change": effect.output_change if effect else None,
+        "accuracy_gain": effect.gain if effect else None,
+        "accuracy_gain_error": effect.gain_error if effect else None,
+        "accuracy_lost": effect.lost if effect else None,
+        "information": effect.information if effect else None,
+        "information_recalibrated": effect.information_recalibrated if effect else None,
+    }

@@ -1,0 +1,1 @@
+"""What feeds the first layers is not what the network was trained on."""

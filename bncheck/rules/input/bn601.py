@@ -1,0 +1,156 @@
+"""BN601: one factor or affine map of the input explains what the layers fed by it see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bncheck.core import THRESHOLDS
+from bncheck.evidence import Evidence
+from bncheck.evidence.probed import AS_READ, AffineMap, InputScaling, Paired
+from bncheck.results.finding import Finding
+from bncheck.rules.judging.cost import severity_of
+from bncheck.rules.judging.fed import (
+    cost_of_change,
+    measure_of,
+    numbers_of,
+    recalibrating_wins_more,
+    tried_in_words,
+    what_remains,
+)
+from bncheck.vocabulary import Remedy, Severity, Spelling, argument, spelled
+
+
+def judge(evidence: Evidence) -> Iterator[Finding]:
+    """Yield an error where the predictions say so too; a likely map by what the drift costs."""
+    found = evidence.probed.scaling
+    if found is None:
+        return
+    is_sure = found.explains or _does_as_well(found, evidence)
+    if not (is_sure or found.is_plausible) or _leaves_much(found, evidence) or _is_layers_own(found, evidence):
+        return
+    yield Finding(
+        code="BN601",
+        severity=Severity.ERROR if is_sure else severity_of(evidence.effect),
+        layers=tuple(found.seen.layers),
+        message=f"{_what(found)} {tried_in_words(found.seen, 'With the input changed so')}",
+        fix=(
+            f"{_remedy(found)} Recalibrating would only hide it.{_or_the_layer(found, evidence)}"
+            f"{what_remains(found.seen)}"
+        ),
+        measure=measure_of(found.seen, evidence),
+        cost=cost_of_change(found.seen, Remedy.INPUT),
+        evidence={
+            "fed": spelled(found.fed, Spelling.PYTHON),
+            "expected": found.expected,
+            "slope": list(found.map.slope),
+            "intercept": list(found.map.intercept),
+            **numbers_of(found.seen),
+        },
+    )
+
+
+def _does_as_well(found: InputScaling, evidence: Evidence) -> bool:
+    """Tell whether a map whose numbers are near the right ones leaves a gap, and no more errors than recalibration.
+
+    Numbers that were made to fit must leave less of it, and it must be the input alone that is off.
+    """
+    seen, accuracy = found.seen, None if evidence.effect is None else evidence.effect.accuracy
+    if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
+        return False
+    if found.expected is None and not (found.is_solved and found.reaches_everywhere and _input_alone(seen, evidence)):
+        return False
+    share = THRESHOLDS.map_left if found.expected is not None else THRESHOLDS.map_left_near
+    falls = seen.before.gap > THRESHOLDS.margin and seen.after.gap <= share * seen.before.gap
+    return falls and bool(seen.wins_accuracy) and accuracy.recalibrated - seen.after.accuracy < THRESHOLDS.gain_margin
+
+
+def _input_alone(seen: Paired, evidence: Evidence) -> bool:
+    """Tell whether every layer behind the first has statistics of its own that fit."""
+    behind = [layer.own_gap for name, layer in evidence.measured.items() if name not in seen.layers]
+    return bool(behind) and all(gap is not None and gap <= THRESHOLDS.near_margin for gap in behind)
+
+
+def _leaves_much(found: InputScaling, evidence: Evidence) -> bool:
+    """Tell whether recalibrating would win far more than the map, so that the statistics are wrong.
+
+    A known map that fits is right all the same: another fault accounts for what is left. One taken from the data fits
+    initial statistics too, where the network begins with a norm.
+    """
+    seen, order = found.seen, evidence.probed.order
+    if (seen.after.gap <= THRESHOLDS.near_margin and found.constant) or (order is not None and order.explains):
+        return False
+    return recalibrating_wins_more(seen, evidence)
+
+
+def _is_layers_own(found: InputScaling, evidence: Evidence) -> bool:
+    """Tell whether training data are as far off, under numbers that only happen to fit: the layers store it then."""
+    training = evidence.training
+    if training is None or not found.is_solved:
+        return False
+    seen = [training.measured[name].lower for name in found.seen.layers if name in training.measured]
+    return bool(seen) and min(seen) > THRESHOLDS.margin
+
+
+def _or_the_layer(found: InputScaling, evidence: Evidence) -> str:
+    if not found.is_solved or evidence.training is not None or len(found.seen.layers) > 1:
+        return ""
+    name = found.seen.layers[0] or "that layer"
+    return f" If the input is as in training, the statistics of {name} are wrong: {argument('train_data')} would tell."
+
+
+def _what(found: InputScaling) -> str:
+    if found.expected is None and found.map.factor is not None:
+        times = 1 / found.map.factor
+        return f"The input is {times:.3g} times what the network expects."
+    if found.expected is None and max(found.map.slope) < 1:
+        return (
+            "The input reaches the network spread too wide, as where it was normalized once too often: it expects "
+            f"{found.map.slope[0]:.3g} x {found.map.intercept[0]:+.3g} in place of x."
+        )
+    if found.expected is None:
+        mean, std = _as_normalization(found.map)
+        return f"The network expects the input normalized, as by mean {mean} and standard deviation {std}."
+    if found.map.inverts:
+        return "The input is inverted, bright for dark."
+    return f"The data are fed as {found.fed}; the network expects {found.expected}."
+
+
+def _remedy(found: InputScaling) -> str:
+    factor = found.map.factor
+    if found.expected == AS_READ:
+        return (
+            f"Leave out {argument('mean')} and {argument('std')} (or {argument('preset')}): the data are normalized "
+            "already, or the network does it."
+        )
+    if factor is not None and factor > 0:
+        change = f"Multiply the input by {factor:.6g}" if factor > 1 else f"Divide the input by {1 / factor:.6g}"
+        return f"{change}, as in training (to try it: {argument('scale')} {factor:.6g})."
+    if found.map.inverts:
+        constants = sorted(set(found.map.intercept))
+        shown = f"{constants[0]:.4g} - x" if len(constants) == 1 else "low + high - x, channel by channel"
+        return f"Invert the input: feed {shown}."
+    if found.expected is not None and found.expected in found.fed:
+        return f"Leave out a step of the preprocessing: feed {found.expected}, not {found.fed}."
+    mean, std = _as_normalization(found.map)
+    options = f"{argument('mean')} {mean} {argument('std')} {std}"
+    if found.expected is None:
+        if max(found.map.slope) < 1:
+            return f"Look for a normalization that is done twice (to try what fits these data: {options})."
+        return f"Normalize as in training (to try what fits these data: {options})."
+    roughly = " These constants fit roughly: take those of your training, if you know them."
+    return f"Feed {found.expected}: to try it, {options}.{roughly if _fits_roughly(found) else ''}"
+
+
+def _fits_roughly(found: InputScaling) -> bool:
+    """Tell whether constants by which each colour is normalized leave a gap, as those of another data set do."""
+    return len(set(found.map.of_each())) > 1 and found.seen.after.gap > THRESHOLDS.near_margin
+
+
+def _as_normalization(by: AffineMap) -> tuple[str, str]:
+    """Give the map as the mean and standard deviation to give, which come after what is done already."""
+    pairs = by.of_each()
+    return _listed([-intercept / slope for slope, intercept in pairs]), _listed([1 / slope for slope, _ in pairs])
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(f"{value + 0.0:.4g}" for value in values)

@@ -1,0 +1,1 @@
+"""What several rules judge by, each piece once."""

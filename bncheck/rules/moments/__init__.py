@@ -1,0 +1,1 @@
+"""Weights and statistics from different moments."""

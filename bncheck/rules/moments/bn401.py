@@ -1,0 +1,139 @@
+"""BN401: averaged weights whose statistics are another model's, or nobody's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bncheck.core.layers import NormLayer, SiblingCopy
+from bncheck.evidence import Evidence
+from bncheck.results.finding import Finding
+from bncheck.rules.judging.cost import at_most_warning, cost_of, in_words
+from bncheck.rules.judging.drifting import drifted_layers
+from bncheck.rules.judging.initial import is_initial, was_trained
+from bncheck.rules.judging.measures import layers_counted, noise_of, worst
+from bncheck.rules.judging.naming import name_some
+from bncheck.rules.judging.warm_up import warm_up_of
+from bncheck.vocabulary import Severity, argument
+
+_UPDATE = "`torch.optim.swa_utils.update_bn(loader, averaged_model)`"
+
+
+def judge(evidence: Evidence) -> Iterator[Finding]:
+    """Yield an error where the averaged copy never got statistics; else by what data show of it."""
+    for sibling in evidence.siblings:
+        if evidence.averaged and not sibling.averaged:
+            yield from _inspected(evidence, sibling)
+        elif sibling.averaged and not evidence.averaged:
+            yield from _beside(evidence, sibling)
+
+
+def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
+    """Judge where the averaged copy is the one that was inspected."""
+    stale = _left_behind(evidence.with_statistics(), raw.layers)
+    if stale:
+        yield Finding(
+            code="BN401",
+            severity=Severity.ERROR,
+            layers=tuple(layer.name for layer in stale),
+            message=(
+                f"These are averaged weights without statistics of their own: those of {name_some(stale)} are the "
+                f"initial ones, while the raw model in the same file ({_shown(raw)}) has learned them."
+            ),
+            fix=(
+                f"Measure the statistics under the averaged weights on training data, {_UPDATE}; or average or copy "
+                "the buffers along with the weights."
+            ),
+            measure=layers_counted(layer.name for layer in stale),
+            evidence={"layers": [layer.name for layer in stale], "raw": raw.name, "initial": len(stale)},
+        )
+        return
+    if not raw.same_statistics or raw.same_weights:
+        return
+    drifting = drifted_layers(evidence)
+    drifted = [layer.layer.name for layer in drifting]
+    severity = at_most_warning(evidence.effect) if drifted else Severity.INFO
+    layers = drifted or [layer.name for layer in evidence.with_statistics()]
+    yield Finding(
+        code="BN401",
+        severity=severity,
+        layers=tuple(layers),
+        message=(
+            f"These are averaged weights, and their statistics are those of the raw model ({_shown(raw)}), bit for bit"
+            + (
+                f": on these data {len(drifted)} of {len(evidence.measured)} layers do not fit them. "
+                f"{in_words(evidence.effect)}"
+                if drifted
+                else ". That is common, and harmless while both sets of weights are close."
+            )
+        ),
+        fix=(
+            f"Measure the statistics under the averaged weights on training data, {_UPDATE}. Inspect the raw model "
+            f"({argument('key')}) on the same data: if it drifts as much, the data are the cause."
+            if drifted
+            else f"Nothing by itself; run it on data ({argument('data')}) to see whether they fit."
+        ),
+        measure=(
+            worst("gap", {layer.layer.name: layer.gap for layer in drifting}, noise=noise_of(drifting))
+            if drifting
+            else layers_counted(layers)
+        ),
+        cost=cost_of(evidence.effect, evidence) if drifting else None,
+        evidence={"layers": layers, "raw": raw.name, "same_statistics": True, "same_weights": False},
+    )
+
+
+def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
+    """Judge where the raw model was inspected; what is wrong is in the copy beside it, so no layer here is named."""
+    stale = _left_behind(averaged.layers, evidence.with_statistics())
+    if stale:
+        yield Finding(
+            code="BN401",
+            severity=Severity.ERROR,
+            layers=(),
+            message=(
+                f"The averaged weights in the same file ({_shown(averaged)}) have no statistics of their own: those of "
+                f"{name_some(stale)} are the initial ones, while the model inspected here has learned them."
+            ),
+            fix=(
+                f"Do not deploy that copy as it is: measure its statistics on training data, {_UPDATE}. If only the "
+                f"model inspected here is used, name it with {argument('key')}."
+            ),
+            measure=layers_counted(layer.name for layer in stale),
+            evidence={
+                "layers": [],
+                "copy": averaged.name,
+                "copy_layers": [layer.name for layer in stale],
+                "initial": len(stale),
+            },
+        )
+    elif averaged.same_statistics and not averaged.same_weights:
+        yield Finding(
+            code="BN401",
+            severity=Severity.INFO,
+            layers=(),
+            message=(
+                f"The averaged weights in the same file ({_shown(averaged)}) carry the statistics of the model "
+                "inspected here, bit for bit. That is common, and harmless while both sets of weights are close."
+            ),
+            fix=(
+                "If that copy is the one to be used, inspect it, on data "
+                f"({argument('key')} NAME {argument('data')} D)."
+            ),
+            measure=layers_counted(layer.name for layer in averaged.layers),
+            evidence={"copy": averaged.name, "same_statistics": True, "same_weights": False},
+        )
+
+
+def _left_behind(averaged: Sequence[NormLayer], raw: Sequence[NormLayer]) -> list[NormLayer]:
+    """Find trained layers of the averaged copy with initial statistics, where the raw model's have moved."""
+    learned = {layer.name for layer in raw if not _is_untouched(layer)}
+    stale = [layer for layer in averaged if layer.name in learned and not layer.missing and _is_untouched(layer)]
+    return stale if any(was_trained(layer) for layer in stale) else []
+
+
+def _is_untouched(layer: NormLayer) -> bool:
+    return is_initial(layer) or warm_up_of(layer) is not None
+
+
+def _shown(copy: SiblingCopy) -> str:
+    return f"`{copy.name}`" if copy.name else "its own tensors"

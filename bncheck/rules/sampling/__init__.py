@@ -1,0 +1,1 @@
+"""How batches are drawn, how large they are, and what the model makes of it."""

@@ -1,0 +1,77 @@
+"""BN605: batches in the source's own order differ far more from one another than random ones would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bncheck.core import THRESHOLDS, Exchangeability
+from bncheck.evidence import Evidence
+from bncheck.results.finding import Finding, Measure
+from bncheck.rules.judging.grouping import is_grouped
+from bncheck.rules.judging.measures import single
+from bncheck.vocabulary import Severity
+
+
+def judge(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a warning of a training loader's own batches, and a remark on a file that comes in an order."""
+    training, order = evidence.training, evidence.closer.order
+    if training is not None and training.order is not None and is_grouped(training.order):
+        if training.own_batches:
+            yield _grouped(training.order, training.source, loader=True)
+        elif order is None or not is_grouped(order):
+            yield _in_order(training.order, training.source)
+    if order is not None and evidence.data is not None and is_grouped(order):
+        yield _in_order(order, evidence.data.source)
+
+
+def _grouped(order: Exchangeability, source: str, *, loader: bool) -> Finding:
+    return Finding(
+        code="BN605",
+        severity=Severity.WARNING,
+        layers=(),
+        message=(
+            f"The batches of the training loader {source} are no random draws: their means vary {order.ratio:.1f} "
+            f"times as much as those of random batches (most in {order.layer}), so that {order.batch_size} samples "
+            f"are worth {max(order.effective_size, 1):.0f}."
+        ),
+        fix=(
+            "Shuffle the samples, not the batches (shuffle=True, a larger shuffle buffer, several sources in every "
+            "batch). Where batches must stay grouped, train with Batch Renormalization, or normalize without batches."
+        ),
+        measure=_measure(order),
+        evidence=_numbers(order, source, loader=loader),
+    )
+
+
+def _in_order(order: Exchangeability, source: str) -> Finding:
+    return Finding(
+        code="BN605",
+        severity=Severity.INFO,
+        layers=(),
+        message=(
+            f"The samples of {source} come sorted or grouped: neighbours are alike (most in {order.layer}, where "
+            f"{order.correlation:.0%} of the variance lies between groups of {order.batch_size})."
+        ),
+        fix="Nothing for this report, which draws at random. Shuffle them before you train or recalibrate on them.",
+        measure=_measure(order),
+        evidence=_numbers(order, source, loader=False),
+    )
+
+
+def _measure(order: Exchangeability) -> Measure:
+    return single("variance ratio", order.ratio, noise=order.chance_spread, limit=THRESHOLDS.ratio)
+
+
+def _numbers(order: Exchangeability, source: str, *, loader: bool) -> dict[str, object]:
+    return {
+        "source": source,
+        "loader": loader,
+        "variance_ratio": order.ratio,
+        "by_chance": order.chance,
+        "by_chance_spread": order.chance_spread,
+        "correlation": order.correlation,
+        "effective_batch_size": order.effective_size,
+        "batches": order.batches,
+        "batch_size": order.batch_size,
+        "worst_layer": order.layer,
+    }

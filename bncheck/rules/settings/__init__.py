@@ -1,0 +1,1 @@
+"""Settings of a layer that training or inference trips over."""

@@ -1,0 +1,174 @@
+"""BN302: an eps that decides the output, because the variances are smaller or because it is unlike the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from bncheck.core import THRESHOLDS
+from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.evidence.probed import OtherEps
+from bncheck.results.finding import Cost, Finding
+from bncheck.rules.judging.cost import at_most_warning, cost_of, margin_of
+from bncheck.rules.judging.drifting import drifted_layers, origin_of
+from bncheck.rules.judging.fed import cost_of_change
+from bncheck.rules.judging.measures import worst
+from bncheck.rules.judging.naming import name_some
+from bncheck.vocabulary import Remedy, Severity
+
+
+def judge(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a remark; graver where the layers right behind such a layer are those that drift, in its direction."""
+    layers = [
+        layer
+        for layer in evidence.with_statistics()
+        if layer.eps is not None and not layer.missing and not layer.is_folded and _alive(layer).size
+    ]
+    common = _common_eps(layers)
+    above = {layer.name: layer for layer in layers if (layer.eps or 0.0) > _typical(layer)}
+    unlike = {layer.name: layer for layer in layers if _is_unlike(layer, common) and layer.name not in above}
+    found, tried = above | unlike, evidence.probed.eps
+    proof = tried if tried is not None and tried.explains else None
+    if proof is not None:
+        found = {layer.name: layer for layer in layers if layer.name in proof.layers}
+    if not found:
+        return
+    explained = proof is not None or _explains(evidence, found, common)
+    named = [layer for layer in layers if layer.name in found]
+    yield Finding(
+        code="BN302",
+        severity=at_most_warning(evidence.effect) if explained else Severity.INFO,
+        layers=tuple(layer.name for layer in named),
+        message=_proved(named, proof) if proof else " ".join(_sentences(above, unlike, common, explained)),
+        fix=(
+            "Build the layers with the eps they were trained with: the original framework's default (Keras 0.001, "
+            "PyTorch 1e-05), or the other layers'."
+            if explained
+            else "Nothing, if the model was trained with it. After a conversion compare with the original's eps."
+        ),
+        measure=worst(
+            "relative change of the output",
+            {layer.name: _changed(layer, _other_eps(layer, proof, unlike, common)) for layer in named},
+        ),
+        cost=_cost(evidence, tried, explained=explained),
+        evidence={
+            "layers": [layer.name for layer in named],
+            "eps": {layer.name: layer.eps for layer in named},
+            "median_variance": {layer.name: _typical(layer) for layer in named},
+            "common_eps": common,
+            "explains_the_drift": explained,
+            **(_numbers(tried) if tried is not None else {}),
+        },
+    )
+
+
+def _changed(layer: NormLayer, other: float) -> float:
+    """Give the relative change of a typical channel's output from that eps to the layer's own."""
+    var, eps = _alive(layer), layer.eps or 0.0
+    return float(np.median(np.abs(np.sqrt((var + other) / (var + eps)) - 1)))
+
+
+def _other_eps(
+    layer: NormLayer, proof: OtherEps | None, unlike: Mapping[str, NormLayer], common: float | None
+) -> float:
+    """Give the eps to measure by: the one that was seen to fit, the other layers', or none at all."""
+    if proof is not None:
+        return proof.eps
+    return common if layer.name in unlike and common is not None else 0.0
+
+
+def _proved(layers: Sequence[NormLayer], tried: OtherEps) -> str:
+    """Tell what another eps was seen to do."""
+    values = ", ".join(f"{value:g}" for value in sorted({layer.eps or 0.0 for layer in layers}))
+    seen = tried.seen
+    text = (
+        f"eps is {values} in {name_some(list(layers))}. With {tried.eps:g} in its place, the gap over all layers falls "
+        f"from {seen.before.model_gap:.2g} to {seen.after.model_gap:.2g}"
+    )
+    if seen.before.accuracy is not None and seen.after.accuracy is not None:
+        text += f", and accuracy rises from {seen.before.accuracy:.1%} to {seen.after.accuracy:.1%}"
+    return f"{text} ({seen.samples} samples)."
+
+
+def _cost(evidence: Evidence, tried: OtherEps | None, *, explained: bool) -> Cost | None:
+    """Give the cost by what another eps wins, where that was tried; else that of the drift which it explains."""
+    if tried is not None:
+        return cost_of_change(tried.seen, Remedy.EPS)
+    return cost_of(evidence.effect, evidence) if explained else None
+
+
+def _numbers(tried: OtherEps) -> dict[str, object]:
+    seen = tried.seen
+    return {
+        "eps_tried": tried.eps,
+        "samples": seen.samples,
+        "model_gap_before": seen.before.model_gap,
+        "model_gap_after": seen.after.model_gap,
+        "accuracy_before": seen.before.accuracy,
+        "accuracy_after": seen.after.accuracy,
+        "predictions_changed": seen.predictions_changed,
+    }
+
+
+def _sentences(
+    above: Mapping[str, NormLayer], unlike: Mapping[str, NormLayer], common: float | None, explained: bool
+) -> Iterator[str]:
+    if above:
+        yield f"eps is larger than the typical variance of {name_some(list(above.values()))} and decides the scale."
+    if unlike:
+        values = ", ".join(f"{value:g}" for value in sorted({layer.eps or 0.0 for layer in unlike.values()}))
+        yield f"eps is {values} in {name_some(list(unlike.values()))} and {common:g} elsewhere: outputs show it."
+    if explained:
+        yield "The layers right behind drift as a wrong eps would make them."
+
+
+def _alive(layer: NormLayer) -> FloatArray:
+    """Give the variances of the channels that vary at all; what the others do is BN203."""
+    var = layer.statistics[1]
+    return var[np.isfinite(var) & (var > 0.0) & (var > THRESHOLDS.no_variance * (layer.eps or 0.0))]
+
+
+def _typical(layer: NormLayer) -> float:
+    return float(np.median(_alive(layer)))
+
+
+def _common_eps(layers: Sequence[NormLayer]) -> float | None:
+    """Give the eps of more than half of the layers; `None` where there is no such."""
+    counts = Counter(layer.eps for layer in layers)
+    value, number = counts.most_common(1)[0] if counts else (None, 0)
+    return value if 2 * number > len(layers) else None
+
+
+def _is_unlike(layer: NormLayer, common: float | None) -> bool:
+    eps = layer.eps or 0.0
+    if common is None or eps == common or max(eps, common) < THRESHOLDS.eps_far * min(eps, common):
+        return False
+    return _changed(layer, common) > THRESHOLDS.eps_seen
+
+
+def _explains(evidence: Evidence, found: Mapping[str, NormLayer], common: float | None) -> bool:
+    """Tell whether the drift starts right behind such a layer, and all of it goes where that eps would push it.
+
+    An eps that is too large makes the layer's output, and the variance behind it, too small. The layer's own gap does
+    not show it, for the data are normalized with the same eps; a residual stream carries it past the next layers.
+    """
+    margin, drifted = margin_of(evidence.effect), drifted_layers(evidence)
+    if not drifted or any(layer.layer.name in found and (layer.own_gap or layer.gap) > margin for layer in drifted):
+        return False
+    sources = origin_of(drifted, margin)
+    order = [layer.name for layer in evidence.layers]
+    worst = max(sources, key=lambda source: source.gap if source.own_gap is None else source.own_gap)
+    place = order.index(worst.layer.name)
+    return any(name in found for name in order[max(0, place - THRESHOLDS.eps_behind) : place]) and all(
+        any(_pushes(found[name], source, common) for name in order[: order.index(source.layer.name)] if name in found)
+        for source in sources
+    )
+
+
+def _pushes(layer: NormLayer, source: MeasuredLayer, common: float | None) -> bool:
+    scale = float(np.median((source.own or source.inherited).scale))
+    too_small = common is not None and (layer.eps or 0.0) < common
+    return scale > 1 if too_small else scale < 1

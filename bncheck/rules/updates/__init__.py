@@ -1,0 +1,1 @@
+"""Statistics that were updated more often than they should."""

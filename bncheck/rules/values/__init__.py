@@ -1,0 +1,1 @@
+"""Stored values that cannot be right, or that a precision cannot hold."""
