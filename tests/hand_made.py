@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bncheck.results.finding import Finding
+from bncheck.results.notes import notes_of
 from bncheck.results.report import (
     AUDITED,
     FINDINGS,
@@ -86,14 +88,15 @@ def unmeasured(name: str, status: str, reason: str | None = None, **more: Any) -
     return LayerReport(name=name, status=status, reason=reason, **values)
 
 
-def run(**more: Any) -> Run:
+def run(notes: Sequence[str] = (), **more: Any) -> Run:
+    """A run with notes of which the words alone are known."""
     values = {
         "command": "bncheck inspect",
         "options": {"batch_size": 64, "fail_on": "warning"},
         "seed": 0,
         "versions": {"bncheck": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "numpy": "2.1.0"},
         "thresholds": THRESHOLDS,
-        "notes": (),
+        "noted": notes_of(notes),
     }
     return Run(**(values | more))
 
@@ -287,12 +290,12 @@ def accepted_report() -> Report:
     """The full one, whose warning is in a baseline; its layers and files are named to break markup."""
     report = full_report()
     error, warning, info = report.findings
-    known = replace(warning, evidence={**warning.evidence, "accepted": "in the baseline at 0.76, now 0.74"})
+    known = replace(warning, accepted="in the baseline at 0.76, now 0.74")
     return replace(
         report,
         run=run(notes=("Accepted BN603: in the baseline at 0.76, now 0.74",), options={"fail_on": "warning"}),
         model=replace(report.model, path="run 17/*a|b*, <i>100%</i>.ckpt"),
-        findings=(replace(error, layer=HOSTILE, message=f"{HOSTILE}: the gap is 865."), known, info),
+        findings=(replace(error, layers=(HOSTILE,), message=f"{HOSTILE}: the gap is 865."), known, info),
         layers=(replace(report.layers[0], name=HOSTILE, codes=("BN600",)), *report.layers[1:]),
     )
 

@@ -45,7 +45,7 @@ def assemble(
         fail_on: `error`, `warning` or `never`.
         strict: count anything skipped as not checked.
     """
-    findings, run = _spelled(findings, run)
+    findings = _spelled(findings, run.spelling)
     layers = tuple(_layer_report(layer, evidence, findings) for layer in evidence.layers)
     measured = [layer for layer in layers if layer.status == MEASURED]
     skipped = [layer for layer in layers if layer.status == SKIPPED]
@@ -82,14 +82,12 @@ def assemble(
     )
 
 
-def _spelled(findings: tuple[Finding, ...], run: Run) -> tuple[tuple[Finding, ...], Run]:
-    """Both with their arguments named as they are where the report is asked for."""
-    spelling = Spelling.COMMAND_LINE if run.command.startswith("bncheck ") else Spelling.PYTHON
-    told = tuple(
+def _spelled(findings: tuple[Finding, ...], spelling: Spelling) -> tuple[Finding, ...]:
+    """The findings with their arguments named as they are where the report is asked for."""
+    return tuple(
         replace(finding, message=spelled(finding.message, spelling), fix=spelled(finding.fix, spelling))
         for finding in findings
     )
-    return told, replace(run, notes=tuple(spelled(note, spelling) for note in run.notes))
 
 
 def _effect(evidence: Evidence) -> Effect | None:

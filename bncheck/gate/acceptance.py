@@ -11,14 +11,21 @@ from fnmatch import fnmatchcase
 from bncheck.gate.again import settled
 from bncheck.gate.baseline import Baseline, Entry, Key, entries_of
 from bncheck.results.finding import Finding
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_acceptance import (
+    NAMED,
+    Accepted,
+    AcceptedMore,
+    GraverThanBaseline,
+    NoLongerFound,
+    NotInBaseline,
+    Place,
+    UnusedIgnore,
+    WorseThanBaseline,
+)
 from bncheck.results.report import INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Report
 from bncheck.rules.catalogue import RULES
 from bncheck.rules.judged import judged_rules
-
-THE_MODEL = "the model"
-_TOLD = "Accepted "
-NAMED = 5
-"""How many entries a note names before it says how many more there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ def accept(report: Report, ignores: Sequence[LayerIgnore] = (), baseline: Baseli
     A finding of several layers is accepted only if all of them are. What of the ignores and the baseline is of no
     use any more stands in the notes.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     findings = [_ignored(finding, ignores) for finding in report.findings]
     if baseline is not None:
         findings = [_known(finding, report, baseline, notes) for finding in findings]
@@ -112,7 +119,7 @@ def _ignored(finding: Finding, ignores: Sequence[LayerIgnore]) -> Finding:
     return _accepted(finding, f"ignored, {'; '.join(dict.fromkeys(reasons))}") if reasons else finding
 
 
-def _known(finding: Finding, report: Report, baseline: Baseline, notes: list[str]) -> Finding:
+def _known(finding: Finding, report: Report, baseline: Baseline, notes: list[Note]) -> Finding:
     if finding.accepted is not None or finding.severity == INFO:
         return finding
     known, now = baseline.by_key(), entries_of(finding, report)
@@ -120,7 +127,7 @@ def _known(finding: Finding, report: Report, baseline: Baseline, notes: list[str
     new = [entry for entry in now if entry.key not in known]
     notes += [_worse(known[entry.key], entry) for entry in worse[:NAMED]]
     if new and len(new) < len(now):
-        notes.append(f"Not in the baseline: {_listed(new)}")
+        notes.append(NotInBaseline(_places(new)))
     if worse or new:
         return finding
     why = "new in the baseline" if baseline.is_new else _no_worse([known[entry.key] for entry in now], now)
@@ -131,23 +138,22 @@ def _accepted(finding: Finding, why: str) -> Finding:
     return replace(finding, accepted=why)
 
 
-def _told(findings: Sequence[Finding]) -> list[str]:
+def _told(findings: Sequence[Finding]) -> list[Note]:
     """A note for every rule and reason, with the layers; many of a rule are counted."""
     together: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
         together.setdefault((finding.code, str(finding.accepted)), []).extend(finding.layers)
-    notes, told = [], Counter[str]()
+    notes: list[Note] = []
+    told = Counter[str]()
     for (code, why), layers in together.items():
         told[code] += 1
         if told[code] <= NAMED:
-            several = f" in {len(layers)} layers" if len(layers) > 1 else ""
-            notes.append(f"{_TOLD}{code}{several or ''.join(f' in {name or THE_MODEL}' for name in layers)}: {why}")
-    return [*notes, *(f"{_TOLD}{code} {number - NAMED} more times" for code, number in told.items() if number > NAMED)]
+            notes.append(Accepted(code, tuple(layers), why))
+    return [*notes, *(AcceptedMore(code, number - NAMED) for code, number in told.items() if number > NAMED)]
 
 
 def _untold(report: Report) -> Report:
-    notes = tuple(note for note in report.run.notes if not note.startswith(_TOLD))
-    return replace(report, run=replace(report.run, notes=notes))
+    return replace(report, run=replace(report.run, noted=tuple(note for note in report.run.noted if not note.accepts)))
 
 
 def _no_worse(before: Sequence[Entry], now: Sequence[Entry]) -> str:
@@ -159,25 +165,16 @@ def _no_worse(before: Sequence[Entry], now: Sequence[Entry]) -> str:
     return f"in the baseline at {was.value:.3g}, now {entry.value:.3g}"
 
 
-def _worse(was: Entry, now: Entry) -> str:
-    place = _place(now)
-    if was.severity != now.severity and was.value is not None and was.admits(replace(now, severity=was.severity)):
-        return f"Worse than in the baseline: {place} was {was.severity} there, {now.severity} now"
-    if now.value is None:
-        return f"Worse than in the baseline: {place} was {was.value:.3g} there, and cannot be told now"
-    if was.value is None:
-        return f"Worse than in the baseline: {place} was {was.severity} there, {now.severity} now"
-    return f"Worse than in the baseline: {place} was {was.value:.3g} (+ {was.tolerance:.2g}) there, {now.value:.3g} now"
+def _worse(was: Entry, now: Entry) -> Note:
+    by_severity = was.severity != now.severity and was.admits(replace(now, severity=was.severity))
+    if was.value is None or by_severity:
+        return GraverThanBaseline(now.code, now.layer, was.severity, now.severity)
+    return WorseThanBaseline(now.code, now.layer, was.value, was.tolerance, now.value)
 
 
-def _no_longer_found(report: Report, baseline: Baseline) -> list[str]:
+def _no_longer_found(report: Report, baseline: Baseline) -> list[Note]:
     gone = gone_from(report, baseline)
-    if not gone:
-        return []
-    return [
-        f"No longer found, though in the baseline: {_listed(gone)}. Add --write-baseline {baseline.path} to take "
-        f"{'it' if len(gone) == 1 else 'them'} out"
-    ]
+    return [NoLongerFound(_places(gone), baseline.path)] if gone else []
 
 
 def _is_unused(ignore: LayerIgnore, report: Report) -> bool:
@@ -189,21 +186,12 @@ def _is_unused(ignore: LayerIgnore, report: Report) -> bool:
     return not any(ignore.covers(finding.code, layer) for finding in report.findings for layer in finding.layers)
 
 
-def _unused(ignore: LayerIgnore, report: Report) -> str:
-    source = f" of {ignore.source}" if ignore.source else ""
-    told = f"the ignore{source} for {', '.join(ignore.codes)} in {ignore.layer} ({ignore.reason})"
+def _unused(ignore: LayerIgnore, report: Report) -> Note:
     names = [layer.name for layer in report.layers]
-    if any(fnmatchcase(name, ignore.layer) for name in names):
-        return f"Of no use any more: {told}"
-    close = get_close_matches(ignore.layer, names, n=1)
-    return f"Of no use: {told}; no layer has such a name{f', {close[0]!r} is the nearest' if close else ''}"
+    named = any(fnmatchcase(name, ignore.layer) for name in names)
+    nearest = None if named else next(iter(get_close_matches(ignore.layer, names, n=1)), None)
+    return UnusedIgnore(ignore.codes, ignore.layer, ignore.reason, ignore.source, named, nearest)
 
 
-def _listed(entries: Iterable[Entry]) -> str:
-    places = [_place(entry) for entry in entries]
-    more = f" and {len(places) - NAMED} more" if len(places) > NAMED else ""
-    return f"{', '.join(places[:NAMED])}{more}"
-
-
-def _place(entry: Entry) -> str:
-    return f"{entry.code} in {entry.layer or THE_MODEL}"
+def _places(entries: Iterable[Entry]) -> tuple[Place, ...]:
+    return tuple(entry.key for entry in entries)

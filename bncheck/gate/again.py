@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from bncheck.errors import UsageError
 from bncheck.gate.verdict import Coverage, judge_findings
 from bncheck.results.finding import Finding
-from bncheck.results.report import LEFT_OUT, MEASURED, SKIPPED, WARNING, Report
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_measuring import SamplesLeftOut
+from bncheck.results.report import MEASURED, SKIPPED, WARNING, Report
 from bncheck.rules.catalogue import RULES, SEVERITY_ORDER, matching
 from bncheck.rules.judged import judged_rules
 from bncheck.rules.limit import CODE, beyond_limit, require_limit
@@ -53,7 +55,7 @@ def judge_again(report: Report, limits: Limits) -> Report:
     return settled(replace(report, run=replace(report.run, options=options)), findings)
 
 
-def settled(report: Report, findings: Sequence[Finding], notes: Sequence[str] = ()) -> Report:
+def settled(report: Report, findings: Sequence[Finding], notes: Sequence[Note] = ()) -> Report:
     """The report with these findings instead, and the verdict and exit code that follow from them."""
     options = report.run.options
     fail_on, strict = str(options.get("fail_on", WARNING)), bool(options.get("strict", False))
@@ -64,7 +66,7 @@ def settled(report: Report, findings: Sequence[Finding], notes: Sequence[str] = 
     )
     return replace(
         report,
-        run=replace(report.run, notes=tuple(dict.fromkeys((*report.run.notes, *notes)))),
+        run=replace(report.run, noted=tuple(dict.fromkeys((*report.run.noted, *notes)))),
         summary=replace(report.summary, verdict=verdict.verdict, exit_code=verdict.exit_code),
         findings=tuple(findings),
         layers=layers,
@@ -80,7 +82,7 @@ def _coverage(report: Report) -> Coverage:
         with_statistics=len(statuses) - statuses.count(SKIPPED),
         measured=statuses.count(MEASURED) if with_data else None,
         conclusive=report.data is None or (smallest is not None and smallest <= report.run.thresholds["margin"]),
-        incomplete=SKIPPED in statuses or any(LEFT_OUT in note for note in report.run.notes),
+        incomplete=SKIPPED in statuses or any(isinstance(note, SamplesLeftOut) for note in report.run.noted),
     )
 
 

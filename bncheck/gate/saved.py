@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from bncheck.errors import UnreadableError, UsageError
 from bncheck.results.finding import Finding
+from bncheck.results.notes import Note, notes_of
 from bncheck.results.report import (
     MEASURED,
     SCHEMA_VERSION,
@@ -24,7 +25,7 @@ from bncheck.results.report import (
     Run,
     Summary,
 )
-from bncheck.vocabulary import Severity, Verdict
+from bncheck.vocabulary import Reason, Severity, Verdict
 
 _ADVICE = "Reports are written by `bncheck inspect MODEL --report json=FILE`."
 
@@ -89,27 +90,27 @@ class _Part:
 
     def text(self, key: str) -> str:
         value = self.maybe_text(key)
-        return self._wrong(key, "text") if value is None else value
+        return self.wrong(key, "text") if value is None else value
 
     def maybe_text(self, key: str) -> str | None:
         value = self._get(key)
-        return value if value is None or isinstance(value, str) else self._wrong(key, "text")
+        return value if value is None or isinstance(value, str) else self.wrong(key, "text")
 
     def whole(self, key: str) -> int:
         value = self.maybe_whole(key)
-        return self._wrong(key, "a whole number") if value is None else value
+        return self.wrong(key, "a whole number") if value is None else value
 
     def maybe_whole(self, key: str) -> int | None:
         value = self._get(key)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
-        return self._wrong(key, "a whole number")
+        return self.wrong(key, "a whole number")
 
     def maybe_number(self, key: str) -> float | None:
         value = self._get(key)
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
             return value
-        return self._wrong(key, "a number")
+        return self.wrong(key, "a number")
 
     def number(self, key: str) -> float:
         """A number; what was not finite is NaN."""
@@ -118,13 +119,13 @@ class _Part:
 
     def flag(self, key: str) -> bool:
         value = self._get(key)
-        return value if isinstance(value, bool) else self._wrong(key, "true or false")
+        return value if isinstance(value, bool) else self.wrong(key, "true or false")
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self._get(key)
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
-        return self._wrong(key, "a list of texts")
+        return self.wrong(key, "a list of texts")
 
     def maybe_numbers(self, key: str) -> tuple[float, ...] | None:
         """Numbers; those that were not finite are NaN."""
@@ -133,11 +134,11 @@ class _Part:
             return None
         if isinstance(value, list) and all(item is None or isinstance(item, int | float) for item in value):
             return tuple(math.nan if item is None else float(item) for item in value)
-        return self._wrong(key, "a list of numbers")
+        return self.wrong(key, "a list of numbers")
 
     def table(self, key: str) -> Mapping[str, Any]:
         value = self._get(key)
-        return value if isinstance(value, dict) else self._wrong(key, "an object")
+        return value if isinstance(value, dict) else self.wrong(key, "an object")
 
     def part(self, key: str) -> _Part:
         return _Part(self.source, self._called(key), self.table(key))
@@ -148,7 +149,7 @@ class _Part:
     def parts(self, key: str) -> list[_Part]:
         value = self._get(key)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            return self._wrong(key, "a list of objects")
+            return self.wrong(key, "a list of objects")
         return [_Part(self.source, f"{self._called(key)}[{at}]", item) for at, item in enumerate(value)]
 
     def _get(self, key: str) -> Any:
@@ -159,7 +160,7 @@ class _Part:
     def _called(self, key: str) -> str:
         return f"{self.place}.{key}" if self.place else key
 
-    def _wrong(self, key: str, expected: str) -> NoReturn:
+    def wrong(self, key: str, expected: str) -> NoReturn:
         found = json.dumps(self.values[key])
         shown = found if len(found) <= 40 else f"{found[:40]}..."
         raise UnreadableError(
@@ -177,8 +178,13 @@ def _run(part: _Part) -> Run:
         seed=part.whole("seed"),
         versions={name: str(version) for name, version in versions.items()},
         thresholds={name: thresholds.number(name) for name in thresholds.values},
-        notes=part.texts("notes") if "notes" in part.values else (),
+        noted=_noted(part),
     )
+
+
+def _noted(part: _Part) -> tuple[Note, ...]:
+    texts = part.texts("notes") if "notes" in part.values else ()
+    return notes_of(texts, [each.values for each in part.parts("noted")] if "noted" in part.values else None)
 
 
 def _model(part: _Part) -> ModelFacts:
@@ -241,7 +247,7 @@ def _layer(part: _Part) -> LayerReport:
         kind=part.text("kind"),
         channels=part.whole("channels"),
         status=status,
-        reason=part.maybe_text("reason"),
+        reason=_reason(part),
         calls=part.maybe_whole("calls"),
         call_gaps=part.maybe_numbers("call_gaps"),
         stored_eps=stored.maybe_number("eps"),
@@ -257,6 +263,13 @@ def _layer(part: _Part) -> LayerReport:
         scale_max=measured("scale_max"),
         codes=part.texts("codes"),
     )
+
+
+def _reason(part: _Part) -> Reason | None:
+    text = part.maybe_text("reason")
+    if text is not None and text not in tuple(Reason):
+        part.wrong("reason", f"one of {', '.join(Reason)}")
+    return None if text is None else Reason(text)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -72,7 +72,7 @@ def _parts(difference: Difference, width: int) -> Iterator[RenderableType]:
         grid.add_row(title, sentence(finding.message))
         grid.add_row("", Text.assemble(("What to do: ", "bold"), sentence(finding.fix)))
         yield prose(Text(""), grid)
-    ending = noted(difference.run.notes)
+    ending = noted(difference.run)
     if difference.findings:
         ending.insert(0, f"More: bncheck rule {difference.findings[0].code}")
     if ending:

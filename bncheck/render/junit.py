@@ -12,10 +12,11 @@ from bncheck.results.finding import Finding
 from bncheck.results.report import ERROR, SKIPPED, WARNING, LayerReport, Report
 from bncheck.rules.catalogue import Rule
 from bncheck.rules.judged import judged_rules
+from bncheck.vocabulary import Reason
 
 THE_MODEL = "(the model)"
 _FAILING = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}
-_WITHOUT_STATISTICS = ("no-running-statistics", "folded", "unsupported")
+_WITHOUT_STATISTICS = (Reason.NO_STATISTICS, Reason.FOLDED, Reason.UNSUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)

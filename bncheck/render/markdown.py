@@ -48,7 +48,7 @@ def _parts(report: Report) -> Iterator[str]:
     yield from map(_escaped, effect_lines(report))
     for group in alike(report.findings):
         yield _findings(group)
-    ending = [*closing(report), *noted(report.run.notes)]
+    ending = [*closing(report), *noted(report.run)]
     if ending:
         yield "\n".join(f"- {_escaped(line)}" for line in ending)
     if report.layers:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 
+from bncheck.results.notes import Note, documents_of, sentences
 from bncheck.results.report import Json, LayerReport, Report, finite
+from bncheck.vocabulary import Reason
 
 BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, NOTHING = "better", "no-difference", "undecided", "worse", "nothing-to-repair"
 TOO_FEW = "too-few-samples"
@@ -55,7 +57,7 @@ class LayerRepair:
 
     name: str
     changed: bool
-    reason: str | None
+    reason: Reason | None
     gap_before: float | None
     gap_after: float | None
     own_before: float | None
@@ -80,7 +82,7 @@ class RepairResult:
         before: the report on the model as shipped, on the data that judge.
         after: the report on the repaired file, on the same data; `None` where there was nothing to repair.
         layers: every layer that stores statistics.
-        notes: what was chosen on the way.
+        noted: what was chosen on the way.
         samples_needed: where there were too few to repair from, how many would do.
     """
 
@@ -95,8 +97,13 @@ class RepairResult:
     before: Report
     after: Report | None
     layers: tuple[LayerRepair, ...]
-    notes: tuple[str, ...] = ()
+    noted: tuple[Note, ...] = ()
     samples_needed: int | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen on the way, in words."""
+        return sentences(self.noted, self.before.run.spelling)
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -130,7 +137,8 @@ class RepairResult:
             "samples": self.samples,
             "comparison": asdict(self.comparison) if self.comparison else None,
             "layers": [asdict(layer) for layer in self.layers],
-            "notes": list(self.notes),
+            "notes": self.notes,
+            "noted": documents_of(self.noted, self.before.run.spelling),
             "before": self.before.to_dict(),
             "after": self.after.to_dict() if self.after else None,
         }
@@ -142,7 +150,7 @@ def layer_repairs(
     after: Report,
     *,
     changed: Collection[str],
-    kept: Mapping[str, str],
+    kept: Mapping[str, Reason],
     errors: Mapping[str, float],
     gaps: Mapping[str, float],
 ) -> tuple[LayerRepair, ...]:

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bncheck.results.finding import Finding
-from bncheck.vocabulary import Severity, Status, Verdict
+from bncheck.results.notes import Note, documents_of, sentences
+from bncheck.vocabulary import Reason, Severity, Spelling, Status, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,6 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 SEVERITIES = tuple(Severity)
 OK, FINDINGS, INCONCLUSIVE, NOT_CHECKED = Verdict.OK, Verdict.FINDINGS, Verdict.INCONCLUSIVE, Verdict.NOT_CHECKED
 MEASURED, AUDITED, SKIPPED = Status.MEASURED, Status.AUDITED, Status.SKIPPED
-LEFT_OUT = "samples left out"
-"""What the note on samples that a fixed batch size could not take says, by which it is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +54,7 @@ class LayerReport:
     kind: str
     channels: int
     status: str
-    reason: str | None = None
+    reason: Reason | None = None
     calls: int | None = None
     call_gaps: tuple[float, ...] | None = None
     stored_eps: float | None = None
@@ -144,14 +143,29 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How to repeat the report."""
+    """How to repeat the report, and what is to be known of how it came about (`noted`)."""
 
     command: str
     options: Mapping[str, Any]
     seed: int
     versions: Mapping[str, str]
     thresholds: Mapping[str, float]
-    notes: tuple[str, ...] = ()
+    noted: tuple[Note, ...] = ()
+
+    @property
+    def spelling(self) -> Spelling:
+        """How arguments are named where the run was asked for."""
+        return Spelling.COMMAND_LINE if self.command.startswith("bncheck ") else Spelling.PYTHON
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes in words."""
+        return sentences(self.noted, self.spelling)
+
+    def to_dict(self) -> Json:
+        """As JSON."""
+        values = {name: getattr(self, name) for name in ("command", "options", "seed", "versions", "thresholds")}
+        return {**values, "notes": self.notes, "noted": documents_of(self.noted, self.spelling)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +187,7 @@ class Report:
         document: Json = {
             "schema_version": SCHEMA_VERSION,
             "bncheck": self.version,
-            "run": asdict(self.run),
+            "run": self.run.to_dict(),
             "model": asdict(self.model),
             "data": asdict(self.data) if self.data else None,
             "summary": asdict(self.summary),

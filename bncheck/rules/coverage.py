@@ -10,6 +10,7 @@ from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import Evidence
 from bncheck.results.finding import Finding
 from bncheck.results.report import INFO
+from bncheck.vocabulary import Reason
 
 
 def folded_away(evidence: Evidence) -> Iterator[Finding]:
@@ -49,7 +50,7 @@ def not_exercised(evidence: Evidence) -> Iterator[Finding]:
     if evidence.data is None:
         return
     for layer in evidence.layers:
-        if evidence.skipped.get(layer.name) == "not-exercised":
+        if evidence.skipped.get(layer.name) is Reason.NOT_EXERCISED:
             yield Finding(
                 code="BN706",
                 severity=INFO,

@@ -196,7 +196,7 @@ def test_the_verdict_of_a_layer_that_was_not_measured() -> None:
 
 def test_a_finding_concerns_the_layer_it_names_or_those_it_lists() -> None:
     alone = finding("error", "BN600", "a", layers=["b"])
-    several = finding("warning", "BN603", layers=["a", "c"])
+    several = replace(finding("warning", "BN603"), layers=("a", "c"))
     whole = finding("info", "BN705")
     report = replace(healthy_report(), findings=(alone, several, whole))
     assert concerning(report) == {"a": [alone, several], "c": [several]}

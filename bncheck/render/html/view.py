@@ -13,6 +13,7 @@ import numpy as np
 from bncheck.core.layers import FloatArray
 from bncheck.render.terminal.layer_table import KINDS
 from bncheck.render.words.cells import count, number, span
+from bncheck.render.words.reasons import reason_words
 from bncheck.render.words.report import alike, concerning, layer_verdict
 from bncheck.results.finding import Finding
 from bncheck.results.report import ERROR, INFO, WARNING, LayerReport, Report
@@ -152,7 +153,7 @@ def _order(value: float | None) -> float:
 def _facts(layer: LayerReport) -> list[tuple[str, str]]:
     facts = [("kind", layer.kind.replace("_", " ")), ("channels", str(layer.channels)), ("status", layer.status)]
     if layer.reason:
-        facts.append(("reason", layer.reason.replace("-", " ")))
+        facts.append(("reason", reason_words(layer.reason)))
     for name, value in (("eps", layer.stored_eps), ("momentum", layer.stored_momentum)):
         if value is not None:
             facts.append((name, f"{value:.3g}"))

@@ -11,6 +11,7 @@ from rich.text import Text
 from bncheck.render.terminal.columns import Column, table_of_layers
 from bncheck.render.terminal.page import print_parts, prose, sentence
 from bncheck.render.words.cells import number
+from bncheck.render.words.reasons import reason_words
 from bncheck.render.words.repair import closing_lines, headings, verdict_lines
 from bncheck.results.repair import BETTER, CROSS_FITTED, WORSE, LayerRepair, RepairResult
 
@@ -71,4 +72,6 @@ def _legend(table: Table) -> str:
 
 
 def _what(layer: LayerRepair) -> str:
-    return "new" if layer.changed else f"kept: {layer.reason}"
+    if layer.changed:
+        return "new"
+    return "kept" if layer.reason is None else f"kept: {reason_words(layer.reason)}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bncheck.render.terminal.answer import first_sentence
 from bncheck.render.words.cells import count, number
+from bncheck.render.words.reasons import why_kept
 from bncheck.results.repair import (
     BETTER,
     CROSS_FITTED,
@@ -28,15 +29,6 @@ SMALL_SHARE = 0.25
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
 
 _MORE_TRAINING = "More --steps, a smaller --lr or more varied training data may serve better"
-
-
-REASONS = {
-    "not exercised": "the data do not reach them",
-    "folded": "they were folded into their weights, and divide by 1 on purpose",
-    "unsupported": "they cannot be measured in this format",
-    "normalizes by its input": "they normalize by their input (export the model in eval mode)",
-    "nameless in the file": "their statistics have no names of their own in the file",
-}
 
 
 def headings(result: RepairResult) -> list[str]:
@@ -250,5 +242,5 @@ def _nothing(result: RepairResult) -> str:
             "checkpoint it was exported from, and export that again."
         )
     if reasons:
-        return f"No layer could be given new statistics: {'; '.join(REASONS.get(name, name) for name in reasons)}."
+        return f"No layer could be given new statistics: {'; '.join(map(why_kept, reasons))}."
     return "No layer of this file stores statistics."

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
+from bncheck.render.words.reasons import reason_in_a_cell
 from bncheck.results.finding import Finding
 from bncheck.results.report import (
     AUDITED,
@@ -20,7 +21,9 @@ from bncheck.results.report import (
     LayerReport,
     ModelFacts,
     Report,
+    Run,
 )
+from bncheck.vocabulary import Reason
 
 ALIKE = 5
 """How many findings of one kind are told in full."""
@@ -28,7 +31,6 @@ ALIKE = 5
 EXIT_OF = {OK: 0, FINDINGS: 1, INCONCLUSIVE: 4, NOT_CHECKED: 4}
 """What each verdict usually ends with."""
 TOLD_NOTHING = 4
-REASONS = {"no-running-statistics": "no statistics"}
 DATA_GROUP = "BN6"
 
 
@@ -79,8 +81,7 @@ def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float
         is_inherited = drift_only and _inherited(layer, _counted_from(findings, margin))
         return " ".join(codes) + (", inherited" if is_inherited else "")
     if layer.status == SKIPPED:
-        reason = layer.reason or "skipped"
-        return REASONS.get(reason, reason.replace("-", " "))
+        return "skipped" if layer.reason is None else reason_in_a_cell(layer.reason)
     if layer.status == AUDITED or layer.gap is None:
         return "audited"
     if not math.isfinite(layer.gap):
@@ -164,9 +165,9 @@ def closing(report: Report) -> list[str]:
     return lines
 
 
-def noted(notes: Sequence[str]) -> list[str]:
+def noted(run: Run) -> list[str]:
     """A run's notes as sentences."""
-    return [f"Note: {note.rstrip('.')}." for note in notes]
+    return [f"Note: {note.rstrip('.')}." for note in run.notes]
 
 
 def _gap_lines(report: Report) -> list[str]:
@@ -275,7 +276,7 @@ def _inherited(layer: LayerReport, margin: float) -> bool:
 
 
 def _unreached(layer: LayerReport) -> bool:
-    return layer.status == SKIPPED and layer.reason not in ("no-running-statistics", "folded")
+    return layer.status == SKIPPED and layer.reason not in (Reason.NO_STATISTICS, Reason.FOLDED)
 
 
 def _margin_of(report: Report) -> float:
