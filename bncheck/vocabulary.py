@@ -82,6 +82,18 @@ class Worse(StrEnum):
     LOWER = "lower"
 
 
+class Remedy(StrEnum):
+    """What was changed, to measure what a finding costs."""
+
+    RECALIBRATED = "recalibrated"
+    INPUT = "the input changed"
+    EPS = "another eps"
+    GROUPED = "grouped batches"
+    CALLS = "each call's own statistics"
+    COMPOSITION = "another batch composition"
+    REFERENCE = "the reference"
+
+
 class Spelling(Enum):
     """How arguments are named where a message is read."""
 

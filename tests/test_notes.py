@@ -42,7 +42,7 @@ def test_every_kind_is_written_and_read_back(kind: type[Note]) -> None:
     note = example(kind)
     documents = json.loads(json.dumps(documents_of([note])))
     assert notes_of(sentences([note]), documents) == (note,)
-    assert len(note.sentence) > 3
+    assert note.sentence
     assert set(documents[0]) == {"kind", *(each.name for each in fields(note))}  # type: ignore[arg-type]
 
 

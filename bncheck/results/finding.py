@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bncheck.vocabulary import Severity, Worse
+from bncheck.vocabulary import Remedy, Severity, Worse
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Measure:
         layers: by layer, where each has a value of its own.
         worse: whether a higher or a lower value is worse.
         noise: by how much the value moves from one draw of the data to the next, in its unit; 0 for what is exact.
+        limit: the value from which the rule counts it here; `None` where the rule goes by more than this number.
     """
 
     unit: str
@@ -26,6 +27,7 @@ class Measure:
     layers: Mapping[str, float] = field(default_factory=dict)
     worse: Worse = Worse.HIGHER
     noise: float = 0.0
+    limit: float | None = None
 
     def at(self, layer: str | None) -> float | None:
         """The value in that layer; the whole finding's for `None`, and where layers have none of their own."""
@@ -37,12 +39,13 @@ class Cost:
     """What a finding costs in predictions, by the number that decided.
 
     Attributes:
-        score: what is compared: `accuracy`, `metric`, or `predictions changed`.
+        score: what is compared: `accuracy`, `metric`, `predictions changed` or `output change`.
         shipped: the score as shipped; `None` where only a change is known.
         remedied: the score once the cause is removed, as it was measured: recalibrated, with the input mapped, ...
         low, high: 95 % interval of the loss, in the score's unit; `None` where it is not known.
-        remedy: how `remedied` was measured, in a word or two.
+        remedy: how `remedied` was measured.
         samples: it was measured on.
+        recalibrated: the score with recalibrated statistics, where the remedy is another and that was measured too.
     """
 
     score: str
@@ -50,8 +53,9 @@ class Cost:
     remedied: float | None
     low: float | None = None
     high: float | None = None
-    remedy: str = "recalibrated"
+    remedy: Remedy = Remedy.RECALIBRATED
     samples: int | None = None
+    recalibrated: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

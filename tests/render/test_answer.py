@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from hand_made import ALL, empty_report, full_report, healthy_report, static_report
 
-from bncheck.render.terminal.answer import answer
-from bncheck.results.finding import Finding
+from bncheck.render.words.answer import answer
+from bncheck.results.finding import Cost, Finding, Measure
 from bncheck.results.report import Accuracy, Effect, Report
+from bncheck.vocabulary import Remedy
 
 
 def found(finding: Finding, base: Report | None = None) -> Report:
@@ -71,25 +72,45 @@ def test_without_data_there_is_no_cost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("evidence", "cost"),
+    ("cost", "said"),
     [
         (
-            {"accuracy_before": 0.102, "accuracy_after": 0.992, "samples": 256},
+            Cost("accuracy", 0.102, 0.992, remedy=Remedy.INPUT, samples=256),
             "Accuracy on 256 samples: 10.2% as fed, 99.2% with the input changed.",
         ),
         (
-            {"accuracy_grouped": 0.8, "accuracy_stored": 0.637, "accuracy_recalibrated": 0.675},
+            Cost("accuracy", 0.102, 0.992, remedy=Remedy.INPUT, samples=1),
+            "Accuracy on 1 sample: 10.2% as fed, 99.2% with the input changed.",
+        ),
+        (
+            Cost("metric", -3.317, -2.0, remedy=Remedy.INPUT, samples=256),
+            "Metric on 256 samples: -3.32 as fed, -2.00 with the input changed.",
+        ),
+        (
+            Cost("accuracy", 0.637, 0.8, remedy=Remedy.GROUPED, recalibrated=0.675),
             "Accuracy: 63.7% as shipped, 67.5% recalibrated, 80.0% in grouped batches.",
         ),
         (
-            {"accuracy_grouped": 0.8, "accuracy_stored": 0.637, "accuracy_recalibrated": None},
+            Cost("accuracy", 0.637, 0.8, remedy=Remedy.GROUPED),
             "Accuracy: 63.7% as shipped, 80.0% in grouped batches.",
         ),
-        ({"accuracy_before": None, "accuracy_after": None}, "Accuracy: 71.2% as shipped, 74.0% recalibrated."),
+        (
+            Cost("accuracy", 0.152, 0.762, remedy=Remedy.CALLS),
+            "Accuracy is 15.2% with the average and 76.2% by each call's own.",
+        ),
+        (
+            Cost("accuracy", 0.5, 0.75, remedy=Remedy.EPS, samples=64),
+            "Accuracy on 64 samples: 50.0% as shipped, 75.0% with another eps.",
+        ),
+        (Cost("accuracy", 0.1, 0.2), "Accuracy: 71.2% as shipped, 74.0% recalibrated."),
+        (Cost("output change", None, 0.2, remedy=Remedy.INPUT), "Accuracy: 71.2% as shipped, 74.0% recalibrated."),
+        (None, "Accuracy: 71.2% as shipped, 74.0% recalibrated."),
     ],
 )
-def test_the_cost_is_what_was_measured_to_help(evidence: dict[str, float | None], cost: str) -> None:
-    assert answer(found(Finding("BN601", "error", (), "So.", "Do.", evidence=evidence))).cost == cost
+def test_the_cost_is_what_was_measured_to_help(cost: Cost | None, said: str) -> None:
+    evidence = {"accuracy_before": 0.9, "accuracy_after": 0.1, "samples": 7}  # for the reader alone
+    finding = Finding("BN601", "error", (), "So.", "Do.", Measure("gap", 1.0), cost, evidence)
+    assert answer(found(finding)).cost == said
 
 
 def test_what_unlike_calls_cost_is_told_by_each_calls_own_statistics() -> None:

@@ -27,8 +27,8 @@ from hand_made import (
 )
 from rich.console import Console
 
-from bncheck.render.terminal.answer import answer
 from bncheck.render.terminal.report import print_report
+from bncheck.render.words.answer import answer
 from bncheck.results.report import AUDITED, SKIPPED, BatchSize, Report
 from bncheck.vocabulary import Reason
 

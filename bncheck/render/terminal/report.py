@@ -8,10 +8,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bncheck.render.terminal.answer import answer
 from bncheck.render.terminal.columns import plain_table
 from bncheck.render.terminal.layer_table import STYLES, layer_table, legend
 from bncheck.render.terminal.page import PROSE, print_parts, prose, sentence
+from bncheck.render.words.answer import answer
 from bncheck.render.words.cells import number, printable, span
 from bncheck.render.words.report import ALIKE, about_data, about_model, alike, closing, effect_lines, headline, noted
 from bncheck.render.words.shortening import shortened

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bncheck.render.terminal.answer import first_sentence
+from bncheck.render.words.answer import first_sentence
 from bncheck.render.words.cells import count, number
-from bncheck.render.words.reasons import why_kept
+from bncheck.render.words.reasons import reason_words, why_kept
 from bncheck.results.repair import (
     BETTER,
     CROSS_FITTED,
@@ -37,6 +37,13 @@ def headings(result: RepairResult) -> list[str]:
         return []
     verb = VERBS.get(result.method, result.method)
     return [f"{verb} by {count(result.samples, 'sample')} of {result.source}", _judged_on(result)]
+
+
+def statistics_words(layer: LayerRepair) -> str:
+    """Whether a layer was given new statistics, or why not."""
+    if layer.changed:
+        return "new"
+    return "kept" if layer.reason is None else f"kept: {reason_words(layer.reason)}"
 
 
 def training_words(loss: float, r_clipped: float, d_clipped: float, accuracy: float | None) -> str:
