@@ -48,12 +48,20 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a layer was skipped."""
+    """Why a layer was skipped, or keeps its statistics in a repair."""
 
     NO_STATISTICS = "no-running-statistics"
     NOT_EXERCISED = "not-exercised"
     FOLDED = "folded"
     UNSUPPORTED = "unsupported"
+    BY_INPUT = "normalizes-by-its-input"
+    NO_PLACE = "nameless-in-the-file"
+    NOT_TRAINED = "not-trained"
+
+    @property
+    def words(self) -> str:
+        """The reason as a sentence has it."""
+        return self.value.replace("-", " ")
 
 
 class Kind(StrEnum):

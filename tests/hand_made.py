@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bncheck.results.finding import Finding, Measure
+from bncheck.results.notes import notes_of
 from bncheck.results.report import (
     AUDITED,
     ERROR,
@@ -92,14 +94,15 @@ def unmeasured(name: str, status: str, reason: str | None = None, **more: Any) -
     return LayerReport(name=name, status=status, reason=reason, **values)
 
 
-def run(**more: Any) -> Run:
+def run(notes: Sequence[str] = (), **more: Any) -> Run:
+    """A run with notes of which the words alone are known."""
     values = {
         "command": "bncheck inspect",
         "options": {"batch_size": 64, "fail_on": "warning"},
         "seed": 0,
         "versions": {"bncheck": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "numpy": "2.1.0"},
         "thresholds": THRESHOLDS,
-        "notes": (),
+        "noted": notes_of(notes),
     }
     values |= more
     return Run(**({"asked": asked_in(values["options"])} | values))

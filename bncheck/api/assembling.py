@@ -28,7 +28,7 @@ from bncheck.results.report import (
     Run,
     Summary,
 )
-from bncheck.vocabulary import Kind, Reason, spelled
+from bncheck.vocabulary import Kind
 
 
 def assemble(model: Model, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
@@ -40,7 +40,6 @@ def assemble(model: Model, evidence: Evidence, findings: Sequence[Finding], run:
         findings: what was concluded, the gravest first.
         run: how to repeat it, and what it was asked for.
     """
-    run = replace(run, notes=tuple(spelled(note, run.spelling) for note in run.notes))
     findings = tuple(finding.told(run.spelling) for finding in findings)
     layers = tuple(_layer_report(layer, evidence, findings) for layer in evidence.layers)
     measured = [layer for layer in layers if layer.status == MEASURED]
@@ -94,7 +93,7 @@ def _layer_report(layer: NormLayer, evidence: Evidence, findings: Sequence[Findi
         kind=Kind(layer.kind),
         channels=layer.channels,
         status=SKIPPED if reason else AUDITED,
-        reason=Reason(reason) if reason else None,
+        reason=reason,
         stored_eps=layer.eps,
         stored_momentum=layer.momentum,
         stored_updates=layer.updates,

@@ -27,6 +27,8 @@ from bncheck.formats.state_dict.prefixes import best_names
 from bncheck.formats.tensors import dtype_name, plain
 from bncheck.gate import Coverage, judge_findings
 from bncheck.results.difference import Difference, DifferenceSummary, LayerChange, TensorChange
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import EpsUnknown
 from bncheck.results.report import ModelFacts, Run
 from bncheck.rules import judge
 from bncheck.vocabulary import Kind
@@ -93,7 +95,7 @@ def diff(
             seed=0,
             versions={"bncheck": __version__, "python": platform.python_version(), "torch": torch.__version__},
             thresholds=in_force(),
-            notes=_notes(first, second, pairs),
+            noted=_notes(first, second, pairs),
         ),
         before=_facts(first),
         after=_facts(second),
@@ -260,10 +262,10 @@ def _coverage(
     )
 
 
-def _notes(first: Model, second: Model, pairs: Sequence[tuple[NormLayer, NormLayer]]) -> tuple[str, ...]:
+def _notes(first: Model, second: Model, pairs: Sequence[tuple[NormLayer, NormLayer]]) -> tuple[Note, ...]:
     notes = [*first.notes, *(note for note in second.notes if note not in first.notes)]
     if any(old.eps is None and new.eps is None for old, new in pairs):
-        notes.append(f"Neither file says the layers' eps; gaps are in units of sqrt(variance + {USUAL_EPS:g})")
+        notes.append(EpsUnknown(USUAL_EPS))
     return tuple(notes)
 
 

@@ -93,7 +93,8 @@ def statistics_of(
     model = from_module(module, device=device)
     measured = measure(model, source, plan, until, progress)
     if not measured.whole:
-        kept = "; ".join(dict.fromkeys((*measured.kept.values(), *measured.notes)))
+        reasons = (*(reason.words for reason in measured.kept.values()), *(note.sentence for note in measured.notes))
+        kept = "; ".join(dict.fromkeys(reasons))
         raise UsageError(f"There is nothing to recalibrate in {model.path}{f': {kept}' if kept else ''}.")
     return tensors_of(model, measured.whole)
 

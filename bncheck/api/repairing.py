@@ -45,6 +45,7 @@ from bncheck.results.repair import (
     layer_repairs,
 )
 from bncheck.results.report import Report
+from bncheck.vocabulary import Reason
 
 
 def repair_file(
@@ -246,7 +247,7 @@ class _Job:
                 comparison=comparison,
                 after=after,
                 layers=_rows(before, after, made),
-                notes=(*made.notes, *notes),
+                noted=(*made.notes, *notes),
                 samples_needed=needed,
             )
             if outcome in (WORSE, TOO_FEW) and not self.force:
@@ -274,7 +275,7 @@ class _Job:
             before=before,
             after=None,
             layers=tuple(_kept(name, reason) for name, reason in made.kept.items()),
-            notes=made.notes,
+            noted=made.notes,
         )
 
 
@@ -284,7 +285,7 @@ def _rows(before: Report, after: Report, made: Repaired) -> tuple[LayerRepair, .
     return layer_repairs(before, after, changed=changed, kept=made.kept, errors=made.errors, gaps=made.gaps)
 
 
-def _kept(name: str, reason: str) -> LayerRepair:
+def _kept(name: str, reason: Reason) -> LayerRepair:
     return LayerRepair(name, False, reason, None, None, None, None, None)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bncheck.errors import UsageError
 from bncheck.files import written_whole
-from bncheck.render import FORMATS, SUFFIXES, renderer
+from bncheck.render import Result, all_formats, format_named, format_of
 from bncheck.results.report import Report
 
 STDOUT = "-"
@@ -24,18 +24,23 @@ class Destination:
     path: str
 
 
-def read_destinations(values: Sequence[str], inputs: Sequence[str]) -> tuple[Destination, ...]:
+def read_destinations(
+    values: Sequence[str], inputs: Sequence[str], of: type[Result] = Report
+) -> tuple[Destination, ...]:
     """The destinations that `--report` names.
 
     Args:
         values: as typed.
         inputs: files that must not be overwritten.
+        of: what is going to be written.
 
     Raises:
-        UsageError: a format is unknown or missing, a folder does not exist, a report would overwrite an
-            input, or two reports want the same place.
+        UsageError: a format is unknown or missing or has no place for such a result, a folder does not exist, a report
+            would overwrite an input, or two reports want the same place.
     """
     destinations = tuple(_read(value) for value in values)
+    for destination in destinations:
+        format_named(destination.format).require(of)
     if sum(destination.path == STDOUT for destination in destinations) > 1:
         raise UsageError("--report: only one report can go to stdout (-).")
     taken = {os.path.realpath(name) for name in inputs}
@@ -56,15 +61,15 @@ def read_destinations(values: Sequence[str], inputs: Sequence[str]) -> tuple[Des
     return destinations
 
 
-def write_reports(report: Report, destinations: Sequence[Destination]) -> None:
-    """Write every report; a file appears whole or not at all.
+def write_reports(result: Result, destinations: Sequence[Destination]) -> None:
+    """Write the result in every format asked for; a file appears whole or not at all.
 
     With `github` the step's summary is added to where GitHub wants it.
     """
     for destination in destinations:
         if destination.format == "github":
-            _add_step_summary(report)
-        write_texts([(destination, renderer(destination.format)(report))])
+            _add_step_summary(result)
+        write_texts([(destination, format_named(destination.format)(result))])
 
 
 def write_texts(texts: Iterable[tuple[Destination, str]]) -> None:
@@ -80,26 +85,27 @@ def write_texts(texts: Iterable[tuple[Destination, str]]) -> None:
 
 def _read(value: str) -> Destination:
     name, separator, path = value.partition("=")
-    if separator and name in FORMATS:
+    names = [each.name for each in all_formats()]
+    if separator and name in names:
         if not path:
             raise UsageError(f"--report {value}: name a file after the =, or - for stdout.")
         return Destination(name, path)
-    suffix = Path(value).suffix.lower()
-    if value != STDOUT and suffix in SUFFIXES:
-        return Destination(SUFFIXES[suffix], value)
+    by_suffix = format_of(Path(value).suffix)
+    if value != STDOUT and by_suffix is not None:
+        return Destination(by_suffix.name, value)
     raise UsageError(
         f"--report {value}: the format cannot be told from that; write FORMAT=PATH with FORMAT one of "
-        f"{', '.join(FORMATS)}, for example --report json={'-' if value == STDOUT else 'report.json'}."
+        f"{', '.join(names)}, for example --report json={'-' if value == STDOUT else 'report.json'}."
     )
 
 
-def _add_step_summary(report: Report) -> None:
+def _add_step_summary(result: Result) -> None:
     """GitHub names the file in the environment of every step; other servers do not."""
     name = os.environ.get("GITHUB_STEP_SUMMARY")
     if not name:
         return
     try:
         with Path(name).open("a", encoding="utf-8") as file:
-            file.write(renderer("markdown")(report))
+            file.write(format_named("markdown")(result))
     except OSError as error:
         raise UsageError(f"GITHUB_STEP_SUMMARY names {name}, which cannot be written: {error.strerror}.") from error

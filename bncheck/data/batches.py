@@ -8,6 +8,8 @@ from typing import Protocol
 
 import torch
 
+from bncheck.results.notes import Note
+
 Inputs = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 
 
@@ -121,7 +123,7 @@ class Source(Protocol):
     samples: int | None
     own_batches: bool
     in_order: bool
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     hint: str
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:

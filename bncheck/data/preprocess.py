@@ -8,6 +8,8 @@ from bncheck.data.batches import Inputs, map_tensors, tensors
 from bncheck.data.options import DataOptions, Size
 from bncheck.data.pixels import centre_crop, channel_axis, convert_channels, resize
 from bncheck.errors import DataError, UsageError
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_measuring import ImagesEnlarged
 
 ENLARGED = 4
 """How many times longer a side may become before it is worth a word."""
@@ -26,7 +28,7 @@ class Preprocessing:
     def __init__(self, options: DataOptions, name: str) -> None:
         self._options = options.with_preset()
         self._name = name
-        self.notes: tuple[str, ...] = ()
+        self.notes: tuple[Note, ...] = ()
 
     def __call__(self, inputs: Inputs) -> Inputs:
         """`inputs` as the model is fed them.
@@ -118,12 +120,11 @@ def _cropped(pixels: torch.Tensor, size: Size, name: str) -> torch.Tensor:
     return cropped
 
 
-def _enlarged(given: torch.Size, made: torch.Size) -> tuple[str, ...]:
+def _enlarged(given: torch.Size, made: torch.Size) -> tuple[Note, ...]:
     """A note where images grow so much that it takes time and shows nothing new."""
     if max(new / old for new, old in zip(made, given, strict=True)) <= ENLARGED:
         return ()
-    before, after = (" x ".join(map(str, size)) for size in (given, made))
-    return (f"Images of {before} (height x width) are enlarged to {after}, which takes its time",)
+    return (ImagesEnlarged(tuple(given), tuple(made)),)
 
 
 def _is_image(tensor: torch.Tensor) -> bool:

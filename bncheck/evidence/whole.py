@@ -14,7 +14,9 @@ from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
 from bncheck.evidence.training import TrainingEvidence
+from bncheck.results.notes import Note
 from bncheck.results.report import DataFacts
+from bncheck.vocabulary import Reason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +56,7 @@ class Evidence:
 
     layers: tuple[NormLayer, ...]
     measured: Mapping[str, MeasuredLayer] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, Reason] = field(default_factory=dict)
     model_path: str = ""
     model_format: str = ""
     runnable: bool = False
@@ -80,7 +82,7 @@ class Evidence:
     closer: CloserLook = NOTHING_CLOSER
     expect_frozen: tuple[str, ...] = ()
     probed: Probed = field(default_factory=Probed)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:
         """The layers that store statistics."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+
+from bncheck.results.notes.wording import listed
+
+__all__ = ["block", "first_line", "listed"]
 
 
 def first_line(error: BaseException) -> str:
@@ -11,12 +15,6 @@ def first_line(error: BaseException) -> str:
         if line.strip():
             return line.strip()[:240].rstrip(".:")
     return type(error).__name__
-
-
-def listed(names: Iterable[object], limit: int = 8) -> str:
-    """The first `limit` names, separated by commas, and how many more there are."""
-    every = [str(name) for name in names]
-    return ", ".join(every[:limit]) + (f" and {len(every) - limit} more" if len(every) > limit else "")
 
 
 def block(title: str, rows: Sequence[Sequence[str]], limit: int = 8) -> str:

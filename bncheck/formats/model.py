@@ -11,6 +11,7 @@ import torch
 from bncheck.core.layers import NormLayer, SiblingCopy
 from bncheck.evidence.comparison import Comparison
 from bncheck.formats.folding import Fold
+from bncheck.results.notes import Note
 
 if TYPE_CHECKING:
     from bncheck.formats.onnx.graph import OnnxGraph
@@ -61,7 +62,7 @@ class Model:
         siblings: other copies of it in the same file.
         optimizer_steps: how often the optimizer in the same file has stepped; `None` where none says.
         in_training: names of layers that were in training mode when the module was pickled.
-        notes: what was chosen or stripped on the way in, one sentence each.
+        notes: what was chosen or stripped on the way in.
         tensors: the file's tensors by name, where there is nothing to run.
         folds: layers that were folded into convolutions, by the operation that holds them.
         comparison: with a reference, if one was given.
@@ -83,7 +84,7 @@ class Model:
     siblings: tuple[SiblingCopy, ...] = ()
     optimizer_steps: int | None = None
     in_training: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     folds: Mapping[int | str, Fold] = field(default_factory=dict)
     comparison: Comparison | None = None

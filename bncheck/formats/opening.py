@@ -34,6 +34,8 @@ from bncheck.formats.tensors import tensor_names
 from bncheck.formats.torch_module.listing import has_convolutions
 from bncheck.formats.torch_module.module import model_of_pickled
 from bncheck.formats.torchscript.reading import open_script
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import ArchitectureIgnored, ArgumentIgnored, DeviceIgnored, PrefixStripped
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +108,7 @@ def _open_tensors(request: _Request) -> Model:
     chosen, notes = choose(content, str(request.path), key=request.key, prefer_modules=request.arch is None)
     if isinstance(chosen.content, torch.nn.Module):
         if request.arch is not None:
-            notes += ("--arch was ignored: the file holds a whole module.",)
+            notes += (ArchitectureIgnored(),)
         pickled = model_of_pickled(
             chosen.content, path=str(request.path), device=request.device, sha256=sha256, notes=notes
         )
@@ -136,7 +138,7 @@ def _content(request: _Request) -> tuple[Any, str]:
     return load_pickle(path, request.container, trust_pickle=request.trust_pickle), sha256_of(path)
 
 
-def _audited(request: _Request, tensors: dict[str, torch.Tensor], sha256: str, notes: tuple[str, ...]) -> Model:
+def _audited(request: _Request, tensors: dict[str, torch.Tensor], sha256: str, notes: tuple[Note, ...]) -> Model:
     """A state dict without its architecture: nothing to run."""
     stripped, removed = without_wrappers(tensors)
     return Model(
@@ -145,7 +147,7 @@ def _audited(request: _Request, tensors: dict[str, torch.Tensor], sha256: str, n
         sha256=sha256,
         layers=layers_of_tensors(stripped),
         has_convolutions=tensors_have_convolutions(stripped),
-        notes=(*notes, f"Stripped the prefix {removed!r}.") if removed else notes,
+        notes=(*notes, PrefixStripped(removed)) if removed else notes,
         tensors=stripped,
     )
 
@@ -154,7 +156,7 @@ def _run(
     request: _Request,
     tensors: dict[str, torch.Tensor],
     sha256: str,
-    notes: tuple[str, ...],
+    notes: tuple[Note, ...],
     arch: Architecture,
     key: str,
 ) -> Model:
@@ -179,14 +181,14 @@ def _format(request: _Request) -> str:
     return SAFETENSORS if request.container in (SAFETENSORS_FILE, SAFETENSORS_INDEX) else STATE_DICT
 
 
-def _ignored(request: _Request) -> tuple[str, ...]:
+def _ignored(request: _Request) -> tuple[Note, ...]:
     """Notes on options that this format has no use for."""
-    given = (("--arch", request.arch), ("--key", request.key))
-    return tuple(f"{option} was ignored: a {request.container} needs none." for option, value in given if value)
+    given = (("arch", request.arch), ("key", request.key))
+    return tuple(ArgumentIgnored(name, request.container) for name, value in given if value)
 
 
-def _device_note(device: str) -> tuple[str, ...]:
-    return () if device == "cpu" else (f"--device {device} was ignored: ONNX models are run on the CPU.",)
+def _device_note(device: str) -> tuple[Note, ...]:
+    return () if device == "cpu" else (DeviceIgnored(device),)
 
 
 def require_device(device: str) -> None:

@@ -19,11 +19,12 @@ from bncheck.formats.recognise import (
 from bncheck.formats.safetensors.writing import write_safetensors, write_sharded
 from bncheck.formats.state_dict.writing import write_checkpoint
 from bncheck.formats.torchscript.writing import write_script
+from bncheck.results.notes import Note
 
 
 def write_model(
     model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool, beside: bool
-) -> tuple[str, ...]:
+) -> tuple[Note, ...]:
     """Write the file of `model` to `target` with these tensors changed, and what belongs to it beside `target`.
 
     Args:

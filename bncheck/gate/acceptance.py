@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from bncheck.gate.again import settled
-from bncheck.gate.baseline import Baseline, Entry, current_entries, entries_of
-from bncheck.gate.phrases import (
-    ACCEPTED,
-    NAMED,
-    accepted_notes,
-    earlier_note,
-    gone_note,
-    new_note,
-    unfit_note,
-    why_no_worse,
-    why_worse,
-)
+from bncheck.gate.baseline import Baseline, Comparison, Entry, current_entries, entries_of
 from bncheck.results.finding import Finding
+from bncheck.results.notes.note import Note
+from bncheck.results.notes.of_acceptance import (
+    NAMED,
+    Accepted,
+    AcceptedMore,
+    EarlierBaseline,
+    GraverThanBaseline,
+    NoLongerFound,
+    NotInBaseline,
+    Place,
+    UnfitForBaseline,
+    UntoldInBaseline,
+    UnusedIgnore,
+    WorseThanBaseline,
+)
 from bncheck.results.report import INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Report
+from bncheck.results.units import amount
 from bncheck.rules.catalogue import RULES
 from bncheck.rules.judged import judged_rules
-from bncheck.vocabulary import Spelling, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +59,15 @@ def accept(report: Report, ignores: Sequence[LayerIgnore] = (), baseline: Baseli
     A finding of several layers is accepted only if all of them are. What of the ignores and the baseline is of no
     use any more stands in the notes.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     findings = [_ignored(finding, ignores) for finding in report.findings]
     if baseline is not None:
         findings = [_known(finding, baseline, notes) for finding in findings]
         notes += _about(baseline, findings, report)
     report = _untold(report)  # a saved one says what it accepted; findings of it may be gone
-    accepted = accepted_notes([finding for finding in findings if finding.accepted is not None])
+    accepted = _told([finding for finding in findings if finding.accepted is not None])
     unused = [_unused(ignore, report) for ignore in ignores if _is_unused(ignore, report)]
-    told = (spelled(note, Spelling.COMMAND_LINE) for note in notes)  # baselines are the command line's alone
-    return settled(report, findings, (*accepted, *told, *unused))
+    return settled(report, findings, (*accepted, *notes, *unused))
 
 
 def unaccepted(report: Report) -> Report:
@@ -121,34 +125,34 @@ def _ignored(finding: Finding, ignores: Sequence[LayerIgnore]) -> Finding:
     return _accepted(finding, f"ignored, {'; '.join(dict.fromkeys(reasons))}") if reasons else finding
 
 
-def _known(finding: Finding, baseline: Baseline, notes: list[str]) -> Finding:
+def _known(finding: Finding, baseline: Baseline, notes: list[Note]) -> Finding:
     if finding.accepted is not None or finding.severity == INFO:
         return finding
     known, now = baseline.by_key(), entries_of(finding)
     worse = [entry for entry in now if entry.key in known and not known[entry.key].admits(entry)]
     new = [entry for entry in now if entry.key not in known]
-    notes += [why_worse(known[entry.key], entry) for entry in worse[:NAMED]]
+    notes += [_worse(known[entry.key], entry) for entry in worse[:NAMED]]
     if baseline.is_new and new:
-        notes.append(unfit_note(new))
+        notes.append(UnfitForBaseline(_places(new)))
     elif new and len(new) < len(now):
-        notes.append(new_note(new))
+        notes.append(NotInBaseline(_places(new)))
     if worse or new:
         return finding
-    why = "new in the baseline" if baseline.is_new else why_no_worse([known[entry.key] for entry in now], now)
+    why = "new in the baseline" if baseline.is_new else _no_worse([known[entry.key] for entry in now], now)
     return _accepted(finding, why)
 
 
-def _about(baseline: Baseline, findings: Sequence[Finding], report: Report) -> list[str]:
+def _about(baseline: Baseline, findings: Sequence[Finding], report: Report) -> list[Note]:
     """What of the baseline is gone, and what was compared by less than it should be."""
-    notes = []
+    notes: list[Note] = []
     known = baseline.by_key()
     now = [entry for finding in findings if finding.severity != INFO for entry in entries_of(finding)]
     by_severity = [entry for entry in now if entry.key in known and known[entry.key].is_incomparable_with(entry)]
     if by_severity:
-        notes.append(earlier_note(by_severity, baseline))
+        notes.append(EarlierBaseline(_places(by_severity), baseline.path))
     gone = gone_from(report, baseline)
     if gone:
-        notes.append(gone_note(gone, baseline.path))
+        notes.append(NoLongerFound(_places(gone), baseline.path))
     return notes
 
 
@@ -156,9 +160,44 @@ def _accepted(finding: Finding, why: str) -> Finding:
     return replace(finding, accepted=why)
 
 
+def _told(findings: Sequence[Finding]) -> list[Note]:
+    """A note for every rule and reason, with the layers; many of a rule are counted."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        together.setdefault((finding.code, str(finding.accepted)), []).extend(finding.layers)
+    notes: list[Note] = []
+    told = Counter[str]()
+    for (code, why), layers in together.items():
+        told[code] += 1
+        if told[code] <= NAMED:
+            notes.append(Accepted(code, tuple(layers), why))
+    return [*notes, *(AcceptedMore(code, number - NAMED) for code, number in told.items() if number > NAMED)]
+
+
 def _untold(report: Report) -> Report:
-    notes = tuple(note for note in report.run.notes if not note.startswith(ACCEPTED))
-    return replace(report, run=replace(report.run, notes=notes))
+    return replace(report, run=replace(report.run, noted=tuple(note for note in report.run.noted if not note.accepts)))
+
+
+def _no_worse(before: Sequence[Entry], now: Sequence[Entry]) -> str:
+    if len(now) > 1:
+        return "in the baseline, and none of them worse"
+    (was,), (entry,) = before, now
+    if was.value is None or entry.value is None or was.is_incomparable_with(entry):
+        return "in the baseline"
+    return f"in the baseline at {amount(was.value, was.unit)}, now {amount(entry.value, entry.unit)}"
+
+
+def _worse(was: Entry, now: Entry) -> Note:
+    comparison = was.comparison(now)
+    if comparison is Comparison.GRAVER:
+        return GraverThanBaseline(now.code, now.layer, was.severity, now.severity)
+    if comparison is Comparison.UNTOLD or was.value is None or now.value is None or now.unit is None:
+        return UntoldInBaseline(now.code, now.layer, was.value, was.unit, now.value, now.unit)
+    return WorseThanBaseline(now.code, now.layer, was.value, now.value, now.unit, was.tolerance, was.worse)
+
+
+def _places(entries: Iterable[Entry]) -> tuple[Place, ...]:
+    return tuple(entry.key for entry in entries)
 
 
 def _is_unused(ignore: LayerIgnore, report: Report) -> bool:
@@ -170,11 +209,8 @@ def _is_unused(ignore: LayerIgnore, report: Report) -> bool:
     return not any(ignore.covers(finding.code, layer) for finding in report.findings for layer in finding.layers)
 
 
-def _unused(ignore: LayerIgnore, report: Report) -> str:
-    source = f" of {ignore.source}" if ignore.source else ""
-    told = f"the ignore{source} for {', '.join(ignore.codes)} in {ignore.layer} ({ignore.reason})"
+def _unused(ignore: LayerIgnore, report: Report) -> Note:
     names = [layer.name for layer in report.layers]
-    if any(fnmatchcase(name, ignore.layer) for name in names):
-        return f"Of no use any more: {told}"
-    close = get_close_matches(ignore.layer, names, n=1)
-    return f"Of no use: {told}; no layer has such a name{f', {close[0]!r} is the nearest' if close else ''}"
+    named = any(fnmatchcase(name, ignore.layer) for name in names)
+    nearest = None if named else next(iter(get_close_matches(ignore.layer, names, n=1)), None)
+    return UnusedIgnore(ignore.codes, ignore.layer, ignore.reason, ignore.source, named, nearest)

@@ -9,6 +9,7 @@ from bncheck.errors import UsageError
 from bncheck.gate.verdict import Coverage, judge_findings
 from bncheck.results.codec import encoded
 from bncheck.results.finding import Finding
+from bncheck.results.notes.note import Note
 from bncheck.results.report import MEASURED, SKIPPED, Report
 from bncheck.results.run import Asked
 from bncheck.rules.catalogue import RULES, matching
@@ -61,7 +62,7 @@ def judge_again(report: Report, limits: Limits) -> Report:
     return settled(replace(report, run=run), findings)
 
 
-def settled(report: Report, findings: Sequence[Finding], notes: Sequence[str] = ()) -> Report:
+def settled(report: Report, findings: Sequence[Finding], notes: Sequence[Note] = ()) -> Report:
     """The report with these findings instead, and the verdict and exit code that follow from them."""
     asked = report.run.asked
     verdict = judge_findings(findings, _coverage(report), fail_on=asked.fail_on, strict=asked.strict)
@@ -71,7 +72,7 @@ def settled(report: Report, findings: Sequence[Finding], notes: Sequence[str] = 
     )
     return replace(
         report,
-        run=replace(report.run, notes=tuple(dict.fromkeys((*report.run.notes, *notes)))),
+        run=replace(report.run, noted=tuple(dict.fromkeys((*report.run.noted, *notes)))),
         summary=replace(report.summary, verdict=verdict.verdict, exit_code=verdict.exit_code),
         findings=tuple(findings),
         layers=layers,

@@ -12,13 +12,12 @@ from enum import Enum
 
 from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import INFO, Report
+from bncheck.results.units import GAP, is_count
 from bncheck.vocabulary import Severity, Worse
 
 RELATIVE, NOISES, SMALLEST = 0.1, 3.0, 0.01
 """What a value may get worse by unless the file says otherwise: the largest of a tenth, three times its noise, and
 this much of its unit. What is counted may get worse by three times its noise alone."""
-GAP = "gap"
-"""The unit of what files of version 1 hold as values."""
 _DIGITS = 4
 
 Key = tuple[str, str | None]
@@ -141,30 +140,6 @@ def accepted_now(report: Report) -> tuple[Entry, ...]:
     """Every error and warning of the report that a baseline can hold and that is not accepted for another reason."""
     counting = [found for found in report.findings if found.severity != INFO and found.accepted is None]
     return tuple(entry for entry in current_entries(counting).values() if entry.admits(entry))
-
-
-def is_count(unit: str) -> bool:
-    """Whether values of that unit are counted, and so compared exactly."""
-    return unit in COUNTED
-
-
-COUNTED = frozenset(
-    {
-        "channel",
-        "layer",
-        "model",
-        "tensor",
-        "sample",
-        "pixel",
-        "call",
-        "update",
-        "batch",
-        "value",
-        "weight",
-        "prediction",
-    }
-)
-"""The units of what is counted, in the singular."""
 
 
 def _entry(finding: Finding, name: str | None) -> Entry:

@@ -15,6 +15,9 @@ from bncheck.formats.programs.precision import coarsest_precision
 from bncheck.measure.passes import Plan
 from bncheck.predictions.effect import EffectMeter
 from bncheck.predictions.outputs import choose_output
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_measuring import OutputsCompared, OutputsNotCompared
+from bncheck.vocabulary import argument
 from bncheck.watch.policies import STORED
 from bncheck.watch.recorder import Recorder, SiteRecord, together
 
@@ -26,13 +29,11 @@ ROUNDING_ROOM = 50
 """The same for coarser types, in units of their precision."""
 
 
-def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) -> tuple[OutputAgreement | None, str]:
-    """What both give for some samples, and a sentence that says so; `None` where they could not be compared."""
+def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) -> tuple[OutputAgreement | None, Note]:
+    """What both give for some samples, and a note that says so; `None` where they could not be compared."""
     if not reference.runnable:
-        return None, (
-            f"Outputs were not compared: {reference.path} holds tensors only. Name its architecture with "
-            "--reference-arch."
-        )
+        named = argument("reference_arch")
+        return None, OutputsNotCompared(f"{reference.path} holds tensors only. Name its architecture with {named}.")
     batch = next(source.batches(COMPARED_SAMPLES, seed=plan.seed, limit=COMPARED_SAMPLES))
     seen, expected = Recorder(apart=True), Recorder(apart=True)
     try:
@@ -42,26 +43,23 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
         ):
             size = ours.fixed_batch or theirs.fixed_batch or batch.size
             if batch.size < size:
-                return None, (
-                    f"Outputs were not compared: there are fewer than the {size} samples that a batch has to have."
-                )
+                return None, OutputsNotCompared(f"there are fewer than the {size} samples that a batch has to have.")
             chosen = batch.between(0, size)
             outputs = choose_output(ours.run(chosen, STORED, seen), plan.output)
             wanted = choose_output(theirs.run(chosen, STORED, expected), plan.output)
     except BncheckError as error:
-        return None, f"Outputs were not compared: {error}"
+        return None, OutputsNotCompared(str(error))
     if outputs is None or wanted is None:
-        return None, "Outputs were not compared: they are no tensors of floats."
+        return None, OutputsNotCompared("they are no tensors of floats.")
     if outputs.shape != wanted.shape:
-        return None, (
-            f"Outputs were not compared: their shapes are {tuple(outputs.shape)} and, of {reference.path}, "
-            f"{tuple(wanted.shape)}."
+        return None, OutputsNotCompared(
+            f"their shapes are {tuple(outputs.shape)} and, of {reference.path}, {tuple(wanted.shape)}."
         )
     meter = EffectMeter(None, None)
     meter.add_recalibrated(wanted, outputs, None)
     effect = meter.result()
     if effect is None or effect.output_change is None:
-        return None, "Outputs were not compared: there are none."
+        return None, OutputsNotCompared("there are none.")
     precision = _precision(model, reference)
     tolerance = max(LAYER_TOLERANCE, ROUNDING_ROOM * (precision or 0.0))
     parts_at, agrees_until = _first_difference(seen, expected, model, tolerance)
@@ -74,10 +72,7 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
         parts_at=parts_at,
         agrees_until=agrees_until,
     )
-    return agreement, (
-        f"Outputs compared with those of {reference.path} on {size} {'sample' if size == 1 else 'samples'}: "
-        f"relative difference {agreement.output_change:.1g}."
-    )
+    return agreement, OutputsCompared(reference.path, size, agreement.output_change)
 
 
 def _first_difference(

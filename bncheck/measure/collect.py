@@ -25,16 +25,14 @@ from bncheck.formats.model import Model
 from bncheck.measure.layers import measured_layer, moving_average, stored_statistics
 from bncheck.measure.notes import depends_on_mates, notes_on, notes_on_file
 from bncheck.measure.passes import Observation, Plan
+from bncheck.results.notes.of_files import NotRun
 from bncheck.results.report import Accuracy, DataFacts
+from bncheck.vocabulary import Reason
 from bncheck.watch.policies import Statistics
 from bncheck.watch.recorder import SiteRecord, together
 
 ALIKE = 1e-9
 """Noise below which no sample differs from another: so many of them tell no more than one."""
-NO_STATISTICS = "no-running-statistics"
-NOT_EXERCISED = "not-exercised"
-FOLDED = "folded"
-UNSUPPORTED = "unsupported"
 
 
 def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
@@ -46,7 +44,7 @@ def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str 
         max_gap=max_gap,
         comparison=model.comparison,
         not_run=not_run is not None,
-        notes=(*notes_on_file(model), *([] if not_run is None else [not_run])),
+        notes=(*notes_on_file(model), *([] if not_run is None else [NotRun(not_run)])),
     )
 
 
@@ -178,18 +176,18 @@ def _in_running_order(
     return tuple(known[name] for name in order)
 
 
-def _reason(layer: NormLayer, seen: Observation, model: Model) -> str:
+def _reason(layer: NormLayer, seen: Observation, model: Model) -> Reason:
     if layer.name in seen.unsupported:
-        return UNSUPPORTED
+        return Reason.UNSUPPORTED
     if layer.is_folded or _unfound(layer, model):
-        return FOLDED
-    return NOT_EXERCISED if not _never_stores(layer) else NO_STATISTICS
+        return Reason.FOLDED
+    return Reason.NOT_EXERCISED if not _never_stores(layer) else Reason.NO_STATISTICS
 
 
-def _static_reason(layer: NormLayer, model: Model) -> str:
+def _static_reason(layer: NormLayer, model: Model) -> Reason:
     if _unfound(layer, model):
-        return FOLDED
-    return UNSUPPORTED if layer.name in model.unsupported else NO_STATISTICS
+        return Reason.FOLDED
+    return Reason.UNSUPPORTED if layer.name in model.unsupported else Reason.NO_STATISTICS
 
 
 def _unfound(layer: NormLayer, model: Model) -> bool:

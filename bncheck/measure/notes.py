@@ -9,7 +9,16 @@ from bncheck.evidence import EffectEvidence, TrainingEvidence
 from bncheck.formats.model import Model
 from bncheck.formats.onnx.bare import bare_convolutions
 from bncheck.measure.passes import Observation
-from bncheck.results.report import LEFT_OUT
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import BareConvolutions
+from bncheck.results.notes.of_measuring import (
+    LabelsUnfit,
+    NoBatchSizes,
+    NoBetterThanGuessing,
+    SamplesLeftOut,
+    TrainingSamplesCompared,
+    WorseThanGuessing,
+)
 
 FEW_GUESSES = 20
 """Right guesses to be expected, below which chance itself may look bad."""
@@ -17,26 +26,23 @@ BELOW, HARDLY = 0.5, 0.1
 """Accuracy far below chance, as a share of it; and hardly above, as a share of the way to perfect."""
 
 
-def notes_on(seen: Observation, effect: EffectEvidence | None, training: TrainingEvidence | None) -> Iterator[str]:
+def notes_on(seen: Observation, effect: EffectEvidence | None, training: TrainingEvidence | None) -> Iterator[Note]:
     """What the passes noted, what was left out and why, and what the labels cannot tell."""
     yield from seen.notes
-    if seen.dropped:
-        yield f"{seen.dropped} {LEFT_OUT}: the program takes batches of exactly {seen.fixed_batch}"
+    if seen.dropped and seen.fixed_batch is not None:
+        yield SamplesLeftOut(seen.dropped, seen.fixed_batch)
     if training is not None:
-        batches = f", in its batches of {training.batch_size}" if training.own_batches else ""
-        yield f"{training.samples} training samples of {training.source} compared{batches}"
+        own = training.batch_size if training.own_batches else None
+        yield TrainingSamplesCompared(training.samples, training.source, own)
     if depends_on_mates(seen):
-        yield "no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"
+        yield NoBatchSizes()
     if effect is not None and effect.accuracy is None and seen.labelled:
-        yield (
-            "no accuracy: the labels are no class numbers for these outputs; --output names the prediction, --metric "
-            "measures it otherwise"
-        )
+        yield LabelsUnfit()
     if _names_no_cause(seen):
         yield from _near_chance(seen, effect)
 
 
-def notes_on_file(model: Model) -> Iterator[str]:
+def notes_on_file(model: Model) -> Iterator[Note]:
     """What the file's reader noted, and that layers may be missing which nothing in it names."""
     yield from model.notes
     kept = sum(layer.has_statistics for layer in model.layers)
@@ -44,10 +50,7 @@ def notes_on_file(model: Model) -> Iterator[str]:
         return
     bare = bare_convolutions(model.graph.proto.graph)
     if bare > kept:
-        yield (
-            f"{bare} convolutions have a bias and no normalization behind them: if the export folded BatchNorm into "
-            "them, --reference MODEL checks and measures it there"
-        )
+        yield BareConvolutions(bare)
 
 
 def depends_on_mates(seen: Observation) -> bool:
@@ -61,7 +64,7 @@ def _names_no_cause(seen: Observation) -> bool:
     return not (scaling is not None and scaling.explains) and not (order is not None and order.explains)
 
 
-def _near_chance(seen: Observation, effect: EffectEvidence | None) -> Iterator[str]:
+def _near_chance(seen: Observation, effect: EffectEvidence | None) -> Iterator[Note]:
     """Where predictions are no better than guesses in any way they were made, the statistics are not to blame."""
     if effect is None or effect.accuracy is None or effect.gain_error is None or not effect.classes:
         return
@@ -72,12 +75,6 @@ def _near_chance(seen: Observation, effect: EffectEvidence | None) -> Iterator[s
     values = (accuracy.stored, accuracy.batch, accuracy.recalibrated)
     best = max((value for value in values if value is not None), default=1.0)
     if best < BELOW / effect.classes:
-        yield (
-            f"of {effect.classes} classes a guess is right more often than these predictions, whatever statistics they "
-            "are made by: check that the labels number the classes as the model does"
-        )
+        yield WorseThanGuessing(effect.classes)
     elif max(best, grouped or 0.0) < above_guessing(HARDLY, effect.classes):
-        yield (
-            f"of {effect.classes} classes a guess is right hardly less often than these predictions, whatever "
-            "statistics they are made by: look for the cause in the weights, the labels and the preprocessing"
-        )
+        yield NoBetterThanGuessing(effect.classes)

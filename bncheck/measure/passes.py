@@ -26,6 +26,8 @@ from bncheck.measure.reservoir import Kept
 from bncheck.measure.stopping import Enough
 from bncheck.predictions.effect import EffectMeter, Metric
 from bncheck.probes.runner import Seen, run_probes
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_measuring import FixedBatchTooSmall, TooFewForBatchPass
 from bncheck.watch.policies import BATCH, STORED, Given
 from bncheck.watch.recorder import Recorder
 
@@ -101,7 +103,7 @@ class Observation:
     fixed_batch: int | None
     found: Mapping[str, NormLayer]
     unsupported: frozenset[str]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def observe(
@@ -121,7 +123,7 @@ def observe(
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
     for note in source.notes:
-        progress(note, 0, None)
+        progress(note.sentence, 0, None)
     with instrument(model, source.name, plan.seed) as watched:
         passes = _Passes(source, plan, progress, watched, gaps_only)
         try:
@@ -162,7 +164,7 @@ class _Passes:
         self.samples = 0
         self.enough = Enough(plan.until, source)
         self.labelled = False
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self.fixed = watched.fixed_batch
         self.halves = plan.halves(source, self.fixed, progress)
 
@@ -174,10 +176,7 @@ class _Passes:
     def batch_pass(self) -> tuple[Recorder, Recorder] | None:
         """Moments of each fold while every layer normalizes by its batch."""
         if self.fixed is not None and self.fixed < SMALL_BATCH:
-            self.notes.append(
-                f"no batch pass: the program takes batches of exactly {self.fixed}, too few to "
-                "normalize by; export it with a dynamic batch dimension for own gaps and effect"
-            )
+            self.notes.append(FixedBatchTooSmall(self.fixed))
             return None
         errors = self.enough.wanted
         folds = (Recorder(apart=False, errors=errors), Recorder(apart=False, errors=errors))
@@ -192,7 +191,7 @@ class _Passes:
             if self.enough.is_reached(sum(seen), *folds):
                 break
         if min(seen) == 0:
-            self.notes.append("no batch pass: it needs four samples at the least")
+            self.notes.append(TooFewForBatchPass())
             return None
         return folds
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 
 from bncheck.data.batches import Source
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_measuring import ReadingEnded
 from bncheck.watch.recorder import Recorder
 
 
@@ -45,19 +47,8 @@ class Enough:
         """Whether an earlier pass ended there."""
         return self.reached and samples >= self._read
 
-    def notes(self) -> Iterator[str]:
+    def notes(self) -> Iterator[Note]:
         """How far the reading got; nothing where all was to be read."""
         if self.wanted:
-            yield self._note()
-
-    def _note(self) -> str:
-        asked = f"(--until {self._until:g})"
-        if not math.isfinite(self._error):
-            return f"all was read, in too few batches to tell how well the means are known {asked}"
-        known = f"every layer's mean is known to {self._error:.2g} standard deviations"
-        if not self.reached:
-            return f"all was read, and {known} only {asked}"
-        if self._read == self._all:
-            return f"all was read, and {known} {asked}"
-        read = f"{self._read}" if self._all is None else f"{self._read} of {self._all}"
-        return f"reading ended after {read} samples: {known} {asked}"
+            error = self._error if math.isfinite(self._error) else None
+            yield ReadingEnded(self._until, error, self.reached, self._read, self._all)

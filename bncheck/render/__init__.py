@@ -1,43 +1,6 @@
-"""Reports as text: one file per format. Characters live here, numbers in the report."""
+"""Reports, repairs and differences as text: one file per format. Characters live here, numbers in the results."""
 
-from __future__ import annotations
+from bncheck.render.format import Format, Result, all_formats, format_named, format_of
+from bncheck.render.format import format_named as renderer
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import cast
-
-from bncheck.errors import UsageError
-from bncheck.results.report import Report
-
-_MODULES = {
-    "csv": "tabular",
-    "channels-csv": "tabular",
-    "json": "json_document",
-    "html": "html",
-    "markdown": "markdown",
-    "junit": "junit",
-    "sarif": "sarif",
-    "github": "github",
-}
-FORMATS = tuple(_MODULES)
-SUFFIXES = {
-    ".csv": "csv",
-    ".json": "json",
-    ".html": "html",
-    ".htm": "html",
-    ".md": "markdown",
-    ".xml": "junit",
-    ".sarif": "sarif",
-}
-
-
-def renderer(format_name: str) -> Callable[[Report], str]:
-    """The function that writes a report in that format (imported on first use: pandas is slow to load).
-
-    Raises:
-        UsageError: there is no such format.
-    """
-    if format_name not in _MODULES:
-        raise UsageError(f"--report: there is no format {format_name!r}; choose one of {', '.join(FORMATS)}.")
-    module = import_module(f"bncheck.render.{_MODULES[format_name]}")
-    return cast("Callable[[Report], str]", getattr(module, f"render_{format_name.replace('-', '_')}"))
+__all__ = ["Format", "Result", "all_formats", "format_named", "format_of", "renderer"]

@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterator
 
-from bncheck.render.terminal.answer import answer, subject
+from bncheck.render.words.answer import answer, subject
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.report import about_data, about_model, alike, closing, concerning, layer_verdict
 from bncheck.results.report import INFO, MEASURED, LayerReport, Report

@@ -20,12 +20,17 @@ from bncheck.formats.programs.running import Progress
 from bncheck.measure.passes import Plan
 from bncheck.measure.reading import SMALL_BATCH, Halves
 from bncheck.measure.stopping import Enough
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_repairing import (
+    BatchesTooSmallToMeasure,
+    ErrorUnknown,
+    MoreSamplesNeeded,
+    SamplesWereEnough,
+)
+from bncheck.vocabulary import Reason
 from bncheck.watch.policies import BATCH, Statistics
 from bncheck.watch.recorder import Recorder
 
-FOLDED, NOT_EXERCISED, UNSUPPORTED = "folded", "not exercised", "unsupported"
-BY_INPUT = "normalizes by its input"
-NO_PLACE = "nameless in the file"
 STATISTICS = ("running_mean", "running_var")
 
 LayerStatistics = Mapping[str, Statistics]
@@ -51,10 +56,10 @@ class Measurement:
     whole: LayerStatistics
     layers: Mapping[str, NormLayer]
     errors: Mapping[str, float]
-    kept: Mapping[str, str]
+    kept: Mapping[str, Reason]
     samples: int
     until: float
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def measure(model: Model, source: Source, plan: Plan, until: float, progress: Progress) -> Measurement:
@@ -82,10 +87,7 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
     with instrument(model, source.name, plan.seed) as watched:
         fixed = watched.fixed_batch
         if fixed is not None and fixed < SMALL_BATCH:
-            notes = (
-                f"The program takes batches of exactly {fixed}, too few to normalize by: export it with a dynamic "
-                "batch dimension.",
-            )
+            notes = (BatchesTooSmallToMeasure(fixed),)
             return Measurement(({}, {}), {}, {}, {}, _kept(model, (), frozenset()), 0, until, notes)
         for halves in halves_of(model, source, plan, fixed, progress).large_enough("measuring statistics"):
             for fold, half in enumerate(halves):
@@ -171,22 +173,22 @@ def _only(fold: Recorder, wanted: LayerStatistics) -> LayerStatistics:
     return {name: found for name, found in fold.statistics().items() if name in wanted}
 
 
-def _kept(model: Model, reached: tuple[str, ...], unsupported: frozenset[str]) -> dict[str, str]:
+def _kept(model: Model, reached: tuple[str, ...], unsupported: frozenset[str]) -> dict[str, Reason]:
     """Why layers keep what they have; nothing is said of those that never store statistics."""
-    kept: dict[str, str] = {}
+    kept: dict[str, Reason] = {}
     for layer in model.layers:
         if not (layer.has_statistics or layer.missing):
             continue
         if layer.is_folded:
-            kept[layer.name] = FOLDED
+            kept[layer.name] = Reason.FOLDED
         elif layer.by_input:
-            kept[layer.name] = BY_INPUT
+            kept[layer.name] = Reason.BY_INPUT
         elif layer.name in unsupported or layer.name in model.unsupported:
-            kept[layer.name] = UNSUPPORTED
+            kept[layer.name] = Reason.UNSUPPORTED
         elif layer.name not in reached:
-            kept[layer.name] = NOT_EXERCISED
+            kept[layer.name] = Reason.NOT_EXERCISED
     declared = {layer.name for layer in model.layers if layer.has_statistics or layer.missing}
-    return kept | dict.fromkeys((name for name in reached if name not in declared), NO_PLACE)
+    return kept | dict.fromkeys((name for name in reached if name not in declared), Reason.NO_PLACE)
 
 
 def _require_finite(statistics: LayerStatistics, source: str) -> None:
@@ -198,22 +200,16 @@ def _require_finite(statistics: LayerStatistics, source: str) -> None:
             )
 
 
-def _notes(errors: Mapping[str, float], samples: int, until: float, stopped: bool) -> tuple[str, ...]:
+def _notes(errors: Mapping[str, float], samples: int, until: float, stopped: bool) -> tuple[Note, ...]:
     worst = _largest(errors)
     if not errors or not until:
         return ()
     if stopped:
-        return (
-            f"{samples} samples were enough: every layer's mean is known to {worst:.2g} standard deviations "
-            f"(--until {until:g}).",
-        )
+        return (SamplesWereEnough(samples, worst, until),)
     if not math.isfinite(worst):
-        return (f"{samples} samples are too few, or too few batches, to say how well the means are known.",)
+        return (ErrorUnknown(samples),)
     needed = math.ceil(samples * (worst / until) ** 2)
-    return (
-        f"After {samples} samples the mean is known to {worst:.2g} standard deviations in the worst layer; about "
-        f"{_rounded(needed)} would bring that to {until:g}.",
-    )
+    return (MoreSamplesNeeded(samples, worst, until, _rounded(needed)),)
 
 
 def _rounded(number: int) -> int:

@@ -31,6 +31,7 @@ class Written:
         places: of fields that stand under another key, or within an object: `{"stored_eps": ("stored", "eps")}`.
         derived: keys that are written for readers and follow from the fields; they are not read.
         first: the keys that come first, in this order; the others follow in the order of the fields.
+        gathered: fields that are made of several keys, and by what; it is given the object, and `derived` writes them.
         left_out: fields that no document holds.
         added: fields that documents of earlier versions lack; they are read as their default.
         closed: whether a key that no field has is an error. Else it is passed by: later versions may add some.
@@ -41,6 +42,7 @@ class Written:
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     derived: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     first: tuple[str, ...] = ()
+    gathered: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()
     closed: bool = False
@@ -120,6 +122,7 @@ def kind_read(kind: type[T], document: object) -> T:
                 values[each.name] = each.read(found)
             except MisfitError as misfit:
                 raise misfit.within(*each.place) from misfit.__cause__
+    values |= {name: gather(content) for name, gather in written.gathered.items()}
     value = kind(**values)
     return value if written.settled is None else written.settled(value)
 
@@ -161,7 +164,7 @@ def _plan(kind: type[Any]) -> tuple[_Field, ...]:
             may_be_absent=each.name in written.added,
         )
         for each in fields(kind)
-        if each.name not in written.left_out
+        if each.name not in written.left_out and each.name not in written.gathered
     )
 
 

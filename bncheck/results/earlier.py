@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_LEFT_OUT = re.compile(r"(\d{1,15}) samples left out")
+_LEFT_OUT = re.compile(r"(\d{1,15}) samples? left out")
 
 
 def finding_before(document: Mapping[str, Any]) -> Mapping[str, Any]:

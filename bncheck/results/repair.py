@@ -11,8 +11,10 @@ from typing import ClassVar
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.earlier import repair_before
 from bncheck.results.layer import LayerReport
+from bncheck.results.notes import Note, documents_of, notes_in, sentences
 from bncheck.results.report import Report
 from bncheck.results.versions import require_version
+from bncheck.vocabulary import Reason
 
 
 class Outcome(StrEnum):
@@ -81,7 +83,7 @@ class LayerRepair:
 
     name: str
     changed: bool
-    reason: str | None
+    reason: Reason | None
     gap_before: float | None
     gap_after: float | None
     own_before: float | None
@@ -106,7 +108,7 @@ class RepairResult:
         before: the report on the model as shipped, on the data that judge.
         after: the report on the repaired file, on the same data; `None` where there was nothing to repair.
         layers: every layer that stores statistics.
-        notes: what was chosen on the way.
+        noted: what was chosen on the way.
         samples_needed: where there were too few to repair from, how many would do.
     """
 
@@ -121,8 +123,13 @@ class RepairResult:
     before: Report
     after: Report | None
     layers: tuple[LayerRepair, ...]
-    notes: tuple[str, ...] = ()
+    noted: tuple[Note, ...] = ()
     samples_needed: int | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen on the way, in words."""
+        return sentences(self.noted, self.before.run.spelling)
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -145,10 +152,15 @@ class RepairResult:
         return EXIT_NOT_CHECKED if self.after is None else self.after.summary.exit_code
 
     __json__: ClassVar = Written(
-        derived={"exit_code": lambda result: result.exit_code},
+        derived={
+            "exit_code": lambda result: result.exit_code,
+            "notes": lambda result: result.notes,
+            "noted": lambda result: documents_of(result.noted, result.before.run.spelling),
+        },
+        gathered={"noted": notes_in},
         first=(
             *("method", "path", "outcome", "judged", "exit_code", "source", "samples", "comparison", "layers"),
-            *("notes", "before", "after"),
+            *("notes", "noted", "before", "after"),
         ),
         added=frozenset({"samples_needed"}),
         earlier=repair_before,
@@ -178,7 +190,7 @@ def layer_repairs(
     after: Report,
     *,
     changed: Collection[str],
-    kept: Mapping[str, str],
+    kept: Mapping[str, Reason],
     errors: Mapping[str, float],
     gaps: Mapping[str, float],
 ) -> tuple[LayerRepair, ...]:

@@ -26,8 +26,6 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 SEVERITIES = tuple(Severity)
 OK, FINDINGS, INCONCLUSIVE, NOT_CHECKED = Verdict.OK, Verdict.FINDINGS, Verdict.INCONCLUSIVE, Verdict.NOT_CHECKED
 MEASURED, AUDITED, SKIPPED = Status.MEASURED, Status.AUDITED, Status.SKIPPED
-LEFT_OUT = "samples left out"
-"""What the note on samples that a fixed batch size could not take says; `Summary.samples_left_out` counts them."""
 ADVICE = "Reports are written by `bncheck inspect MODEL --report json=FILE`."
 _ORIGIN = Origin("the document", "report", ADVICE)
 finite = encoded
@@ -190,7 +188,6 @@ __all__ = [
     "INCONCLUSIVE",
     "INFO",
     "LAYER_COLUMNS",
-    "LEFT_OUT",
     "MEASURED",
     "NOT_CHECKED",
     "OK",

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from bncheck.results.codec import Written, kind_read
 from bncheck.results.earlier import asked_among, run_before
 from bncheck.results.misfit import missing
+from bncheck.results.notes.codec import documents_of, notes_in
+from bncheck.results.notes.note import Note, sentences
 from bncheck.vocabulary import FailOn, Spelling
 
 MARGIN = "margin"
@@ -63,7 +65,7 @@ class Run:
         seed: of every draw.
         versions: of bncheck and what it uses.
         thresholds: the numbers that decide, by name.
-        notes: what a reader should know of the run.
+        noted: what a reader should know of how the report came about.
         asked: what was asked for.
     """
 
@@ -72,11 +74,14 @@ class Run:
     seed: int
     versions: Mapping[str, str]
     thresholds: Mapping[str, float]
-    notes: tuple[str, ...] = ()
+    noted: tuple[Note, ...] = ()
     asked: Asked = field(default_factory=Asked)
 
     __json__: ClassVar = Written(
-        added=frozenset({"notes", "asked"}),
+        derived={"notes": lambda run: run.notes, "noted": lambda run: documents_of(run.noted, run.spelling)},
+        gathered={"noted": notes_in},
+        first=("command", "options", "seed", "versions", "thresholds", "notes", "noted"),
+        added=frozenset({"asked"}),
         earlier=run_before,
         settled=_require_margin,
     )
@@ -85,6 +90,11 @@ class Run:
     def margin(self) -> float:
         """The gap that matters, as this run had it."""
         return self.thresholds[MARGIN]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes in words."""
+        return sentences(self.noted, self.spelling)
 
     @property
     def spelling(self) -> Spelling:

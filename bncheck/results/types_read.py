@@ -20,8 +20,8 @@ def reader(hint: Any, of_dataclass: Callable[[type[Any], object], Any]) -> Reade
     """What reads a value of that type, or raises `MisfitError`.
 
     Args:
-        hint: a type as fields are annotated with: plain ones, enums, dataclasses, `X | None`, `tuple[X, ...]` and
-            `Mapping[str, X]` of them, and `Any`.
+        hint: a type as fields are annotated with: plain ones, enums, dataclasses, `X | None`, `tuple[X, ...]`,
+            `tuple[X, Y]` and `Mapping[str, X]` of them, and `Any`.
         of_dataclass: reads a dataclass.
 
     Raises:
@@ -34,6 +34,8 @@ def reader(hint: Any, of_dataclass: Callable[[type[Any], object], Any]) -> Reade
             return partial(_maybe, reader(others[0], of_dataclass))
     elif origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
         return partial(_several, _named(inner[0]), reader(inner[0], of_dataclass))
+    elif origin is tuple and inner:
+        return partial(_each, tuple(reader(each, of_dataclass) for each in inner))
     elif origin is Mapping and inner[0] is str:
         return partial(_table, reader(inner[1], of_dataclass))
     elif isinstance(hint, type) and is_dataclass(hint):
@@ -52,25 +54,26 @@ def _maybe(read: Reader, value: Any) -> Any:
 def _several(of_what: str, read: Reader, value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise MisfitError(f"a list of {of_what}", value)
-    made = []
-    for at, item in enumerate(value):
-        try:
-            made.append(read(item))
-        except MisfitError as misfit:
-            raise misfit.within(at) from None
-    return tuple(made)
+    return tuple(_at(read, item, at) for at, item in enumerate(value))
+
+
+def _each(readers: tuple[Reader, ...], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple) or len(value) != len(readers):
+        raise MisfitError(f"a list of {len(readers)} values", value)
+    return tuple(_at(read, item, at) for at, (read, item) in enumerate(zip(readers, value, strict=True)))
+
+
+def _at(read: Reader, item: Any, step: str | int) -> Any:
+    try:
+        return read(item)
+    except MisfitError as misfit:
+        raise misfit.within(step) from None
 
 
 def _table(read: Reader, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise MisfitError("an object", value)
-    made = {}
-    for key, item in value.items():
-        try:
-            made[key] = read(item)
-        except MisfitError as misfit:
-            raise misfit.within(key) from None
-    return made
+    return {key: _at(read, item, key) for key, item in value.items()}
 
 
 def _member(members: Mapping[Any, Enum], value: Any) -> Enum:

@@ -40,7 +40,10 @@ def test_the_page_names_layer_and_rule(files: Files) -> None:
     ("options", "message"),
     [
         (["--expect-frozen", "bn"], "--expect-frozen bn: no normalization layer has such a name."),
-        (["--report", "sarif=out.sarif"], "a difference is written as json or csv"),
+        (
+            ["--report", "channels-csv=out.csv"],
+            "--report channels-csv: a difference is written as one of csv,",
+        ),
         (["--report", "{healthy}.json", "--report", "json={healthy}"], "inputs are never overwritten"),
         (["--key", "ema"], "ema"),
     ],
@@ -79,3 +82,10 @@ def test_it_runs_as_a_process(files: Files) -> None:
     done = call_process("diff", files.healthy, files.drifted, "--expect-frozen", "norm", "--report", "json=-")
     assert done.code == 1
     assert [finding["code"] for finding in done.json["findings"]] == ["BN402"]
+
+
+@pytest.mark.parametrize("name", ["html", "markdown", "junit", "sarif", "github"])
+def test_a_difference_in_every_format(files: Files, scratch: Path, name: str) -> None:
+    done = call("diff", files.healthy, files.drifted, "--expect-frozen", "norm", "--report", f"{name}=-")
+    assert done.code == 1
+    assert "BN402" in done.stdout

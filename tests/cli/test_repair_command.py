@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -160,3 +161,17 @@ def test_ctrl_c_is_130_and_leaves_nothing(files: Files, scratch: Path, interrupt
     )
     assert refused(done, 130)
     assert os.listdir() == []
+
+
+def test_every_format_tells_what_the_repair_did(files: Files, scratch: Path) -> None:
+    names = ("json", "csv", "channels-csv", "html", "markdown", "junit", "sarif", "github")
+    reports = [part for name in names for part in ("--report", f"{name}={name}.txt")]
+    done = call("repair", files.drifted, "--data", files.data, "--out", "new.pt", *ARCH, *reports)
+    assert done.code == 0
+    told = {name: Path(f"{name}.txt").read_text(encoding="utf-8") for name in names}
+    for name in ("html", "markdown", "junit", "sarif", "github"):
+        assert "repaired model is better" in told[name], name
+    assert "repair_gap_before" in told["csv"]
+    document = json.loads(told["json"])
+    assert document["repair"]["outcome"] == "better"
+    assert document["model"]["path"] == "new.pt"

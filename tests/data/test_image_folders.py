@@ -10,6 +10,7 @@ from PIL import Image
 from bncheck.data import DataOptions, open_data
 from bncheck.data.decoding import decode_image
 from bncheck.errors import DataError
+from bncheck.results.notes import sentences
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
 
@@ -167,7 +168,7 @@ def test_classes_a_folder_deeper_are_no_single_class(tmp_path, deep):
 def test_a_single_class_is_noted(tmp_path):
     save(tmp_path / "cat" / "a.png")
     save(tmp_path / "cat" / "more" / "b.png")
-    (note,) = open_data(tmp_path).notes
+    (note,) = sentences(open_data(tmp_path).notes)
     assert "cat is the only class folder" in note
     assert open_data(tmp_path / "cat" / "more").notes == ()
     save(tmp_path / "dog" / "a.png")
@@ -178,7 +179,7 @@ def test_a_single_class_is_noted(tmp_path):
 def test_images_that_are_enlarged_much_are_noted(tmp_path, resize, noted):
     save(tmp_path / "a.png")
     for source in (tmp_path, PIXELS[None]):
-        notes = open_data(source, DataOptions(resize=resize)).notes
+        notes = sentences(open_data(source, DataOptions(resize=resize)).notes)
         assert [note.split(",")[0].startswith("Images of 6 x 4") for note in notes] == [True] * noted
 
 

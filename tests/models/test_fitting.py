@@ -9,6 +9,7 @@ from torch import nn
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats import open_model
+from bncheck.results.notes import sentences
 
 X = torch.rand(2, 3, 8, 8)
 
@@ -31,7 +32,7 @@ def test_the_program_is_the_network(tmp_path):
         *("stem.bn_odd_9", "stem.inst", "group", "no_stats", "inner.1", "layer", "rms")
     ]
     assert not model.program.training
-    assert model.notes == ()
+    assert sentences(model.notes) == ()
     assert model.layers[0].eps == 1e-3
     assert model.tensor_names[model.program.stem.bn_odd_9.running_var.data_ptr()] == "stem.bn_odd_9.running_var"
 
@@ -43,7 +44,7 @@ def test_prefixes_are_stripped(tmp_path, prefix):
     net = trained(Small())
     model = _open(tmp_path, {prefix + name: value for name, value in net.state_dict().items()})
     assert torch.equal(model.program(X), net(X))
-    assert model.notes == (f"To fit the architecture, stripped the prefix {prefix!r}.",)
+    assert sentences(model.notes) == (f"To fit the architecture, stripped the prefix {prefix!r}.",)
 
 
 class Wrapped(nn.Module):
@@ -58,10 +59,10 @@ class Wrapped(nn.Module):
 def test_prefixes_are_added_and_exchanged(tmp_path):
     net = trained(Small())
     model = _open(tmp_path, net.state_dict(), Wrapped)
-    assert model.notes == ("To fit the architecture, added the prefix 'backbone.'.",)
+    assert sentences(model.notes) == ("To fit the architecture, added the prefix 'backbone.'.",)
     assert torch.equal(model.program(X), net(X))
     exchanged = _open(tmp_path, {f"module.{name}": value for name, value in net.state_dict().items()}, Wrapped)
-    assert exchanged.notes == (
+    assert sentences(exchanged.notes) == (
         "To fit the architecture, stripped the prefix 'module.' and added the prefix 'backbone.'.",
     )
     assert torch.equal(exchanged.program(X), net(X))
@@ -131,7 +132,7 @@ def test_other_precisions_run_in_the_architectures(tmp_path, dtype):
     model = _open(tmp_path, net.state_dict())
     assert model.layers[0].dtype == name
     assert model.program(X).dtype == torch.float32
-    assert model.notes == (f"Values stored in {name} are run in the architecture's float32.",)
+    assert sentences(model.notes) == (f"Values stored in {name} are run in the architecture's float32.",)
     np.testing.assert_allclose(model.layers[0].mean, net.bn1.running_mean.double().numpy(), rtol=1e-6)
 
 
@@ -224,5 +225,5 @@ def test_kwargs_without_an_architecture(tmp_path):
 
 def test_an_architecture_is_ignored_for_a_whole_module(tmp_path):
     model = _open(tmp_path, trained(Small()), Small, trust_pickle=True)
-    assert model.notes == ("--arch was ignored: the file holds a whole module.",)
+    assert sentences(model.notes) == ("arch was ignored: the file holds a whole module.",)
     assert model.format == "module"

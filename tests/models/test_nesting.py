@@ -6,6 +6,7 @@ from model_networks import Small, trained
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats import open_model
+from bncheck.results.notes import sentences
 
 
 def _weights(seed):
@@ -44,12 +45,12 @@ def test_nested_under_a_name(tmp_path, name):
     assert model.format == "state_dict"
     assert [layer.name for layer in model.layers] == ["bn1"]
     assert model.layers[0].mean.tolist() == _mean(1)
-    assert model.notes == ()  # there was nothing to choose
+    assert sentences(model.notes) == ()  # there was nothing to choose
 
 
 def test_bare(tmp_path):
     model = _open(tmp_path, _weights(1))
-    assert model.notes == ()
+    assert sentences(model.notes) == ()
     assert model.program is None
     assert model.tensor_names == {}
     assert model.has_convolutions
@@ -73,14 +74,14 @@ def test_raw_weights_before_averaged_ones(tmp_path, raw, average):
     content = {average: _weights(2), raw: _weights(1)}
     model = _open(tmp_path, content)
     assert model.layers[0].mean.tolist() == _mean(1)
-    assert model.notes == (f"Took {raw!r} from the checkpoint; --key chooses another: {average}.",)
+    assert sentences(model.notes) == (f"Took {raw!r} from the checkpoint; key chooses another: {average}.",)
     assert _open(tmp_path, content, key=average).layers[0].mean.tolist() == _mean(2)
 
 
 def test_an_average_alone_is_taken_and_called_one(tmp_path):
     model = _open(tmp_path, {"ema": _weights(2)})
     assert model.layers[0].mean.tolist() == _mean(2)
-    assert "averaged copy" in model.notes[0]
+    assert "averaged copy" in sentences(model.notes)[0]
 
 
 def test_known_names_before_unknown_ones(tmp_path):
@@ -133,7 +134,7 @@ def test_a_lightning_checkpoint(tmp_path):
     assert [layer.name for layer in model.layers] == ["model.bn1"]
     fitted = _open(tmp_path, content, arch=Small)
     assert [layer.name for layer in fitted.layers] == ["bn1"]
-    assert "To fit the architecture, stripped the prefix 'model.'." in fitted.notes
+    assert "To fit the architecture, stripped the prefix 'model.'." in sentences(fitted.notes)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from torch import nn
 from bncheck.errors import ModelError
 from bncheck.formats import open_model
 from bncheck.formats.pickles.opcodes import blocked_globals
+from bncheck.results.notes import sentences
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -97,9 +98,9 @@ def test_a_trusted_module_beside_its_average(tmp_path):
     raw, averaged = trained(Small(), 1).train().half(), trained(Small(), 2)
     torch.save({"epoch": 3, "ema": averaged, "model": raw, "optimizer": {"param_groups": []}}, tmp_path / "best.pt")
     model = open_model(tmp_path / "best.pt", trust_pickle=True)
-    assert any("'model'" in note and "--key" in note and "ema" in note for note in model.notes)
+    assert any("'model'" in note and "key" in note and "ema" in note for note in sentences(model.notes))
     assert "bn1" in model.in_training
-    assert any("half precision" in note for note in model.notes)
+    assert any("half precision" in note for note in sentences(model.notes))
     assert model.layers[0].dtype == "float16"
     assert model.layers[0].mean.tolist() == raw.bn1.running_mean.double().tolist()
     assert model.program(torch.rand(2, 3, 8, 8)).dtype == torch.float32

@@ -7,6 +7,7 @@ from model_networks import Net, Small, trained
 
 from bncheck.errors import ModelError
 from bncheck.formats import open_model
+from bncheck.results.notes import sentences
 
 
 def _open(tmp_path, content):
@@ -135,7 +136,7 @@ def test_wrappers_are_stripped(tmp_path, prefix):
     content = {prefix + name: value for name, value in Small().state_dict().items()} | {"n_averaged": torch.tensor(3)}
     model = _open(tmp_path, content)
     assert [layer.name for layer in model.layers] == ["bn1"]
-    assert model.notes == (f"Stripped the prefix {prefix!r}.",)
+    assert sentences(model.notes) == (f"Stripped the prefix {prefix!r}.",)
 
 
 def test_other_prefixes_stay_without_an_architecture(tmp_path):

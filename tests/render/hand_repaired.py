@@ -7,6 +7,7 @@ from dataclasses import replace
 from hand_made import NAN, UNTOLD, full_report, healthy_report, static_report
 
 from bncheck.results.finding import Finding
+from bncheck.results.notes import OtherNote
 from bncheck.results.repair import (
     BETTER,
     CROSS_FITTED,
@@ -21,13 +22,14 @@ from bncheck.results.repair import (
     RepairResult,
 )
 from bncheck.results.report import Report
+from bncheck.vocabulary import Reason
 
 LAYERS = (
     LayerRepair("backbone.stem.bn", True, None, 0.7612, 0.0134, 0.7612, 0.0121, 0.0082),
     LayerRepair("backbone.blocks.0.body.1.a_long_name.of_a_layer.bn", True, None, NAN, 0.0255, NAN, 0.021, 0.0241),
     LayerRepair("head.norm", True, None, 12.345, 0.002, 0.31, None, None),
-    LayerRepair("head.unused", False, "not exercised", None, None, None, None, None),
-    LayerRepair("head.traced", False, "normalizes by its input", 0.3, 0.3, 0.3, 0.3, None),
+    LayerRepair("head.unused", False, Reason.NOT_EXERCISED, None, None, None, None, None),
+    LayerRepair("head.traced", False, Reason.BY_INPUT, 0.3, 0.3, 0.3, 0.3, None),
 )
 LABELLED = Comparison(0.405, 0.9933, 0.5883, 0.0315, 597, 0.5946, 1.31, 1.13, 2.25)
 
@@ -45,13 +47,13 @@ def better() -> RepairResult:
         before=full_report(),
         after=healthy_report(),
         layers=LAYERS,
-        notes=("After 1200 samples the mean is known to 0.024 standard deviations in the worst layer.",),
+        noted=(OtherNote("After 1200 samples the mean is known to 0.024 standard deviations in the worst layer."),),
     )
 
 
 def cross_fitted() -> RepairResult:
     weak = replace(LABELLED, accuracy_before=0.645, accuracy_after=0.68, gain=0.035, gain_error=0.011)
-    return replace(better(), judged=CROSS_FITTED, method="blend", comparison=weak, notes=())
+    return replace(better(), judged=CROSS_FITTED, method="blend", comparison=weak, noted=())
 
 
 def worse() -> RepairResult:
@@ -118,7 +120,7 @@ def of_few() -> RepairResult:
 def nothing() -> RepairResult:
     kept = tuple(layer for layer in LAYERS if not layer.changed)
     return replace(
-        better(), outcome=NOTHING, path=None, comparison=None, before=static_report(), after=None, layers=kept, notes=()
+        better(), outcome=NOTHING, path=None, comparison=None, before=static_report(), after=None, layers=kept, noted=()
     )
 
 

@@ -9,75 +9,18 @@ from dataclasses import replace
 import pandas
 import pytest
 from drawn_tables import read_table
-from hand_made import NAN, UNTOLD, run
+from hand_compared import MOVED, difference, layer
 from rich.console import Console
 
-from bncheck.render.difference import print_difference, render_csv, render_json
-from bncheck.results.difference import Difference, DifferenceSummary, LayerChange, TensorChange
-from bncheck.results.finding import Finding
-from bncheck.results.report import ModelFacts
-
-
-def layer(name: str, gap: float, **more: object) -> LayerChange:
-    values = {
-        "original": name,
-        "kind": "batch_norm",
-        "channels": 64,
-        "moved": gap != 0,
-        "expected_frozen": False,
-        "gap": gap,
-        "gap_max": 2 * gap,
-        "worst_channel": None if gap != gap else 7,
-        "shift_max": gap,
-        "scale_min": 1.0,
-        "scale_max": 1 + gap,
-        "updates_before": 1000,
-        "updates_after": 1500,
-    }
-    return LayerChange(name=name, **(values | more))
-
-
-def difference(*layers: LayerChange, tensors: tuple[TensorChange, ...] = (), **more: object) -> Difference:
-    values = {
-        "version": "0.1.0",
-        "run": run(),
-        "before": ModelFacts("pretrained.pt", "ab" * 32, "state_dict", 3),
-        "after": ModelFacts("finetuned.onnx", None, "onnx", 3),
-        "summary": DifferenceSummary(
-            "ok", 0, len(layers), sum(each.moved for each in layers), len(tensors), sum(each.moved for each in tensors)
-        ),
-        "layers": layers,
-        "tensors": tensors,
-        "only_before": (),
-        "only_after": (),
-        "findings": (),
-    }
-    return Difference(**(values | more))
+from bncheck.render import renderer
+from bncheck.render.terminal.difference import print_difference
+from bncheck.results.difference import Difference, DifferenceSummary, TensorChange
 
 
 def drawn(made: Difference, width: int = 120) -> str:
     page = io.StringIO()
     print_difference(made, Console(file=page, width=width, color_system=None, force_terminal=False))
     return page.getvalue()
-
-
-MOVED = difference(
-    layer("backbone.layer1.0.bn1", 0.02, expected_frozen=True),
-    layer("backbone.layer1.0.bn2", 0.0, expected_frozen=True),
-    layer("neck.norm", 0.31, original="fpn.norm"),
-    layer("head.norm", 0.0),
-    layer("broken", NAN, moved=True),
-    tensors=(
-        TensorChange("head.weight", "head.weight", (10, 512), True, 0.25),
-        TensorChange("head.bias", "head.bias", (10,), True, 0.75),
-        TensorChange("scale", "scale", (), True, None),
-        TensorChange("neck.weight", "neck.weight", (3, 3), False, 0.0),
-    ),
-    only_before=tuple(f"old.{at}" for at in range(8)),
-    findings=(
-        Finding("BN402", "warning", ("backbone.layer1.0.bn1",), "It moved.", "Keep it in eval mode.", measure=UNTOLD),
-    ),
-)
 
 
 def test_what_moved_most_stands_first_and_what_was_to_stay_is_told() -> None:
@@ -154,10 +97,10 @@ def test_names_from_files_do_nothing_to_the_terminal() -> None:
 
 
 def test_json_and_csv_say_the_same() -> None:
-    document = json.loads(render_json(MOVED))
+    document = json.loads(renderer("json")(MOVED))
     assert document["schema_version"] == 1
     assert document["layers"][4]["gap"] is None
-    frame = pandas.read_csv(io.StringIO(render_csv(MOVED)))
+    frame = pandas.read_csv(io.StringIO(renderer("csv")(MOVED)))
     assert frame["name"].tolist() == [each["name"] for each in (*document["layers"], *document["tensors"])]
     assert frame["what"].tolist() == ["statistics"] * 5 + ["tensor"] * 4
     assert frame["shape"].tolist()[5] == "10x512"

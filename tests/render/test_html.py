@@ -27,6 +27,7 @@ from parsed_html import Page
 
 from bncheck.render import renderer
 from bncheck.render.html import render_fragment
+from bncheck.results.notes import OtherNote
 from bncheck.results.report import Report
 
 render = renderer("html")
@@ -160,7 +161,7 @@ def test_nothing_of_a_name_is_markup() -> None:
     evil = '</script><script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b[31m'
     report = full_report()
     first, *others = report.layers
-    finding = replace(report.findings[0], layer=evil, message=f"{evil} is wrong", fix=evil, evidence={evil: [evil]})
+    finding = replace(report.findings[0], layers=(evil,), message=f"{evil} is wrong", fix=evil, evidence={evil: [evil]})
     read = Page(
         render(
             replace(
@@ -169,7 +170,7 @@ def test_nothing_of_a_name_is_markup() -> None:
                 findings=(finding,),
                 model=replace(report.model, path=evil),
                 data=replace(report.data, source=evil),
-                run=replace(report.run, notes=(evil,), options={evil: evil}),
+                run=replace(report.run, noted=(OtherNote(evil),), options={evil: evil}),
             )
         )
     )

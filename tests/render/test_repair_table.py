@@ -62,7 +62,7 @@ def test_the_numbers_of_the_table_are_those_of_the_result(width: int) -> None:
             assert (shown is None) == (value is None)
             if value is not None:
                 assert shown == pytest.approx(value, abs=0.00501, rel=0.005, nan_ok=True)
-        assert row["statistics"] == ("new" if layer.changed else f"kept: {layer.reason}")
+        assert row["statistics"] == ("new" if layer.changed else f"kept: {layer.reason.words}")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ import pandas
 import pytest
 from hand_made import ALL, empty_report, full_report, static_report
 
-from bncheck.errors import UsageError
-from bncheck.render import FORMATS, SUFFIXES, renderer
+from bncheck.render import renderer
 from bncheck.results.report import Report
 
 render_csv, render_channels_csv = renderer("csv"), renderer("channels-csv")
@@ -104,14 +103,3 @@ def test_channels_read_back_add_up_to_the_layers_and_the_model() -> None:
 def test_reports_without_rows_still_have_their_columns() -> None:
     assert render_csv(empty_report()).count("\n") == 1
     assert render_channels_csv(static_report()).count("\n") == 1
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_format_can_be_written(name: str) -> None:
-    assert renderer(name)(full_report()).endswith("\n")
-    assert set(SUFFIXES.values()) <= set(FORMATS)
-
-
-def test_a_format_there_is_not() -> None:
-    with pytest.raises(UsageError, match=r"^--report: there is no format 'yaml'; choose one of csv, channels-csv,"):
-        renderer("yaml")

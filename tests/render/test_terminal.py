@@ -27,9 +27,10 @@ from hand_made import (
 )
 from rich.console import Console
 
-from bncheck.render.terminal.answer import answer
 from bncheck.render.terminal.report import print_report
+from bncheck.render.words.answer import answer
 from bncheck.results.report import AUDITED, SKIPPED, BatchSize, Report
+from bncheck.vocabulary import Reason
 
 GOLDEN = Path(__file__).with_name("golden")
 WIDTHS = (80, 120, 200)
@@ -276,11 +277,10 @@ def test_colours_are_of_the_severities() -> None:
 
 def test_what_was_skipped_is_said_in_the_table() -> None:
     reasons = {
-        "no-running-statistics": "no statistics",
-        "not-exercised": "not exercised",
-        "too-few-values": "too few values",
-        "folded": "folded",
-        "unsupported": "unsupported",
+        Reason.NO_STATISTICS: "no statistics",
+        Reason.NOT_EXERCISED: "not exercised",
+        Reason.FOLDED: "folded",
+        Reason.UNSUPPORTED: "unsupported",
     }
     layers = tuple(unmeasured(reason, SKIPPED, reason) for reason in reasons)
     report = replace(full_report(), layers=layers, findings=(), summary=summary(layers, "not-checked", 4))

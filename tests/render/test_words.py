@@ -20,7 +20,7 @@ from hand_made import (
 )
 
 from bncheck.render.words.report import closing, concerning, effect_lines, headline, layer_verdict
-from bncheck.results.finding import Finding
+from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import AUDITED, SKIPPED, Accuracy, Effect, Report
 
 
@@ -28,6 +28,11 @@ def finding(severity: str, code: str = "BN603", layer: str | None = None, **evid
     return Finding(
         code, severity, () if layer is None else (layer,), "message", "fix", measure=UNTOLD, evidence=evidence
     )
+
+
+def limited(severity: str, limit: float, code: str = "BN603", unit: str = "gap") -> Finding:
+    """A finding that counts from that value on; what its evidence says of it is for the reader alone."""
+    return replace(finding(severity, code, margin=0.01), measure=Measure(unit, 1.0, limit=limit))
 
 
 def judged(verdict: str, *findings: Finding, base: Report | None = None, exit_code: int = 0) -> Report:
@@ -182,11 +187,12 @@ def test_the_verdict_of_a_measured_layer(gap: float, own: float | None, codes: l
 def test_where_accuracy_made_a_smaller_gap_count_that_one_tells_what_is_inherited() -> None:
     layer = replace(measured("norm", [0.1], [1.0]), gap=0.4, own_gap=0.15)
     for margin, expected in ((0.1, "BN603"), (0.25, "BN603, inherited")):
-        assert layer_verdict(layer, [finding("error", "BN603", margin=margin)], 0.25) == expected
+        assert layer_verdict(layer, [limited("error", margin)], 0.25) == expected
 
 
 def test_a_margin_that_accuracy_made_smaller_is_told() -> None:
-    report = replace(full_report(), findings=(finding("warning", "BN603", margin=0.1),))
+    above_a_limit = limited("error", 0.02, "BN600")
+    report = replace(full_report(), findings=(limited("warning", 0.1), above_a_limit))
     told = "Healthy layers stay below 0.25; here gaps from 0.1 on count, since accuracy is sure to suffer."
     assert any(told in line for line in effect_lines(report))
 
@@ -199,7 +205,7 @@ def test_the_verdict_of_a_layer_that_was_not_measured() -> None:
 
 def test_a_finding_concerns_the_layer_it_names_or_those_it_lists() -> None:
     alone = finding("error", "BN600", "a", layers=["b"])
-    several = finding("warning", "BN603", layers=["a", "c"])
+    several = replace(finding("warning", "BN603"), layers=("a", "c"))
     whole = finding("info", "BN705")
     report = replace(healthy_report(), findings=(alone, several, whole))
     assert concerning(report) == {"a": [alone, several], "c": [several]}

@@ -19,6 +19,8 @@ from bncheck.formats import from_module, open_model
 from bncheck.formats.programs.running import no_progress
 from bncheck.measure.passes import Plan
 from bncheck.repair.measuring import Measurement, measure
+from bncheck.results.notes import sentences
+from bncheck.vocabulary import Reason
 
 
 def measured(module: nn.Module, data: object, *, until: float = 0.0, seed: int = 0) -> Measurement:
@@ -70,12 +72,12 @@ def test_reading_stops_where_the_means_are_known_and_says_so() -> None:
     found = measured(nn.BatchNorm2d(2), data, until=0.05)
     assert found.samples == 500  # the first of eight equal parts
     assert found.errors[""] <= 0.05
-    assert "500 samples were enough" in found.notes[0]
+    assert "500 samples were enough" in sentences(found.notes)[0]
     everything = measured(nn.BatchNorm2d(2), data, until=0.001)
     assert everything.samples == 4000
     # The error falls with the root of the samples: 0.0158 to 0.001 takes 250 times as many.
-    assert "After 4000 samples" in everything.notes[0]
-    assert int(everything.notes[0].split("about ")[1].split()[0]) == pytest.approx(1_000_000, rel=0.1)
+    assert "After 4000 samples" in sentences(everything.notes)[0]
+    assert int(sentences(everything.notes)[0].split("about ")[1].split()[0]) == pytest.approx(1_000_000, rel=0.1)
 
 
 class Many(nn.Module):
@@ -97,7 +99,7 @@ class Many(nn.Module):
 
 def test_layers_that_are_left_alone_say_why_and_the_others_do_not() -> None:
     found = measured(Many(), torch.from_numpy(images()))
-    assert dict(found.kept) == {"idle": "not exercised", "folded": "folded"}
+    assert dict(found.kept) == {"idle": Reason.NOT_EXERCISED, "folded": Reason.FOLDED}
     assert sorted(found.whole) == ["instance", "used"]
 
 

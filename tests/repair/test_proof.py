@@ -177,7 +177,7 @@ def test_what_the_file_still_lacks_decides_the_exit_code(tmp_path: Path) -> None
         limit=600,
     )
     assert result.outcome == BETTER
-    assert [(layer.name, layer.reason) for layer in result.layers if not layer.changed] == [("idle", "not exercised")]
+    assert [(layer.name, layer.reason) for layer in result.layers if not layer.changed] == [("idle", "not-exercised")]
     assert [finding.code for finding in result.after.findings if finding.severity == "error"] == ["BN201"]
     assert (result.path, result.exit_code) == (str(tmp_path / "out.pt"), 1)
 

@@ -21,22 +21,28 @@ from bncheck.errors import BncheckError, UnreadableError
 from bncheck.gate import Limits, judge_again, read_report, report_of
 from bncheck.gate.baseline_file import read_baseline
 from bncheck.results.difference import Difference
+from bncheck.results.notes import notes_of
 from bncheck.results.repair import BETTER, CROSS_FITTED, WORSE, Comparison, LayerRepair, RepairResult
 from bncheck.results.report import Report
 from bncheck.results.run import Asked, asked_in
-from bncheck.vocabulary import FailOn
+from bncheck.vocabulary import FailOn, Reason
 
 NAN = float("nan")
 
 
 def repairs() -> Iterator[RepairResult]:
     compared = Comparison(0.4, 0.9, 0.5, 0.03, 597, 0.59, NAN, 1.1, None)
-    layers = (LayerRepair("a", True, None, NAN, 0.01, 0.7, None, 0.008), LayerRepair("b", False, None, *[None] * 5))
+    layers = (
+        LayerRepair("a", True, None, NAN, 0.01, 0.7, None, 0.008),
+        LayerRepair("b", False, Reason.BY_INPUT, *[None] * 5),
+    )
     made = RepairResult(
         "blend", "b.pt", "b.pt", BETTER, CROSS_FITTED, "x.npz", 1200, compared, full_report(), healthy_report(), layers
     )
     yield made
-    yield replace(made, outcome=WORSE, path=None, after=None, comparison=None, notes=("a note",), samples_needed=900)
+    yield replace(
+        made, outcome=WORSE, path=None, after=None, comparison=None, noted=notes_of(["a note"]), samples_needed=900
+    )
 
 
 @pytest.mark.parametrize("repair", list(repairs()))
@@ -91,7 +97,7 @@ def test_every_report_is_read_back() -> None:
 def of_the_first_version(report: Report) -> dict[str, Any]:
     """The document as it was written before findings had layers and a measure, and a run what it was asked for."""
     document = report.to_dict()
-    del document["run"]["asked"], document["summary"]["samples_left_out"]
+    del document["run"]["asked"], document["run"]["noted"], document["summary"]["samples_left_out"]
     for finding in document["findings"]:
         layers, accepted = finding.pop("layers"), finding.pop("accepted")
         del finding["measure"], finding["cost"]

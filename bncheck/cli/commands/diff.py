@@ -6,13 +6,11 @@ from typing import Any
 
 import typer
 
-from bncheck.cli.destinations import STDOUT, read_destinations, write_texts
+from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
-from bncheck.errors import UsageError
-
-FORMATS = ("json", "csv")
+from bncheck.results.difference import Difference
 
 
 def diff_command(
@@ -34,10 +32,7 @@ def diff_command(
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     with exit_codes(debug):
-        destinations = read_destinations(report or [], [before, after])
-        for destination in destinations:
-            if destination.format not in FORMATS:
-                raise UsageError(f"--report {destination.format}: a difference is written as json or csv.")
+        destinations = read_destinations(report or [], [before, after], Difference)
         if trust_pickle and not quiet:
             say(f"--trust-pickle lets {before} and {after} run code if they are pickles.")
         with stdout_to_stderr():
@@ -53,9 +48,7 @@ def diff_command(
                 command="bncheck diff",
                 options=given,
             )
-        from bncheck.render.difference import FORMATS as RENDERERS
-
-        write_texts([(destination, RENDERERS[destination.format](result)) for destination in destinations])
+        write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result)
         raise typer.Exit(result.summary.exit_code)
@@ -64,6 +57,6 @@ def diff_command(
 def _print(result: Any) -> None:
     from rich.console import Console
 
-    from bncheck.render.difference import print_difference
+    from bncheck.render.terminal.difference import print_difference
 
     print_difference(result, Console())

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bncheck.cli.commands.renorm import exit_code_of, print_renormalized, renormalized
+from bncheck.cli.commands.renorm import exit_code_of, print_renormalized, renormalized, settled_repair
 from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.known import read_known, settle
@@ -141,7 +141,7 @@ def inspect_command(
             else:
                 result = _inspect(model, data, settings, image_options, metric, given, quiet)
         result = settle(result, known, quiet=quiet)
-        write_reports(result, destinations)
+        write_reports(result if repair is None else settled_repair(repair, result), destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result) if repair is None else print_renormalized(repair, result)
         raise typer.Exit(result.summary.exit_code if repair is None else exit_code_of(repair, result))

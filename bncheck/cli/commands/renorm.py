@@ -87,7 +87,7 @@ def exit_code_of(repair: RepairResult, judged: Report) -> int:
         repair: what came of it.
         judged: the report on the repaired model, after the baseline.
     """
-    return _settled(repair, judged).exit_code
+    return settled_repair(repair, judged).exit_code
 
 
 def print_renormalized(repair: RepairResult, judged: Report) -> None:
@@ -96,8 +96,9 @@ def print_renormalized(repair: RepairResult, judged: Report) -> None:
 
     from bncheck.render.terminal.repair_table import print_repair
 
-    print_repair(_settled(repair, judged), Console())
+    print_repair(settled_repair(repair, judged), Console())
 
 
-def _settled(repair: RepairResult, judged: Report) -> RepairResult:
-    return repair if repair.after is None else replace(repair, after=judged)
+def settled_repair(repair: RepairResult, judged: Report) -> RepairResult:
+    """The repair with known findings accepted in the report it is judged by."""
+    return replace(repair, before=judged) if repair.after is None else replace(repair, after=judged)

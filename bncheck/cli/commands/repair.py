@@ -14,6 +14,7 @@ from bncheck.cli.options.arguments import data_settings, files_named, open_optio
 from bncheck.cli.options.completing import words
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
+from bncheck.results.repair import RepairResult
 
 REPAIR = "The repair"
 
@@ -129,14 +130,14 @@ def repair_command(
 ) -> None:
     """Write the model again with statistics that fit your data, if that is measured to be no worse.
 
-    The file keeps its format and everything else that is in it; MODEL is never touched. Reports (--report) are those
-    on the repaired file.
+    The file keeps its format and everything else that is in it; MODEL is never touched. Reports (--report) are on the
+    repaired file, and tell what the repair did and is worth.
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     del given["context"]
     with exit_codes(debug):
         inputs = files_named(model, data, train_data, heldout, out, arch, metric, loss, resume)
-        destinations = read_destinations(report or [], inputs)
+        destinations = read_destinations(report or [], inputs, RepairResult)
         training: dict[str, Any] = {
             "steps": steps,
             "epochs": epochs,
@@ -189,7 +190,7 @@ def repair_command(
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr(), tuning.kept_when_interrupted(resume):
             result = _repair(model, data, settings, training, preprocessing, metric, given, quiet)
-        write_reports(result.after or result.before, destinations)
+        write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             print_result(result)
         elif result.refused:

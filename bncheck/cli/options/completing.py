@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bncheck.render import FORMATS
 from bncheck.rules.catalogue import RULES
 
 Complete = Callable[[str], list[str]]
@@ -32,4 +31,6 @@ def codes(incomplete: str) -> list[str]:
 
 def formats(incomplete: str) -> list[str]:
     """A format and its `=`; the file after it is the shell's."""
-    return [f"{name}=" for name in FORMATS if name.startswith(incomplete)]
+    from bncheck.render import all_formats
+
+    return [f"{each.name}=" for each in all_formats() if each.name.startswith(incomplete)]

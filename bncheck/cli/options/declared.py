@@ -280,7 +280,11 @@ DifferenceReports = Annotated[
     typer.Option(
         "--report",
         metavar="[FORMAT=]PATH",
-        help="Write json or csv, by suffix or by name; - is stdout. Repeatable.",
+        autocompletion=formats,
+        help=(
+            "Write csv, json, html, markdown, junit, sarif or github (annotations, step summary), by suffix or by "
+            "name; - is stdout. Repeatable."
+        ),
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -13,6 +13,8 @@ from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource, Indices
 from bncheck.errors import DataError
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_measuring import OneClassOnly
 
 
 def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource:
@@ -26,7 +28,7 @@ def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource
             deeper.
     """
     paths, classes = _find_images(folder)
-    notes = [] if classes is None else _about_classes(folder, paths)
+    notes: list[Note] = [] if classes is None else _about_classes(folder, paths)
     preprocess = Preprocessing(options, name)
 
     def read_one(path: Path) -> torch.Tensor:
@@ -41,7 +43,7 @@ def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource
     return IndexedSource(name, len(paths), labels, read, notes=[*notes, *preprocess.notes], in_order=classes is None)
 
 
-def _about_classes(folder: Path, paths: list[Path]) -> list[str]:
+def _about_classes(folder: Path, paths: list[Path]) -> list[Note]:
     """A note where all images are of one class.
 
     Raises:
@@ -51,7 +53,7 @@ def _about_classes(folder: Path, paths: list[Path]) -> list[str]:
     while len(inner := dict.fromkeys(path.relative_to(within).parts[0] for path in paths)) == 1:
         within /= next(iter(inner))
         if any(path.parent == within for path in paths):
-            return [f"{within} is the only class folder of {folder}, so the accuracy is that on one class"]
+            return [OneClassOnly(str(folder), str(within))]
     if within == folder:
         return []
     more = f" and {len(inner) - 3} more" if len(inner) > 3 else ""

@@ -10,6 +10,7 @@ import torch
 
 from bncheck.data.batches import Batch, Inputs
 from bncheck.errors import DataError
+from bncheck.results.notes import Note
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -37,7 +38,7 @@ class IndexedSource:
         labels: torch.Tensor | None,
         read: Callable[[Indices], Inputs],
         *,
-        notes: Sequence[str] = (),
+        notes: Sequence[Note] = (),
         hint: str = "",
         in_order: bool = True,
     ) -> None:

@@ -17,6 +17,7 @@ from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
 from bncheck.errors import DataError
+from bncheck.results.notes import Note
 
 
 class StreamSource:
@@ -35,7 +36,7 @@ class StreamSource:
         self.name = name
         self.samples = samples
         self.own_batches = self.in_order = True
-        self.notes: tuple[str, ...] = ()
+        self.notes: tuple[Note, ...] = ()
         self.hint = ""
         self._open_loader = open_loader
         self._preprocess = Preprocessing(options, name)

@@ -20,12 +20,13 @@ from bncheck.formats.messages import first_line
 from bncheck.formats.model import EXPORTED, Model
 from bncheck.formats.programs.graph_layers import list_graph_layers
 from bncheck.formats.tensors import tensor_names
+from bncheck.results.notes import Note
 
 _TALKATIVE = ("torch.export", "torch.export.pt2_archive._package", "torch._export.serde.serialize")
 
 
 def open_exported(
-    path: Path, *, device: str, sha256: str, trust_pickle: bool = False, notes: tuple[str, ...] = ()
+    path: Path, *, device: str, sha256: str, trust_pickle: bool = False, notes: tuple[Note, ...] = ()
 ) -> Model:
     """Read a `torch.export` archive; it is checked first, since loading one can run what its author wrote.
 
@@ -90,7 +91,7 @@ def program_of(exported: ExportedProgram, *, device: str = "cpu") -> GraphModule
 
 
 def model_of_graph(
-    own: GraphModule, *, path: str, device: str, sha256: str | None = None, notes: tuple[str, ...] = ()
+    own: GraphModule, *, path: str, device: str, sha256: str | None = None, notes: tuple[Note, ...] = ()
 ) -> Model:
     """The `Model` of a graph that is bncheck's own; its modes are part of the graph and cannot be switched."""
     program = own.to(device)

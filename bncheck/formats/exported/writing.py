@@ -14,11 +14,12 @@ from bncheck.formats.exported.reading import load_exported, quietly
 from bncheck.formats.messages import first_line
 from bncheck.formats.stored_values import in_form_of
 from bncheck.formats.torchscript.writing import extra_files
+from bncheck.results.notes import Note
 
 
 def write_exported(
     source: Path, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool
-) -> tuple[str, ...]:
+) -> tuple[Note, ...]:
     """Write the program again with its graph, signature, guards and extra files as they are."""
     _require_one_program(source)
     extra: dict[str, Any] = dict.fromkeys(extra_files(source, "extra/"), "")

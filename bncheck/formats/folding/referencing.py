@@ -18,13 +18,14 @@ from bncheck.formats.folding import (
     compare_layers,
     match,
 )
-from bncheck.formats.messages import listed
 from bncheck.formats.model import Model
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
 from bncheck.formats.programs.affine import affine_operations as program_operations
 from bncheck.formats.programs.affine import hidden_forms as program_forms
 from bncheck.formats.programs.affine import tensor_operations
 from bncheck.formats.tensors import channel_values, plain
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import FoldedLayersRead, OwnGapsInherit, ReferenceLayersUnfound
 
 
 def reference_of(model: Model) -> Reference:
@@ -165,21 +166,14 @@ def _with_folds(graph: OnnxGraph, folds: Mapping[int | str, Fold]) -> OnnxGraph:
     return replace(graph, nodes=tuple(nodes))
 
 
-def _notes(comparison: Comparison, forms: Sequence[str]) -> list[str]:
+def _notes(comparison: Comparison, forms: Sequence[str]) -> list[Note]:
     folded = sum(layer.folded for layer in comparison.layers)
-    source = "the stamp" if comparison.stamped else comparison.path
-    seen = "1 folded layer is" if folded == 1 else f"{folded} folded layers are"
-    notes = [f"{seen} read through {source}."] if folded else []
+    reference = None if comparison.stamped else comparison.path
+    notes: list[Note] = [FoldedLayersRead(folded, reference)] if folded else []
     if comparison.unfound:
-        if forms:
-            cause = f"the model has weights that cannot be compared ({', '.join(forms)})"
-        elif comparison.stamped:
-            cause = "the model was changed since it was stamped"
-        else:
-            cause = "their weights were changed, folded in a way that cannot be seen through, or left out of the export"
-        notes.append(f"Layers of {source} that are not found: {listed(comparison.unfound)}; {cause}.")
+        notes.append(ReferenceLayersUnfound(tuple(comparison.unfound), reference, tuple(forms)))
         if folded:
-            notes.append("Own gaps behind a layer that is not found contain what it passes on.")
+            notes.append(OwnGapsInherit())
     return notes
 
 

@@ -12,11 +12,13 @@ from bncheck.formats.model import ONNX, Model
 from bncheck.formats.onnx.graph import OnnxGraph, graph_inputs, nodes_below, opset_of
 from bncheck.formats.onnx.layers import Listing, list_onnx_layers
 from bncheck.formats.onnx.reading import read_onnx
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import LayerUnmeasurable
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv")
 
 
-def open_onnx(path: Path, *, notes: tuple[str, ...] = ()) -> Model:
+def open_onnx(path: Path, *, notes: tuple[Note, ...] = ()) -> Model:
     """Read an ONNX file; nothing is run, and the runtime is not loaded.
 
     Raises:
@@ -49,11 +51,11 @@ def open_onnx(path: Path, *, notes: tuple[str, ...] = ()) -> Model:
 def _refusal(listing: Listing) -> str | None:
     if not listing.training:
         return None
-    return f"not run: onnxruntime refuses BatchNormalization in training mode ({listed(listing.training)})"
+    return f"onnxruntime refuses BatchNormalization in training mode ({listed(listing.training)})"
 
 
-def _reasons(listing: Listing) -> list[str]:
-    return [f"{name} cannot be measured: {reason}" for name, reason in listing.unsupported.items()]
+def _reasons(listing: Listing) -> list[Note]:
+    return [LayerUnmeasurable(name, reason) for name, reason in listing.unsupported.items()]
 
 
 def _convolves(proto: onnx.ModelProto) -> bool:

@@ -19,6 +19,8 @@ from bncheck.formats import Model
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import all_tensors, subgraphs
 from bncheck.formats.onnx.reading import confined
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import FunctionsInlined
 
 _ROLES = {"weight": 1, "bias": 2, "running_mean": 3, "running_var": 4}
 """Where BatchNormalization has its inputs."""
@@ -26,7 +28,7 @@ _LISTED_AS_INPUTS = 4
 """Before this IR version initializers stand among the graph's inputs too."""
 
 
-def write_onnx(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[str, ...]:
+def write_onnx(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
     """Write the graph again; new values stand inside the file, tensors kept outside are copied with it.
 
     A stored value that other nodes use too stays as it is, and the layer gets a value of its own.
@@ -37,13 +39,13 @@ def write_onnx(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) 
     source = Path(model.path)
     proto = onnx.ModelProto()
     proto.ParseFromString(source.read_bytes())
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     nodes = _nodes(model, proto)
     if nodes is None:
         # A layer stands inside a function, which other calls may share.
         proto = onnx.inliner.inline_local_functions(proto)
         nodes = _nodes(model, proto) or {}
-        notes = ("Its functions were inlined: a layer stands inside one of them.",)
+        notes = (FunctionsInlined(),)
     writer = _GraphWriter(proto, Constants([_loaded(model)], model.graph.opset if model.graph else 0))
     for name, new in tensors.items():
         layer, _, role = name.rpartition(".")

@@ -16,6 +16,7 @@ from bncheck.formats.model import Model
 from bncheck.formats.programs.hooks import custom_norms
 from bncheck.formats.programs.running import Runner
 from bncheck.formats.programs.tap import Tap
+from bncheck.results.notes import Note
 from bncheck.watch.ending import Ending, SeenEnoughError
 from bncheck.watch.policies import STORED, Policy, Stored
 from bncheck.watch.recorder import Recorder
@@ -31,7 +32,7 @@ class Instrument(Protocol):
         ...
 
     @property
-    def notes(self) -> Sequence[str]:
+    def notes(self) -> Sequence[Note]:
         """What was changed to make the model run, for the reader of the report."""
         ...
 
@@ -74,7 +75,7 @@ class TorchInstrument:
         self._tap = Tap(model)
         self._runner = Runner(model, source_name)
         self.fixed_batch = model.fixed_batch
-        self.notes: tuple[str, ...] = ()
+        self.notes: tuple[Note, ...] = ()
         self.runtime: list[RuntimeCheck] = []
         self._compared = False
 

@@ -15,9 +15,10 @@ from bncheck.formats import Model
 from bncheck.formats.model import Origin
 from bncheck.formats.safetensors.reading import load_safetensors, load_sharded
 from bncheck.formats.stored_values import by_file_name
+from bncheck.results.notes import Note
 
 
-def write_safetensors(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[str, ...]:
+def write_safetensors(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
     """Write the file again with its metadata."""
     source = Path(model.path)
     held = load_safetensors(source)
@@ -25,7 +26,7 @@ def write_safetensors(model: Model, tensors: Mapping[str, torch.Tensor], target:
     return ()
 
 
-def write_sharded(model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool) -> tuple[str, ...]:
+def write_sharded(model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool) -> tuple[Note, ...]:
     """Write the index and all its shards; those in which nothing changes are copied.
 
     Args:

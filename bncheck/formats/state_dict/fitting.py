@@ -13,6 +13,8 @@ from bncheck.formats.messages import block, first_line
 from bncheck.formats.state_dict.prefixes import best_names, name_in_file
 from bncheck.formats.tensors import dtype_name, plain, same_storage
 from bncheck.formats.torch_module.listing import list_layers
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import NamesFitted, PrecisionChanged
 
 _STATISTICS = ("running_mean", "running_var")
 _BOOKKEEPING = ("num_batches_tracked", "total_ops", "total_params", "n_averaged", "_extra_state")
@@ -29,7 +31,7 @@ class Fitted:
     """
 
     layers: tuple[NormLayer, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     names: Mapping[str, tuple[str, ...]]
 
 
@@ -52,7 +54,7 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: st
         module.load_state_dict(values, strict=False)
     except Exception as error:
         raise ModelError(f"{source} cannot be loaded into the architecture: {first_line(error)}.") from error
-    notes = [f"To fit the architecture, {renaming}."] if renaming else []
+    notes: list[Note] = [NamesFitted(renaming)] if renaming else []
     notes += _precision_notes(values, expected)
     layers = tuple(_as_stored(layer, given) for layer in list_layers(module))
     return Fitted(layers, tuple(notes), _names_in_file(names, expected))
@@ -88,13 +90,13 @@ def _fits(name: str, value: torch.Tensor, expected: Mapping[str, torch.Tensor]) 
     return name in expected and value.shape == expected[name].shape
 
 
-def _precision_notes(values: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:
+def _precision_notes(values: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[Note]:
     changed = {
         (dtype_name(value), dtype_name(expected[name]))
         for name, value in values.items()
         if value.is_floating_point() and value.dtype != expected[name].dtype
     }
-    return [f"Values stored in {stored} are run in the architecture's {run}." for stored, run in sorted(changed)]
+    return [PrecisionChanged(stored, run) for stored, run in sorted(changed)]
 
 
 def _as_stored(layer: NormLayer, given: Mapping[str, torch.Tensor]) -> NormLayer:

@@ -12,6 +12,8 @@ import torch
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import ModelChosen
 
 _DEPTH = 3
 _KNOWN = (
@@ -53,7 +55,7 @@ class Candidate:
 
 def choose(
     content: Any, source: str, *, key: str | None = None, prefer_modules: bool = True
-) -> tuple[Candidate, tuple[str, ...]]:
+) -> tuple[Candidate, tuple[Note, ...]]:
     """The model inside a checkpoint's content, and notes on what was chosen.
 
     Raw weights come before averaged copies and known names before unknown ones.
@@ -164,12 +166,9 @@ def _follow(content: Any, key: str) -> Any:
     return None
 
 
-def _notes(chosen: Candidate, others: list[Candidate]) -> Iterator[str]:
-    where = f"Took {chosen.path!r} from the checkpoint" if chosen.path else "Took the checkpoint's own tensors"
-    if others:
-        yield f"{where}; --key chooses another: {listed(other.path for other in others)}."
-    elif chosen.is_averaged:
-        yield f"{where}, an averaged copy; there is no other."
+def _notes(chosen: Candidate, others: list[Candidate]) -> Iterator[Note]:
+    if others or chosen.is_averaged:
+        yield ModelChosen(chosen.path, tuple(other.path for other in others))
 
 
 def _description(content: Any) -> str:

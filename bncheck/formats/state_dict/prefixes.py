@@ -12,23 +12,23 @@ Shapes = Mapping[str, torch.Size]
 _ROUNDS = 3
 
 
-def best_names(given: Shapes, expected: Shapes) -> tuple[dict[str, str], str]:
+def best_names(given: Shapes, expected: Shapes) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     """The renaming of `given` that makes the most names and shapes agree with `expected`.
 
     Returns:
-        The new name of every given name, and what was done in words; no words where the names are left alone.
+        The new name of every given name, and what was done, in order: (`stripped` or `added`, prefix).
     """
     names = {name: name for name in given}
-    said: list[str] = []
+    done: list[tuple[str, str]] = []
     for _ in range(_ROUNDS):
         strip, add = _best_change({new: given[old] for old, new in names.items()}, expected)
         renamed = {old: _changed(new, strip, add) for old, new in names.items()}
         if renamed == names or len(set(renamed.values())) < len(renamed):
             break
         names = renamed
-        said += [f"stripped the prefix {strip!r}"] if strip else []
-        said += [f"added the prefix {add!r}"] if add else []
-    return names, " and ".join(said)
+        done += [("stripped", strip)] if strip else []
+        done += [("added", add)] if add else []
+    return names, tuple(done)
 
 
 def name_in_file(name: str, names: Mapping[str, str]) -> str:

@@ -19,11 +19,12 @@ from bncheck.formats.recognise import PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPOI
 from bncheck.formats.state_dict.nesting import choose
 from bncheck.formats.stored_values import by_file_name, in_form_of
 from bncheck.formats.torch_module.wrappers import unwrapped
+from bncheck.results.notes import Note
 
 
 def write_checkpoint(
     model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool
-) -> tuple[str, ...]:
+) -> tuple[Note, ...]:
     """Write the checkpoint again in the format it has; only the state dict (or module) that was opened changes.
 
     An averaged copy that shares tensors with it keeps the old ones. Tensors that were saved from another device

@@ -18,6 +18,8 @@ from bncheck.formats.tensors import tensor_names
 from bncheck.formats.torch_module.listing import has_convolutions, list_layers, require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.formats.torchscript.reading import keeps_mkldnn, load_script, model_of_script
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import HalfPrecisionRaised
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -44,7 +46,7 @@ def from_module(module: Any, *, device: str = "cpu") -> Model:
 
 
 def model_of_module(
-    own: torch.nn.Module, *, path: str, device: str, sha256: str | None = None, notes: tuple[str, ...] = ()
+    own: torch.nn.Module, *, path: str, device: str, sha256: str | None = None, notes: tuple[Note, ...] = ()
 ) -> Model:
     """The `Model` of a module that is bncheck's own already, of whichever kind."""
     if isinstance(own, torch.jit.ScriptModule):
@@ -65,7 +67,9 @@ def model_of_module(
     )
 
 
-def model_of_pickled(pickled: torch.nn.Module, *, path: str, device: str, sha256: str, notes: tuple[str, ...]) -> Model:
+def model_of_pickled(
+    pickled: torch.nn.Module, *, path: str, device: str, sha256: str, notes: tuple[Note, ...]
+) -> Model:
     """The `Model` of a module read from a pickle; half precision is run in float32, as data are."""
     own = unwrapped(pickled)
     require_values(own)
@@ -76,7 +80,7 @@ def model_of_pickled(pickled: torch.nn.Module, *, path: str, device: str, sha256
         model = model_of_module(own, path=path, device=device, sha256=sha256, notes=tuple(said))
         return replace(model, in_training=in_training)
     layers = list_layers(own)
-    said.append("The module is stored in half precision; it is run in float32.")
+    said.append(HalfPrecisionRaised())
     model = model_of_module(own.float(), path=path, device=device, sha256=sha256, notes=tuple(said))
     return replace(model, layers=layers, in_training=in_training)
 

@@ -18,6 +18,7 @@ from bncheck.formats.messages import first_line
 from bncheck.formats.model import TORCHSCRIPT, Model
 from bncheck.formats.tensors import build_layer, same_storage, tensor_names
 from bncheck.formats.torch_module.listing import has_convolutions, list_layers
+from bncheck.results.notes import Note
 
 _INCOMPLETE = (
     "Is the file complete, and made by a PyTorch no newer than this one, without operators of another library?"
@@ -54,7 +55,7 @@ class _Call:
         return any(self.constants.get(argument) is True for argument in ("training", "use_input_stats"))
 
 
-def open_script(path: Path, *, device: str, sha256: str, notes: tuple[str, ...] = ()) -> Model:
+def open_script(path: Path, *, device: str, sha256: str, notes: tuple[Note, ...] = ()) -> Model:
     """Read a TorchScript archive; its own unpickler builds tensors and script objects only, no Python.
 
     Raises:
@@ -96,7 +97,7 @@ def frozen_constants(program: torch.jit.ScriptModule) -> dict[str, torch.Tensor]
 
 
 def model_of_script(
-    own: torch.jit.ScriptModule, *, path: str, device: str, sha256: str | None = None, notes: tuple[str, ...] = ()
+    own: torch.jit.ScriptModule, *, path: str, device: str, sha256: str | None = None, notes: tuple[Note, ...] = ()
 ) -> Model:
     """The `Model` of a scripted or traced module that is bncheck's own."""
     program = own.eval().to(device)

@@ -12,9 +12,10 @@ import torch
 from bncheck.errors import ModelError
 from bncheck.formats.stored_values import in_form_of
 from bncheck.formats.torchscript.reading import frozen_constants, load_script
+from bncheck.results.notes import Note
 
 
-def write_script(source: Path, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[str, ...]:
+def write_script(source: Path, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
     """Write the program again: the same code and modes, its extra files with it."""
     extra = dict.fromkeys(extra_files(source, "extra/"), "")
     program = load_script(str(source), extra)

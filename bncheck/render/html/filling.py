@@ -18,32 +18,30 @@ SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
 
 def fragment(report: Report) -> str:
     """A compact part for a notebook: no script, no figure."""
-    return filled("fragment.html.j2", report, rows=view.rows(report))
+    return filled("fragment.html.j2", **of_report(report), rows=view.rows(report))
 
 
-def filled(template: str, report: Report, **values: Any) -> str:
-    """A template with the report in it, and what every page says of one."""
-    return (
-        _templates()
-        .get_template(template)
-        .render(
-            report=report,
-            headline=headline(report),
-            standing=standing(report),
-            effect=effect_lines(report),
-            closing=closing(report),
-            about_model=about_model(report.model),
-            about_data=about_data(report),
-            groups=view.groups(report),
-            tiles=view.tiles(report),
-            columns=view.COLUMNS,
-            worst_columns=view.WORST_COLUMNS,
-            summed=view.summed(report.layers),
-            told=ALIKE,
-            **values,
-        )
-        + "\n"
-    )
+def filled(template: str, **values: Any) -> str:
+    """A template with these values in it."""
+    return _templates().get_template(template).render(**values, told=ALIKE) + "\n"
+
+
+def of_report(report: Report) -> dict[str, Any]:
+    """What every page says of a report, by the names the templates have for it."""
+    return {
+        "report": report,
+        "headline": headline(report),
+        "standing": standing(report),
+        "effect": effect_lines(report),
+        "closing": closing(report),
+        "about_model": about_model(report.model),
+        "about_data": about_data(report),
+        "groups": view.groups(report.findings),
+        "tiles": view.tiles(report),
+        "columns": view.COLUMNS,
+        "worst_columns": view.WORST_COLUMNS,
+        "summed": view.summed(report.layers),
+    }
 
 
 @cache

@@ -1,9 +1,8 @@
-"""The page put together: values, figures, and the script that sorts and filters."""
+"""The page of a report, and of a repair, put together: values and figures."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from typing import Any
 
 from markupsafe import Markup
 
@@ -11,15 +10,61 @@ from bncheck.render.html import view
 from bncheck.render.html.channels import ChannelFigure
 from bncheck.render.html.drawing import drawing
 from bncheck.render.html.figures import accuracy_figure, batch_size_figure, depth_figure
-from bncheck.render.html.filling import filled
+from bncheck.render.html.filling import filled, of_report
+from bncheck.render.html.tables import Line, datatables, safe
+from bncheck.render.told import judged_report
+from bncheck.render.words.cells import number
+from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
+from bncheck.results.repair import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult
 from bncheck.results.report import Report
 
+STANDINGS = {BETTER: "ok", NO_DIFFERENCE: "ok", WORSE: "findings"}
+"""How an outcome is marked; the others cannot be told."""
+REPAIRED = ("gap before", "gap after", "own before", "own after", "error")
+REPAIRED_CAPTION = (
+    "Every layer that stores statistics, before and after the repair. gap: root mean square over the channels; own: "
+    "with upstream errors removed; error: how far the new mean may be off, in standard deviations."
+)
 DRAWN = 120
 """The most layers whose channels are drawn and listed: those of the largest gaps. Others name their worst channel."""
 
 
 def whole_page(report: Report) -> str:
     """The report as a page that needs nothing but itself."""
+    return filled("report.html.j2", **_values(report), top="h1", first="diagnosis")
+
+
+def page_of_repair(repair: RepairResult) -> str:
+    """What the repair did and is worth, and below it the page of the model it is judged by."""
+    report = judged_report(repair)
+    outcome, *worth = verdict_lines(repair)
+    below = "Below: the repaired model" if repair.after is not None else "Below: the model as it came"
+    return filled(
+        "repair.html.j2",
+        **_values(report),
+        top="h2",
+        first="repair",
+        repair=repair,
+        outcome=outcome,
+        outcome_standing=STANDINGS.get(repair.outcome, "untold"),
+        done=headings(repair),
+        worth=worth,
+        ending=closing_lines(repair),
+        repaired=[_repaired(layer) for layer in repair.layers],
+        repaired_titles=("layer", *REPAIRED, "statistics"),
+        repaired_caption=REPAIRED_CAPTION,
+        below=f"{below}.",
+    )
+
+
+def _repaired(layer: LayerRepair) -> Line:
+    values = (layer.gap_before, layer.gap_after, layer.own_before, layer.own_after, layer.error)
+    cells = tuple(view.Cell(number(value), view.order(value)) for value in values)
+    return Line(layer.name, cells, statistics_words(layer))
+
+
+def _values(report: Report) -> dict[str, Any]:
+    """What the templates of a whole page show of a report."""
     rows = view.rows(report)
     targets = {row.layer.name: row.target for row in rows}
     with drawing():
@@ -31,40 +76,28 @@ def whole_page(report: Report) -> str:
         shown = _largest_gaps(rows)
         channels = _channel_figures(report, shown)
     with_channels = sum(row.layer.table is not None for row in rows)
-    return filled(
-        "report.html.j2",
-        report,
-        rows=rows,
-        figures={name: None if svg is None else _safe(svg) for name, svg in figures.items()},
-        channels=channels,
-        listed={row.target for row in shown},
-        not_drawn=with_channels - DRAWN if with_channels > DRAWN else 0,
-        drawn=DRAWN,
-        script=_safe(_datatables()) if len(rows) > 1 else None,
-    )
+    return {
+        **of_report(report),
+        "version": report.version,
+        "title": report.model.path,
+        "rows": rows,
+        "figures": {name: None if svg is None else safe(svg) for name, svg in figures.items()},
+        "channels": channels,
+        "listed": {row.target for row in shown},
+        "not_drawn": with_channels - DRAWN if with_channels > DRAWN else 0,
+        "drawn": DRAWN,
+        "script": datatables() if len(rows) > 1 else None,
+    }
 
 
 def _largest_gaps(rows: list[view.Row]) -> list[view.Row]:
     """Those whose channels a page has room for."""
     with_channels = [row for row in rows if row.layer.table is not None]
-    return sorted(with_channels, key=lambda row: -row.cells[view.COLUMNS.index("gap")].order)[:DRAWN]
+    return sorted(with_channels, key=lambda row: -(row.cells[view.COLUMNS.index("gap")].order or 0.0))[:DRAWN]
 
 
 def _channel_figures(report: Report, rows: list[view.Row]) -> dict[str, Markup]:
     """By target, the figures of these layers."""
     figure = ChannelFigure(report.run.thresholds["margin"])
     drawn = {row.target: figure.draw(row.layer, f"{row.target}-channels") for row in rows}
-    return {target: _safe(svg) for target, svg in drawn.items() if svg is not None}
-
-
-@cache
-def _datatables() -> str:
-    """DataTables, which sorts and filters, as itables packs it: whole, with its licences."""
-    bundle = files("itables").joinpath("html", "dt_bundle.js").read_text(encoding="utf-8")
-    # In a page `<!--` before `<script` would hide the end of the script; in strings and patterns \! is !.
-    return bundle.replace("<!--", r"<\!--").replace("</script", r"<\/script")
-
-
-def _safe(text: str) -> Markup:
-    """Our own drawing, or a library's script: markup, no text."""
-    return Markup(text)  # noqa: S704
+    return {target: safe(svg) for target, svg in drawn.items() if svg is not None}

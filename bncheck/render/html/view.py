@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from bncheck.core.layers import FloatArray
-from bncheck.render.terminal.layer_table import KINDS
+from bncheck.render.words.asked import asked
 from bncheck.render.words.cells import count, number, span
+from bncheck.render.words.layers import KINDS
+from bncheck.render.words.ranking import worst_first
+from bncheck.render.words.reasons import reason_words
 from bncheck.render.words.report import alike, concerning, layer_verdict
 from bncheck.results.finding import Finding
 from bncheck.results.report import ERROR, INFO, WARNING, LayerReport, Report
@@ -30,7 +33,7 @@ class Cell:
     """What a cell of the table says, and the number it is sorted by."""
 
     text: str
-    order: float
+    order: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,10 @@ def rows(report: Report) -> list[Row]:
     return [_row(at, layer, findings.get(layer.name, ()), margin) for at, layer in enumerate(report.layers, start=1)]
 
 
-def groups(report: Report) -> list[Group]:
+def groups(findings: Sequence[Finding]) -> list[Group]:
     """The findings that count, then those accepted."""
-    accepted = [[finding] for finding in report.findings if finding.accepted is not None]
-    return [_group(at, findings) for at, findings in enumerate([*alike(report.findings), *accepted], start=1)]
+    accepted = [[finding] for finding in findings if finding.accepted is not None]
+    return [_group(at, group) for at, group in enumerate([*alike(findings), *accepted], start=1)]
 
 
 def evidence(finding: Finding) -> list[tuple[str, str]]:
@@ -108,7 +111,7 @@ def tiles(report: Report) -> list[tuple[str, str]]:
     elif effect is not None and effect.output_change is not None:
         told.append(("outputs moved by recalibrating", _percent(effect.output_change)))
     if effect is not None and effect.accuracy is not None and effect.accuracy.stored is not None:
-        own_metric = "metric" in report.run.options
+        own_metric = asked(report.run).metric
         name, show = ("metric", number) if own_metric else ("accuracy", _percent)
         told.append((f"{name} as shipped", show(effect.accuracy.stored)))
     return told
@@ -129,11 +132,11 @@ def _row(at: int, layer: LayerReport, findings: Sequence[Finding], margin: float
         kind=KINDS.get(layer.kind, layer.kind),
         cells=(
             Cell(str(layer.channels), layer.channels),
-            Cell(number(layer.shift_max), _order(layer.shift_max)),
-            Cell(span(layer.scale_min, layer.scale_max), _order(layer.scale_max)),
-            Cell(number(layer.gap), _order(layer.gap)),
-            Cell(number(layer.own_gap), _order(layer.own_gap)),
-            Cell(number(layer.noise), _order(layer.noise)),
+            Cell(number(layer.shift_max), order(layer.shift_max)),
+            Cell(span(layer.scale_min, layer.scale_max), order(layer.scale_max)),
+            Cell(number(layer.gap), order(layer.gap)),
+            Cell(number(layer.own_gap), order(layer.own_gap)),
+            Cell(number(layer.noise), order(layer.noise)),
         ),
         verdict=layer_verdict(layer, findings, margin),
         severity=severity,
@@ -142,7 +145,7 @@ def _row(at: int, layer: LayerReport, findings: Sequence[Finding], margin: float
     )
 
 
-def _order(value: float | None) -> float:
+def order(value: float | None) -> float:
     """What is not measured comes first, what is not finite last."""
     if value is None:
         return _UNKNOWN
@@ -152,7 +155,7 @@ def _order(value: float | None) -> float:
 def _facts(layer: LayerReport) -> list[tuple[str, str]]:
     facts = [("kind", layer.kind.replace("_", " ")), ("channels", str(layer.channels)), ("status", layer.status)]
     if layer.reason:
-        facts.append(("reason", layer.reason.replace("-", " ")))
+        facts.append(("reason", reason_words(layer.reason)))
     for name, value in (("eps", layer.stored_eps), ("momentum", layer.stored_momentum)):
         if value is not None:
             facts.append((name, f"{value:.3g}"))
@@ -214,7 +217,7 @@ def _group(at: int, findings: Sequence[Finding]) -> Group:
         severity=first.severity,
         title=_TITLES.get(first.code, ""),
         fix=first.fix,
-        findings=tuple(findings),
+        findings=tuple(worst_first(findings)),
         accepted=first.accepted,
     )
 

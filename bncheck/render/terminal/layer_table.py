@@ -8,25 +8,12 @@ from rich.table import Table
 
 from bncheck.render.terminal.columns import Column, table_of_layers
 from bncheck.render.words.cells import number, span
+from bncheck.render.words.layers import KINDS, MEANINGS
 from bncheck.render.words.report import concerning, layer_verdict
 from bncheck.results.finding import Finding
 from bncheck.results.report import ERROR, INFO, MEASURED, WARNING, LayerReport, Report
 
 STYLES = {ERROR: "bold red", WARNING: "yellow", INFO: "cyan"}
-KINDS = {
-    "batch_norm": "batch",
-    "instance_norm": "instance",
-    "group_norm": "group",
-    "layer_norm": "layer",
-    "rms_norm": "rms",
-}
-MEANINGS = {
-    "shift": "the largest over the channels",
-    "scale": "the range over the channels",
-    "gap": "root mean square over the channels",
-    "own": "the gap with upstream errors removed",
-    "noise": "what sampling alone would show",
-}
 
 
 def layer_table(report: Report, width: int) -> Table:

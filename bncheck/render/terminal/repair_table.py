@@ -11,7 +11,7 @@ from rich.text import Text
 from bncheck.render.terminal.columns import Column, table_of_layers
 from bncheck.render.terminal.page import print_parts, prose, sentence
 from bncheck.render.words.cells import number
-from bncheck.render.words.repair import closing_lines, headings, verdict_lines
+from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
 from bncheck.results.repair import BETTER, CROSS_FITTED, WORSE, LayerRepair, RepairResult
 
 STYLES = {BETTER: "bold green", WORSE: "bold red"}
@@ -58,7 +58,7 @@ def repair_table(layers: tuple[LayerRepair, ...], width: int) -> Table:
         column("own before", lambda layer: layer.own_before, 4),
         column("own after", lambda layer: layer.own_after, 4),
         column("error", lambda layer: layer.error, 1),
-        Column("statistics", [_what(layer) for layer in layers], 0, left=True),
+        Column("statistics", [statistics_words(layer) for layer in layers], 0, left=True),
     ]
     styles = ["" if layer.changed else "dim" for layer in layers]
     return table_of_layers([layer.name for layer in layers], columns, styles, width)
@@ -68,7 +68,3 @@ def _legend(table: Table) -> str:
     """What the numbers in the table's columns are."""
     titles = [str(column.header) for column in table.columns]
     return "; ".join(MEANINGS[title] for title in titles if title in MEANINGS) + "."
-
-
-def _what(layer: LayerRepair) -> str:
-    return "new" if layer.changed else f"kept: {layer.reason}"

@@ -8,10 +8,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bncheck.render.terminal.answer import answer
 from bncheck.render.terminal.columns import plain_table
 from bncheck.render.terminal.layer_table import STYLES, layer_table, legend
 from bncheck.render.terminal.page import PROSE, print_parts, prose, sentence
+from bncheck.render.words.answer import answer
 from bncheck.render.words.cells import number, printable, span
 from bncheck.render.words.report import ALIKE, about_data, about_model, alike, closing, effect_lines, headline, noted
 from bncheck.render.words.shortening import shortened
@@ -32,7 +32,7 @@ def print_audit(report: Report, console: Console) -> None:
     """Print one file among several: a line, and what was found in it."""
     about = f"  {about_model(report.model)}. {headline(report).partition('.')[0]}."
     findings = map(_findings, alike(report.findings))
-    notes = (sentence(note, "dim") for note in noted(report.run.notes if report.findings else ()))
+    notes = (sentence(note, "dim") for note in (noted(report.run) if report.findings else ()))
     line = Text.assemble(sentence(report.model.path, "bold"), sentence(about))
     print_parts([line, *map(prose, findings), *map(prose, notes)], console)
 
@@ -61,7 +61,7 @@ def _conclusion(report: Report) -> Iterator[RenderableType]:
         yield prose(Text(""), *map(sentence, lines))
     for group in alike(report.findings):
         yield prose(Text(""), _findings(group))
-    ending = [*closing(report), *noted(report.run.notes)]
+    ending = [*closing(report), *noted(report.run)]
     if ending:
         yield prose(Text(""), *(sentence(line, "dim") for line in ending))
 

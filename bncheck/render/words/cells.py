@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 
+from bncheck.results.notes.wording import count
+
+__all__ = ["NOT_MEASURED", "count", "number", "printable", "shorten", "span"]
+
 NOT_MEASURED = "-"
 
 
@@ -36,8 +40,3 @@ def shorten(name: str, width: int) -> str:
 def printable(text: str) -> str:
     """`text` without control characters: names come from files, and a terminal would obey them."""
     return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
-
-
-def count(number_of: int, noun: str) -> str:
-    """`1 layer`, `2 layers`."""
-    return f"{number_of} {noun}{'' if number_of == 1 else 's'}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bncheck.render.terminal.answer import first_sentence
+from bncheck.render.words.answer import first_sentence
 from bncheck.render.words.cells import count, number
+from bncheck.render.words.reasons import reason_words, why_kept
 from bncheck.results.repair import (
     BETTER,
     CROSS_FITTED,
@@ -30,21 +31,19 @@ VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tune
 _MORE_TRAINING = "More --steps, a smaller --lr or more varied training data may serve better"
 
 
-REASONS = {
-    "not exercised": "the data do not reach them",
-    "folded": "they were folded into their weights, and divide by 1 on purpose",
-    "unsupported": "they cannot be measured in this format",
-    "normalizes by its input": "they normalize by their input (export the model in eval mode)",
-    "nameless in the file": "their statistics have no names of their own in the file",
-}
-
-
 def headings(result: RepairResult) -> list[str]:
     """What was done with what, and what it was judged on; nothing where nothing was done."""
     if result.after is None:
         return []
     verb = VERBS.get(result.method, result.method)
     return [f"{verb} by {count(result.samples, 'sample')} of {result.source}", _judged_on(result)]
+
+
+def statistics_words(layer: LayerRepair) -> str:
+    """Whether a layer was given new statistics, or why not."""
+    if layer.changed:
+        return "new"
+    return "kept" if layer.reason is None else f"kept: {reason_words(layer.reason)}"
 
 
 def training_words(loss: float, r_clipped: float, d_clipped: float, accuracy: float | None) -> str:
@@ -250,5 +249,5 @@ def _nothing(result: RepairResult) -> str:
             "checkpoint it was exported from, and export that again."
         )
     if reasons:
-        return f"No layer could be given new statistics: {'; '.join(REASONS.get(name, name) for name in reasons)}."
+        return f"No layer could be given new statistics: {'; '.join(map(why_kept, reasons))}."
     return "No layer of this file stores statistics."

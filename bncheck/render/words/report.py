@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bncheck.render.words.asked import asked
 from bncheck.render.words.cells import count, number
+from bncheck.render.words.reasons import reason_in_a_cell
 from bncheck.results.finding import Finding
 from bncheck.results.report import (
     AUDITED,
@@ -20,7 +22,9 @@ from bncheck.results.report import (
     LayerReport,
     ModelFacts,
     Report,
+    Run,
 )
+from bncheck.vocabulary import Reason
 
 ALIKE = 5
 """How many findings of one kind are told in full."""
@@ -28,8 +32,10 @@ ALIKE = 5
 EXIT_OF = {OK: 0, FINDINGS: 1, INCONCLUSIVE: 4, NOT_CHECKED: 4}
 """What each verdict usually ends with."""
 TOLD_NOTHING = 4
-REASONS = {"no-running-statistics": "no statistics"}
 DATA_GROUP = "BN6"
+LIMIT = "BN600"
+"""That a limit of the user's is exceeded tells no cause, and nothing of the margin in force."""
+GAP = "gap"
 
 
 def about_model(model: ModelFacts) -> str:
@@ -41,7 +47,7 @@ def about_data(report: Report) -> str:
     """What it was run on, or that it was not."""
     data = report.data
     if data is None:
-        given = report.run.options.get("data")
+        given = asked(report.run).data
         return f"{'no data' if given is None else f'not run on {given}'}: the stored values alone"
     labels = "with labels" if data.labelled else "without labels"
     return f"{data.source}  {count(data.samples, 'sample')} {labels}, batches of {data.batch_size}"
@@ -79,8 +85,7 @@ def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float
         is_inherited = drift_only and _inherited(layer, _counted_from(findings, margin))
         return " ".join(codes) + (", inherited" if is_inherited else "")
     if layer.status == SKIPPED:
-        reason = layer.reason or "skipped"
-        return REASONS.get(reason, reason.replace("-", " "))
+        return "skipped" if layer.reason is None else reason_in_a_cell(layer.reason)
     if layer.status == AUDITED or layer.gap is None:
         return "audited"
     if not math.isfinite(layer.gap):
@@ -112,7 +117,7 @@ def headline(report: Report) -> str:
     if any(finding.code == "BN603" for finding in report.findings):
         return "The data differ from the stored statistics, without a clear harm to the predictions."
     found = f"No fault found, with {count(len(beyond), 'layer')} beyond a gap of {_margin_of(report)}"
-    if report.run.options.keys() & {"select", "ignore"}:
+    if asked(report.run).chosen:
         return f"{found}: no rule among those selected objects."
     return f"{found}: these samples cannot tell that from noise."
 
@@ -149,11 +154,7 @@ def effect_lines(report: Report) -> list[str]:
 def closing(report: Report) -> list[str]:
     """What else there is to know: an exit code that surprises, and how to get further from here."""
     lines = _exit_lines(report)
-    if (
-        report.data is None
-        and report.model.format in ("state_dict", "safetensors")
-        and "arch" not in report.run.options
-    ):
+    if report.data is None and report.model.format in ("state_dict", "safetensors") and not asked(report.run).arch:
         lines.append(
             "The file holds tensors only: to run them on data, name the architecture too, "
             "--arch FILE.py:CALLABLE --data D."
@@ -164,9 +165,9 @@ def closing(report: Report) -> list[str]:
     return lines
 
 
-def noted(notes: Sequence[str]) -> list[str]:
+def noted(run: Run) -> list[str]:
     """A run's notes as sentences."""
-    return [f"Note: {note.rstrip('.')}." for note in notes]
+    return [f"Note: {note.rstrip('.')}." for note in run.notes]
 
 
 def _gap_lines(report: Report) -> list[str]:
@@ -220,7 +221,7 @@ def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
         return []
     lines = []
     if effect.accuracy is not None:
-        own_metric = "metric" in report.run.options
+        own_metric = asked(report.run).metric
         show = number if own_metric else percent
         values = (
             (effect.accuracy.stored, "as shipped"),
@@ -243,14 +244,14 @@ def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
 
 def _exit_lines(report: Report) -> list[str]:
     """Why the process ends otherwise than the verdict lets one expect."""
-    summary, options = report.summary, report.run.options
+    summary = report.summary
     if summary.exit_code == EXIT_OF[summary.verdict]:
         return []
     if summary.verdict == FINDINGS and summary.exit_code == 0:
         counting, accepted = _counted_apart(report)
         if accepted and not counting:
             return []
-        return [f"The exit code is 0 all the same: --fail-on {options.get('fail_on', WARNING)}."]
+        return [f"The exit code is 0 all the same: --fail-on {asked(report.run).fail_on}."]
     if summary.layers_skipped:
         return [f"The exit code is {summary.exit_code}: {count(summary.layers_skipped, 'layer')} skipped."]
     return [f"The exit code is {summary.exit_code}: not everything was checked."]
@@ -263,8 +264,12 @@ def _in_passing(finding: Finding) -> bool:
 
 def _counted_from(findings: Sequence[Finding], margin: float) -> float:
     """The gap above which findings count a layer: a smaller one than usual where accuracy is sure to suffer."""
-    used = (finding.evidence.get("margin") for finding in findings)
-    return min((each for each in used if isinstance(each, float)), default=margin)
+    used = (
+        finding.measure.limit
+        for finding in findings
+        if finding.measure.unit == GAP and finding.code.startswith(DATA_GROUP) and finding.code != LIMIT
+    )
+    return min((each for each in used if each is not None), default=margin)
 
 
 def _inherited(layer: LayerReport, margin: float) -> bool:
@@ -275,7 +280,7 @@ def _inherited(layer: LayerReport, margin: float) -> bool:
 
 
 def _unreached(layer: LayerReport) -> bool:
-    return layer.status == SKIPPED and layer.reason not in ("no-running-statistics", "folded")
+    return layer.status == SKIPPED and layer.reason not in (Reason.NO_STATISTICS, Reason.FOLDED)
 
 
 def _margin_of(report: Report) -> float:

@@ -15,7 +15,6 @@ from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.formats import Model
-from bncheck.formats.messages import listed
 from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.running import Progress
 from bncheck.measure.passes import Plan
@@ -23,6 +22,8 @@ from bncheck.predictions.effect import EffectMeter
 from bncheck.repair.evaluation.held_out import cross_fitted
 from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, halves_of, measure, tensors_of
 from bncheck.repair.methods.method import BLEND, Method, MethodOptions, Repaired
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_repairing import PriorUsed, StoredLeftOut
 from bncheck.watch.policies import Given, Statistics
 
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
@@ -74,11 +75,11 @@ class Blending:
 
 @dataclass(frozen=True, slots=True)
 class _Priors:
-    """The prior for the file, one for judging each half of the data, and how they were found (empty: given)."""
+    """The prior for the file, one for judging each half of the data, and how many were tried (`None`: given)."""
 
     final: float
     folds: tuple[float, float]
-    how: str = ""
+    candidates: int | None = None
 
 
 def blended(
@@ -137,7 +138,7 @@ def _by_cross_validation(
             "what the stored statistics are worth in samples: --prior N."
         )
     best = [_best(priors, column) for column in (scores[:, 1], scores[:, 0], scores.sum(axis=1))]
-    return _Priors(best[2], (best[0], best[1]), f"chosen by cross-validation among {len(priors)}")
+    return _Priors(best[2], (best[0], best[1]), len(priors))
 
 
 def _best(priors: list[float], scores: FloatArray) -> float:
@@ -168,16 +169,12 @@ def _usable(layer: NormLayer, channels: int) -> np.ndarray[tuple[int, ...], np.d
     return np.isfinite(layer.mean) & np.isfinite(layer.var) & (layer.var >= 0)
 
 
-def _notes(chosen: _Priors, measured: Measurement) -> list[str]:
+def _notes(chosen: _Priors, measured: Measurement) -> list[Note]:
     if not measured.whole:
         return []
-    how = f", {chosen.how}" if chosen.how else ""
-    share = 1.0 - _share(measured.samples, chosen.final)
-    return [f"The stored statistics count as {chosen.final:.4g} samples{how}: {share:.0%} of the blend."]
+    return [PriorUsed(chosen.final, 1.0 - _share(measured.samples, chosen.final), chosen.candidates)]
 
 
-def _alone(stored: Mapping[str, NormLayer], data: LayerStatistics) -> list[str]:
-    names = [name for name, found in data.items() if not _usable(stored[name], found.mean.size).all()]
-    if not names:
-        return []
-    return [f"Stored values of {listed(names, 3)} that cannot be true were left out of the blend."]
+def _alone(stored: Mapping[str, NormLayer], data: LayerStatistics) -> list[Note]:
+    names = tuple(name for name, found in data.items() if not _usable(stored[name], found.mean.size).all())
+    return [StoredLeftOut(names)] if names else []

@@ -18,6 +18,8 @@ from bncheck.formats.programs.running import Progress
 from bncheck.measure.passes import Plan
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet
+from bncheck.results.notes import Note
+from bncheck.vocabulary import Reason
 
 RECALIBRATE, BLEND, RENORM = "recalibrate", "blend", "renorm"
 _HOMES = {RECALIBRATE: "recalibration", BLEND: "blending", RENORM: "renorm"}
@@ -60,12 +62,12 @@ class Repaired:
     """
 
     tensors: Mapping[str, torch.Tensor]
-    kept: Mapping[str, str]
+    kept: Mapping[str, Reason]
     samples: int
     errors: Mapping[str, float] = field(default_factory=dict)
     gaps: Mapping[str, float] = field(default_factory=dict)
     trial: EffectEvidence | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class Method(Protocol):

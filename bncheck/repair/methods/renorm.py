@@ -17,9 +17,11 @@ from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import FineTuned, TrainingProgress
 from bncheck.repair.training.roles import TrainingSource
 from bncheck.repair.training.trainee import module_of
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_repairing import BestStateTaken, TrainingEnded
+from bncheck.vocabulary import Reason
 
 COUNTER = "num_batches_tracked"
-NOT_TRAINED = "not trained"
 AVERAGED = 20
 """Steps over which a loss is averaged for the reader."""
 
@@ -66,7 +68,7 @@ class RenormFineTuning:
             )
         tensors = _changed(model, tuned)
         kept = {
-            layer.name: NOT_TRAINED
+            layer.name: Reason.NOT_TRAINED
             for layer in model.layers
             if layer.has_statistics and not any(join(layer.name, role) in tensors for role in STATISTICS)
         }
@@ -89,17 +91,16 @@ def _changed(model: Model, tuned: FineTuned) -> dict[str, torch.Tensor]:
     }
 
 
-def _notes(tuned: FineTuned) -> tuple[str, ...]:
+def _notes(tuned: FineTuned) -> tuple[Note, ...]:
     losses = [step.loss for step in tuned.history]
     if not losses:
         return ()
     first, last = (sum(part) / len(part) for part in (losses[:AVERAGED], losses[-AVERAGED:]))
     end = tuned.history[-1]
-    notes = [
-        f"{tuned.steps} steps{', ended early by --patience' if tuned.stopped_early else ''}: the loss went from "
-        f"{first:.3g} to {last:.3g} (means of {min(AVERAGED, len(losses))} steps); at the end r was clipped in "
-        f"{end.r_clipped:.1%} of the channels and d in {end.d_clipped:.1%}."
+    averaged = min(AVERAGED, len(losses))
+    notes: list[Note] = [
+        TrainingEnded(tuned.steps, tuned.stopped_early, first, last, averaged, end.r_clipped, end.d_clipped)
     ]
     if tuned.score is not None:
-        notes.append(f"The state after step {tuned.best_step} predicts the validation data best and was taken.")
+        notes.append(BestStateTaken(tuned.best_step))
     return tuple(notes)

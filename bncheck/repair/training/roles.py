@@ -12,6 +12,8 @@ from bncheck.data import Batch, DataOptions, Source, open_data
 from bncheck.data.sources.indexed import IndexedSource
 from bncheck.errors import UsageError
 from bncheck.repair.methods.method import Method
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_repairing import HeldOutDrawn
 
 HELD_OUT_SHARE = 0.2
 """Of data that both train and judge, the share that is kept from training."""
@@ -31,7 +33,7 @@ class Roles:
     repair_from: Source
     judge: Source
     validation: Source | None = None
-    note: str | None = None
+    note: Note | None = None
 
 
 def roles_of(way: Method, *, data: Any, train_data: Any, heldout: Any, how: DataOptions, seed: int) -> Roles:
@@ -72,7 +74,7 @@ def roles_of(way: Method, *, data: Any, train_data: Any, heldout: Any, how: Data
             f"be kept from training to judge by: name other data with {missing}."
         )
     rest, drawn = source.split(HELD_OUT_SHARE, seed)
-    note = f"{drawn.samples} samples of {source.name}, drawn at random, were kept from training and judge the repair."
+    note = HeldOutDrawn(drawn.samples or 0, source.name)
     return Roles(TrainingSource(rest, mixed=mixed), drawn, note=note)
 
 

@@ -40,6 +40,8 @@ from bncheck.formats.onnx.running.runtime import answerers, with_answers
 from bncheck.formats.onnx.running.session import Session, telling_line
 from bncheck.formats.onnx.running.taps import Arrays, stored_taps
 from bncheck.formats.programs.runtime import SAMPLES
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import BatchWidened, ComputedInFloat32, RuntimeNotCompared
 from bncheck.watch import policies
 from bncheck.watch.policies import Policy
 from bncheck.watch.recorder import Recorder
@@ -60,7 +62,7 @@ class OnnxInstrument:
         if model.graph is None:
             raise ValueError(f"{model.path} has no graph to run")
         self._path = model.path
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self.runtime: list[RuntimeCheck] = []
         self.fixed_batch = model.fixed_batch
         # Folded layers divide by 1 on purpose: they are left as they are, as the tap leaves them.
@@ -134,10 +136,8 @@ class OnnxInstrument:
         """The graph as it will be run: in types the CPU computes in, of any batch size where it can take that."""
         graph = self._in_types_of_the_cpu(in_known_version(graph))
         widened = None if self.fixed_batch is None else with_any_batch(graph, self.fixed_batch, self._path)
-        if widened is not None:
-            self.notes.append(
-                f"declared for batches of exactly {self.fixed_batch}, but run in larger ones: its graph takes any"
-            )
+        if widened is not None and self.fixed_batch is not None:
+            self.notes.append(BatchWidened(self.fixed_batch))
             self.fixed_batch = None
         return widened or graph
 
@@ -146,7 +146,7 @@ class OnnxInstrument:
         for name, element_type in (("bfloat16", TensorProto.BFLOAT16), ("double", TensorProto.DOUBLE)):
             adapted = in_float32(graph, element_type)
             if adapted is not None and not (name == "double" and self._loads(graph)):
-                self.notes.append(f"computed in float32: onnxruntime cannot run this model in {name} on the CPU")
+                self.notes.append(ComputedInFloat32(name))
                 graph = adapted
         return graph
 
@@ -191,8 +191,7 @@ class OnnxInstrument:
             session = Session(with_answers(self._graph, nodes), self._path)
             values = self._run(session, few, further, [name for node in nodes for name in node.taps])
         except UnreadableError as error:
-            reason = telling_line(error.__cause__ or error)
-            self.notes.append(f"the runtime's own normalization was not compared with float64: {reason}")
+            self.notes.append(RuntimeNotCompared(telling_line(error.__cause__ or error)))
             return
         checks = (node.check(values, further) for node in nodes)
         self.runtime += [check for check in checks if check is not None]

@@ -1,12 +1,27 @@
-"""The report as Markdown (GitHub's kind): a comment on a pull request, the summary of a workflow."""
+"""Results as Markdown (GitHub's kind): a comment on a pull request, the summary of a workflow."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
-from bncheck.render.terminal.layer_table import KINDS, MEANINGS
+from bncheck.render.format import Format
+from bncheck.render.told import judged_report
 from bncheck.render.words.cells import count, number, printable, span
+from bncheck.render.words.difference import (
+    LEGEND,
+    LEGEND_OF_TENSORS,
+    counts,
+    headline_of_difference,
+    layers_told,
+    shape_of,
+    tensors_told,
+    updates,
+    verdict_of_layer,
+)
+from bncheck.render.words.layers import KINDS, MEANINGS
+from bncheck.render.words.ranking import worst_first
+from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
 from bncheck.render.words.report import (
     ALIKE,
     about_data,
@@ -19,7 +34,9 @@ from bncheck.render.words.report import (
     layer_verdict,
     noted,
 )
+from bncheck.results.difference import Difference, LayerChange, TensorChange
 from bncheck.results.finding import Finding
+from bncheck.results.repair import RepairResult
 from bncheck.results.report import MEASURED, LayerReport, Report
 
 MARKER = "<!-- bncheck -->"
@@ -31,9 +48,45 @@ _SPECIAL = re.compile(r"([\\*_{}\[\]<>#|~&])")
 _MEASURED = ("shift", "scale", "gap", "own", "noise")
 
 
-def render_markdown(report: Report) -> str:
+def of_report(report: Report) -> str:
     """The verdict and the findings in full, the tables folded away; never longer than a comment may be."""
-    parts = list(_parts(report))
+    return _fitting([MARKER, f"## bncheck: {_escaped(headline(report))}", *_parts(report)])
+
+
+def of_repair(repair: RepairResult) -> str:
+    """What the repair is worth, every layer before and after, then the report on the repaired model."""
+    first, *others = verdict_lines(repair)
+    report = judged_report(repair)
+    about = "The repaired model" if repair.after is not None else "The model as it came"
+    parts = [MARKER, f"## bncheck repair: {_escaped(first)}"]
+    if done := headings(repair):
+        parts.append("  \n".join(map(_escaped, done)))
+    parts += [*map(_escaped, others), *map(_escaped, closing_lines(repair))]
+    if repair.notes:
+        parts.append("\n".join(f"- {_escaped(note)}" for note in repair.notes))
+    if repair.layers:
+        parts.append(_folded(f"{count(len(repair.layers), 'layer')} before and after", _repaired(repair)))
+    return _fitting([*parts, f"## {about}: {_escaped(headline(report))}", *_parts(report)])
+
+
+def of_difference(difference: Difference) -> str:
+    """What moved and what was found, the tables folded away."""
+    parts = [MARKER, f"## bncheck diff: {_escaped(headline_of_difference(difference))}"]
+    files = (difference.before, difference.after)
+    parts.append("  \n".join(f"{_code(model.path)}: {_escaped(about_model(model))}" for model in files))
+    parts += map(_escaped, counts(difference))
+    parts += [_findings(group) for group in alike(difference.findings)]
+    if ending := noted(difference.run):
+        parts.append("\n".join(f"- {_escaped(line)}" for line in ending))
+    if layers := layers_told(difference):
+        parts.append(_folded(f"{count(len(layers), 'layer')} that moved or had to stay", _compared(layers)))
+    if tensors := tensors_told(difference):
+        parts.append(_folded(f"{count(len(tensors), 'other tensor')} that moved", _moved(tensors)))
+    return _fitting(parts)
+
+
+def _fitting(parts: list[str]) -> str:
+    """As many of the parts as a comment may hold."""
     text = "\n\n".join(parts) + "\n"
     while len(text) > LONGEST and len(parts) > 1:
         parts.pop()
@@ -42,13 +95,11 @@ def render_markdown(report: Report) -> str:
 
 
 def _parts(report: Report) -> Iterator[str]:
-    yield MARKER
-    yield f"## bncheck: {_escaped(headline(report))}"
     yield f"{_code(report.model.path)}: {_escaped(about_model(report.model))}  \n{_escaped(about_data(report))}"
     yield from map(_escaped, effect_lines(report))
     for group in alike(report.findings):
         yield _findings(group)
-    ending = [*closing(report), *noted(report.run.notes)]
+    ending = [*closing(report), *noted(report.run)]
     if ending:
         yield "\n".join(f"- {_escaped(line)}" for line in ending)
     if report.layers:
@@ -59,7 +110,7 @@ def _parts(report: Report) -> Iterator[str]:
 
 def _findings(group: Sequence[Finding]) -> str:
     first = group[0]
-    lines = [f"- {_escaped(finding.message)}" for finding in group[:ALIKE]]
+    lines = [f"- {_escaped(finding.message)}" for finding in worst_first(group)[:ALIKE]]
     if len(group) > ALIKE:
         lines.append(f"- And {len(group) - ALIKE} more of this kind: the table names the layers.")
     return "\n".join([f"### {first.code} {first.severity}", "", *lines, "", f"**What to do:** {_escaped(first.fix)}"])
@@ -73,8 +124,7 @@ def _layers(report: Report) -> list[str]:
     rows = []
     for layer in shown:
         verdict = layer_verdict(layer, findings.get(layer.name, ()), margin)
-        name = _code(layer.name) if layer.name else "(the model)"
-        cells = [name, KINDS.get(layer.kind, layer.kind), str(layer.channels)]
+        cells = [_named(layer.name), KINDS.get(layer.kind, layer.kind), str(layer.channels)]
         rows.append([*cells, *(_numbers(layer) if measured else ()), verdict])
     lines = _table(titles, rows, left={"layer", "kind", "verdict"})
     if len(shown) < len(report.layers):
@@ -82,6 +132,51 @@ def _layers(report: Report) -> list[str]:
     if measured:
         lines += ["", *(f"{title}: {MEANINGS[title]}  " for title in _MEASURED)]
     return lines
+
+
+def _repaired(repair: RepairResult) -> list[str]:
+    rows = [
+        [
+            _named(layer.name),
+            *map(number, (layer.gap_before, layer.gap_after, layer.own_before, layer.own_after, layer.error)),
+            statistics_words(layer),
+        ]
+        for layer in repair.layers[:ROWS]
+    ]
+    titles = ["layer", "gap before", "gap after", "own before", "own after", "error", "statistics"]
+    return [*_table(titles, rows, left={"layer", "statistics"}), *_more(len(repair.layers))]
+
+
+def _compared(layers: Sequence[LayerChange]) -> list[str]:
+    rows = [
+        [
+            _named(layer.name),
+            KINDS.get(layer.kind, layer.kind),
+            str(layer.channels),
+            number(layer.shift_max),
+            span(layer.scale_min, layer.scale_max),
+            number(layer.gap),
+            updates(layer),
+            verdict_of_layer(layer),
+        ]
+        for layer in layers[:ROWS]
+    ]
+    titles = ["layer", "kind", "ch", "shift", "scale", "gap", "updates", "verdict"]
+    return [*_table(titles, rows, left={"layer", "kind", "verdict"}), *_more(len(layers)), "", LEGEND]
+
+
+def _moved(tensors: Sequence[TensorChange]) -> list[str]:
+    rows = [[_named(tensor.name), shape_of(tensor), number(tensor.change)] for tensor in tensors[:ROWS]]
+    lines = _table(["tensor", "shape", "change"], rows, left={"tensor"})
+    return [*lines, *_more(len(tensors)), "", LEGEND_OF_TENSORS]
+
+
+def _more(total: int) -> list[str]:
+    return ["", f"And {total - ROWS} more: the JSON report has all."] if total > ROWS else []
+
+
+def _named(layer: str) -> str:
+    return _code(layer) if layer else "(the model)"
 
 
 def _worth_showing(report: Report, findings: dict[str, list[Finding]]) -> list[LayerReport]:
@@ -134,3 +229,6 @@ def _escaped(text: str) -> str:
 def _code(name: str) -> str:
     """A name from a file, as code."""
     return "`" + printable(name).replace("\n", "�").replace("`", "'") + "`"
+
+
+FORMAT = Format("markdown", (".md",), of_report, of_repair, of_difference)

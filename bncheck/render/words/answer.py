@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from bncheck.render.words.cells import count
-from bncheck.render.words.report import headline, percent, prediction_lines
-from bncheck.results.finding import Finding
+from bncheck.render.words.cells import count, number
+from bncheck.render.words.report import LIMIT, headline, percent, prediction_lines
+from bncheck.results.finding import Cost, Finding
 from bncheck.results.report import FINDINGS, INFO, Report
+from bncheck.vocabulary import Remedy
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 SUBJECT = {"inconclusive": "BN707", "not-checked": "BN705", "ok": "BN603"}
 """The finding that a verdict without a fault is about."""
-LIMIT = "BN600"
-"""That a limit is exceeded is no cause: where there is one, it is told instead."""
-
+SCORES: dict[str, tuple[str, Callable[[float | None], str]]] = {
+    "accuracy": ("Accuracy", percent),
+    "metric": ("Metric", number),
+}
+"""How the scores are called that a cost may be told in, and how their values are written."""
 OF_CALLS = "BN604"
 """No one set of statistics helps there: what it costs stands in its message, last."""
 
@@ -65,17 +69,28 @@ def first_sentence(text: str) -> str:
 
 
 def _cost(report: Report, about: Finding | None = None) -> str:
-    """By what was measured to help, where the finding says that or its evidence holds it; else by recalibrating."""
+    """By what was measured to help, where the finding says that; else by recalibrating."""
+    if about is not None and about.cost is not None and (measured := _measured(about.cost)):
+        return measured
     if about is not None and about.code == OF_CALLS:
         return _SENTENCE.split(about.message)[-1]
-    evidence = about.evidence if about else {}
-    before, after = evidence.get("accuracy_before"), evidence.get("accuracy_after")
-    if before is not None and after is not None:
-        samples = count(evidence.get("samples", 0), "sample")
-        return f"Accuracy on {samples}: {percent(before)} as fed, {percent(after)} with the input changed."
-    grouped, stored = evidence.get("accuracy_grouped"), evidence.get("accuracy_stored")
-    if grouped is not None and stored is not None:
-        again = evidence.get("accuracy_recalibrated")
-        recalibrated = "" if again is None else f"{percent(again)} recalibrated, "
-        return f"Accuracy: {percent(stored)} as shipped, {recalibrated}{percent(grouped)} in grouped batches."
     return " ".join(prediction_lines(report, briefly=True)[:1])
+
+
+def _measured(cost: Cost) -> str:
+    """What another remedy than recalibrating was measured to be worth; empty where none was."""
+    if cost.score not in SCORES or cost.shipped is None or cost.remedied is None:
+        return ""
+    title, show = SCORES[cost.score]
+    samples = "" if cost.samples is None else f" on {count(cost.samples, 'sample')}"
+    if cost.remedy is Remedy.INPUT:
+        return f"{title}{samples}: {show(cost.shipped)} as fed, {show(cost.remedied)} with the input changed."
+    if cost.remedy is Remedy.EPS:
+        return f"{title}{samples}: {show(cost.shipped)} as shipped, {show(cost.remedied)} with another eps."
+    if cost.remedy is Remedy.CALLS:
+        return f"{title} is {show(cost.shipped)} with the average and {show(cost.remedied)} by each call's own."
+    if cost.remedy is Remedy.GROUPED:
+        recalibrated = "" if cost.recalibrated is None else f"{show(cost.recalibrated)} recalibrated, "
+        grouped = show(cost.remedied)
+        return f"{title}: {show(cost.shipped)} as shipped, {recalibrated}{grouped} in grouped batches."
+    return ""

@@ -1,17 +1,20 @@
-"""The report as SARIF 2.1.0, for code scanning: the rules, and a result for every finding."""
+"""Results as SARIF 2.1.0, for code scanning: the rules, and a result for every finding."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import Counter
+from dataclasses import asdict
 from urllib.parse import quote
 
+from bncheck.render.format import Format, Result
+from bncheck.render.told import Told, told
 from bncheck.render.words.cells import printable
 from bncheck.render.words.paths import path_from_here
-from bncheck.render.words.report import headline, too_little_checked
+from bncheck.render.words.ranking import ranks
 from bncheck.results.finding import Finding
-from bncheck.results.report import ERROR, INFO, WARNING, Json, Report, finite
+from bncheck.results.report import ERROR, INFO, WARNING, Json, ModelFacts, finite
 from bncheck.rules.catalogue import GROUPS, RULES, Rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -19,29 +22,31 @@ LEVELS = {ERROR: "error", WARNING: "warning", INFO: "note"}
 _PROBLEMS = {ERROR: "error", WARNING: "warning", INFO: "recommendation"}
 
 
-def render_sarif(report: Report) -> str:
+def of_any(result: Result) -> str:
     """One run. What was accepted is a suppressed result; too little checked is an unsuccessful invocation."""
+    about = told(result)
     index = {rule.code: at for at, rule in enumerate(RULES)}
     named: Counter[str] = Counter()
     results = []
-    for finding in report.findings:
-        identity = f"{_uri(report)}\n{finding.code}\n{finding.layer or ''}"
+    for finding, rank in zip(about.findings, ranks(about.findings), strict=True):
+        identity = f"{_uri(about.model)}\n{finding.code}\n{finding.layer or ''}"
         named[identity] += 1
-        results.append(_result(finding, report, f"{identity}\n{named[identity]}", index.get(finding.code)))
+        told_of = _result(finding, about, f"{identity}\n{named[identity]}", index.get(finding.code))
+        results.append({**told_of, "rank": rank})
     run: Json = {
-        "tool": {"driver": _driver(report)},
-        "automationDetails": {"id": f"bncheck/{_uri(report)}/"},
-        "invocations": [_invocation(report)],
-        "artifacts": [_artifact(report)],
+        "tool": {"driver": _driver(about)},
+        "automationDetails": {"id": f"bncheck/{_uri(about.model)}/"},
+        "invocations": [_invocation(about)],
+        "artifacts": [_artifact(model) for model in about.files],
         "results": results,
         "columnKind": "unicodeCodePoints",
-        "properties": {"summary": report.to_dict()["summary"]},
+        "properties": about.properties,
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, allow_nan=False) + "\n"
 
 
-def _driver(report: Report) -> Json:
-    return {"name": "bncheck", "semanticVersion": report.version, "rules": [_descriptor(rule) for rule in RULES]}
+def _driver(about: Told) -> Json:
+    return {"name": "bncheck", "semanticVersion": about.version, "rules": [_descriptor(rule) for rule in RULES]}
 
 
 def _descriptor(rule: Rule) -> Json:
@@ -55,14 +60,14 @@ def _descriptor(rule: Rule) -> Json:
     }
 
 
-def _result(finding: Finding, report: Report, identity: str, rule: int | None) -> Json:
+def _result(finding: Finding, about: Told, identity: str, rule: int | None) -> Json:
     result: Json = {
         "ruleId": finding.code,
         "level": LEVELS[finding.severity],
         "message": {"text": f"{printable(finding.message)} What to do: {printable(finding.fix)}"},
-        "locations": [_location(finding, report)],
+        "locations": [_location(finding, about)],
         "partialFingerprints": {"bncheckFinding/v1": hashlib.sha256(identity.encode()).hexdigest()},
-        "properties": {"evidence": finite(dict(finding.evidence))},
+        "properties": {"measure": finite(asdict(finding.measure)), "evidence": finite(dict(finding.evidence))},
     }
     if rule is not None:
         result["ruleIndex"] = rule
@@ -71,10 +76,13 @@ def _result(finding: Finding, report: Report, identity: str, rule: int | None) -
     return result
 
 
-def _location(finding: Finding, report: Report) -> Json:
+def _location(finding: Finding, about: Told) -> Json:
     location: Json = {
         # A model has no lines, but code scanning drops results without one.
-        "physicalLocation": {"artifactLocation": {"uri": _uri(report), "index": 0}, "region": {"startLine": 1}},
+        "physicalLocation": {
+            "artifactLocation": {"uri": _uri(about.model), "index": 0},
+            "region": {"startLine": 1},
+        },
     }
     if finding.layers:
         location["logicalLocations"] = [
@@ -84,21 +92,23 @@ def _location(finding: Finding, report: Report) -> Json:
     return location
 
 
-def _invocation(report: Report) -> Json:
-    untold = too_little_checked(report)
-    invocation: Json = {"executionSuccessful": not untold, "exitCode": report.summary.exit_code}
-    if untold:
-        invocation["toolExecutionNotifications"] = [{"level": "error", "message": {"text": headline(report)}}]
+def _invocation(about: Told) -> Json:
+    invocation: Json = {"executionSuccessful": not about.alarm, "exitCode": about.exit_code}
+    if about.alarm:
+        invocation["toolExecutionNotifications"] = [{"level": "error", "message": {"text": about.alarm}}]
     return invocation
 
 
-def _artifact(report: Report) -> Json:
-    artifact: Json = {"location": {"uri": _uri(report)}, "roles": ["analysisTarget"]}
-    if report.model.sha256:
-        artifact["hashes"] = {"sha-256": report.model.sha256}
+def _artifact(model: ModelFacts) -> Json:
+    artifact: Json = {"location": {"uri": _uri(model)}, "roles": ["analysisTarget"]}
+    if model.sha256:
+        artifact["hashes"] = {"sha-256": model.sha256}
     return artifact
 
 
-def _uri(report: Report) -> str:
-    path = path_from_here(report.model.path)
+def _uri(model: ModelFacts) -> str:
+    path = path_from_here(model.path)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+
+
+FORMAT = Format("sarif", (".sarif",), of_any, of_any, of_any)

@@ -1,21 +1,34 @@
-"""The report as JUnit XML: one case per layer and rule, for the test pages of CI servers."""
+"""Results as JUnit XML: one case per layer and rule, for the test pages of CI servers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from bncheck.render.words.cells import printable
+from bncheck.render.format import Format, Result
+from bncheck.render.told import judged_report, told
+from bncheck.render.words.asked import asked
+from bncheck.render.words.cells import number, printable
+from bncheck.render.words.repair import closing_lines, verdict_lines
 from bncheck.render.words.report import concerning, headline, too_little_checked
+from bncheck.results.difference import Difference
 from bncheck.results.finding import Finding
+from bncheck.results.repair import WORSE, RepairResult
 from bncheck.results.report import ERROR, SKIPPED, WARNING, LayerReport, Report
 from bncheck.rules.catalogue import Rule
 from bncheck.rules.judged import judged_rules
+from bncheck.vocabulary import FailOn, Reason, Severity
 
 THE_MODEL = "(the model)"
-_FAILING = {"error": (ERROR,), "warning": (ERROR, WARNING), "never": ()}
-_WITHOUT_STATISTICS = ("no-running-statistics", "folded", "unsupported")
+REPAIR, REPAIRED = "repair outcome", "repaired statistics"
+FROZEN, COMPARED = "BN402 frozen statistics", "statistics compared"
+_FAILING: dict[FailOn, tuple[Severity, ...]] = {
+    FailOn.ERROR: (ERROR,),
+    FailOn.WARNING: (ERROR, WARNING),
+    FailOn.NEVER: (),
+}
+_WITHOUT_STATISTICS = (Reason.NO_STATISTICS, Reason.FOLDED, Reason.UNSUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +42,49 @@ class _Case:
     text: str = ""
 
 
-def render_junit(report: Report) -> str:
+def of_report(report: Report) -> str:
     """One suite. Findings that `--fail-on` lets pass, and accepted ones, are told in cases that pass.
 
     A layer that was skipped has skipped cases. Exit code 4 (too little was checked) is an error of the case
     `coverage`: a green page would tell otherwise.
     """
-    cases = [*_cases_of_layers(report), *_cases_of_model(report), _coverage(report)]
+    return _document(report, _cases_of_report(report), _properties(report))
+
+
+def of_repair(repair: RepairResult) -> str:
+    """The suite of the repaired model, with a case for every layer that was to be repaired and one for the outcome.
+
+    Layers that keep their statistics are skipped; a refused repair fails, and one of nothing is an error.
+    """
+    report = judged_report(repair)
+    cases = [*_cases_of_repair(repair), *_cases_of_report(report)]
+    properties = [*_properties(report), ("repair_method", repair.method), ("repair_outcome", repair.outcome)]
+    return _document(repair, cases, properties)
+
+
+def of_difference(difference: Difference) -> str:
+    """One suite: a case for every layer that both files have, failed where it moved and was to be frozen."""
+    properties = [
+        ("bncheck", difference.version),
+        ("before", difference.before.path),
+        ("sha256", difference.after.sha256 or ""),
+        ("verdict", difference.summary.verdict),
+        ("exit_code", str(difference.summary.exit_code)),
+    ]
+    return _document(difference, list(_cases_of_difference(difference)), properties)
+
+
+def _document(result: Result, cases: Sequence[_Case], values: Iterable[tuple[str, str]]) -> str:
     counts = {kind: sum(case.outcome == kind for case in cases) for kind in ("failure", "error", "skipped")}
     totals = {"tests": str(len(cases)), "failures": str(counts["failure"]), "errors": str(counts["error"])}
     root = ElementTree.Element("testsuites", {"name": "bncheck", **totals, "time": "0"})
     suite = ElementTree.SubElement(
         root,
         "testsuite",
-        {"name": printable(report.model.path), **totals, "skipped": str(counts["skipped"]), "time": "0"},
+        {"name": printable(told(result).model.path), **totals, "skipped": str(counts["skipped"]), "time": "0"},
     )
     properties = ElementTree.SubElement(suite, "properties")
-    for name, value in _properties(report):
+    for name, value in values:
         ElementTree.SubElement(properties, "property", {"name": name, "value": printable(value)})
     for case in cases:
         suite.append(_element(case))
@@ -59,6 +98,39 @@ def _properties(report: Report) -> Iterator[tuple[str, str]]:
     yield "data", report.data.source if report.data else ""
     yield "verdict", report.summary.verdict
     yield "exit_code", str(report.summary.exit_code)
+
+
+def _cases_of_report(report: Report) -> list[_Case]:
+    return [*_cases_of_layers(report), *_cases_of_model(report), _coverage(report)]
+
+
+def _cases_of_repair(repair: RepairResult) -> Iterator[_Case]:
+    for layer in repair.layers:
+        if layer.changed:
+            gaps = f"gap {number(layer.gap_before)} before, {number(layer.gap_after)} after"
+            yield _Case(layer.name or THE_MODEL, REPAIRED, text=gaps)
+        else:
+            yield _Case(layer.name or THE_MODEL, REPAIRED, "skipped", layer.reason or SKIPPED)
+    about = told(repair)
+    outcome = "failure" if repair.refused and repair.outcome == WORSE else "error" if about.alarm else ""
+    text = "\n".join([*verdict_lines(repair), *closing_lines(repair)])
+    yield _Case(THE_MODEL, REPAIR, outcome, about.headline, text)
+
+
+def _cases_of_difference(difference: Difference) -> Iterator[_Case]:
+    found = {name: finding for finding in difference.findings for name in finding.layers}
+    for layer in difference.layers:
+        name = FROZEN if layer.expected_frozen else COMPARED
+        moved = f"moved by a gap of {number(layer.gap)}" if layer.moved else "not moved"
+        finding = found.get(layer.name)
+        if layer.expected_frozen and layer.moved:
+            text = _text(finding) if finding else moved
+            yield _Case(layer.name or THE_MODEL, name, "failure", finding.message if finding else moved, text)
+        else:
+            yield _Case(layer.name or THE_MODEL, name, text=moved)
+    about = told(difference)
+    text = f"exit code {about.exit_code}"
+    yield _Case(THE_MODEL, "coverage", "error", about.alarm, text) if about.alarm else _Case(THE_MODEL, "coverage")
 
 
 def _cases_of_layers(report: Report) -> Iterator[_Case]:
@@ -98,7 +170,7 @@ def _unjudged(layer: LayerReport, rule: Rule) -> str | None:
 
 
 def _found(place: str, rule: Rule, findings: Sequence[Finding], report: Report) -> _Case:
-    failing = _FAILING.get(str(report.run.options.get("fail_on", WARNING)), (ERROR, WARNING))
+    failing = _FAILING[asked(report.run).fail_on]
     counted = [found for found in findings if found.accepted is None and found.severity in failing]
     told = counted or findings
     text = "\n\n".join(_text(found) for found in told)
@@ -125,3 +197,6 @@ def _element(case: _Case) -> ElementTree.Element:
     elif case.text:
         ElementTree.SubElement(element, "system-out").text = printable(case.text)
     return element
+
+
+FORMAT = Format("junit", (".xml",), of_report, of_repair, of_difference)

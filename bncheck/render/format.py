@@ -1,0 +1,98 @@
+"""A format says what it is called, which files are of it, and how each kind of result is written in it."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+
+from bncheck.errors import UsageError
+from bncheck.render import formats as home
+from bncheck.results.difference import Difference
+from bncheck.results.repair import RepairResult
+from bncheck.results.report import Report
+from bncheck.vocabulary import argument
+
+Result = Report | RepairResult | Difference
+KINDS: dict[type[Result], str] = {Report: "a report", RepairResult: "a repair", Difference: "a difference"}
+"""How a message calls each kind of result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a file in `bncheck/render/formats` offers as its `FORMAT`.
+
+    The functions import what is slow to load (pandas, matplotlib, numpy) when they are called.
+
+    Attributes:
+        name: as it is typed.
+        suffixes: of files that are written in it unless another is named.
+        report, repair, difference: how each is written; `None` where the format has no place for it.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    report: Callable[[Report], str] | None
+    repair: Callable[[RepairResult], str] | None
+    difference: Callable[[Difference], str] | None
+
+    def __call__(self, result: Result) -> str:
+        """The result as text.
+
+        Raises:
+            UsageError: the format has no place for a result of that kind.
+        """
+        self.require(type(result))
+        match result:
+            case Report():
+                return self.report(result) if self.report else ""
+            case RepairResult():
+                return self.repair(result) if self.repair else ""
+            case Difference():
+                return self.difference(result) if self.difference else ""
+
+    def takes(self, kind: type[Result]) -> bool:
+        """Whether results of that kind can be written in it."""
+        return {Report: self.report, RepairResult: self.repair, Difference: self.difference}[kind] is not None
+
+    def require(self, kind: type[Result]) -> None:
+        """Refuse results that the format has no place for.
+
+        Raises:
+            UsageError: it has none for those of that kind.
+        """
+        if not self.takes(kind):
+            others = ", ".join(each.name for each in all_formats() if each.takes(kind))
+            raise UsageError(f"{argument('report')} {self.name}: {KINDS[kind]} is written as one of {others}.")
+
+
+def all_formats() -> tuple[Format, ...]:
+    """Every format there is a file for, by name."""
+    return tuple(sorted(_found(), key=lambda each: each.name))
+
+
+def format_named(name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = all_formats()
+    for each in known:
+        if each.name == name:
+            return each
+    names = ", ".join(each.name for each in known)
+    raise UsageError(f"{argument('report')}: there is no format {name!r}; choose one of {names}.")
+
+
+def format_of(suffix: str) -> Format | None:
+    """The format that files with this suffix are written in."""
+    return next((each for each in all_formats() if suffix.lower() in each.suffixes), None)
+
+
+def _found() -> Iterator[Format]:
+    for module in pkgutil.iter_modules(home.__path__):
+        found = getattr(import_module(f"{home.__name__}.{module.name}"), "FORMAT", None)
+        if isinstance(found, Format):
+            yield found

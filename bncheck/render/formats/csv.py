@@ -1,0 +1,50 @@
+"""Results as CSV: one row per layer, of a difference one per tensor too; missing values are empty."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+
+from bncheck.render.format import Format
+from bncheck.render.told import judged_report
+from bncheck.results.difference import COLUMNS, Difference
+from bncheck.results.repair import LayerRepair, RepairResult
+from bncheck.results.report import LAYER_COLUMNS, Json, Report, finite
+
+_WHOLE_NUMBERS = (
+    *("channels", "calls", "stored_updates", "worst_channel", "channel"),
+    *("updates_before", "updates_after"),
+)
+_REPAIR_COLUMNS = [f"repair_{field.name}" for field in fields(LayerRepair) if field.name != "name"]
+
+
+def of_report(report: Report) -> str:
+    """One row per layer."""
+    return csv_text(report.rows(), LAYER_COLUMNS)
+
+
+def of_repair(repair: RepairResult) -> str:
+    """One row per layer of the repaired model, with what the repair did to it in the last columns."""
+    done = {layer.name: asdict(layer) for layer in repair.layers}
+    rows = [
+        {**row, **{f"repair_{name}": finite(value) for name, value in done.get(row["name"], {}).items()}}
+        for row in judged_report(repair).rows()
+    ]
+    return csv_text(rows, [*LAYER_COLUMNS, *_REPAIR_COLUMNS])
+
+
+def of_difference(difference: Difference) -> str:
+    """One row for every layer and every other tensor."""
+    return csv_text(difference.rows(), COLUMNS)
+
+
+def csv_text(rows: list[Json], columns: list[str]) -> str:
+    """The rows as CSV, whole numbers without a point."""
+    import pandas
+
+    frame = pandas.DataFrame(rows, columns=columns)
+    whole = [column for column in _WHOLE_NUMBERS if column in frame]
+    text: str = frame.astype(dict.fromkeys(whole, "Int64")).to_csv(index=False, lineterminator="\n")
+    return text
+
+
+FORMAT = Format("csv", (".csv",), of_report, of_repair, of_difference)

@@ -1,0 +1,33 @@
+"""Results as JSON, `schema_version` 1."""
+
+from __future__ import annotations
+
+import json
+
+from bncheck.render.format import Format
+from bncheck.render.told import judged_report, repair_alone
+from bncheck.results.difference import Difference
+from bncheck.results.repair import RepairResult
+from bncheck.results.report import Json, Report
+
+
+def of_report(report: Report) -> str:
+    """One JSON document; numbers are finite or null."""
+    return _text(report.to_dict())
+
+
+def of_repair(repair: RepairResult) -> str:
+    """The report on the repaired model, and what was done to it under `repair`."""
+    return _text({**judged_report(repair).to_dict(), "repair": repair_alone(repair)})
+
+
+def of_difference(difference: Difference) -> str:
+    """One JSON document; numbers are finite or null."""
+    return _text(difference.to_dict())
+
+
+def _text(document: Json) -> str:
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+FORMAT = Format("json", (".json",), of_report, of_repair, of_difference)

@@ -1,0 +1,94 @@
+"""The difference of two checkpoints for a person at a terminal: what moved, what was to stay, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bncheck.render.terminal.columns import Column, plain_table, table_of_layers
+from bncheck.render.terminal.layer_table import STYLES
+from bncheck.render.terminal.page import print_parts, prose, sentence
+from bncheck.render.words import difference as words
+from bncheck.render.words.cells import number, printable, shorten, span
+from bncheck.render.words.layers import KINDS
+from bncheck.render.words.report import about_model, noted
+from bncheck.results.difference import Difference, LayerChange, TensorChange
+from bncheck.results.report import ModelFacts
+from bncheck.vocabulary import Severity
+
+SHOWN = 20
+"""Rows of a table before it says how many more there are."""
+
+
+def print_difference(difference: Difference, console: Console) -> None:
+    """Print what moved, what was to stay, and what was found."""
+    print_parts(_parts(difference, console.width), console)
+
+
+def _parts(difference: Difference, width: int) -> Iterator[RenderableType]:
+    yield prose(_file(difference.before), _file(difference.after))
+    layers, tensors = words.layers_told(difference), words.tensors_told(difference)
+    if layers:
+        yield Text("")
+        yield _layers(layers[:SHOWN], width)
+        yield prose(*map(sentence, words.more(len(layers), layers[:SHOWN])), sentence(words.LEGEND, "dim"))
+    if tensors:
+        shown = tensors[:SHOWN]
+        yield Text("")
+        yield _tensors(shown, width)
+        yield prose(*map(sentence, words.more(len(tensors), shown)), sentence(words.LEGEND_OF_TENSORS, "dim"))
+    headline, counts = words.headline_of_difference(difference), words.counts(difference)
+    yield prose(Text(""), sentence(headline, "bold"), *map(sentence, counts))
+    for finding in difference.findings:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        title = Text(f"{finding.code} {finding.severity}", style=STYLES[finding.severity])
+        grid.add_row(title, sentence(finding.message))
+        grid.add_row("", Text.assemble(("What to do: ", "bold"), sentence(finding.fix)))
+        yield prose(Text(""), grid)
+    ending = noted(difference.run)
+    if difference.findings:
+        ending.insert(0, f"More: bncheck rule {difference.findings[0].code}")
+    if ending:
+        yield prose(Text(""), *(sentence(line, "dim") for line in ending))
+
+
+def _file(model: ModelFacts) -> Text:
+    return Text.assemble(sentence(model.path, "bold"), sentence(f"  {about_model(model)}"))
+
+
+def _layers(layers: Sequence[LayerChange], width: int) -> Table:
+    def column(title: str, cell: Callable[[LayerChange], str], rank: int, *, left: bool = False) -> Column:
+        return Column(title, [cell(layer) for layer in layers], rank, left)
+
+    columns = [
+        column("kind", lambda layer: KINDS.get(layer.kind, layer.kind), 5, left=True),
+        column("ch", lambda layer: str(layer.channels), 4),
+        column("shift", lambda layer: number(layer.shift_max), 1),
+        column("scale", lambda layer: span(layer.scale_min, layer.scale_max), 2),
+        column("gap", lambda layer: number(layer.gap), 0),
+        column("worst channel", words.worst_channel, 7),
+        column("updates", words.updates, 6),
+        column("called before", lambda layer: "" if layer.original == layer.name else layer.original, 8, left=True),
+        column("verdict", words.verdict_of_layer, 0, left=True),
+    ]
+    shown = [each for each in columns if set(each.cells) != {""}]
+    styles = [STYLES[Severity.WARNING] if layer.moved and layer.expected_frozen else "" for layer in layers]
+    return table_of_layers([layer.name for layer in layers], shown, styles, width)
+
+
+def _tensors(tensors: Sequence[TensorChange], width: int) -> Table:
+    table = plain_table()
+    table.add_column("tensor", no_wrap=True)
+    table.add_column("shape", justify="right", no_wrap=True)
+    table.add_column("change", justify="right", no_wrap=True)
+    shapes = [words.shape_of(tensor) for tensor in tensors]
+    room = max(16, width - max(map(len, shapes)) - len("change") - 4)
+    for tensor, shape in zip(tensors, shapes, strict=True):
+        name = printable(tensor.name).replace("\n", "�")
+        table.add_row(Text(shorten(name, room)), shape, number(tensor.change))
+    return table

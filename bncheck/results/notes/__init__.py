@@ -1,0 +1,22 @@
+"""What the reader of a report should know of how it came about, as values: one class for every kind of note.
+
+Other rooms import the kinds from the module of their subject; importing this loads all, so that every kind is known.
+"""
+
+from bncheck.results.notes import of_acceptance, of_files, of_measuring, of_repairing
+from bncheck.results.notes.codec import documents_of, notes_in, notes_of
+from bncheck.results.notes.note import Note, OtherAcceptance, OtherNote, sentences
+
+__all__ = [
+    "Note",
+    "OtherAcceptance",
+    "OtherNote",
+    "documents_of",
+    "notes_in",
+    "notes_of",
+    "of_acceptance",
+    "of_files",
+    "of_measuring",
+    "of_repairing",
+    "sentences",
+]

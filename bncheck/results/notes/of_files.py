@@ -1,0 +1,271 @@
+"""Notes on how a model file was read, run and written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bncheck.results.notes.note import Note
+from bncheck.results.notes.wording import count, listed
+from bncheck.vocabulary import argument
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixStripped(Note):
+    """All names of a state dict lost the prefix of a wrapper."""
+
+    prefix: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Stripped the prefix {self.prefix!r}."
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFitted(Note):
+    """Names of a state dict were changed to those of the architecture: (`stripped` or `added`, prefix), in order."""
+
+    changes: tuple[tuple[str, str], ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        changes = " and ".join(f"{done} the prefix {prefix!r}" for done, prefix in self.changes)
+        return f"To fit the architecture, {changes}."
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionChanged(Note):
+    """Values are run in another type than the file stores."""
+
+    stored: str
+    run: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Values stored in {self.stored} are run in the architecture's {self.run}."
+
+
+@dataclass(frozen=True, slots=True)
+class HalfPrecisionRaised(Note):
+    """A pickled module in half precision is run in float32."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return "The module is stored in half precision; it is run in float32."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChosen(Note):
+    """One of several models in a checkpoint was taken, or its only one is an averaged copy.
+
+    Attributes:
+        path: of the one taken; empty for the checkpoint's own tensors.
+        others: paths of those left.
+    """
+
+    path: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        where = f"Took {self.path!r} from the checkpoint" if self.path else "Took the checkpoint's own tensors"
+        if not self.others:
+            return f"{where}, an averaged copy; there is no other."
+        return f"{where}; {argument('key')} chooses another: {listed(self.others)}."
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentIgnored(Note):
+    """An argument was given that a file of this kind has no use for.
+
+    Attributes:
+        name: of the argument.
+        container: what the file is.
+    """
+
+    name: str
+    container: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"{argument(self.name)} was ignored: a {self.container} needs none."
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureIgnored(Note):
+    """An architecture was given for a file that holds a whole module."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"{argument('arch')} was ignored: the file holds a whole module."
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceIgnored(Note):
+    """A device was given for a model that runs on the CPU alone."""
+
+    device: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"{argument('device')} {self.device} was ignored: ONNX models are run on the CPU."
+
+
+@dataclass(frozen=True, slots=True)
+class LayerUnmeasurable(Note):
+    """A layer stands where this format lets nothing be measured."""
+
+    layer: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"{self.layer} cannot be measured: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun(Note):
+    """Data were given, and the model cannot be run on any."""
+
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"not run: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionsInlined(Note):
+    """An ONNX file was written without its functions."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return "Its functions were inlined: a layer stands inside one of them."
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWidened(Note):
+    """A graph that declares one batch size was run in larger ones."""
+
+    declared: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"declared for batches of exactly {self.declared}, but run in larger ones: its graph takes any"
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedInFloat32(Note):
+    """A graph in a type that the runtime has no kernels for was run in float32."""
+
+    stored: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"computed in float32: onnxruntime cannot run this model in {self.stored} on the CPU"
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeNotCompared(Note):
+    """The runtime's normalization could not be checked."""
+
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"the runtime's own normalization was not compared with float64: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedLayersRead(Note):
+    """Folded layers are measured through a reference.
+
+    Attributes:
+        layers: how many.
+        reference: its path; `None` for the stamp in the file itself.
+    """
+
+    layers: int
+    reference: str | None
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        seen = f"{count(self.layers, 'folded layer')} {'is' if self.layers == 1 else 'are'}"
+        return f"{seen} read through {self.reference or 'the stamp'}."
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceLayersUnfound(Note):
+    """Layers of the reference are not found in the model.
+
+    Attributes:
+        layers: their names there.
+        reference: its path; `None` for the stamp in the file itself.
+        incomparable: forms of weights in the model that nothing can be compared with.
+    """
+
+    layers: tuple[str, ...]
+    reference: str | None
+    incomparable: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        if self.incomparable:
+            cause = f"the model has weights that cannot be compared ({', '.join(self.incomparable)})"
+        elif self.reference is None:
+            cause = "the model was changed since it was stamped"
+        else:
+            cause = "their weights were changed, folded in a way that cannot be seen through, or left out of the export"
+        return f"Layers of {self.reference or 'the stamp'} that are not found: {listed(self.layers)}; {cause}."
+
+
+@dataclass(frozen=True, slots=True)
+class OwnGapsInherit(Note):
+    """A layer that is not found passes errors on that its successors' own gaps contain."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return "Own gaps behind a layer that is not found contain what it passes on."
+
+
+@dataclass(frozen=True, slots=True)
+class BareConvolutions(Note):
+    """Convolutions have a bias and no normalization behind them, as if it had been folded."""
+
+    convolutions: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"{self.convolutions} convolutions have a bias and no normalization behind them: if the export folded "
+            f"BatchNorm into them, {argument('reference')} MODEL checks and measures it there"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EpsUnknown(Note):
+    """Neither of two compared files says its layers' eps."""
+
+    assumed: float
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Neither file says the layers' eps; gaps are in units of sqrt(variance + {self.assumed:g})"

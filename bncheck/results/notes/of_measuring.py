@@ -1,0 +1,204 @@
+"""Notes on the data, on how far they were read, and on what could not be measured on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bncheck.results.notes.note import Note
+from bncheck.results.notes.wording import count
+from bncheck.vocabulary import argument
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesEnlarged(Note):
+    """Images are resized to many times what they are: (height, width) before and after."""
+
+    given: tuple[int, ...]
+    made: tuple[int, ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        before, after = (" x ".join(map(str, size)) for size in (self.given, self.made))
+        return f"Images of {before} (height x width) are enlarged to {after}, which takes its time"
+
+
+@dataclass(frozen=True, slots=True)
+class OneClassOnly(Note):
+    """A folder of images has a single class folder."""
+
+    folder: str
+    class_folder: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"{self.class_folder} is the only class folder of {self.folder}, so the accuracy is that on one class"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesLeftOut(Note):
+    """Samples were left over that a fixed batch size could not take."""
+
+    samples: int
+    batch_size: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"{count(self.samples, 'sample')} left out: the program takes batches of exactly {self.batch_size}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSamplesCompared(Note):
+    """The training sampling was measured beside the data; `batch_size` where it makes its own batches."""
+
+    samples: int
+    source: str
+    batch_size: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        batches = "" if self.batch_size is None else f", in its batches of {self.batch_size}"
+        return f"{count(self.samples, 'training sample')} of {self.source} compared{batches}"
+
+
+@dataclass(frozen=True, slots=True)
+class NoBatchSizes(Note):
+    """Samples cannot be regrouped, since their batch composition is seen in them."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return "no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsUnfit(Note):
+    """The labels are no class numbers for the outputs."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"no accuracy: the labels are no class numbers for these outputs; {argument('output')} names the "
+            f"prediction, {argument('metric')} measures it otherwise"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorseThanGuessing(Note):
+    """Predictions are right less often than a guess, whatever statistics they are made by."""
+
+    classes: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"of {self.classes} classes a guess is right more often than these predictions, whatever statistics they "
+            "are made by: check that the labels number the classes as the model does"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NoBetterThanGuessing(Note):
+    """Predictions are hardly more often right than a guess, whatever statistics they are made by."""
+
+    classes: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"of {self.classes} classes a guess is right hardly less often than these predictions, whatever "
+            "statistics they are made by: look for the cause in the weights, the labels and the preprocessing"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FixedBatchTooSmall(Note):
+    """The program takes batches of one size, too small to normalize by."""
+
+    batch_size: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"no batch pass: the program takes batches of exactly {self.batch_size}, too few to "
+            "normalize by; export it with a dynamic batch dimension for own gaps and effect"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TooFewForBatchPass(Note):
+    """Half the data are too few to normalize by."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return "no batch pass: it needs four samples at the least"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingEnded(Note):
+    """The data were read until the means were known, or to their end.
+
+    Attributes:
+        until: the error that was asked for, in standard deviations.
+        error: the one reached; `None` where it cannot be told.
+        reached: whether it is as small as was asked for.
+        read: samples read.
+        samples: all there are; `None` where unknown.
+    """
+
+    until: float
+    error: float | None
+    reached: bool
+    read: int
+    samples: int | None
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        asked = f"({argument('until')} {self.until:g})"
+        if self.error is None:
+            return f"all was read, in too few batches to tell how well the means are known {asked}"
+        known = f"every layer's mean is known to {self.error:.2g} standard deviations"
+        if not self.reached:
+            return f"all was read, and {known} only {asked}"
+        if self.read == self.samples:
+            return f"all was read, and {known} {asked}"
+        read = f"{self.read}" if self.samples is None else f"{self.read} of {self.samples}"
+        return f"reading ended after {read} samples: {known} {asked}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsCompared(Note):
+    """The outputs were compared with those of the reference."""
+
+    reference: str
+    samples: int
+    change: float
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"Outputs compared with those of {self.reference} on {count(self.samples, 'sample')}: "
+            f"relative difference {self.change:.1g}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsNotCompared(Note):
+    """The outputs could not be compared with those of the reference, for a reason in half a sentence."""
+
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Outputs were not compared: {self.why}"

@@ -1,0 +1,167 @@
+"""Notes on how a repair came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bncheck.results.notes.note import Note
+from bncheck.results.notes.wording import count, listed
+from bncheck.vocabulary import argument
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesTooSmallToMeasure(Note):
+    """The program takes batches of one size, too small to measure statistics on."""
+
+    batch_size: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"The program takes batches of exactly {self.batch_size}, too few to normalize by: export it with a "
+            "dynamic batch dimension."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesWereEnough(Note):
+    """Every layer's mean is known as well as was asked for (in standard deviations)."""
+
+    samples: int
+    error: float
+    until: float
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"{count(self.samples, 'sample')} {'was' if self.samples == 1 else 'were'} enough: every layer's mean is "
+            f"known to {self.error:.2g} standard deviations ({argument('until')} {self.until:g})."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorUnknown(Note):
+    """The samples are too few to tell how well the means are known."""
+
+    samples: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"{count(self.samples, 'sample')} {'is' if self.samples == 1 else 'are'} too few, or too few batches, to "
+            "say how well the means are known."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MoreSamplesNeeded(Note):
+    """All samples were read, and the means are known less well than was asked for."""
+
+    samples: int
+    error: float
+    until: float
+    needed: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"After {count(self.samples, 'sample')} the mean is known to {self.error:.2g} standard deviations in the "
+            f"worst layer; about {self.needed} would bring that to {self.until:g}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PriorUsed(Note):
+    """What the stored statistics counted for in a blend.
+
+    Attributes:
+        samples: they are worth.
+        share: of the blend.
+        candidates: priors that cross-validation chose among; `None` where it was given.
+    """
+
+    samples: float
+    share: float
+    candidates: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        how = "" if self.candidates is None else f", chosen by cross-validation among {self.candidates}"
+        return f"The stored statistics count as {self.samples:.4g} samples{how}: {self.share:.0%} of the blend."
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLeftOut(Note):
+    """Stored values that cannot be true took no part in a blend."""
+
+    layers: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Stored values of {listed(self.layers, 3)} that cannot be true were left out of the blend."
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEnded(Note):
+    """How a fine-tuning went.
+
+    Attributes:
+        steps: taken.
+        early: whether patience ended it.
+        first_loss, last_loss: means of `averaged` steps.
+        r_clipped, d_clipped: shares of channels whose corrections were clipped at the end.
+    """
+
+    steps: int
+    early: bool
+    first_loss: float
+    last_loss: float
+    averaged: int
+    r_clipped: float
+    d_clipped: float
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        early = f", ended early by {argument('patience')}" if self.early else ""
+        return (
+            f"{count(self.steps, 'step')}{early}: the loss went from {self.first_loss:.3g} to {self.last_loss:.3g} "
+            f"(means of {count(self.averaged, 'step')}); at the end r was clipped in {self.r_clipped:.1%} of the "
+            f"channels and d in {self.d_clipped:.1%}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BestStateTaken(Note):
+    """The state that predicts the validation data best is what was written."""
+
+    step: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"The state after step {self.step} predicts the validation data best and was taken."
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutDrawn(Note):
+    """Samples of the training data were kept to judge by."""
+
+    samples: int
+    source: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        were = "was" if self.samples == 1 else "were"
+        judge = "judges" if self.samples == 1 else "judge"
+        return (
+            f"{count(self.samples, 'sample')} of {self.source}, drawn at random, {were} kept from training and "
+            f"{judge} the repair."
+        )

@@ -1,0 +1,219 @@
+"""Every format takes a report, a repair and a difference, and is found by its file alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import hand_compared
+import hand_repaired
+import pytest
+from hand_made import HOSTILE, full_report
+from jsonschema import Draft7Validator
+from parsed_html import Page
+
+from bncheck.errors import UsageError
+from bncheck.gate import report_of
+from bncheck.render import Result, all_formats, format_of, renderer
+from bncheck.render import formats as home
+from bncheck.render.words.ranking import ranks
+from bncheck.results.difference import Difference
+from bncheck.results.finding import Finding, Measure
+from bncheck.results.repair import RepairResult
+from bncheck.results.report import Report
+from bncheck.vocabulary import Worse
+
+NAMES = [each.name for each in all_formats()]
+SARIF = json.loads(Path(__file__).with_name("sarif").joinpath("sarif-2.1.0-rtm.5.schema.json").read_text())
+COMPARED = {"moved": hand_compared.MOVED, "same": hand_compared.SAME, "untold": hand_compared.UNTOLD}
+
+
+def evil_repair() -> RepairResult:
+    layers = tuple(replace(layer, name=HOSTILE) for layer in hand_repaired.LAYERS)
+    return replace(hand_repaired.better(), layers=layers, source=HOSTILE)
+
+
+def evil_difference() -> Difference:
+    return hand_compared.difference(hand_compared.layer(HOSTILE, 0.5), only_after=(HOSTILE,))
+
+
+RESULTS: dict[str, Result] = {
+    "report": full_report(),
+    **{f"repair {name}": make() for name, make in hand_repaired.ALL.items()},
+    "repair evil": evil_repair(),
+    **{f"difference {name}": made for name, made in COMPARED.items()},
+    "difference evil": evil_difference(),
+}
+
+
+def plain(page: Page) -> str:
+    assert page.faults == []
+    (body,) = page.all("body")
+    return body.plain
+
+
+def exit_code(result: Result) -> int:
+    return result.exit_code if isinstance(result, RepairResult) else result.summary.exit_code
+
+
+def test_the_formats_are_those_of_the_contract() -> None:
+    assert set(NAMES) == {"csv", "channels-csv", "json", "html", "markdown", "junit", "sarif", "github"}
+    suffixes = {".csv": "csv", ".json": "json", ".html": "html", ".htm": "html", ".md": "markdown", ".xml": "junit"}
+    for suffix, name in {**suffixes, ".sarif": "sarif", ".JSON": "json"}.items():
+        found = format_of(suffix)
+        assert found is not None
+        assert found.name == name
+    assert format_of(".txt") is None
+
+
+@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("format_name", NAMES)
+def test_every_format_takes_every_result(format_name: str, name: str) -> None:
+    result = RESULTS[name]
+    if format_name == "channels-csv" and isinstance(result, Difference):
+        with pytest.raises(UsageError, match="channels-csv: a difference is written as one of csv, github, html,"):
+            renderer(format_name)(result)
+        return
+    text = renderer(format_name)(result)
+    assert text.endswith("\n") or (format_name == "github" and not text)
+    assert "\x1b" not in text or format_name in ("csv", "channels-csv")
+
+
+def test_a_format_there_is_not() -> None:
+    with pytest.raises(UsageError, match=r"there is no format 'yaml'; choose one of channels-csv, csv, github,"):
+        renderer("yaml")
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[None]:
+    (tmp_path / "shouted.py").write_text(
+        "from bncheck.render.format import Format\n"
+        "def loud(report):\n    return report.model.path.upper()\n"
+        'FORMAT = Format("shouted", (".loud",), loud, None, None)\n'
+    )
+    home.__path__.append(str(tmp_path))
+    yield
+    home.__path__.remove(str(tmp_path))
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_new_format_is_a_file_in_the_folder() -> None:
+    assert "shouted" in [each.name for each in all_formats()]
+    assert renderer("shouted")(full_report()) == full_report().model.path.upper()
+    with pytest.raises(UsageError, match="shouted: a repair is written as one of channels-csv, csv,"):
+        renderer("shouted")(hand_repaired.better())
+
+
+@pytest.mark.parametrize("name", hand_repaired.ALL)
+def test_the_json_of_a_repair_is_the_report_on_the_repaired_model_and_says_what_was_done(name: str) -> None:
+    result = hand_repaired.ALL[name]()
+    document = json.loads(renderer("json")(result))
+    repair = document.pop("repair")
+    report = result.after or result.before
+    assert document == json.loads(renderer("json")(report))
+    assert report_of({**document, "repair": repair}).summary == report_of(document).summary
+    assert (repair["outcome"], repair["exit_code"]) == (result.outcome, result.exit_code)
+    assert [layer["name"] for layer in repair["layers"]] == [layer.name for layer in result.layers]
+    assert "before" not in repair
+    reasons = {layer["reason"] for layer in repair["layers"]}
+    assert reasons == {None, "not-exercised", "normalizes-by-its-input"} - (set() if result.after else {None})
+
+
+def test_the_csv_of_a_repair_begins_with_the_columns_of_a_report() -> None:
+    result = replace(
+        hand_repaired.better(), layers=(replace(hand_repaired.LAYERS[0], name="0.bn"), *hand_repaired.LAYERS[1:])
+    )
+    plain = next(csv.reader(io.StringIO(renderer("csv")(result.after))))
+    told = list(csv.DictReader(io.StringIO(renderer("csv")(result))))
+    assert list(told[0])[: len(plain)] == plain
+    assert (told[0]["repair_changed"], told[0]["repair_gap_before"]) == ("True", "0.7612")
+    assert told[1]["repair_changed"] == ""
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_no_page_of_a_server_is_green_where_the_exit_code_is_not(name: str) -> None:
+    result = RESULTS[name]
+    suite = ElementTree.fromstring(renderer("junit")(result)).find("testsuite")
+    assert suite is not None
+    red = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
+    assert int(suite.attrib["tests"]) == len(suite.findall("testcase"))
+    invocation = json.loads(renderer("sarif")(result))["runs"][0]["invocations"][0]
+    assert invocation["exitCode"] == exit_code(result)
+    if exit_code(result) == 4:
+        assert "::error " in renderer("github")(result)
+        assert not invocation["executionSuccessful"]
+    if exit_code(result):
+        assert red
+
+
+def test_a_refused_repair_is_an_error_everywhere() -> None:
+    result = hand_repaired.worse()
+    assert renderer("github")(result).startswith("::error ")
+    assert "The repaired model is worse. Nothing was written." in renderer("github")(result)
+    (case,) = [
+        case
+        for case in ElementTree.fromstring(renderer("junit")(result)).iter("testcase")
+        if case.get("name") == "repair outcome"
+    ]
+    assert case.find("failure") is not None
+    assert "## bncheck repair: The repaired model is worse." in renderer("markdown")(result)
+    assert renderer("github")(hand_repaired.better()).startswith("::notice ")
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_sarif_fits_its_schema(name: str) -> None:
+    Draft7Validator(SARIF).validate(json.loads(renderer("sarif")(RESULTS[name])))
+
+
+def test_the_tests_of_a_difference_are_its_layers() -> None:
+    cases = list(ElementTree.fromstring(renderer("junit")(hand_compared.MOVED)).iter("testcase"))
+    told = {case.attrib["classname"]: case for case in cases if case.attrib["name"] != "coverage"}
+    assert set(told) == {layer.name for layer in hand_compared.MOVED.layers}
+    failed = [name for name, case in told.items() if case.find("failure") is not None]
+    assert failed == ["backbone.layer1.0.bn1"]
+
+
+def test_the_page_of_a_difference_has_every_layer_and_what_else_moved() -> None:
+    page = Page(renderer("html")(hand_compared.MOVED))
+    text = plain(page)
+    assert "The statistics of 3 of 5 layers moved; the largest gap is not a number, in broken." in text
+    for name in ("backbone.layer1.0.bn1", "head.norm", "head.weight", "Only in the first file: 8", "fpn.norm"):
+        assert name in text
+    assert len(page.all("h1")) == 1
+
+
+@pytest.mark.parametrize("name", hand_repaired.ALL)
+def test_the_page_of_a_repair_has_its_outcome_and_the_report_below(name: str) -> None:
+    result = hand_repaired.ALL[name]()
+    page = Page(renderer("html")(result))
+    (title,) = page.all("h1")
+    text = plain(page)
+    assert (result.after or result.before).model.path in text
+    for layer in result.layers:
+        assert layer.name in text
+    assert title.plain.strip()
+    identities = [node.attributes["id"] for node in page.elements if "id" in node.attributes]
+    assert len(identities) == len(set(identities))
+
+
+def test_the_worst_of_a_kind_is_told_first_by_the_measure() -> None:
+    def found(value: float | None, worse: Worse, layer: str) -> Finding:
+        measure = Measure("x", value, worse=worse)
+        return Finding("BN603", "error", (layer,), f"{layer} is wrong.", "Do.", measure, None, {"gap": -(value or 0)})
+
+    for worse, order in ((Worse.HIGHER, "cbad"), (Worse.LOWER, "abcd")):
+        findings = tuple(found(value, worse, name) for name, value in (("a", 0.1), ("b", 0.2), ("c", 0.3), ("d", None)))
+        expected = sorted("abcd", key=["c", "b", "a", "d"].index if worse is Worse.HIGHER else "abcd".index)
+        report: Report = replace(full_report(), findings=findings)
+        text = renderer("markdown")(report)
+        assert [text.index(f"- {name} is wrong") for name in expected] == sorted(
+            text.index(f"- {name} is wrong") for name in "abcd"
+        ), order
+        given = dict(zip("abcd", ranks(findings), strict=True))
+        assert sorted("abcd", key=given.__getitem__, reverse=True) == expected
+        assert max(given.values()) == 100.0
