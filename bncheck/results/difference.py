@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
+from bncheck.results.earlier import SCHEMA_VERSION, require_version
 from bncheck.results.finding import Finding
 from bncheck.results.report import ModelFacts
 from bncheck.results.rows import chosen
 from bncheck.results.run import Run
-from bncheck.results.versions import SCHEMA_VERSION, require_version
 from bncheck.vocabulary import Kind, Verdict
 
 _ORIGIN = Origin("the document", "difference", "Differences are written by `bncheck diff A B --report json=FILE`.")

@@ -1,4 +1,7 @@
-"""Reports of earlier versions, made into what this one reads: the one place that knows how they were written."""
+"""Reports of other versions: those of earlier ones made into what this one reads, others refused.
+
+The one place that knows how reports were written before.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,24 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bncheck.results.codec import Origin
+from bncheck.results.misfit import shown
+
+SCHEMA_VERSION = 1
+KEY = "schema_version"
 _LEFT_OUT = re.compile(r"(\d{1,15}) samples? left out")
+
+
+def require_version(document: object, origin: Origin) -> None:
+    """Raise UnreadableError where a document is of no version, or of one that cannot be read here."""
+    if not isinstance(document, Mapping) or KEY not in document:
+        raise origin.is_none(f"it has no {KEY}")
+    version = document[KEY]
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise origin.error(
+            f"{origin.name} has {KEY} {shown(version)}; this bncheck reads {SCHEMA_VERSION}. "
+            f"Inspect the model again, or judge the {origin.what} with the bncheck that wrote it."
+        )
 
 
 def finding_before(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,11 +9,10 @@ from enum import StrEnum
 from typing import ClassVar
 
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
-from bncheck.results.earlier import repair_before
+from bncheck.results.earlier import repair_before, require_version
 from bncheck.results.layer import LayerReport
 from bncheck.results.notes import Note, documents_of, notes_in, sentences
 from bncheck.results.report import Report
-from bncheck.results.versions import require_version
 from bncheck.vocabulary import Reason
 
 

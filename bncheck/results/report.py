@@ -11,12 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
-from bncheck.results.earlier import report_before
+from bncheck.results.earlier import SCHEMA_VERSION, report_before, require_version
 from bncheck.results.finding import Finding
 from bncheck.results.layer import ChannelTable, LayerReport
 from bncheck.results.rows import CHANNEL_COLUMNS, LAYER_COLUMNS, channel_rows, layer_row
 from bncheck.results.run import Asked, Run, asked_in
-from bncheck.results.versions import SCHEMA_VERSION, require_version
 from bncheck.vocabulary import Severity, Status, Verdict
 
 if TYPE_CHECKING:

@@ -42,6 +42,11 @@ class Asked:
     arch: bool = False
     metric: bool = False
 
+    @property
+    def chosen(self) -> bool:
+        """Whether some rules were left out."""
+        return bool(self.select or self.ignore)
+
 
 def asked_in(options: Mapping[str, Any]) -> Asked:
     """What options say was asked for; see `Asked`."""

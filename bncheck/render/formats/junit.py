@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 from bncheck.render.format import Format, Result
 from bncheck.render.told import judged_report, told
-from bncheck.render.words.asked import asked
 from bncheck.render.words.cells import number, printable
 from bncheck.render.words.repair import closing_lines, verdict_lines
 from bncheck.render.words.report import concerning, headline, too_little_checked
@@ -170,7 +169,7 @@ def _unjudged(layer: LayerReport, rule: Rule) -> str | None:
 
 
 def _found(place: str, rule: Rule, findings: Sequence[Finding], report: Report) -> _Case:
-    failing = _FAILING[asked(report.run).fail_on]
+    failing = _FAILING[report.run.asked.fail_on]
     counted = [found for found in findings if found.accepted is None and found.severity in failing]
     told = counted or findings
     text = "\n\n".join(_text(found) for found in told)

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, lines_across, svg_of
-from bncheck.render.words.asked import asked
 from bncheck.render.words.cells import count, number, printable, span
 from bncheck.results.report import MEASURED, BatchSize, LayerReport, Report
 
@@ -140,7 +139,7 @@ def accuracy_figure(report: Report) -> str | None:
     accuracy = report.effect.accuracy if report.effect else None
     if accuracy is None:
         return None
-    own_metric = asked(report.run).metric
+    own_metric = report.run.asked.metric
     bars = [
         (name, value)
         for name, value in (

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from bncheck.core.layers import FloatArray
-from bncheck.render.words.asked import asked
 from bncheck.render.words.cells import count, number, span
 from bncheck.render.words.layers import KINDS
 from bncheck.render.words.ranking import worst_first
@@ -111,7 +110,7 @@ def tiles(report: Report) -> list[tuple[str, str]]:
     elif effect is not None and effect.output_change is not None:
         told.append(("outputs moved by recalibrating", _percent(effect.output_change)))
     if effect is not None and effect.accuracy is not None and effect.accuracy.stored is not None:
-        own_metric = asked(report.run).metric
+        own_metric = report.run.asked.metric
         name, show = ("metric", number) if own_metric else ("accuracy", _percent)
         told.append((f"{name} as shipped", show(effect.accuracy.stored)))
     return told

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bncheck.render.words.asked import asked
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.reasons import reason_in_a_cell
 from bncheck.results.finding import Finding
@@ -47,7 +46,7 @@ def about_data(report: Report) -> str:
     """What it was run on, or that it was not."""
     data = report.data
     if data is None:
-        given = asked(report.run).data
+        given = report.run.asked.data
         return f"{'no data' if given is None else f'not run on {given}'}: the stored values alone"
     labels = "with labels" if data.labelled else "without labels"
     return f"{data.source}  {count(data.samples, 'sample')} {labels}, batches of {data.batch_size}"
@@ -117,7 +116,7 @@ def headline(report: Report) -> str:
     if any(finding.code == "BN603" for finding in report.findings):
         return "The data differ from the stored statistics, without a clear harm to the predictions."
     found = f"No fault found, with {count(len(beyond), 'layer')} beyond a gap of {_margin_of(report)}"
-    if asked(report.run).chosen:
+    if report.run.asked.chosen:
         return f"{found}: no rule among those selected objects."
     return f"{found}: these samples cannot tell that from noise."
 
@@ -154,7 +153,7 @@ def effect_lines(report: Report) -> list[str]:
 def closing(report: Report) -> list[str]:
     """What else there is to know: an exit code that surprises, and how to get further from here."""
     lines = _exit_lines(report)
-    if report.data is None and report.model.format in ("state_dict", "safetensors") and not asked(report.run).arch:
+    if report.data is None and report.model.format in ("state_dict", "safetensors") and not report.run.asked.arch:
         lines.append(
             "The file holds tensors only: to run them on data, name the architecture too, "
             "--arch FILE.py:CALLABLE --data D."
@@ -221,7 +220,7 @@ def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
         return []
     lines = []
     if effect.accuracy is not None:
-        own_metric = asked(report.run).metric
+        own_metric = report.run.asked.metric
         show = number if own_metric else percent
         values = (
             (effect.accuracy.stored, "as shipped"),
@@ -251,7 +250,7 @@ def _exit_lines(report: Report) -> list[str]:
         counting, accepted = _counted_apart(report)
         if accepted and not counting:
             return []
-        return [f"The exit code is 0 all the same: --fail-on {asked(report.run).fail_on}."]
+        return [f"The exit code is 0 all the same: --fail-on {report.run.asked.fail_on}."]
     if summary.layers_skipped:
         return [f"The exit code is {summary.exit_code}: {count(summary.layers_skipped, 'layer')} skipped."]
     return [f"The exit code is {summary.exit_code}: not everything was checked."]
