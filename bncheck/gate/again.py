@@ -12,6 +12,7 @@ from bncheck.results.report import LEFT_OUT, MEASURED, SKIPPED, WARNING, Report
 from bncheck.rules.catalogue import RULES, SEVERITY_ORDER, matching
 from bncheck.rules.judged import judged_rules
 from bncheck.rules.limit import CODE, beyond_limit, require_limit
+from bncheck.vocabulary import Spelling, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ def _limited(report: Report, max_gap: float | None) -> tuple[Finding, ...]:
     found = [
         beyond_limit(layer.name, layer.gap, max_gap, layer.noise or 0.0) for layer in measured if layer.gap is not None
     ]
+    spelling = Spelling.COMMAND_LINE if report.run.command.startswith("bncheck ") else Spelling.PYTHON
+    found = [None if finding is None else replace(finding, fix=spelled(finding.fix, spelling)) for finding in found]
     others = [finding for finding in report.findings if finding.code != CODE]
     together = [*others, *(finding for finding in found if finding is not None)]
     return tuple(sorted(together, key=lambda finding: (SEVERITY_ORDER[finding.severity], finding.code)))
