@@ -82,7 +82,7 @@ def exchangeability(
 
 
 def _standardized(means: npt.NDArray[np.floating]) -> FloatArray:
-    """Channels that vary, with mean 0 and variance 1; what is not finite takes its channel along."""
+    """Keep the channels that vary, with mean 0 and variance 1; what is not finite takes its channel along."""
     values = np.asarray(means, dtype=np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         centred = values - values.mean(axis=0)
@@ -92,7 +92,7 @@ def _standardized(means: npt.NDArray[np.floating]) -> FloatArray:
 
 
 def _ratio(values: FloatArray, order: npt.NDArray[np.intp], batches: int) -> float:
-    """F, averaged over the channels of standardized `values` in that order."""
+    """Give F, averaged over the channels of standardized `values` in that order."""
     samples = len(values)
     size = samples // batches
     means = values[order].reshape(batches, size, -1).mean(axis=1)

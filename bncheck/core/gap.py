@@ -42,7 +42,7 @@ def compare(
     stored_var: npt.ArrayLike,
     eps: float,
 ) -> Gap:
-    """The gap of measured statistics from stored ones; all arrays broadcast, eps goes inside both roots.
+    """Compare measured statistics with stored ones: all arrays broadcast, eps goes inside both roots.
 
     >>> gap = compare([3.0], [16.0], [0.0], [1.0], eps=0.0)
     >>> gap.shift.tolist(), gap.scale.tolist(), float(gap.gap[0].round(6))
@@ -63,6 +63,6 @@ def compare(
 
 
 def rms(values: npt.ArrayLike) -> float:
-    """Root mean square; NaN when any value is NaN, or there are none."""
+    """Take the root mean square; NaN when any value is NaN, or there are none."""
     array = np.asarray(values, dtype=np.float64)
     return float(np.sqrt(np.mean(array**2))) if array.size else float("nan")

@@ -63,12 +63,12 @@ class NormLayer:
 
     @property
     def has_statistics(self) -> bool:
-        """Whether there are stored statistics to compare with."""
+        """Tell whether there are stored statistics to compare with."""
         return self.mean is not None and self.var is not None
 
     @property
     def statistics(self) -> tuple[FloatArray, FloatArray]:
-        """Running mean and variance, each of shape (C,).
+        """Give running mean and variance, each of shape (C,).
 
         Raises:
             ValueError: the layer stores none; ask `has_statistics` first.
@@ -79,7 +79,7 @@ class NormLayer:
 
     @property
     def is_folded(self) -> bool:
-        """Whether the statistics are the identity on purpose, because they went into gamma and beta.
+        """Tell whether the statistics are the identity on purpose, because they went into gamma and beta.
 
         They are in a frozen class with mean 0 and variance 1, and in any class where the variance is 1 - eps,
         so that the layer divides by exactly 1. Nothing there describes data.

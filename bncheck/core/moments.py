@@ -116,9 +116,9 @@ class InstanceMoments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleMoments:
-    """Moments of every sample apart: the sufficient statistic of all what-ifs.
+    """Per-sample moments: the sufficient statistic of all what-ifs.
 
-    A sample's activations do not depend on its batch mates while stored statistics are used, so the
+    A sample's activations do not depend on the composition of its batch while stored statistics are used, so the
     statistics of any batch that could have been drawn follow from these.
 
     Attributes:

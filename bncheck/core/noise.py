@@ -61,7 +61,7 @@ def noise_floor(
     total: int | None = None,
     instance: bool = False,
 ) -> FloatArray:
-    """The gap each channel would show if stored and measured statistics described the same data.
+    """Estimate the gap each channel would show if stored and measured statistics described the same data.
 
     The standard error of a difference is sd(one sample) x sqrt(1/n + 1/n_stored): the first term for
     the samples measured, the second for the moving average's own noise.
@@ -90,7 +90,7 @@ def noise_floor(
 def sample_says(
     samples: SampleMoments, stored_var: FloatArray, eps: float, instance: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What each sample says of d and (to first order) of r, up to what is the same for all; and the weight w.
+    """Give what each sample says of d and (to first order) of r, up to what is the same for all; and the weight w.
 
     One sample's say on the variance is u = v_i + (m_i - m)^2; r is its root, so dr = du / (2 s_B s).
 
@@ -119,7 +119,7 @@ def gap_lower_bound(
     average: MovingAverage | None = None,
     instance: bool = False,
 ) -> float:
-    """Lower 95 % confidence bound of a layer's gap (RMS over channels), the noise taken off.
+    """Bound from below, with 95 % confidence, a layer's gap (RMS over channels), the noise taken off.
 
     E[gap^2] is the true gap^2 plus the noise^2; the spread of gap^2 comes from a delete-a-group
     jackknife over `jackknife_groups` groups of samples (Efron & Tibshirani 1993, chapter 11), widened by the moving
@@ -161,7 +161,7 @@ def _summary(samples: SampleMoments, instance: bool) -> Moments | InstanceMoment
 
 
 def smallest_detectable_gap(noise: float, samples: int) -> float:
-    """The true gap that stands out of `noise` with 95 % confidence even if all channels move together.
+    """Give the true gap that stands out of `noise` with 95 % confidence even if all channels move together.
 
     Args:
         noise: of a typical channel; itself estimated, hence Student's quantile rather than the normal one.
@@ -173,7 +173,7 @@ def smallest_detectable_gap(noise: float, samples: int) -> float:
 
 
 def _student_quantile(freedom: int) -> float:
-    """One-sided 95 % quantile of Student's t, from the normal one in powers of 1/freedom.
+    """Give the one-sided 95 % quantile of Student's t, from the normal one in powers of 1/freedom.
 
     Source: Cornish & Fisher 1938 (Abramowitz & Stegun 26.7.5), three terms: within 1 % from 3 degrees of freedom.
     """
@@ -185,7 +185,7 @@ def _student_quantile(freedom: int) -> float:
 
 
 def samples_needed(noise: float, samples: int, stored_samples: float, margin: float) -> int | None:
-    """How many samples bring the smallest detectable gap down to `margin`.
+    """Tell how many samples bring the smallest detectable gap down to `margin`.
 
     Only the first term of the noise, sd x sqrt(1/n + 1/n_stored), falls with the samples measured.
 

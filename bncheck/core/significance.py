@@ -18,7 +18,7 @@ MOST_SAMPLES = 256
 def gap_p_value(
     samples: SampleMoments, stored_var: FloatArray, eps: float, gap: float, noise: float, *, instance: bool = False
 ) -> float:
-    """Probability that sampling alone shows a gap (RMS over channels) as large as this in a layer that fits.
+    """Give the probability that sampling alone shows a gap (RMS over channels) as large as this in a layer that fits.
 
     Without a gap, gap^2 is a sum of squares of normal values, one for the mean and one for the scale of each channel.
     Channels move together, so it has the mean noise^2 and far fewer degrees of freedom than it has terms: as many
@@ -48,7 +48,7 @@ def gap_p_value(
 
 
 def _degrees_of_freedom(samples: SampleMoments, stored_var: FloatArray, eps: float, instance: bool) -> float:
-    """tr(S)^2 / tr(S^2), at least 1; the second trace is freed of what the covariance's own sampling adds to it."""
+    """Give tr(S)^2 / tr(S^2), at least 1; the second trace freed of what the covariance's own sampling adds."""
     few = samples.take(np.linspace(0, len(samples) - 1, min(len(samples), MOST_SAMPLES)).astype(np.intp))
     shift, scale, weight = sample_says(few, stored_var, eps, instance)
     terms = np.hstack([shift, np.sqrt(weight) * scale])
@@ -62,7 +62,7 @@ def _degrees_of_freedom(samples: SampleMoments, stored_var: FloatArray, eps: flo
 
 
 def discoveries(p_values: Sequence[float], rate: float = THRESHOLDS.false_discoveries) -> list[bool]:
-    """Which of many tests stand, so that at most a share `rate` of those that do is chance in the long run.
+    """Tell which of many tests stand, so that at most a share `rate` of those that do is chance in the long run.
 
     Source: Benjamini & Hochberg 1995. NaN never stands.
 

@@ -46,7 +46,7 @@ class BatchSizeRow:
 
 
 def batch_size_rows(layers: Sequence[StoredChannels], sizes: Sequence[int], seed: int) -> tuple[BatchSizeRow, ...]:
-    """One row per batch size that the samples can fill; no forward pass is needed.
+    """Give one row per batch size that the samples can fill; no forward pass is needed.
 
     Batches are drawn without replacement within a batch, up to `BATCHES_PER_SIZE` of each size. At one
     sample per batch and one value per channel the batch's variance is 0: r is sqrt(eps)/s, close to 0, and
@@ -65,7 +65,7 @@ def batch_size_rows(layers: Sequence[StoredChannels], sizes: Sequence[int], seed
 
 
 def _draw(generator: np.random.Generator, samples: int, size: int) -> npt.NDArray[np.intp]:
-    """Indices of up to `BATCHES_PER_SIZE` batches, one after the other."""
+    """Draw the indices of up to `BATCHES_PER_SIZE` batches, one after the other."""
     per_permutation = samples // size
     permutations = -(-min(BATCHES_PER_SIZE, 4 * per_permutation) // per_permutation)
     drawn = [generator.permutation(samples)[: per_permutation * size] for _ in range(permutations)]

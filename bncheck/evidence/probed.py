@@ -1,4 +1,4 @@
-"""What running a few samples again, changed or in other company, has shown: values that the rules judge."""
+"""What running a few samples again, changed or in batches of another composition, has shown."""
 
 from __future__ import annotations
 

@@ -9,13 +9,12 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bncheck.errors import UsageError
-from bncheck.rules.phenomena import Phenomenon
+from bncheck.rules.phenomena import Phenomenon, all_of
 from bncheck.vocabulary import Severity
 
 if TYPE_CHECKING:
@@ -64,8 +63,7 @@ class Rule:
     @property
     def suppresses(self) -> tuple[str, ...]:
         """Give the codes in force that are left out where this one is found: those whose phenomenon it explains."""
-        from bncheck.rules.catalogue import RULES
-        from bncheck.rules.phenomena import all_of
+        from bncheck.rules.catalogue import RULES  # which reads these
 
         explained = all_of(self.explains)
         return tuple(rule.code for rule in RULES if rule.shows in explained and rule.code != self.code)
@@ -109,7 +107,7 @@ def module_of(path: Path) -> ModuleType:
     """Import the module of a rule: bncheck's own by its name, another's by its file."""
     if path.is_relative_to(ROOM):
         return importlib.import_module(".".join(("bncheck.rules", *path.relative_to(ROOM).with_suffix("").parts)))
-    name = f"bncheck_rule_{path.stem}_{sha256(path.read_bytes()).hexdigest()[:12]}"
+    name = f"bncheck_rule_{path.stem}_{abs(hash((path, path.stat().st_mtime_ns)))}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -51,7 +51,7 @@ def test_the_order_that_was_trained_on_is_found(case):
     assert finding.evidence["gap_after"] < finding.evidence["gap_before"]
     if channels == 3:
         assert "BGR for RGB" in finding.message
-        assert "--channels bgr" in finding.fix
+        assert "images: channels bgr, or rgb without it" in finding.fix
 
 
 def test_colours_that_are_alike_are_told_apart_by_the_labels(training, held_out):
@@ -139,7 +139,7 @@ def test_channels_swapped_before_they_were_normalized(normalized_case):
     else:
         given = DataOptions(mean=tuple(constants[0].tolist()), std=tuple(constants[1].tolist()))
         report = bncheck.inspect(net, (x[:, [2, 1, 0]], y), data_options=given)
-        named = "values normalized by --mean and --std"
+        named = "values normalized by mean and std"
     finding = only(report, "BN602")
     assert (finding.evidence["order"], finding.evidence["normalized"]) == ([2, 1, 0], named)
     assert finding.evidence["gap_after"] < 0.15

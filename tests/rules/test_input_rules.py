@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 
 import pytest
@@ -15,6 +16,7 @@ import bncheck
 from bncheck.data import DataOptions
 from bncheck.evidence.probed import AffineMap, InputScaling, Paired, Probed, Trial
 from bncheck.rules import judge
+from bncheck.vocabulary import argument
 
 MNIST = 0.1307, 0.3081
 
@@ -53,7 +55,7 @@ def test_what_was_done_to_the_input_is_named(healthy, held_out, fault, labelled)
 def test_the_fix_that_is_named_works(held_out, labelled):
     data = held_out if labelled else held_out[0]
     finding = only(bncheck.inspect(SAMPLES / "unscaled_input.pickled.pt", data, trust_pickle=True), "BN601")
-    assert finding.fix.startswith("Multiply the input by 16, as in training (to try it: --scale 16).")
+    assert finding.fix.startswith("Multiply the input by 16, as in training (to try it: scale 16).")
     assert finding.evidence["slope"] == [16.0]
     options = DataOptions(scale=16)
     report = bncheck.inspect(SAMPLES / "unscaled_input.pickled.pt", data, trust_pickle=True, data_options=options)
@@ -89,8 +91,8 @@ def test_a_normalization_that_is_missing_or_too_much(normalized_net, held_out, c
 
 def test_what_is_to_be_given_as_mean_and_std_mends_it(normalized_net, held_out):
     finding = only(bncheck.inspect(normalized_net, held_out), "BN601")
-    mean, std = finding.fix.split("--mean ")[1].split(".  ")[0].split(" --std ")
-    options = DataOptions(mean=(float(mean),), std=(float(std.split()[0].rstrip(".")),))
+    mean, std = re.search(r"mean (-?[\d.]+) std ([\d.]+\d)", finding.fix).groups()
+    options = DataOptions(mean=(float(mean),), std=(float(std),))
     assert_healthy(bncheck.inspect(normalized_net, held_out, data_options=options))
 
 
@@ -111,7 +113,7 @@ def test_a_normalization_by_constants_that_nobody_has_told(training, held_out, f
     assert slope == pytest.approx(1 / std, rel=0.1)
     assert intercept == pytest.approx(-mean / std, abs=0.25)
     assert ("normalized once too often" if times else "expects the input normalized") in finding.message
-    assert "--mean" in finding.fix
+    assert ": mean " in finding.fix
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_a_network_that_begins_with_a_norm(training, held_out):
     x, y = held_out
     finding = only(bncheck.inspect(net, (255 * x, y)), "BN601")
     assert finding.layer == "0"
-    assert finding.fix.startswith("Divide the input by 255, as in training (to try it: --scale 0.00392157).")
+    assert finding.fix.startswith("Divide the input by 255, as in training (to try it: scale 0.00392157).")
 
 
 def test_an_onnx_model(healthy, held_out, tmp_path):
@@ -213,8 +215,8 @@ def test_what_bncheck_was_told_to_do_once_too_often(normalized_net, held_out):
     x, y = held_out
     options = DataOptions(mean=(0.3,), std=(0.38,))
     finding = only(bncheck.inspect(normalized_net, ((x - 0.3) / 0.38, y), data_options=options), "BN601")
-    assert "normalized by --mean and --std; the network expects them as they are read, without" in finding.message
-    assert finding.fix.startswith("Leave out --mean and --std")
+    assert "normalized by mean and std; the network expects them as they are read, without" in finding.message
+    assert finding.fix.startswith("Leave out mean and std (or preset)")
     assert finding.evidence["slope"] == pytest.approx([0.38])
     report = bncheck.inspect(normalized_net, (x, y), data_options=options)
     assert_healthy(report)
@@ -318,7 +320,8 @@ def test_an_input_normalized_twice_by_unknown_constants_is_called_so():
     probed = Probed(scaling=dataclasses.replace(probed.scaling, map=AffineMap((0.212,), (0.16,)), constant=False))
     (finding,) = judge(evidence(measured(0.1), probed=probed))
     assert "as where it was normalized once too often: it expects 0.212 x +0.16 in place of x" in finding.message
-    assert finding.fix.startswith("Look for a normalization that is done twice (to try what fits these data: --mean")
+    assert finding.fix.startswith("Look for a normalization that is done twice (to try what fits these data: ")
+    assert f"{argument('mean')} -0.7547 {argument('std')} 4.717)" in finding.fix
 
 
 @pytest.mark.parametrize(("constant", "found"), [(True, ["BN601"]), (False, [])])

@@ -36,7 +36,7 @@ def test_channels_without_variance_under_a_large_gain_are_one_remark(healthy):
     assert (finding.severity, finding.layer) == ("info", None)
     assert finding.evidence["channels"] == {"stem.bn": [0, 1], "blocks.0.body.0.bn": [0, 1]}
     assert finding.evidence["largest_gain"] > 100
-    assert "--data" in finding.fix
+    assert "Run it on data (data)" in finding.fix
 
 
 @pytest.mark.parametrize("eps", [1e-5, None])

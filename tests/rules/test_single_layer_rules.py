@@ -77,7 +77,7 @@ def test_numbers_that_happen_to_fit_give_way_to_training_data_as_far_off(healthy
     healthy.stem.bn.running_var.mul_(16)
     assert only(bncheck.inspect(healthy, held_out, train_data=training), "BN607").layer == "stem.bn"
     finding = only(bncheck.inspect(healthy, held_out), "BN601")
-    assert "the statistics of stem.bn are wrong: --train-data would tell" in finding.fix
+    assert "the statistics of stem.bn are wrong: train_data would tell" in finding.fix
 
 
 def test_a_shifted_input_is_no_wrong_layer_whoever_says_so(healthy, training, held_out):

@@ -67,7 +67,7 @@ def _sure_gain(effect: EffectEvidence) -> float | None:
 
 
 def _by_metric(effect: EffectEvidence) -> bool:
-    """Whether a metric of the user's stands in the place of accuracy."""
+    """Tell whether a metric of the user's stands in the place of accuracy."""
     return effect.gain is not None and effect.gain_error is None
 
 
@@ -89,14 +89,14 @@ def wins_accuracy(effect: EffectEvidence | None) -> bool:
 
 
 def _is_poor(effect: EffectEvidence) -> bool:
-    """Whether the accuracy as shipped is nearer to the guessing baseline than to perfect."""
+    """Tell whether the accuracy as shipped is nearer to the guessing baseline than to perfect."""
     if effect.accuracy is None or effect.accuracy.stored is None or not effect.classes:
         return False
     return effect.accuracy.stored < poor_accuracy(effect.classes)
 
 
 def _suits_better(effect: EffectEvidence) -> bool:
-    """Whether the model tells these inputs apart clearly better by its stored statistics than by their own.
+    """Tell whether the model tells these inputs apart clearly better by its stored statistics than by their own.
 
     So it is where training augments far more than evaluation does, or went on with frozen statistics.
     """

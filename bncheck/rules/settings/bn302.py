@@ -31,18 +31,18 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     above = {layer.name: layer for layer in layers if (layer.eps or 0.0) > _typical(layer)}
     unlike = {layer.name: layer for layer in layers if _is_unlike(layer, common) and layer.name not in above}
     found, tried = above | unlike, evidence.probed.eps
-    proof = tried if tried is not None and tried.explains else None
-    if proof is not None:
-        found = {layer.name: layer for layer in layers if layer.name in proof.layers}
+    fitting = tried if tried is not None and tried.explains else None
+    if fitting is not None:
+        found = {layer.name: layer for layer in layers if layer.name in fitting.layers}
     if not found:
         return
-    explained = proof is not None or _explains(evidence, found, common)
+    explained = fitting is not None or _explains(evidence, found, common)
     named = [layer for layer in layers if layer.name in found]
     yield Finding(
         code="BN302",
         severity=at_most_warning(evidence.effect) if explained else Severity.INFO,
         layers=tuple(layer.name for layer in named),
-        message=_proved(named, proof) if proof else " ".join(_sentences(above, unlike, common, explained)),
+        message=_seen_in_words(named, fitting) if fitting else " ".join(_sentences(above, unlike, common, explained)),
         fix=(
             "Build the layers with the eps they were trained with: the original framework's default (Keras 0.001, "
             "PyTorch 1e-05), or the other layers'."
@@ -51,7 +51,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         ),
         measure=worst(
             "relative change of the output",
-            {layer.name: _changed(layer, _other_eps(layer, proof, unlike, common)) for layer in named},
+            {layer.name: _changed(layer, _other_eps(layer, fitting, unlike, common)) for layer in named},
         ),
         cost=_cost(evidence, tried, explained=explained),
         evidence={
@@ -72,15 +72,15 @@ def _changed(layer: NormLayer, other: float) -> float:
 
 
 def _other_eps(
-    layer: NormLayer, proof: OtherEps | None, unlike: Mapping[str, NormLayer], common: float | None
+    layer: NormLayer, fitting: OtherEps | None, unlike: Mapping[str, NormLayer], common: float | None
 ) -> float:
     """Give the eps to measure by: the one that was seen to fit, the other layers', or none at all."""
-    if proof is not None:
-        return proof.eps
+    if fitting is not None:
+        return fitting.eps
     return common if layer.name in unlike and common is not None else 0.0
 
 
-def _proved(layers: Sequence[NormLayer], tried: OtherEps) -> str:
+def _seen_in_words(layers: Sequence[NormLayer], tried: OtherEps) -> str:
     """Tell what another eps was seen to do."""
     values = ", ".join(f"{value:g}" for value in sorted({layer.eps or 0.0 for layer in layers}))
     seen = tried.seen
