@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "bncheck"
 FLOORS = {
     "__init__": 0,
     "errors": 0,
+    "encoding": 0,
     "thresholds": 0,
     "statistics": 0,
     "files": 1,
@@ -117,9 +118,12 @@ def test_help_and_rules_load_nothing_slow(arguments: list[str]) -> None:
 
 def test_gate_loads_nothing_slow(tmp_path: Path) -> None:
     saved = tmp_path / "report.json"
-    saved.write_text(renderer("json")(full_report()), encoding="utf-8")
+    older = tmp_path / "older.json"
+    for path in (saved, older):
+        path.write_text(renderer("json")(full_report()), encoding="utf-8")
     loaded = loaded_by(
-        f"import sys\nsys.argv = ['bncheck', 'gate', {str(saved)!r}, '--max-gap', '0.5']\n"
+        f"import sys\nsys.argv = ['bncheck', 'gate', {str(saved)!r}, '--max-gap', '0.5', "
+        f"'--report', {f'json={older}'!r}]\n"
         "from bncheck.__main__ import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert end.code == 1"
     )
     assert "rich" in loaded

@@ -13,19 +13,19 @@ from bncheck.api.inspecting import report_on
 from bncheck.api.judging import Judging
 from bncheck.data import DataOptions, Source, require_named
 from bncheck.errors import ModelError, UsageError
+from bncheck.files import InputFiles, publish, staging
 from bncheck.formats import Model, open_model
 from bncheck.formats.opening import require_runnable
 from bncheck.formats.programs.running import Progress, no_progress
 from bncheck.formats.writing import write_model
 from bncheck.measure.passes import Plan
 from bncheck.predictions.effect import Metric
-from bncheck.repair.atomic import publish, staging
 from bncheck.repair.destination import Target, target_of
 from bncheck.repair.evaluation.comparison import comparison_of, outcome_of, samples_needed
 from bncheck.repair.evaluation.held_out import side_by_side
 from bncheck.repair.measuring import STATISTICS
 from bncheck.repair.methods.method import RECALIBRATE, UNTIL, Method, MethodOptions, Repaired, method_named
-from bncheck.repair.training.checkpoints import forget_checkpoint, require_place
+from bncheck.repair.training.checkpoints import forget_checkpoint, require_writable
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet
 from bncheck.repair.training.roles import Roles, roles_of
@@ -124,8 +124,9 @@ def repair_file(
         ModelError: the model cannot be read, or its file cannot hold the new values.
         DataError: the data cannot be read, do not fit the model, or are not finite.
     """
-    for option, named in (("--data", data), ("--train-data", train_data), ("--heldout", heldout)):
-        require_named(named, option)
+    named = {"--data": data, "--train-data": train_data, "--heldout": heldout}
+    for option, source in named.items():
+        require_named(source, option)
     tuning = fine_tuning or FineTuneOptions(batch_size=batch_size, output=output, device=device, seed=seed)
     way = method_named(method, MethodOptions(prior, until, tuning, training_progress))
     opening = partial(open_model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
@@ -151,8 +152,9 @@ def repair_file(
         }
 
     def repaired_to(place: Path) -> RepairResult:
-        target = target_of(shipped, place, [data, train_data, heldout], overwrite=overwrite)
-        require_place(tuning.checkpoint, target.out)
+        read = InputFiles.named({"--arch": arch}) + InputFiles.of_data(named)
+        target = target_of(shipped, place, inputs=read, checkpoint=tuning.checkpoint, overwrite=overwrite)
+        require_writable(tuning.checkpoint)
         job = _Job(
             way=way,
             roles=roles_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from bncheck.errors import BncheckError, RefusedError, UsageError
-from bncheck.files import require_distinct, written_whole
-from bncheck.formats import from_module, open_model
+from bncheck.files import InputFiles, OutputFile, publish, require_free, require_place, staging
+from bncheck.formats import Model, from_module, open_model
 from bncheck.formats.folding.referencing import operations_of, reference_of, with_reference
+from bncheck.formats.parts import model_inputs, parts_of, require_unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,7 @@ def stamp(
         RefusedError: the model was exported with other statistics than the reference holds.
         ModelError: either cannot be read, or they have nothing to do with each other.
     """
-    from bncheck.formats.onnx.reading import external_files
-    from bncheck.formats.onnx.stamp import KEY, read_stamp, stamp_text
+    from bncheck.formats.onnx.stamp import stamp_text
 
     path, target = Path(model), Path(out)
     opened = open_model(path)
@@ -64,10 +64,14 @@ def stamp(
         raise UsageError(
             f"{path} is no ONNX model: only their metadata take a stamp. Keep BatchNorm in the file instead."
         )
-    given = [path] if isinstance(reference, torch.nn.Module) else [path, Path(reference)]
-    sources = external_files(path)
-    require_distinct(target, [*given, *sources])
+    copies = _copies(path, target)
+    inputs = model_inputs({"MODEL": path, "--reference": reference}) + InputFiles.named(
+        {"--reference-arch": reference_arch}
+    )
+    require_place(target)
+    require_free([OutputFile("--out", out) for out in (target, *copies)], inputs)
     _require_stamped(target)
+    _require_new(copies, target)
     before = (
         from_module(reference)
         if isinstance(reference, torch.nn.Module)
@@ -92,11 +96,9 @@ def stamp(
     found = {layer.original for layer in comparison.layers}
     known = replace(known, layers=tuple(layer for layer in known.layers if layer.name in found))
     text = stamp_text(known, tuple(checked.folds.values()), operations)
-    copied = _write(path, target, KEY, text, sources)
-    if read_stamp(open_model(target).graph.proto, str(target)) is None:  # type: ignore[union-attr]
-        raise RefusedError(f"{target}: the stamp cannot be read back.")
+    _write(opened, target, text, copies)
     folded = sum(layer.folded for layer in comparison.layers)
-    return Stamped(target, len(comparison.layers), folded, comparison.unfound, len(text), copied)
+    return Stamped(target, len(comparison.layers), folded, comparison.unfound, len(text), tuple(copies))
 
 
 def _require_stamped(target: Path) -> None:
@@ -112,34 +114,48 @@ def _require_stamped(target: Path) -> None:
     raise UsageError(f"--out {target}: it exists and is no stamped model, so it is not overwritten; name another file.")
 
 
-def _write(path: Path, target: Path, key: str, text: str, sources: tuple[Path, ...]) -> tuple[Path, ...]:
+def _copies(path: Path, target: Path) -> dict[Path, Path]:
+    """Where the files with the model's tensors go that must be copied, each with the one it is copied from.
+
+    A copy stands to `target` as its original stands to `path`; beside the original none is needed.
+    """
+    if target.resolve().parent == path.resolve().parent:
+        return {}
+    return {target.parent / part.relative_to(path.parent): part for part in parts_of(path)}
+
+
+def _require_new(copies: Iterable[Path], target: Path) -> None:
+    for copy in copies:
+        if copy.exists():
+            raise UsageError(
+                f"--out {target}: the model's tensors would have to be copied to {copy}, which exists already."
+            )
+
+
+def _write(model: Model, target: Path, text: str, copies: Mapping[Path, Path]) -> None:
     """The file with one more entry of metadata, its tensors where they were: inside, or in files beside it."""
     import onnx
 
-    proto = onnx.ModelProto()
-    proto.ParseFromString(path.read_bytes())
-    kept = [entry for entry in proto.metadata_props if entry.key != key]
-    del proto.metadata_props[:]
-    proto.metadata_props.extend(kept)
-    proto.metadata_props.add(key=key, value=text)
-    copied = (
-        tuple(_beside(source, path, target) for source in sources)
-        if target.resolve().parent != path.resolve().parent
-        else ()
-    )
-    with written_whole(target) as temporary:
-        temporary.write_bytes(proto.SerializeToString())
-    return copied
+    from bncheck.formats.onnx.stamp import KEY, read_stamp
 
-
-def _beside(source: Path, path: Path, target: Path) -> Path:
-    """A copy of a file of tensors that stands to `target` as it stood to `path`."""
-    copy = target.resolve().parent / source.resolve().relative_to(path.resolve().parent)
-    if copy.exists():
-        raise UsageError(
-            f"--out {target}: the model's tensors would have to be copied to {copy}, which exists already."
-        )
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(copy) as temporary:
-        shutil.copyfile(source, temporary)
-    return copy
+    with staging(target) as folder:
+        staged = folder / target.name
+        proto = onnx.ModelProto()
+        try:
+            proto.ParseFromString(Path(model.path).read_bytes())
+            kept = [entry for entry in proto.metadata_props if entry.key != KEY]
+            del proto.metadata_props[:]
+            proto.metadata_props.extend(kept)
+            proto.metadata_props.add(key=KEY, value=text)
+            staged.write_bytes(proto.SerializeToString())
+            for copy, original in copies.items():
+                place = folder / copy.relative_to(target.parent)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(original, place)
+        except Exception:
+            require_unchanged(model)  # says what is behind it, if it is that
+            raise
+        require_unchanged(model)
+        if read_stamp(onnx.load_model(staged, load_external_data=False), str(target)) is None:
+            raise RefusedError(f"{target}: the stamp cannot be read back.")
+        publish(folder, target)

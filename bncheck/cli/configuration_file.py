@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -46,11 +46,13 @@ class Configuration:
         source: the file, and the table in it.
         values: by option, without its dashes; paths are relative to the current folder.
         ignores: findings that are meant to be there.
+        read: every file that was looked into for it.
     """
 
     source: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     ignores: tuple[LayerIgnore, ...] = ()
+    read: tuple[Path, ...] = field(default=(), compare=False)
 
 
 def find_configuration(folder: Path, options: Callable[[], Mapping[str, OptionKind]]) -> Configuration:
@@ -63,16 +65,20 @@ def find_configuration(folder: Path, options: Callable[[], Mapping[str, OptionKi
     Raises:
         UsageError: the file cannot be read, or says something that no option means.
     """
+    read: list[Path] = []
     for above in (folder, *folder.parents):
         own = above / OWN_FILE
         if own.is_file():
-            return _configuration(_toml(own), own, _shown(own), options())
+            found = _configuration(_toml(own), own, _shown(own), options())
+            return replace(found, read=(*read, own))
         shared = above / SHARED_FILE
         if shared.is_file():
+            read.append(shared)
             table = _toml(shared).get("tool", _NOTHING).get("bncheck")
             if table is not None:
-                return _configuration(table, shared, f"{_shown(shared)} [tool.bncheck]", options())
-    return Configuration()
+                found = _configuration(table, shared, f"{_shown(shared)} [tool.bncheck]", options())
+                return replace(found, read=tuple(read))
+    return Configuration(read=tuple(read))
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where reports go: `--report [FORMAT=]PATH`, checked before any work is done."""
+"""Where reports go: `--report [FORMAT=]PATH`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bncheck.encoding import encodable
 from bncheck.errors import UsageError
 from bncheck.files import written_whole
 from bncheck.render import Result, all_formats, format_named, format_of
@@ -24,40 +25,21 @@ class Destination:
     path: str
 
 
-def read_destinations(
-    values: Sequence[str], inputs: Sequence[str], of: type[Result] = Report
-) -> tuple[Destination, ...]:
+def read_destinations(values: Sequence[str], of: type[Result] = Report) -> tuple[Destination, ...]:
     """The destinations that `--report` names.
 
     Args:
         values: as typed.
-        inputs: files that must not be overwritten.
         of: what is going to be written.
 
     Raises:
-        UsageError: a format is unknown or missing or has no place for such a result, a folder does not exist, a report
-            would overwrite an input, or two reports want the same place.
+        UsageError: a format is unknown or missing or has no place for such a result, or two reports want stdout.
     """
     destinations = tuple(_read(value) for value in values)
     for destination in destinations:
         format_named(destination.format).require(of)
     if sum(destination.path == STDOUT for destination in destinations) > 1:
         raise UsageError("--report: only one report can go to stdout (-).")
-    taken = {os.path.realpath(name) for name in inputs}
-    written: set[str] = set()
-    for destination in destinations:
-        if destination.path == STDOUT:
-            continue
-        path = Path(destination.path)
-        if os.path.realpath(path) in taken:
-            raise UsageError(f"--report {path}: that is one of the inputs, and inputs are never overwritten.")
-        if os.path.realpath(path) in written:
-            raise UsageError(f"--report {path}: two reports cannot go to the same file.")
-        written.add(os.path.realpath(path))
-        if path.is_dir():
-            raise UsageError(f"--report {path}: that is a folder; name a file in it.")
-        if not path.resolve().parent.is_dir():
-            raise UsageError(f"--report {path}: there is no folder {path.parent}.")
     return destinations
 
 
@@ -74,7 +56,8 @@ def write_reports(result: Result, destinations: Sequence[Destination]) -> None:
 
 def write_texts(texts: Iterable[tuple[Destination, str]]) -> None:
     """Write every text to its destination."""
-    for destination, text in texts:
+    for destination, rendered in texts:
+        text = encodable(rendered)
         if destination.path == STDOUT:
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -106,6 +89,6 @@ def _add_step_summary(result: Result) -> None:
         return
     try:
         with Path(name).open("a", encoding="utf-8") as file:
-            file.write(format_named("markdown")(result))
+            file.write(encodable(format_named("markdown")(result)))
     except OSError as error:
         raise UsageError(f"GITHUB_STEP_SUMMARY names {name}, which cannot be written: {error.strerror}.") from error

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bncheck.cli.destinations import Destination
 from bncheck.cli.process import say
+from bncheck.encoding import encodable
 from bncheck.errors import UnreadableError, UsageError
-from bncheck.files import require_distinct, written_whole
+from bncheck.files import written_whole
 from bncheck.gate.acceptance import LayerIgnore, accept, shrunk
 from bncheck.gate.baseline import Baseline, Entry, accepted_now
 from bncheck.gate.baseline_file import baseline_text, read_baseline
@@ -38,8 +38,6 @@ def read_known(
     baseline: str | None,
     write_baseline: str | None,
     *,
-    inputs: Sequence[str] = (),
-    destinations: Sequence[Destination] = (),
     ignores: Sequence[LayerIgnore] = (),
 ) -> Known:
     """Read and check it all before any work is done.
@@ -50,9 +48,6 @@ def read_known(
     """
     target = None if write_baseline is None else Path(write_baseline)
     if target is not None:
-        require_distinct(target, [Path(name) for name in inputs], WRITE)
-        if any(Path(each.path).resolve() == target.resolve() for each in destinations):
-            raise UsageError(f"{WRITE} {target}: --report goes to that file too.")
         _require_baseline(target)
     missing = baseline is not None and target is not None and not Path(baseline).exists()
     known = None if baseline is None or missing else read_baseline(baseline)
@@ -98,4 +93,4 @@ def _require_baseline(target: Path) -> None:
 
 def _write(path: Path, entries: Sequence[Entry]) -> None:
     with written_whole(path, WRITE) as temporary:
-        temporary.write_text(baseline_text(entries), encoding="utf-8")
+        temporary.write_text(encodable(baseline_text(entries)), encoding="utf-8")

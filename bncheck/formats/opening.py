@@ -81,9 +81,15 @@ def open_model(
     except ModelError:
         require(arch)
         raise
-    request = _Request(file, container, arch, arch_kwargs, key, trust_pickle, device)
-    if container in (SCRIPT_ARCHIVE, EXPORT_ARCHIVE, ONNX_FILE):
-        return replace(_open_program(request), origin=Origin(container))
+    try:
+        return _open(_Request(file, container, arch, arch_kwargs, key, trust_pickle, device))
+    except OSError as error:  # it was there a moment ago
+        raise ModelError(f"{path} cannot be read: {error.strerror or first_line(error)}.") from error
+
+
+def _open(request: _Request) -> Model:
+    if request.container in (SCRIPT_ARCHIVE, EXPORT_ARCHIVE, ONNX_FILE):
+        return replace(_open_program(request), origin=Origin(request.container))
     return _open_tensors(request)
 
 

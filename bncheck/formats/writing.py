@@ -9,6 +9,7 @@ import torch
 
 from bncheck.formats import Model
 from bncheck.formats.exported.writing import write_exported
+from bncheck.formats.parts import require_unchanged
 from bncheck.formats.recognise import (
     EXPORT_ARCHIVE,
     ONNX_FILE,
@@ -38,8 +39,21 @@ def write_model(
         What is different in the file besides the values, one sentence each.
 
     Raises:
-        ModelError: a value does not fit the dtype that is stored, or the tensor cannot be replaced in this file.
+        ModelError: a value does not fit the dtype that is stored, the tensor cannot be replaced in this file, or the
+            file is not any more what was opened.
     """
+    try:
+        notes = _write(model, tensors, target, trust_pickle=trust_pickle, beside=beside)
+    except Exception:
+        require_unchanged(model)  # says what is behind it, if it is that
+        raise
+    require_unchanged(model)
+    return notes
+
+
+def _write(
+    model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool, beside: bool
+) -> tuple[str, ...]:
     if model.origin is None:
         raise ValueError(f"{model.path} was not opened from a file")
     source, container = Path(model.path), model.origin.container

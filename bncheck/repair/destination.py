@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from bncheck.errors import UsageError
+from bncheck.errors import BncheckError, UsageError
+from bncheck.files import InputFiles, OutputFile, require_free, require_place
 from bncheck.formats import Model
-from bncheck.formats.recognise import ONNX_FILE, SAFETENSORS_FILE, SAFETENSORS_INDEX
-from bncheck.formats.safetensors.reading import shard_paths
+from bncheck.formats.parts import model_inputs
+from bncheck.formats.recognise import ONNX_FILE, SAFETENSORS_FILE, SAFETENSORS_INDEX, recognise
+from bncheck.formats.stored_names import written_beside
 
 _SUFFIXES = {SAFETENSORS_FILE: (".safetensors",), SAFETENSORS_INDEX: (".json",), ONNX_FILE: (".onnx",)}
 _OF_TORCH = (".pt", ".pth", ".th", ".ckpt", ".tar", ".bin", ".pt2")
@@ -23,29 +23,37 @@ class Target:
 
     Attributes:
         out: the main file.
-        inputs: every file that was read.
+        inputs: everything that is read.
         overwrite: whether an existing `out` may be written over.
         beside: whether it lies in the folder of the original.
     """
 
     out: Path
-    inputs: tuple[Path, ...]
+    inputs: InputFiles
     overwrite: bool
     beside: bool
 
     def require_free(self, staged: Path) -> None:
         """Refuse where a file in the folder `staged` would take the place of another."""
         parts = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
-        require_free((self.out.parent / part for part in parts), self.inputs, overwrite=self.overwrite)
+        _require_free([self.out.parent / part for part in parts], self.inputs, overwrite=self.overwrite)
 
 
-def target_of(model: Model, out: Path, named: list[Any], *, overwrite: bool) -> Target:
+def target_of(
+    model: Model,
+    out: Path,
+    *,
+    inputs: InputFiles,
+    checkpoint: Path | None,
+    overwrite: bool,
+) -> Target:
     """The target that `--out` means.
 
     Args:
         model: what is repaired.
         out: as typed.
-        named: the data, among which may be paths.
+        inputs: what is read besides.
+        checkpoint: what else is written.
         overwrite: as typed.
 
     Raises:
@@ -53,13 +61,30 @@ def target_of(model: Model, out: Path, named: list[Any], *, overwrite: bool) -> 
     """
     container = model.origin.container if model.origin else ""
     source = Path(model.path)
+    inputs = model_inputs({"MODEL": source}) + inputs
+    require_free([OutputFile("--out", out)], inputs)
     target = destination(out, source, container)
     _require_suffix(target, source, container)
-    data = (Path(name) for name in named if isinstance(name, str | Path))
-    inputs = (*files_of(source, container), *data)
-    require_free([target], inputs, overwrite=overwrite)
-    beside = target.parent.exists() and target.parent.samefile(source.absolute().parent)
-    return Target(target, inputs, overwrite, beside)
+    paths = [target, *written_beside(source, container, target, beside=_lies_beside(target, source))]
+    _require_free(paths, inputs, overwrite=overwrite)
+    if checkpoint is not None:
+        kept = OutputFile("--resume", checkpoint)
+        require_free([*(OutputFile("--out", path) for path in paths), kept], inputs)
+    return Target(target, inputs, overwrite, _lies_beside(target, source))
+
+
+def files_of_out(out: Path, model: Path) -> tuple[Path, ...]:
+    """Every file that the repair of `model` is going to write to `out`; `out` alone where the model cannot be read.
+
+    Raises:
+        UsageError: it is a folder where a file is needed, or lies in none.
+    """
+    try:
+        container = recognise(model)
+    except (BncheckError, OSError, ValueError):
+        return (out,)
+    target = destination(out, model, container)
+    return (target, *written_beside(model, container, target, beside=_lies_beside(target, model)))
 
 
 def destination(out: Path, model: Path, container: str) -> Path:
@@ -71,12 +96,15 @@ def destination(out: Path, model: Path, container: str) -> Path:
     if container == SAFETENSORS_INDEX and (out.is_dir() or out.suffix != ".json"):
         if not out.absolute().parent.is_dir():
             raise UsageError(f"--out {out}: there is no folder {out.parent}.")
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"--out {out}: that is a file; a sharded model needs a folder, or an index NAME.json.")
         return out / model.name
-    if out.is_dir():
-        raise UsageError(f"--out {out}: that is a folder; name a file in it.")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {out.parent}.")
+    require_place(out)
     return out
+
+
+def _lies_beside(target: Path, source: Path) -> bool:
+    return target.parent.exists() and target.parent.samefile(source.absolute().parent)
 
 
 def _require_suffix(out: Path, model: Path, container: str) -> None:
@@ -90,32 +118,14 @@ def _require_suffix(out: Path, model: Path, container: str) -> None:
         )
 
 
-def files_of(model: Path, container: str) -> tuple[Path, ...]:
-    """Every file the model consists of: shards and external data too."""
-    if container == SAFETENSORS_INDEX:
-        return (model, *shard_paths(model))
-    if container == ONNX_FILE:
-        from bncheck.formats.onnx.reading import read_onnx  # other models do without onnx
-
-        return (model, *read_onnx(model)[1])
-    return (model,)
-
-
-def require_free(targets: Iterable[Path], inputs: Iterable[Path], *, overwrite: bool) -> None:
+def _require_free(paths: Iterable[Path], inputs: InputFiles, *, overwrite: bool) -> None:
     """Refuse to write over an input, whatever it is called there, and over anything else unless that is wanted.
 
     Raises:
-        UsageError: one of `targets` is an input (also through links), or exists and `overwrite` is not set.
+        UsageError: one of `paths` is an input (also through links), or exists and `overwrite` is not set.
     """
-    guarded = [path for path in inputs if path.exists()]
-    for target in targets:
-        if any(_same_file(target, path) for path in guarded):
-            raise UsageError(f"--out {target}: that is one of the inputs, and inputs are never overwritten.")
-        if target.exists() and not overwrite:
-            raise UsageError(f"--out {target}: it exists already; name another file, or pass --overwrite.")
-
-
-def _same_file(target: Path, path: Path) -> bool:
-    if os.path.realpath(target) == os.path.realpath(path):
-        return True
-    return target.exists() and target.samefile(path)
+    outputs = [OutputFile("--out", path) for path in paths]
+    require_free(outputs, inputs)
+    for output in outputs:
+        if output.path.exists() and not overwrite:
+            raise UsageError(f"{output}: it exists already; name another file, or pass --overwrite.")

@@ -14,6 +14,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
+from bncheck.encoding import encodable
 from bncheck.errors import UnreadableError
 from bncheck.results.misfit import MisfitError, missing, unknown
 from bncheck.results.soundness import require_sound
@@ -82,6 +83,8 @@ def encoded(value: Any) -> Any:
     """`value` as JSON holds it: dataclasses as objects, and every float that is not finite as `None`, at any depth."""
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, str):
+        return encodable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

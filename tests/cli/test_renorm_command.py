@@ -157,7 +157,7 @@ def test_what_is_wrong_in_the_command_is_exit_2(files: Files, scratch: Path) -> 
         ((*RENORM, "--loss", "magic"), "choose one of cross_entropy"),
         ((*RENORM, "--train", "some"), "choose one of all, norm"),
         ((*RENORM, "--patience", "2"), "--patience ends a run by its score on held-out data"),
-        ((*RENORM, "--resume", "new.pt"), "the repaired model goes there"),
+        ((*RENORM, "--resume", "new.pt"), "--resume new.pt: --out goes to that file too"),
         ((*RENORM, "--resume", "gone/state"), "there is no folder gone"),
         ((*RENORM, "--train-data", "gone.npz"), "--train-data: there is no file or folder gone.npz"),
         ((*RENORM, "--train-data", f"{CODE}:unlabelled"), "needs labels, and the data have none"),

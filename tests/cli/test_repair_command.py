@@ -111,7 +111,7 @@ def test_what_is_missing_or_wrong_in_the_command_is_exit_2(files: Files, scratch
         (("gone.pt", *good), "no file gone.pt"),
         ((files.drifted, "--data", files.data, "--out", files.drifted, *ARCH), "that is one of the inputs"),
         ((files.drifted, "--data", files.data, "--out", "gone/new.pt", *ARCH), "there is no folder gone"),
-        ((files.drifted, *good, *ARCH, "--report", "json=new.pt"), "one of the inputs"),
+        ((files.drifted, *good, *ARCH, "--report", "json=new.pt"), "--report goes to that file too"),
     ):
         assert said in refused(call("repair", *arguments, "--quiet"), 2)
     assert os.listdir() == []

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.guard import files_of
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
@@ -14,6 +15,7 @@ from bncheck.results.difference import Difference
 
 
 def diff_command(
+    context: typer.Context,
     before: opt.Before,
     after: opt.After,
     expect_frozen: opt.ExpectFrozen = None,
@@ -31,8 +33,10 @@ def diff_command(
     moved that were to stay.
     """
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
+    del given["context"]
     with exit_codes(debug):
-        destinations = read_destinations(report or [], [before, after], Difference)
+        destinations = read_destinations(report or [], Difference)
+        files = files_of(context, destinations)
         if trust_pickle and not quiet:
             say(f"--trust-pickle lets {before} and {after} run code if they are pickles.")
         with stdout_to_stderr():
@@ -48,6 +52,7 @@ def diff_command(
                 command="bncheck diff",
                 options=given,
             )
+        files.require_free()
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             _print(result)

@@ -6,6 +6,7 @@ import typer
 
 from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.guard import files_of
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.typed import split_codes
@@ -36,11 +37,11 @@ def gate_command(
     The model and the data are not needed, nor is torch. --report writes the report in other formats.
     """
     with exit_codes(debug):
-        destinations = read_destinations(report or [], [saved])
+        destinations = read_destinations(report or [])
+        files = files_of(context, destinations)
         if any(destination.format == "channels-csv" for destination in destinations):
             raise UsageError("--report channels-csv: a saved report has no channels; ask for them when you inspect.")
-        ignores = configuration_of(context).ignores
-        known = read_known(baseline, write_baseline, inputs=[saved], destinations=destinations, ignores=ignores)
+        known = read_known(baseline, write_baseline, ignores=configuration_of(context).ignores)
         limits = Limits(
             None if fail_on is None else fail_on_named(fail_on),
             strict or None,
@@ -52,6 +53,7 @@ def gate_command(
             say_configuration(context)
         read = read_report(saved)
         result = judge_again(read if baseline is None else unaccepted(read), limits)
+        files.require_free()
         result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):

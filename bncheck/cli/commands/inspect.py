@@ -9,10 +9,11 @@ import typer
 from bncheck.cli.commands.renorm import exit_code_of, print_renormalized, renormalized, settled_repair
 from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.guard import files_of
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options import tuning
-from bncheck.cli.options.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
+from bncheck.cli.options.arguments import data_settings, open_options, read_kwargs, say_whose_code_runs
 from bncheck.cli.options.typed import read_integers, split_codes
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
@@ -82,15 +83,14 @@ def inspect_command(
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     del given["context"]
     with exit_codes(debug):
-        inputs = files_named(model, data, arch, metric, reference, reference_arch, train_data, out)
         training = {"steps": steps, "lr": lr, "out": out}
         if not renorm:
             tuning.refuse_without_renorm("--renorm", training)
         if data is None:
             _refuse_without_data(context, "max_gap", "limit", "until")
-        destinations = read_destinations(report or [], inputs)
-        ignores = configuration_of(context).ignores
-        known = read_known(baseline, write_baseline, inputs=inputs, destinations=destinations, ignores=ignores)
+        destinations = read_destinations(report or [])
+        files = files_of(context, destinations)
+        known = read_known(baseline, write_baseline, ignores=configuration_of(context).ignores)
         settings: dict[str, Any] = {
             "train_data": train_data,
             "arch": arch,
@@ -140,6 +140,7 @@ def inspect_command(
                 result = repair.after or repair.before
             else:
                 result = _inspect(model, data, settings, image_options, metric, given, quiet)
+        files.require_free()
         result = settle(result, known, quiet=quiet)
         write_reports(result if repair is None else settled_repair(repair, result), destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):

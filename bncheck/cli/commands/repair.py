@@ -8,9 +8,10 @@ import typer
 
 from bncheck.cli.configuration import say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.guard import files_of
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options import tuning
-from bncheck.cli.options.arguments import data_settings, files_named, open_options, read_kwargs, say_whose_code_runs
+from bncheck.cli.options.arguments import data_settings, open_options, read_kwargs, say_whose_code_runs
 from bncheck.cli.options.completing import words
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
@@ -136,8 +137,8 @@ def repair_command(
     given = {name: value for name, value in locals().items() if value is not None and value is not False}
     del given["context"]
     with exit_codes(debug):
-        inputs = files_named(model, data, train_data, heldout, out, arch, metric, loss, resume)
-        destinations = read_destinations(report or [], inputs, RepairResult)
+        destinations = read_destinations(report or [], RepairResult)
+        files = files_of(context, destinations)
         training: dict[str, Any] = {
             "steps": steps,
             "epochs": epochs,
@@ -190,6 +191,7 @@ def repair_command(
                 say(f"--trust-pickle lets {model} run code if it is a pickle.")
         with stdout_to_stderr(), tuning.kept_when_interrupted(resume):
             result = _repair(model, data, settings, training, preprocessing, metric, given, quiet)
+        files.require_free()
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             print_result(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from bncheck.cli.guard import files_of
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.arguments import read_kwargs
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
@@ -11,6 +12,7 @@ from bncheck.errors import UsageError
 
 
 def stamp_command(
+    context: typer.Context,
     model: opt.OnnxModel,
     reference: opt.Reference = None,
     out: opt.Out = None,
@@ -32,6 +34,7 @@ def stamp_command(
                 "--reference, the checkpoint it was exported from" if reference is None else "--out, the file to write"
             )
             raise UsageError(f"stamp needs {missing}.")
+        files_of(context)
         with stdout_to_stderr():
             from bncheck.api.stamping import stamp
 

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from bncheck.data import DataOptions
 
 
-def files_named(*named: str | None) -> list[str]:
-    """The files that arguments name, `FILE.py:CALLABLE` among them."""
-    names = [name for name in named if name]
-    return [*names, *(name.rpartition(":")[0] for name in names if ":" in name)]
-
-
 def open_options(values: dict[str, Any]) -> DataOptions:
     """What the data and image options say."""
     from bncheck.data import DataOptions

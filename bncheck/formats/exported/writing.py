@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,11 +31,13 @@ def write_exported(
             if not isinstance(old, torch.Tensor):
                 raise ModelError(f"{source} has no tensor {name} that could be replaced.")
             old.copy_(in_form_of(old, new, name))
+    written = io.BytesIO()  # a disk that is full ends the whole process where torch writes a program to it by itself
     try:
         with quietly():
-            torch.export.save(exported, target, extra_files=extra)
+            torch.export.save(exported, written, extra_files=extra)
     except Exception as error:  # torch raises whatever its serializer meets
         raise ModelError(f"{source} cannot be written again: {first_line(error)}.") from error
+    target.write_bytes(written.getbuffer())
     return ()
 
 

@@ -36,9 +36,17 @@ def read_onnx(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
     return _inlined(proto, path), files
 
 
-def external_files(path: Path) -> tuple[Path, ...]:
-    """The files beside `path` that hold its tensors."""
-    return read_onnx(path)[1]
+def external_locations(proto: onnx.ModelProto) -> tuple[str, ...]:
+    """Where a model whose tensors were not loaded keeps them besides, relative to its folder, each place once."""
+    return tuple(
+        dict.fromkeys(
+            entry.value
+            for tensor in all_tensors(proto)
+            if tensor.data_location == onnx.TensorProto.EXTERNAL
+            for entry in tensor.external_data
+            if entry.key == "location"
+        )
+    )
 
 
 def _require_opset(proto: onnx.ModelProto, path: Path) -> None:

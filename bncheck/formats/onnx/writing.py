@@ -19,6 +19,7 @@ from bncheck.formats import Model
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import all_tensors, subgraphs
 from bncheck.formats.onnx.reading import confined
+from bncheck.formats.stored_names import external_name
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_files import FunctionsInlined
 
@@ -148,8 +149,7 @@ def _take_external_data(proto: onnx.ModelProto, source: Path, target: Path) -> N
     for tensor in all_tensors(proto):
         for entry in tensor.external_data if tensor.data_location == onnx.TensorProto.EXTERNAL else ():
             if entry.key == "location":
-                number = f".{len(renamed)}" if renamed and entry.value not in renamed else ""
-                new = renamed.setdefault(entry.value, f"{target.name}{number}.data")
+                new = renamed.setdefault(entry.value, external_name(len(renamed), target))
                 if not (target.parent / new).exists():
                     shutil.copyfile(confined(entry.value, source), target.parent / new)
                 entry.value = new

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import torch
 from safetensors import SafetensorError, safe_open
 
+from bncheck.encoding import encodable
 from bncheck.errors import ModelError
 from bncheck.formats.messages import first_line, listed
 
@@ -18,6 +19,8 @@ def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         ModelError: the file is cut off or damaged.
     """
+    if encodable(str(path)) != str(path):
+        raise ModelError(f"{path}: safetensors are opened by names in UTF-8 alone; rename the file or its folder.")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping

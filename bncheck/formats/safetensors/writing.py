@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from bncheck.formats import Model
 from bncheck.formats.model import Origin
 from bncheck.formats.safetensors.reading import load_safetensors, load_sharded
+from bncheck.formats.stored_names import shard_name
 from bncheck.formats.stored_values import by_file_name
 from bncheck.results.notes import Note
 
@@ -43,16 +44,17 @@ def write_sharded(model: Model, tensors: Mapping[str, torch.Tensor], target: Pat
     for name in [name for name in placed if name not in weight_map]:
         weight_map[name] = _shard_of_neighbour(name, weight_map)
         _count(index, placed[name])
-    for shard in dict.fromkeys(weight_map.values()):
-        renamed = target.parent / (_renamed(shard, source, target) if beside else shard)
+    shards = dict.fromkeys(weight_map.values())
+    names = {shard: shard_name(shard, source, target, beside=beside) for shard in shards}
+    for shard in shards:
+        renamed = target.parent / names[shard]
         renamed.parent.mkdir(parents=True, exist_ok=True)
         changed = {name: value for name, value in placed.items() if weight_map[name] == shard}
         if changed:
             _save(load_safetensors(source.parent / shard), changed, source.parent / shard, renamed)
         else:
             shutil.copyfile(source.parent / shard, renamed)
-    if beside:
-        index["weight_map"] = {name: _renamed(shard, source, target) for name, shard in weight_map.items()}
+    index["weight_map"] = {name: names[shard] for name, shard in weight_map.items()}
     target.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     return ()
 
@@ -78,14 +80,3 @@ def _count(index: dict[str, object], added: torch.Tensor) -> None:
     metadata = index.get("metadata")
     if isinstance(metadata, dict) and isinstance(metadata.get("total_size"), int):
         metadata["total_size"] += added.numel() * added.element_size()
-
-
-def _renamed(shard: str, source: Path, target: Path) -> str:
-    """`old-00001-of-00002.safetensors` for an index `new...`: `new-00001-of-00002.safetensors`."""
-    old, new = _stem(source), _stem(target)
-    folder, name = Path(shard).parent, Path(shard).name
-    return str(folder / (new + name[len(old) :] if name.startswith(old) else f"{new}-{name}"))
-
-
-def _stem(index: Path) -> str:
-    return index.name.removesuffix(".json").removesuffix(".index").removesuffix(".safetensors")

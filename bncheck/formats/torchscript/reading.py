@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from bncheck.core.layers import OTHER, NormLayer
+from bncheck.encoding import encodable
 from bncheck.errors import ModelError
 from bncheck.formats.kinds import kind_of_operator
 from bncheck.formats.messages import first_line
@@ -62,7 +64,7 @@ def open_script(path: Path, *, device: str, sha256: str, notes: tuple[Note, ...]
         ModelError: the archive is damaged, or needs operators that are not registered.
     """
     try:
-        program = load_script(str(path))
+        program = load_script(path)
     except Exception as error:
         known = {_LOST_CONSTANT: _OPTIMIZED, _ILLEGIBLE: _RENAME}
         cause = next((told for said, told in known.items() if said in str(error)), _INCOMPLETE)
@@ -76,13 +78,17 @@ def load_script(source: Any, extra_files: dict[str, Any] | None = None) -> torch
     """`torch.jit.load` from a path or a buffer, without its warning that TorchScript is deprecated.
 
     Args:
-        source: where it is read from.
+        source: a path or a buffer.
         extra_files: as `torch.jit.load` has it: the files of these names inside the archive are put in.
     """
-    with warnings.catch_warnings():
+    with contextlib.ExitStack() as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if isinstance(source, Path) and encodable(str(source)) != str(source):  # torch cannot spell such a name
+            source = opened.enter_context(source.open("rb"))
         load: Any = torch.jit.load  # untyped in torch
-        program: torch.jit.ScriptModule = load(source, map_location="cpu", _extra_files=extra_files)
+        program: torch.jit.ScriptModule = load(
+            str(source) if isinstance(source, Path) else source, map_location="cpu", _extra_files=extra_files
+        )
         return program
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from bncheck.results.notes import Note
 def write_script(source: Path, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
     """Write the program again: the same code and modes, its extra files with it."""
     extra = dict.fromkeys(extra_files(source, "extra/"), "")
-    program = load_script(str(source), extra)
+    program = load_script(source, extra)
     own = dict(program.named_parameters(remove_duplicate=False)) | dict(program.named_buffers(remove_duplicate=False))
     own |= frozen_constants(program)
     with torch.no_grad():
@@ -26,9 +27,11 @@ def write_script(source: Path, tensors: Mapping[str, torch.Tensor], target: Path
             if name not in own:
                 raise ModelError(f"{source} has no tensor {name} that could be replaced.")
             own[name].copy_(in_form_of(own[name], new, name))
+    written = io.BytesIO()  # a disk that is full ends the whole process where torch writes a program to it by itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.save(program, str(target), _extra_files=extra)
+        torch.jit.save(program, written, _extra_files=extra)
+    target.write_bytes(written.getbuffer())
     return ()
 
 

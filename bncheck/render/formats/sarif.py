@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import asdict
 from urllib.parse import quote
 
+from bncheck.encoding import encodable
 from bncheck.render.format import Format, Result
 from bncheck.render.told import Told, told
 from bncheck.render.words.cells import printable
@@ -66,7 +67,7 @@ def _result(finding: Finding, about: Told, identity: str, rule: int | None) -> J
         "level": LEVELS[finding.severity],
         "message": {"text": f"{printable(finding.message)} What to do: {printable(finding.fix)}"},
         "locations": [_location(finding, about)],
-        "partialFingerprints": {"bncheckFinding/v1": hashlib.sha256(identity.encode()).hexdigest()},
+        "partialFingerprints": {"bncheckFinding/v1": hashlib.sha256(encodable(identity).encode()).hexdigest()},
         "properties": {"measure": finite(asdict(finding.measure)), "evidence": finite(dict(finding.evidence))},
     }
     if rule is not None:
@@ -107,7 +108,7 @@ def _artifact(model: ModelFacts) -> Json:
 
 
 def _uri(model: ModelFacts) -> str:
-    path = path_from_here(model.path)
+    path = path_from_here(encodable(model.path))
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())
 
 

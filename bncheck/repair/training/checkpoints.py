@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from bncheck.errors import DataError, UsageError
-from bncheck.files import written_whole
+from bncheck.files import require_place, written_whole
 
 VERSION = 2
 
@@ -64,20 +64,15 @@ def fingerprint(state: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def require_place(path: Path | None, out: Path) -> None:
-    """Refuse a checkpoint that could not be written in the end, or would be where the model goes.
+def require_writable(path: Path | None) -> None:
+    """Refuse a checkpoint that could not be written in the end.
 
     Raises:
         UsageError: it is.
     """
     if path is None:
         return
-    if os.path.realpath(path) == os.path.realpath(out):
-        raise UsageError(f"--resume {path}: the repaired model goes there; name another file.")
-    if path.is_dir():
-        raise UsageError(f"--resume {path}: that is a folder; name a file in it.")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--resume {path}: there is no folder {path.parent}.")
+    require_place(path, "--resume")
     if not os.access(path.absolute().parent, os.W_OK):
         raise UsageError(f"--resume {path}: the folder cannot be written to.")
 

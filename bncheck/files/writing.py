@@ -1,7 +1,7 @@
 """Files that appear whole or not at all: written into a folder beside their destination, synced, then renamed.
 
 A process that dies on the way leaves the input as it is, at worst a hidden folder `.NAME.*.partial`, and under the
-destination's name either nothing or a complete model.
+destination's name either nothing or a complete file.
 """
 
 from __future__ import annotations
@@ -14,12 +14,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bncheck.errors import UsageError
+from bncheck.files.identity import is_special
 
 _ROOM = 2**20
+_NAME = 40
+"""How much of its destination's name a folder has in its own: both together must be a name that file systems take."""
 
 
 @contextlib.contextmanager
-def staging(out: Path) -> Iterator[Path]:
+def written_whole(path: Path, option: str = "--out") -> Iterator[Path]:
+    """A file to write to, which takes the place of `path` only once it is complete on disk.
+
+    Devices and pipes (`/dev/null`) stay what they are: they are sent the whole at the end.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        if is_special(path):
+            with tempfile.TemporaryDirectory(prefix="bncheck-") as folder:
+                yield Path(folder) / "whole"
+                path.write_bytes((Path(folder) / "whole").read_bytes())
+            return
+        with staging(path, option) as made:
+            yield made / path.name
+            publish(made, path, option)
+    except OSError as error:
+        raise UsageError(f"{option} {path}: it cannot be written: {error.strerror or error}.") from error
+
+
+@contextlib.contextmanager
+def staging(out: Path, option: str = "--out") -> Iterator[Path]:
     """A folder to write `out` and what belongs to it into, on the same file system; it is removed at the end.
 
     Raises:
@@ -27,21 +52,21 @@ def staging(out: Path) -> Iterator[Path]:
     """
     folder = out.parent if out.parent.is_dir() else out.parent.parent
     try:
-        made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=folder))
+        made = Path(tempfile.mkdtemp(prefix=f".{out.name[:_NAME]}.", suffix=".partial", dir=folder))
     except OSError as error:
-        raise UsageError(f"--out {out}: it cannot be written: {error.strerror}.") from error
+        raise UsageError(f"{option} {out}: it cannot be written: {error.strerror}.") from error
     try:
         yield made
     except Exception as error:
         full = _why_nothing_more_fits(made)  # the libraries that write say it in words of their own, or not at all
         if full is None:
             raise
-        raise UsageError(f"--out {out}: it cannot be written: {full}.") from error
+        raise UsageError(f"{option} {out}: it cannot be written: {full}.") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def publish(staged: Path, out: Path) -> tuple[Path, ...]:
+def publish(staged: Path, out: Path, option: str = "--out") -> tuple[Path, ...]:
     """Move what lies in the folder `staged` beside `out`, which is among it and comes last; gives all the new files.
 
     Files that it consists of besides go first, and an old `out` goes before them: at no moment does `out` name a
@@ -54,16 +79,16 @@ def publish(staged: Path, out: Path) -> tuple[Path, ...]:
     main = Path(out.name)
     try:
         for part in parts:
-            _sync(staged / part)
+            _sync_file(staged / part)
         if len(parts) > 1:
             out.unlink(missing_ok=True)
         for part in (*(part for part in parts if part != main), main):
             target = out.parent / part
             target.parent.mkdir(parents=True, exist_ok=True)
             (staged / part).replace(target)
-            _sync(target.parent)
+            _sync_folder(target.parent)
     except OSError as error:
-        raise UsageError(f"--out {out}: it cannot be written: {error.strerror}.") from error
+        raise UsageError(f"{option} {out}: it cannot be written: {error.strerror}.") from error
     return tuple(out.parent / part for part in parts)
 
 
@@ -78,15 +103,17 @@ def _why_nothing_more_fits(folder: Path) -> str | None:
     return None
 
 
-def _sync(path: Path) -> None:
-    """Make sure it is on the disk; folders cannot be opened everywhere."""
-    try:
+def _sync_file(path: Path) -> None:
+    """Make sure that it is on the disk: some file systems tell only now that it is full."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Make sure that its list of files is on the disk, where folders can be opened for that."""
+    with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        return
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

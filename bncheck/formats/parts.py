@@ -1,0 +1,74 @@
+"""The further files that a model's file names, and whether all of them are still what was opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from bncheck.errors import BncheckError, ModelError
+from bncheck.files import InputFiles
+from bncheck.formats.digest import sha256_of
+from bncheck.formats.model import Model
+from bncheck.formats.recognise import ONNX_FILE, SAFETENSORS_INDEX, recognise
+
+
+def model_inputs(models: Mapping[str, object]) -> InputFiles:
+    """The files of models, by role, each with its parts; modules handed over in Python have none."""
+    found = InputFiles.named(models)
+    for role, model in models.items():
+        if isinstance(model, str | Path):
+            found += InputFiles.parts(role, parts_of(Path(model)))
+    return found
+
+
+def parts_of(path: Path) -> tuple[Path, ...]:
+    """Shards and external data of the model at `path`, in the order it names them, whether or not they are there.
+
+    Nothing of a file that cannot be read: whoever opens it says why.
+    """
+    try:
+        container = recognise(path)
+        if container == SAFETENSORS_INDEX:
+            return _shards(path)
+        return _external(path) if container == ONNX_FILE else ()
+    except (BncheckError, OSError, ValueError):
+        return ()
+
+
+def require_unchanged(model: Model) -> None:
+    """Refuse to go on with a model whose files are no longer those that were opened.
+
+    Raises:
+        ModelError: one was removed, replaced or changed since.
+    """
+    path = Path(model.path)
+    try:
+        now = sha256_of(path, *parts_of(path))
+    except OSError as error:
+        raise ModelError(_changed(path, "was removed or cannot be read any more")) from error
+    if now != model.sha256:
+        raise ModelError(_changed(path, "is not the file any more that was measured"))
+
+
+def _changed(path: Path, what: str) -> str:
+    return f"{path} {what}: it changed while bncheck ran, and nothing was written. Run it again once it stays as it is."
+
+
+def _shards(index: Path) -> tuple[Path, ...]:
+    weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
+    return tuple(index.parent / name for name in dict.fromkeys(weight_map.values()) if isinstance(name, str))
+
+
+def _external(path: Path) -> tuple[Path, ...]:
+    import onnx  # other models do without
+    from google.protobuf.message import DecodeError
+
+    from bncheck.formats.onnx.reading import external_locations
+
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(path.read_bytes())
+    except DecodeError:
+        return ()
+    return tuple(dict.fromkeys(path.parent / location for location in external_locations(proto)))
