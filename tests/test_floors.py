@@ -18,6 +18,7 @@ FLOORS = {
     "thresholds": 0,
     "statistics": 0,
     "files": 1,
+    "talk": 0,
     "user_code": 1,
     "layers": 1,
     "report": 1,

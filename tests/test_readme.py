@@ -51,8 +51,9 @@ def test_the_repairs_repair(tmp_path: Path) -> None:
     assert len(written) == 3
 
 
-def test_every_option_that_the_readme_names_exists() -> None:
-    documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+def test_every_option_that_the_pages_name_exists() -> None:
+    pages = README + (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", pages))
     group = typer.main.get_command(app)
     known = {option for one in (group, *group.commands.values()) for given in one.params for option in given.opts}
     assert documented <= known, documented - known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -50,6 +50,7 @@ def diff(
     key: str | None = None,
     key_after: str | None = None,
     trust_pickle: bool = False,
+    allow_ops: Collection[str] = (),
     command: str = "bncheck.diff",
     options: Mapping[str, Any] | None = None,
 ) -> Difference:
@@ -65,6 +66,7 @@ def diff(
         key: which nested state dict of the first file; of the second too unless `key_after` is given.
         key_after: which nested state dict of the second file.
         trust_pickle: unpickle files that can run code.
+        allow_ops: operators, `NAMESPACE::NAME`, that programs may call besides those that compute.
         command: how the difference says it was made.
         options: what the user set, as it prints it.
 
@@ -72,8 +74,8 @@ def diff(
         UsageError: no such file or key, or no layer has a name that `expect_frozen` means.
         ModelError: a file cannot be read.
     """
-    first = _open(before, key, trust_pickle)
-    second = _open(after, key_after or key, trust_pickle)
+    first = _open(before, key, trust_pickle, allow_ops)
+    second = _open(after, key_after or key, trust_pickle, allow_ops)
     names = _names(first, second)
     pairs = list(_pairs(first.layers, second.layers, names))
     _require_layers(expect_frozen, first, second)
@@ -115,10 +117,10 @@ def diff(
     )
 
 
-def _open(source: Source, key: str | None, trust_pickle: bool) -> Model:
+def _open(source: Source, key: str | None, trust_pickle: bool, allow_ops: Collection[str]) -> Model:
     if isinstance(source, torch.nn.Module):
         return from_module(source)
-    return open_model(source, key=key, trust_pickle=trust_pickle)
+    return open_model(source, key=key, trust_pickle=trust_pickle, allow_ops=allow_ops)
 
 
 def _names(first: Model, second: Model) -> dict[str, str]:

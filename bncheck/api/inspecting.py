@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,6 +46,7 @@ def inspect(
     arch_kwargs: Mapping[str, Any] | None = None,
     key: str | None = None,
     trust_pickle: bool = False,
+    allow_ops: Collection[str] = (),
     reference: str | Path | torch.nn.Module | torch.export.ExportedProgram | None = None,
     reference_arch: str | Callable[..., Any] | None = None,
     reference_arch_kwargs: Mapping[str, Any] | None = None,
@@ -85,6 +86,7 @@ def inspect(
         arch_kwargs: keyword arguments for it.
         key: which nested state dict of a checkpoint.
         trust_pickle: unpickle a file that can run code.
+        allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
         reference: the model from before the export, path or module: layers that were folded away are
             measured through it, and all are compared with it.
         reference_arch: as `arch`, for a reference that is a state dict; without it only values are compared.
@@ -114,7 +116,8 @@ def inspect(
         require_named(data)
     _check_train_data(train_data, data)
     chosen = chosen_codes(select, ignore)
-    opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
+    trusted: dict[str, Any] = {"trust_pickle": trust_pickle, "allow_ops": allow_ops}
+    opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, device=device, **trusted)
     before = None
     if reference is not None:
         before = _open(
@@ -122,7 +125,7 @@ def inspect(
             arch=reference_arch,
             arch_kwargs=reference_arch_kwargs,
             key=reference_key,
-            trust_pickle=trust_pickle,
+            **trusted,
             device=device,
         )
     elif reference_arch is not None or reference_key is not None:

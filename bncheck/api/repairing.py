@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +68,7 @@ def repair_file(
     arch_kwargs: Mapping[str, Any] | None = None,
     key: str | None = None,
     trust_pickle: bool = False,
+    allow_ops: Collection[str] = (),
     data_options: DataOptions | None = None,
     output: str | None = None,
     metric: Metric | None = None,
@@ -108,6 +108,7 @@ def repair_file(
         arch_kwargs: keyword arguments for it.
         key: which nested state dict of a checkpoint; the others stay as they are.
         trust_pickle: unpickle a file that can run code.
+        allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
         data_options: preprocessing, of either data.
         output: key or index of the output that is the prediction.
         metric: `metric(outputs, labels) -> number` instead of top-1 accuracy; larger is better.
@@ -129,7 +130,11 @@ def repair_file(
         require_named(source, option)
     tuning = fine_tuning or FineTuneOptions(batch_size=batch_size, output=output, device=device, seed=seed)
     way = method_named(method, MethodOptions(prior, until, tuning, training_progress))
-    opening = partial(open_model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
+    trusted: dict[str, Any] = {"trust_pickle": trust_pickle, "allow_ops": allow_ops}
+
+    def opening(path: str | Path) -> Model:
+        return open_model(path, arch=arch, arch_kwargs=arch_kwargs, key=key, device=device, **trusted)
+
     shipped = opening(model)
     if not way.cross_fits:
         module_of(shipped)  # says what cannot be trained
@@ -165,7 +170,7 @@ def repair_file(
             opening=opening,
             target=target,
             force=force,
-            trust_pickle=trust_pickle,
+            trusted=trusted,
             progress=progress,
         )
         return job.run(shipped)
@@ -200,7 +205,7 @@ class _Job:
     opening: Callable[[Path], Model]
     target: Target
     force: bool
-    trust_pickle: bool
+    trusted: Mapping[str, Any]
     progress: Progress
 
     @property
@@ -230,9 +235,7 @@ class _Job:
             return self._result(NOTHING, before, made)
         with staging(self.target.out) as folder:
             staged = folder / self.target.out.name
-            notes = write_model(
-                shipped, made.tensors, staged, trust_pickle=self.trust_pickle, beside=self.target.beside
-            )
+            notes = write_model(shipped, made.tensors, staged, beside=self.target.beside, **self.trusted)
             self.target.require_free(folder)
             written = self.opening(staged)
             after = self._named(self._report(written))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ def stamp(
     reference_arch_kwargs: Mapping[str, Any] | None = None,
     reference_key: str | None = None,
     trust_pickle: bool = False,
+    allow_ops: Collection[str] = (),
 ) -> Stamped:
     """Write a copy of the ONNX file `model` whose metadata hold the statistics of `reference`.
 
@@ -81,6 +82,7 @@ def stamp(
             arch_kwargs=reference_arch_kwargs,
             key=reference_key,
             trust_pickle=trust_pickle,
+            allow_ops=allow_ops,
         )
     )
     known = reference_of(before)

@@ -16,7 +16,11 @@ from bncheck.rules.catalogue import matching
 
 OWN_FILE, SHARED_FILE = "bncheck.toml", "pyproject.toml"
 IGNORES = "ignore-layers"
-PER_RUN = "trust-pickle"
+PER_RUN = {
+    "trust-pickle": "Whether a pickle may run code",
+    "allow-op": "Which operators beyond those that compute a program may call",
+}
+"""Options that no file may set, and what each decides."""
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -99,10 +103,9 @@ def _configuration(
     for key, value in table.items():
         if key == IGNORES:
             continue
-        if key == PER_RUN:
+        if key in PER_RUN:
             raise UsageError(
-                f"{source}: {PER_RUN} cannot stand in a file. Whether a pickle may run code is decided run by run, on "
-                "the command line."
+                f"{source}: {key} cannot stand in a file. {PER_RUN[key]} is decided run by run, on the command line."
             )
         if path.name == OWN_FILE and isinstance(value, dict) and key in ("tool", "bncheck"):
             raise UsageError(

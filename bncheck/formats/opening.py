@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from bncheck.formats.exported.reading import open_exported
 from bncheck.formats.messages import first_line
 from bncheck.formats.model import SAFETENSORS, STATE_DICT, Model, Origin
 from bncheck.formats.pickles.reading import load_pickle
+from bncheck.formats.programs.operators import allowed
 from bncheck.formats.recognise import (
     EXPORT_ARCHIVE,
     ONNX_FILE,
@@ -46,6 +47,7 @@ class _Request:
     arch_kwargs: Mapping[str, Any] | None
     key: str | None
     trust_pickle: bool
+    allow_ops: frozenset[str]
     device: str
 
 
@@ -56,6 +58,7 @@ def open_model(
     arch_kwargs: Mapping[str, Any] | None = None,
     key: str | None = None,
     trust_pickle: bool = False,
+    allow_ops: Collection[str] = (),
     device: str = "cpu",
 ) -> Model:
     """The model in a file: its layers and, where the file or `arch` tells how, a program to run.
@@ -66,6 +69,7 @@ def open_model(
         arch_kwargs: keyword arguments for `arch`.
         key: dotted path of the state dict inside a checkpoint that holds several.
         trust_pickle: read pickles that hold more than tensors; this runs whatever they contain.
+        allow_ops: operators and classes that a program may use besides those that compute: ``NAMESPACE::NAME``.
         device: where the program is run.
 
     Raises:
@@ -82,7 +86,7 @@ def open_model(
         require(arch)
         raise
     try:
-        return _open(_Request(file, container, arch, arch_kwargs, key, trust_pickle, device))
+        return _open(_Request(file, container, arch, arch_kwargs, key, trust_pickle, allowed(allow_ops), device))
     except OSError as error:  # it was there a moment ago
         raise ModelError(f"{path} cannot be read: {error.strerror or first_line(error)}.") from error
 
@@ -97,10 +101,17 @@ def _open_program(request: _Request) -> Model:
     """A file that can be run as it is."""
     file, device = request.path, request.device
     if request.container == SCRIPT_ARCHIVE:
-        return open_script(file, device=device, sha256=sha256_of(file), notes=_ignored(request))
+        return open_script(
+            file, device=device, sha256=sha256_of(file), allow_ops=request.allow_ops, notes=_ignored(request)
+        )
     if request.container == EXPORT_ARCHIVE:
         return open_exported(
-            file, device=device, sha256=sha256_of(file), trust_pickle=request.trust_pickle, notes=_ignored(request)
+            file,
+            device=device,
+            sha256=sha256_of(file),
+            trust_pickle=request.trust_pickle,
+            allow_ops=request.allow_ops,
+            notes=_ignored(request),
         )
     from bncheck.formats.onnx.opening import open_onnx  # other models do without onnx
 

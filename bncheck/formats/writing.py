@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from bncheck.formats import Model
 from bncheck.formats.exported.writing import write_exported
 from bncheck.formats.parts import require_unchanged
+from bncheck.formats.programs.operators import allowed
 from bncheck.formats.recognise import (
     EXPORT_ARCHIVE,
     ONNX_FILE,
@@ -24,7 +25,13 @@ from bncheck.results.notes import Note
 
 
 def write_model(
-    model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool, beside: bool
+    model: Model,
+    tensors: Mapping[str, torch.Tensor],
+    target: Path,
+    *,
+    trust_pickle: bool,
+    beside: bool,
+    allow_ops: Collection[str] = (),
 ) -> tuple[Note, ...]:
     """Write the file of `model` to `target` with these tensors changed, and what belongs to it beside `target`.
 
@@ -33,6 +40,7 @@ def write_model(
         tensors: the new values by the tensor's name in the model, shape (C,) or the tensor's own.
         target: the main file, in an empty folder.
         trust_pickle: as the model was opened.
+        allow_ops: as the model was opened.
         beside: the result will lie in the folder of the original, so its parts need names of their own.
 
     Returns:
@@ -43,7 +51,7 @@ def write_model(
             file is not any more what was opened.
     """
     try:
-        notes = _write(model, tensors, target, trust_pickle=trust_pickle, beside=beside)
+        notes = _write(model, tensors, target, trust_pickle=trust_pickle, beside=beside, allow_ops=allow_ops)
     except Exception:
         require_unchanged(model)  # says what is behind it, if it is that
         raise
@@ -52,15 +60,21 @@ def write_model(
 
 
 def _write(
-    model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool, beside: bool
-) -> tuple[str, ...]:
+    model: Model,
+    tensors: Mapping[str, torch.Tensor],
+    target: Path,
+    *,
+    trust_pickle: bool,
+    beside: bool,
+    allow_ops: Collection[str],
+) -> tuple[Note, ...]:
     if model.origin is None:
         raise ValueError(f"{model.path} was not opened from a file")
     source, container = Path(model.path), model.origin.container
     if container == SCRIPT_ARCHIVE:
-        return write_script(source, tensors, target)
+        return write_script(source, tensors, target, allow_ops=allowed(allow_ops))
     if container == EXPORT_ARCHIVE:
-        return write_exported(source, tensors, target, trust_pickle=trust_pickle)
+        return write_exported(source, tensors, target, trust_pickle=trust_pickle, allow_ops=allowed(allow_ops))
     if container == SAFETENSORS_FILE:
         return write_safetensors(model, tensors, target)
     if container == SAFETENSORS_INDEX:

@@ -116,6 +116,7 @@ def test_repair_reads_its_data_as_inspect_does_and_takes_other_data(files: Files
     [
         ("max_gap = 1", "there is no option 'max_gap' (did you mean max-gap?)."),
         ("trust-pickle = true", "trust-pickle cannot stand in a file."),
+        ('allow-op = ["aten::save"]', "allow-op cannot stand in a file."),
         ("no-config = true", "there is no option 'no-config'"),
         ("= 1", "../pyproject.toml is not TOML"),
     ],
@@ -142,7 +143,8 @@ def test_every_option_that_names_files_is_known_to() -> None:
         *("arch", "baseline", "data", "metric", "out", "reference", "reference-arch", "report", "write-baseline"),
         *("heldout", "resume", "train-data"),
     }
-    assert {name for name, kind in kinds.items() if kind.repeatable} == {"expect-frozen", "ignore", "report", "select"}
+    repeatable = {"allow-op", "expect-frozen", "ignore", "report", "select"}
+    assert {name for name, kind in kinds.items() if kind.repeatable} == repeatable
     assert {name for name, kind in kinds.items() if kind.value == "flag"} >= {"quiet", "strict"}
     assert kinds["batch-size"].value == "whole"
     assert kinds["batch-size"].least == 1

@@ -14,7 +14,7 @@ import bncheck
 from bncheck.rules.catalogue import GROUPS, RULES
 
 OPTIONS = {
-    *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--device", "--output"),
+    *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
     *("--reference", "--reference-arch", "--reference-key"),
     *("--data", "--train-data", "--label-column", "--batch-size", "--limit", "--until", "--batch-sizes", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),

@@ -18,7 +18,7 @@ REPAIR_ONLY = {
     *("--steps", "--epochs", "--lr", "--optimizer", "--loss", "--train", "--amp", "--resume", "--patience"),
 }
 SHARED = {
-    *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--device", "--output"),
+    *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
     *("--data", "--label-column", "--batch-size", "--limit", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--fail-on", "--report", "--quiet", "--debug", "--help", "--no-config"),

@@ -131,6 +131,7 @@ def test_paths_are_relative_to_the_file(here: Path, text: str, value: Any) -> No
         ("[tool.bncheck]\nlimit = 3", r"bncheck.toml: its options stand at its top level, without a header; [tool."),
         ("[bncheck]\nlimit = 3", r"bncheck.toml: its options stand at its top level, without a header; [tool."),
         ("trust-pickle = true", r"bncheck.toml: trust-pickle cannot stand in a file. Whether a pickle may run code"),
+        ("allow-op = 'a::b'", r"bncheck.toml: allow-op cannot stand in a file. Which operators beyond those that"),
         ("trust-pickle = false", r"bncheck.toml: trust-pickle cannot stand in a file."),
         ("batch-size = '8'", r"bncheck.toml: batch-size should be a whole number, and is '8'."),
         ("batch-size = 8.5", r"bncheck.toml: batch-size should be a whole number, and is 8.5."),

@@ -9,6 +9,7 @@ import typer
 
 from bncheck.cli.configuration import configuration_of
 from bncheck.cli.options import declared as opt
+from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.errors import BncheckError
@@ -22,6 +23,7 @@ _ORDER = (2, 3, 1)
 def audit_command(
     context: typer.Context,
     models: opt.Models,
+    allow_op: AllowOp = None,
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.FailOn = "warning",
@@ -43,6 +45,7 @@ def audit_command(
 
                     report = inspect(
                         model,
+                        allow_ops=allow_op or (),
                         select=split_codes(select),
                         ignore=split_codes(ignore),
                         fail_on=fail_on,

@@ -9,8 +9,9 @@ import typer
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.guard import files_of
 from bncheck.cli.options import declared as opt
+from bncheck.cli.options.trusting import AllowOp, TrustPickle, say_what_is_trusted
 from bncheck.cli.options.typed import split_codes
-from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.results.difference import Difference
 
 
@@ -21,7 +22,8 @@ def diff_command(
     expect_frozen: opt.ExpectFrozen = None,
     key: opt.Key = None,
     key_after: opt.KeyAfter = None,
-    trust_pickle: opt.TrustPickle = False,
+    trust_pickle: TrustPickle = False,
+    allow_op: AllowOp = None,
     report: opt.DifferenceReports = None,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
@@ -37,8 +39,8 @@ def diff_command(
     with exit_codes(debug):
         destinations = read_destinations(report or [], Difference)
         files = files_of(context, destinations)
-        if trust_pickle and not quiet:
-            say(f"--trust-pickle lets {before} and {after} run code if they are pickles.")
+        if not quiet:
+            say_what_is_trusted(f"{before} and {after}", trust_pickle, allow_op, several=True)
         with stdout_to_stderr():
             from bncheck.api.comparing import diff
 
@@ -49,6 +51,7 @@ def diff_command(
                 key=key,
                 key_after=key_after,
                 trust_pickle=trust_pickle,
+                allow_ops=allow_op or (),
                 command="bncheck diff",
                 options=given,
             )

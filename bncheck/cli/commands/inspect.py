@@ -14,8 +14,9 @@ from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options import tuning
 from bncheck.cli.options.arguments import data_settings, open_options, read_kwargs, say_whose_code_runs
+from bncheck.cli.options.trusting import AllowOp, TrustPickle, say_what_is_trusted
 from bncheck.cli.options.typed import read_integers, split_codes
-from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.errors import UsageError
 
@@ -38,7 +39,8 @@ def inspect_command(
     arch: opt.Arch = None,
     arch_kwargs: opt.ArchKwargs = None,
     key: opt.Key = None,
-    trust_pickle: opt.TrustPickle = False,
+    trust_pickle: TrustPickle = False,
+    allow_op: AllowOp = None,
     device: opt.Device = "cpu",
     reference: opt.Reference = None,
     reference_arch: opt.ReferenceArch = None,
@@ -97,6 +99,7 @@ def inspect_command(
             "arch_kwargs": None if reference_arch and not arch else read_kwargs(arch_kwargs),
             "key": key,
             "trust_pickle": trust_pickle,
+            "allow_ops": allow_op or (),
             "device": device,
             "reference": reference,
             "reference_arch": reference_arch,
@@ -131,8 +134,7 @@ def inspect_command(
             architectures = {"--arch": arch, "--reference-arch": reference_arch}
             sources = {"--data": data, "--train-data": train_data}
             say_whose_code_runs({**architectures, **sources, "--metric": metric})
-            if trust_pickle:
-                say(f"--trust-pickle lets {model} run code if it is a pickle.")
+            say_what_is_trusted(model, trust_pickle, allow_op)
         repair = None
         with stdout_to_stderr():
             if renorm:

@@ -14,7 +14,18 @@ from bncheck.results.report import Report
 
 _JUDGING = ("batch_sizes", "max_gap", "fail_on", "strict", "deploy_dtype")
 _CHECKED = ("batch_size", "limit", "batch_sizes", "fail_on", "deploy_dtype", "seed", "max_gap")
-_READING = ("arch", "arch_kwargs", "key", "trust_pickle", "device", "output", "batch_size", "limit", "seed")
+_READING = (
+    "arch",
+    "arch_kwargs",
+    "key",
+    "trust_pickle",
+    "allow_ops",
+    "device",
+    "output",
+    "batch_size",
+    "limit",
+    "seed",
+)
 
 
 def renormalized(

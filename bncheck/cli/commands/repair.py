@@ -13,6 +13,7 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options import tuning
 from bncheck.cli.options.arguments import data_settings, open_options, read_kwargs, say_whose_code_runs
 from bncheck.cli.options.completing import words
+from bncheck.cli.options.trusting import AllowOp, TrustPickle, say_what_is_trusted
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
 from bncheck.results.repair import RepairResult
@@ -107,7 +108,8 @@ def repair_command(
     arch: opt.Arch = None,
     arch_kwargs: opt.ArchKwargs = None,
     key: opt.Key = None,
-    trust_pickle: opt.TrustPickle = False,
+    trust_pickle: TrustPickle = False,
+    allow_op: AllowOp = None,
     device: opt.Device = "cpu",
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
@@ -165,6 +167,7 @@ def repair_command(
             "arch_kwargs": read_kwargs(arch_kwargs),
             "key": key,
             "trust_pickle": trust_pickle,
+            "allow_ops": allow_op or (),
             "device": device,
             "output": output,
             "batch_size": batch_size,
@@ -187,8 +190,7 @@ def repair_command(
             say_configuration(context)
             sources = {"--data": data, "--train-data": train_data, "--heldout": heldout}
             say_whose_code_runs({"--arch": arch, **sources, "--metric": metric, "--loss": loss})
-            if trust_pickle:
-                say(f"--trust-pickle lets {model} run code if it is a pickle.")
+            say_what_is_trusted(model, trust_pickle, allow_op)
         with stdout_to_stderr(), tuning.kept_when_interrupted(resume):
             result = _repair(model, data, settings, training, preprocessing, metric, given, quiet)
         files.require_free()

@@ -7,6 +7,7 @@ import typer
 from bncheck.cli.guard import files_of
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.arguments import read_kwargs
+from bncheck.cli.options.trusting import AllowOp, TrustPickle
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.errors import UsageError
 
@@ -19,7 +20,8 @@ def stamp_command(
     reference_arch: opt.ReferenceArch = None,
     reference_key: opt.ReferenceKey = None,
     arch_kwargs: opt.ArchKwargs = None,
-    trust_pickle: opt.TrustPickle = False,
+    trust_pickle: TrustPickle = False,
+    allow_op: AllowOp = None,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
 ) -> None:
@@ -46,6 +48,7 @@ def stamp_command(
                 reference_arch_kwargs=read_kwargs(arch_kwargs),
                 reference_key=reference_key,
                 trust_pickle=trust_pickle,
+                allow_ops=allow_op or (),
             )
         folded = f", {result.folded} of them folded" if result.folded else ""
         typer.echo(f"{result.path}: stamped with {result.layers} layers{folded} ({result.stamp_bytes / 1024:.0f} KiB).")

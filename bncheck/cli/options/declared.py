@@ -54,12 +54,6 @@ KeyAfter = Annotated[
         metavar="NAME", help="The same of B, if not that of --key: raw against averaged weights.", rich_help_panel=MODEL
     ),
 ]
-TrustPickle = Annotated[
-    bool,
-    typer.Option(
-        "--trust-pickle", help="Unpickle a file that can run code: only if you made it.", rich_help_panel=MODEL
-    ),
-]
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="Where to run the model: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL)
 ]

@@ -20,6 +20,9 @@ _OPERATOR = re.compile(
     r"torch\.ops\.higher_order\.\w+|torch\.ops\.\w+\.\w+(\.(?!__)\w+)?|torch\._?sym_\w+|math\.\w+|#\w+:[\w.:]+"
     r"|_operator\.(?!attrgetter$|itemgetter$|methodcaller$|call$)\w+"
 )
+_OPERATOR_KEYS = ("target", "as_operator")
+# PyTorch's, and what other libraries register with its serializer under a namespace of their own.
+_CALLED = re.compile(r"(?:torch\.ops\.|#)(\w+)[.:](\w+)")
 _FUNCTION = re.compile(r"[A-Z]\w*|floor|ceiling|sqrt|log|exp|sin|cos|tan|tanh|atan|asin|acos|sinh|cosh")
 _SYMBOL = re.compile(r"[A-Za-z]\w*")
 _ARITHMETIC = (
@@ -33,12 +36,19 @@ def complaints(content: Any) -> Iterator[str]:
     for key, text in _strings(content, ""):
         if (key in ("name", "forward_arg_names", "context") or key.endswith("_name")) and not _NAME.fullmatch(text):
             yield f"the name {text!r}, which is not a name"
-        elif key in ("target", "as_operator") and not _OPERATOR.fullmatch(text):
+        elif key in _OPERATOR_KEYS and not _OPERATOR.fullmatch(text):
             yield f"the operator {text!r}, which is not an operator"
         elif key == "expr_str" and not is_arithmetic(text):
             yield f"the size {text!r}, which is not arithmetic"
         elif key == "default_factory_module" and text not in ("builtins", "collections"):
             yield f"a reference to the module {text!r}"
+
+
+def operators_of(content: Any) -> Iterator[str]:
+    """The operators that the JSON's graphs call, those in their branches and bodies too, as `aten::add`."""
+    for key, text in _strings(content, ""):
+        if key in _OPERATOR_KEYS and (match := _CALLED.match(text)):
+            yield f"{match[1]}::{match[2]}"
 
 
 def is_arithmetic(expression: str) -> bool:

@@ -2,8 +2,8 @@
 
 `torch.export.load` unpickles some records without restriction, and turns the program's JSON into Python.
 So before it is called every record that it might unpickle must load as tensors only (`weights_only`), and
-the JSON must hold a graph and nothing else. What neither is known to be text nor declared to be plain numbers
-counts as a pickle.
+the JSON must hold a graph and nothing else, of operators that compute. What neither is known to be text nor declared to
+be plain numbers counts as a pickle.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ import pickle
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import torch
+
 from bncheck.errors import ModelError
-from bncheck.formats.exported.graph_check import complaints
+from bncheck.formats.exported.graph_check import complaints, operators_of
 from bncheck.formats.messages import listed
 from bncheck.formats.pickles.opcodes import blocked_globals
 from bncheck.formats.pickles.reading import damaged, load_tensors
+from bncheck.formats.programs.operators import require_admitted
 
 # `torch.export.save` puts all records into one folder; files of torch 2.7 and before have none.
 _TEXT_RECORD = re.compile(
@@ -33,8 +36,15 @@ _JSON_RECORD = re.compile(
 )
 
 
-def check_exported(file: IO[bytes], path: Path) -> None:
-    """Raise ModelError where loading `file` would do more than read tensors and a graph; nothing is run."""
+def check_exported(file: IO[bytes], path: Path, *, trust_pickle: bool = False, allow_ops: Collection[str] = ()) -> None:
+    """Raise ModelError where loading `file` would do more than read tensors and a graph; nothing is run.
+
+    Args:
+        file: the archive.
+        path: its name.
+        trust_pickle: look at the graph's operators alone.
+        allow_ops: operators that the user allows besides.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
@@ -46,7 +56,11 @@ def check_exported(file: IO[bytes], path: Path) -> None:
                     f"{path} is compiled machine code (AOTInductor), which has no layers left to look at. "
                     "Check the exported program it was compiled from."
                 )
-            _check_records(archive, path)
+            texts = {name: json.loads(archive.read(name)) for name in names if _JSON_RECORD.fullmatch(name)}
+            require_admitted((name for text in texts.values() for name in operators_of(text)), path, allow_ops)
+            if not trust_pickle:
+                _check_records(archive, texts, path)
+            _require_one_reading(archive, file, path)
     except (
         zipfile.BadZipFile,
         EOFError,
@@ -60,8 +74,7 @@ def check_exported(file: IO[bytes], path: Path) -> None:
         raise ModelError(damaged(path, error)) from error
 
 
-def _check_records(archive: zipfile.ZipFile, path: Path) -> None:
-    texts = {name: json.loads(archive.read(name)) for name in archive.namelist() if _JSON_RECORD.fullmatch(name)}
+def _check_records(archive: zipfile.ZipFile, texts: Mapping[str, Any], path: Path) -> None:
     numbers = _plain_numbers(texts)
     for name in archive.namelist():
         if name in texts:
@@ -69,6 +82,23 @@ def _check_records(archive: zipfile.ZipFile, path: Path) -> None:
                 raise ModelError(_refusal(path, f"its record {name} holds {complaint}"))
         elif name not in numbers and not _TEXT_RECORD.fullmatch(name):
             _check_pickle(archive.read(name), name, path)
+
+
+def _require_one_reading(archive: zipfile.ZipFile, file: IO[bytes], path: Path) -> None:
+    """Refuse an archive in which PyTorch's own reader finds other records than those that were looked at."""
+    file.seek(0)
+    try:
+        reader = torch._C.PyTorchFileReader(file)
+    except RuntimeError:
+        return  # the layout of torch 2.7 and before, which it has Python's reader open
+    found = {name.partition("/")[2]: name for name in archive.namelist()}
+    same = found.keys() == set(reader.get_all_records()) and all(
+        # Numbers are as large as the model, and no more than that in either reading.
+        re.search(r"/(weight|tensor)_\d+$", name) or reader.get_record(inner) == archive.read(name)
+        for inner, name in found.items()
+    )
+    if not same:
+        raise ModelError(f"{path} reads otherwise to PyTorch than to Python, so it is not clear what would be loaded.")
 
 
 def _plain_numbers(texts: Mapping[str, Any]) -> set[str]:

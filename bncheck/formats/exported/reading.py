@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,20 @@ _TALKATIVE = ("torch.export", "torch.export.pt2_archive._package", "torch._expor
 
 
 def open_exported(
-    path: Path, *, device: str, sha256: str, trust_pickle: bool = False, notes: tuple[Note, ...] = ()
+    path: Path,
+    *,
+    device: str,
+    sha256: str,
+    trust_pickle: bool = False,
+    allow_ops: Collection[str] = (),
+    notes: tuple[Note, ...] = (),
 ) -> Model:
     """Read a `torch.export` archive; it is checked first, since loading one can run what its author wrote.
 
     Raises:
-        ModelError: it is damaged, of another version, or holds more than tensors and a graph.
+        ModelError: it is damaged, of another version, or holds more than tensors and a graph that computes.
     """
-    exported = load_exported(path, trust_pickle=trust_pickle)
+    exported = load_exported(path, trust_pickle=trust_pickle, allow_ops=allow_ops)
     try:
         program = program_of(exported, device=device)
     except Exception as error:
@@ -42,13 +48,18 @@ def open_exported(
 
 
 def load_exported(
-    path: Path, *, trust_pickle: bool = False, extra_files: dict[str, Any] | None = None
+    path: Path,
+    *,
+    trust_pickle: bool = False,
+    allow_ops: Collection[str] = (),
+    extra_files: dict[str, Any] | None = None,
 ) -> ExportedProgram:
     """`torch.export.load`, once the file was checked to hold tensors and a graph only.
 
     Args:
         path: the archive.
-        trust_pickle: leave the check out.
+        trust_pickle: leave the check out, but for the graph's operators.
+        allow_ops: operators that the user allows, besides those that compute on tensors.
         extra_files: as `torch.export.load` has it: the files of these names inside the archive are put in.
 
     Raises:
@@ -56,9 +67,8 @@ def load_exported(
     """
     # One handle for the check and for loading: the file that is checked is the file that is loaded.
     with path.open("rb") as file:
-        if not trust_pickle:
-            check_exported(file, path)
-            file.seek(0)
+        check_exported(file, path, trust_pickle=trust_pickle, allow_ops=allow_ops)
+        file.seek(0)
         try:
             with quietly():
                 return torch.export.load(file, extra_files=extra_files)

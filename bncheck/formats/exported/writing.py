@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,17 @@ from bncheck.results.notes import Note
 
 
 def write_exported(
-    source: Path, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool
+    source: Path,
+    tensors: Mapping[str, torch.Tensor],
+    target: Path,
+    *,
+    trust_pickle: bool,
+    allow_ops: Collection[str] = (),
 ) -> tuple[Note, ...]:
     """Write the program again with its graph, signature, guards and extra files as they are."""
     _require_one_program(source)
     extra: dict[str, Any] = dict.fromkeys(extra_files(source, "extra/"), "")
-    exported = load_exported(source, trust_pickle=trust_pickle, extra_files=extra)
+    exported = load_exported(source, trust_pickle=trust_pickle, allow_ops=allow_ops, extra_files=extra)
     with torch.no_grad():
         for name, new in tensors.items():
             old = exported.state_dict.get(name, exported.constants.get(name))

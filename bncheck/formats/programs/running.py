@@ -10,7 +10,8 @@ import torch
 from bncheck.data.batches import Batch, Inputs, tensors
 from bncheck.data.pixels import channel_axis
 from bncheck.errors import UnfitError
-from bncheck.formats.model import Model
+from bncheck.formats.model import EXPORTED, TORCHSCRIPT, Model
+from bncheck.talk import ProgramOutput
 from bncheck.user_code import user_output_to_stderr
 
 Progress = Callable[[str, int, int | None], None]
@@ -23,7 +24,10 @@ def no_progress(task: str, done: int, total: int | None) -> None:
 
 
 class Runner:
-    """Calls the program with a batch's inputs, on its device and in its dtype."""
+    """Calls the program with copies of a batch's inputs, on its device and in its dtype.
+
+    Programs may write to what they are given, and batches are used again: by other passes, and by whoever gave them.
+    """
 
     def __init__(self, model: Model, source_name: str) -> None:
         if model.program is None:
@@ -31,6 +35,8 @@ class Runner:
         self.program = model.program
         self._model_path = model.path
         self._source_name = source_name
+        # What a file prints is not what the user's own code prints.
+        self._output = ProgramOutput().active if model.format in (TORCHSCRIPT, EXPORTED) else user_output_to_stderr
         tensors = [*model.program.parameters(), *model.program.buffers()]
         floating = [tensor for tensor in tensors if tensor.is_floating_point()]
         self._device = tensors[0].device if tensors else torch.device("cpu")
@@ -44,7 +50,7 @@ class Runner:
         """
         inputs = self._prepared(batch.inputs)
         try:
-            with user_output_to_stderr():
+            with self._output():
                 if isinstance(inputs, dict):
                     return self.program(**inputs)
                 if isinstance(inputs, tuple):
@@ -67,7 +73,7 @@ class Runner:
 
     def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
         dtype = self._dtype if tensor.is_floating_point() else None
-        return tensor.to(device=self._device, dtype=dtype)
+        return tensor.to(device=self._device, dtype=dtype, copy=True)
 
 
 def described(inputs: Inputs) -> str:

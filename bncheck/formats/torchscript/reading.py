@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ from bncheck.errors import ModelError
 from bncheck.formats.kinds import kind_of_operator
 from bncheck.formats.messages import first_line
 from bncheck.formats.model import TORCHSCRIPT, Model
+from bncheck.formats.programs.operators import require_admitted
 from bncheck.formats.tensors import build_layer, same_storage, tensor_names
 from bncheck.formats.torch_module.listing import has_convolutions, list_layers
+from bncheck.formats.torchscript.checking import check_script
 from bncheck.results.notes import Note
+from bncheck.talk import ProgramOutput
 
 _INCOMPLETE = (
     "Is the file complete, and made by a PyTorch no newer than this one, without operators of another library?"
@@ -57,12 +60,15 @@ class _Call:
         return any(self.constants.get(argument) is True for argument in ("training", "use_input_stats"))
 
 
-def open_script(path: Path, *, device: str, sha256: str, notes: tuple[Note, ...] = ()) -> Model:
+def open_script(
+    path: Path, *, device: str, sha256: str, allow_ops: Collection[str] = (), notes: tuple[Note, ...] = ()
+) -> Model:
     """Read a TorchScript archive; its own unpickler builds tensors and script objects only, no Python.
 
     Raises:
-        ModelError: the archive is damaged, or needs operators that are not registered.
+        ModelError: the archive is damaged, calls more than computes, or needs operators that are not registered.
     """
+    check_script(path, allow_ops)
     try:
         program = load_script(path)
     except Exception as error:
@@ -71,6 +77,8 @@ def open_script(path: Path, *, device: str, sha256: str, notes: tuple[Note, ...]
         raise ModelError(
             f"{path} is a TorchScript archive that cannot be loaded: {first_line(error)}. {cause}"
         ) from error
+    # Once more, by what the compiler made of the source.
+    require_admitted(operator_kinds(program), path, allow_ops)
     return model_of_script(program, path=str(path), device=device, sha256=sha256, notes=notes)
 
 
@@ -81,7 +89,15 @@ def load_script(source: Any, extra_files: dict[str, Any] | None = None) -> torch
         source: a path or a buffer.
         extra_files: as `torch.jit.load` has it: the files of these names inside the archive are put in.
     """
-    with contextlib.ExitStack() as opened, warnings.catch_warnings():
+    # Loading runs the archive's `__setstate__`, which may print, draw at random or turn gradients off.
+    gradients = torch.set_grad_enabled(torch.is_grad_enabled())
+    with (
+        contextlib.ExitStack() as opened,
+        warnings.catch_warnings(),
+        ProgramOutput().active(),
+        torch.random.fork_rng(devices=[]),
+        gradients,
+    ):
         warnings.simplefilter("ignore")
         if isinstance(source, Path) and encodable(str(source)) != str(source):  # torch cannot spell such a name
             source = opened.enter_context(source.open("rb"))

@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
 
 from bncheck.errors import ModelError
 from bncheck.formats.stored_values import in_form_of
+from bncheck.formats.torchscript.checking import check_script
 from bncheck.formats.torchscript.reading import frozen_constants, load_script
 from bncheck.results.notes import Note
 
 
-def write_script(source: Path, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
+def write_script(
+    source: Path, tensors: Mapping[str, torch.Tensor], target: Path, *, allow_ops: Collection[str] = ()
+) -> tuple[Note, ...]:
     """Write the program again: the same code and modes, its extra files with it."""
+    check_script(source, allow_ops)
     extra = dict.fromkeys(extra_files(source, "extra/"), "")
     program = load_script(source, extra)
     own = dict(program.named_parameters(remove_duplicate=False)) | dict(program.named_buffers(remove_duplicate=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from bncheck.results.notes.wording import count
+from bncheck.talk import printable
 
 __all__ = ["NOT_MEASURED", "count", "number", "printable", "shorten", "span"]
 
@@ -35,8 +36,3 @@ def span(low: float | None, high: float | None) -> str:
 def shorten(name: str, width: int) -> str:
     """The end of a dotted name says most: the beginning gives way."""
     return name if len(name) <= width else "…" + name[len(name) - width + 1 :]
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: names come from files, and a terminal would obey them."""
-    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)

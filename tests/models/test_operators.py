@@ -1,0 +1,185 @@
+"""Every operator of the installed PyTorch that takes a string is refused, or was looked at and does no harm."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hostile_programs import scripted
+from torch import nn
+
+from bncheck.errors import ModelError
+from bncheck.formats import open_model
+from bncheck.formats.exported.graph_check import operators_of
+from bncheck.formats.programs.operators import is_admitted, require_admitted
+from bncheck.formats.programs.reviewed_operators import HARMLESS_TEXT, HIGHER_ORDER, LANGUAGE, REACHING
+from bncheck.formats.torchscript.source import used_by
+
+SCHEMAS = torch._C._jit_get_all_schemas()
+
+
+def takes_text(schema: Any) -> bool:
+    return any(re.search(r"\bstr\b", str(argument.type)) for argument in schema.arguments)
+
+
+WITH_TEXT = sorted({schema.name for schema in SCHEMAS if takes_text(schema)})
+
+
+def test_the_sweep_sees_the_operators_that_matter() -> None:
+    assert len(WITH_TEXT) > 150
+    assert {"aten::from_file", "aten::save"} <= set(WITH_TEXT)
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_an_operator_that_takes_a_string(name: str) -> None:
+    namespace, _, leaf = name.partition("::")
+    in_source = set(used_by(f"def forward(self, x: Tensor):\n  y = ops.{namespace}.{leaf}(x)\n"))
+    in_graph = set(operators_of({"nodes": [{"target": f"torch.ops.{namespace}.{leaf}.default"}]}))
+    assert in_source == in_graph == {name}
+    if name in HARMLESS_TEXT | LANGUAGE:
+        require_admitted(in_source, Path("net.pt"))
+        return
+    with pytest.raises(ModelError, match=rf"net\.pt was not loaded: it uses {name}\..* --allow-op {name}\."):
+        require_admitted(in_source, Path("net.pt"))
+
+
+@pytest.mark.parametrize(
+    "schema", [one for one in SCHEMAS if takes_text(one) and one.name in HARMLESS_TEXT], ids=lambda one: str(one)[:60]
+)
+def test_the_reviewed_ones_touch_no_file(schema: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "canary").write_bytes(b"untouched")
+    operation = torch._C._jit_get_operation(schema.name)[0]
+    ran = 0
+    for text in (str(tmp_path / "canary"), "new_file", "sum", "same", "floor"):
+        arguments = [_value(str(argument.type), text) for argument in schema.arguments if not argument.kwarg_only]
+        named = {one.name: _value(str(one.type), text) for one in schema.arguments if one.kwarg_only}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                operation(*arguments, **named)
+                ran += 1
+            except (RuntimeError, IndexError, TypeError, ValueError, KeyError, NotImplementedError):
+                continue
+    assert [path.name for path in tmp_path.iterdir()] == ["canary"]
+    assert (tmp_path / "canary").read_bytes() == b"untouched"
+
+
+def _value(kind: str, text: str) -> Any:
+    """Something of that type, strings being `text`."""
+    if kind.startswith("Optional["):
+        return _value(kind[9:-1], text) if "str" in kind else None
+    if kind.startswith("List["):
+        return [_value(kind[5:-1], text)]
+    if kind.startswith("Dict("):
+        return {text: torch.ones(1)}
+    known = {"Tensor": torch.rand(1, 3, 4), "str": text, "bool": False, "float": 1.0, "number": 1.0, "int": 1}
+    return known.get(kind, torch.ones(1))
+
+
+def names_of(kind: str) -> Iterator[str]:
+    yield from sorted({schema.name for schema in SCHEMAS if schema.name.startswith(f"{kind}::")})
+
+
+def test_the_lists_name_what_there_is() -> None:
+    there = {schema.name for schema in SCHEMAS}
+    assert there >= HARMLESS_TEXT
+    assert set(WITH_TEXT) >= HARMLESS_TEXT
+    assert not HARMLESS_TEXT & REACHING
+
+
+@pytest.mark.parametrize(
+    "namespace", ["c10d", "symm_mem", "_c10d_functional", "inductor", "profiler", "debugprims", "mkldnn"]
+)
+def test_other_namespaces_are_refused_whole(namespace: str) -> None:
+    assert not any(is_admitted(name) for name in names_of(namespace))
+
+
+def test_most_of_pytorch_is_admitted() -> None:
+    for namespace, refused in (("aten", 50), ("prims", 0), ("quantized", 0)):
+        assert sum(not is_admitted(name) for name in names_of(namespace)) <= refused
+    assert "higher_order::aoti_call_delegate" not in HIGHER_ORDER
+
+
+class Sequences(nn.Module):
+    """What reads sequences: recurrent layers and attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.gru = nn.LSTM(4, 4, 2, bidirectional=True, batch_first=True), nn.GRU(8, 4)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 1)
+        self.by_name = nn.ModuleDict({"a-b": nn.Linear(4, 4), "async": nn.Linear(4, 4)})
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.gru(self.lstm(x)[0])[0]
+        y = self.encoder(y + self.attention(x, x, x)[0])
+        with torch.no_grad():
+            y = torch.jit.wait(torch.jit.fork(torch.tanh, y))
+        if y.dim() != 3:
+            raise ValueError(f"torch.save(x) expects three dimensions, not {y.dim()}")
+        y = self.by_name["async"](self.by_name["a-b"](y))
+        return self.norm(torch.einsum("nlc->ncl", y))
+
+
+class Pictures(nn.Module):
+    """What works on pictures: resizing, padding, modes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding="same", padding_mode="reflect")
+        self.norm, self.up = nn.BatchNorm2d(4), nn.Upsample(scale_factor=2.0, mode="bilinear")
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = nn.functional.gelu(self.up(self.norm(self.conv(x))), approximate="tanh")
+        y = torch.div(y, 2.0, rounding_mode="floor") + nn.functional.pad(y, [0, 0, 0, 0], mode="replicate")
+        return {"y": y, "f": torch.fft.rfft2(y, norm="ortho").abs()}
+
+
+@pytest.mark.parametrize(("module", "shape"), [(Pictures, (2, 3, 8, 8))])
+def test_healthy_scripts_are_loaded_and_run(tmp_path: Path, module: type[nn.Module], shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    net, x = module().eval(), torch.rand(shape)
+    model = open_model(scripted(net, tmp_path / "net.pt"))
+    assert model.program is not None
+    torch.testing.assert_close(model.program(x), net(x))
+
+
+def test_a_healthy_script_with_sequences(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, x = Sequences().eval(), torch.rand(2, 5, 4)
+    model = open_model(scripted(net, tmp_path / "net.pt"))
+    assert [layer.name for layer in model.layers if layer.has_statistics] == ["norm"]
+    assert model.program is not None
+    # As bncheck runs it: where TorchScript goes on in another thread, it leaves gradients off in this one.
+    with torch.inference_mode():
+        torch.testing.assert_close(model.program(x), net(x))
+    assert torch.is_grad_enabled()
+
+
+def test_a_quantized_script_is_loaded(tmp_path: Path) -> None:
+    net = nn.Sequential(
+        torch.ao.quantization.QuantStub(),
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Flatten(),
+        nn.Linear(144, 2),
+        torch.ao.quantization.DeQuantStub(),
+    ).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net.qconfig = torch.ao.quantization.default_qconfig
+        prepared = torch.ao.quantization.prepare(net)
+        prepared(torch.rand(4, 3, 8, 8))
+        quantized = torch.ao.quantization.convert(prepared)
+        dynamic = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(4, 4)).eval(), {nn.LSTM})
+    for name, module in (("int8", quantized), ("lstm", dynamic)):
+        model = open_model(scripted(module, tmp_path / f"{name}.pt"))
+        assert model.program is not None
+        assert b"torch.classes" in (tmp_path / f"{name}.pt").read_bytes()
