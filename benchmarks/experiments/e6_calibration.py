@@ -20,7 +20,7 @@ from bncheck.data import open_data
 from bncheck.formats import from_module
 from bncheck.formats.programs.running import no_progress
 from bncheck.measure.passes import Plan, observe
-from bncheck.watch.recorder import together
+from bncheck.watch.call_moments import together
 
 STEPS = 600
 BATCH = 32

@@ -15,8 +15,9 @@ from bncheck.formats.programs.precision import coarsest_precision
 from bncheck.measure.passes import Plan
 from bncheck.predictions.effect import EffectMeter
 from bncheck.predictions.outputs import choose_output
+from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import STORED
-from bncheck.watch.recorder import Recorder, SiteRecord, together
+from bncheck.watch.recorder import Recorder
 
 COMPARED_SAMPLES = 64
 """Samples that both are run on: a wrong graph shows at once."""
@@ -34,7 +35,7 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
             "--reference-arch."
         )
     batch = next(source.batches(COMPARED_SAMPLES, seed=plan.seed, limit=COMPARED_SAMPLES))
-    seen, expected = Recorder(apart=True), Recorder(apart=True)
+    seen, expected = Recorder(per_sample=True), Recorder(per_sample=True)
     try:
         with (
             instrument(model, source.name, plan.seed) as ours,
@@ -100,7 +101,7 @@ def _first_difference(
     return None, agreed
 
 
-def _differences(one: SiteRecord, other: SiteRecord) -> FloatArray | None:
+def _differences(one: CallMoments, other: CallMoments) -> FloatArray | None:
     """How differently each sample feeds a layer in both, (n, C), means and spreads, in stored standard deviations."""
     first, second, layer = one.table(), other.table(), other.layer
     if first is None or second is None or layer.var is None or first.mean.shape != second.mean.shape:

@@ -26,8 +26,8 @@ from bncheck.measure.layers import measured_layer, moving_average, stored_statis
 from bncheck.measure.notes import depends_on_mates, notes_on, notes_on_file
 from bncheck.measure.passes import Observation, Plan
 from bncheck.results.report import Accuracy, DataFacts
+from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import Statistics
-from bncheck.watch.recorder import SiteRecord, together
 
 ALIKE = 1e-9
 """Noise below which no sample differs from another: so many of them tell no more than one."""
@@ -201,7 +201,7 @@ def _never_stores(layer: NormLayer) -> bool:
     return not layer.has_statistics and not layer.missing
 
 
-def _batch_sizes(records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], seed: int) -> tuple[BatchSizeRow, ...]:
+def _batch_sizes(records: Mapping[str, list[CallMoments]], sizes: Sequence[int], seed: int) -> tuple[BatchSizeRow, ...]:
     """The what-ifs over layers whose training statistics depend on the batch."""
     layers = []
     for entries in records.values():
@@ -212,7 +212,7 @@ def _batch_sizes(records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], 
     return batch_size_rows(layers, sizes, seed)
 
 
-def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
+def _comparable(entry: CallMoments, table: SampleMoments) -> bool:
     """Whether all values are finite and every stored variance can be divided by."""
     mean, var, eps = stored_statistics(entry.layer)
     return bool(np.isfinite(mean).all() and (var + eps > 0).all() and np.isfinite(table.mean).all())

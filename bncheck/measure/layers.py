@@ -20,8 +20,8 @@ from bncheck.core import (
 from bncheck.core.layers import INSTANCE_NORM, FloatArray, NormLayer
 from bncheck.core.noise import ASSUMED_TRAINING_BATCH
 from bncheck.evidence import MeasuredLayer
+from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import Statistics
-from bncheck.watch.recorder import SiteRecord, together
 
 LARGEST_MOMENTUM = 0.5
 """Above it the newest batch outweighs all others, which nobody means."""
@@ -30,7 +30,7 @@ ROUNDED = 0.99
 
 
 def measured_layer(
-    entries: list[SiteRecord],
+    entries: list[CallMoments],
     own: Mapping[str, Statistics] | None,
     total: int,
     hidden: npt.NDArray[np.bool_] | None = None,
@@ -83,7 +83,7 @@ def stored_statistics(layer: NormLayer) -> tuple[FloatArray, FloatArray, float]:
     return layer.mean, layer.var, layer.eps or 0.0
 
 
-def _table(entry: SiteRecord) -> SampleMoments:
+def _table(entry: CallMoments) -> SampleMoments:
     """The samples apart; none where the table was full before this layer's turn."""
     table = entry.table()
     if table is not None:
@@ -104,7 +104,7 @@ def moving_average(layer: NormLayer, batch_size: float | None = None) -> MovingA
     return MovingAverage(momentum, None if was_reset else layer.updates, batch_size or ASSUMED_TRAINING_BATCH)
 
 
-def _call_gap(entry: SiteRecord, visible: slice | npt.NDArray[np.bool_]) -> float:
+def _call_gap(entry: CallMoments, visible: slice | npt.NDArray[np.bool_]) -> float:
     mean, var, eps = stored_statistics(entry.layer)
     found = entry.statistics()
     return rms(compare(found.mean, found.var, mean, var, eps).gap[visible])

@@ -15,8 +15,10 @@ from bncheck.core.layers import INSTANCE_NORM, NormLayer
 from bncheck.data.batches import Batch, Source
 from bncheck.formats.programs.instrument import Instrument
 from bncheck.formats.programs.running import Progress
+from bncheck.watch.call_moments import CallMoments
 from bncheck.watch.policies import STORED
-from bncheck.watch.recorder import Recorder, SiteRecord
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.rows import Rows
 from bncheck.watch.sites import Site
 
 GROUP = 16
@@ -84,14 +86,15 @@ def read_in_order(watched: Instrument, source: Source, how: Reading, progress: P
     return tuple(kept)
 
 
-def records_of(seen: Sequence[SeenBatch]) -> dict[str, list[SiteRecord]]:
+def records_of(seen: Sequence[SeenBatch]) -> dict[str, list[CallMoments]]:
     """The batches as records of each layer's calls, in which a batch stands where else a sample would."""
-    records: dict[str, list[SiteRecord]] = {}
+    records: dict[str, list[CallMoments]] = {}
     for site in dict.fromkeys(site for batch in seen for site in batch.rows):
-        rows = [batch.rows[site] for batch in seen if site in batch.rows]
-        record = SiteRecord(rows[0][0])
-        table = SampleMoments.concatenate([row for _, row in rows])
-        record.samples = [table]
+        shown = [batch for batch in seen if site in batch.rows]
+        record = CallMoments(shown[0].rows[site][0])
+        table = SampleMoments.concatenate([batch.rows[site][1] for batch in shown])
+        numbers = np.array([batch.number for batch in shown], dtype=np.int64)
+        record.rows = [Rows(numbers.astype(np.uint64), numbers, table)]
         record.moments = table.pooled()
         record.instances = table.instances()
         records.setdefault(site.layer, []).append(record)
@@ -122,7 +125,7 @@ def _spread(source: Source, how: Reading) -> Iterator[Batch]:
 
 
 def _seen(watched: Instrument, batch: Batch, number: int) -> SeenBatch:
-    recorder = Recorder(apart=True)
+    recorder = Recorder(per_sample=True)
     for chunk in _runnable(batch, watched.fixed_batch):
         watched.run(chunk, STORED, recorder)
     tables = {site: (entry.layer, table) for site, entry in recorder.sites.items() if (table := entry.table())}

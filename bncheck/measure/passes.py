@@ -180,7 +180,7 @@ class _Passes:
             )
             return None
         errors = self.enough.wanted
-        folds = (Recorder(apart=False, errors=errors), Recorder(apart=False, errors=errors))
+        folds = (Recorder(per_sample=False, errors=errors), Recorder(per_sample=False, errors=errors))
         seen = [0, 0]
         for halves in self.halves.large_enough("batch statistics"):
             for fold, half in enumerate(halves):
@@ -198,7 +198,7 @@ class _Passes:
 
     def stored_pass(self, folds: tuple[Recorder, Recorder] | None) -> Recorder:
         """Moments as shipped, and in step with it the outputs under each other's statistics."""
-        recorder = Recorder(apart=True, errors=folds is None and self.enough.wanted)
+        recorder = Recorder(per_sample=True, errors=folds is None and self.enough.wanted)
         recalibrated = None if folds is None else [Given(fold.statistics()) for fold in folds]
         for halves in self.halves.pairs("stored statistics"):
             for fold, half in enumerate(halves):

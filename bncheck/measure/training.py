@@ -19,7 +19,7 @@ from bncheck.measure.collect import detectable
 from bncheck.measure.layers import measured_layer
 from bncheck.measure.order import GROUP, Reading, SeenBatch, compare_batches, read_in_order, records_of
 from bncheck.measure.passes import Plan
-from bncheck.watch.recorder import SiteRecord, together
+from bncheck.watch.call_moments import CallMoments, together
 
 SAMPLES = 4096
 """About as many are run: more would not tell more."""
@@ -84,7 +84,7 @@ def _values(seen: Sequence[SeenBatch], batch_size: int) -> dict[str, int]:
 
 
 def _noise(
-    records: Mapping[str, Sequence[SiteRecord]], measured: Mapping[str, MeasuredLayer], share: float
+    records: Mapping[str, Sequence[CallMoments]], measured: Mapping[str, MeasuredLayer], share: float
 ) -> dict[str, float]:
     """How far one batch's statistics lie from all batches', by layer; `share` brings it to the size in use."""
     noise = {}

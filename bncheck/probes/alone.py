@@ -54,7 +54,7 @@ def moved_alone(
 
 
 def _statistics(watched: Instrument, batches: Sequence[Batch], policy: Policy) -> dict[str, Statistics]:
-    recorder = Recorder(apart=False)
+    recorder = Recorder(per_sample=False)
     for batch in batches:
         watched.run(batch, policy, recorder)
     return recorder.statistics()

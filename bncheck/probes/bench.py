@@ -15,8 +15,9 @@ from bncheck.evidence.probed import Paired, Trial
 from bncheck.formats.programs.instrument import Instrument
 from bncheck.probes.answers import Answers, Reader, changed, gain, relative_change
 from bncheck.probes.input.inputs import floating_input
+from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import BATCH, STORED, Policy
-from bncheck.watch.recorder import Recorder, SiteRecord, together
+from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
 TRACING = 16
@@ -76,13 +77,13 @@ class Bench:
 
     def stored(self, samples: Batch, policy: Policy = STORED) -> Watched:
         """Samples as the model is shipped, or as another policy has it, with the gaps from what it stores."""
-        recorder = Recorder(apart=False)
+        recorder = Recorder(per_sample=False)
         outputs = [self.run(chunk, policy, recorder) for chunk in self._chunks(samples)]
         return Watched(self.read(outputs, samples.labels), recorder)
 
     def look(self, samples: Batch, sites: Collection[Site]) -> Watched:
         """What those calls see of samples as the model is shipped: forwards end there, so there are no answers."""
-        recorder = Recorder(apart=False)
+        recorder = Recorder(per_sample=False)
         for chunk in self._chunks(samples):
             self._watched.look(chunk, recorder, sites)
         return Watched(None, recorder)
@@ -104,7 +105,7 @@ class Bench:
         few = self.whole(samples, max(TRACING, self.fixed or 0))
         seen = []
         for policy in (STORED, BATCH):
-            recorder = Recorder(apart=False)
+            recorder = Recorder(per_sample=False)
             for chunk in self._chunks(few):
                 self.run(chunk, policy, recorder)
             seen.append(recorder.by_layer())
@@ -135,7 +136,7 @@ def recorded_gap(recorder: Recorder, names: Sequence[str] | None = None) -> floa
     return rms([_layer_gap(layers[name]) for name in (layers if names is None else names) if name in layers])
 
 
-def _layer_gap(entries: list[SiteRecord]) -> float:
+def _layer_gap(entries: list[CallMoments]) -> float:
     """RMS over channels of sqrt(d^2 + (r - 1)^2): unlike the gap, it does not forgive an input that has vanished."""
     whole = together(entries)
     found, layer = whole.statistics(), whole.layer
@@ -149,7 +150,7 @@ def _trial(layers: tuple[str, ...], seen: Watched, answers: Answers) -> Trial:
     return Trial(seen.gap(layers), seen.gap(), answers.accuracy, answers.information)
 
 
-def _same(one: list[SiteRecord], other: list[SiteRecord]) -> bool:
+def _same(one: list[CallMoments], other: list[CallMoments]) -> bool:
     a, b = together(one), together(other)
     eps = a.layer.eps or float(np.finfo(np.float32).eps)
     gap = compare(b.moments.mean, b.moments.variance, a.moments.mean, a.moments.variance, eps).gap

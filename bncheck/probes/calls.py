@@ -11,8 +11,9 @@ from bncheck.data.batches import Batch
 from bncheck.evidence import CallsApart, EffectEvidence
 from bncheck.formats.programs.instrument import Instrument
 from bncheck.predictions.effect import EffectMeter
+from bncheck.watch.call_moments import CallMoments
 from bncheck.watch.policies import Given, Statistics
-from bncheck.watch.recorder import Recorder, SiteRecord
+from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
 _EXACT = MovingAverage(momentum=None, updates=2**40)
@@ -53,7 +54,7 @@ def calls_apart(
     return found
 
 
-def _distance(entry: SiteRecord, average: Statistics) -> tuple[float, float]:
+def _distance(entry: CallMoments, average: Statistics) -> tuple[float, float]:
     """RMS gap of the call from the average of all calls, and its lower bound."""
     own, eps = entry.statistics(), entry.layer.eps or 0.0
     table = entry.table()

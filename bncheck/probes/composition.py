@@ -105,7 +105,7 @@ def _recalibrated(bench: Bench, mixed: Batch) -> float | None:
     halves = mixed.between(0, middle), mixed.between(middle, mixed.size)
     right = []
     for measured, judged in (halves, halves[::-1]):
-        recorder = Recorder(apart=False)
+        recorder = Recorder(per_sample=False)
         for start in range(0, measured.size, size):
             bench.run(measured.between(start, start + size), BATCH, recorder)
         answers = bench.answers(list(judged.split(size)), Given(recorder.statistics()))

@@ -48,7 +48,7 @@ def _switched_on(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 def _gaps(watched: Instrument, batches: Sequence[Batch]) -> dict[str, float]:
-    recorder = Recorder(apart=False)
+    recorder = Recorder(per_sample=False)
     for batch in batches:
         watched.run(batch, STORED, recorder)
     layers = {name: entries[0].layer for name, entries in recorder.by_layer().items()}

@@ -11,8 +11,9 @@ from bncheck.core.thresholds import NEAR_MARGIN
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import OtherEps
 from bncheck.probes.bench import Bench, paired, recorded_gap
+from bncheck.watch.call_moments import together
 from bncheck.watch.policies import Given, Statistics
-from bncheck.watch.recorder import Recorder, together
+from bncheck.watch.recorder import Recorder
 
 USUAL = (1e-5, 1e-3)
 """PyTorch's (and ONNX's) default, and that of Keras and TensorFlow's models."""

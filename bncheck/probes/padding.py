@@ -23,7 +23,7 @@ class FlatRecorder(Recorder):
     """Looks at the values themselves, which moments do not tell; layers folded into others are not seen."""
 
     def __init__(self) -> None:
-        super().__init__(apart=False)
+        super().__init__(per_sample=False)
         self.found: dict[str, list[tuple[int, float, float]]] = {}
 
     def record(self, site: Site, layer: NormLayer, x: torch.Tensor, samples: int) -> Moments:

@@ -77,7 +77,7 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
     Raises:
         DataError: the data cannot be read, do not fit the model, or make a layer's input infinite or NaN.
     """
-    folds = (Recorder(apart=False, errors=True), Recorder(apart=False, errors=True))
+    folds = (Recorder(per_sample=False, errors=True), Recorder(per_sample=False, errors=True))
     samples, enough = 0, Enough(until, source)
     with instrument(model, source.name, plan.seed) as watched:
         fixed = watched.fixed_batch

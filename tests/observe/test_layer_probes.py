@@ -76,7 +76,7 @@ class Shared(nn.Module):
 @pytest.mark.parametrize(("factor", "apart"), [(1.0, False), (1.1, False), (8.0, True)])
 def test_calls_are_compared_with_their_average(factor: float, apart: bool) -> None:
     torch.manual_seed(0)
-    batches, recorder = batch_of(torch.randn(400, 4)), Recorder(apart=True)
+    batches, recorder = batch_of(torch.randn(400, 4)), Recorder(per_sample=True)
     with instrument(from_module(Shared(factor)), "test", 0) as watched:
         watched.run(batches[0], STORED, recorder)
         found = calls_apart(watched, batches, recorder, None, None)

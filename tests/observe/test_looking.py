@@ -135,7 +135,7 @@ def test_what_lies_behind_is_not_run(kind: type[Net]) -> None:
 
 def test_a_layer_that_does_not_come_ends_nothing() -> None:
     model = from_module(net())
-    recorder = Recorder(apart=False)
+    recorder = Recorder(per_sample=False)
     with benched(model) as (_, watched):
         watched.look(samples(), recorder, {Site("absent", 0)})
         assert len(recorder.sites) == 2
