@@ -10,11 +10,12 @@ from bncheck.data.batches import Source
 from bncheck.errors import BncheckError
 from bncheck.evidence import OutputAgreement
 from bncheck.formats.model import Model
-from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.precision import coarsest_precision
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
+from bncheck.measure.sessions import open_session
 from bncheck.predictions.effect import EffectMeter
 from bncheck.predictions.outputs import choose_output
+from bncheck.vocabulary import argument
 from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import STORED
 from bncheck.watch.recorder import Recorder
@@ -32,14 +33,14 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
     if not reference.runnable:
         return None, (
             f"Outputs were not compared: {reference.path} holds tensors only. Name its architecture with "
-            "--reference-arch."
+            f"{argument('reference_arch')}."
         )
     batch = next(source.batches(COMPARED_SAMPLES, seed=plan.seed, limit=COMPARED_SAMPLES))
     seen, expected = Recorder(per_sample=True), Recorder(per_sample=True)
     try:
         with (
-            instrument(model, source.name, plan.seed) as ours,
-            instrument(reference, source.name, plan.seed) as theirs,
+            open_session(model, source.name, plan.seed) as ours,
+            open_session(reference, source.name, plan.seed) as theirs,
         ):
             size = ours.fixed_batch or theirs.fixed_batch or batch.size
             if batch.size < size:

@@ -5,35 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.core import above_chance
-from bncheck.evidence import EffectEvidence, TrainingEvidence
+from bncheck.evidence import EffectEvidence, Evidence
+from bncheck.evidence.probed import Probed
 from bncheck.formats.model import Model
 from bncheck.formats.onnx.bare import bare_convolutions
-from bncheck.measure.passes import Observation
+from bncheck.measure.observation import Observation
 from bncheck.results.report import LEFT_OUT
+from bncheck.vocabulary import argument
 
 FEW_GUESSES = 20
-"""Right guesses to be expected, below which chance itself may look bad."""
+"""Right guesses to be expected, below which guessing itself may look bad."""
 BELOW, HARDLY = 0.5, 0.1
-"""Accuracy far below chance, as a share of it; and hardly above, as a share of the way to perfect."""
+"""Accuracy far below the guessing baseline, as a share of it; and hardly above, as a share of the way to perfect."""
 
 
-def notes_on(seen: Observation, effect: EffectEvidence | None, training: TrainingEvidence | None) -> Iterator[str]:
+def notes_on(seen: Observation, evidence: Evidence) -> Iterator[str]:
     """What the passes noted, what was left out and why, and what the labels cannot tell."""
+    training, effect = evidence.training, evidence.effect
     yield from seen.notes
     if seen.dropped:
-        yield f"{seen.dropped} {LEFT_OUT}: the program takes batches of exactly {seen.fixed_batch}"
+        yield f"{seen.dropped} {LEFT_OUT}: the program takes batches of exactly {seen.session.fixed_batch}"
     if training is not None:
         batches = f", in its batches of {training.batch_size}" if training.own_batches else ""
         yield f"{training.samples} training samples of {training.source} compared{batches}"
-    if depends_on_mates(seen):
+    if depends_on_composition(evidence):
         yield "no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"
     if effect is not None and effect.accuracy is None and seen.labelled:
         yield (
-            "no accuracy: the labels are no class numbers for these outputs; --output names the prediction, --metric "
-            "measures it otherwise"
+            f"no accuracy: the labels are no class numbers for these outputs; {argument('output')} names the "
+            f"prediction, {argument('metric')} measures it otherwise"
         )
-    if _names_no_cause(seen):
-        yield from _near_chance(seen, effect)
+    if _names_no_cause(evidence.probed):
+        yield from _near_guessing(effect, evidence.probed)
 
 
 def notes_on_file(model: Model) -> Iterator[str]:
@@ -46,29 +49,29 @@ def notes_on_file(model: Model) -> Iterator[str]:
     if bare > kept:
         yield (
             f"{bare} convolutions have a bias and no normalization behind them: if the export folded BatchNorm into "
-            "them, --reference MODEL checks and measures it there"
+            f"them, {argument('reference')} MODEL checks and measures it there"
         )
 
 
-def depends_on_mates(seen: Observation) -> bool:
+def depends_on_composition(evidence: Evidence) -> bool:
     """Whether a sample's output depends on the samples run beside it."""
-    return seen.probed.invariance is not None and seen.probed.invariance.depends
+    return evidence.probed.invariance is not None and evidence.probed.invariance.depends
 
 
-def _names_no_cause(seen: Observation) -> bool:
+def _names_no_cause(probed: Probed) -> bool:
     """Whether no probe has found what makes predictions bad whatever normalizes them."""
-    scaling, order = seen.probed.scaling, seen.probed.order
+    scaling, order = probed.scaling, probed.order
     return not (scaling is not None and scaling.explains) and not (order is not None and order.explains)
 
 
-def _near_chance(seen: Observation, effect: EffectEvidence | None) -> Iterator[str]:
+def _near_guessing(effect: EffectEvidence | None, probed: Probed) -> Iterator[str]:
     """Where predictions are no better than guesses in any way they were made, the statistics are not to blame."""
     if effect is None or effect.accuracy is None or effect.gain_error is None or not effect.classes:
         return
     if effect.predictions < FEW_GUESSES * effect.classes:
         return
-    accuracy, company = effect.accuracy, seen.probed.composition
-    grouped = None if company is None else max(company.grouped, company.mixed)
+    accuracy, composition = effect.accuracy, probed.composition
+    grouped = None if composition is None else max(composition.grouped, composition.mixed)
     values = (accuracy.stored, accuracy.batch, accuracy.recalibrated)
     best = max((value for value in values if value is not None), default=1.0)
     if best < BELOW / effect.classes:

@@ -1,8 +1,8 @@
-"""Where probes run their samples: in batches the model takes, with the gaps that show on the way."""
+"""Where probes run their samples: in batches the model takes, counted, with the gaps that show on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +12,17 @@ import torch
 from bncheck.core import compare, rms
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import Paired, Trial
-from bncheck.formats.programs.instrument import Instrument
-from bncheck.probes.answers import Answers, Reader, changed, gain, relative_change
+from bncheck.measure.layers import stored_statistics
+from bncheck.measure.sessions import Session
+from bncheck.probes.answers import Answers, Reader, change, gain
 from bncheck.probes.input.inputs import floating_input
 from bncheck.watch.call_moments import CallMoments, together
-from bncheck.watch.policies import BATCH, STORED, Policy
+from bncheck.watch.policies import STORED, Policy
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
-TRACING = 16
-"""Samples that show which layers are fed by the input alone."""
 SMALL_INPUT, FEWEST = 3 * 64 * 64, 8
 """Values of a sample beyond which fewer samples are screened, since each says more and costs more; down to so many."""
-SAME = 1e-4
-"""Gap between what a layer is fed in two runs that rounding does not reach."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,52 +41,56 @@ class Watched:
         return frozenset(site for site in self.recorder.sites if site.layer in names)
 
 
-class Bench:
-    """Runs samples through a watched model.
+class ProbeSession:
+    """Runs the samples of one question through a watched model.
 
     Args:
-        watched: the model under its instrument.
+        session: the model, watched.
         reader: reads its outputs.
         batch_size: samples in a forward; a fixed batch size goes before.
+
+    Attributes:
+        fixed_batch: the only batch size the model takes, `None` where any goes.
+        read: reads outputs.
+        samples_run: samples that have been run for the question.
     """
 
-    def __init__(self, watched: Instrument, reader: Reader, batch_size: int) -> None:
-        self.fixed = watched.fixed_batch
+    def __init__(self, session: Session, reader: Reader, batch_size: int) -> None:
+        self.fixed_batch = session.fixed_batch
         self.read = reader
-        self._watched = watched
-        self._size = self.fixed or batch_size
+        self.samples_run = 0
+        self.session = session
+        self._size = self.fixed_batch or batch_size
 
-    def whole(self, samples: Batch, most: int | None = None) -> Batch:
-        """The first samples, as many as fill whole batches where their size is fixed."""
-        number = samples.size if most is None else min(most, samples.size)
-        return samples.between(0, number if self.fixed is None else number // self.fixed * self.fixed)
-
-    def screened(self, samples: Batch, most: int) -> Batch:
-        """The first samples, as many as it takes to rank changes of the input by the gap they leave."""
-        x = floating_input(samples)
-        size = SMALL_INPUT if x is None else x[0].numel()
-        number = min(most, max(FEWEST, most * SMALL_INPUT // max(size, 1)))
-        return self.whole(samples, max(number, self.fixed or 0))
+    def batches(self, samples: Batch | None) -> list[Batch]:
+        """The samples in batches as the passes run them; none where there are no samples."""
+        return [] if samples is None else list(samples.split(self._size))
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None = None) -> Any:
         """One forward."""
-        return self._watched.run(batch, policy, recorder)
+        self.samples_run += batch.size
+        return self.session.run(batch, policy, recorder)
 
     def stored(self, samples: Batch, policy: Policy = STORED) -> Watched:
         """Samples as the model is shipped, or as another policy has it, with the gaps from what it stores."""
         recorder = Recorder(per_sample=False)
-        outputs = [self.run(chunk, policy, recorder) for chunk in self._chunks(samples)]
+        outputs = [self.run(chunk, policy, recorder) for chunk in self.batches(samples)]
         return Watched(self.read(outputs, samples.labels), recorder)
 
     def look(self, samples: Batch, sites: Collection[Site]) -> Watched:
         """What those calls see of samples as the model is shipped: forwards end there, so there are no answers."""
         recorder = Recorder(per_sample=False)
-        for chunk in self._chunks(samples):
-            self._watched.look(chunk, recorder, sites)
+        for chunk in self.batches(samples):
+            self.samples_run += chunk.size
+            self.session.look(chunk, recorder, sites)
         return Watched(None, recorder)
 
-    def _chunks(self, samples: Batch) -> Iterator[Batch]:
-        return samples.split(self._size)
+    def recorded(self, batches: Iterable[Batch], policy: Policy) -> Recorder:
+        """What the layers are fed while they normalize by that policy."""
+        recorder = Recorder(per_sample=False)
+        for batch in batches:
+            self.run(batch, policy, recorder)
+        return recorder
 
     def answers(self, batches: Iterable[Batch], policy: Policy) -> Answers | None:
         """Answers to `batches`, each run by itself, one after the other."""
@@ -98,19 +99,22 @@ class Bench:
             outputs.append(self.run(batch, policy))
             labels.append(batch.labels)
         known = [one for one in labels if one is not None]
-        return self.read(outputs, _joined(known) if len(known) == len(labels) else None)
+        return self.read(outputs, torch.cat(known) if known and len(known) == len(labels) else None)
 
-    def fed_by_input(self, samples: Batch) -> tuple[str, ...]:
-        """Layers with no other before them: they see the same whatever the others normalize by."""
-        few = self.whole(samples, max(TRACING, self.fixed or 0))
-        seen = []
-        for policy in (STORED, BATCH):
-            recorder = Recorder(per_sample=False)
-            for chunk in self._chunks(few):
-                self.run(chunk, policy, recorder)
-            seen.append(recorder.by_layer())
-        as_shipped, by_batch = seen
-        return tuple(name for name in as_shipped if name in by_batch and _same(as_shipped[name], by_batch[name]))
+
+def screened(samples: Batch, most: int, fixed_batch: int | None) -> Batch:
+    """The first samples, as many as it takes to rank changes of the input by the gap they leave.
+
+    Args:
+        samples: to take some of; where the batch size is fixed, whole batches.
+        most: how many, if they are small.
+        fixed_batch: the only batch size the model takes; then whole batches are taken, and one at the least.
+    """
+    x = floating_input(samples)
+    size = SMALL_INPUT if x is None else x[0].numel()
+    number = max(min(most, max(FEWEST, most * SMALL_INPUT // max(size, 1))), fixed_batch or 0)
+    number = min(number, samples.size)
+    return samples.between(0, number if fixed_batch is None else number // fixed_batch * fixed_batch)
 
 
 def paired(layers: tuple[str, ...], samples: int, before: Watched, after: Watched) -> Paired | None:
@@ -118,6 +122,7 @@ def paired(layers: tuple[str, ...], samples: int, before: Watched, after: Watche
     if before.answers is None or after.answers is None:
         return None
     won, error = gain(before.answers, after.answers)
+    moved = change(before.answers, after.answers)
     return Paired(
         layers=layers,
         samples=samples,
@@ -125,8 +130,8 @@ def paired(layers: tuple[str, ...], samples: int, before: Watched, after: Watche
         after=_trial(layers, after, after.answers),
         gain=won,
         gain_error=error,
-        predictions_changed=changed(before.answers, after.answers),
-        output_change=relative_change(before.answers.scores, after.answers.scores),
+        predictions_changed=moved.changed_fraction,
+        output_change=moved.relative or 0.0,
     )
 
 
@@ -136,26 +141,14 @@ def recorded_gap(recorder: Recorder, names: Sequence[str] | None = None) -> floa
     return rms([_layer_gap(layers[name]) for name in (layers if names is None else names) if name in layers])
 
 
-def _layer_gap(entries: list[CallMoments]) -> float:
+def _layer_gap(calls: list[CallMoments]) -> float:
     """RMS over channels of sqrt(d^2 + (r - 1)^2): unlike the gap, it does not forgive an input that has vanished."""
-    whole = together(entries)
-    found, layer = whole.statistics(), whole.layer
-    if layer.mean is None or layer.var is None:
-        raise ValueError(f"{layer.name} has no stored statistics")
-    apart = compare(found.mean, found.var, layer.mean, layer.var, layer.eps or 0.0)
+    entry = together(calls)
+    found = entry.statistics()
+    mean, var, eps = stored_statistics(entry.layer)
+    apart = compare(found.mean, found.var, mean, var, eps)
     return rms(np.hypot(apart.shift, apart.scale - 1))
 
 
 def _trial(layers: tuple[str, ...], seen: Watched, answers: Answers) -> Trial:
     return Trial(seen.gap(layers), seen.gap(), answers.accuracy, answers.information)
-
-
-def _same(one: list[CallMoments], other: list[CallMoments]) -> bool:
-    a, b = together(one), together(other)
-    eps = a.layer.eps or float(np.finfo(np.float32).eps)
-    gap = compare(b.moments.mean, b.moments.variance, a.moments.mean, a.moments.variance, eps).gap
-    return rms(gap) < SAME
-
-
-def _joined(labels: Sequence[torch.Tensor]) -> torch.Tensor:
-    return torch.cat(list(labels))
