@@ -54,9 +54,9 @@ def measured_layer(
     average = moving_average(layer, batch_size)
     noise = noise_floor(table, var, eps, average, total=total, instance=instance)
     visible = slice(None) if hidden is None else ~hidden
-    apart = SampleMoments(table.count, table.mean[:, visible], table.m2[:, visible])
-    # The bound is that of the samples kept apart, which may be fewer than were measured.
-    noise_apart = rms(noise_floor(apart, var[visible], eps, average, instance=instance))
+    rows = SampleMoments(table.count, table.mean[:, visible], table.m2[:, visible])
+    # The bound is that of the samples in the table, which may be fewer than were measured.
+    rows_noise = rms(noise_floor(rows, var[visible], eps, average, instance=instance))
     batch = own.get(layer.name) if own is not None else None
     inherited = compare(found.mean, found.var, mean, var, eps)
     shown, floor = rms(inherited.gap[visible]), rms(noise[visible])
@@ -69,8 +69,8 @@ def measured_layer(
         inherited=inherited,
         own=None if batch is None else compare(batch.mean, batch.var, mean, var, eps),
         noise=noise,
-        lower=gap_lower_bound(apart, mean[visible], var[visible], eps, noise_apart, average=average, instance=instance),
-        p_value=gap_p_value(apart, var[visible], eps, shown, floor, instance=instance),
+        lower=gap_lower_bound(rows, mean[visible], var[visible], eps, rows_noise, average=average, instance=instance),
+        p_value=gap_p_value(rows, var[visible], eps, shown, floor, instance=instance),
         hidden=hidden,
         positions=float(np.mean(table.count)) if len(table) else 1.0,
     )
@@ -84,7 +84,7 @@ def stored_statistics(layer: NormLayer) -> tuple[FloatArray, FloatArray, float]:
 
 
 def _table(entry: CallMoments) -> SampleMoments:
-    """The samples apart; none where the table was full before this layer's turn."""
+    """The per-sample moments; an empty table where none were kept."""
     table = entry.table()
     if table is not None:
         return table

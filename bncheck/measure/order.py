@@ -24,7 +24,7 @@ from bncheck.watch.sites import Site
 GROUP = 16
 """Neighbours compared where a source has an order but makes no batches."""
 CHANNELS_COMPARED = 16
-"""Channels of a layer whose sample means are kept apart: a sorted source shows in all of them."""
+"""Channels of a layer whose means are kept per sample: a sorted source shows in all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

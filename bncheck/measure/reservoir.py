@@ -19,7 +19,7 @@ FEWEST = 8
 GROUP = 16
 """Samples of one label that make a grouped batch."""
 GROUPED_SAMPLES = 320
-"""Samples in all grouped batches: two batches for each of ten labels, which tells chance from a label's own ease."""
+"""Samples in all grouped batches: two batches for each of ten labels, which tells luck from a label's own ease."""
 
 Drawn = dict[int, Batch]
 """Single samples by their key."""

@@ -16,7 +16,7 @@ from bncheck.probes.input.inputs import floating_input, input_range, mapped, reo
 from bncheck.probes.session import ProbeSession, Watched, paired, screened
 
 MOST_CHANNELS = 4
-"""Of more there are too many orders to tell one from chance."""
+"""Of more there are too many orders to tell one from a lucky one."""
 SCREENED = 384
 """Forwards to look at the gap of every order, shared out evenly: 64 samples each for three channels, if small."""
 LEAST_SCREENED = 32

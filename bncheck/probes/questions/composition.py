@@ -138,7 +138,7 @@ def _composition(
 def _standard_error(by_batch: torch.Tensor, kinds: int | None, samples: int) -> float:
     """Of the mean of batches' accuracies; where there are several of each kind, by what differs within a kind.
 
-    Labels differ in how easy they are, and all of them are here: that is no chance. Batches that are all right or
+    Labels differ in how easy they are, and all of them are here: that is not random. Batches that are all right or
     all wrong have no spread to go by: no less is given than single samples would show.
     """
     accuracy = float(by_batch.mean())

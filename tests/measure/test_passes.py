@@ -126,7 +126,7 @@ def test_reading_ends_once_the_means_are_known_well_enough() -> None:
 def test_where_they_are_not_known_so_well_all_is_read_and_it_is_said() -> None:
     net, x = classifier(), torch.randn(300, 1, 6, 6)
     whole = bncheck.inspect(net, x)
-    for until, told in ((1e-6, "standard deviations only (--until 1e-06)"), (0.5, None)):
+    for until, told in ((1e-6, "standard deviations only (until 1e-06)"), (0.5, None)):
         report = bncheck.inspect(net, x, until=until)
         assert report.data.samples == 300
         assert [layer.gap for layer in report.layers] == [layer.gap for layer in whole.layers]
