@@ -54,7 +54,7 @@ def ways(model: Model, x: torch.Tensor) -> dict[str, Callable[[], object]]:
     batch, feeds = Batch(x, None, len(x)), {"x": x.numpy()}
 
     def under(policy: Policy) -> Callable[[], object]:
-        return lambda: instrument.run(batch, policy, Recorder(apart=policy is STORED))
+        return lambda: instrument.run(batch, policy, Recorder(per_sample=policy is STORED))
 
     return {
         "plain session": lambda: plain.run(feeds, outputs),

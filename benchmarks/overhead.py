@@ -31,7 +31,7 @@ def tapped(model: nn.Module, x: torch.Tensor, policy: Policy) -> Callable[[], ob
     assert program is not None
 
     def run() -> object:
-        with tap.watching(policy, Recorder(apart=policy is STORED), len(x)):
+        with tap.watching(policy, Recorder(per_sample=policy is STORED), len(x)):
             return program(x)
 
     return run

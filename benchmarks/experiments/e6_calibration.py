@@ -20,7 +20,8 @@ from bncheck.data import open_data
 from bncheck.formats import from_module
 from bncheck.formats.programs.running import no_progress
 from bncheck.measure.passes import Plan, observe
-from bncheck.watch.recorder import together
+from bncheck.measure.sessions import open_session
+from bncheck.watch.call_moments import together
 
 STEPS = 600
 BATCH = 32
@@ -74,7 +75,8 @@ def one(seed: int, effort: float) -> Seen:
 
 def _populations(net: nn.Module, x: torch.Tensor) -> Mapping[str, tuple[SampleMoments, float]]:
     """What every layer is fed, image by image, with its eps."""
-    seen = observe(from_module(net), open_data(x), Plan(), no_progress)
+    with open_session(from_module(net), "x", 0) as session:
+        seen = observe(session, open_data(x), Plan(), no_progress)
     records = {name: together(calls) for name, calls in seen.stored.by_layer().items()}
     return {name: (record.table(), record.layer.eps) for name, record in records.items()}
 

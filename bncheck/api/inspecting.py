@@ -23,11 +23,13 @@ from bncheck.formats.opening import require_runnable
 from bncheck.formats.programs.running import Progress, no_progress
 from bncheck.gate import fail_on_named
 from bncheck.measure.agreement import compare_outputs
-from bncheck.measure.collect import measured_evidence, static_evidence
+from bncheck.measure.collect import completed, measured_evidence, static_evidence
 from bncheck.measure.passes import Plan, observe
+from bncheck.measure.sessions import open_session
 from bncheck.measure.training import observe_training
 from bncheck.predictions.effect import Metric
-from bncheck.probes.closer import look_closer
+from bncheck.probes.case import Subject
+from bncheck.probes.runner import run_probes
 from bncheck.results.report import Report, Run, asked_in
 from bncheck.rules import judge
 
@@ -194,17 +196,21 @@ def report_on(
     if source is None:
         evidence = static_evidence(opened, how.max_gap, not_run=not_run)
     else:
-        seen = observe(opened, source, plan, progress, training)
-        evidence = measured_evidence(
-            opened,
-            seen,
-            plan,
-            source_name=source.name,
-            sizes=how.batch_sizes,
-            max_gap=how.max_gap,
-            training=None if training is None else observe_training(opened, training, plan, progress),
-        )
-        evidence = replace(evidence, closer=look_closer(opened, source, seen, evidence, plan, progress))
+        # A session of its own, which must end before the next begins: both watch the same program.
+        sampling = None if training is None else observe_training(opened, training, plan, progress)
+        with open_session(opened, source.name, plan.seed) as session:
+            seen = observe(session, source, plan, progress)
+            evidence = measured_evidence(
+                opened,
+                seen,
+                plan,
+                source_name=source.name,
+                sizes=how.batch_sizes,
+                max_gap=how.max_gap,
+                training=sampling,
+            )
+            evidence = run_probes(session, Subject(opened, source, plan, training, progress), seen, evidence)
+        evidence = completed(opened, seen, evidence)
         if reference is not None:
             agreement, note = compare_outputs(opened, reference, source, plan)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))

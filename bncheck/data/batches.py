@@ -22,6 +22,7 @@ class Batch:
             or a dict of named ones; every tensor's first axis is the sample.
         labels: first axis N, or `None` where the source has no labels.
         size: N.
+        positions: where each sample stands in its source, (N,) int64; `None` where nobody has counted.
 
     A loader whose inputs and labels do not share their first axis (graphs: nodes against graphs) is passed
     on as it is; N is then the first axis of its first input.
@@ -30,6 +31,7 @@ class Batch:
     inputs: Inputs
     labels: torch.Tensor | None
     size: int
+    positions: torch.Tensor | None = None
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
@@ -62,8 +64,9 @@ class Batch:
         if start == 0 and stop >= self.size:
             return self
         labels = None if self.labels is None else self.labels[start:stop]
+        positions = None if self.positions is None else self.positions[start:stop]
         inputs = map_tensors(self.inputs, lambda tensor: tensor[start:stop])
-        return Batch(inputs, labels, min(stop, self.size) - start)
+        return Batch(inputs, labels, min(stop, self.size) - start, positions)
 
     def split(self, size: int) -> Iterator[Batch]:
         """Batches of `size` samples each, the last one smaller where they do not come out even."""
@@ -72,22 +75,26 @@ class Batch:
     def take(self, order: torch.Tensor) -> Batch:
         """The samples at `order`, a tensor of indices."""
         labels = None if self.labels is None else self.labels[order]
-        return Batch(map_tensors(self.inputs, lambda tensor: tensor[order]), labels, len(order))
+        positions = None if self.positions is None else self.positions[order]
+        return Batch(map_tensors(self.inputs, lambda tensor: tensor[order]), labels, len(order), positions)
 
     def copy(self) -> Batch:
         """The same samples in memory of their own."""
         labels = None if self.labels is None else self.labels.clone()
-        return Batch(map_tensors(self.inputs, torch.clone), labels, self.size)
+        positions = None if self.positions is None else self.positions.clone()
+        return Batch(map_tensors(self.inputs, torch.clone), labels, self.size, positions)
 
     @staticmethod
     def join(batches: Sequence[Batch]) -> Batch:
-        """The samples of all `batches`, which are of one form, as one batch; labels only where all have them."""
+        """The samples of all `batches`, of one form, as one batch; labels and positions only where all have them."""
         columns = iter([torch.cat(column) for column in zip(*(one.tensors for one in batches), strict=True)])
         labels = [one.labels for one in batches if one.labels is not None]
+        positions = [one.positions for one in batches if one.positions is not None]
         return Batch(
             map_tensors(batches[0].inputs, lambda _: next(columns)),
             torch.cat(labels) if len(labels) == len(batches) else None,
             sum(one.size for one in batches),
+            torch.cat(positions) if len(positions) == len(batches) else None,
         )
 
 

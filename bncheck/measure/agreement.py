@@ -10,16 +10,17 @@ from bncheck.data.batches import Source
 from bncheck.errors import BncheckError
 from bncheck.evidence import OutputAgreement
 from bncheck.formats.model import Model
-from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.precision import coarsest_precision
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
+from bncheck.measure.sessions import open_session
 from bncheck.predictions.effect import EffectMeter
 from bncheck.predictions.outputs import choose_output
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_measuring import OutputsCompared, OutputsNotCompared
 from bncheck.vocabulary import argument
+from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import STORED
-from bncheck.watch.recorder import Recorder, SiteRecord, together
+from bncheck.watch.recorder import Recorder
 
 COMPARED_SAMPLES = 64
 """Samples that both are run on: a wrong graph shows at once."""
@@ -35,11 +36,11 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
         named = argument("reference_arch")
         return None, OutputsNotCompared(f"{reference.path} holds tensors only. Name its architecture with {named}.")
     batch = next(source.batches(COMPARED_SAMPLES, seed=plan.seed, limit=COMPARED_SAMPLES))
-    seen, expected = Recorder(apart=True), Recorder(apart=True)
+    seen, expected = Recorder(per_sample=True), Recorder(per_sample=True)
     try:
         with (
-            instrument(model, source.name, plan.seed) as ours,
-            instrument(reference, source.name, plan.seed) as theirs,
+            open_session(model, source.name, plan.seed) as ours,
+            open_session(reference, source.name, plan.seed) as theirs,
         ):
             size = ours.fixed_batch or theirs.fixed_batch or batch.size
             if batch.size < size:
@@ -95,7 +96,7 @@ def _first_difference(
     return None, agreed
 
 
-def _differences(one: SiteRecord, other: SiteRecord) -> FloatArray | None:
+def _differences(one: CallMoments, other: CallMoments) -> FloatArray | None:
     """How differently each sample feeds a layer in both, (n, C), means and spreads, in stored standard deviations."""
     first, second, layer = one.table(), other.table(), other.layer
     if first is None or second is None or layer.var is None or first.mean.shape != second.mean.shape:

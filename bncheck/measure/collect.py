@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -23,13 +22,14 @@ from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.formats.model import Model
 from bncheck.measure.layers import measured_layer, moving_average, stored_statistics
-from bncheck.measure.notes import depends_on_mates, notes_on, notes_on_file
-from bncheck.measure.passes import Observation, Plan
+from bncheck.measure.notes import depends_on_composition, notes_on, notes_on_file
+from bncheck.measure.observation import Observation
+from bncheck.measure.plan import Plan
 from bncheck.results.notes.of_files import NotRun
 from bncheck.results.report import Accuracy, DataFacts
 from bncheck.vocabulary import Reason
+from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import Statistics
-from bncheck.watch.recorder import SiteRecord, together
 
 ALIKE = 1e-9
 """Noise below which no sample differs from another: so many of them tell no more than one."""
@@ -37,29 +37,29 @@ ALIKE = 1e-9
 
 def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
     """What the file alone shows: no data, or (`not_run` says why) data that nothing can be run on."""
-    return Evidence(
-        layers=model.layers,
+    return replace(
+        _file_evidence(model),
         skipped={layer.name: _static_reason(layer, model) for layer in model.layers if _never_stores(layer)},
-        **_of_the_file(model),
         max_gap=max_gap,
-        comparison=model.comparison,
         not_run=not_run is not None,
         notes=(*notes_on_file(model), *([] if not_run is None else [NotRun(not_run)])),
     )
 
 
-def _of_the_file(model: Model) -> dict[str, Any]:
+def _file_evidence(model: Model) -> Evidence:
     """What is known whether or not it was run."""
-    return {
-        "model_path": model.path,
-        "model_format": model.format,
-        "runnable": model.runnable,
-        "has_convolutions": model.has_convolutions,
-        "averaged": model.averaged,
-        "siblings": model.siblings,
-        "optimizer_steps": model.optimizer_steps,
-        "in_training": model.in_training,
-    }
+    return Evidence(
+        layers=model.layers,
+        model_path=model.path,
+        model_format=model.format,
+        runnable=model.runnable,
+        has_convolutions=model.has_convolutions,
+        averaged=model.averaged,
+        siblings=model.siblings,
+        optimizer_steps=model.optimizer_steps,
+        in_training=model.in_training,
+        comparison=model.comparison,
+    )
 
 
 def measured_evidence(
@@ -72,7 +72,17 @@ def measured_evidence(
     max_gap: float | None = None,
     training: TrainingEvidence | None = None,
 ) -> Evidence:
-    """The file and what the passes over the data saw of it."""
+    """The file and what the passes over the data saw of it; `completed` adds what depends on the probes.
+
+    Args:
+        model: that was run.
+        seen: what the passes saw.
+        plan: how they read the data.
+        source_name: what the user calls these.
+        sizes: batch sizes of the what-ifs.
+        max_gap: the limit the user set.
+        training: what the training sampling shows.
+    """
     batch_size = training.batch_size if training is not None and training.own_batches else None
     own = None if seen.folds is None else _own_statistics(seen)
     records = seen.stored.by_layer()
@@ -81,28 +91,34 @@ def measured_evidence(
         name: measured_layer(entries, own, seen.samples, hidden.get(name), batch_size)
         for name, entries in records.items()
     }
-    layers = _in_running_order(model, measured, seen.found)
+    layers = _in_running_order(model, measured, seen.session.found)
     smallest, needed = detectable(measured, seen.samples)
     if smallest == math.inf:  # also of any number of samples that are all alike: no gap of theirs is sure
         measured = {name: replace(layer, lower=0.0, p_value=1.0) for name, layer in measured.items()}
-    effect = _effect(seen) if measured else None
-    return Evidence(
+    return replace(
+        _file_evidence(model),
         layers=layers,
         measured=measured,
         skipped={layer.name: _reason(layer, seen, model) for layer in layers if layer.name not in measured},
-        **_of_the_file(model),
-        data=DataFacts(source_name, seen.samples, seen.fixed_batch or plan.batch_size, seen.labelled),
+        data=DataFacts(source_name, seen.samples, seen.session.fixed_batch or plan.batch_size, seen.labelled),
         dropped=seen.dropped,
-        effect=effect,
-        runtime=seen.runtime,
-        batch_sizes=() if depends_on_mates(seen) else _batch_sizes(records, sizes, plan.seed),
+        effect=_effect(seen) if measured else None,
+        runtime=seen.session.runtime,
+        batch_sizes=_batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,
         samples_needed=needed,
         max_gap=max_gap,
-        comparison=model.comparison,
-        probed=seen.probed,
         training=training,
-        notes=(*notes_on_file(model), *notes_on(seen, effect, training)),
+    )
+
+
+def completed(model: Model, seen: Observation, evidence: Evidence) -> Evidence:
+    """The evidence after the probes: with notes on how it was measured, and without what their answers forbid."""
+    depends = depends_on_composition(evidence)
+    return replace(
+        evidence,
+        batch_sizes=() if depends else evidence.batch_sizes,
+        notes=(*notes_on_file(model), *notes_on(seen, evidence)),
     )
 
 
@@ -177,7 +193,7 @@ def _in_running_order(
 
 
 def _reason(layer: NormLayer, seen: Observation, model: Model) -> Reason:
-    if layer.name in seen.unsupported:
+    if layer.name in seen.session.unsupported:
         return Reason.UNSUPPORTED
     if layer.is_folded or _unfound(layer, model):
         return Reason.FOLDED
@@ -199,7 +215,7 @@ def _never_stores(layer: NormLayer) -> bool:
     return not layer.has_statistics and not layer.missing
 
 
-def _batch_sizes(records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], seed: int) -> tuple[BatchSizeRow, ...]:
+def _batch_sizes(records: Mapping[str, list[CallMoments]], sizes: Sequence[int], seed: int) -> tuple[BatchSizeRow, ...]:
     """The what-ifs over layers whose training statistics depend on the batch."""
     layers = []
     for entries in records.values():
@@ -210,7 +226,7 @@ def _batch_sizes(records: Mapping[str, list[SiteRecord]], sizes: Sequence[int], 
     return batch_size_rows(layers, sizes, seed)
 
 
-def _comparable(entry: SiteRecord, table: SampleMoments) -> bool:
+def _comparable(entry: CallMoments, table: SampleMoments) -> bool:
     """Whether all values are finite and every stored variance can be divided by."""
     mean, var, eps = stored_statistics(entry.layer)
     return bool(np.isfinite(mean).all() and (var + eps > 0).all() and np.isfinite(table.mean).all())

@@ -20,8 +20,8 @@ from bncheck.core import (
 from bncheck.core.layers import INSTANCE_NORM, FloatArray, NormLayer
 from bncheck.core.noise import ASSUMED_TRAINING_BATCH
 from bncheck.evidence import MeasuredLayer
+from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import Statistics
-from bncheck.watch.recorder import SiteRecord, together
 
 LARGEST_MOMENTUM = 0.5
 """Above it the newest batch outweighs all others, which nobody means."""
@@ -30,7 +30,7 @@ ROUNDED = 0.99
 
 
 def measured_layer(
-    entries: list[SiteRecord],
+    entries: list[CallMoments],
     own: Mapping[str, Statistics] | None,
     total: int,
     hidden: npt.NDArray[np.bool_] | None = None,
@@ -54,9 +54,9 @@ def measured_layer(
     average = moving_average(layer, batch_size)
     noise = noise_floor(table, var, eps, average, total=total, instance=instance)
     visible = slice(None) if hidden is None else ~hidden
-    apart = SampleMoments(table.count, table.mean[:, visible], table.m2[:, visible])
-    # The bound is that of the samples kept apart, which may be fewer than were measured.
-    noise_apart = rms(noise_floor(apart, var[visible], eps, average, instance=instance))
+    rows = SampleMoments(table.count, table.mean[:, visible], table.m2[:, visible])
+    # The bound is that of the samples in the table, which may be fewer than were measured.
+    rows_noise = rms(noise_floor(rows, var[visible], eps, average, instance=instance))
     batch = own.get(layer.name) if own is not None else None
     inherited = compare(found.mean, found.var, mean, var, eps)
     shown, floor = rms(inherited.gap[visible]), rms(noise[visible])
@@ -69,8 +69,8 @@ def measured_layer(
         inherited=inherited,
         own=None if batch is None else compare(batch.mean, batch.var, mean, var, eps),
         noise=noise,
-        lower=gap_lower_bound(apart, mean[visible], var[visible], eps, noise_apart, average=average, instance=instance),
-        p_value=gap_p_value(apart, var[visible], eps, shown, floor, instance=instance),
+        lower=gap_lower_bound(rows, mean[visible], var[visible], eps, rows_noise, average=average, instance=instance),
+        p_value=gap_p_value(rows, var[visible], eps, shown, floor, instance=instance),
         hidden=hidden,
         positions=float(np.mean(table.count)) if len(table) else 1.0,
     )
@@ -83,8 +83,8 @@ def stored_statistics(layer: NormLayer) -> tuple[FloatArray, FloatArray, float]:
     return layer.mean, layer.var, layer.eps or 0.0
 
 
-def _table(entry: SiteRecord) -> SampleMoments:
-    """The samples apart; none where the table was full before this layer's turn."""
+def _table(entry: CallMoments) -> SampleMoments:
+    """The per-sample moments; an empty table where none were kept."""
     table = entry.table()
     if table is not None:
         return table
@@ -104,7 +104,7 @@ def moving_average(layer: NormLayer, batch_size: float | None = None) -> MovingA
     return MovingAverage(momentum, None if was_reset else layer.updates, batch_size or ASSUMED_TRAINING_BATCH)
 
 
-def _call_gap(entry: SiteRecord, visible: slice | npt.NDArray[np.bool_]) -> float:
+def _call_gap(entry: CallMoments, visible: slice | npt.NDArray[np.bool_]) -> float:
     mean, var, eps = stored_statistics(entry.layer)
     found = entry.statistics()
     return rms(compare(found.mean, found.var, mean, var, eps).gap[visible])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.core import above_guessing
-from bncheck.evidence import EffectEvidence, TrainingEvidence
+from bncheck.evidence import EffectEvidence, Evidence
+from bncheck.evidence.probed import Probed
 from bncheck.formats.model import Model
 from bncheck.formats.onnx.bare import bare_convolutions
-from bncheck.measure.passes import Observation
+from bncheck.measure.observation import Observation
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_files import BareConvolutions
 from bncheck.results.notes.of_measuring import (
@@ -21,25 +22,26 @@ from bncheck.results.notes.of_measuring import (
 )
 
 FEW_GUESSES = 20
-"""Right guesses to be expected, below which chance itself may look bad."""
+"""Right guesses to be expected, below which guessing itself may look bad."""
 BELOW, HARDLY = 0.5, 0.1
-"""Accuracy far below chance, as a share of it; and hardly above, as a share of the way to perfect."""
+"""Accuracy far below the guessing baseline, as a share of it; and hardly above, as a share of the way to perfect."""
 
 
-def notes_on(seen: Observation, effect: EffectEvidence | None, training: TrainingEvidence | None) -> Iterator[Note]:
+def notes_on(seen: Observation, evidence: Evidence) -> Iterator[Note]:
     """What the passes noted, what was left out and why, and what the labels cannot tell."""
+    training, effect = evidence.training, evidence.effect
     yield from seen.notes
-    if seen.dropped and seen.fixed_batch is not None:
-        yield SamplesLeftOut(seen.dropped, seen.fixed_batch)
+    if seen.dropped and seen.session.fixed_batch is not None:
+        yield SamplesLeftOut(seen.dropped, seen.session.fixed_batch)
     if training is not None:
         own = training.batch_size if training.own_batches else None
         yield TrainingSamplesCompared(training.samples, training.source, own)
-    if depends_on_mates(seen):
+    if depends_on_composition(evidence):
         yield NoBatchSizes()
     if effect is not None and effect.accuracy is None and seen.labelled:
         yield LabelsUnfit()
-    if _names_no_cause(seen):
-        yield from _near_chance(seen, effect)
+    if _names_no_cause(evidence.probed):
+        yield from _near_guessing(effect, evidence.probed)
 
 
 def notes_on_file(model: Model) -> Iterator[Note]:
@@ -53,25 +55,25 @@ def notes_on_file(model: Model) -> Iterator[Note]:
         yield BareConvolutions(bare)
 
 
-def depends_on_mates(seen: Observation) -> bool:
+def depends_on_composition(evidence: Evidence) -> bool:
     """Whether a sample's output depends on the samples run beside it."""
-    return seen.probed.invariance is not None and seen.probed.invariance.depends
+    return evidence.probed.invariance is not None and evidence.probed.invariance.depends
 
 
-def _names_no_cause(seen: Observation) -> bool:
+def _names_no_cause(probed: Probed) -> bool:
     """Whether no probe has found what makes predictions bad whatever normalizes them."""
-    scaling, order = seen.probed.scaling, seen.probed.order
+    scaling, order = probed.scaling, probed.order
     return not (scaling is not None and scaling.explains) and not (order is not None and order.explains)
 
 
-def _near_chance(seen: Observation, effect: EffectEvidence | None) -> Iterator[Note]:
+def _near_guessing(effect: EffectEvidence | None, probed: Probed) -> Iterator[Note]:
     """Where predictions are no better than guesses in any way they were made, the statistics are not to blame."""
     if effect is None or effect.accuracy is None or effect.gain_error is None or not effect.classes:
         return
     if effect.predictions < FEW_GUESSES * effect.classes:
         return
-    accuracy, company = effect.accuracy, seen.probed.composition
-    grouped = None if company is None else max(company.grouped, company.mixed)
+    accuracy, composition = effect.accuracy, probed.composition
+    grouped = None if composition is None else max(composition.grouped, composition.mixed)
     values = (accuracy.stored, accuracy.batch, accuracy.recalibrated)
     best = max((value for value in values if value is not None), default=1.0)
     if best < BELOW / effect.classes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +14,17 @@ import torch
 from bncheck.core import Exchangeability, SampleMoments, exchangeability
 from bncheck.core.layers import INSTANCE_NORM, NormLayer
 from bncheck.data.batches import Batch, Source
-from bncheck.formats.programs.instrument import Instrument
 from bncheck.formats.programs.running import Progress
-from bncheck.watch.policies import STORED
-from bncheck.watch.recorder import Recorder, SiteRecord
+from bncheck.watch.call_moments import CallMoments
+from bncheck.watch.policies import STORED, Policy
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.rows import Rows
 from bncheck.watch.sites import Site
 
 GROUP = 16
 """Neighbours compared where a source has an order but makes no batches."""
 CHANNELS_COMPARED = 16
-"""Channels of a layer whose sample means are kept apart: a sorted source shows in all of them."""
+"""Channels of a layer whose means are kept per sample: a sorted source shows in all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +59,24 @@ class Reading:
     task: str
 
 
-def read_in_order(watched: Instrument, source: Source, how: Reading, progress: Progress) -> tuple[SeenBatch, ...]:
+class Runs(Protocol):
+    """What runs batches: a session, or what counts on top of one."""
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The only batch size that can be run; `None` where any can."""
+        ...
+
+    def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
+        """What the model returns for the batch; the recorder takes in what its layers are fed."""
+        ...
+
+
+def read_in_order(session: Runs, source: Source, how: Reading, progress: Progress) -> tuple[SeenBatch, ...]:
     """Run batches spread evenly over the source's own order; of a file, groups of `GROUP` neighbours.
 
     Args:
-        watched: the model's instrument.
+        session: the model, watched.
         source: what to read.
         how: how much of it.
         progress: told how far it is.
@@ -75,7 +90,7 @@ def read_in_order(watched: Instrument, source: Source, how: Reading, progress: P
     for number, batch in enumerate(_spread(source, how)):
         if number % every:
             continue
-        kept.append(_seen(watched, batch, number))
+        kept.append(_seen(session, batch, number))
         if len(kept) > how.most:
             every *= 2
             kept = [seen for seen in kept if seen.number % every == 0]
@@ -84,14 +99,15 @@ def read_in_order(watched: Instrument, source: Source, how: Reading, progress: P
     return tuple(kept)
 
 
-def records_of(seen: Sequence[SeenBatch]) -> dict[str, list[SiteRecord]]:
+def records_of(seen: Sequence[SeenBatch]) -> dict[str, list[CallMoments]]:
     """The batches as records of each layer's calls, in which a batch stands where else a sample would."""
-    records: dict[str, list[SiteRecord]] = {}
+    records: dict[str, list[CallMoments]] = {}
     for site in dict.fromkeys(site for batch in seen for site in batch.rows):
-        rows = [batch.rows[site] for batch in seen if site in batch.rows]
-        record = SiteRecord(rows[0][0])
-        table = SampleMoments.concatenate([row for _, row in rows])
-        record.samples = [table]
+        shown = [batch for batch in seen if site in batch.rows]
+        record = CallMoments(shown[0].rows[site][0])
+        table = SampleMoments.concatenate([batch.rows[site][1] for batch in shown])
+        numbers = np.array([batch.number for batch in shown], dtype=np.int64)
+        record.rows = [Rows(numbers.astype(np.uint64), numbers, table)]
         record.moments = table.pooled()
         record.instances = table.instances()
         records.setdefault(site.layer, []).append(record)
@@ -121,14 +137,14 @@ def _spread(source: Source, how: Reading) -> Iterator[Batch]:
     yield from source.given_batches(GROUP, every=max(1, -(-groups // how.most)))
 
 
-def _seen(watched: Instrument, batch: Batch, number: int) -> SeenBatch:
-    recorder = Recorder(apart=True)
-    for chunk in _runnable(batch, watched.fixed_batch):
-        watched.run(chunk, STORED, recorder)
+def _seen(session: Runs, batch: Batch, number: int) -> SeenBatch:
+    recorder = Recorder(per_sample=True)
+    for chunk in _runnable(batch, session.fixed_batch):
+        session.run(chunk, STORED, recorder)
     tables = {site: (entry.layer, table) for site, entry in recorder.sites.items() if (table := entry.table())}
     rows, means = {}, {}
     for site, (layer, table) in tables.items():
-        own = table.take(np.arange(min(len(table), len(table) * batch.size // max(_ran(batch, watched), 1))))
+        own = table.take(np.arange(min(len(table), len(table) * batch.size // max(_ran(batch, session), 1))))
         rows[site] = (layer, _one_row(layer, own))
         if len(own) == batch.size:
             means[site] = own.mean[:, _some_channels(own.channels)].astype(np.float32)
@@ -149,9 +165,9 @@ def _some_channels(channels: int) -> npt.NDArray[np.intp]:
     return np.unique(np.linspace(0, channels - 1, min(channels, CHANNELS_COMPARED)).astype(np.intp))
 
 
-def _ran(batch: Batch, watched: Instrument) -> int:
+def _ran(batch: Batch, session: Runs) -> int:
     """Samples that are run for the batch."""
-    fixed = watched.fixed_batch
+    fixed = session.fixed_batch
     return batch.size if fixed is None else -(-batch.size // fixed) * fixed
 
 

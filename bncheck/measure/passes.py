@@ -1,248 +1,183 @@
 """The passes over the data: batch statistics first, then the model as shipped beside its recalibrated self.
 
-Every batch is read as two halves, one for each fold. The batch pass measures each fold's statistics with
-all layers normalizing by the batch. The stored pass then runs each half as shipped and, in step with it,
-by the statistics of the *other* fold, so outputs are compared on the spot and nothing is promised that
-was fitted on the data it is judged by.
+Every batch is read as two halves, one for each cross-fitting fold. The batch pass measures each fold's statistics
+with all layers normalizing by the batch. The stored pass then runs each half as shipped and, in step with it, by the
+statistics of the *other* fold, so outputs are compared on the spot and nothing is promised that was fitted on the
+data it is judged by.
+
+Several processes can share a pass: each reads every n-th pair of half batches (`Shard`), what they collected is
+merged, and the stored pass of each goes by the merged statistics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
-from bncheck.core.layers import NormLayer
 from bncheck.data.batches import Batch, Source
-from bncheck.errors import DataError, UnfitError
-from bncheck.evidence import RuntimeCheck
-from bncheck.evidence.probed import AffineMap, Probed
-from bncheck.formats.model import Model
-from bncheck.formats.programs.instrument import Instrument, instrument
-from bncheck.formats.programs.precision import coarsest_precision
+from bncheck.errors import UnfitError
 from bncheck.formats.programs.running import Progress
-from bncheck.measure.reading import LARGE_BATCH, SMALL_BATCH, Halves
-from bncheck.measure.reservoir import Kept
-from bncheck.measure.stopping import Enough
-from bncheck.predictions.effect import EffectMeter, Metric
-from bncheck.probes.runner import Seen, run_probes
+from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
+from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
+from bncheck.measure.plan import Plan
+from bncheck.measure.reservoir import Reservoir
+from bncheck.measure.sessions import Session
+from bncheck.measure.stopping import StoppingRule
+from bncheck.predictions.effect import EffectMeter
 from bncheck.results.notes import Note
-from bncheck.results.notes.of_measuring import FixedBatchTooSmall, TooFewForBatchPass
-from bncheck.watch.policies import BATCH, STORED, Given
+from bncheck.results.notes.of_measuring import FixedBatchTooSmall
+from bncheck.watch.policies import BATCH, STORED, Given, Policy
 from bncheck.watch.recorder import Recorder
 
+__all__ = ["Passes", "Plan", "observe"]
+
 NOISE_SAMPLES = 512
-"""Samples on which the two folds' statistics are compared with each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How the data are to be read.
-
-    Attributes:
-        batch_size: samples in a forward of the stored pass.
-        limit: samples to draw, `None` for all.
-        seed: of every draw.
-        output: which output is the prediction (`--output`).
-        metric: the user's own accuracy, `None` for top-1.
-        normalization: what the user had done to the data by --mean and --std, which may be what is wrong with them.
-        large_batch: samples that normalize together in the batch pass, at the most.
-        until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
-    """
-
-    batch_size: int = 64
-    limit: int | None = None
-    seed: int = 0
-    output: str | None = None
-    metric: Metric | None = None
-    normalization: AffineMap | None = None
-    large_batch: int = LARGE_BATCH
-    until: float = 0.0
-
-    def halves(self, source: Source, fixed: int | None, progress: Progress) -> Halves:
-        """The data in pairs of half batches; `fixed` is the only batch size the model takes."""
-        return Halves(
-            source,
-            fixed=fixed,
-            batch_size=self.batch_size,
-            limit=self.limit,
-            seed=self.seed,
-            progress=progress,
-            large_batch=self.large_batch,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observation:
-    """What the passes saw.
-
-    Attributes:
-        stored: moments of every call as shipped, samples apart.
-        folds: moments of every call under batch statistics, for each half of the data; `None` where there
-            was no batch pass.
-        effect: comparisons of outputs.
-        runtime: how the runtime's normalization of a few samples compares with float64, call by call.
-        probed: what running a few samples again has shown.
-        samples: samples read.
-        dropped: samples left over that a fixed batch size could not take.
-        labelled: whether they had labels.
-        fixed_batch: the only batch size that could be run; `None` where any could.
-        found: layers without stored statistics that only running the model revealed, by name.
-        unsupported: layers that turned out not to normalize by what they store.
-        notes: what could not be measured, and why.
-    """
-
-    stored: Recorder
-    folds: tuple[Recorder, Recorder] | None
-    effect: EffectMeter
-    runtime: tuple[RuntimeCheck, ...]
-    probed: Probed
-    samples: int
-    dropped: int
-    labelled: bool
-    fixed_batch: int | None
-    found: Mapping[str, NormLayer]
-    unsupported: frozenset[str]
-    notes: tuple[Note, ...]
+"""Samples on which the two folds' statistics are compared with each other: the first of the reading."""
 
 
 def observe(
-    model: Model,
-    source: Source,
-    plan: Plan,
-    progress: Progress,
-    training: Source | None = None,
-    *,
-    gaps_only: bool = False,
+    session: Session, source: Source, plan: Plan, progress: Progress, *, gaps_only: bool = False
 ) -> Observation:
-    """Run `model` on `source` and collect everything the diagnosis needs; `training` is asked by probes only.
+    """Read `source` twice in `session` and collect everything that evidence is made of.
 
-    With `gaps_only` no outputs are compared and no probe is put, which takes two forwards of every sample.
+    With `gaps_only` no outputs are compared and no samples kept, which takes two forwards of every sample.
 
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
     for note in source.notes:
         progress(note.sentence, 0, None)
-    with instrument(model, source.name, plan.seed) as watched:
-        passes = _Passes(source, plan, progress, watched, gaps_only)
-        try:
-            folds = passes.batch_pass()
-            stored = passes.stored_pass(folds)
-        except UnfitError as error:
-            raise UnfitError(f"{error} {source.hint}".strip()) from error
-        if gaps_only:
-            probed = Probed()
+    passes = Passes(session, source, plan, progress, gaps_only=gaps_only)
+    batch = passes.batch_pass()
+    return Observation.of(batch, passes.stored_pass(batch), source)
+
+
+class Passes:
+    """Runs the two passes over one source, or over a shard of it.
+
+    Args:
+        session: the model, watched.
+        source: the data.
+        plan: how to read them.
+        progress: told how far it is.
+        shard: which pairs of half batches are read here.
+        gaps_only: compare no outputs, and keep no samples.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        source: Source,
+        plan: Plan,
+        progress: Progress,
+        *,
+        shard: Shard = WHOLE,
+        gaps_only: bool = False,
+    ) -> None:
+        self._session = session
+        self._source = source
+        self._plan = plan
+        self._gaps_only = gaps_only
+        self._fixed = session.fixed_batch
+        self._folds = plan.folds(source, self._fixed, progress, shard)
+        self._stop = StoppingRule.of(plan.until, source, shard)
+
+    def batch_pass(self) -> BatchPass:
+        """Moments of each fold while every layer normalizes by its batch.
+
+        Raises:
+            DataError: the data cannot be read, or do not fit the model.
+        """
+        errors, seed = self._stop.is_wanted, self._plan.seed
+        folds = tuple(Recorder(per_sample=False, errors=errors, seed=seed) for _ in range(2))
+        effect, seen = self._meter(), [0, 0]
+        notes: tuple[Note, ...] = ()
+        if self._fixed is not None and self._fixed < SMALL_BATCH:
+            notes = (FixedBatchTooSmall(self._fixed),)
         else:
-            probed = run_probes(watched, replace(passes.seen(stored, coarsest_precision(model)), training=training))
-    return Observation(
-        stored=stored,
-        folds=folds,
-        effect=passes.effect,
-        runtime=tuple(watched.runtime),
-        probed=probed,
-        samples=passes.samples,
-        dropped=passes.dropped,
-        labelled=passes.labelled,
-        fixed_batch=watched.fixed_batch,
-        found=watched.found,
-        unsupported=frozenset(watched.unsupported),
-        notes=(*source.notes, *watched.notes, *passes.notes, *passes.enough.notes()),
-    )
+            for pair in self._folds.read("batch statistics"):
+                if not pair.is_large:
+                    continue
+                for fold, half in enumerate(pair.halves):
+                    if half.size > 1:
+                        output = self._run(half, BATCH, folds[fold])
+                        if not self._gaps_only:
+                            effect.add_batch(output, half.labels)
+                        seen[fold] += half.size
+                self._stop = self._stop.after(sum(seen), *folds)
+                if self._stop.is_reached:
+                    break
+        return BatchPass((folds[0], folds[1]), effect, (seen[0], seen[1]), self._stop, notes)
 
+    def stored_pass(self, measured: BatchPass) -> StoredPass:
+        """Moments as shipped, and in step with it the outputs under each other's statistics.
 
-class _Passes:
-    """The two passes over one source."""
+        Args:
+            measured: what the batch pass collected, over all shards.
 
-    def __init__(self, source: Source, plan: Plan, progress: Progress, watched: Instrument, gaps_only: bool) -> None:
-        self.source = source
-        self.plan = plan
-        self.watched = watched
-        self.gaps_only = gaps_only
-        self.effect = EffectMeter(plan.output, plan.metric)
-        self.kept = Kept()
-        self.samples = 0
-        self.enough = Enough(plan.until, source)
-        self.labelled = False
-        self.notes: list[Note] = []
-        self.fixed = watched.fixed_batch
-        self.halves = plan.halves(source, self.fixed, progress)
-
-    @property
-    def dropped(self) -> int:
-        """Samples that a fixed batch size could not take."""
-        return self.halves.dropped
-
-    def batch_pass(self) -> tuple[Recorder, Recorder] | None:
-        """Moments of each fold while every layer normalizes by its batch."""
-        if self.fixed is not None and self.fixed < SMALL_BATCH:
-            self.notes.append(FixedBatchTooSmall(self.fixed))
-            return None
-        errors = self.enough.wanted
-        folds = (Recorder(apart=False, errors=errors), Recorder(apart=False, errors=errors))
-        seen = [0, 0]
-        for halves in self.halves.large_enough("batch statistics"):
-            for fold, half in enumerate(halves):
-                if half.size > 1:
-                    output = self.watched.run(half, BATCH, folds[fold])
-                    if not self.gaps_only:
-                        self.effect.add_batch(output, half.labels)
-                    seen[fold] += half.size
-            if self.enough.is_reached(sum(seen), *folds):
+        Raises:
+            DataError: the data cannot be read, or do not fit the model.
+        """
+        alone = not measured.is_complete
+        recorder = Recorder(per_sample=True, errors=alone and self._stop.is_wanted, seed=self._plan.seed)
+        reservoir = Reservoir(self._plan.seed, self._fixed or 0)
+        recalibrated = None if alone else [Given(fold.statistics()) for fold in measured.folds]
+        effect, samples, labelled, first = self._meter(), 0, False, NO_SAMPLE
+        for pair in self._folds.read("stored statistics"):
+            first = min(first, pair.start)
+            for fold, half in enumerate(pair.halves):
+                for chunk in self._folds.chunks_of(pair, fold):
+                    batch = chunk.batch
+                    stored = self._run(batch, STORED, recorder.expect(batch.positions, chunk.start))
+                    if not self._gaps_only:
+                        reservoir.add(batch)
+                        self._compare(effect, chunk, stored, recalibrated, fold)
+                labelled = labelled or half.labels is not None
+            samples += pair.size
+            if alone:
+                self._stop = self._stop.after(samples, recorder)
+            if self._stop.was_reached(samples):
                 break
-        if min(seen) == 0:
-            self.notes.append(TooFewForBatchPass())
-            return None
-        return folds
-
-    def stored_pass(self, folds: tuple[Recorder, Recorder] | None) -> Recorder:
-        """Moments as shipped, and in step with it the outputs under each other's statistics."""
-        recorder = Recorder(apart=True, errors=folds is None and self.enough.wanted)
-        recalibrated = None if folds is None else [Given(fold.statistics()) for fold in folds]
-        for halves in self.halves.pairs("stored statistics"):
-            for fold, half in enumerate(halves):
-                for chunk in self.halves.chunks(half):
-                    self.labelled = self.labelled or chunk.labels is not None
-                    stored = self.watched.run(chunk, STORED, recorder)
-                    if not self.gaps_only:
-                        self.kept.add(chunk)
-                        self._compare(chunk, stored, recalibrated, fold)
-                    self.samples += chunk.size
-            if self.enough.was_reached(self.samples) or (
-                folds is None and self.enough.is_reached(self.samples, recorder)
-            ):
-                break
-        if self.samples == 0:
-            raise DataError(
-                f"{self.source.name} gave no samples"
-                + (f" in whole batches of {self.fixed}, the only size the model takes" if self.dropped else "")
-                + "."
-            )
-        return recorder
-
-    def seen(self, stored: Recorder, precision: float | None) -> Seen:
-        """What probes go by."""
-        effect = self.effect.result()
-        accuracy = None if effect is None else effect.accuracy
-        known = [] if accuracy is None else [accuracy.stored, accuracy.recalibrated]
-        return Seen(
-            kept=self.kept,
-            stored=stored,
-            accuracy=max((one for one in known if one is not None), default=None),
-            top1=self.plan.metric is None,
-            precision=precision,
-            output=self.plan.output,
-            normalization=self.plan.normalization,
-            batch_size=self.plan.batch_size,
-            seed=self.plan.seed,
+        return StoredPass(
+            stored=recorder.settled(),
+            effect=effect,
+            reservoir=reservoir,
+            samples=samples,
+            dropped=self._folds.dropped,
+            labelled=labelled,
+            stop=self._stop,
+            session=self._facts(first),
         )
 
-    def _compare(self, chunk: Batch, stored: Any, recalibrated: list[Given] | None, fold: int) -> None:
+    def _meter(self) -> EffectMeter:
+        return EffectMeter(self._plan.output, self._plan.metric)
+
+    def _run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
+        try:
+            return self._session.run(batch, policy, recorder)
+        except UnfitError as error:
+            raise UnfitError(f"{error} {self._source.hint}".strip()) from error
+
+    def _compare(
+        self, effect: EffectMeter, chunk: Chunk, stored: Any, recalibrated: Sequence[Given] | None, fold: int
+    ) -> None:
         """Outputs as shipped with those by the other fold's statistics, and of a few samples by the own fold's."""
+        batch = chunk.batch
         if recalibrated is None:
-            self.effect.add_stored(stored, chunk.labels)
+            effect.add_stored(stored, batch.labels)
             return
-        other = self.watched.run(chunk, recalibrated[1 - fold], None)
-        self.effect.add_recalibrated(stored, other, chunk.labels)
-        if self.samples < NOISE_SAMPLES:
-            self.effect.add_noise(other, self.watched.run(chunk, recalibrated[fold], None), chunk.labels)
+        other = self._run(batch, recalibrated[1 - fold], None)
+        effect.add_recalibrated(stored, other, batch.labels)
+        if chunk.start < NOISE_SAMPLES:
+            effect.add_noise(other, self._run(batch, recalibrated[fold], None), batch.labels)
+
+    def _facts(self, first: int) -> SessionFacts:
+        session = self._session
+        return SessionFacts(
+            fixed_batch=session.fixed_batch,
+            runtime=tuple(session.runtime),
+            first=first,
+            found=dict(session.found),
+            unsupported=frozenset(session.unsupported),
+            notes=tuple(session.notes),
+        )

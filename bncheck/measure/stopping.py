@@ -4,51 +4,66 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from bncheck.data.batches import Source
+from bncheck.measure.folds import WHOLE, Shard
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_measuring import ReadingEnded
 from bncheck.watch.recorder import Recorder
 
 
-class Enough:
-    """Stops the first pass over the data, and the next after as many samples.
-
-    Args:
-        until: standard error of every layer's mean, in standard deviations of the data; 0 reads everything.
-        source: the data.
+@dataclass(frozen=True, slots=True)
+class StoppingRule:
+    """Says when enough has been read; it ends the first pass over the data, and the next after as many samples.
 
     Attributes:
-        reached: whether they are known so well.
+        until: standard error of every layer's mean, in standard deviations of the data; 0 reads everything.
+        total: samples that the data have; `None` where that is not known.
+        shards: how many read the data: each may stop where the means are known less well by the root of that.
+        read: samples behind `error`, as far as it was reached.
+        error: the largest error of a layer's mean.
     """
 
-    def __init__(self, until: float, source: Source) -> None:
-        self._until = until
-        self._all = source.samples
-        self._error = math.inf
-        self._read = 0
-        self.reached = False
+    until: float
+    total: int | None = None
+    shards: int = 1
+    read: int = 0
+    error: float = math.inf
+
+    @classmethod
+    def of(cls, until: float, source: Source, shard: Shard = WHOLE) -> StoppingRule:
+        """The rule for a shard of `source`."""
+        return cls(until, source.samples, shard.count)
 
     @property
-    def wanted(self) -> bool:
+    def is_wanted(self) -> bool:
         """Whether recorders have to take in how samples spread."""
-        return self._until > 0
+        return self.until > 0
 
-    def is_reached(self, samples: int, *recorders: Recorder) -> bool:
-        """Whether the means are known well enough after that many samples, by what these saw."""
-        if not self.wanted:
-            return False
-        self._read = samples
-        self._error = max(Recorder.merged(recorders).standard_errors().values(), default=math.inf)
-        self.reached = self._error <= self._until
-        return self.reached
+    @property
+    def is_reached(self) -> bool:
+        """Whether the means are known well enough."""
+        return self.is_wanted and self.error <= self.until * math.sqrt(self.shards)
+
+    def after(self, samples: int, *recorders: Recorder) -> StoppingRule:
+        """The rule after that many samples, by what these recorders saw of them."""
+        if not self.is_wanted:
+            return self
+        seen = recorders[0] if len(recorders) == 1 else Recorder.merged(recorders)
+        errors = seen.standard_errors().values()
+        return replace(self, read=samples, error=max(errors, default=math.inf))
 
     def was_reached(self, samples: int) -> bool:
         """Whether an earlier pass ended there."""
-        return self.reached and samples >= self._read
+        return self.is_reached and samples >= self.read
+
+    def merge(self, other: StoppingRule, *recorders: Recorder) -> StoppingRule:
+        """The rule over what both have read, which these recorders saw together."""
+        return replace(self, shards=1).after(self.read + other.read, *recorders)
 
     def notes(self) -> Iterator[Note]:
         """How far the reading got; nothing where all was to be read."""
-        if self.wanted:
-            error = self._error if math.isfinite(self._error) else None
-            yield ReadingEnded(self._until, error, self.reached, self._read, self._all)
+        if self.is_wanted:
+            error = self.error if math.isfinite(self.error) else None
+            yield ReadingEnded(self.until, error, self.is_reached, self.read, self.total)

@@ -1,4 +1,4 @@
-"""The training sampling beside the stored statistics: what `--train-data` is read for."""
+"""The training sampling beside the stored statistics: for which the training data are read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bncheck.core.layers import BATCH_NORM
 from bncheck.data.batches import Source
 from bncheck.evidence import MeasuredLayer, TrainingEvidence
 from bncheck.formats.model import Model
-from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.running import Progress
 from bncheck.measure.collect import detectable
 from bncheck.measure.layers import measured_layer
 from bncheck.measure.order import GROUP, Reading, SeenBatch, compare_batches, read_in_order, records_of
-from bncheck.measure.passes import Plan
-from bncheck.watch.recorder import SiteRecord, together
+from bncheck.measure.plan import Plan
+from bncheck.measure.sessions import open_session
+from bncheck.watch.call_moments import CallMoments, together
 
 SAMPLES = 4096
 """About as many are run: more would not tell more."""
@@ -36,8 +36,8 @@ def observe_training(model: Model, source: Source, plan: Plan, progress: Progres
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
-    with instrument(model, source.name, plan.seed) as watched:
-        seen = read_in_order(watched, source, _reading(source, plan), progress)
+    with open_session(model, source.name, plan.seed) as session:
+        seen = read_in_order(session, source, _reading(source, plan), progress)
     size = Counter(batch.size for batch in seen).most_common(1)[0][0]
     batch_size = size if source.own_batches else plan.batch_size
     records = records_of(seen)
@@ -84,7 +84,7 @@ def _values(seen: Sequence[SeenBatch], batch_size: int) -> dict[str, int]:
 
 
 def _noise(
-    records: Mapping[str, Sequence[SiteRecord]], measured: Mapping[str, MeasuredLayer], share: float
+    records: Mapping[str, Sequence[CallMoments]], measured: Mapping[str, MeasuredLayer], share: float
 ) -> dict[str, float]:
     """How far one batch's statistics lie from all batches', by layer; `share` brings it to the size in use."""
     noise = {}

@@ -11,6 +11,7 @@ import torch
 from bncheck.errors import DataError
 from bncheck.evidence import EffectEvidence
 from bncheck.predictions.outputs import Predictor, choose_output, class_labels, correct, probabilities
+from bncheck.predictions.tallies import Hits, Information, OutputChange
 from bncheck.results.report import Accuracy
 from bncheck.user_code import user_output_to_stderr
 
@@ -25,11 +26,11 @@ class EffectMeter:
         self._output = output
         self._metric = metric
         self._predictor = Predictor()
-        self._change = _Change()
-        self._noise = _Change()
-        self._before = _Information()
-        self._after = _Information()
-        self._hits: dict[str, _Hits] = {name: _Hits() for name in ("stored", "batch", "recalibrated")}
+        self._change = OutputChange()
+        self._noise = OutputChange()
+        self._before = Information()
+        self._after = Information()
+        self._hits: dict[str, Hits] = {name: Hits() for name in ("stored", "batch", "recalibrated")}
         self._kept: dict[str, list[torch.Tensor]] = {name: [] for name in self._hits}
         self._labels: dict[str, list[torch.Tensor]] = {name: [] for name in self._hits}
         self._losses = 0
@@ -46,8 +47,9 @@ class EffectMeter:
     def add_recalibrated(self, stored: Any, recalibrated: Any, labels: torch.Tensor | None) -> None:
         """Outputs of the same batch as shipped, and under the other fold's statistics."""
         before, after = self._scores(stored), self._scores(recalibrated)
-        self._change.add(before, after, *self._classes(before, after, labels))
-        self._inform(before, after, labels)
+        self._change += OutputChange.of(before, after, *self._classes(before, after, labels))
+        self._before += self._information(before, labels)
+        self._after += self._information(after, labels)
         right_before = self._score("stored", before, labels)
         right_after = self._score("recalibrated", after, labels)
         if right_before is not None and right_after is not None:
@@ -59,7 +61,22 @@ class EffectMeter:
     def add_noise(self, one: Any, other: Any, labels: torch.Tensor | None) -> None:
         """Outputs of the same batch under the statistics of either fold: what differs is noise."""
         a, b = self._scores(one), self._scores(other)
-        self._noise.add(a, b, *self._classes(a, b, labels))
+        self._noise += OutputChange.of(a, b, *self._classes(a, b, labels))
+
+    def merge(self, other: EffectMeter) -> EffectMeter:
+        """The comparisons of both, of different batches; neither is changed."""
+        merged = EffectMeter(self._output, self._metric)
+        merged._predictor = self._predictor.merge(other._predictor)
+        merged._change = self._change + other._change
+        merged._noise = self._noise + other._noise
+        merged._before = self._before + other._before
+        merged._after = self._after + other._after
+        merged._hits = {name: hits + other._hits[name] for name, hits in self._hits.items()}
+        merged._kept = {name: [*kept, *other._kept[name]] for name, kept in self._kept.items()}
+        merged._labels = {name: [*kept, *other._labels[name]] for name, kept in self._labels.items()}
+        merged._losses = self._losses + other._losses
+        merged._squared_gains = self._squared_gains + other._squared_gains
+        return merged
 
     def result(self) -> EffectEvidence | None:
         """The comparison so far; `None` where no output could be compared."""
@@ -72,25 +89,24 @@ class EffectMeter:
         if accuracy is not None and accuracy.recalibrated is not None and accuracy.stored is not None:
             gain = accuracy.recalibrated - accuracy.stored
         return EffectEvidence(
-            predictions_changed=self._change.changed_fraction(),
-            changed_by_noise=self._noise.changed_fraction(),
-            output_change=self._change.relative(),
-            output_change_by_noise=self._noise.relative(),
+            predictions_changed=self._change.changed_fraction,
+            changed_by_noise=self._noise.changed_fraction,
+            output_change=self._change.relative,
+            output_change_by_noise=self._noise.relative,
             predictions=self._change.predictions,
             accuracy=accuracy,
             gain=gain,
             gain_error=math.sqrt(self._squared_gains) / total if paired else None,
-            classes=self._before.classes(),
+            classes=self._before.classes,
             lost=self._losses / total if paired else None,
-            information=self._before.nats(),
-            information_recalibrated=self._after.nats(),
+            information=self._before.nats,
+            information_recalibrated=self._after.nats,
         )
 
-    def _inform(self, before: torch.Tensor | None, after: torch.Tensor | None, labels: torch.Tensor | None) -> None:
-        for scores, information in ((before, self._before), (after, self._after)):
-            if scores is not None:
-                wanted = None if labels is None else class_labels(labels, scores)
-                information.add(probabilities(scores, wanted))
+    def _information(self, scores: torch.Tensor | None, labels: torch.Tensor | None) -> Information:
+        if scores is None:
+            return Information()
+        return Information.of(probabilities(scores, None if labels is None else class_labels(labels, scores)))
 
     def _scores(self, output: Any) -> torch.Tensor | None:
         scores = choose_output(output, self._output)
@@ -118,7 +134,7 @@ class EffectMeter:
         if found is None:
             return None
         right, counted = found
-        self._hits[name].add(right, counted)
+        self._hits[name] += Hits(int(right.sum()), int(counted.sum()))
         return right
 
     def _accuracy(self) -> Accuracy | None:
@@ -129,7 +145,7 @@ class EffectMeter:
 
     def _value(self, name: str) -> float | None:
         if self._metric is None:
-            return self._hits[name].rate()
+            return self._hits[name].rate
         if not self._kept[name]:
             return None
         try:
@@ -137,83 +153,3 @@ class EffectMeter:
                 return float(self._metric(torch.cat(self._kept[name]), torch.cat(self._labels[name])))
         except (Exception, SystemExit) as error:
             raise DataError(f"--metric: {type(error).__name__}: {error}") from error
-
-
-class _Hits:
-    """How many predictions were right."""
-
-    def __init__(self) -> None:
-        self.right = 0
-        self.total = 0
-
-    def add(self, right: torch.Tensor, counted: torch.Tensor) -> None:
-        self.right += int(right.sum())
-        self.total += int(counted.sum())
-
-    def rate(self) -> float | None:
-        return self.right / self.total if self.total else None
-
-
-class _Information:
-    """What predictions tell about the inputs: they are sure of each, and differ from input to input."""
-
-    def __init__(self) -> None:
-        self._predictions = 0
-        self._sum: torch.Tensor | None = None
-        self._entropy = 0.0
-
-    def add(self, rows: torch.Tensor | None) -> None:
-        """Take in class probabilities, shape (predictions, classes)."""
-        if rows is None:
-            return
-        rows = rows.double()
-        self._predictions += len(rows)
-        self._sum = rows.sum(0) + (0.0 if self._sum is None else self._sum)
-        self._entropy += float(torch.special.entr(rows).sum())
-
-    def classes(self) -> int | None:
-        """How many classes there are; `None` without predictions."""
-        return None if self._sum is None else len(self._sum)
-
-    def nats(self) -> float | None:
-        """Mutual information of input and predicted class; `None` without predictions."""
-        if self._sum is None:
-            return None
-        average = torch.special.entr(self._sum / self._predictions).sum()
-        return float(average) - self._entropy / self._predictions
-
-
-class _Change:
-    """How far two sets of outputs lie apart."""
-
-    def __init__(self) -> None:
-        self.values = 0
-        self.predictions = 0
-        self._changed = 0
-        self._difference = 0.0
-        self._size = 0.0
-
-    def add(
-        self,
-        one: torch.Tensor | None,
-        other: torch.Tensor | None,
-        classes: torch.Tensor | None,
-        other_classes: torch.Tensor | None,
-    ) -> None:
-        if one is None or other is None:
-            return
-        self.values += one.numel()
-        self._difference += float((other - one).double().square().sum())
-        self._size += float(one.double().square().sum())
-        if classes is not None and other_classes is not None:
-            self.predictions += classes.numel()
-            self._changed += int((classes != other_classes).sum())
-
-    def changed_fraction(self) -> float | None:
-        return self._changed / self.predictions if self.predictions else None
-
-    def relative(self) -> float | None:
-        """Relative L2 change; NaN where the outputs are not finite."""
-        if not self.values:
-            return None
-        return math.sqrt(self._difference / self._size) if self._size > 0 else 0.0 if not self._difference else math.inf

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from bncheck.errors import DataError, UsageError
+from bncheck.predictions.labels import are_whole
 
 UNTOLD = -1
 """The class of scores that are not numbers: never the right one."""
@@ -73,6 +74,12 @@ class Predictor:
     def __init__(self) -> None:
         self._threshold: float | None = None
 
+    def merge(self, other: Predictor) -> Predictor:
+        """The predictor that goes on as the first of both that has decided anything."""
+        merged = Predictor()
+        merged._threshold = other._threshold if self._threshold is None else self._threshold
+        return merged
+
     def classes(self, scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
         """Predicted classes, (N, ...), or `None` where the scores are no class scores.
 
@@ -114,7 +121,7 @@ def class_labels(labels: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     if labels.shape == scores.shape and labels.dim() > 1 and labels.shape[1] > 1:
         sums_to_one = bool((labels >= 0).all()) and torch.allclose(labels.sum(1), torch.ones_like(labels.sum(1)))
         return labels.argmax(1) if sums_to_one else labels
-    return labels.long() if bool((labels == labels.round()).all()) and labels.shape != scores.shape else labels
+    return labels.long() if are_whole(labels) and labels.shape != scores.shape else labels
 
 
 def correct(predicted: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -144,8 +151,7 @@ def _without_axis_1(scores: torch.Tensor) -> torch.Size:
 
 
 def _is_binary(scores: torch.Tensor, labels: torch.Tensor) -> bool:
-    integral = not labels.is_floating_point() or bool((labels == labels.round()).all())
-    return scores.numel() == labels.numel() and integral and bool(((labels == 0) | (labels == 1)).all())
+    return scores.numel() == labels.numel() and are_whole(labels) and bool(((labels == 0) | (labels == 1)).all())
 
 
 def _check_range(labels: torch.Tensor, classes: int) -> None:

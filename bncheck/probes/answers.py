@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
+from bncheck.measure.plan import Plan
 from bncheck.predictions.outputs import Predictor, choose_output, class_labels, correct, probabilities
+from bncheck.predictions.tallies import Information, OutputChange
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +40,7 @@ class Reader:
     """Reads answers out of what the model returned, the same way every time.
 
     Args:
-        output: key or index of the output that is the prediction (`--output`).
+        output: key or index of the output that is the prediction.
         labelled: labels may be compared with predictions; not where the user measures by a metric of their own.
     """
 
@@ -46,6 +48,11 @@ class Reader:
         self._output = output
         self._labelled = labelled
         self._predictor = Predictor()
+
+    @classmethod
+    def of(cls, plan: Plan) -> Reader:
+        """The reader of what the plan calls the prediction."""
+        return cls(plan.output, labelled=plan.metric is None)
 
     def __call__(self, outputs: Sequence[Any], labels: torch.Tensor | None) -> Answers | None:
         """The answers of consecutive batches together; `None` where outputs cannot be told apart by sample."""
@@ -58,7 +65,8 @@ class Reader:
         scores = torch.cat(tensors)
         wanted = None if labels is None or not self._labelled else class_labels(labels, scores)
         classes = self._predictor.classes(scores, wanted)
-        return Answers(scores, classes, _right(classes, wanted), _information(probabilities(scores, wanted)))
+        information = Information.of(probabilities(scores, wanted)).nats
+        return Answers(scores, classes, _right(classes, wanted), information)
 
 
 def gain(before: Answers, after: Answers) -> tuple[float | None, float | None]:
@@ -69,18 +77,9 @@ def gain(before: Answers, after: Answers) -> tuple[float | None, float | None]:
     return float(won.mean()), float(won.std(correction=1)) / math.sqrt(len(won)) if len(won) > 1 else math.inf
 
 
-def changed(before: Answers, after: Answers) -> float | None:
-    """Fraction of the predictions that differ."""
-    if before.classes is None or after.classes is None or before.classes.shape != after.classes.shape:
-        return None
-    return float((before.classes != after.classes).double().mean())
-
-
-def relative_change(before: torch.Tensor, after: torch.Tensor) -> float:
-    """Relative L2 distance of two outputs."""
-    size = float(before.double().square().sum())
-    difference = float((after.double() - before.double()).square().sum())
-    return math.sqrt(difference / size) if size > 0 else 0.0 if not difference else math.inf
+def change(before: Answers, after: Answers) -> OutputChange:
+    """How far the answers to the same samples lie apart."""
+    return OutputChange.of(before.scores, after.scores, before.classes, after.classes)
 
 
 def _right(classes: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
@@ -89,12 +88,3 @@ def _right(classes: torch.Tensor | None, labels: torch.Tensor | None) -> torch.T
         return None
     hits, counted = (tensor.reshape(len(tensor), -1).sum(1) for tensor in found)
     return (hits / counted.clamp(min=1)).double()
-
-
-def _information(rows: torch.Tensor | None) -> float | None:
-    """Entropy of the average prediction less the average entropy of the predictions."""
-    if rows is None or not len(rows):
-        return None
-    rows = rows.double()
-    entropy = float(torch.special.entr(rows.mean(0)).sum())
-    return entropy - float(torch.special.entr(rows).sum(1).mean())

@@ -17,9 +17,9 @@ from bncheck.errors import DataError
 from bncheck.formats import Model
 from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.running import Progress
+from bncheck.measure.folds import SMALL_BATCH, Folds
 from bncheck.measure.passes import Plan
-from bncheck.measure.reading import SMALL_BATCH, Halves
-from bncheck.measure.stopping import Enough
+from bncheck.measure.stopping import StoppingRule
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_repairing import (
     BatchesTooSmallToMeasure,
@@ -82,8 +82,8 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
     Raises:
         DataError: the data cannot be read, do not fit the model, or make a layer's input infinite or NaN.
     """
-    folds = (Recorder(apart=False, errors=True), Recorder(apart=False, errors=True))
-    samples, enough = 0, Enough(until, source)
+    folds = (Recorder(per_sample=False, errors=True), Recorder(per_sample=False, errors=True))
+    samples, stop = 0, StoppingRule.of(until, source)
     with instrument(model, source.name, plan.seed) as watched:
         fixed = watched.fixed_batch
         if fixed is not None and fixed < SMALL_BATCH:
@@ -94,7 +94,8 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
                 if half.size > 1:
                     watched.run(half, BATCH, folds[fold])
                     samples += half.size
-            if enough.is_reached(samples, *folds):
+            stop = stop.after(samples, *folds)
+            if stop.is_reached:
                 break
         unsupported = frozenset(watched.unsupported)
     whole = Recorder.merged(folds)
@@ -111,18 +112,18 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
         kept=kept,
         samples=samples,
         until=until,
-        notes=_notes(errors, samples, until, enough.reached),
+        notes=_notes(errors, samples, until, stop.is_reached),
     )
 
 
-def halves_of(model: Model, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Halves:
+def halves_of(model: Model, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Folds:
     """The data in the halves that are measured, and that judge each other: the same ones in every pass."""
     if model.graph is None or not source.samples:
-        return plan.halves(source, fixed, progress)
+        return plan.folds(source, fixed, progress)
     # Of an ONNX graph whole batches are measured, so the error of the means comes from how those spread.
     samples = min(source.samples, plan.limit or source.samples)
     large = min(plan.large_batch, max(plan.batch_size, samples // (2 * FEWEST_GROUPS)))
-    return replace(plan, large_batch=large).halves(source, fixed, progress)
+    return replace(plan, large_batch=large).folds(source, fixed, progress)
 
 
 def tensors_of(model: Model, statistics: LayerStatistics) -> dict[str, torch.Tensor]:

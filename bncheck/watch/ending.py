@@ -25,7 +25,7 @@ class Ending(Recorder):
     """
 
     def __init__(self, recorder: Recorder, sites: Collection[Site]) -> None:
-        super().__init__(apart=False)
+        super().__init__(per_sample=False)
         self._recorder = recorder
         self._left = set(sites)
         self.done = False

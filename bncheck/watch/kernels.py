@@ -58,7 +58,7 @@ def sample_moments(x: torch.Tensor) -> SampleMoments:
 
 
 def batch_moments(x: torch.Tensor) -> Moments:
-    """Moments of the whole batch per channel, where the samples apart are not needed.
+    """Moments of the whole batch per channel, where per-sample ones are not needed.
 
     Args:
         x: shape (N, C, *spatial).
@@ -95,8 +95,8 @@ def _strands(x: torch.Tensor) -> SampleMoments:
     length = positions // strands
     pairs = [torch.batch_norm_update_stats(sample.view(length, -1), None, None, 0.0) for sample in x]
     mean, variance = (_float64(torch.stack(parts)).reshape(-1, channels) for parts in zip(*pairs, strict=True))
-    apart = SampleMoments(np.full(samples * strands, float(length)), mean, variance * length)
-    return _centred_where_needed(x, 1, apart.merge_rows(strands), MEAN_ERROR)
+    of_strands = SampleMoments(np.full(samples * strands, float(length)), mean, variance * length)
+    return _centred_where_needed(x, 1, of_strands.merge_rows(strands), MEAN_ERROR)
 
 
 @np.errstate(invalid="ignore")

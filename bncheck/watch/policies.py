@@ -28,17 +28,17 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """As shipped: by the statistics the model holds."""
+    """Layers normalize as shipped: by the statistics the model holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """As in training: by the batch's own statistics."""
+    """Layers normalize as in training: by the batch's own statistics."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Given:
-    """The named layers (or single calls of layers) by these statistics, all others as shipped."""
+    """The named layers (or single calls of layers) normalize by these statistics, all others as shipped."""
 
     layers: Mapping[str, Statistics]
     calls: Mapping[Site, Statistics] = field(default_factory=dict)

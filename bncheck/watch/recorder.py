@@ -1,75 +1,61 @@
-"""Accumulating the moments of every call, exactly for all samples and apart for a bounded number of them."""
+"""Accumulating the moments of every call, exactly for all samples and per sample for a bounded number of them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
 import torch
 
-from bncheck.core import InstanceMoments, Moments, SampleMoments, rms
+from bncheck.core import Moments, SampleMoments
 from bncheck.core.layers import INSTANCE_NORM, NormLayer
-from bncheck.core.noise import FEWEST_GROUPS
+from bncheck.watch.call_moments import CallMoments, averaged
 from bncheck.watch.kernels import sample_moments
+from bncheck.watch.keys import Keys, Numbers, sample_keys
 from bncheck.watch.policies import Statistics
+from bncheck.watch.rows import limit_for, rows_of
 from bncheck.watch.sites import Site
 
 TABLE_BYTES = 256 * 1024 * 1024
-
-
-class SiteRecord:
-    """What one call site has seen so far."""
-
-    def __init__(self, layer: NormLayer) -> None:
-        self.layer = layer
-        self.moments = Moments.empty(layer.channels)
-        self.instances = InstanceMoments.empty(layer.channels)
-        self.groups = Moments.empty(layer.channels)
-        self.samples: list[SampleMoments] = []
-
-    def absorb(self, other: SiteRecord) -> None:
-        """Take in what another record of the same call has seen; samples apart are left where they are."""
-        self.moments += other.moments
-        self.instances += other.instances
-        self.groups += other.groups
-
-    def table(self) -> SampleMoments | None:
-        """The samples kept apart, in the order they were seen."""
-        return SampleMoments.concatenate(self.samples) if self.samples else None
-
-    def statistics(self) -> Statistics:
-        """Measured mean and variance: pooled (divisor n), or what InstanceNorm averages."""
-        if self.layer.kind == INSTANCE_NORM:
-            return Statistics(self.instances.mean, self.instances.variance)
-        return Statistics(self.moments.mean, self.moments.variance)
-
-    def standard_error(self) -> float:
-        """How far the mean may be off, in standard deviations of the data (RMS over channels).
-
-        From the spread of the samples' means (of the batches', where samples cannot be told apart), never of the
-        positions', which are correlated; infinite below `FEWEST_GROUPS` of them.
-        """
-        if self.groups.count < FEWEST_GROUPS:
-            return math.inf
-        variance = self.statistics().var + (self.layer.eps or 0.0)
-        square = self.groups.unbiased_variance / self.groups.count
-        return rms(np.sqrt(np.divide(square, variance, out=np.zeros_like(square), where=variance > 0)))
+ROOM = 1.25
+"""How far per-sample moments may outgrow `TABLE_BYTES` before the excess is let go of: it takes a while each time."""
+EVERY_KEY = 2**64
 
 
 class Recorder:
-    """Moments of every call site, in the order the sites were first met.
+    """Accumulates moments of every call, in the order the calls were first met; two of them `merge`.
 
     Args:
-        apart: keep samples apart, up to `TABLE_BYTES` over all sites; all samples count towards the
-            merged moments either way.
-        errors: also take in how the samples' means spread, for `SiteRecord.standard_error`.
+        per_sample: also keep moments per sample, up to `TABLE_BYTES` over all calls: of the samples with the smallest
+            keys, the same samples at every call. All samples count towards the pooled moments either way.
+        errors: also take in how the samples' means spread, for `CallMoments.standard_error`.
+        seed: of the draw of samples.
     """
 
-    def __init__(self, *, apart: bool, errors: bool = False) -> None:
-        self.sites: dict[Site, SiteRecord] = {}
-        self._errors = errors
-        self._free_bytes = TABLE_BYTES if apart else 0
+    def __init__(self, *, per_sample: bool, errors: bool = False, seed: int = 0) -> None:
+        self.sites: dict[Site, CallMoments] = {}
+        self.per_sample = per_sample
+        self.errors = errors
+        self.seed = seed
+        self._limit = EVERY_KEY
+        self._bytes = 0
+        self._next: tuple[Keys, Numbers] | None = None
+        self._seen: dict[Site, int] = {}
+
+    def expect(self, positions: torch.Tensor | None, start: int) -> Recorder:
+        """Name the samples of the next forward, which is the recorder's own business to know where it runs in parts.
+
+        Args:
+            positions: where they stand in the source, which draws them; without it by their number.
+            start: number of the first in the reading, which orders them.
+
+        Returns:
+            The recorder itself.
+        """
+        if self.per_sample and positions is not None:
+            numbers = np.arange(start, start + len(positions))
+            self._next = sample_keys(self.seed, positions.numpy()), numbers
+        return self
 
     def record(self, site: Site, layer: NormLayer, x: torch.Tensor, samples: int) -> Moments:
         """Take in one call's input, (N, C, *spatial), and give its moments over the batch.
@@ -83,45 +69,62 @@ class Recorder:
         return self.take(site, layer, sample_moments(x), samples)
 
     def take(self, site: Site, layer: NormLayer, table: SampleMoments, samples: int) -> Moments:
-        """The same from the moments of the input's rows, one by one."""
+        """Take in the same as the moments of the input's rows, one by one."""
         entry = self._entry(site, layer)
         if layer.kind == INSTANCE_NORM:
             entry.instances += table.instances()  # every row is an instance, frames of one video too
         elif samples and len(table) > samples and len(table) % samples == 0:
             table = table.merge_rows(len(table) // samples)
         moments = table.pooled()
-        self._keep(entry, table)
-        if self._errors:
+        if self.per_sample and samples:
+            self._keep(site, entry, table, samples)
+        if self.errors:
             entry.groups += Moments.of(table.mean)
         entry.moments += moments
         return moments
 
     def add(self, site: Site, layer: NormLayer, moments: Moments) -> Moments:
-        """The same from the moments of the whole batch, where samples are not kept apart."""
+        """Take in the same as the moments of the whole batch, where there are none per sample."""
         entry = self._entry(site, layer)
         entry.moments += moments
-        if self._errors:
+        if self.errors:
             entry.groups += Moments.of(moments.mean[None])
         return moments
 
-    def _entry(self, site: Site, layer: NormLayer) -> SiteRecord:
-        return self.sites.get(site) or self.sites.setdefault(site, SiteRecord(layer))
+    def merge(self, other: Recorder) -> Recorder:
+        """What both saw, of different samples of one reading; neither is changed."""
+        return Recorder.merged([self, other])
 
-    def _keep(self, entry: SiteRecord, table: SampleMoments) -> None:
-        if self._free_bytes > 0:
-            entry.samples.append(table)
-            self._free_bytes -= table.mean.nbytes + table.m2.nbytes
+    @classmethod
+    def merged(cls, recorders: Iterable[Recorder]) -> Recorder:
+        """What several recorders saw of different samples, as one."""
+        parts = list(recorders)
+        first = parts[0] if parts else cls(per_sample=False)
+        whole = cls(per_sample=first.per_sample, errors=first.errors, seed=first.seed)
+        for part in parts:
+            for site, entry in part.sites.items():
+                known = whole.sites.get(site)
+                whole.sites[site] = CallMoments(entry.layer).merge(entry) if known is None else known.merge(entry)
+                whole._seen[site] = whole._seen.get(site, 0) + part._seen.get(site, 0)
+            whole._bytes += part._bytes
+            whole._limit = min(whole._limit, part._limit)
+        return whole.settled()
 
-    def by_layer(self) -> dict[str, list[SiteRecord]]:
+    def settled(self) -> Recorder:
+        """The recorder itself, after it has let go of per-sample moments that there is no room for."""
+        self._let_go(TABLE_BYTES)
+        return self
+
+    def by_layer(self) -> dict[str, list[CallMoments]]:
         """The records of each layer's calls, in the order of the calls."""
-        layers: dict[str, list[SiteRecord]] = {}
+        layers: dict[str, list[CallMoments]] = {}
         for site, entry in self.sites.items():
             layers.setdefault(site.layer, []).append(entry)
         return layers
 
     def statistics(self) -> dict[str, Statistics]:
         """What recalibrating would store: a layer's moving average takes its calls one by one."""
-        return {name: _averaged(entries) for name, entries in self.by_layer().items()}
+        return {name: averaged(entries) for name, entries in self.by_layer().items()}
 
     def standard_errors(self) -> dict[str, float]:
         """Of each layer's mean, its calls' errors taken together: they come from the same samples."""
@@ -130,42 +133,35 @@ class Recorder:
             for name, entries in self.by_layer().items()
         }
 
-    @classmethod
-    def merged(cls, recorders: Iterable[Recorder]) -> Recorder:
-        """What several recorders saw of different samples, as one; samples are not kept apart."""
-        whole = cls(apart=False)
-        for recorder in recorders:
-            for site, entry in recorder.sites.items():
-                whole._entry(site, entry.layer).absorb(entry)
-        return whole
+    def _entry(self, site: Site, layer: NormLayer) -> CallMoments:
+        return self.sites.get(site) or self.sites.setdefault(site, CallMoments(layer))
 
+    def _keep(self, site: Site, entry: CallMoments, table: SampleMoments, samples: int) -> None:
+        keys, numbers = self._samples(site, samples)
+        rows = rows_of(table, keys, numbers).below(self._limit)
+        if len(rows):
+            entry.rows.append(rows)
+            self._bytes += int(rows.bytes.sum())
+            if self._bytes > ROOM * TABLE_BYTES:
+                self._let_go(TABLE_BYTES)
 
-def together(entries: Iterable[SiteRecord]) -> SiteRecord:
-    """The calls of one layer as one: their moments merged, their samples side by side."""
-    records = list(entries)
-    if len(records) == 1:
-        return records[0]
-    joined = SiteRecord(records[0].layer)
-    for entry in records:
-        joined.absorb(entry)
-    joined.samples = _joined_samples(records)
-    return joined
+    def _samples(self, site: Site, samples: int) -> tuple[Keys, Numbers]:
+        """Who they are: as was told, or as they are counted."""
+        seen = self._seen.get(site, 0)
+        self._seen[site] = seen + samples
+        if self._next is not None and len(self._next[0]) == samples:
+            return self._next
+        numbers = np.arange(seen, seen + samples)
+        return sample_keys(self.seed, numbers), numbers
 
-
-def _averaged(entries: list[SiteRecord]) -> Statistics:
-    """The calls' statistics averaged; pooled ones would add what lies between the calls, which no call ever sees."""
-    found = [entry.statistics() for entry in entries]
-    return Statistics(np.mean([one.mean for one in found], axis=0), np.mean([one.var for one in found], axis=0))
-
-
-def _joined_samples(records: list[SiteRecord]) -> list[SampleMoments]:
-    """One table whose samples pool what each sample showed at every call, where the calls saw the same samples."""
-    tables = [table for entry in records if (table := entry.table()) is not None]
-    if records[0].layer.kind == INSTANCE_NORM:
-        return tables
-    if len(tables) < len(records) or len({len(table) for table in tables}) > 1:
-        return tables[:1]
-    calls, samples = len(tables), len(tables[0])
-    interleaved = SampleMoments.concatenate(tables)
-    order = np.arange(calls * samples).reshape(calls, samples).T.ravel()
-    return [interleaved.take(order).merge_rows(calls)]
+    def _let_go(self, most: int) -> None:
+        """Keep the samples with the smallest keys whose moments, over all calls, take `most` bytes."""
+        kept = [rows for entry in self.sites.values() for rows in entry.rows]
+        if not kept:
+            return
+        if self._bytes > most:
+            self._limit = min(self._limit, limit_for(kept, most))
+        self._bytes = 0
+        for entry in self.sites.values():
+            entry.rows = [rows for one in entry.rows if len(rows := one.below(self._limit))]
+            self._bytes += sum(int(rows.bytes.sum()) for rows in entry.rows)

@@ -20,11 +20,11 @@ from torch import nn
 import bncheck
 from bncheck.core.thresholds import ROUNDINGS
 from bncheck.data import DataOptions, open_data
-from bncheck.evidence import NOTHING_CLOSER
-from bncheck.evidence.probed import Probed
 from bncheck.formats import open_model
 from bncheck.formats.onnx.running import instrument as onnx_instrument
-from bncheck.measure.passes import Observation, Plan, observe
+from bncheck.measure.observation import Observation
+from bncheck.measure.passes import Plan, observe
+from bncheck.measure.sessions import open_session
 from bncheck.results.finding import Finding
 from bncheck.results.report import Report
 
@@ -36,15 +36,16 @@ def data(samples: int = 40, shape: tuple[int, ...] = (3, 4, 4), offset: float = 
 
 
 def observed(path: Path, x: np.ndarray) -> Observation:
-    return observe(open_model(path), open_data(x, DataOptions()), Plan(), lambda *_: None)
+    with open_session(open_model(path), "x", 0) as session:
+        return observe(session, open_data(x, DataOptions()), Plan(), lambda *_: None)
 
 
 def assert_sound(proto: onnx.ModelProto, folder: Path, x: np.ndarray, calls: int = 1) -> Observation:
     path = saved(proto, folder)
     seen = observed(path, x)
-    assert len(seen.runtime) == calls
-    assert all(check.values > 0 for check in seen.runtime)
-    assert max(check.error for check in seen.runtime) <= ROUNDINGS
+    assert len(seen.session.runtime) == calls
+    assert all(check.values > 0 for check in seen.session.runtime)
+    assert max(check.error for check in seen.session.runtime) <= ROUNDINGS
     assert wrong(bncheck.inspect(path, x)) == []
     return seen
 
@@ -120,8 +121,7 @@ def test_only_the_wrong_one_of_two_layers_is_named(tmp_path: Path, monkeypatch: 
 
 
 def test_the_graph_is_run_once_more_and_no_oftener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bncheck.measure.passes.run_probes", lambda *_: Probed())
-    monkeypatch.setattr("bncheck.api.inspecting.look_closer", lambda *_: NOTHING_CLOSER)
+    monkeypatch.setattr("bncheck.api.inspecting.run_probes", lambda session, subject, seen, evidence: evidence)
     asked = in_a_wrong_runtime(monkeypatch, lambda proto: None)
     bncheck.inspect(saved(one_norm(), tmp_path), data(100), batch_size=10)
     assert [wanted for wanted in asked if "bncheck::came" in wanted] == ["bncheck::fed.0 bncheck::came.0"]
@@ -148,7 +148,7 @@ def test_sound_runtimes_are_quiet_in_every_rank(tmp_path: Path, shape: tuple[int
 def test_sound_runtimes_are_quiet_in_every_type(tmp_path: Path, element_type: int, dtype: type, computed: str) -> None:
     proto = model([norm_node("bn", "x", "y")], norm_values("bn", dtype), element_type=element_type)
     seen = assert_sound(proto, tmp_path, data().astype(np.float16).astype(np.float32))
-    assert [check.dtype for check in seen.runtime] == [computed]
+    assert [check.dtype for check in seen.session.runtime] == [computed]
 
 
 def test_eps_is_taken_to_the_last_digit(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_eps_is_taken_to_the_last_digit(tmp_path: Path) -> None:
 def test_nodes_that_share_their_values_keep_their_own_eps(tmp_path: Path) -> None:
     nodes = [norm_node("bn", "x", "h", epsilon=1e-5), norm_node("bn", "h", "y", epsilon=0.1)]
     seen = assert_sound(model(nodes, norm_values("bn")), tmp_path, data(), calls=2)
-    assert [(check.layer, check.call) for check in seen.runtime] == [("bn", 0), ("bn", 1)]
+    assert [(check.layer, check.call) for check in seen.session.runtime] == [("bn", 0), ("bn", 1)]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_fixed_batch_is_fed_whole(tmp_path: Path) -> None:
     shape = numpy_helper.from_array(np.array([32, -1]), "shape")
     nodes = [norm_node("bn", "x", "h"), helper.make_node("Reshape", ["h", "shape"], ["y"])]
     proto = model(nodes, [*norm_values("bn"), shape], shape=(32, 3, 4, 4))
-    assert assert_sound(proto, tmp_path, data(70)).fixed_batch == 32
+    assert assert_sound(proto, tmp_path, data(70)).session.fixed_batch == 32
 
 
 def test_frames_of_videos_are_rows_of_their_own(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_gamma_that_the_graph_computes_from_its_input_is_not_compared(tmp_path: 
     ]
     values = [value for value in norm_values("bn") if value.name != "bn.weight"]
     seen = observed(saved(model(nodes, [*values, axes], opset=18), tmp_path), data())
-    assert (seen.runtime, seen.notes) == ((), ())
+    assert (seen.session.runtime, seen.notes) == ((), ())
 
 
 def test_a_copy_that_cannot_be_run_is_said_and_costs_nothing_else(

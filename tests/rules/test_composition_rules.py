@@ -15,8 +15,8 @@ from bncheck.evidence.probed import Composition, Probed
 from bncheck.formats import from_module
 from bncheck.formats.programs.instrument import instrument
 from bncheck.probes.answers import Reader
-from bncheck.probes.bench import Bench
-from bncheck.probes.composition import probe_loader
+from bncheck.probes.questions.composition import probe_loader
+from bncheck.probes.session import ProbeSession
 from bncheck.rules import judge
 
 ONE_CLASS = SAMPLES / "one_class_batches.pt"
@@ -75,8 +75,10 @@ def test_guesses_do_not_win_by_chance(training, held_out, trained):
 
 def found_in(net: torch.nn.Module, loader: object) -> Composition | None:
     model = from_module(net)
-    with instrument(model, "loader", 0) as watched:
-        return probe_loader(Bench(watched, Reader(None, labelled=True), 64), open_data(loader, DataOptions()), 16)
+    with instrument(model, "loader", 0) as session:
+        return probe_loader(
+            ProbeSession(session, Reader(None, labelled=True), 64), open_data(loader, DataOptions()), 16
+        )
 
 
 def net_of_one_class(build) -> torch.nn.Module:

@@ -92,5 +92,6 @@ class IndexedSource:
     def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:
         for start in range(0, len(order), every * batch_size):
             chosen = order[start : start + batch_size]
-            labels = None if self._labels is None else self._labels[torch.from_numpy(chosen)]
-            yield Batch(self._read(chosen), labels, len(chosen))
+            positions = torch.from_numpy(chosen)
+            labels = None if self._labels is None else self._labels[positions]
+            yield Batch(self._read(chosen), labels, len(chosen), positions)

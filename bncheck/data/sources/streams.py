@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -58,18 +59,18 @@ class StreamSource:
         yield from self._preprocessed(islice(limited(self._read(loader), limit), None, None, every))
 
     def _read(self, loader: LoaderPass) -> Iterator[Batch]:
-        is_empty = True
+        read = 0
         for item in loader.items():
             batch = _to_batch(item, self.name)
             if batch.size > 0:
-                is_empty = False
-                yield batch
-        if is_empty:
+                yield replace(batch, positions=torch.arange(read, read + batch.size))
+                read += batch.size
+        if not read:
             raise DataError(f"{self.name} gave no samples. Is it empty, or can it be read only once?")
 
     def _preprocessed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
-            yield Batch(self._preprocess(batch.inputs), batch.labels, batch.size)
+            yield replace(batch, inputs=self._preprocess(batch.inputs))
 
 
 def stream_source(name: str, loader: object, options: DataOptions) -> StreamSource:

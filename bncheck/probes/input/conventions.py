@@ -131,7 +131,7 @@ def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iter
 
     Args:
         data: what they look like.
-        normalization: by --mean and --std, which may be once too often.
+        normalization: by mean and std, which may be once too often.
     """
     if normalization is not None:
         yield Candidate(normalization.undone, BY_OPTIONS, AS_READ)

@@ -1,4 +1,4 @@
-"""Are the input's channels in another order than in training? Runs samples again in every order."""
+"""Orders of the input's channels: samples are run again in every one, and in those of few channels only."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 
+import torch
+
 from bncheck.data.batches import Batch
 from bncheck.evidence.inputs import ORDER_SHARE
 from bncheck.evidence.probed import BY_OPTIONS, AffineMap, ChannelOrder, Paired
-from bncheck.probes.bench import Bench, Watched, paired
 from bncheck.probes.input.conventions import colour_constants
 from bncheck.probes.input.inputs import floating_input, input_range, mapped, reordered
+from bncheck.probes.session import ProbeSession, Watched, paired, screened
 
 MOST_CHANNELS = 4
-"""Of more there are too many orders to tell one from chance."""
+"""Of more there are too many orders to tell one from a lucky one."""
 SCREENED = 384
 """Forwards to look at the gap of every order, shared out evenly: 64 samples each for three channels, if small."""
 LEAST_SCREENED = 32
@@ -40,7 +42,7 @@ class _Change:
 
 
 def probe_order(
-    bench: Bench,
+    session: ProbeSession,
     samples: Batch,
     layers: tuple[str, ...],
     before: Watched | None,
@@ -51,41 +53,68 @@ def probe_order(
     """The order that predicts best among those with a smaller gap; `None` where there is none.
 
     Args:
-        bench: runs the model.
+        session: runs the samples.
         samples: to try orders on.
         layers: fed by the input alone.
         before: what they saw of `samples` in the given order, mapped if they are; `None` if that was not run yet.
-        normalization: by --mean and --std: channels may have been swapped before each was given another's constants.
+        normalization: by mean and std: channels may have been swapped before each was given another's constants.
         by: a map that has to be applied after, because the input is scaled too.
     """
     x = floating_input(samples)
-    if x is None or x.dim() < 3 or not 2 <= x.shape[1] <= MOST_CHANNELS:
+    if x is None or not _has_colours(x):
         return None
     given, *others = permutations(range(x.shape[1]))
-    changes = [_Change(order, by) for order in others]
-    data = input_range(x)
-    if by is None and data is not None:
-        known = [] if normalization is None else [(BY_OPTIONS, normalization)]
-        known += list(colour_constants(data))
-        changes += [change for name, constants in known for change in _normalized_before(others, name, constants)]
-    few = bench.screened(samples, max(SCREENED // (len(others) + 1), LEAST_SCREENED))
-    as_given = bench.stored(_Change(given, by).of(few))
+    changes = _changes(x, others, normalization, by)
+    few = _few(samples, len(others), session.fixed_batch)
+    as_given = session.stored(_Change(given, by).of(few))
     gap, sites = as_given.gap(layers), as_given.sites(layers)
-    screened = sorted((bench.look(change.of(few), sites).gap(layers), place) for place, change in enumerate(changes))
+    screened = sorted((session.look(change.of(few), sites).gap(layers), place) for place, change in enumerate(changes))
     finalists = [place for found, place in screened[:FINALISTS] if found < ORDER_SHARE * gap]
     if _leaves_room(as_given):
         plain = [place for _, place in screened if place < len(others) and place not in finalists]
         finalists += plain[: BY_LABELS - len(finalists)]
     if not finalists:
         return None
-    before = before or bench.stored(_Change(given, by).of(samples))
+    before = before or session.stored(_Change(given, by).of(samples))
     best: ChannelOrder | None = None
     for place in finalists:
         change = changes[place]
-        seen = paired(layers, samples.size, before, bench.stored(change.of(samples)))
+        seen = paired(layers, samples.size, before, session.stored(change.of(samples)))
         if seen is not None and (best is None or _predicts_better(seen, best.seen)):
             best = ChannelOrder(change.order, len(others), seen, change.normalized)
     return best
+
+
+def order_cost(samples: Batch, normalization: AffineMap | None, fixed_batch: int | None) -> int:
+    """Samples that `probe_order` runs at the most."""
+    x = floating_input(samples)
+    if x is None or not _has_colours(x):
+        return 0
+    others = list(permutations(range(x.shape[1])))[1:]
+    looks = 1 + len(_changes(x, others, normalization, None))
+    return looks * _few(samples, len(others), fixed_batch).size + (1 + max(BY_LABELS, FINALISTS)) * samples.size
+
+
+def _has_colours(x: torch.Tensor) -> bool:
+    """Whether there are positions, and few enough channels."""
+    return x.dim() > 2 and 2 <= x.shape[1] <= MOST_CHANNELS
+
+
+def _few(samples: Batch, others: int, fixed_batch: int | None) -> Batch:
+    return screened(samples, max(SCREENED // (others + 1), LEAST_SCREENED), fixed_batch)
+
+
+def _changes(
+    x: torch.Tensor, others: list[tuple[int, ...]], normalization: AffineMap | None, by: AffineMap | None
+) -> list[_Change]:
+    """Every other order, and where no map is given each after other constants too."""
+    changes = [_Change(order, by) for order in others]
+    data = input_range(x)
+    if by is None and data is not None:
+        known = [] if normalization is None else [(BY_OPTIONS, normalization)]
+        known += list(colour_constants(data))
+        changes += [change for name, constants in known for change in _normalized_before(others, name, constants)]
+    return changes
 
 
 def _leaves_room(before: Watched) -> bool:

@@ -1,4 +1,4 @@
-"""Is the input scaled otherwise than the network expects? Runs samples again under the maps that would explain it."""
+"""Maps of the input: samples are run again under those that would explain the gap of the first layers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from bncheck.core.thresholds import MARGIN, NEAR_MARGIN
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import AffineMap, InputScaling
-from bncheck.probes.bench import Bench, Watched, paired
 from bncheck.probes.input.conventions import Candidate, InputRange, candidates
 from bncheck.probes.input.inputs import floating_input, input_range, mapped
-from bncheck.probes.input.solving import AS_IT_IS, affine, factors
+from bncheck.probes.input.solving import AS_IT_IS, MOST_FACTORS, STEPS, affine, factors
+from bncheck.probes.session import ProbeSession, Watched, paired, screened
 
 SCREENED = 32
 """Small samples on which every candidate is tried; fewer of large ones."""
@@ -22,23 +22,23 @@ HANDICAP = 0.03
 
 
 def probe_scaling(
-    bench: Bench, samples: Batch, layers: tuple[str, ...], before: Watched, normalization: AffineMap | None
+    session: ProbeSession, samples: Batch, layers: tuple[str, ...], before: Watched, normalization: AffineMap | None
 ) -> InputScaling | None:
     """The map that takes most of the gap from the layers fed by the input; `None` where no map takes any.
 
     Args:
-        bench: runs the model.
+        session: runs the samples.
         samples: to try maps on.
         layers: fed by the input alone.
         before: what they saw of `samples` as they are.
-        normalization: what the user had done to them by --mean and --std.
+        normalization: what the user had done to them by mean and std.
     """
     x = floating_input(samples)
     data = None if x is None else input_range(x)
     gap = before.gap(layers)
     if data is None or not math.isfinite(gap) or gap <= MARGIN:
         return None
-    search = _Search(bench, samples, layers, before)
+    search = _Search(session, samples, layers, before)
     tried = search.ranked([*candidates(data, normalization), *factors(layers, before), *search.solved(data)])
     nearest, candidate = tried[0]
     if nearest > NEAR_MARGIN and not candidate.map.inverts:
@@ -51,13 +51,25 @@ def probe_scaling(
     return closer if closer is not None and closer.seen.after.gap < chosen.seen.after.gap else chosen
 
 
+def scaling_cost(samples: Batch, normalization: AffineMap | None, fixed_batch: int | None) -> int:
+    """Samples that `probe_scaling` runs at the most."""
+    x = floating_input(samples)
+    data = None if x is None else input_range(x)
+    if data is None:
+        return 0
+    named = sum(1 for _ in candidates(data, normalization))
+    # What is solved for takes three runs a step, and one to see what it leaves.
+    looks = named + MOST_FACTORS + 2 * (3 * STEPS + 1)
+    return looks * screened(samples, SCREENED, fixed_batch).size + (FINALISTS + 3 * STEPS + 1) * samples.size
+
+
 class _Search:
     """Maps tried on a few samples, as far as the layers fed by the input, and the best of them on all."""
 
-    def __init__(self, bench: Bench, samples: Batch, layers: tuple[str, ...], before: Watched) -> None:
-        self._bench = bench
+    def __init__(self, session: ProbeSession, samples: Batch, layers: tuple[str, ...], before: Watched) -> None:
+        self._session = session
         self._samples = samples
-        self._few = bench.screened(samples, SCREENED)
+        self._few = screened(samples, SCREENED, session.fixed_batch)
         self._layers = layers
         self._before = before
         self._sites = before.sites(layers)
@@ -75,7 +87,7 @@ class _Search:
         """The one that takes most of the gap of all samples; `None` where none takes any."""
         found: list[tuple[float, InputScaling]] = []
         for one in some:
-            after = self._bench.stored(mapped(self._samples, one.map))
+            after = self._session.stored(mapped(self._samples, one.map))
             seen = paired(self._layers, self._samples.size, self._before, after)
             if seen is not None:
                 scaling = InputScaling(one.map, one.fed, one.expected, seen, one.constant)
@@ -84,7 +96,7 @@ class _Search:
         return best if left < self._before.gap(self._layers) else None
 
     def _look(self, samples: Batch, by: AffineMap) -> Watched:
-        return self._bench.look(mapped(samples, by), self._sites)
+        return self._session.look(mapped(samples, by), self._sites)
 
     def _rank(self, seen: Watched, candidate: Candidate) -> float:
         """The gap that is left, handicapped."""

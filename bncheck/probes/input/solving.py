@@ -10,14 +10,16 @@ import numpy as np
 from bncheck.core.layers import FloatArray
 from bncheck.evidence.inputs import NEAR_FACTOR
 from bncheck.evidence.probed import AffineMap
-from bncheck.probes.bench import Watched
 from bncheck.probes.input.conventions import FULL, Candidate, InputRange, fills
-from bncheck.watch.recorder import together
+from bncheck.probes.session import Watched
+from bncheck.watch.call_moments import together
 
 KNOWN_FACTORS = tuple(
     factor for known in (2.0, 4.0, 10.0, 16.0, 100.0, 128.0, 255.0, 1000.0, 65535.0) for factor in (known, 1 / known)
 )
 """Factors that units differ by; tried whether or not they can be solved for."""
+MOST_FACTORS = len(KNOWN_FACTORS) + 2
+"""How many `factors` gives at the most."""
 SNAP = 0.03
 """A solved factor this near to a known one is that one."""
 STEPS = 4

@@ -44,7 +44,7 @@ def side_by_side(before: Model, after: Model, source: Source, plan: Plan, progre
     meter = EffectMeter(plan.output, plan.metric)
     with ExitStack() as stack:
         one, other = (stack.enter_context(instrument(model, source.name, plan.seed)) for model in (before, after))
-        halves = plan.halves(source, one.fixed_batch, progress)
+        halves = plan.folds(source, one.fixed_batch, progress)
         for pair in halves.pairs("judging"):
             for half in pair:
                 for chunk in halves.chunks(half):

@@ -1,26 +1,50 @@
-"""A layer that runs several times in a forward: do its calls see one distribution, and does it matter?"""
+"""Do the calls of a layer that runs several times in a forward see one distribution, and does it matter?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bncheck.core import MovingAverage, compare, gap_lower_bound, noise_floor, rms
 from bncheck.core.layers import BATCH_NORM
 from bncheck.core.thresholds import NEAR_MARGIN
 from bncheck.data.batches import Batch
-from bncheck.evidence import CallsApart, EffectEvidence
-from bncheck.formats.programs.instrument import Instrument
+from bncheck.evidence import CallsApart, EffectEvidence, Evidence
 from bncheck.predictions.effect import EffectMeter
+from bncheck.probes.case import MORE, Case
+from bncheck.probes.probe import Needs, Probe, Suspicion
+from bncheck.probes.session import ProbeSession
+from bncheck.watch.call_moments import CallMoments
 from bncheck.watch.policies import Given, Statistics
-from bncheck.watch.recorder import Recorder, SiteRecord
+from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
 _EXACT = MovingAverage(momentum=None, updates=2**40)
 """The average of the calls is compared with, not estimated by, a moving average."""
 
 
+class Calls(Probe[Mapping[str, CallsApart]]):
+    """Compares the calls of shared layers, and runs samples with each call's own statistics."""
+
+    needs = Needs(layers=True, suspicion=Suspicion.SHARED_LAYER)
+
+    def cost(self, case: Case) -> int:
+        """Count two forwards for each shared layer."""
+        shared = sum(layer.calls > 1 for layer in case.evidence.measured.values())
+        return 2 * shared * case.number(MORE)
+
+    def answer(self, case: Case, session: ProbeSession) -> Mapping[str, CallsApart]:
+        """The layers whose calls lie apart, by name."""
+        batches, output = session.batches(case.drawn(MORE)), case.subject.plan.output
+        return calls_apart(session, batches, case.seen.stored, case.seen.folds, output)
+
+    def told(self, evidence: Evidence, answer: Mapping[str, CallsApart]) -> Evidence:
+        """Put them where single layers are judged."""
+        return replace(evidence, closer=replace(evidence.closer, calls=answer))
+
+
 def calls_apart(
-    watched: Instrument,
+    session: ProbeSession,
     batches: Sequence[Batch],
     stored: Recorder,
     folds: Sequence[Recorder] | None,
@@ -32,7 +56,7 @@ def calls_apart(
     while all were normalized by their batch, where there was such a pass.
 
     Args:
-        watched: the model's instrument.
+        session: runs the samples.
         batches: to compare outputs on.
         stored: moments of every call as shipped.
         folds: the same under batch statistics, for each half of the data.
@@ -49,11 +73,11 @@ def calls_apart(
         gap, lower = (max(values) for values in zip(*distances, strict=True))
         if lower > NEAR_MARGIN and name in together:
             own = {site: entry.statistics() for site, entry in given.sites.items() if site.layer == name}
-            found[name] = CallsApart(gap, lower, _effect(watched, batches, {name: together[name]}, own, output))
+            found[name] = CallsApart(gap, lower, _effect(session, batches, {name: together[name]}, own, output))
     return found
 
 
-def _distance(entry: SiteRecord, average: Statistics) -> tuple[float, float]:
+def _distance(entry: CallMoments, average: Statistics) -> tuple[float, float]:
     """RMS gap of the call from the average of all calls, and its lower bound."""
     own, eps = entry.statistics(), entry.layer.eps or 0.0
     table = entry.table()
@@ -65,15 +89,18 @@ def _distance(entry: SiteRecord, average: Statistics) -> tuple[float, float]:
 
 
 def _effect(
-    watched: Instrument,
+    session: ProbeSession,
     batches: Sequence[Batch],
     together: Mapping[str, Statistics],
-    apart: Mapping[Site, Statistics],
+    of_each: Mapping[Site, Statistics],
     output: str | None,
 ) -> EffectEvidence | None:
     meter = EffectMeter(output, None)
     for batch in batches:
-        one = watched.run(batch, Given(together), None)
-        other = watched.run(batch, Given({}, apart), None)
+        one = session.run(batch, Given(together))
+        other = session.run(batch, Given({}, of_each))
         meter.add_recalibrated(one, other, batch.labels)
     return meter.result()
+
+
+PROBE = Calls()

@@ -1,16 +1,19 @@
-"""Padding: positions that repeat their neighbour in every channel, on one side of the axis only."""
+"""Are there positions that repeat their neighbour in every channel, on one side of the axis only, as padding does?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from bncheck.core import Moments
 from bncheck.core.layers import BATCH_NORM, NormLayer
 from bncheck.data.batches import Batch
-from bncheck.evidence import FlatShare
-from bncheck.formats.programs.instrument import Instrument
+from bncheck.evidence import Evidence, FlatShare
+from bncheck.probes.case import FEW, Case
+from bncheck.probes.probe import Needs, Probe
+from bncheck.probes.session import ProbeSession
 from bncheck.watch.policies import STORED
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
@@ -19,11 +22,29 @@ SHORTEST = 8
 """Positions along an axis below which its halves say nothing."""
 
 
+class Padding(Probe[Mapping[str, FlatShare]]):
+    """Looks at the values that layers are fed."""
+
+    needs = Needs(layers=True)
+
+    def cost(self, case: Case) -> int:
+        """Count one forward."""
+        return case.number(FEW)
+
+    def answer(self, case: Case, session: ProbeSession) -> Mapping[str, FlatShare]:
+        """The shares, by layer."""
+        return flat_shares(session, session.batches(case.drawn(FEW)))
+
+    def told(self, evidence: Evidence, answer: Mapping[str, FlatShare]) -> Evidence:
+        """Put them where single layers are judged."""
+        return replace(evidence, closer=replace(evidence.closer, flat=answer))
+
+
 class FlatRecorder(Recorder):
     """Looks at the values themselves, which moments do not tell; layers folded into others are not seen."""
 
     def __init__(self) -> None:
-        super().__init__(apart=False)
+        super().__init__(per_sample=False)
         self.found: dict[str, list[tuple[int, float, float]]] = {}
 
     def record(self, site: Site, layer: NormLayer, x: torch.Tensor, samples: int) -> Moments:
@@ -33,11 +54,11 @@ class FlatRecorder(Recorder):
         return super().record(site, layer, x, samples)
 
 
-def flat_shares(watched: Instrument, batches: Sequence[Batch]) -> dict[str, FlatShare]:
+def flat_shares(session: ProbeSession, batches: Sequence[Batch]) -> dict[str, FlatShare]:
     """By layer, how much of its input is flat, and how one-sided the rest of it lies."""
     recorder = FlatRecorder()
     for batch in batches:
-        watched.run(batch, STORED, recorder)
+        session.run(batch, STORED, recorder)
     return {name: _share(seen) for name, seen in recorder.found.items()}
 
 
@@ -66,3 +87,6 @@ def _along(x: torch.Tensor, axis: int) -> tuple[float, float]:
     same = (x.narrow(axis, 1, length - 1) == x.narrow(axis, 0, length - 1)).all(dim=1).movedim(axis - 1, -1).double()
     half = (length - 1) // 2
     return float(same[..., :half].mean()), float(same[..., -half:].mean())
+
+
+PROBE = Padding()

@@ -1,4 +1,4 @@
-"""What probes are made of: samples kept, ways of feeding pixels, layers fed by the input, what it all costs."""
+"""What probes are made of: ways of feeding pixels, layers fed by the input, what it all costs."""
 
 from __future__ import annotations
 
@@ -7,104 +7,25 @@ import copy
 import numpy as np
 import pytest
 import torch
+from counted import counting
 from torch import nn
 
 import bncheck
+from bncheck.data import open_data
 from bncheck.data.batches import Batch
-from bncheck.evidence.probed import AffineMap, Probed
+from bncheck.evidence.probed import AffineMap
 from bncheck.formats import from_module
-from bncheck.formats.programs.instrument import TorchInstrument, instrument
-from bncheck.measure.reservoir import GROUP, VALUES, Kept
+from bncheck.formats.programs.running import no_progress
+from bncheck.measure.collect import measured_evidence
+from bncheck.measure.passes import observe
+from bncheck.measure.plan import Plan
+from bncheck.measure.sessions import open_session
 from bncheck.probes.answers import Reader, gain
-from bncheck.probes.bench import Bench
+from bncheck.probes.case import Case, Subject
 from bncheck.probes.input.conventions import CONVENTIONS, InputRange, candidates
 from bncheck.probes.input.inputs import floating_input, input_range, mapped, reordered
-
-
-def batch(size: int, labels: torch.Tensor | None = None, shape: tuple[int, ...] = (1, 2, 2)) -> Batch:
-    return Batch(torch.arange(size).float().reshape(-1, 1, 1, 1).expand(size, *shape), labels, size)
-
-
-# Samples kept
-
-
-def test_the_first_samples_are_kept_and_no_more() -> None:
-    kept = Kept()
-    for _ in range(6):
-        kept.add(batch(50))
-    samples = kept.samples()
-    assert samples is not None
-    assert samples.size == len(samples.inputs) == 256
-    assert torch.equal(samples.inputs[:100, 0, 0, 0], torch.arange(50).float().repeat(2))
-
-
-def test_large_samples_are_kept_in_smaller_number() -> None:
-    kept = Kept()
-    side = 512
-    kept.add(Batch(torch.zeros(8, 8, side, side), None, 8))
-    kept.add(Batch(torch.zeros(8, 8, side, side), None, 8))
-    samples = kept.samples()
-    assert samples is not None
-    assert samples.size == VALUES // (8 * side * side) == 8
-
-
-def test_what_is_kept_has_memory_of_its_own() -> None:
-    x = torch.zeros(4, 1, 2, 2)
-    kept = Kept()
-    kept.add(Batch(x, torch.zeros(4).long(), 4))
-    x += 1
-    assert kept.samples().inputs.sum() == 0
-
-
-def test_samples_of_another_form_are_left_out() -> None:
-    kept = Kept()
-    kept.add(batch(3))
-    kept.add(batch(3, shape=(1, 4, 4)))
-    kept.add(Batch((torch.zeros(5, 2), torch.zeros(7, 2)), None, 5))  # nodes against graphs
-    assert kept.samples().size == 3
-
-
-@pytest.mark.parametrize(
-    ("labels", "each", "groups", "size"),
-    [
-        (4, 100, 4, 32),
-        (10, 40, 10, 32),
-        (10, 20, 10, 16),
-        (10, 9, 10, 8),
-        (10, 5, 0, 0),
-        (16, 40, 16, 16),
-        (1, 99, 0, 0),
-    ],
-)
-def test_groups_are_of_one_label_and_of_equal_size(labels: int, each: int, groups: int, size: int) -> None:
-    y = torch.arange(labels).repeat(each)
-    kept = Kept()
-    for part in y.split(7):
-        kept.add(Batch(part.float().reshape(-1, 1), part, len(part)))
-    found = kept.groups()
-    assert [group.size for group in found] == [size] * groups
-    for group in found:
-        assert len(set(group.labels.tolist())) == 1
-        assert torch.equal(group.inputs[:, 0], group.labels.float())
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [None, torch.rand(64), torch.randint(2, (64, 3, 3)), torch.eye(64)],
-    ids=["none", "reals", "maps", "one-hot"],
-)
-def test_labels_that_are_no_classes_make_no_groups(labels: torch.Tensor | None) -> None:
-    kept = Kept()
-    kept.add(batch(64, labels))
-    assert kept.groups() == []
-
-
-def test_no_more_labels_are_collected_than_there_is_room_for() -> None:
-    kept = Kept()
-    y = torch.arange(100).repeat(20)
-    kept.add(Batch(torch.zeros(2000, 1), y, 2000))
-    assert len(kept.groups()) == 256 // GROUP
-
+from bncheck.probes.questions.fed_by_input import FedByInput
+from bncheck.probes.session import ProbeSession
 
 # Ways of feeding pixels
 
@@ -190,12 +111,25 @@ class Branches(nn.Module):
         return self.third(torch.cat([self.second(torch.relu(a)), b], 1)).mean((2, 3))
 
 
+def fed_by_input(model: nn.Module, x: torch.Tensor) -> frozenset[str]:
+    source, plan = open_data(x), Plan(batch_size=8)
+    opened = from_module(model)
+    with open_session(opened, "x", 0) as session:
+        seen = observe(session, source, plan, no_progress)
+        evidence = measured_evidence(opened, seen, plan, source_name="x", sizes=())
+        case = Case(Subject(opened, source, plan, None, no_progress), seen, evidence, None)
+        return FedByInput().answer(case, ProbeSession(session, Reader.of(plan), 8))
+
+
 def test_layers_without_another_before_them_are_found() -> None:
     torch.manual_seed(0)
-    x = torch.randn(40, 2, 6, 6)
-    with instrument(from_module(Branches()), "x", 0) as watched:
-        found = Bench(watched, Reader(None, labelled=True), 8).fed_by_input(Batch(x, None, 40))
-    assert set(found) == {"first", "bare"}
+    assert fed_by_input(Branches(), torch.randn(40, 2, 6, 6)) == {"first", "bare"}
+
+
+def test_what_rounding_does_to_a_large_offset_is_no_norm_before() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.BatchNorm2d(4))
+    assert fed_by_input(model, torch.randn(64, 1, 8, 8) + 200) == {"1"}
 
 
 def test_accuracy_won_is_judged_sample_by_sample() -> None:
@@ -212,22 +146,7 @@ def test_accuracy_won_is_judged_sample_by_sample() -> None:
 # What they cost, and leave alone
 
 
-def counting(monkeypatch) -> list[int]:
-    sizes: list[int] = []
-
-    def counted(original):
-        def run(self, batch, *how):
-            sizes.append(batch.size)
-            return original(self, batch, *how)
-
-        return run
-
-    for method in (TorchInstrument.run, TorchInstrument.look):
-        monkeypatch.setattr(TorchInstrument, method.__name__, counted(method))
-    return sizes
-
-
-@pytest.mark.parametrize(("channels", "share"), [(1, 0.05), (3, 0.15), (4, 0.2)])
+@pytest.mark.parametrize(("channels", "share"), [(1, 0.07), (3, 0.17), (4, 0.22)])
 def test_healthy_models_hardly_pay_for_probes(monkeypatch, channels: int, share: float) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.Flatten(), nn.Linear(64, 10))
@@ -238,7 +157,7 @@ def test_healthy_models_hardly_pay_for_probes(monkeypatch, channels: int, share:
     bncheck.inspect(net, (x, y))
     probing = sum(sizes)
     sizes.clear()
-    monkeypatch.setattr("bncheck.measure.passes.run_probes", lambda *_: Probed())
+    monkeypatch.setattr("bncheck.api.inspecting.run_probes", lambda session, subject, seen, evidence: evidence)
     bncheck.inspect(net, (x, y))
     assert sum(sizes) < probing <= (1 + share) * sum(sizes)
 
@@ -272,6 +191,6 @@ def test_a_model_that_refuses_the_size_of_a_probe_is_inspected_all_the_same() ->
 def test_an_input_that_vanishes_has_a_gap() -> None:
     """Below eps no channel has a gap in its spread: dividing by enough takes most gaps away, and explains none."""
     vanished = Batch(1e-6 * torch.randn(32, 3), None, 32)
-    with instrument(from_module(nn.Sequential(nn.BatchNorm1d(3))), "x", 0) as watched:
-        seen = Bench(watched, Reader(None, labelled=True), 8).stored(vanished)
+    with open_session(from_module(nn.Sequential(nn.BatchNorm1d(3))), "x", 0) as session:
+        seen = ProbeSession(session, Reader(None, labelled=True), 8).stored(vanished)
     assert seen.gap() == pytest.approx(1.0, abs=0.01)

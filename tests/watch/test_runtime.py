@@ -17,10 +17,10 @@ from bncheck.core.layers import BATCH_NORM, NormLayer
 from bncheck.core.thresholds import ROUNDINGS
 from bncheck.data import DataOptions, open_data
 from bncheck.evidence import RuntimeCheck
-from bncheck.evidence.probed import Probed
 from bncheck.formats import from_module
 from bncheck.formats.programs.runtime import SAMPLES, VALUES, compared, compared_tensors, spread
 from bncheck.measure.passes import Plan, observe
+from bncheck.measure.sessions import open_session
 from bncheck.watch.sites import Site
 
 SITE = Site("bn", 0)
@@ -50,7 +50,9 @@ def images(samples: int = 40) -> torch.Tensor:
 
 def checks(net: nn.Module, x: torch.Tensor, batch_size: int = 64) -> tuple[RuntimeCheck, ...]:
     """What observing `net` on `x` compares."""
-    return observe(from_module(net), open_data(x, DataOptions()), Plan(batch_size), lambda *_: None).runtime
+    with open_session(from_module(net), "x", 0) as session:
+        seen = observe(session, open_data(x, DataOptions()), Plan(batch_size), lambda *_: None)
+    return seen.session.runtime
 
 
 def assert_sound(net: nn.Module, x: torch.Tensor, calls: int) -> None:
@@ -116,8 +118,7 @@ def test_the_last_of_many_samples_is_among_those_compared() -> None:
     assert check.error > ROUNDINGS
 
 
-def test_no_forward_is_added_and_only_the_first_batch_compared(monkeypatch) -> None:
-    monkeypatch.setattr("bncheck.measure.passes.run_probes", lambda *_: Probed())
+def test_no_forward_is_added_and_only_the_first_batch_compared() -> None:
     net, x = conv_net(), images(40)
     with installed(right) as fed:
         found = checks(net, x, batch_size=5)

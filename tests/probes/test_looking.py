@@ -15,9 +15,9 @@ from bncheck.data.batches import Batch
 from bncheck.errors import DataError
 from bncheck.formats import from_module, open_model
 from bncheck.formats.model import Model
-from bncheck.formats.programs.instrument import Instrument, instrument
+from bncheck.measure.sessions import Session, open_session
 from bncheck.probes.answers import Reader
-from bncheck.probes.bench import Bench
+from bncheck.probes.session import ProbeSession
 from bncheck.watch.policies import STORED
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
@@ -101,19 +101,19 @@ KINDS = {
 
 
 @contextmanager
-def benched(model: Model) -> Iterator[tuple[Bench, Instrument]]:
-    with instrument(model, "data", 0) as watched:
-        yield Bench(watched, Reader(None, labelled=False), 16), watched
+def probing(model: Model) -> Iterator[tuple[ProbeSession, Session]]:
+    with open_session(model, "data", 0) as session:
+        yield ProbeSession(session, Reader(None, labelled=False), 16), session
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_layer_sees_what_it_sees_in_a_whole_forward(kind: str, tmp_path: Path) -> None:
     model = KINDS[kind](tmp_path)
-    with benched(model) as (bench, _):
-        whole = bench.stored(samples())
+    with probing(model) as (probes, _):
+        whole = probes.stored(samples())
         (first,) = (site for site in whole.recorder.sites if "stem" in site.layer or site.layer.endswith("/stem.1"))
-        seen = bench.look(samples(), whole.sites([first.layer]))
+        seen = probes.look(samples(), whole.sites([first.layer]))
     assert list(seen.recorder.sites) == [first]
     assert seen.answers is None
     one, other = (watched.recorder.sites[first].statistics() for watched in (seen, whole))
@@ -125,23 +125,23 @@ def test_the_first_layer_sees_what_it_sees_in_a_whole_forward(kind: str, tmp_pat
 def test_what_lies_behind_is_not_run(kind: type[Net]) -> None:
     model = from_module(net(kind))
     own: Any = model.program
-    with benched(model) as (bench, _):
+    with probing(model) as (probes, _):
         before = own.ran
-        bench.look(samples(), {STEM})
+        probes.look(samples(), {STEM})
         assert own.ran == before
-        bench.stored(samples())  # and nothing is left of it
+        probes.stored(samples())  # and nothing is left of it
         assert own.ran == before + 3
 
 
 def test_a_layer_that_does_not_come_ends_nothing() -> None:
     model = from_module(net())
-    recorder = Recorder(apart=False)
-    with benched(model) as (_, watched):
-        watched.look(samples(), recorder, {Site("absent", 0)})
+    recorder = Recorder(per_sample=False)
+    with probing(model) as (_, session):
+        session.look(samples(), recorder, {Site("absent", 0)})
         assert len(recorder.sites) == 2
-        assert watched.run(samples(), STORED, None).shape == (40, 3)
+        assert session.run(samples(), STORED, None).shape == (40, 3)
 
 
 def test_what_the_model_refuses_is_refused() -> None:
-    with benched(from_module(net())) as (bench, _), pytest.raises(DataError, match="cannot be run on data"):
-        bench.look(Batch(torch.zeros(4, 2, 6, 6), None, 4), {STEM})
+    with probing(from_module(net())) as (probes, _), pytest.raises(DataError, match="cannot be run on data"):
+        probes.look(Batch(torch.zeros(4, 2, 6, 6), None, 4), {STEM})

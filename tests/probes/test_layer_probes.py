@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import bncheck
-from bncheck.data import open_data
 from bncheck.data.batches import Batch
 from bncheck.formats import from_module
-from bncheck.formats.programs.instrument import instrument
-from bncheck.measure.passes import Plan
-from bncheck.probes.alone import fed_by_input, moved_alone
-from bncheck.probes.calls import calls_apart
-from bncheck.probes.dropout import dropout_gaps, dropouts
-from bncheck.probes.padding import flat_shares
-from bncheck.probes.sampling import draw
+from bncheck.formats.model import Model
+from bncheck.measure.plan import Plan
+from bncheck.measure.sessions import open_session
+from bncheck.probes.answers import Reader
+from bncheck.probes.questions.alone import moved_alone
+from bncheck.probes.questions.calls import calls_apart
+from bncheck.probes.questions.dropout import dropout_gaps, dropouts
+from bncheck.probes.questions.padding import flat_shares
+from bncheck.probes.session import ProbeSession
 from bncheck.watch.policies import STORED, Given, Statistics
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
@@ -25,6 +29,13 @@ from bncheck.watch.sites import Site
 
 def batch_of(x: torch.Tensor) -> list[Batch]:
     return [Batch(x, None, len(x))]
+
+
+@contextmanager
+def probing(model: Model | nn.Module) -> Iterator[ProbeSession]:
+    opened = from_module(model) if isinstance(model, nn.Module) else model
+    with open_session(opened, "test", 0) as session:
+        yield ProbeSession(session, Reader.of(Plan()), 1000)
 
 
 class TwoStems(nn.Module):
@@ -44,17 +55,12 @@ def images(samples: int = 64) -> torch.Tensor:
     return torch.randn((samples, 1, 8, 8), generator=torch.Generator().manual_seed(0)) + 0.5
 
 
-def test_layers_before_which_nothing_is_normalized_are_found_by_what_they_see() -> None:
-    with instrument(from_module(TwoStems()), "test", 0) as watched:
-        assert fed_by_input(watched, batch_of(images())) == {"raw", "stem"}
-
-
 def test_each_layer_moves_the_outputs_by_itself_only() -> None:
     torch.manual_seed(0)
     model, x = TwoStems().eval(), images()
     statistics = {"stem": Statistics(np.full(4, 0.3), np.full(4, 2.0)), "raw": Statistics(np.zeros(1), np.ones(1))}
-    with instrument(from_module(model), "test", 0) as watched:
-        moved = moved_alone(watched, batch_of(x), statistics, ["stem", "raw", "inner"], None)
+    with probing(model) as session:
+        moved = moved_alone(session, batch_of(x), statistics, ["stem", "raw", "inner"], None)
     before = model(x)
     model.stem.running_mean.fill_(0.3)
     model.stem.running_var.fill_(2.0)
@@ -76,10 +82,10 @@ class Shared(nn.Module):
 @pytest.mark.parametrize(("factor", "apart"), [(1.0, False), (1.1, False), (8.0, True)])
 def test_calls_are_compared_with_their_average(factor: float, apart: bool) -> None:
     torch.manual_seed(0)
-    batches, recorder = batch_of(torch.randn(400, 4)), Recorder(apart=True)
-    with instrument(from_module(Shared(factor)), "test", 0) as watched:
-        watched.run(batches[0], STORED, recorder)
-        found = calls_apart(watched, batches, recorder, None, None)
+    batches, recorder = batch_of(torch.randn(400, 4)), Recorder(per_sample=True)
+    with probing(Shared(factor)) as session:
+        session.run(batches[0], STORED, recorder)
+        found = calls_apart(session, batches, recorder, None, None)
     assert (set(found) == {"norm"}) is apart
     if apart:
         # Standard deviations 1 and 8 against the root of the average variance, 5.7.
@@ -91,8 +97,8 @@ def test_single_calls_can_be_given_their_own_statistics() -> None:
     x = torch.randn(50, 4)
     model = Shared(3.0).eval()
     own = {Site("norm", 1): Statistics(np.zeros(4), np.full(4, 9.0))}
-    with instrument(from_module(model), "test", 0) as watched:
-        answered = watched.run(batch_of(x)[0], Given({}, own), None)
+    with probing(model) as session:
+        answered = session.run(batch_of(x)[0], Given({}, own))
     expected = model.head(torch.relu(model.norm(x)) + (3 * x) / (9 + 1e-5) ** 0.5)
     torch.testing.assert_close(answered, expected.detach(), rtol=1e-4, atol=1e-5)
 
@@ -108,8 +114,8 @@ def test_dropout_is_switched_on_for_the_question_and_off_again() -> None:
     for _ in range(20):
         model.train()(x)
     opened = from_module(model.eval())
-    with instrument(opened, "test", 0) as watched:
-        gaps = dropout_gaps(watched, opened.program, batch_of(x))
+    with probing(opened) as session:
+        gaps = dropout_gaps(session, dropouts(opened.program), batch_of(x))
     assert gaps["4"].on < 0.05 < 0.2 < gaps["4"].off
     assert not any(module.training for module in opened.program.modules())
     assert not any(module.training for module in model.modules())
@@ -128,10 +134,10 @@ def test_dropout_is_switched_off_again_when_a_forward_fails() -> None:
 
     opened = from_module(Failing())
     with (
-        instrument(opened, "test", 0) as watched,
+        probing(opened) as session,
         pytest.raises(bncheck.errors.DataError, match="not today"),
     ):
-        dropout_gaps(watched, opened.program, batch_of(torch.zeros(4, 2)))
+        dropout_gaps(session, dropouts(opened.program), batch_of(torch.zeros(4, 2)))
     assert not opened.program.dropout.training
 
 
@@ -156,8 +162,8 @@ def test_padding_is_what_repeats_its_neighbour_on_one_side(keep: slice, share: f
     x = torch.zeros(20, 3, 64)
     x[:, :, keep] = torch.randn(20, 3, len(range(64)[keep]))
     for program, inputs in ((nn.BatchNorm1d(3), x), (Rows(), x.transpose(1, 2))):
-        with instrument(from_module(program), "test", 0) as watched:
-            (flat,) = flat_shares(watched, batch_of(inputs)).values()
+        with probing(program) as session:
+            (flat,) = flat_shares(session, batch_of(inputs)).values()
         assert flat.share == pytest.approx(share, abs=0.03)
         assert flat.lopsided == pytest.approx(lopsided, abs=0.1)
 
@@ -177,19 +183,6 @@ def test_what_is_constant_in_one_channel_only_is_not_flat() -> None:
     x = torch.randn(20, 3, 64)
     x[:, 0] = 0
     x[:, 1, 10:] = 0
-    with instrument(from_module(nn.BatchNorm1d(3)), "test", 0) as watched:
-        (flat,) = flat_shares(watched, batch_of(x)).values()
+    with probing(nn.BatchNorm1d(3)) as session:
+        (flat,) = flat_shares(session, batch_of(x)).values()
     assert flat.share == 0
-
-
-@pytest.mark.parametrize(("fixed", "sizes"), [(None, [10, 10, 10, 10]), (16, [16, 16]), (64, [64])])
-def test_samples_are_drawn_in_batches_that_the_program_takes(fixed: int | None, sizes: list[int]) -> None:
-    drawn = draw(open_data(torch.arange(100.0)[:, None]), Plan(batch_size=10), 40, fixed)
-    assert [batch.size for batch in drawn] == sizes
-    values = torch.cat([batch.inputs for batch in drawn]).flatten().tolist()
-    assert len(set(values)) == len(values)
-    assert values != sorted(values)
-
-
-def test_of_too_few_samples_for_a_fixed_batch_none_are_drawn() -> None:
-    assert draw(open_data(torch.zeros(10, 1)), Plan(), 40, 16) == []

@@ -1,11 +1,35 @@
-"""Which of the model's own tensors are not finite, where what its layers see is not."""
+"""Which of the model's own tensors are not finite, where what its layers see is not?"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from bncheck.evidence import Evidence
 from bncheck.formats.model import Model
+from bncheck.probes.case import Case
+from bncheck.probes.probe import Needs, Probe, Suspicion
+from bncheck.probes.session import ProbeSession
+
+
+class BrokenTensors(Probe[tuple[str, ...]]):
+    """Looks through the model's tensors; nothing is run."""
+
+    needs = Needs(samples=0, layers=True, suspicion=Suspicion.NOT_FINITE)
+
+    def cost(self, case: Case) -> int:
+        """Count nothing."""
+        return 0
+
+    def answer(self, case: Case, session: ProbeSession) -> tuple[str, ...]:
+        """Their names."""
+        return broken_tensors(case.subject.model)
+
+    def told(self, evidence: Evidence, answer: tuple[str, ...]) -> Evidence:
+        """Put the names where values are judged."""
+        return replace(evidence, closer=replace(evidence.closer, broken=answer))
 
 
 def broken_tensors(model: Model) -> tuple[str, ...]:
@@ -23,3 +47,6 @@ def broken_tensors(model: Model) -> tuple[str, ...]:
     return tuple(
         name for name, value in tensors.items() if value.is_floating_point() and not bool(value.isfinite().all())
     )
+
+
+PROBE = BrokenTensors()

@@ -18,7 +18,7 @@ from bncheck.formats.programs.instrument import instrument
 from bncheck.measure.order import Reading, SeenBatch, read_in_order, records_of
 from bncheck.measure.passes import Plan
 from bncheck.measure.training import observe_training
-from bncheck.watch.recorder import together
+from bncheck.watch.call_moments import together
 
 
 def quiet(task: str, done: int, total: int | None) -> None:

@@ -1,18 +1,23 @@
-"""Was the model trained with another eps? Runs samples again as if the layers had a usual one."""
+"""Was the model trained with another eps?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from bncheck.core.layers import BATCH_NORM, NormLayer
 from bncheck.core.thresholds import NEAR_MARGIN
 from bncheck.data.batches import Batch
+from bncheck.evidence import Evidence
 from bncheck.evidence.probed import OtherEps
-from bncheck.probes.bench import Bench, paired, recorded_gap
+from bncheck.probes.case import MORE, Case
+from bncheck.probes.probe import Needs, Probe
+from bncheck.probes.session import ProbeSession, paired, recorded_gap
+from bncheck.watch.call_moments import together
 from bncheck.watch.policies import Given, Statistics
-from bncheck.watch.recorder import Recorder, together
+from bncheck.watch.recorder import Recorder
 
 USUAL = (1e-5, 1e-3)
 """PyTorch's (and ONNX's) default, and that of Keras and TensorFlow's models."""
@@ -24,17 +29,39 @@ SHOWS = 0.02
 """Relative change of a layer's outputs, at the median of its channels, below which another eps explains nothing."""
 
 
-def probe_eps(bench: Bench, samples: Batch, stored: Recorder) -> OtherEps | None:
+class Eps(Probe[OtherEps]):
+    """Runs samples again as if the layers had a usual eps."""
+
+    needs = Needs(layers=True)
+
+    def cost(self, case: Case) -> int:
+        """Count a forward as shipped, and one for each usual eps that the layers do not have."""
+        layers = _layers(case.seen.stored)
+        tried = sum(bool(dict(_with_eps(layers, eps))) for eps in USUAL)
+        is_off = recorded_gap(case.seen.stored) > NEAR_MARGIN
+        return case.number(MORE) * (1 + tried) if tried and is_off else 0
+
+    def answer(self, case: Case, session: ProbeSession) -> OtherEps | None:
+        """The eps that fits, if there is one."""
+        samples = case.drawn(MORE)
+        return None if samples is None else probe_eps(session, samples, case.seen.stored)
+
+    def told(self, evidence: Evidence, answer: OtherEps) -> Evidence:
+        """Put it where settings are judged."""
+        return replace(evidence, probed=replace(evidence.probed, eps=answer))
+
+
+def probe_eps(session: ProbeSession, samples: Batch, stored: Recorder) -> OtherEps | None:
     """The usual eps under which the gap over all layers is smallest; `None` where the layers have it, or fit.
 
     A variance v with e' in place of e is v + e' - e with e: no layer has to be changed.
 
     Args:
-        bench: runs the model.
+        session: runs the samples.
         samples: to run again.
         stored: moments of the stored pass.
     """
-    layers = {name: together(entries).layer for name, entries in stored.by_layer().items()}
+    layers = _layers(stored)
     if not stored.sites or not recorded_gap(stored) > NEAR_MARGIN:
         return None
     names = tuple(layers)
@@ -44,11 +71,15 @@ def probe_eps(bench: Bench, samples: Batch, stored: Recorder) -> OtherEps | None
         others = dict(_with_eps(layers, eps))
         if not others:
             continue
-        before = before or bench.stored(samples)
-        seen = paired(names, samples.size, before, bench.stored(samples, Given(others)))
+        before = before or session.stored(samples)
+        seen = paired(names, samples.size, before, session.stored(samples, Given(others)))
         if seen is not None and (best is None or seen.after.model_gap < CLEARLY * best.seen.after.model_gap):
             best = OtherEps(eps, tuple(others), seen)
     return best
+
+
+def _layers(stored: Recorder) -> dict[str, NormLayer]:
+    return {name: together(calls).layer for name, calls in stored.by_layer().items()}
 
 
 def _with_eps(layers: dict[str, NormLayer], eps: float) -> Iterator[tuple[str, Statistics]]:
@@ -61,3 +92,6 @@ def _with_eps(layers: dict[str, NormLayer], eps: float) -> Iterator[tuple[str, S
             continue
         if np.median(np.abs(np.sqrt((layer.var + own) / (layer.var + eps)) - 1)) > SHOWS:
             yield name, Statistics(layer.mean.copy(), layer.var + (eps - own))
+
+
+PROBE = Eps()

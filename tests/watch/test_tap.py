@@ -19,7 +19,7 @@ from bncheck.watch.recorder import Recorder
 def watch(module: nn.Module, x: torch.Tensor, policy: Policy) -> tuple[torch.Tensor, Recorder]:
     """The output of one forward under `policy`, and what was recorded."""
     model = from_module(module)
-    tap, recorder = Tap(model), Recorder(apart=True)
+    tap, recorder = Tap(model), Recorder(per_sample=True)
     assert model.program is not None
     with custom_norms(model.program, tap), tap.watching(policy, recorder, len(x)):
         return model.program(x), recorder

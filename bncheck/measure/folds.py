@@ -1,0 +1,172 @@
+"""Reading the data in pairs of half batches, one for each cross-fitting fold: the same pairs in every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from bncheck.data.batches import Batch, Source
+from bncheck.formats.programs.running import Progress
+
+LARGE_BATCH = 256
+"""Samples normalized together in the batch pass: large, so that its statistics are not noise."""
+SMALL_BATCH = 16
+"""Below this many samples batch statistics say more about the batch than about the layer."""
+BATCH_VALUES = 2**24
+"""Input values in one batch of the batch pass (64 MiB in float32), a bound on memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A share of the pairs: number `index` of every `count` that are read, from 0."""
+
+    index: int = 0
+    count: int = 1
+
+    def takes(self, number: int) -> bool:
+        """Whether the pair of that number belongs to the share."""
+        return number % self.count == self.index
+
+
+WHOLE = Shard()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldPair:
+    """Two half batches, one for each fold.
+
+    Attributes:
+        start: number of the first sample in the reading, over all shards.
+        halves: the half batches.
+        is_large: whether each can be normalized by its own statistics; a last few samples by themselves cannot.
+    """
+
+    start: int
+    halves: tuple[Batch, Batch]
+    is_large: bool
+
+    @property
+    def size(self) -> int:
+        """Samples in both."""
+        return self.halves[0].size + self.halves[1].size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Samples for one forward.
+
+    Attributes:
+        start: number of the first sample in the reading, over all shards.
+        batch: the samples.
+    """
+
+    start: int
+    batch: Batch
+
+
+class Folds:
+    """Reads the data as pairs of half batches.
+
+    Args:
+        source: the data.
+        fixed: the only batch size the model takes, `None` where any goes.
+        batch_size: samples in a forward that does not have to be large.
+        large_batch: samples in a half batch at the most, where memory allows.
+        limit: samples to draw, `None` for all.
+        seed: of the draw.
+        progress: told how far a pass is.
+        shard: which of the pairs are read here.
+
+    Attributes:
+        dropped: samples that a fixed batch size could not take, of those that the shard read in the last pass.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        fixed: int | None,
+        batch_size: int,
+        limit: int | None,
+        seed: int,
+        progress: Progress,
+        large_batch: int = LARGE_BATCH,
+        shard: Shard = WHOLE,
+    ) -> None:
+        self.dropped = 0
+        self._source = source
+        self._fixed = fixed
+        self._batch_size = batch_size
+        self._limit = limit
+        self._seed = seed
+        self._progress = progress
+        self._shard = shard
+        self._expected = _expected(source, limit)
+        self._half = fixed or self._large_batch(large_batch)
+
+    def read(self, task: str) -> Iterator[FoldPair]:
+        """The shard's pairs, under the name of what is being done."""
+        self.dropped = start = seen = 0
+        for number, batch in enumerate(self._source.batches(2 * self._half, seed=self._seed, limit=self._limit)):
+            whole = batch.size if self._fixed is None else batch.size // self._fixed * self._fixed
+            middle = min(self._half, whole) if self._fixed else (whole + 1) // 2
+            is_large = min(middle, whole - middle) >= min(SMALL_BATCH, seen)
+            if self._shard.takes(number):
+                self.dropped += batch.size - whole
+                if whole:
+                    numbered = _numbered(batch, start)
+                    yield FoldPair(start, (numbered.between(0, middle), numbered.between(middle, whole)), is_large)
+            start += whole
+            seen += middle if is_large else 0
+            if whole:
+                self._progress(task, start, self._expected)
+
+    def pairs(self, task: str) -> Iterator[tuple[Batch, Batch]]:
+        """The half batches of all pairs."""
+        return (pair.halves for pair in self.read(task))
+
+    def large_enough(self, task: str) -> Iterator[tuple[Batch, Batch]]:
+        """The half batches that can be normalized by their own statistics."""
+        return (pair.halves for pair in self.read(task) if pair.is_large)
+
+    def chunks(self, batch: Batch) -> Iterator[Batch]:
+        """A half batch in forwards of the size that was asked for."""
+        return batch.split(self._fixed or self._batch_size)
+
+    def chunks_of(self, pair: FoldPair, fold: int) -> Iterator[Chunk]:
+        """The half batch of that fold likewise, each part with its number."""
+        start = pair.start + sum(half.size for half in pair.halves[:fold])
+        for batch in self.chunks(pair.halves[fold]):
+            yield Chunk(start, batch)
+            start += batch.size
+
+    def _large_batch(self, most: int) -> int:
+        """As many samples as batch statistics want and memory takes; equal halves where the number is known."""
+        first = next(self._source.given_batches(1, limit=1), None)
+        values = max(_values(first), 1) if first is not None else 1
+        largest = max(self._batch_size, min(most, BATCH_VALUES // values), 2)
+        expected = self._expected
+        if expected is None:
+            return largest
+        pairs = -(-expected // (2 * largest))
+        return max(1, -(-expected // (2 * max(pairs, 1))))
+
+
+def _numbered(batch: Batch, start: int) -> Batch:
+    """The batch with positions, from those of the reading where its source has not counted."""
+    if batch.positions is not None:
+        return batch
+    return replace(batch, positions=torch.arange(start, start + batch.size))
+
+
+def _expected(source: Source, limit: int | None) -> int | None:
+    if source.samples is None:
+        return limit
+    return source.samples if limit is None else min(limit, source.samples)
+
+
+def _values(batch: Batch) -> int:
+    """Input values of one sample."""
+    return sum(tensor[0].numel() for tensor in batch.tensors if tensor.dim() and len(tensor))

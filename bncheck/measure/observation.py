@@ -1,0 +1,186 @@
+"""What the passes collect: values that merge, so that shards of the data may be read by several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bncheck.core.layers import NormLayer
+from bncheck.data.batches import Source
+from bncheck.errors import DataError
+from bncheck.evidence import RuntimeCheck
+from bncheck.measure.reservoir import Reservoir
+from bncheck.measure.stopping import StoppingRule
+from bncheck.predictions.effect import EffectMeter
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_measuring import TooFewForBatchPass
+from bncheck.watch.recorder import Recorder
+
+NO_SAMPLE = 2**63 - 1
+"""The number of the first sample where there is none."""
+
+Recorders = tuple[Recorder, Recorder]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchPass:
+    """What the batch pass collects.
+
+    Attributes:
+        folds: moments of every call under batch statistics, for each half of the data.
+        effect: the outputs under batch statistics.
+        samples: run of each half.
+        stop: how well the means are known.
+        notes: what could not be measured, and why.
+    """
+
+    folds: Recorders
+    effect: EffectMeter
+    samples: tuple[int, int]
+    stop: StoppingRule
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is something of both halves."""
+        return min(self.samples) > 0
+
+    def merge(self, other: BatchPass) -> BatchPass:
+        """What one pass over the samples of both would have collected."""
+        folds = self.folds[0].merge(other.folds[0]), self.folds[1].merge(other.folds[1])
+        return BatchPass(
+            folds=folds,
+            effect=self.effect.merge(other.effect),
+            samples=(self.samples[0] + other.samples[0], self.samples[1] + other.samples[1]),
+            stop=self.stop.merge(other.stop, *folds),
+            notes=_each_once(self.notes, other.notes),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPass:
+    """What the stored pass collects.
+
+    Attributes:
+        stored: moments of every call as shipped, per sample too.
+        effect: comparisons of outputs.
+        reservoir: samples for probes to run again.
+        samples: samples read.
+        dropped: samples left over that a fixed batch size could not take.
+        labelled: whether they had labels.
+        stop: how well the means are known, where there was no batch pass to say so.
+        session: what the session found out about the model.
+    """
+
+    stored: Recorder
+    effect: EffectMeter
+    reservoir: Reservoir
+    samples: int
+    dropped: int
+    labelled: bool
+    stop: StoppingRule
+    session: SessionFacts
+
+    def merge(self, other: StoredPass) -> StoredPass:
+        """What one pass over the samples of both would have collected."""
+        stored = self.stored.merge(other.stored)
+        return StoredPass(
+            stored=stored,
+            effect=self.effect.merge(other.effect),
+            reservoir=self.reservoir.merge(other.reservoir),
+            samples=self.samples + other.samples,
+            dropped=self.dropped + other.dropped,
+            labelled=self.labelled or other.labelled,
+            stop=self.stop.merge(other.stop, stored),
+            session=self.session.merge(other.session),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionFacts:
+    """What a session found out about the model while it ran.
+
+    Attributes:
+        fixed_batch: the only batch size that could be run; `None` where any could.
+        runtime: how the runtime's normalization of a few samples compares with float64, call by call.
+        first: number of the first of these samples in the reading.
+        found: layers without stored statistics that only running the model revealed, by name.
+        unsupported: layers that turned out not to normalize by what they store.
+        notes: what was changed to make the model run.
+    """
+
+    fixed_batch: int | None
+    runtime: tuple[RuntimeCheck, ...]
+    first: int
+    found: Mapping[str, NormLayer]
+    unsupported: frozenset[str]
+    notes: tuple[Note, ...]
+
+    def merge(self, other: SessionFacts) -> SessionFacts:
+        """What both found out; the runtime is judged on the samples that come first."""
+        earlier = min(self, other, key=lambda one: one.first)
+        return SessionFacts(
+            fixed_batch=self.fixed_batch,
+            runtime=earlier.runtime,
+            first=earlier.first,
+            found={**self.found, **other.found},
+            unsupported=self.unsupported | other.unsupported,
+            notes=_each_once(self.notes, other.notes),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """What the passes saw, of all shards together.
+
+    Attributes:
+        stored: moments of every call as shipped, per sample too.
+        folds: moments of every call under batch statistics, for each half of the data; `None` where there
+            was no batch pass.
+        effect: comparisons of outputs.
+        reservoir: samples for probes to run again.
+        samples: samples read.
+        dropped: samples left over that a fixed batch size could not take.
+        labelled: whether they had labels.
+        session: what the session found out about the model.
+        notes: what could not be measured, and why.
+    """
+
+    stored: Recorder
+    folds: Recorders | None
+    effect: EffectMeter
+    reservoir: Reservoir
+    samples: int
+    dropped: int
+    labelled: bool
+    session: SessionFacts
+    notes: tuple[Note, ...]
+
+    @classmethod
+    def of(cls, batch: BatchPass, stored: StoredPass, source: Source) -> Observation:
+        """What both passes over `source` saw, each merged over its shards.
+
+        Raises:
+            DataError: there was no sample.
+        """
+        fixed = stored.session.fixed_batch
+        if stored.samples == 0:
+            sizes = f" in whole batches of {fixed}, the only size the model takes" if stored.dropped else ""
+            raise DataError(f"{source.name} gave no samples{sizes}.")
+        stop = batch.stop if batch.is_complete else stored.stop
+        lacking = () if batch.is_complete or batch.notes else (TooFewForBatchPass(),)
+        return cls(
+            stored=stored.stored,
+            folds=batch.folds if batch.is_complete else None,
+            effect=batch.effect.merge(stored.effect),
+            reservoir=stored.reservoir,
+            samples=stored.samples,
+            dropped=stored.dropped,
+            labelled=stored.labelled,
+            session=stored.session,
+            notes=(*source.notes, *stored.session.notes, *batch.notes, *lacking, *stop.notes()),
+        )
+
+
+def _each_once(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))

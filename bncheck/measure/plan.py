@@ -1,0 +1,49 @@
+"""How the data are to be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bncheck.data.batches import Source
+from bncheck.evidence.probed import AffineMap
+from bncheck.formats.programs.running import Progress
+from bncheck.measure.folds import LARGE_BATCH, WHOLE, Folds, Shard
+from bncheck.predictions.effect import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the data are to be read.
+
+    Attributes:
+        batch_size: samples in a forward of the stored pass.
+        limit: samples to draw, `None` for all.
+        seed: of every draw.
+        output: which output is the prediction.
+        metric: the user's own accuracy, `None` for top-1.
+        normalization: the mean and std by which the user had the data normalized, which may be what is wrong.
+        large_batch: samples that normalize together in the batch pass, at the most.
+        until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
+    """
+
+    batch_size: int = 64
+    limit: int | None = None
+    seed: int = 0
+    output: str | None = None
+    metric: Metric | None = None
+    normalization: AffineMap | None = None
+    large_batch: int = LARGE_BATCH
+    until: float = 0.0
+
+    def folds(self, source: Source, fixed: int | None, progress: Progress, shard: Shard = WHOLE) -> Folds:
+        """The data in pairs of half batches; `fixed` is the only batch size the model takes."""
+        return Folds(
+            source,
+            fixed=fixed,
+            batch_size=self.batch_size,
+            limit=self.limit,
+            seed=self.seed,
+            progress=progress,
+            large_batch=self.large_batch,
+            shard=shard,
+        )

@@ -1,0 +1,96 @@
+"""What a probe may go by: what is inspected, what the passes saw of it, and the evidence so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from bncheck.core.thresholds import NEAR_MARGIN
+from bncheck.data.batches import Batch, Source
+from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.formats.model import Model
+from bncheck.formats.programs.running import Progress
+from bncheck.measure.observation import Observation
+from bncheck.measure.plan import Plan
+
+FEW, MORE = 64, 256
+"""Samples for what is only ranked, and for what is judged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """What is inspected, and how.
+
+    Attributes:
+        model: the model.
+        source: the data.
+        plan: how these are read.
+        training: the training sampling, if it was given.
+        progress: told how far it is.
+    """
+
+    model: Model
+    source: Source
+    plan: Plan
+    training: Source | None
+    progress: Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What a probe may go by.
+
+    Attributes:
+        subject: what is inspected, and how.
+        seen: what the passes saw.
+        evidence: what is known so far, with the answers of the probes that came before.
+        fixed_batch: the only batch size the model takes, `None` where any goes.
+    """
+
+    subject: Subject
+    seen: Observation
+    evidence: Evidence
+    fixed_batch: int | None
+
+    @cached_property
+    def samples(self) -> Batch | None:
+        """All samples drawn that fill whole batches; `None` without any."""
+        drawn = self.seen.reservoir.samples()
+        chosen = None if drawn is None else self._whole(drawn, drawn.size)
+        return chosen if chosen is not None and chosen.size else None
+
+    def drawn(self, most: int) -> Batch | None:
+        """The first of them: `most`, and a whole batch at the least."""
+        samples = self.samples
+        return None if samples is None else self._whole(samples, max(min(most, samples.size), self.fixed_batch or 0))
+
+    def number(self, most: int) -> int:
+        """How many these are."""
+        drawn = self.drawn(most)
+        return 0 if drawn is None else drawn.size
+
+    @cached_property
+    def suspects(self) -> tuple[str, ...]:
+        """Layers above the nearer margin, by their own gap where it is known, the largest first."""
+        gaps = {name: _gap(layer) for name, layer in self.evidence.measured.items()}
+        suspected = (name for name, gap in gaps.items() if gap > NEAR_MARGIN)
+        return tuple(sorted(suspected, key=gaps.__getitem__, reverse=True))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all that was measured is."""
+        return all(math.isfinite(layer.gap) for layer in self.evidence.measured.values())
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether there may be labels to compare predictions with, otherwise than by a metric of the user's own."""
+        return (self.seen.labelled or self.subject.training is not None) and self.subject.plan.metric is None
+
+    def _whole(self, samples: Batch, number: int) -> Batch:
+        return samples.between(0, number if self.fixed_batch is None else number // self.fixed_batch * self.fixed_batch)
+
+
+def _gap(layer: MeasuredLayer) -> float:
+    gap = layer.gap if layer.own_gap is None else layer.own_gap
+    return gap if math.isfinite(gap) else 0.0

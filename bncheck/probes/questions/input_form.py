@@ -1,0 +1,89 @@
+"""Is the input scaled otherwise, or are its channels in another order, than the network was trained for?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bncheck.core.thresholds import NEAR_MARGIN
+from bncheck.data.batches import Batch
+from bncheck.evidence import Evidence
+from bncheck.evidence.inputs import SHARE
+from bncheck.evidence.probed import AffineMap, ChannelOrder, InputScaling
+from bncheck.probes.case import MORE, Case
+from bncheck.probes.input.inputs import floating_input, mapped, reordered
+from bncheck.probes.input.order import order_cost, probe_order
+from bncheck.probes.input.scaling import probe_scaling, scaling_cost
+from bncheck.probes.probe import Needs, Probe
+from bncheck.probes.questions.fed_by_input import FedByInput
+from bncheck.probes.session import ProbeSession, paired, recorded_gap
+
+LEAST_SAMPLES = 32
+"""Fewer say too little of the input to choose among many maps and orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormOfInput:
+    """How the input would have to be fed: mapped, in another order of its channels, or both."""
+
+    scaling: InputScaling | None
+    order: ChannelOrder | None
+
+
+class InputForm(Probe[FormOfInput]):
+    """Runs samples again under the maps and in the orders that would explain the gap of the first layers."""
+
+    needs = Needs(samples=LEAST_SAMPLES, layers=True)
+    after = (FedByInput,)
+
+    def cost(self, case: Case) -> int:
+        """Count one search for an order, or two for a map and two for an order, and what lies between them."""
+        samples, layers = case.drawn(MORE), _layers(case)
+        if samples is None or not layers or floating_input(samples) is None:
+            return 0
+        normalization = case.subject.plan.normalization
+        order = order_cost(samples, normalization, case.fixed_batch)
+        if not recorded_gap(case.seen.stored, layers) > NEAR_MARGIN:
+            return order
+        return 2 * scaling_cost(samples, normalization, case.fixed_batch) + 2 * order + 4 * samples.size
+
+    def answer(self, case: Case, session: ProbeSession) -> FormOfInput | None:
+        """The map and the order that fit best, each where there is one."""
+        samples, layers = case.drawn(MORE), _layers(case)
+        if samples is None or not layers or floating_input(samples) is None:
+            return None
+        normalization = case.subject.plan.normalization
+        if recorded_gap(case.seen.stored, layers) > NEAR_MARGIN:
+            return _of_wrong_input(session, samples, layers, normalization)
+        return FormOfInput(None, probe_order(session, samples, layers, None, normalization))
+
+    def told(self, evidence: Evidence, answer: FormOfInput) -> Evidence:
+        """Put both where the input is judged."""
+        return replace(evidence, probed=replace(evidence.probed, scaling=answer.scaling, order=answer.order))
+
+
+def _layers(case: Case) -> tuple[str, ...]:
+    """The layers fed by the input alone, in running order."""
+    return tuple(name for name in case.seen.stored.by_layer() if name in case.evidence.closer.fed_by_input)
+
+
+def _of_wrong_input(
+    session: ProbeSession, samples: Batch, layers: tuple[str, ...], normalization: AffineMap | None
+) -> FormOfInput:
+    before = session.stored(samples)
+    scaling = probe_scaling(session, samples, layers, before, normalization)
+    if scaling is None or scaling.seen.after.gap > SHARE * scaling.seen.before.gap:
+        return FormOfInput(scaling, probe_order(session, samples, layers, before, normalization))
+    with_map = session.stored(mapped(samples, scaling.map))
+    order = probe_order(session, samples, layers, with_map, None, by=scaling.map)
+    if scaling.explains:
+        return FormOfInput(scaling, order)
+    if order is None or not order.explains:
+        return FormOfInput(scaling, probe_order(session, samples, layers, before, normalization))
+    # Neither alone would do: the map is sought again with the channels in order, as the order was with a map.
+    ordered = reordered(samples, order.order)
+    scaling = probe_scaling(session, ordered, layers, session.stored(ordered), normalization) or scaling
+    both = paired(layers, samples.size, before, session.stored(mapped(ordered, scaling.map)))
+    return FormOfInput(scaling if both is None else replace(scaling, seen=both), order)
+
+
+PROBE = InputForm()

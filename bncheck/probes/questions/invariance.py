@@ -1,0 +1,100 @@
+"""Do outputs as shipped depend on which samples run together?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from bncheck.data.batches import Batch
+from bncheck.evidence import Evidence
+from bncheck.evidence.probed import Invariance
+from bncheck.formats.programs.precision import coarsest_precision
+from bncheck.predictions.tallies import OutputChange
+from bncheck.probes.answers import Answers, change
+from bncheck.probes.case import MORE, Case
+from bncheck.probes.probe import Probe
+from bncheck.probes.session import ProbeSession
+from bncheck.watch.policies import STORED
+
+SAMPLES = 64
+BATCH_SIZE = 16
+"""Samples in a batch; few, so that each weighs much."""
+TOLERANCE = 1e-3
+"""Relative change of outputs that the order of additions can reach in float32."""
+ROUNDINGS = 16
+"""The same in coarser types, in units of their precision."""
+
+
+class BatchInvariance(Probe[Invariance]):
+    """Runs the same samples beside others."""
+
+    def cost(self, case: Case) -> int:
+        """Count two arrangements, and the first batch once more."""
+        number = case.number(MORE)
+        size = _size(number, case.fixed_batch)
+        return 0 if size < 2 or number < 2 * size else 2 * _used(number, size) + size
+
+    def answer(self, case: Case, session: ProbeSession) -> Invariance | None:
+        """How far the outputs move; `None` for quantized models too, which round in steps."""
+        samples, precision = case.drawn(MORE), coarsest_precision(case.subject.model)
+        if samples is None or precision is None:
+            return None
+        return probe_invariance(session, samples, precision, case.subject.plan.seed)
+
+    def told(self, evidence: Evidence, answer: Invariance) -> Evidence:
+        """Put it where batch composition is judged."""
+        return replace(evidence, probed=replace(evidence.probed, invariance=answer))
+
+
+def probe_invariance(session: ProbeSession, samples: Batch, precision: float, seed: int) -> Invariance | None:
+    """How far outputs move when samples are run beside others.
+
+    Args:
+        session: runs the samples.
+        samples: four at the least.
+        precision: spacing of the numbers around 1 in the coarsest type the model computes in.
+        seed: of the other arrangement.
+
+    Returns:
+        `None` where batches hold one sample, there are too few, or outputs cannot be told apart by sample.
+    """
+    size = _size(samples.size, session.fixed_batch)
+    if size < 2 or samples.size < 2 * size:
+        return None
+    number = _used(samples.size, size)
+    few = samples.between(0, number)
+    order = torch.randperm(number, generator=torch.Generator().manual_seed(seed))
+    first = _answers(session, few, size)
+    again = _answers(session, few.between(0, size), size)
+    beside_others = _answers(session, few.take(order), size)
+    if first is None or again is None or beside_others is None or len(first.scores) != number:
+        return None
+    back = order.argsort()
+    classes = None if beside_others.classes is None else beside_others.classes[back]
+    moved = change(first, Answers(beside_others.scores[back], classes, None, None))
+    randomness = OutputChange.of(first.scores[:size], again.scores)
+    return Invariance(
+        samples=number,
+        batch_size=size,
+        change=moved.relative or 0.0,
+        again=randomness.relative or 0.0,
+        decisions_changed=moved.changed_fraction,
+        tolerance=max(TOLERANCE, ROUNDINGS * precision),
+    )
+
+
+def _size(samples: int, fixed_batch: int | None) -> int:
+    return fixed_batch or min(BATCH_SIZE, samples // 2)
+
+
+def _used(samples: int, size: int) -> int:
+    return min(samples, max(SAMPLES, 2 * size)) // size * size
+
+
+def _answers(session: ProbeSession, samples: Batch, size: int) -> Answers | None:
+    outputs = [session.run(part, STORED) for part in samples.split(size)]
+    return session.read(outputs, None)
+
+
+PROBE = BatchInvariance()

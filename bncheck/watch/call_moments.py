@@ -1,0 +1,101 @@
+"""What one call of a normalization layer has been fed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from bncheck.core import InstanceMoments, Moments, SampleMoments, rms
+from bncheck.core.layers import INSTANCE_NORM, NormLayer
+from bncheck.core.noise import FEWEST_GROUPS
+from bncheck.watch.policies import Statistics
+from bncheck.watch.rows import Rows
+
+
+class CallMoments:
+    """Moments of what one call has been fed so far, of all samples together and of some of them one by one.
+
+    Attributes:
+        layer: the layer called.
+        moments: of all values.
+        instances: what InstanceNorm averages.
+        groups: of the samples' means (of the batches', where samples cannot be told apart).
+        rows: per-sample moments, as many as there was room for.
+    """
+
+    def __init__(self, layer: NormLayer) -> None:
+        self.layer = layer
+        self.moments = Moments.empty(layer.channels)
+        self.instances = InstanceMoments.empty(layer.channels)
+        self.groups = Moments.empty(layer.channels)
+        self.rows: list[Rows] = []
+
+    def merge(self, other: CallMoments) -> CallMoments:
+        """What both have been fed, of different samples."""
+        merged = pooled([self, other])
+        merged.rows = [*self.rows, *other.rows]
+        return merged
+
+    def table(self) -> SampleMoments | None:
+        """Per-sample moments, in the order of the reading; `None` where none were kept."""
+        return Rows.joined(self.rows).ordered().table if self.rows else None
+
+    def statistics(self) -> Statistics:
+        """Measured mean and variance: pooled (divisor n), or what InstanceNorm averages."""
+        if self.layer.kind == INSTANCE_NORM:
+            return Statistics(self.instances.mean, self.instances.variance)
+        return Statistics(self.moments.mean, self.moments.variance)
+
+    def standard_error(self) -> float:
+        """How far the mean may be off, in standard deviations of the data (RMS over channels).
+
+        From the spread of the samples' means (of the batches', where samples cannot be told apart), never of the
+        positions', which are correlated; infinite below `FEWEST_GROUPS` of them.
+        """
+        if self.groups.count < FEWEST_GROUPS:
+            return math.inf
+        variance = self.statistics().var + (self.layer.eps or 0.0)
+        square = self.groups.unbiased_variance / self.groups.count
+        return rms(np.sqrt(np.divide(square, variance, out=np.zeros_like(square), where=variance > 0)))
+
+
+def pooled(calls: Iterable[CallMoments]) -> CallMoments:
+    """The moments of all `calls` of one layer, without per-sample ones."""
+    entries = list(calls)
+    whole = CallMoments(entries[0].layer)
+    for entry in entries:
+        whole.moments += entry.moments
+        whole.instances += entry.instances
+        whole.groups += entry.groups
+    return whole
+
+
+def together(calls: Iterable[CallMoments]) -> CallMoments:
+    """The calls of one layer in a forward as one: their moments pooled, their samples side by side."""
+    entries = list(calls)
+    if len(entries) == 1:
+        return entries[0]
+    joined = pooled(entries)
+    joined.rows = _side_by_side(entries)
+    return joined
+
+
+def averaged(calls: Iterable[CallMoments]) -> Statistics:
+    """The calls' statistics averaged; pooled ones would add what lies between the calls, which no call ever sees."""
+    found = [entry.statistics() for entry in calls]
+    return Statistics(np.mean([one.mean for one in found], axis=0), np.mean([one.var for one in found], axis=0))
+
+
+def _side_by_side(calls: list[CallMoments]) -> list[Rows]:
+    """Rows whose samples pool what each sample showed at every call, where the calls saw the same samples."""
+    kept = [Rows.joined(entry.rows).ordered() for entry in calls if entry.rows]
+    if calls[0].layer.kind == INSTANCE_NORM:
+        return kept
+    if len(kept) < len(calls) or len({len(rows) for rows in kept}) > 1:
+        return kept[:1]
+    number, samples = len(kept), len(kept[0])
+    order = np.arange(number * samples).reshape(number, samples).T.ravel()
+    table = SampleMoments.concatenate([rows.table for rows in kept]).take(order).merge_rows(number)
+    return [Rows(kept[0].keys, kept[0].numbers, table)]
