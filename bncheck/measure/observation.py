@@ -182,5 +182,5 @@ class Observation:
         )
 
 
-def _each_once(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+def _each_once(one: tuple[Note, ...], other: tuple[Note, ...]) -> tuple[Note, ...]:
     return tuple(dict.fromkeys((*one, *other)))
