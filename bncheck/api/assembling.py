@@ -32,20 +32,18 @@ from bncheck.results.report import (
 from bncheck.vocabulary import Spelling, spelled
 
 
-def assemble(
-    model: Model, evidence: Evidence, findings: tuple[Finding, ...], run: Run, *, fail_on: str, strict: bool
-) -> Report:
+def assemble(model: Model, evidence: Evidence, findings: tuple[Finding, ...], run: Run, spelling: Spelling) -> Report:
     """The report that `evidence` and the findings kept of it make.
 
     Args:
         model: the model inspected.
         evidence: what was observed.
         findings: what was concluded, the gravest first.
-        run: how to repeat it.
-        fail_on: `error`, `warning` or `never`.
-        strict: count anything skipped as not checked.
+        run: how to repeat it, and what was asked for.
+        spelling: how arguments are named where it is read.
     """
-    findings, run = _spelled(findings, run)
+    findings = spelled_findings(findings, spelling)
+    run = replace(run, notes=tuple(spelled(note, spelling) for note in run.notes))
     layers = tuple(_layer_report(layer, evidence, findings) for layer in evidence.layers)
     measured = [layer for layer in layers if layer.status == MEASURED]
     skipped = [layer for layer in layers if layer.status == SKIPPED]
@@ -56,7 +54,7 @@ def assemble(
         conclusive=evidence.data is None or (smallest is not None and smallest <= run.thresholds["margin"]),
         incomplete=bool(skipped) or evidence.dropped > 0,
     )
-    verdict = judge_findings(findings, coverage, fail_on=fail_on, strict=strict)
+    verdict = judge_findings(findings, coverage, fail_on=run.asked.fail_on, strict=run.asked.strict)
     gaps = [layer.gap for layer in measured if layer.gap is not None]
     own = [layer.own_gap for layer in measured if layer.own_gap is not None]
     return Report(
@@ -82,14 +80,12 @@ def assemble(
     )
 
 
-def _spelled(findings: tuple[Finding, ...], run: Run) -> tuple[tuple[Finding, ...], Run]:
-    """Both with their arguments named as they are where the report is asked for."""
-    spelling = Spelling.COMMAND_LINE if run.command.startswith("bncheck ") else Spelling.PYTHON
-    told = tuple(
+def spelled_findings(findings: Sequence[Finding], spelling: Spelling) -> tuple[Finding, ...]:
+    """The findings with their arguments named as they are where the report is asked for."""
+    return tuple(
         replace(finding, message=spelled(finding.message, spelling), fix=spelled(finding.fix, spelling))
         for finding in findings
     )
-    return told, replace(run, notes=tuple(spelled(note, spelling) for note in run.notes))
 
 
 def _effect(evidence: Evidence) -> Effect | None:

@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 
+from bncheck.api.opening import model_of
 from bncheck.errors import BncheckError, RefusedError, UsageError
 from bncheck.files import require_distinct, written_whole
-from bncheck.formats import from_module, open_model
+from bncheck.formats import open_model
 from bncheck.formats.folding.referencing import operations_of, reference_of, with_reference
+from bncheck.settings import ModelSettings
+from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +71,7 @@ def stamp(
     sources = external_files(path)
     require_distinct(target, [*given, *sources])
     _require_stamped(target)
-    before = (
-        from_module(reference)
-        if isinstance(reference, torch.nn.Module)
-        else open_model(
-            reference,
-            arch=reference_arch,
-            arch_kwargs=reference_arch_kwargs,
-            key=reference_key,
-            trust_pickle=trust_pickle,
-        )
-    )
+    before = model_of(ModelSettings(reference, reference_arch, reference_arch_kwargs, reference_key, trust_pickle))
     known = reference_of(before)
     checked = with_reference(opened, known)
     comparison = checked.comparison
@@ -109,7 +102,9 @@ def _require_stamped(target: Path) -> None:
     with contextlib.suppress(BncheckError):
         if read_stamp(read_onnx(target)[0], str(target)) is not None:
             return
-    raise UsageError(f"--out {target}: it exists and is no stamped model, so it is not overwritten; name another file.")
+    raise UsageError(
+        f"{argument('out')} {target}: it exists and is no stamped model, so it is not overwritten; name another file."
+    )
 
 
 def _write(path: Path, target: Path, key: str, text: str, sources: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -137,7 +132,7 @@ def _beside(source: Path, path: Path, target: Path) -> Path:
     copy = target.resolve().parent / source.resolve().relative_to(path.resolve().parent)
     if copy.exists():
         raise UsageError(
-            f"--out {target}: the model's tensors would have to be copied to {copy}, which exists already."
+            f"{argument('out')} {target}: the model's tensors would have to be copied to {copy}, which exists already."
         )
     copy.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(copy) as temporary:

@@ -95,7 +95,7 @@ class Difference:
         document: Json = {
             "schema_version": SCHEMA_VERSION,
             "bncheck": self.version,
-            "run": asdict(self.run),
+            "run": {name: value for name, value in asdict(self.run).items() if name != "asked"},
             "before": asdict(self.before),
             "after": asdict(self.after),
             "summary": asdict(self.summary),

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bncheck.results.finding import Finding
+from bncheck.results.run import Asked
 from bncheck.vocabulary import Severity, Status, Verdict
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class Run:
     versions: Mapping[str, str]
     thresholds: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +175,7 @@ class Report:
         document: Json = {
             "schema_version": SCHEMA_VERSION,
             "bncheck": self.version,
-            "run": asdict(self.run),
+            "run": {name: value for name, value in asdict(self.run).items() if name != "asked"},
             "model": asdict(self.model),
             "data": asdict(self.data) if self.data else None,
             "summary": asdict(self.summary),

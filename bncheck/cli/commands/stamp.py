@@ -5,12 +5,14 @@ from __future__ import annotations
 import typer
 
 from bncheck.cli.options import declared as opt
-from bncheck.cli.options.arguments import read_kwargs
+from bncheck.cli.options.typed import read_kwargs
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.errors import UsageError
+from bncheck.vocabulary import argument
 
 
 def stamp_command(
+    context: typer.Context,
     model: opt.OnnxModel,
     reference: opt.Reference = None,
     out: opt.Out = None,
@@ -26,10 +28,12 @@ def stamp_command(
     A stamped model can be inspected without the checkpoint, also where BatchNorm was folded away. The model itself
     is copied unchanged; an export that does not agree with the checkpoint is refused (exit 1).
     """
-    with exit_codes(debug):
+    with exit_codes(debug, context):
         if reference is None or out is None:
             missing = (
-                "--reference, the checkpoint it was exported from" if reference is None else "--out, the file to write"
+                f"{argument('reference')}, the checkpoint it was exported from"
+                if reference is None
+                else f"{argument('out')}, the file to write"
             )
             raise UsageError(f"stamp needs {missing}.")
         with stdout_to_stderr():
