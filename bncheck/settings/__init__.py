@@ -5,6 +5,7 @@ from bncheck.settings.edge import Edge, name_of_callable
 from bncheck.settings.inspection import InspectionSettings
 from bncheck.settings.judging import DEPLOY_DTYPES, JudgingSettings, Metric, PredictionSettings
 from bncheck.settings.model import DEVICE, ModelSettings, ModelSource
+from bncheck.settings.monitoring import RECALIBRATION_SAMPLES, SAMPLES, MonitorSettings
 from bncheck.settings.repair import METHOD, UNTIL_OF_REPAIR, RepairSettings
 from bncheck.settings.sampling import BATCH_SIZE, BATCH_SIZES, SEED, UNTIL, SamplingSettings
 from bncheck.settings.training import (
@@ -34,6 +35,8 @@ __all__ = [
     "OPTIMIZERS",
     "PRECISION",
     "PRESETS",
+    "RECALIBRATION_SAMPLES",
+    "SAMPLES",
     "SEED",
     "STEPS",
     "TRAIN",
@@ -50,6 +53,7 @@ __all__ = [
     "Metric",
     "ModelSettings",
     "ModelSource",
+    "MonitorSettings",
     "PredictionSettings",
     "Preset",
     "RepairSettings",
