@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bncheck.api.comparing import diff
+    from bncheck.api.in_files import repair_file
     from bncheck.api.in_memory import recalibrate
     from bncheck.api.inspecting import inspect
-    from bncheck.api.repairing import repair_file
     from bncheck.errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
     from bncheck.gate import read_report
     from bncheck.nn.conversion import to_batch_norm, to_batch_renorm
@@ -59,7 +59,7 @@ _HOMES = {
     "inspect": "api.inspecting",
     "read_report": "gate",
     "recalibrate": "api.in_memory",
-    "repair_file": "api.repairing",
+    "repair_file": "api.in_files",
     "to_batch_norm": "nn.conversion",
     "to_batch_renorm": "nn.conversion",
 }

@@ -14,10 +14,12 @@ A message names the file, what was expected, what was found, and the next thing 
 printed as it stands, without a traceback. Anything else that escapes is a bug in bncheck (70).
 
 Arguments are marked in a message, `f"{argument('until')} ..."`, and spelled where it is read: `--until` on the
-command line, `until` in Python.
+command line, `bncheck.toml: until` of what came from a file, `until` in Python.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from bncheck.vocabulary import Spelling, arguments_named, spelled
 
@@ -34,11 +36,11 @@ class BncheckError(Exception):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The arguments it names."""
+        """The names of the arguments it is about, in Python's spelling: `("until",)`."""
         return arguments_named(self.marked)
 
-    def told(self, spelling: Spelling) -> str:
-        """The message, its arguments named as they are where it is read."""
+    def told(self, spelling: Spelling | Callable[[str], str]) -> str:
+        """The message, its arguments named as they are where it is read, or as a function of the name says."""
         return spelled(self.marked, spelling)
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,9 @@ def assert_statistics_match(
         ignore=ignore,
         fail_on=fail_on,
         strict=strict,
-        command="assert_statistics_match",
         **options,
     )
+    report = replace(report, run=replace(report.run, command="assert_statistics_match"))
     if report.summary.exit_code:
         raise AssertionError(failure_message(report))
     return report

@@ -13,12 +13,12 @@ from typing import Any
 from bncheck.errors import UsageError
 
 
-def import_callable(target: str, option: str) -> Callable[..., Any]:
+def import_callable(target: str, named: str) -> Callable[..., Any]:
     """The callable that `target` names; this runs the user's code.
 
     Args:
         target: ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``; CALLABLE may be dotted.
-        option: the option that asked for it, for the error message (``--arch``).
+        named: the argument that asked for it, as errors name it: `argument("arch")`.
 
     Raises:
         UsageError: there is no such file, module or attribute, or importing it failed.
@@ -26,17 +26,17 @@ def import_callable(target: str, option: str) -> Callable[..., Any]:
     location, separator, attribute = target.rpartition(":")
     if not separator or not location or not attribute:
         raise UsageError(
-            f"{option} {target!r}: expected FILE.py:CALLABLE or package.module:CALLABLE, "
-            f"for example {option} net.py:build_model."
+            f"{named} {target!r}: expected FILE.py:CALLABLE or package.module:CALLABLE, "
+            f"for example {named} net.py:build_model."
         )
-    module = _import_file(location, option) if location.endswith(".py") else _import_name(location, option)
+    module = _import_file(location, named) if location.endswith(".py") else _import_name(location, named)
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise UsageError(f"{option} {target!r}: {location} has no {attribute!r}; it defines {_public(module)}.")
+            raise UsageError(f"{named} {target!r}: {location} has no {attribute!r}; it defines {_public(module)}.")
         found = getattr(found, part)
     if not callable(found):
-        raise UsageError(f"{option} {target!r}: {attribute} is a {type(found).__name__}, not something to call.")
+        raise UsageError(f"{named} {target!r}: {attribute} is a {type(found).__name__}, not something to call.")
     return found  # type: ignore[no-any-return]  # callable() narrowed an Any
 
 
@@ -47,17 +47,17 @@ def user_output_to_stderr() -> Iterator[None]:
         yield
 
 
-def _import_file(location: str, option: str) -> Any:
+def _import_file(location: str, named: str) -> Any:
     path = Path(location)
     if not path.is_file():
-        raise UsageError(f"{option}: there is no file {location}.")
+        raise UsageError(f"{named}: there is no file {location}.")
     name = path.stem
     loaded = sys.modules.get(name)
     if loaded is not None and _same_file(getattr(loaded, "__file__", None), path):
         return loaded
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
-        raise UsageError(f"{option}: {location} cannot be imported as Python.")
+        raise UsageError(f"{named}: {location} cannot be imported as Python.")
     module = importlib.util.module_from_spec(spec)
     # Its neighbours must be importable from it, and pickles name classes by the module's plain name.
     folder = str(path.resolve().parent)
@@ -72,7 +72,7 @@ def _import_file(location: str, option: str) -> Any:
             del sys.modules[name]
         else:
             sys.modules[name] = loaded
-        raise UsageError(f"{option}: importing {location} failed: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{named}: importing {location} failed: {type(error).__name__}: {error}") from error
     return module
 
 
@@ -80,14 +80,14 @@ def _same_file(name: str | None, path: Path) -> bool:
     return name is not None and Path(name).exists() and Path(name).samefile(path)
 
 
-def _import_name(location: str, option: str) -> Any:
+def _import_name(location: str, named: str) -> Any:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         with user_output_to_stderr():
             return importlib.import_module(location)
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{option}: importing {location} failed: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{named}: importing {location} failed: {type(error).__name__}: {error}") from error
 
 
 def _public(module: Any) -> str:

@@ -6,6 +6,7 @@ Every member is a string, so that it compares with, and is written as, what stan
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum, StrEnum
 
 
@@ -103,6 +104,11 @@ class Spelling(Enum):
 
 
 _ARGUMENT = re.compile("\ue000([a-z_0-9]+)\ue001")
+_SPELL: dict[Spelling, Callable[[str], str]] = {
+    Spelling.PYTHON: lambda name: name,
+    Spelling.COMMAND_LINE: lambda name: "--" + name.replace("_", "-"),
+    Spelling.FILE: lambda name: name.replace("_", "-"),
+}
 
 
 def argument(name: str) -> str:
@@ -110,19 +116,16 @@ def argument(name: str) -> str:
     return f"\ue000{name}\ue001"
 
 
-def spelled(text: str, spelling: Spelling) -> str:
-    """The text with its arguments named as they are where it is read.
+def spelled(text: str, spelling: Spelling | Callable[[str], str]) -> str:
+    """The text with its arguments named as they are where it is read, or as a function of the name says.
 
     >>> spelled(f"{argument('batch_size')} is 0", Spelling.COMMAND_LINE)
     '--batch-size is 0'
     >>> spelled(f"{argument('batch_size')} is 0", Spelling.PYTHON)
     'batch_size is 0'
     """
-    if spelling is Spelling.COMMAND_LINE:
-        return _ARGUMENT.sub(lambda found: "--" + found[1].replace("_", "-"), text)
-    if spelling is Spelling.FILE:
-        return _ARGUMENT.sub(lambda found: found[1].replace("_", "-"), text)
-    return _ARGUMENT.sub(lambda found: found[1], text)
+    spell = _SPELL[spelling] if isinstance(spelling, Spelling) else spelling
+    return _ARGUMENT.sub(lambda found: spell(found[1]), text)
 
 
 def arguments_named(text: str) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ def test_only_the_layers_named_must_be_frozen(net: Net) -> None:
 
 
 def test_a_name_that_no_layer_has_is_refused(net: Net) -> None:
-    with pytest.raises(UsageError, match=r"^--expect-frozen back\*x: no normalization layer has such"):
+    with pytest.raises(UsageError, match=r"^expect_frozen back\*x: no normalization layer has such"):
         bncheck.diff(net, net, expect_frozen=["back*x"])
 
 

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,14 @@ import numpy.typing as npt
 import torch
 
 from bncheck import __version__
+from bncheck.api.opening import model_of
 from bncheck.core import compare, rms
 from bncheck.core.layers import PRECISION, NormLayer
 from bncheck.core.thresholds import in_force
 from bncheck.errors import UsageError
 from bncheck.evidence import Evidence
 from bncheck.evidence.comparison import ComparedLayer, Comparison
-from bncheck.formats import Model, from_module, open_model
+from bncheck.formats import Model
 from bncheck.formats.folding import compare_layers
 from bncheck.formats.state_dict.prefixes import best_names
 from bncheck.formats.tensors import dtype_name, plain
@@ -31,7 +31,8 @@ from bncheck.results.notes import Note
 from bncheck.results.notes.of_files import EpsUnknown
 from bncheck.results.report import ModelFacts, Run
 from bncheck.rules import judge
-from bncheck.vocabulary import Kind
+from bncheck.settings import Edge, ModelSettings, ModelSource
+from bncheck.vocabulary import Kind, argument
 
 USUAL_EPS = 1e-5
 """Taken where neither file says (state dicts do not): PyTorch's own."""
@@ -39,20 +40,16 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "moving_mea
 _ROUNDED = {"float16": 6e-8, "bfloat16": 1e-40}
 """How far the smallest numbers of a type are from their neighbours."""
 
-Source = str | Path | torch.nn.Module
-
 
 def diff(
-    before: Source,
-    after: Source,
+    before: ModelSource,
+    after: ModelSource,
     *,
     expect_frozen: Sequence[str] = (),
     key: str | None = None,
     key_after: str | None = None,
     trust_pickle: bool = False,
     allow_ops: Collection[str] = (),
-    command: str = "bncheck.diff",
-    options: Mapping[str, Any] | None = None,
 ) -> Difference:
     """What moved from one checkpoint to another; they may be of different formats.
 
@@ -67,33 +64,42 @@ def diff(
         key_after: which nested state dict of the second file.
         trust_pickle: unpickle files that can run code.
         allow_ops: operators, `NAMESPACE::NAME`, that programs may call besides those that compute.
-        command: how the difference says it was made.
-        options: what the user set, as it prints it.
 
     Raises:
         UsageError: no such file or key, or no layer has a name that `expect_frozen` means.
         ModelError: a file cannot be read.
     """
-    first = _open(before, key, trust_pickle, allow_ops)
-    second = _open(after, key_after or key, trust_pickle, allow_ops)
+    typed = {"expect_frozen": list(expect_frozen), "key": key, "key_after": key_after}
+    allowed = tuple(allow_ops)
+    first = ModelSettings(before, key=key, trust_pickle=trust_pickle, allow_ops=allowed)
+    second = ModelSettings(after, key=key_after or key, trust_pickle=trust_pickle, allow_ops=allowed)
+    return compared(first, second, tuple(expect_frozen), Edge("bncheck.diff", typed=typed))
+
+
+def compared(before: ModelSettings, after: ModelSettings, expect_frozen: tuple[str, ...], edge: Edge) -> Difference:
+    """The difference between the models that settings mean; see `diff`.
+
+    Raises:
+        BncheckError: as `diff`.
+    """
+    first, second = model_of(before), model_of(after)
     names = _names(first, second)
     pairs = list(_pairs(first.layers, second.layers, names))
     _require_layers(expect_frozen, first, second)
     layers = tuple(_change(old, new, expect_frozen) for old, new in pairs)
     tensors = tuple(_tensor_changes(first, second, names, {new.name for _, new in pairs}))
     comparison = Comparison(first.path, tuple(map(_compared, layers)), ())
-    evidence = Evidence(second.layers, comparison=comparison, expect_frozen=tuple(expect_frozen))
-    findings = judge(evidence, {"BN402"})
+    evidence = Evidence(second.layers, comparison=comparison, expect_frozen=expect_frozen)
+    findings = tuple(finding.told(edge.spelling) for finding in judge(evidence, {"BN402"}))
     coverage = _coverage(first, second, layers, tensors, expect_frozen)
     verdict = judge_findings(findings, coverage)
     known_before = {change.original for change in layers} | {change.original for change in tensors}
     known_after = {change.name for change in layers} | {change.name for change in tensors}
-    given = {"expect_frozen": list(expect_frozen), "key": key, "key_after": key_after} if options is None else options
     return Difference(
         version=__version__,
         run=Run(
-            command=command,
-            options={name: value for name, value in given.items() if value},
+            command=edge.command,
+            options={name: value for name, value in (edge.typed or {}).items() if value},
             seed=0,
             versions={"bncheck": __version__, "python": platform.python_version(), "torch": torch.__version__},
             thresholds=in_force(),
@@ -115,12 +121,6 @@ def diff(
         only_after=tuple(name for name in _all_names(second) if name not in known_after),
         findings=findings,
     )
-
-
-def _open(source: Source, key: str | None, trust_pickle: bool, allow_ops: Collection[str]) -> Model:
-    if isinstance(source, torch.nn.Module):
-        return from_module(source)
-    return open_model(source, key=key, trust_pickle=trust_pickle, allow_ops=allow_ops)
 
 
 def _names(first: Model, second: Model) -> dict[str, str]:
@@ -159,8 +159,8 @@ def _require_layers(patterns: Sequence[str], first: Model, second: Model) -> Non
             close = get_close_matches(pattern.rstrip("*."), names, n=1, cutoff=0.3) or names[:1]
             example = f", like {close[0]!r}" if close else ""
             raise UsageError(
-                f"--expect-frozen {pattern}: no normalization layer has such a name. Names are those of the "
-                f"layers{example}, with * for any characters."
+                f"{argument('expect_frozen')} {pattern}: no normalization layer has such a name. Names are those of "
+                f"the layers{example}, with * for any characters."
             )
 
 

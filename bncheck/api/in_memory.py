@@ -16,7 +16,7 @@ from bncheck.formats.torch_module.module import copied
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.measure.passes import Plan
 from bncheck.repair.measuring import measure, tensors_of
-from bncheck.repair.methods.method import UNTIL
+from bncheck.settings import BATCH_SIZE, DEVICE, SEED, UNTIL_OF_REPAIR, DataSettings, SamplingSettings
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -25,11 +25,11 @@ def recalibrate(
     module: Module,
     data: Any,
     *,
-    until: float = UNTIL,
-    batch_size: int = 64,
+    until: float = UNTIL_OF_REPAIR,
+    batch_size: int = BATCH_SIZE,
     limit: int | None = None,
-    seed: int = 0,
-    device: str = "cpu",
+    seed: int = SEED,
+    device: str = DEVICE,
     data_options: DataOptions | None = None,
     progress: Progress = no_progress,
 ) -> Module:
@@ -48,7 +48,7 @@ def recalibrate(
         seed: of every draw.
         device: where to run bncheck's own copy; the copy that is returned stays where `module` is.
         data_options: preprocessing of images.
-        progress: told how far it is.
+        progress: called with what is being done, how many samples are done, and of how many; see `bncheck.inspect`.
 
     Numerics: pooled population variance (divisor n), float64, Chan's merge; see `bncheck.repair.measuring`.
 
@@ -65,8 +65,10 @@ def recalibrate(
     """
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"recalibrate takes an nn.Module, not a {type(module).__name__}; for files: bncheck.repair.")
-    source = open_data(data, data_options or DataOptions())
-    found = statistics_of(module, source, Plan(batch_size, limit, seed), until=until, device=device, progress=progress)
+    sampling = SamplingSettings(batch_size, limit, until, seed)
+    source = open_data(data, data_options or DataSettings())
+    plan = Plan(sampling.batch_size, sampling.limit, sampling.seed)
+    found = statistics_of(module, source, plan, until=sampling.until, device=device, progress=progress)
     fresh = copied(module)
     store(fresh, found)
     return fresh
@@ -77,8 +79,8 @@ def statistics_of(
     source: Source,
     plan: Plan,
     *,
-    until: float = UNTIL,
-    device: str = "cpu",
+    until: float = UNTIL_OF_REPAIR,
+    device: str = DEVICE,
     progress: Progress = no_progress,
 ) -> dict[str, torch.Tensor]:
     """The running means and variances that recalibrating `module` on `source` stores, by their names in it.

@@ -6,50 +6,62 @@ import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import torch
-
 from bncheck import __version__
+from bncheck.api.asking import Request, chosen_codes, plan_of, request_of, spelling_arguments
 from bncheck.api.assembling import assemble
-from bncheck.api.judging import BATCH_SIZES, Judging, check_options, chosen_codes
+from bncheck.api.opening import model_of
 from bncheck.core.thresholds import in_force
 from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
-from bncheck.formats import Model, from_module, open_model
+from bncheck.formats import Model
 from bncheck.formats.folding.referencing import reference_of, stamped_reference, with_reference
 from bncheck.formats.opening import require_runnable
 from bncheck.formats.programs.running import Progress, no_progress
-from bncheck.gate import fail_on_named
 from bncheck.measure.agreement import compare_outputs
 from bncheck.measure.collect import completed, measured_evidence, static_evidence
 from bncheck.measure.passes import Plan, observe
 from bncheck.measure.sessions import open_session
 from bncheck.measure.training import observe_training
-from bncheck.predictions.effect import Metric
 from bncheck.probes.case import Subject
 from bncheck.probes.runner import run_probes
-from bncheck.results.report import Report, Run, asked_in
+from bncheck.results.report import Report, Run
 from bncheck.rules import judge
+from bncheck.settings import (
+    BATCH_SIZE,
+    BATCH_SIZES,
+    DEVICE,
+    SEED,
+    UNTIL,
+    DataSettings,
+    InspectionSettings,
+    JudgingSettings,
+    Metric,
+    ModelSettings,
+    ModelSource,
+    PredictionSettings,
+    SamplingSettings,
+)
+from bncheck.vocabulary import FailOn, argument
 
 
 def inspect(
-    model: str | Path | torch.nn.Module | torch.export.ExportedProgram,
+    model: ModelSource,
     data: Any = None,
     *,
     train_data: Any = None,
-    batch_size: int = 64,
+    batch_size: int = BATCH_SIZE,
     limit: int | None = None,
-    until: float = 0.0,
-    seed: int = 0,
-    device: str = "cpu",
+    until: float = UNTIL,
+    seed: int = SEED,
+    device: str = DEVICE,
     arch: str | Callable[..., Any] | None = None,
     arch_kwargs: Mapping[str, Any] | None = None,
     key: str | None = None,
     trust_pickle: bool = False,
     allow_ops: Collection[str] = (),
-    reference: str | Path | torch.nn.Module | torch.export.ExportedProgram | None = None,
+    reference: ModelSource | None = None,
     reference_arch: str | Callable[..., Any] | None = None,
     reference_arch_kwargs: Mapping[str, Any] | None = None,
     reference_key: str | None = None,
@@ -61,10 +73,8 @@ def inspect(
     deploy_dtype: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
-    fail_on: str = "warning",
+    fail_on: str = FailOn.WARNING.value,
     strict: bool = False,
-    command: str = "bncheck.inspect",
-    options: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> Report:
     """Whether the statistics in `model`'s normalization layers describe `data`, layer by layer.
@@ -104,74 +114,60 @@ def inspect(
         ignore: not these rules.
         fail_on: severity from which the exit code is 1: `error`, `warning` or `never`.
         strict: exit code 4 if any layer was skipped or any sample left out.
-        command: how the report says it was made.
-        options: what the user set, as the report prints it; by default these arguments.
-        progress: told how far the passes are.
+        progress: called with what is being done, how many samples are done, and of how many (`None`: unknown); with
+            what is to be said at once, and 0.
 
     Raises:
         UsageError: an option is wrong, or data are given for a model that cannot be run.
         ModelError: the model cannot be read.
         DataError: the data cannot be read, or do not fit the model.
     """
-    check_options(batch_size, limit, batch_sizes, fail_on, deploy_dtype, until=until, seed=seed, max_gap=max_gap)
-    if data is not None:
-        require_named(data)
-    _check_train_data(train_data, data)
-    chosen = chosen_codes(select, ignore)
-    trusted: dict[str, Any] = {"trust_pickle": trust_pickle, "allow_ops": allow_ops}
-    opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, device=device, **trusted)
-    before = None
-    if reference is not None:
-        before = _open(
-            reference,
-            arch=reference_arch,
-            arch_kwargs=reference_arch_kwargs,
-            key=reference_key,
-            **trusted,
-            device=device,
-        )
-    elif reference_arch is not None or reference_key is not None:
-        raise UsageError("--reference-arch and --reference-key say how to read a --reference, and none is given.")
-    opened = _beside(opened, before)
-    source = sampling = None
-    if data is not None and opened.refusal is None:
+    chosen = ModelSettings(model, arch, arch_kwargs, key, trust_pickle, device, tuple(allow_ops))
+    settings = InspectionSettings(
+        model=chosen,
+        data=data,
+        train_data=train_data,
+        reference=chosen.reference(reference, reference_arch, reference_arch_kwargs, reference_key),
+        reading=data_options or DataSettings(),
+        sampling=SamplingSettings(batch_size, limit, until, seed, tuple(batch_sizes)),
+        predictions=PredictionSettings(output, metric),
+        judging=JudgingSettings(tuple(select), tuple(ignore), max_gap, fail_on, strict, deploy_dtype),
+    )
+    return inspected(settings, progress)
+
+
+def inspected(settings: InspectionSettings, progress: Progress = no_progress) -> Report:
+    """The report that settings ask for; see `inspect`.
+
+    Raises:
+        BncheckError: as `inspect`.
+    """
+    _require_inputs(settings)
+    progress = spelling_arguments(progress, settings.edge.spelling)
+    opened = model_of(settings.model)
+    reference = None if settings.reference is None else model_of(settings.reference)
+    opened = _beside(opened, reference)
+    source = training = None
+    if settings.data is not None and opened.refusal is None:
         require_runnable(opened)
-        source = open_data(data, data_options or DataOptions())
-        if train_data is not None:
-            sampling = open_data(train_data, data_options or DataOptions(), "--train-data")
-    if options is None:
-        options = {
-            "data": _named(data),
-            "train_data": None if sampling is None else sampling.name,
-            "batch_size": batch_size,
-            "limit": limit,
-            "until": until or None,
-            "device": device,
-            "key": key,
-            "arch": arch if isinstance(arch, str) else getattr(arch, "__qualname__", None),
-            "reference": None if before is None else before.path,
-            "batch_sizes": list(batch_sizes),
-            "output": output,
-            "metric": getattr(metric, "__qualname__", None),
-            "max_gap": max_gap,
-            "deploy_dtype": deploy_dtype,
-            "select": list(select),
-            "ignore": list(ignore),
-            "fail_on": fail_on,
-            "strict": strict,
-        }
-    how = Judging(tuple(batch_sizes), max_gap, chosen, fail_on, strict, deploy_dtype, command, options)
-    not_run = opened.refusal if data is not None else None
-    normalization = (data_options or DataOptions()).normalization
-    plan = Plan(batch_size, limit, seed, output, metric, normalization, until=until)
-    return report_on(opened, source, plan, how, progress, not_run=not_run, reference=before, training=sampling)
+        source = open_data(settings.data, settings.reading)
+        if settings.train_data is not None:
+            training = open_data(settings.train_data, settings.reading, argument("train_data"))
+    how = request_of(
+        settings,
+        reference=None if reference is None else reference.path,
+        training=None if training is None else training.name,
+    )
+    not_run = opened.refusal if settings.data is not None else None
+    plan = plan_of(settings)
+    return report_on(opened, source, plan, how, progress, not_run=not_run, reference=reference, training=training)
 
 
 def report_on(
     opened: Model,
     source: Source | None,
     plan: Plan,
-    how: Judging,
+    how: Request,
     progress: Progress,
     *,
     not_run: str | None = None,
@@ -184,7 +180,7 @@ def report_on(
         opened: the model.
         source: the data; `None` to audit the file alone.
         plan: how the data are read.
-        how: what is judged.
+        how: what is judged, and how it was asked for.
         progress: told how far the passes are.
         not_run: why the model cannot be run on the data that were given.
         reference: whose outputs are to be compared with the model's.
@@ -194,7 +190,7 @@ def report_on(
         DataError: the data cannot be read, or do not fit the model.
     """
     if source is None:
-        evidence = static_evidence(opened, how.max_gap, not_run=not_run)
+        evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
         sampling = None if training is None else observe_training(opened, training, plan, progress)
@@ -206,7 +202,7 @@ def report_on(
                 plan,
                 source_name=source.name,
                 sizes=how.batch_sizes,
-                max_gap=how.max_gap,
+                max_gap=how.judging.max_gap,
                 training=sampling,
             )
             evidence = run_probes(session, Subject(opened, source, plan, training, progress), seen, evidence)
@@ -214,34 +210,21 @@ def report_on(
         if reference is not None:
             agreement, note = compare_outputs(opened, reference, source, plan)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
-    evidence = replace(evidence, deploy_dtype=how.deploy_dtype, training_planned=training is not None)
-    given = {name: value for name, value in how.options.items() if value is not None and value != []}
-    asked = replace(asked_in(given), fail_on=fail_on_named(how.fail_on), strict=how.strict, max_gap=how.max_gap)
-    run = Run(how.command, given, plan.seed, _versions(opened), in_force(), evidence.notes, asked)
+    evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
+    run = Run(how.edge.command, how.options, plan.seed, _versions(opened), in_force(), evidence.notes, how.asked)
     return assemble(opened, evidence, judge(evidence, how.codes), run)
 
 
-def _check_train_data(train_data: Any, data: Any) -> None:
-    if train_data is None:
-        return
-    require_named(train_data, "--train-data")
-    if data is None:
+def _require_inputs(settings: InspectionSettings) -> None:
+    """Refuse what cannot be meant before anything is opened: data that do not exist, rules that are none."""
+    require_named(settings.data)
+    require_named(settings.train_data, argument("train_data"))
+    if settings.train_data is not None and settings.data is None:
         raise UsageError(
-            "--train-data is compared with what the model is run on, and no --data is given: name that too (held-out "
-            "data, or the training data once more)."
+            f"{argument('train_data')} is compared with what the model is run on, and no {argument('data')} is given: "
+            "name that too (held-out data, or the training data once more)."
         )
-
-
-def _named(data: Any) -> str | None:
-    if data is None:
-        return None
-    return str(data) if isinstance(data, str | Path) else type(data).__name__
-
-
-def _open(model: Any, **how: Any) -> Model:
-    if isinstance(model, torch.nn.Module | torch.export.ExportedProgram):
-        return from_module(model, device=how["device"])
-    return open_model(model, **how)
+    chosen_codes(settings.judging)
 
 
 def _beside(model: Model, reference: Model | None) -> Model:

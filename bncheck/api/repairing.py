@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
 from bncheck.api.inspecting import report_on
-from bncheck.api.judging import Judging
-from bncheck.data import DataOptions, Source, require_named
+from bncheck.api.opening import model_of
+from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, UsageError
 from bncheck.files import InputFiles, publish, staging
-from bncheck.formats import Model, open_model
+from bncheck.formats import Model
 from bncheck.formats.opening import require_runnable
 from bncheck.formats.programs.running import Progress, no_progress
 from bncheck.formats.writing import write_model
 from bncheck.measure.passes import Plan
-from bncheck.predictions.effect import Metric
 from bncheck.repair.destination import Target, target_of
 from bncheck.repair.evaluation.comparison import comparison_of, outcome_of, samples_needed
 from bncheck.repair.evaluation.held_out import side_by_side
 from bncheck.repair.measuring import STATISTICS
-from bncheck.repair.methods.method import RECALIBRATE, UNTIL, Method, MethodOptions, Repaired, method_named
+from bncheck.repair.methods.method import RECALIBRATE, Method, MethodOptions, Repaired, method_named
 from bncheck.repair.training.checkpoints import forget_checkpoint, require_writable
-from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet
 from bncheck.repair.training.roles import Roles, roles_of
 from bncheck.repair.training.trainee import module_of
@@ -44,143 +42,57 @@ from bncheck.results.repair import (
     layer_repairs,
 )
 from bncheck.results.report import Report
-from bncheck.vocabulary import Reason
+from bncheck.settings import RepairSettings
+from bncheck.vocabulary import Reason, argument
 
 
-def repair_file(
-    model: str | Path,
-    data: Any = None,
-    *,
-    out: str | Path | None,
-    method: str = RECALIBRATE,
-    train_data: Any = None,
-    heldout: Any = None,
-    fine_tuning: FineTuneOptions | None = None,
-    prior: float | None = None,
-    until: float = UNTIL,
-    force: bool = False,
-    overwrite: bool = False,
-    batch_size: int = 64,
-    limit: int | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-    arch: str | Callable[..., Any] | None = None,
-    arch_kwargs: Mapping[str, Any] | None = None,
-    key: str | None = None,
-    trust_pickle: bool = False,
-    allow_ops: Collection[str] = (),
-    data_options: DataOptions | None = None,
-    output: str | None = None,
-    metric: Metric | None = None,
-    fail_on: str = "warning",
-    judging: Judging | None = None,
-    command: str = "bncheck.repair",
-    options: Mapping[str, Any] | None = None,
-    progress: Progress = no_progress,
-    training_progress: TrainingProgress = quiet,
+def repaired(
+    settings: RepairSettings, progress: Progress = no_progress, training_progress: TrainingProgress = quiet
 ) -> RepairResult:
-    """Write a model again with statistics (or weights) that fit the data, if that is measured to be no worse.
-
-    The file keeps its container, its names, its dtypes and everything else that is in it; the original is never
-    touched. What is judged is the file that was written, before it gets its name.
-
-    Args:
-        model: a path, as for `bncheck.inspect`.
-        data: what to repair from: a path, an array, a pair (x, y) or an iterable of batches. With `train_data`, what
-            to judge on.
-        out: the file to write; for a sharded model its index, or the folder that takes both; `None` to see what the
-            repair would come to.
-        method: `recalibrate`, `blend` or `renorm`.
-        train_data: what `renorm` trains on, in its own order and batches; without it `data`, drawn at random.
-        heldout: what to judge on. Without it each half of `data` judges what the other half gave; for `renorm` a
-            fifth of the data is kept from training. With all three `data` choose the best state of the training.
-        fine_tuning: how `renorm` trains; by default `FineTuneOptions` with the batch size, output, device and seed
-            given here. Its checkpoint is deleted once the model is written.
-        prior: what the stored statistics are worth, in samples (`blend`); by default chosen by the labels.
-        until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
-        force: write although the result is worse, or of too few samples.
-        overwrite: write over an existing `out`.
-        batch_size: samples in a forward.
-        limit: draw so many samples at random, of either data; what is trained on is limited by the steps alone.
-        seed: of every draw.
-        device: where to run the model.
-        arch: what builds the module a state dict belongs to.
-        arch_kwargs: keyword arguments for it.
-        key: which nested state dict of a checkpoint; the others stay as they are.
-        trust_pickle: unpickle a file that can run code.
-        allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
-        data_options: preprocessing, of either data.
-        output: key or index of the output that is the prediction.
-        metric: `metric(outputs, labels) -> number` instead of top-1 accuracy; larger is better.
-        fail_on: severity of findings on the repaired file from which the exit code is 1.
-        judging: how the reports judge, instead of `fail_on`, `command` and `options`.
-        command: how the reports say they were made.
-        options: what the user set, as the reports print it.
-        progress: told how far the passes are.
-        training_progress: told of every step of `renorm`.
+    """What comes of the repair that settings ask for; see `bncheck.repair_file`.
 
     Raises:
-        RefusedError: the training diverged, or led to nothing better; nothing was written.
-        UsageError: an option is wrong, `out` is an input, exists already or cannot be written.
-        ModelError: the model cannot be read, or its file cannot hold the new values.
-        DataError: the data cannot be read, do not fit the model, or are not finite.
+        BncheckError: as `bncheck.repair_file`.
     """
-    named = {"--data": data, "--train-data": train_data, "--heldout": heldout}
-    for option, source in named.items():
-        require_named(source, option)
-    tuning = fine_tuning or FineTuneOptions(batch_size=batch_size, output=output, device=device, seed=seed)
-    way = method_named(method, MethodOptions(prior, until, tuning, training_progress))
-    trusted: dict[str, Any] = {"trust_pickle": trust_pickle, "allow_ops": allow_ops}
-
-    def opening(path: str | Path) -> Model:
-        return open_model(path, arch=arch, arch_kwargs=arch_kwargs, key=key, device=device, **trusted)
-
-    shipped = opening(model)
+    named = {
+        argument("data"): settings.data,
+        argument("train_data"): settings.train_data,
+        argument("heldout"): settings.heldout,
+    }
+    for name, data in named.items():
+        require_named(data, name)
+    request = request_of(settings)
+    training = settings.training
+    way = method_named(settings.method, MethodOptions(settings.prior, settings.until, training, training_progress))
+    shipped = model_of(settings.model)
     if not way.cross_fits:
         module_of(shipped)  # says what cannot be trained
     require_runnable(shipped, "repair a file that holds the program too (TorchScript, .pt2, ONNX)")
-    _require_unseen(data, heldout)
+    _require_unseen(settings.data, settings.heldout)
     if shipped.refusal is not None:
-        raise ModelError(f"{model} cannot be repaired: {shipped.refusal}. Export it again in eval mode.")
-    if options is None:
-        options = {
-            "method": method,
-            "prior": prior,
-            "until": until,
-            "batch_size": batch_size,
-            "limit": limit,
-            "device": device,
-            "key": key,
-            "output": output,
-            "force": force,
-            "fail_on": fail_on,
-        }
+        raise ModelError(f"{shipped.path} cannot be repaired: {shipped.refusal}. Export it again in eval mode.")
 
     def repaired_to(place: Path) -> RepairResult:
-        read = InputFiles.named({"--arch": arch}) + InputFiles.of_data(named)
-        target = target_of(shipped, place, inputs=read, checkpoint=tuning.checkpoint, overwrite=overwrite)
-        require_writable(tuning.checkpoint)
-        job = _Job(
-            way=way,
-            roles=roles_of(
-                way, data=data, train_data=train_data, heldout=heldout, how=data_options or DataOptions(), seed=seed
-            ),
-            plan=Plan(batch_size, limit, seed, output, metric, (data_options or DataOptions()).normalization),
-            judging=judging or Judging(fail_on=fail_on, command=command, options=options),
-            opening=opening,
-            target=target,
-            force=force,
-            trusted=trusted,
-            progress=progress,
+        read = InputFiles.named({argument("arch"): settings.model.arch}) + InputFiles.of_data(named)
+        target = target_of(shipped, place, inputs=read, checkpoint=training.checkpoint, overwrite=settings.overwrite)
+        require_writable(training.checkpoint)
+        roles = roles_of(
+            way,
+            data=settings.data,
+            train_data=settings.train_data,
+            heldout=settings.heldout,
+            how=settings.reading,
+            seed=settings.sampling.seed,
         )
-        return job.run(shipped)
+        progress_told = spelling_arguments(progress, settings.edge.spelling)
+        return _Job(settings, request, way, roles, plan_of(settings), target, progress_told).run(shipped)
 
-    if out is None:
+    if settings.out is None:
         with tempfile.TemporaryDirectory(prefix="bncheck-") as folder:
-            return _unwritten(repaired_to(Path(folder) / Path(model).name), shipped.path)
-    result = repaired_to(Path(out))
+            return _unwritten(repaired_to(Path(folder) / Path(shipped.path).name), shipped.path)
+    result = repaired_to(settings.out)
     if result.path is not None:
-        forget_checkpoint(tuning.checkpoint)
+        forget_checkpoint(training.checkpoint)
     return result
 
 
@@ -189,8 +101,8 @@ def _require_unseen(data: Any, heldout: Any) -> None:
     paths = [Path(one).resolve() for one in (data, heldout) if isinstance(one, str | Path)]
     if len(paths) > len(set(paths)):
         raise UsageError(
-            f"--heldout {heldout}: that is --data, and a repair is judged on samples that it has not seen. Leave it "
-            "out: then parts of --data are kept for that."
+            f"{argument('heldout')} {heldout}: that is {argument('data')}, and a repair is judged on samples that it "
+            f"has not seen. Leave it out: then parts of {argument('data')} are kept for that."
         )
 
 
@@ -198,14 +110,12 @@ def _require_unseen(data: Any, heldout: Any) -> None:
 class _Job:
     """Everything one repair takes but the model."""
 
+    settings: RepairSettings
+    request: Request
     way: Method
     roles: Roles
     plan: Plan
-    judging: Judging
-    opening: Callable[[Path], Model]
     target: Target
-    force: bool
-    trusted: Mapping[str, Any]
     progress: Progress
 
     @property
@@ -235,9 +145,17 @@ class _Job:
             return self._result(NOTHING, before, made)
         with staging(self.target.out) as folder:
             staged = folder / self.target.out.name
-            notes = write_model(shipped, made.tensors, staged, beside=self.target.beside, **self.trusted)
+            trusted = self.settings.model
+            notes = write_model(
+                shipped,
+                made.tensors,
+                staged,
+                trust_pickle=trusted.trust_pickle,
+                beside=self.target.beside,
+                allow_ops=trusted.allow_ops,
+            )
             self.target.require_free(folder)
-            written = self.opening(staged)
+            written = model_of(replace(self.settings.model, source=staged))
             after = self._named(self._report(written))
             trial = made.trial
             if self.judged == HELD_OUT:
@@ -255,13 +173,13 @@ class _Job:
                 noted=(*made.notes, *notes),
                 samples_needed=needed,
             )
-            if outcome in (WORSE, TOO_FEW) and not self.force:
+            if outcome in (WORSE, TOO_FEW) and not self.settings.force:
                 return result
             publish(folder, self.target.out)
         return replace(result, path=str(self.target.out))
 
     def _report(self, model: Model) -> Report:
-        return report_on(model, self.judge, self.plan, self.judging, self.progress)
+        return report_on(model, self.judge, self.plan, self.request, self.progress)
 
     def _named(self, report: Report) -> Report:
         """The report on the file under the name it is going to have."""

@@ -11,11 +11,14 @@ from typing import Any
 
 import torch
 
+from bncheck.api.opening import model_of
 from bncheck.errors import BncheckError, RefusedError, UsageError
 from bncheck.files import InputFiles, OutputFile, publish, require_free, require_place, staging
-from bncheck.formats import Model, from_module, open_model
+from bncheck.formats import Model, open_model
 from bncheck.formats.folding.referencing import operations_of, reference_of, with_reference
 from bncheck.formats.parts import model_inputs, parts_of, require_unchanged
+from bncheck.settings import ModelSettings
+from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +76,14 @@ def stamp(
     require_free([OutputFile("--out", out) for out in (target, *copies)], inputs)
     _require_stamped(target)
     _require_new(copies, target)
-    before = (
-        from_module(reference)
-        if isinstance(reference, torch.nn.Module)
-        else open_model(
+    before = model_of(
+        ModelSettings(
             reference,
-            arch=reference_arch,
-            arch_kwargs=reference_arch_kwargs,
-            key=reference_key,
-            trust_pickle=trust_pickle,
-            allow_ops=allow_ops,
+            reference_arch,
+            reference_arch_kwargs,
+            reference_key,
+            trust_pickle,
+            allow_ops=tuple(allow_ops),
         )
     )
     known = reference_of(before)
@@ -113,7 +114,9 @@ def _require_stamped(target: Path) -> None:
     with contextlib.suppress(BncheckError):
         if read_stamp(read_onnx(target)[0], str(target)) is not None:
             return
-    raise UsageError(f"--out {target}: it exists and is no stamped model, so it is not overwritten; name another file.")
+    raise UsageError(
+        f"{argument('out')} {target}: it exists and is no stamped model, so it is not overwritten; name another file."
+    )
 
 
 def _copies(path: Path, target: Path) -> dict[Path, Path]:
@@ -130,7 +133,8 @@ def _require_new(copies: Iterable[Path], target: Path) -> None:
     for copy in copies:
         if copy.exists():
             raise UsageError(
-                f"--out {target}: the model's tensors would have to be copied to {copy}, which exists already."
+                f"{argument('out')} {target}: the model's tensors would have to be copied to {copy}, which exists "
+                "already."
             )
 
 

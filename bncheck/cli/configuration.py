@@ -13,6 +13,7 @@ from typer.models import OptionInfo
 
 from bncheck.cli.configuration_file import Configuration, OptionKind, find_configuration
 from bncheck.cli.process import exit_codes, say
+from bncheck.cli.spelling import is_typed
 
 _NAMES: Mapping[str, Literal["path", "code", "data", "report"]] = {
     "FILE": "path",
@@ -57,7 +58,7 @@ def configuration_of(context: typer.Context) -> Configuration:
 def say_configuration(context: typer.Context) -> None:
     """Name the options that come from the file, so that nobody wonders."""
     found, used = configuration_of(context), context.default_map or {}
-    typed = {name for name in used if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    typed = {name for name in used if is_typed(context, name)}
     names = sorted(name.replace("_", "-") for name in used.keys() - typed)
     if names:
         say(f"Options of {found.source}: {', '.join(names)}.")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import typer
 
+from bncheck.cli.spelling import spelling_in
 from bncheck.errors import BncheckError
 from bncheck.render.words.cells import printable
-from bncheck.vocabulary import Spelling
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -58,14 +58,19 @@ def prepare_streams() -> None:
 
 
 @contextlib.contextmanager
-def exit_codes(debug: bool = False) -> Iterator[None]:
-    """A user's mistake is one message on stderr and its exit code; Ctrl-C is 130."""
+def exit_codes(debug: bool = False, context: typer.Context | None = None) -> Iterator[None]:
+    """Turn a user's mistake into one message on stderr and its exit code, and Ctrl-C into 130.
+
+    Args:
+        debug: print the traceback too.
+        context: of the command, which knows what came from a configuration file.
+    """
     try:
         yield
     except BncheckError as error:
         if debug:
             traceback.print_exc()
-        say(f"bncheck: {printable(error.told(Spelling.COMMAND_LINE))}")
+        say(f"bncheck: {printable(error.told(spelling_in(context)))}")
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         say("bncheck: interrupted.")

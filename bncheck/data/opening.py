@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,6 @@ import torch
 
 from bncheck.data.batches import Source
 from bncheck.data.conversion import type_name
-from bncheck.data.options import DataOptions
 from bncheck.data.sources.array_files import read_npy, read_npz, read_pt, read_safetensors
 from bncheck.data.sources.arrays import array_source
 from bncheck.data.sources.image_folder import image_folder
@@ -20,7 +20,9 @@ from bncheck.data.sources.streams import StreamSource, stream_source
 from bncheck.data.sources.tables import read_csv, read_parquet
 from bncheck.data.sources.webdataset import tar_source
 from bncheck.errors import DataError, UsageError
+from bncheck.settings import DataSettings
 from bncheck.user_code import import_callable
+from bncheck.vocabulary import argument
 
 _ARRAY_READERS: Final = {"npz": read_npz, "npy": read_npy, "pt": read_pt, "safetensors": read_safetensors}
 _TABLE_READERS: Final = {"csv": read_csv, "parquet": read_parquet}
@@ -34,10 +36,11 @@ _KIND_OF_SUFFIX: Final = {
     ".parquet": "parquet",
     ".tar": "tar",
 }
-_NO_OPTIONS: Final = DataOptions()
+_AS_THEY_ARE: Final = DataSettings()
+_DATA: Final = argument("data")
 
 
-def open_data(source: object, options: DataOptions = _NO_OPTIONS, option: str = "--data") -> Source:
+def open_data(source: object, reading: DataSettings = _AS_THEY_ARE, named: str = _DATA) -> Source:
     """The data that `source` names or is.
 
     Args:
@@ -46,55 +49,56 @@ def open_data(source: object, options: DataOptions = _NO_OPTIONS, option: str = 
             ``package.module:CALLABLE``, whose code is run; an array or tensor, a tuple ``(x, y)`` or a dict of
             them; an iterable of batches such as a DataLoader; or a function that gives one. An iterator that
             can be read only once is read now, and its batches are kept in memory.
-        options: how the data are to be read and preprocessed.
-        option: what named them, for errors.
+        reading: how they are to be read and preprocessed.
+        named: the argument that asked for them, as errors name it.
 
     Raises:
         UsageError: there is no such file or callable, or an option does not apply to these data.
         DataError: the data are empty, damaged, or of a form that is not accepted.
     """
     if isinstance(source, str | Path):
-        return _open_named(source, options, option)
-    name = getattr(source, "__qualname__", type_name(source))  # functions have one
-    _refuse_label_column(name, options)
+        return _open_named(source, reading, named)
+    inner = source.func if isinstance(source, partial) else source
+    name = getattr(inner, "__qualname__", type_name(source))  # functions have one
+    _refuse_label_column(name, reading)
     if isinstance(source, torch.Tensor | np.ndarray | tuple | Mapping):
-        return array_source(name, source, options)
+        return array_source(name, source, reading)
     if callable(source) and not isinstance(source, Iterable):
-        return StreamSource(name, source, options)
-    return stream_source(name, source, options)
+        return StreamSource(name, source, reading)
+    return stream_source(name, source, reading)
 
 
-def require_named(source: object, option: str = "--data") -> None:
+def require_named(source: object, named: str = _DATA) -> None:
     """Raises `UsageError` where `source` names a file or folder that does not exist; reads and imports nothing."""
     if not isinstance(source, str | Path) or Path(source).exists():
         return
     location = str(source).rpartition(":")[0]
     if not location or (location.endswith(".py") and not Path(location).is_file()):
-        raise UsageError(f"{option}: there is no file or folder {location or source}.")
+        raise UsageError(f"{named}: there is no file or folder {location or source}.")
 
 
-def _open_named(named: str | Path, options: DataOptions, option: str) -> Source:
-    path = Path(named)
+def _open_named(location: str | Path, reading: DataSettings, named: str) -> Source:
+    path, name = Path(location), str(location)
     if path.is_dir():
-        _refuse_label_column(str(named), options)
-        return image_folder(path, options, str(named))
+        _refuse_label_column(name, reading)
+        return image_folder(path, reading, name)
     if path.exists():
-        return _open_file(path, options, str(named))
-    if isinstance(named, str) and ":" in named:
-        _refuse_label_column(named, options)
-        return StreamSource(named, import_callable(named, option), options)
-    raise UsageError(f"{option}: there is no file or folder {named}.")
+        return _open_file(path, reading, name)
+    if isinstance(location, str) and ":" in location:
+        _refuse_label_column(name, reading)
+        return StreamSource(name, import_callable(location, named), reading)
+    raise UsageError(f"{named}: there is no file or folder {location}.")
 
 
-def _open_file(path: Path, options: DataOptions, name: str) -> Source:
+def _open_file(path: Path, reading: DataSettings, name: str) -> Source:
     kind = _recognise(path)
     if kind in _TABLE_READERS:
-        table = _TABLE_READERS[kind](path, options.label_column)
-        return array_source(name, table.value, options, hint=table.hint)
-    _refuse_label_column(name, options)
+        table = _TABLE_READERS[kind](path, reading.label_column)
+        return array_source(name, table.value, reading, hint=table.hint)
+    _refuse_label_column(name, reading)
     if kind == "tar":
-        return tar_source(path, options, name)
-    return array_source(name, _ARRAY_READERS[kind](path), options)
+        return tar_source(path, reading, name)
+    return array_source(name, _ARRAY_READERS[kind](path), reading)
 
 
 def _recognise(path: Path) -> str:
@@ -136,6 +140,6 @@ def _kind_of_zip(path: Path) -> str | None:
     return "npz" if members and all(member.endswith(".npy") for member in members) else None
 
 
-def _refuse_label_column(name: str, options: DataOptions) -> None:
-    if options.label_column is not None:
-        raise UsageError(f"--label-column is for tables (.csv, .parquet); {name} is none.")
+def _refuse_label_column(name: str, reading: DataSettings) -> None:
+    if reading.label_column is not None:
+        raise UsageError(f"{argument('label_column')} is for tables (.csv, .parquet); {name} is none.")

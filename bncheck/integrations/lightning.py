@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from bncheck.errors import BncheckError, UsageError
-from bncheck.integrations.monitor import RECALIBRATION_SAMPLES, SAMPLES, GapMonitor
+from bncheck.integrations.monitor import GapMonitor
 from bncheck.integrations.refreshing import Refresher
-from bncheck.integrations.watching import Patience, Watching
+from bncheck.integrations.watching import Tolerance, Watching
+from bncheck.settings import BATCH_SIZE, RECALIBRATION_SAMPLES, SAMPLES, SEED, MonitorSettings
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -59,17 +60,16 @@ class BatchNormMonitor(Callback):
         net: str | None = None,
         samples: int = SAMPLES,
         recalibration_samples: int = RECALIBRATION_SAMPLES,
-        batch_size: int = 64,
-        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+        seed: int = SEED,
         device: str | None = None,
     ) -> None:
         super().__init__()
-        self._watching = Watching(
-            data, recalibrate, train_data, samples, recalibration_samples, batch_size, seed, device, net
-        )
+        settings = MonitorSettings(samples, recalibration_samples, batch_size, seed, device)
+        self._watching = Watching(settings, data, recalibrate, train_data, net)
         self._monitor: GapMonitor | None = None
         self._refresher: Refresher | None = None
-        self._measuring, self._recalibrating = Patience(), Patience()
+        self._measuring, self._recalibrating = Tolerance(), Tolerance()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget the last run: it may have had another model."""

@@ -12,10 +12,9 @@ from bncheck.integrations.reading import GapReading, read_gaps
 from bncheck.integrations.refreshing import Refresher
 from bncheck.integrations.samples import DrawnSamples, source_of
 from bncheck.measure.passes import Plan
+from bncheck.settings import BATCH_SIZE, RECALIBRATION_SAMPLES, SAMPLES, SEED, MonitorSettings
 
-SAMPLES = 256
-"""Samples to watch a training on: they show gaps that matter, and cost two forwards each."""
-RECALIBRATION_SAMPLES = 2048
+__all__ = ["RECALIBRATION_SAMPLES", "SAMPLES", "GapMonitor"]
 
 Writer = Callable[[dict[str, float], int | None], Any]
 
@@ -58,14 +57,13 @@ class GapMonitor:
         *,
         samples: int = SAMPLES,
         recalibration_samples: int = RECALIBRATION_SAMPLES,
-        batch_size: int = 64,
-        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+        seed: int = SEED,
         device: str | None = None,
         writer: Any = None,
         prefix: str = "bncheck/",
     ) -> None:
-        if min(samples, recalibration_samples, batch_size) < 1:
-            raise UsageError("samples, recalibration_samples and batch_size must be at least 1.")
+        settings = MonitorSettings(samples, recalibration_samples, batch_size, seed, device)
         if writer is not None and not callable(writer) and not hasattr(writer, "add_scalar"):
             raise UsageError(
                 f"A {type(writer).__name__} is no writer: pass a SummaryWriter, or a function of the values and the "
@@ -73,15 +71,11 @@ class GapMonitor:
             )
         self._model = model
         self._data = data
-        self._samples = samples
-        self._plan = Plan(batch_size, None, seed)
-        self._device = device
+        self._settings = settings
         self._writer = writer
         self._prefix = prefix
         self._drawn: DrawnSamples | None = None
-        self._refresher = Refresher(
-            model, samples=recalibration_samples, batch_size=batch_size, seed=seed, device=device
-        )
+        self._refresher = Refresher(model, settings)
 
     def read(self) -> GapReading:
         """The gaps now, layer by layer; nothing is logged.
@@ -91,9 +85,10 @@ class GapMonitor:
             ModelError: the model cannot be copied.
             DataError: the data cannot be read, or do not fit the model.
         """
+        how = self._settings
         if self._drawn is None:
-            self._drawn = DrawnSamples(source_of(self._data, self._samples), self._samples, self._plan.seed)
-        return read_gaps(self._model, self._drawn, self._plan, self._device)
+            self._drawn = DrawnSamples(source_of(self._data, how.samples), how.samples, how.seed)
+        return read_gaps(self._model, self._drawn, Plan(how.batch_size, None, how.seed), how.device)
 
     def measure(self, step: int | None = None) -> dict[str, float]:
         """The model's gap, own gap and number of layers over the margin, by the names they are logged under.

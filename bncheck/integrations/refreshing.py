@@ -11,6 +11,7 @@ from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.integrations.reading import device_of
 from bncheck.integrations.samples import source_of
 from bncheck.measure.passes import Plan
+from bncheck.settings import MonitorSettings
 
 RUNNING = ("running_mean", "running_var")
 
@@ -24,19 +25,12 @@ class Refresher:
 
     Args:
         module: whose buffers are written to.
-        samples: samples to measure at the most.
-        batch_size: samples in a forward that does not have to be large.
-        seed: of the draw.
-        device: where to run the copy that is measured; by default where the module is.
+        settings: on how many samples it is measured, and where.
     """
 
-    def __init__(
-        self, module: torch.nn.Module, *, samples: int, batch_size: int = 64, seed: int = 0, device: str | None = None
-    ) -> None:
+    def __init__(self, module: torch.nn.Module, settings: MonitorSettings) -> None:
         self._module = module
-        self._samples = samples
-        self._plan = Plan(batch_size, samples, seed)
-        self._device = device
+        self._settings = settings
         self.remember()
 
     def remember(self) -> None:
@@ -62,8 +56,10 @@ class Refresher:
         moved = self.moved()
         if not moved:
             return {}
-        source = source_of(data, self._samples)
-        found = statistics_of(self._module, source, self._plan, device=self._device or device_of(self._module))
+        how = self._settings
+        source = source_of(data, how.recalibration_samples)
+        plan = Plan(how.batch_size, how.recalibration_samples, how.seed)
+        found = statistics_of(self._module, source, plan, device=how.device or device_of(self._module))
         return {name: value for name, value in found.items() if name.rpartition(".")[0] in moved}
 
     def write(self, statistics: dict[str, torch.Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The samples a training run is watched on: drawn once, or read apart from the training's own iteration."""
+"""The samples a training run is watched on: drawn once, or read by a loader of its own."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from torch.utils.data import (
 from bncheck.data import Source, open_data
 from bncheck.data.batches import Batch
 from bncheck.data.conversion import type_name
-from bncheck.data.options import DataOptions
 from bncheck.data.sources.streams import StreamSource
+from bncheck.settings import DataSettings
 
 READ_BATCH = 64
 READ_OF_STREAM = 4
@@ -82,14 +82,14 @@ def source_of(data: Any, samples: int) -> Source:
     """
     if not isinstance(data, DataLoader):
         return open_data(data)
-    apart = _apart(data)
+    own = _own_loader(data)
     if isinstance(data.dataset, IterableDataset):
         batches = -(-READ_OF_STREAM * samples // READ_BATCH)
-        return StreamSource(type_name(data), _beginning(apart, batches), DataOptions())
-    return StreamSource(type_name(data), lambda: apart, DataOptions(), len(data.dataset))  # type: ignore[arg-type]
+        return StreamSource(type_name(data), _beginning(own, batches), DataSettings())
+    return StreamSource(type_name(data), lambda: own, DataSettings(), len(data.dataset))  # type: ignore[arg-type]
 
 
-def _apart(loader: DataLoader[Any]) -> DataLoader[Any]:
+def _own_loader(loader: DataLoader[Any]) -> DataLoader[Any]:
     dataset = loader.dataset
     # A loader that does not batch has a dataset that gives batches.
     size = None if loader.batch_size is None and loader.batch_sampler is None else READ_BATCH

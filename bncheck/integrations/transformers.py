@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bncheck.integrations.monitor import RECALIBRATION_SAMPLES, SAMPLES, GapMonitor
+from bncheck.integrations.monitor import GapMonitor
 from bncheck.integrations.refreshing import Refresher
-from bncheck.integrations.watching import Patience, Watching
+from bncheck.integrations.watching import Tolerance, Watching
+from bncheck.settings import BATCH_SIZE, RECALIBRATION_SAMPLES, SAMPLES, SEED, MonitorSettings
 
 try:
     from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -61,17 +62,16 @@ class BatchNormCallback(TrainerCallback):
         net: str | None = None,
         samples: int = SAMPLES,
         recalibration_samples: int = RECALIBRATION_SAMPLES,
-        batch_size: int = 64,
-        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+        seed: int = SEED,
         device: str | None = None,
     ) -> None:
         self._trainer = trainer
-        self._watching = Watching(
-            data, recalibrate, train_data, samples, recalibration_samples, batch_size, seed, device, net
-        )
+        settings = MonitorSettings(samples, recalibration_samples, batch_size, seed, device)
+        self._watching = Watching(settings, data, recalibrate, train_data, net)
         self._monitors: dict[str, GapMonitor] = {}
         self._refresher: Refresher | None = None
-        self._measuring, self._recalibrating = Patience(), Patience()
+        self._measuring, self._recalibrating = Tolerance(), Tolerance()
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

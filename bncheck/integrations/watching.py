@@ -10,36 +10,29 @@ from typing import Any, TypeVar
 import torch
 
 from bncheck.errors import BncheckError, UsageError
-from bncheck.integrations.monitor import RECALIBRATION_SAMPLES, SAMPLES, GapMonitor
+from bncheck.integrations.monitor import GapMonitor
 from bncheck.integrations.refreshing import Refresher
+from bncheck.settings import MonitorSettings
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Watching:
-    """How a training is watched; see `GapMonitor` for the numbers.
+    """Says how a framework's training is watched.
 
     Attributes:
+        settings: on how many samples, and where.
         data: what to measure on; `None` for the framework's own evaluation data.
         recalibrate: whether to replace running statistics before they are evaluated and saved.
         train_data: what to recalibrate on; `None` for the framework's own training data.
-        samples: to measure on.
-        recalibration_samples: to recalibrate on, at the most.
-        batch_size: of the forwards.
-        seed: of the draws.
-        device: where the copies run; `None` for where the model is.
         net: name of the submodule that the batches are fed to; `None` for the model itself.
     """
 
+    settings: MonitorSettings
     data: Any = None
     recalibrate: bool = False
     train_data: Any = None
-    samples: int = SAMPLES
-    recalibration_samples: int = RECALIBRATION_SAMPLES
-    batch_size: int = 64
-    seed: int = 0
-    device: str | None = None
     net: str | None = None
 
     def module(self, model: torch.nn.Module) -> torch.nn.Module:
@@ -58,28 +51,23 @@ class Watching:
 
     def monitor(self, model: torch.nn.Module, loader: Any) -> GapMonitor:
         """A monitor of `model`, on `loader` unless other data were given."""
+        how = self.settings
         return GapMonitor(
             self.module(model),
             loader if self.data is None else self.data,
-            samples=self.samples,
-            recalibration_samples=self.recalibration_samples,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            device=self.device,
+            samples=how.samples,
+            recalibration_samples=how.recalibration_samples,
+            batch_size=how.batch_size,
+            seed=how.seed,
+            device=how.device,
         )
 
     def refresher(self, model: torch.nn.Module) -> Refresher:
         """What recalibrates `model`, whose statistics count as moved from now on."""
-        return Refresher(
-            self.module(model),
-            samples=self.recalibration_samples,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            device=self.device,
-        )
+        return Refresher(self.module(model), self.settings)
 
 
-class Patience:
+class Tolerance:
     """Lets a training outlive a failed measurement, unless it is the first.
 
     A first failure is a mistake in the set-up, and had better end the run in its first minute; after one success a

@@ -134,7 +134,18 @@ def test_help_and_rules_do_not_read_it(project: Path) -> None:
 
 def test_a_value_that_is_wrong_for_its_option(files: Files, project: Path) -> None:
     add(project, 'fail-on = "sometimes"')
-    assert "--fail-on sometimes: choose one of" in refused(call("inspect", files.healthy, "-q"), 2)
+    message = refused(call("inspect", files.healthy, "-q"), 2)
+    assert "bncheck: ../pyproject.toml [tool.bncheck]: fail-on sometimes: choose one of" in message
+
+
+def test_an_error_says_where_the_value_stands(files: Files, project: Path) -> None:
+    add(project, 'until = -1\nmean = "none"')
+    until = ("inspect", files.healthy, "--mean", "0,0", "-q")
+    assert "bncheck: ../pyproject.toml [tool.bncheck]: until -1: it must be at least 0." in refused(call(*until), 2)
+    typed = refused(call(*until, "--until", "-2"), 2)
+    assert "bncheck: --until -2: it must be at least 0." in typed
+    mean = refused(call("inspect", files.healthy, "--until", "0", "-q"), 2)
+    assert "bncheck: ../pyproject.toml [tool.bncheck]: mean none: expected numbers" in mean
 
 
 def test_every_option_that_names_files_is_known_to() -> None:

@@ -48,6 +48,16 @@ def test_a_repair_is_written_and_told_on_stdout(files: Files, scratch: Path) -> 
     assert call("inspect", "new.pt", "--data", files.data, *ARCH).code == 0
 
 
+@pytest.mark.parametrize("metric", ["negative_loss", "of_a_partial"])
+def test_the_metric_of_a_repair_is_not_called_accuracy(files: Files, scratch: Path, metric: str) -> None:
+    command = ("repair", files.drifted, "--data", files.labelled, "--out", "new.pt", *ARCH)
+    done = call(*command, "--metric", users_code(metric), "--report", "markdown=after.md", "--force")
+    assert done.code in (0, 1), done
+    assert "Metric: -" in done.stdout
+    assert "Metric: -" in Path("after.md").read_text()
+    assert "Accuracy:" not in done.stdout + Path("after.md").read_text()
+
+
 def test_quiet_says_nothing(files: Files, scratch: Path) -> None:
     done = call("repair", files.drifted, "--data", files.data, "--out", "new.pt", *ARCH, "--quiet")
     assert (done.code, done.stdout, done.stderr) == (0, "", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import nn
@@ -105,3 +106,6 @@ def failing_metric(outputs: torch.Tensor, labels: torch.Tensor) -> float:
 
 def leaving_metric(outputs: torch.Tensor, labels: torch.Tensor) -> float:
     sys.exit(0)
+
+
+of_a_partial = partial(negative_loss)

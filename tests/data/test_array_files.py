@@ -191,5 +191,5 @@ def test_missing_file_is_a_usage_error(name):
 def test_label_column_is_for_tables(tmp_path):
     np.save(tmp_path / "x.npy", floats(3, 2))
     for source in (tmp_path / "x.npy", floats(3, 2), tmp_path):
-        with pytest.raises(UsageError, match="--label-column is for tables"):
+        with pytest.raises(UsageError, match=r"^label_column is for tables"):
             open_data(source, DataOptions(label_column="y"))

@@ -169,14 +169,14 @@ def test_wrong_number_of_values(options):
 @pytest.mark.parametrize("array", [np.zeros((2, 3, 9, 9)), np.zeros((2, 5), dtype=np.int64)])
 def test_image_options_need_images(options, array):
     (name,) = options
-    with pytest.raises(UsageError, match=f"--{name} needs images"):
+    with pytest.raises(UsageError, match=f"{name} needs images"):
         prepared(array, **options)
 
 
 @pytest.mark.parametrize("options", [{"scale": 2.0}, {"mean": (1.0,)}, {"std": (2.0,)}])
 def test_tokens_are_not_normalized(options):
     (name,) = options
-    with pytest.raises(UsageError, match=f"--{name} needs images or floating data"):
+    with pytest.raises(UsageError, match=f"{name} needs images or floating data"):
         prepared(np.zeros((2, 5), dtype=np.int64), **options)
 
 
@@ -189,18 +189,18 @@ def test_of_several_inputs_the_images_are_preprocessed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layout": "chwn"}, "--layout chwn: expected one of auto, nhwc, nchw"),
-        ({"channels": "yuv"}, "--channels yuv: expected one of rgb, bgr, gray"),
-        ({"preset": "cifar"}, "--preset cifar: expected one of imagenet"),
-        ({"resize": 0}, "--resize 0: expected a positive length"),
-        ({"crop": (3,)}, r"--crop \(3,\): expected a positive length, or height and width"),
+        ({"layout": "chwn"}, "layout chwn: expected one of auto, nhwc, nchw"),
+        ({"channels": "yuv"}, "channels yuv: expected one of rgb, bgr, gray"),
+        ({"preset": "cifar"}, "preset cifar: expected one of imagenet"),
+        ({"resize": 0}, "resize 0: expected a positive length"),
+        ({"crop": (3,)}, r"crop \(3,\): expected a positive length, or height and width"),
         ({"crop": (3, -1)}, "expected a positive length, or height and width"),
-        ({"mean": (float("nan"),)}, "--mean nan: expected finite numbers"),
-        ({"mean": ()}, "--mean .*expected finite numbers"),
-        ({"std": (1.0, 0.0)}, "--std 1.0 0.0: expected finite numbers above 0"),
-        ({"scale": -1.0}, "--scale -1.0: expected finite numbers above 0"),
-        ({"preset": "imagenet", "scale": 255.0}, "give --mean and --std that fit"),
-        ({"preset": "imagenet", "channels": "gray", "mean": (0.5,)}, "give --mean and --std that fit"),
+        ({"mean": (float("nan"),)}, "mean nan: expected finite numbers"),
+        ({"mean": ()}, "mean .*expected finite numbers"),
+        ({"std": (1.0, 0.0)}, "std 1.0 0.0: expected finite numbers above 0"),
+        ({"scale": -1.0}, "scale -1.0: expected finite numbers above 0"),
+        ({"preset": "imagenet", "scale": 255.0}, "give mean and std that fit"),
+        ({"preset": "imagenet", "channels": "gray", "mean": (0.5,)}, "give mean and std that fit"),
     ],
 )
 def test_options_that_mean_nothing(options, message):

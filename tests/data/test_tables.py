@@ -95,7 +95,7 @@ def test_normalization_applies_to_features_and_image_options_do_not(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
     (batch,) = open_data(tmp_path / "t.csv", DataOptions(mean=(1.0, 2.0), std=(2.0,))).given_batches(10)
     assert batch.inputs.tolist() == [[0, 0], [1, 1]]
-    with pytest.raises(UsageError, match="--resize needs images"):
+    with pytest.raises(UsageError, match=r"^resize needs images"):
         open_data(tmp_path / "t.csv", DataOptions(resize=8))
 
 

@@ -147,7 +147,7 @@ def test_a_healthy_net_suits_both(healthy, held_out):
 
 
 def test_a_precision_there_is_not(healthy):
-    with pytest.raises(UsageError, match=r"^--deploy-dtype int8: choose one of float16, bfloat16\.$"):
+    with pytest.raises(UsageError, match=r"^deploy_dtype int8: choose one of float16, bfloat16\.$"):
         bncheck.inspect(healthy, deploy_dtype="int8")
 
 

@@ -12,10 +12,13 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.cli.spelling import spelling_in
 from bncheck.errors import BncheckError
 from bncheck.gate.acceptance import accept
 from bncheck.render.words.cells import printable
 from bncheck.results.report import Report
+from bncheck.settings import Edge, InspectionSettings, JudgingSettings, ModelSettings
+from bncheck.vocabulary import FailOn, Spelling
 
 _ORDER = (2, 3, 1)
 
@@ -26,7 +29,7 @@ def audit_command(
     allow_op: AllowOp = None,
     select: opt.Select = None,
     ignore: opt.Ignore = None,
-    fail_on: opt.FailOn = "warning",
+    fail_on: opt.FailOn = FailOn.WARNING.value,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -37,25 +40,21 @@ def audit_command(
     of them has, 4 where none of them has statistics to check, else 0.
     """
     codes = []
-    with exit_codes(debug):
+    with exit_codes(debug, context):
         for model in models:
             try:
                 with stdout_to_stderr():
-                    from bncheck.api.inspecting import inspect
+                    from bncheck.api.inspecting import inspected
 
-                    report = inspect(
-                        model,
-                        allow_ops=allow_op or (),
-                        select=split_codes(select),
-                        ignore=split_codes(ignore),
-                        fail_on=fail_on,
-                        command="bncheck audit",
-                    )
+                    judging = JudgingSettings(split_codes(select), split_codes(ignore), fail_on=fail_on)
+                    chosen = ModelSettings(model, allow_ops=tuple(allow_op or ()))
+                    edge = Edge("bncheck audit", Spelling.COMMAND_LINE)
+                    report = inspected(InspectionSettings(chosen, judging=judging, edge=edge))
                 report = accept(report, configuration_of(context).ignores)
             except BncheckError as error:
                 if debug:
                     traceback.print_exc()
-                say(f"bncheck: {printable(str(error))}")
+                say(f"bncheck: {printable(error.told(spelling_in(context)))}")
                 codes.append(error.exit_code)
             else:
                 codes.append(report.summary.exit_code)

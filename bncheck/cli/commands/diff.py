@@ -9,10 +9,12 @@ import typer
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.guard import files_of
 from bncheck.cli.options import declared as opt
-from bncheck.cli.options.trusting import AllowOp, TrustPickle, say_what_is_trusted
-from bncheck.cli.options.typed import split_codes
+from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
+from bncheck.cli.options.typed import as_typed, split_codes
 from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.results.difference import Difference
+from bncheck.settings import Edge, ModelSettings
+from bncheck.vocabulary import Spelling
 
 
 def diff_command(
@@ -22,7 +24,7 @@ def diff_command(
     expect_frozen: opt.ExpectFrozen = None,
     key: opt.Key = None,
     key_after: opt.KeyAfter = None,
-    trust_pickle: TrustPickle = False,
+    trust_pickle: opt.TrustPickle = False,
     allow_op: AllowOp = None,
     report: opt.DifferenceReports = None,
     quiet: opt.Quiet = False,
@@ -34,27 +36,20 @@ def diff_command(
     The files may be of different formats; nothing is run. With --expect-frozen the exit code is 1 where statistics
     moved that were to stay.
     """
-    given = {name: value for name, value in locals().items() if value is not None and value is not False}
-    del given["context"]
-    with exit_codes(debug):
+    typed = as_typed(locals())
+    with exit_codes(debug, context):
         destinations = read_destinations(report or [], Difference)
         files = files_of(context, destinations)
         if not quiet:
             say_what_is_trusted(f"{before} and {after}", trust_pickle, allow_op, several=True)
         with stdout_to_stderr():
-            from bncheck.api.comparing import diff
+            from bncheck.api.comparing import compared
 
-            result = diff(
-                before,
-                after,
-                expect_frozen=split_codes(expect_frozen),
-                key=key,
-                key_after=key_after,
-                trust_pickle=trust_pickle,
-                allow_ops=allow_op or (),
-                command="bncheck diff",
-                options=given,
-            )
+            allowed = tuple(allow_op or ())
+            first = ModelSettings(before, key=key, trust_pickle=trust_pickle, allow_ops=allowed)
+            second = ModelSettings(after, key=key_after or key, trust_pickle=trust_pickle, allow_ops=allowed)
+            edge = Edge("bncheck diff", Spelling.COMMAND_LINE, typed)
+            result = compared(first, second, split_codes(expect_frozen), edge)
         files.require_free()
         write_reports(result, destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):

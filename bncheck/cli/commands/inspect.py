@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Any, cast
 
 import typer
 
@@ -12,23 +13,44 @@ from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.guard import files_of
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
-from bncheck.cli.options import tuning
-from bncheck.cli.options.arguments import data_settings, open_options, read_kwargs, say_whose_code_runs
-from bncheck.cli.options.trusting import AllowOp, TrustPickle, say_what_is_trusted
-from bncheck.cli.options.typed import read_integers, split_codes
+from bncheck.cli.options.arguments import refuse_without, say_whose_code_runs
+from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
+from bncheck.cli.options.typed import (
+    as_typed,
+    read_callable,
+    read_floats,
+    read_integers,
+    read_kwargs,
+    read_size,
+    split_codes,
+)
 from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
+from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
+from bncheck.results.repair import RepairResult
+from bncheck.results.report import Report
+from bncheck.settings import (
+    BATCH_SIZE,
+    BATCH_SIZES,
+    DEVICE,
+    LAYOUTS,
+    SEED,
+    UNTIL,
+    Channels,
+    DataSettings,
+    Edge,
+    InspectionSettings,
+    JudgingSettings,
+    Layout,
+    ModelSettings,
+    PredictionSettings,
+    Preset,
+    SamplingSettings,
+)
+from bncheck.vocabulary import FailOn, Spelling, argument
 
-BATCH_SIZES = "1,2,4,8,16,32,64,128,256"
-Until = Annotated[
-    float | None,
-    typer.Option(
-        metavar="X",
-        help="Stop reading once every layer's mean is known to X standard deviations.",
-        rich_help_panel=opt.DATA,
-    ),
-]
+_BATCH_SIZES = ",".join(map(str, BATCH_SIZES))
 
 
 def inspect_command(
@@ -39,20 +61,20 @@ def inspect_command(
     arch: opt.Arch = None,
     arch_kwargs: opt.ArchKwargs = None,
     key: opt.Key = None,
-    trust_pickle: TrustPickle = False,
+    trust_pickle: opt.TrustPickle = False,
     allow_op: AllowOp = None,
-    device: opt.Device = "cpu",
+    device: opt.Device = DEVICE,
     reference: opt.Reference = None,
     reference_arch: opt.ReferenceArch = None,
     reference_key: opt.ReferenceKey = None,
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
-    batch_size: opt.BatchSize = 64,
+    batch_size: opt.BatchSize = BATCH_SIZE,
     limit: opt.Limit = None,
-    until: Until = None,
-    batch_sizes: opt.BatchSizes = BATCH_SIZES,
-    seed: opt.Seed = 0,
-    layout: opt.Layout = "auto",
+    until: opt.Until = None,
+    batch_sizes: opt.BatchSizes = _BATCH_SIZES,
+    seed: opt.Seed = SEED,
+    layout: opt.Layout = LAYOUTS[0],
     mean: opt.Mean = None,
     std: opt.Std = None,
     resize: opt.Resize = None,
@@ -65,14 +87,14 @@ def inspect_command(
     deploy_dtype: opt.DeployDtype = None,
     select: opt.Select = None,
     ignore: opt.Ignore = None,
-    fail_on: opt.FailOn = "warning",
+    fail_on: opt.FailOn = FailOn.WARNING.value,
     strict: opt.Strict = False,
     baseline: opt.BaselineFile = None,
     write_baseline: opt.WriteBaseline = None,
-    renorm: tuning.Renorm = False,
-    steps: tuning.Steps = None,
-    lr: tuning.LearningRate = None,
-    out: tuning.RenormOut = None,
+    renorm: opt.Renorm = False,
+    steps: opt.Steps = None,
+    lr: opt.LearningRate = None,
+    out: opt.OutOfRenorm = None,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
@@ -82,52 +104,46 @@ def inspect_command(
 
     Without --data the stored values alone are audited. With --renorm it is a fine-tuned copy that is judged.
     """
-    given = {name: value for name, value in locals().items() if value is not None and value is not False}
-    del given["context"]
-    with exit_codes(debug):
-        training = {"steps": steps, "lr": lr, "out": out}
+    typed = as_typed(locals())
+    with exit_codes(debug, context):
         if not renorm:
-            tuning.refuse_without_renorm("--renorm", training)
+            refuse_without(argument("renorm"), steps=steps, lr=lr, out=out)
         if data is None:
             _refuse_without_data(context, "max_gap", "limit", "until")
-        destinations = read_destinations(report or [])
+        destinations = read_destinations(report or [], RepairResult if renorm else Report)
         files = files_of(context, destinations)
         known = read_known(baseline, write_baseline, ignores=configuration_of(context).ignores)
-        settings: dict[str, Any] = {
-            "train_data": train_data,
-            "arch": arch,
-            "arch_kwargs": None if reference_arch and not arch else read_kwargs(arch_kwargs),
-            "key": key,
-            "trust_pickle": trust_pickle,
-            "allow_ops": allow_op or (),
-            "device": device,
-            "reference": reference,
-            "reference_arch": reference_arch,
-            "reference_arch_kwargs": read_kwargs(arch_kwargs) if reference_arch else None,
-            "reference_key": reference_key,
-            "output": output,
-            "batch_size": batch_size,
-            "limit": limit,
-            "until": until or 0.0,
-            "batch_sizes": read_integers(batch_sizes, "--batch-sizes"),
-            "seed": seed,
-            "max_gap": max_gap,
-            "deploy_dtype": deploy_dtype,
-            "select": split_codes(select),
-            "ignore": split_codes(ignore),
-            "fail_on": fail_on,
-            "strict": strict,
-        }
-        image_options = data_settings(
-            label_column=label_column,
-            layout=layout,
-            mean=mean,
-            std=std,
-            resize=resize,
-            crop=crop,
-            channels=channels,
-            scale=scale,
-            preset=preset,
+        kwargs = read_kwargs(arch_kwargs)
+        chosen = ModelSettings(
+            model,
+            arch,
+            None if reference_arch and not arch else kwargs,
+            key,
+            trust_pickle,
+            device,
+            tuple(allow_op or ()),
+        )
+        settings = InspectionSettings(
+            model=chosen,
+            data=data,
+            train_data=train_data,
+            reference=chosen.reference(reference, reference_arch, kwargs if reference_arch else None, reference_key),
+            reading=DataSettings(
+                label_column=label_column,
+                layout=cast("Layout", layout),
+                mean=read_floats(mean, "mean"),
+                std=read_floats(std, "std"),
+                resize=read_size(resize, "resize"),
+                crop=read_size(crop, "crop"),
+                channels=cast("Channels | None", channels),
+                scale=scale,
+                preset=cast("Preset | None", preset),
+            ),
+            sampling=SamplingSettings(
+                batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes")
+            ),
+            judging=JudgingSettings(split_codes(select), split_codes(ignore), max_gap, fail_on, strict, deploy_dtype),
+            edge=Edge("bncheck inspect", Spelling.COMMAND_LINE, typed),
         )
         if not quiet:
             say_configuration(context)
@@ -137,11 +153,12 @@ def inspect_command(
             say_what_is_trusted(model, trust_pickle, allow_op)
         repair = None
         with stdout_to_stderr():
+            settings = replace(settings, predictions=PredictionSettings(output, read_callable(metric, "metric")))
             if renorm:
-                repair = renormalized(model, data, settings, training, image_options, metric, given, quiet)
+                repair = renormalized(settings, steps=steps, lr=lr, out=out, quiet=quiet)
                 result = repair.after or repair.before
             else:
-                result = _inspect(model, data, settings, image_options, metric, given, quiet)
+                result = _inspect(settings, quiet)
         files.require_free()
         result = settle(result, known, quiet=quiet)
         write_reports(result if repair is None else settled_repair(repair, result), destinations)
@@ -153,28 +170,17 @@ def inspect_command(
 def _refuse_without_data(context: typer.Context, *names: str) -> None:
     """Refuse options that were typed and judge nothing without data; in a configuration file they may stand."""
     for name in names:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} is about what layers see, and no --data is given: name that too.")
+        if is_typed(context, name):
+            raise UsageError(
+                f"{argument(name)} is about what layers see, and no {argument('data')} is given: name that too."
+            )
 
 
-def _inspect(
-    model: str,
-    data: str | None,
-    settings: dict[str, Any],
-    data_options: dict[str, Any],
-    metric: str | None,
-    given: dict[str, Any],
-    quiet: bool,
-) -> Any:
-    from bncheck.api.inspecting import inspect
-    from bncheck.user_code import import_callable
+def _inspect(settings: InspectionSettings, quiet: bool) -> Any:
+    from bncheck.api.inspecting import inspected
 
-    settings["data_options"] = open_options(data_options)
-    settings["metric"] = import_callable(metric, "--metric") if metric else None
     with progress_bar(quiet) as progress:
-        return inspect(model, data, command="bncheck inspect", options=given, progress=progress, **settings)
+        return inspected(settings, progress)
 
 
 def _print(report: Any) -> None:

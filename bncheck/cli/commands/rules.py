@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
 
-from bncheck.cli.options.completing import code as complete_code
-from bncheck.cli.options.completing import words
+from bncheck.cli.options.sections import rules as opt
 from bncheck.cli.process import exit_codes
 from bncheck.errors import UsageError
 from bncheck.rules.catalogue import GROUPS, RULES, find_rule
 
 
 def rules_command(
-    output_format: Annotated[
-        str, typer.Option("--format", metavar="text|json", autocompletion=words("text|json"), help="How to print them.")
-    ] = "text",
+    output_format: opt.Format = "text",
 ) -> None:
     """List every rule: code, severity, what it stands for."""
     with exit_codes():
@@ -30,7 +26,7 @@ def rules_command(
 
 
 def rule_command(
-    code: Annotated[str, typer.Argument(metavar="CODE", autocompletion=complete_code, help="Like BN102.")],
+    code: opt.Code,
 ) -> None:
     """Explain one rule: what, why it happens, how it was detected, how to repair."""
     with exit_codes():

@@ -6,10 +6,11 @@ import typer
 
 from bncheck.cli.guard import files_of
 from bncheck.cli.options import declared as opt
-from bncheck.cli.options.arguments import read_kwargs
-from bncheck.cli.options.trusting import AllowOp, TrustPickle
+from bncheck.cli.options.trusting import AllowOp
+from bncheck.cli.options.typed import read_kwargs
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.errors import UsageError
+from bncheck.vocabulary import argument
 
 
 def stamp_command(
@@ -20,7 +21,7 @@ def stamp_command(
     reference_arch: opt.ReferenceArch = None,
     reference_key: opt.ReferenceKey = None,
     arch_kwargs: opt.ArchKwargs = None,
-    trust_pickle: TrustPickle = False,
+    trust_pickle: opt.TrustPickle = False,
     allow_op: AllowOp = None,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -30,10 +31,12 @@ def stamp_command(
     A stamped model can be inspected without the checkpoint, also where BatchNorm was folded away. The model itself
     is copied unchanged; an export that does not agree with the checkpoint is refused (exit 1).
     """
-    with exit_codes(debug):
+    with exit_codes(debug, context):
         if reference is None or out is None:
             missing = (
-                "--reference, the checkpoint it was exported from" if reference is None else "--out, the file to write"
+                f"{argument('reference')}, the checkpoint it was exported from"
+                if reference is None
+                else f"{argument('out')}, the file to write"
             )
             raise UsageError(f"stamp needs {missing}.")
         files_of(context)

@@ -6,15 +6,9 @@ from typing import Annotated
 
 import typer
 
-from bncheck.cli.options.declared import MODEL
+from bncheck.cli.options.sections.model import PANEL as MODEL
 from bncheck.cli.process import say
 
-TrustPickle = Annotated[
-    bool,
-    typer.Option(
-        "--trust-pickle", help="Unpickle a file that can run code: only if you made it.", rich_help_panel=MODEL
-    ),
-]
 AllowOp = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -19,13 +18,12 @@ from bncheck.measure.passes import Plan
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet
 from bncheck.results.notes import Note
+from bncheck.settings import UNTIL_OF_REPAIR
 from bncheck.vocabulary import Reason
 
 RECALIBRATE, BLEND, RENORM = "recalibrate", "blend", "renorm"
 _HOMES = {RECALIBRATE: "recalibration", BLEND: "blending", RENORM: "renorm"}
 METHODS = tuple(_HOMES)
-UNTIL = 0.01
-"""Error of the means, in standard deviations, at which there are samples enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class MethodOptions:
     """
 
     prior: float | None = None
-    until: float = UNTIL
+    until: float = UNTIL_OF_REPAIR
     fine_tuning: FineTuneOptions = field(default_factory=FineTuneOptions)
     training: TrainingProgress = quiet
 
@@ -115,13 +113,9 @@ def method_named(name: str, options: MethodOptions) -> Method:
     """The method of that name (`--method`).
 
     Raises:
-        UsageError: there is none, or an option is wrong for it.
+        UsageError: there is none.
     """
     if name not in _HOMES:
         raise UsageError(f"--method {name}: choose one of {', '.join(METHODS)}.")
-    if options.prior is not None and (name != BLEND or not 0 <= options.prior < math.inf):
-        raise UsageError(f"--prior {options.prior:g}: a number of samples from 0, for --method blend alone.")
-    if not 0 <= options.until < math.inf:
-        raise UsageError(f"--until {options.until:g}: an error in standard deviations, like 0.01; 0 reads all data.")
     home = f"bncheck.repair.methods.{_HOMES[name]}"
     return cast("Method", import_module(home).method(options))

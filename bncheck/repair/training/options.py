@@ -1,108 +1,16 @@
-"""How a fine-tuning run goes."""
+"""How fast a fine-tuning run learns, step by step; what can be chosen of it is `bncheck.settings.TrainingSettings`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import torch
+from bncheck.settings import LOSSES, STEPS, LossFunction, TrainingSettings
 
-from bncheck.errors import UsageError
+__all__ = ["LOSSES", "STEPS", "FineTuneOptions", "LossFunction", "rate_at"]
 
-LossFunction = Callable[[Any, torch.Tensor | None], torch.Tensor]
-"""`loss(outputs, labels) -> scalar`; the outputs are the model's, or the one that `output` names."""
-
-LOSSES = ("cross_entropy", "binary_cross_entropy", "mse")
-OPTIMIZERS = ("sgd", "adam", "adamw")
-TRAINED = ("all", "norm")
-PRECISIONS = ("float32", "bfloat16", "float16")
-
-STEPS = 2000
-LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adamw": 1e-3}
+FineTuneOptions = TrainingSettings
 WARM_UP = 0.05
 """Share of the run over which the learning rate rises; then it falls to 0 along a cosine."""
-
-
-@dataclass(frozen=True, slots=True)
-class FineTuneOptions:
-    """What can be chosen of a fine-tuning run.
-
-    Attributes:
-        steps: optimizer steps, one batch each; by default 2,000, or what `epochs` gives.
-        epochs: passes over the data, instead of `steps`.
-        batch_size: samples a batch, where the source does not make its own batches.
-        optimizer: `sgd` (with `momentum`), `adam` or `adamw`.
-        lr: highest learning rate; by default 0.02 for `sgd` and 0.001 for the others.
-        momentum: of SGD, and the first beta of Adam.
-        weight_decay: on weights of more than one axis.
-        loss: `cross_entropy`, `binary_cross_entropy`, `mse`, or `loss(outputs, labels) -> scalar`.
-        output: key or index of the output the loss is taken of; a callable without it gets all outputs.
-        train: `all` parameters, or those of the Batch Renormalization layers alone (`norm`).
-        r_max: final limit of r; 1 together with `d_max` 0 is plain batch normalization, for comparison.
-        d_max: final limit of d.
-        norm_momentum: weight of the newest batch in the layers' averages (alpha of the paper).
-        precision: of the forward pass: `float32`, or `bfloat16` or (on CUDA) `float16` by autocast.
-        device: where to train.
-        seed: of dropout and of a loader's draws.
-        evaluations: how often held-out data are evaluated, evenly over the run.
-        patience: evaluations without improvement after which the run ends; `None` never ends it early.
-        checkpoint: file to resume from if it exists, and to write now and then.
-        checkpoint_every: steps between two writes.
-
-    Raises:
-        UsageError: a value means nothing, or two contradict each other.
-    """
-
-    steps: int | None = None
-    epochs: int | None = None
-    batch_size: int = 32
-    optimizer: str = "sgd"
-    lr: float | None = None
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    loss: str | LossFunction = "cross_entropy"
-    output: str | None = None
-    train: str = "all"
-    r_max: float = 3.0
-    d_max: float = 5.0
-    norm_momentum: float = 0.01
-    precision: str = "float32"
-    device: str = "cpu"
-    seed: int = 0
-    evaluations: int = 20
-    patience: int | None = None
-    checkpoint: Path | None = None
-    checkpoint_every: int = 200
-
-    def __post_init__(self) -> None:
-        if self.steps is not None and self.epochs is not None:
-            raise UsageError("--steps and --epochs both say how long to train: give one of them.")
-        for option in ("steps", "epochs", "batch_size", "evaluations", "patience", "checkpoint_every"):
-            _at_least_one(option, getattr(self, option))
-        _one_of("--optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("--train", self.train, TRAINED)
-        _one_of("--precision", self.precision, PRECISIONS)
-        if not callable(self.loss):
-            _one_of("--loss", self.loss, LOSSES, "; for anything else name a function, FILE.py:CALLABLE")
-        _number("--lr", self.learning_rate, above=0.0)
-        _number("--momentum", self.momentum, least=0.0, below=1.0)
-        _number("--weight-decay", self.weight_decay, least=0.0)
-        _number("--norm-momentum", self.norm_momentum, above=0.0, below=1.0)
-        if self.precision == "float16" and self.device.startswith("cpu"):
-            raise UsageError("--precision float16 needs a GPU (--device cuda): on the CPU choose bfloat16 or float32.")
-
-    @property
-    def learning_rate(self) -> float:
-        """The highest learning rate."""
-        return LEARNING_RATES[self.optimizer] if self.lr is None else self.lr
-
-    @property
-    def loss_name(self) -> str:
-        """The loss as a reader knows it."""
-        return self.loss if isinstance(self.loss, str) else getattr(self.loss, "__qualname__", "a callable")
 
 
 def rate_at(step: int, steps: int, highest: float) -> float:
@@ -111,20 +19,3 @@ def rate_at(step: int, steps: int, highest: float) -> float:
     if step < warm:
         return highest * (step + 1) / warm
     return highest * 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
-
-
-def _at_least_one(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise UsageError(f"--{name.replace('_', '-')} {value}: it must be at least 1.")
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...], otherwise: str = "") -> None:
-    if value not in allowed:
-        raise UsageError(f"{option} {value}: choose one of {', '.join(allowed)}{otherwise}.")
-
-
-def _number(
-    option: str, value: float, *, least: float = -math.inf, above: float = -math.inf, below: float = math.inf
-) -> None:
-    if not (math.isfinite(value) and value >= least and value > above and value < below):
-        raise UsageError(f"{option} {value}: it is out of range.")

@@ -1,0 +1,1 @@
+"""The options, a file for each section of the help."""

@@ -1,0 +1,80 @@
+"""The options that say which data are read, and how they are drawn."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer.models import OptionInfo
+
+from bncheck.cli.options.sections import repair
+
+PANEL = "The data"
+
+
+def _train_data(told: str) -> OptionInfo:
+    info: OptionInfo = typer.Option(metavar="D", help=told, rich_help_panel=PANEL)
+    return info
+
+
+def _until(panel: str, ending: str = "") -> OptionInfo:
+    told = f"Stop reading once every layer's mean is known to X standard deviations{ending}."
+    info: OptionInfo = typer.Option(metavar="X", help=told, rich_help_panel=panel)
+    return info
+
+
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D",
+        help=(
+            ".npz (x, optional y), .npy, .pt, .safetensors, .csv, .parquet, a folder of images, a WebDataset .tar, "
+            "or FILE.py:CALLABLE that gives batches. Without it the stored values alone are audited."
+        ),
+        rich_help_panel=PANEL,
+    ),
+]
+TrainData = Annotated[
+    str | None,
+    _train_data(
+        "The training sampling, read in its own order and batches, best by FILE.py:CALLABLE that gives the "
+        "training's loader: tells stale statistics from another domain."
+    ),
+]
+TrainedOn = Annotated[
+    str | None,
+    _train_data(
+        "What to train on, in its own order and batches, best FILE.py:CALLABLE that gives the training's loader; "
+        "--data then judge, or with --heldout choose the best state. Without it --data, drawn at random."
+    ),
+]
+RepairedFrom = Annotated[
+    str,
+    typer.Option(
+        metavar="D",
+        help="What to repair from, like the training data if possible; see inspect.",
+        rich_help_panel=PANEL,
+    ),
+]
+HeldOut = Annotated[
+    str | None,
+    typer.Option(
+        "--heldout",
+        metavar="D",
+        help="What to judge on. Without it each half of --data judges what the other gave; renorm: see --train-data.",
+        rich_help_panel=PANEL,
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The column of a table that holds the labels.", rich_help_panel=PANEL),
+]
+BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Samples in a forward.", rich_help_panel=PANEL)]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Draw N samples at random.", rich_help_panel=PANEL)]
+Until = Annotated[float | None, _until(PANEL)]
+UntilOfRepair = Annotated[float, _until(repair.PANEL, "; 0 reads all")]
+BatchSizes = Annotated[
+    str,
+    typer.Option(metavar="N,N,...", help="Batch sizes of the what-if table.", rich_help_panel=PANEL),
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of every random draw.", rich_help_panel=PANEL)]

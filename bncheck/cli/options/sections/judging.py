@@ -1,0 +1,99 @@
+"""The options that say what is judged, and what fails a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer.models import OptionInfo
+
+from bncheck.cli.options.completing import codes, words
+from bncheck.settings import DEPLOY_DTYPES
+from bncheck.vocabulary import FailOn as Severities
+
+PANEL = "Judging"
+_SEVERITIES, _DTYPES = "|".join(Severities), "|".join(DEPLOY_DTYPES)
+
+
+def _fail_on(ending: str = "") -> OptionInfo:
+    info: OptionInfo = typer.Option(
+        "--fail-on",
+        metavar=_SEVERITIES,
+        autocompletion=words(_SEVERITIES),
+        help=f"From which severity on to exit 1{ending}.",
+        rich_help_panel=PANEL,
+    )
+    return info
+
+
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:CALLABLE",
+        help="metric(outputs, labels) -> number, instead of top-1 accuracy; larger is better.",
+        rich_help_panel=PANEL,
+    ),
+]
+MaxGap = Annotated[
+    float | None,
+    typer.Option(min=0.0, metavar="X", help="A layer whose gap exceeds X is an error (BN600).", rich_help_panel=PANEL),
+]
+DeployDtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar=_DTYPES,
+        autocompletion=words(_DTYPES),
+        help="Precision the model is to run in: values it cannot hold are errors (BN204).",
+        rich_help_panel=PANEL,
+    ),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CODES",
+        autocompletion=codes,
+        help="Only these rules (codes or prefixes, by comma).",
+        rich_help_panel=PANEL,
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CODES",
+        autocompletion=codes,
+        help="Not these rules (codes or prefixes, by comma).",
+        rich_help_panel=PANEL,
+    ),
+]
+ExpectFrozen = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expect-frozen",
+        metavar="GLOB",
+        help="Layers whose statistics must not have moved, like 'backbone.*'. Repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+FailOn = Annotated[str, _fail_on()]
+FailOnAgain = Annotated[str | None, _fail_on("; as in the report's own run unless given")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 4 if any layer or sample was skipped.", rich_help_panel=PANEL)
+]
+BaselineFile = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="Known findings: they fail only once they get worse.",
+        rich_help_panel=PANEL,
+    ),
+]
+WriteBaseline = Annotated[
+    str | None,
+    typer.Option(
+        "--write-baseline",
+        metavar="FILE",
+        help="Accept what is found now into FILE; with --baseline, only take out what is gone.",
+        rich_help_panel=PANEL,
+    ),
+]

@@ -1,0 +1,67 @@
+"""The options that say what is written and told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bncheck.cli.configuration import configured
+from bncheck.cli.options.completing import formats
+from bncheck.cli.options.sections import repair, training
+
+PANEL = "Output"
+
+Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out", metavar="FILE", help="The file to write; inputs are never overwritten.", rich_help_panel=PANEL
+    ),
+]
+OutOfRepair = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="The file to write; for a sharded model its index, or the folder for both. Never the input.",
+        rich_help_panel=repair.PANEL,
+    ),
+]
+OutOfRenorm = Annotated[
+    str | None, typer.Option("--out", metavar="FILE", help="Keep the repaired model.", rich_help_panel=training.PANEL)
+]
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="[FORMAT=]PATH",
+        autocompletion=formats,
+        help=(
+            "Write csv, channels-csv, json, html, markdown, junit, sarif or github (annotations, step summary), by "
+            "suffix or by name; - is stdout. Repeatable."
+        ),
+        rich_help_panel=PANEL,
+    ),
+]
+DifferenceReports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="[FORMAT=]PATH",
+        help="Write json or csv, by suffix or by name; - is stdout. Repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only errors and the reports asked for.", rich_help_panel=PANEL)
+]
+NoConfig = Annotated[
+    bool,
+    typer.Option(
+        "--no-config",
+        is_eager=True,
+        callback=configured,
+        help="Leave out [tool.bncheck] of pyproject.toml, and bncheck.toml.",
+        rich_help_panel=PANEL,
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks with errors.", rich_help_panel=PANEL)]

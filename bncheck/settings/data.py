@@ -1,0 +1,119 @@
+"""What is done to data before the model sees them: columns, layout and preprocessing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bncheck.errors import UsageError
+from bncheck.vocabulary import argument
+
+Layout = Literal["auto", "nhwc", "nchw"]
+Channels = Literal["rgb", "bgr", "gray"]
+Preset = Literal["imagenet"]
+Size = int | tuple[int, int]
+
+LAYOUTS = ("auto", "nhwc", "nchw")
+CHANNELS = ("rgb", "bgr", "gray")
+PRESETS = ("imagenet",)
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """Says what to do with the data before the model sees them.
+
+    uint8 images go through, in this order: `layout`, `channels`, `resize`, `crop`, floats in 0..1, `scale`,
+    `mean` and `std`. So `mean` and `std` are in the unit and the channel order that the network is fed.
+    Floating arrays (N, C, ...) know `scale`, `mean` and `std` only.
+
+    Attributes:
+        label_column: the column of a table that holds the labels.
+        layout: where a uint8 image of rank 4 has its channels; `"auto"` asks when both could be meant. Floating
+            arrays of rank 4 are taken as (N, C, H, W) unless `"nhwc"` is said.
+        mean: subtracted; one value per channel, or one for all.
+        std: divided by, after `mean`; one value per channel, or one for all.
+        resize: an int is the length of the shorter side, a tuple is (height, width); bilinear with antialiasing.
+        crop: centre crop; an int is a square, a tuple is (height, width). Nothing is ever padded.
+        channels: `"rgb"`, `"bgr"` (reversed RGB) or `"gray"` (ITU-R 601-2 luma, one channel).
+        scale: factor on the floats in 0..1: 255 for networks that are fed 0..255.
+        preset: `"imagenet"` is resize 256, crop 224 and ImageNet's mean and std, each unless given.
+
+    Raises:
+        UsageError: an option has a value that means nothing, or two contradict each other.
+    """
+
+    label_column: str | None = None
+    layout: Layout = "auto"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    resize: Size | None = None
+    crop: Size | None = None
+    channels: Channels | None = None
+    scale: float | None = None
+    preset: Preset | None = None
+
+    def __post_init__(self) -> None:
+        _require_one_of("layout", self.layout, LAYOUTS)
+        _require_one_of("channels", self.channels, (None, *CHANNELS))
+        _require_one_of("preset", self.preset, (None, *PRESETS))
+        _require_size("resize", self.resize)
+        _require_size("crop", self.crop)
+        _require_numbers("mean", self.mean)
+        _require_numbers("std", self.std, positive=True)
+        _require_numbers("scale", None if self.scale is None else (self.scale,), positive=True)
+        if self.preset and (self.scale is not None or self.channels == "gray") and None in (self.mean, self.std):
+            raise UsageError(
+                f"{argument('preset')} imagenet with {argument('scale')} or {argument('channels')} gray: the preset's "
+                "mean and std are for three channels "
+                f"in 0..1; give {argument('mean')} and {argument('std')} that fit."
+            )
+
+    @property
+    def image_only(self) -> list[str]:
+        """Those of the settings given that mean something for images only, marked as arguments."""
+        return self._given("resize", "crop", "channels", "preset")
+
+    @property
+    def normalizing(self) -> list[str]:
+        """Those of the settings given that act on floating values, marked as arguments."""
+        return self._given("scale", "mean", "std")
+
+    def with_preset(self) -> DataSettings:
+        """The same settings with what the preset stands for filled in where nothing was given."""
+        if self.preset is None:
+            return self
+        backwards = -1 if self.channels == "bgr" else 1
+        return replace(
+            self,
+            resize=256 if self.resize is None else self.resize,
+            crop=224 if self.crop is None else self.crop,
+            mean=self.mean or _IMAGENET_MEAN[::backwards],
+            std=self.std or _IMAGENET_STD[::backwards],
+        )
+
+    def _given(self, *names: str) -> list[str]:
+        return [argument(name) for name in names if getattr(self, name) is not None]
+
+
+def _require_one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
+    if value not in allowed:
+        expected = ", ".join(word for word in allowed if word)
+        raise UsageError(f"{argument(name)} {value}: expected one of {expected}.")
+
+
+def _require_size(name: str, value: Size | None) -> None:
+    sides = (value, value) if isinstance(value, int) else value
+    if sides is not None and (len(sides) != 2 or min(sides) < 1):
+        raise UsageError(f"{argument(name)} {value}: expected a positive length, or height and width.")
+
+
+def _require_numbers(name: str, values: tuple[float, ...] | None, *, positive: bool = False) -> None:
+    if values is None:
+        return
+    if not values or not all(math.isfinite(value) and (value > 0 or not positive) for value in values):
+        expected = "finite numbers above 0" if positive else "finite numbers"
+        raise UsageError(f"{argument(name)} {' '.join(map(str, values))}: expected {expected}.")

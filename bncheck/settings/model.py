@@ -1,0 +1,62 @@
+"""Which model, and how it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bncheck.errors import UsageError
+from bncheck.vocabulary import argument
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICE = "cpu"
+ModelSource: TypeAlias = "str | Path | torch.nn.Module | torch.export.ExportedProgram"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelSettings:
+    """Says which model is meant and how it is opened.
+
+    Attributes:
+        source: a path, an `nn.Module`, or an exported program.
+        arch: what builds the module a state dict belongs to: `FILE.py:CALLABLE`, `package.module:CALLABLE`, or the
+            callable itself.
+        arch_kwargs: keyword arguments for it.
+        key: which nested state dict of a checkpoint.
+        trust_pickle: unpickle a file that can run code.
+        device: where to run the model.
+        allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
+    """
+
+    source: ModelSource
+    arch: str | Callable[..., Any] | None = None
+    arch_kwargs: Mapping[str, Any] | None = None
+    key: str | None = None
+    trust_pickle: bool = False
+    device: str = DEVICE
+    allow_ops: tuple[str, ...] = ()
+
+    def reference(
+        self,
+        source: ModelSource | None,
+        arch: str | Callable[..., Any] | None = None,
+        arch_kwargs: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> ModelSettings | None:
+        """The settings of the model that this one is compared with: trusted as it is, and run where it is run.
+
+        Raises:
+            UsageError: it is said how to read a reference, and none is given.
+        """
+        if source is not None:
+            return replace(self, source=source, arch=arch, arch_kwargs=arch_kwargs, key=key)
+        if arch is not None or key is not None:
+            raise UsageError(
+                f"{argument('reference_arch')} and {argument('reference_key')} say how to read a "
+                f"{argument('reference')}, and none is given."
+            )
+        return None

@@ -1,0 +1,44 @@
+"""Which samples are read, and in what portions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bncheck.errors import UsageError
+from bncheck.settings.checks import require_at_least
+from bncheck.vocabulary import argument
+
+BATCH_SIZE = 64
+UNTIL = 0.0
+SEED = 0
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSettings:
+    """Says how data are drawn and read.
+
+    Attributes:
+        batch_size: samples in a forward that does not have to be large.
+        limit: draw this many samples at random; `None` for all.
+        until: stop reading once the mean of every layer is known so well, in standard deviations; 0 reads everything.
+        seed: of every draw.
+        batch_sizes: of the what-if table.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    batch_size: int = BATCH_SIZE
+    limit: int | None = None
+    until: float = UNTIL
+    seed: int = SEED
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
+
+    def __post_init__(self) -> None:
+        require_at_least("batch_size", self.batch_size, 1)
+        require_at_least("limit", self.limit, 1)
+        if any(size < 1 for size in self.batch_sizes):
+            raise UsageError(f"{argument('batch_sizes')}: sizes are whole numbers from 1.")
+        require_at_least("until", self.until, 0)
+        require_at_least("seed", self.seed, 0)

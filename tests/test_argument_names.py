@@ -1,0 +1,103 @@
+"""Errors and findings name arguments, and the edge spells them: library code spells no option of the command line."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import bncheck
+from bncheck.errors import UsageError
+from bncheck.vocabulary import Spelling, argument
+
+PACKAGE = Path(__file__).parent.parent / "bncheck"
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+SHELL = re.compile(r"`[^`]*`")
+LEFT = {
+    "data": 9,
+    "evidence": 1,
+    "formats": 33,
+    "gate": 9,
+    "measure": 4,
+    "predictions": 6,
+    "render": 18,
+    "repair": 49,
+    "rules": 22,
+}
+"""Texts by room that still spell an option by themselves; it only ever shrinks, until nothing is left."""
+
+
+def texts(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Every string that is no docstring, those under a constant among these."""
+    told = {
+        id(statement.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        for statement in node.body
+        if isinstance(statement, ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node
+
+
+def spelled_in(text: str) -> list[str]:
+    """The options that a text spells; commands between backticks are typed out for a shell, and keep theirs."""
+    return OPTION.findall(SHELL.sub("", text))
+
+
+def test_an_option_is_found_unless_it_stands_in_a_command_for_the_shell() -> None:
+    assert spelled_in("--until is 0, `bncheck repair MODEL --out F` writes") == ["--until"]
+    assert spelled_in("a well-kept --") == []
+
+
+def test_library_code_spells_no_options() -> None:
+    found: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room in ("cli", "__main__"):
+            continue
+        for node in texts(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node.value, str) and spelled_in(node.value):
+                found.setdefault(room, []).append(f"{path.relative_to(PACKAGE)}:{node.lineno} {spelled_in(node.value)}")
+    counts = Counter({room: len(places) for room, places in found.items()})
+    beyond = {room: found[room] for room, number in counts.items() if number > LEFT.get(room, 0)}
+    assert not beyond
+
+
+def test_an_error_knows_its_arguments() -> None:
+    with pytest.raises(UsageError, match=r"^until -1: it must be at least 0\.$") as raised:
+        bncheck.inspect(torch.nn.BatchNorm1d(3), until=-1)
+    assert raised.value.arguments == ("until",)
+    assert raised.value.told(Spelling.COMMAND_LINE) == "--until -1: it must be at least 0."
+    assert raised.value.told(lambda name: f"bncheck.toml: {name}") == "bncheck.toml: until -1: it must be at least 0."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"batch_size": 0}, ("batch_size",)),
+        ({"limit": 0}, ("limit",)),
+        ({"batch_sizes": (0,)}, ("batch_sizes",)),
+        ({"seed": -1}, ("seed",)),
+        ({"max_gap": float("nan")}, ("max_gap",)),
+        ({"fail_on": "always"}, ("fail_on",)),
+        ({"deploy_dtype": "int8"}, ("deploy_dtype",)),
+        ({"select": ["BN9"]}, ("select",)),
+        ({"select": ["BN6"], "ignore": ["BN6"]}, ("select", "ignore")),
+        ({"reference_key": "ema"}, ("reference_arch", "reference_key", "reference")),
+        ({"train_data": torch.zeros(4, 3)}, ("train_data", "data")),
+        ({"data": "no/such.npz"}, ("data",)),
+    ],
+)
+def test_every_argument_out_of_its_range_is_named(arguments: dict[str, object], named: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as raised:
+        bncheck.inspect(torch.nn.BatchNorm1d(3), **arguments)  # type: ignore[arg-type]
+    assert raised.value.arguments == named
+    assert not OPTION.search(str(raised.value))
+    assert argument(named[0]) not in str(raised.value)
