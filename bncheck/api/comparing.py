@@ -21,7 +21,7 @@ from bncheck.core.thresholds import in_force
 from bncheck.errors import UsageError
 from bncheck.evidence import Evidence
 from bncheck.evidence.comparison import ComparedLayer, Comparison
-from bncheck.formats import Model, from_module, open_model
+from bncheck.formats import Model, open_any
 from bncheck.formats.folding import compare_layers
 from bncheck.formats.state_dict.prefixes import best_names
 from bncheck.formats.tensors import dtype_name, plain
@@ -113,9 +113,7 @@ def diff(
 
 
 def _open(source: Source, key: str | None, trust_pickle: bool) -> Model:
-    if isinstance(source, torch.nn.Module):
-        return from_module(source)
-    return open_model(source, key=key, trust_pickle=trust_pickle)
+    return open_any(source, key=key, trust_pickle=trust_pickle)
 
 
 def _names(first: Model, second: Model) -> dict[str, str]:
@@ -193,17 +191,8 @@ def _same(one: npt.NDArray[Any], other: npt.NDArray[Any], dtype: str | None, oth
 
 
 def tensors_of(model: Model) -> dict[str, torch.Tensor]:
-    """Every tensor of the file by its name."""
-    if model.graph is not None:
-        from onnx import numpy_helper
-
-        return {
-            tensor.name: torch.from_numpy(np.array(numpy_helper.to_array(tensor)))
-            for tensor in model.graph.proto.graph.initializer
-            if numpy_helper.to_array(tensor).dtype.kind in "fiub"
-        }
-    tensors = model.tensors or (model.program.state_dict() if model.program is not None else {})
-    return {name: value for name, value in tensors.items() if torch.is_tensor(value) and not value.is_complex()}
+    """Every tensor of the file by its name, complex ones left out."""
+    return {name: value for name, value in model.tensors().items() if not value.is_complex()}
 
 
 def _tensor_changes(first: Model, second: Model, names: Mapping[str, str], layers: set[str]) -> Iterator[TensorChange]:

@@ -17,8 +17,8 @@ from bncheck.api.judging import BATCH_SIZES, Judging, check_options, chosen_code
 from bncheck.core.thresholds import in_force
 from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
-from bncheck.formats import Model, from_module, open_model
-from bncheck.formats.folding.referencing import reference_of, stamped_reference, with_reference
+from bncheck.formats import Model, open_any
+from bncheck.formats.folding.referencing import reference_of, with_reference
 from bncheck.formats.opening import require_runnable
 from bncheck.formats.programs.running import Progress, no_progress
 from bncheck.measure.agreement import compare_outputs
@@ -113,10 +113,10 @@ def inspect(
         require_named(data)
     _check_train_data(train_data, data)
     chosen = chosen_codes(select, ignore)
-    opened = _open(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
+    opened = open_any(model, arch=arch, arch_kwargs=arch_kwargs, key=key, trust_pickle=trust_pickle, device=device)
     before = None
     if reference is not None:
-        before = _open(
+        before = open_any(
             reference,
             arch=reference_arch,
             arch_kwargs=reference_arch_kwargs,
@@ -228,21 +228,15 @@ def _named(data: Any) -> str | None:
     return str(data) if isinstance(data, str | Path) else type(data).__name__
 
 
-def _open(model: Any, **how: Any) -> Model:
-    if isinstance(model, torch.nn.Module | torch.export.ExportedProgram):
-        return from_module(model, device=how["device"])
-    return open_model(model, **how)
-
-
 def _beside(model: Model, reference: Model | None) -> Model:
     """The model compared with its reference, or else with the stamp in its own file, if it has one."""
-    known = stamped_reference(model) if reference is None else reference_of(reference)
+    known = model.provenance() if reference is None else reference_of(reference)
     return model if known is None else with_reference(model, known)
 
 
 def _versions(model: Model) -> dict[str, str]:
     versions = {"bncheck": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", *(("onnx", "onnxruntime") if model.graph is not None else ())):
+    for package in ("torch", "numpy", *model.packages):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -16,7 +16,6 @@ from bncheck.errors import ModelError, UsageError
 from bncheck.formats import Model, open_model
 from bncheck.formats.opening import require_runnable
 from bncheck.formats.programs.running import Progress, no_progress
-from bncheck.formats.writing import write_model
 from bncheck.measure.passes import Plan
 from bncheck.predictions.effect import Metric
 from bncheck.repair.atomic import publish, staging
@@ -160,7 +159,6 @@ def repair_file(
             opening=opening,
             target=target,
             force=force,
-            trust_pickle=trust_pickle,
             progress=progress,
         )
         return job.run(shipped)
@@ -195,7 +193,6 @@ class _Job:
     opening: Callable[[Path], Model]
     target: Target
     force: bool
-    trust_pickle: bool
     progress: Progress
 
     @property
@@ -225,9 +222,7 @@ class _Job:
             return self._result(NOTHING, before, made)
         with staging(self.target.out) as folder:
             staged = folder / self.target.out.name
-            notes = write_model(
-                shipped, made.tensors, staged, trust_pickle=self.trust_pickle, beside=self.target.beside
-            )
+            notes = shipped.write(made.tensors, staged, beside=self.target.beside)
             self.target.require_free(folder)
             written = self.opening(staged)
             after = self._named(self._report(written))

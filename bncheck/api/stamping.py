@@ -13,8 +13,8 @@ import torch
 
 from bncheck.errors import BncheckError, RefusedError, UsageError
 from bncheck.files import require_distinct, written_whole
-from bncheck.formats import from_module, open_model
-from bncheck.formats.folding.referencing import operations_of, reference_of, with_reference
+from bncheck.formats import open_any, open_model
+from bncheck.formats.folding.referencing import reference_of, with_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +55,19 @@ def stamp(
         RefusedError: the model was exported with other statistics than the reference holds.
         ModelError: either cannot be read, or they have nothing to do with each other.
     """
-    from bncheck.formats.onnx.reading import external_files
-    from bncheck.formats.onnx.stamp import KEY, read_stamp, stamp_text
-
     path, target = Path(model), Path(out)
     opened = open_model(path)
-    if opened.graph is None:
-        raise UsageError(
-            f"{path} is no ONNX model: only their metadata take a stamp. Keep BatchNorm in the file instead."
-        )
+    opened.require_metadata()
     given = [path] if isinstance(reference, torch.nn.Module) else [path, Path(reference)]
-    sources = external_files(path)
+    sources = opened.files()[1:]
     require_distinct(target, [*given, *sources])
     _require_stamped(target)
-    before = (
-        from_module(reference)
-        if isinstance(reference, torch.nn.Module)
-        else open_model(
-            reference,
-            arch=reference_arch,
-            arch_kwargs=reference_arch_kwargs,
-            key=reference_key,
-            trust_pickle=trust_pickle,
-        )
+    before = open_any(
+        reference,
+        arch=reference_arch,
+        arch_kwargs=reference_arch_kwargs,
+        key=reference_key,
+        trust_pickle=trust_pickle,
     )
     known = reference_of(before)
     checked = with_reference(opened, known)
@@ -88,48 +78,29 @@ def stamp(
             f"{path} was exported with other statistics than {known.path} holds ({', '.join(wrong[:5])}), so its stamp "
             "would be untrue. Export again from this checkpoint, or name the one it was exported from."
         )
-    operations = {operation.key: operation for operation in operations_of(opened)}
     found = {layer.original for layer in comparison.layers}
     known = replace(known, layers=tuple(layer for layer in known.layers if layer.name in found))
-    text = stamp_text(known, tuple(checked.folds.values()), operations)
-    copied = _write(path, target, KEY, text, sources)
-    if read_stamp(open_model(target).graph.proto, str(target)) is None:  # type: ignore[union-attr]
-        raise RefusedError(f"{target}: the stamp cannot be read back.")
-    folded = sum(layer.folded for layer in comparison.layers)
-    return Stamped(target, len(comparison.layers), folded, comparison.unfound, len(text), copied)
-
-
-def _require_stamped(target: Path) -> None:
-    """Refuse to write over a file that is no earlier stamped model: a name typed wrong must not cost one."""
-    from bncheck.formats.onnx.reading import read_onnx
-    from bncheck.formats.onnx.stamp import read_stamp
-
-    if not target.exists() or not target.stat().st_size:
-        return
-    with contextlib.suppress(BncheckError):
-        if read_stamp(read_onnx(target)[0], str(target)) is not None:
-            return
-    raise UsageError(f"--out {target}: it exists and is no stamped model, so it is not overwritten; name another file.")
-
-
-def _write(path: Path, target: Path, key: str, text: str, sources: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The file with one more entry of metadata, its tensors where they were: inside, or in files beside it."""
-    import onnx
-
-    proto = onnx.ModelProto()
-    proto.ParseFromString(path.read_bytes())
-    kept = [entry for entry in proto.metadata_props if entry.key != key]
-    del proto.metadata_props[:]
-    proto.metadata_props.extend(kept)
-    proto.metadata_props.add(key=key, value=text)
     copied = (
         tuple(_beside(source, path, target) for source in sources)
         if target.resolve().parent != path.resolve().parent
         else ()
     )
     with written_whole(target) as temporary:
-        temporary.write_bytes(proto.SerializeToString())
-    return copied
+        size = checked.write_provenance(known, temporary)
+    if open_model(target).provenance() is None:
+        raise RefusedError(f"{target}: the stamp cannot be read back.")
+    folded = sum(layer.folded for layer in comparison.layers)
+    return Stamped(target, len(comparison.layers), folded, comparison.unfound, size, copied)
+
+
+def _require_stamped(target: Path) -> None:
+    """Refuse to write over a file that is no earlier stamped model: a name typed wrong must not cost one."""
+    if not target.exists() or not target.stat().st_size:
+        return
+    with contextlib.suppress(BncheckError):
+        if open_model(target).provenance() is not None:
+            return
+    raise UsageError(f"--out {target}: it exists and is no stamped model, so it is not overwritten; name another file.")
 
 
 def _beside(source: Path, path: Path, target: Path) -> Path:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from bncheck.core import above_chance
 from bncheck.evidence import EffectEvidence, TrainingEvidence
 from bncheck.formats.model import Model
-from bncheck.formats.onnx.bare import bare_convolutions
 from bncheck.measure.passes import Observation
 from bncheck.results.report import LEFT_OUT
 
@@ -40,9 +39,9 @@ def notes_on_file(model: Model) -> Iterator[str]:
     """What the file's reader noted, and that layers may be missing which nothing in it names."""
     yield from model.notes
     kept = sum(layer.has_statistics for layer in model.layers)
-    if model.graph is None or model.comparison is not None or not kept:
+    if model.comparison is not None or not kept:
         return
-    bare = bare_convolutions(model.graph.proto.graph)
+    bare = model.bare_convolutions()
     if bare > kept:
         yield (
             f"{bare} convolutions have a bias and no normalization behind them: if the export folded BatchNorm into "

@@ -16,7 +16,7 @@ from bncheck.measure.order import Reading, compare_batches, read_in_order
 from bncheck.measure.passes import Observation, Plan
 from bncheck.probes.alone import fed_by_input, moved_alone
 from bncheck.probes.calls import calls_apart
-from bncheck.probes.dropout import dropout_gaps, dropouts
+from bncheck.probes.dropout import dropout_gaps
 from bncheck.probes.padding import flat_shares
 from bncheck.probes.samples import broken_samples
 from bncheck.probes.sampling import draw
@@ -57,9 +57,7 @@ def _asked(
             fed_by_input=fed_by_input(watched, few) if suspects else frozenset(),
             alone=moved_alone(watched, few, seen.stored.statistics(), suspects[:LAYERS_ALONE], plan.output),
             calls=calls_apart(watched, more, seen.stored, seen.folds, plan.output),
-            dropout=dropout_gaps(watched, model.program, more)
-            if suspects and model.program is not None and dropouts(model.program)
-            else {},
+            dropout=dropout_gaps(watched, more) if suspects and watched.dropouts else {},
             flat=flat_shares(watched, few),
             order=compare_batches(read_in_order(watched, source, _order(plan), progress), plan.seed)
             if source.in_order

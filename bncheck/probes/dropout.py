@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch import nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from bncheck.core import compare, rms
 from bncheck.data.batches import Batch
@@ -21,16 +20,10 @@ REPETITIONS = 2
 """Runs with dropout on: each draws other masks."""
 
 
-def dropouts(program: nn.Module | None) -> list[nn.Module]:
-    """The modules of the program that drop values in training; scripts and graphs have none that can be switched."""
-    modules = [] if program is None else program.modules()
-    return [module for module in modules if isinstance(module, _DropoutNd) and module.p > 0]
-
-
-def dropout_gaps(watched: Instrument, program: nn.Module, batches: Sequence[Batch]) -> dict[str, DropoutGap]:
-    """Each layer's gap on these samples with dropout off and on; the program is left in eval mode as it was."""
+def dropout_gaps(watched: Instrument, batches: Sequence[Batch]) -> dict[str, DropoutGap]:
+    """Each layer's gap on these samples with dropout off and on; the model is left in eval mode as it was."""
     off = _gaps(watched, batches)
-    with _switched_on(dropouts(program)):
+    with _switched_on(watched.dropouts):
         on = _gaps(watched, [batch for _ in range(REPETITIONS) for batch in batches])
     return {name: DropoutGap(gap, on[name]) for name, gap in off.items() if name in on}
 

@@ -10,11 +10,8 @@ from typing import Any
 
 from bncheck.errors import UsageError
 from bncheck.formats import Model
-from bncheck.formats.recognise import ONNX_FILE, SAFETENSORS_FILE, SAFETENSORS_INDEX
-from bncheck.formats.safetensors.reading import shard_paths
-
-_SUFFIXES = {SAFETENSORS_FILE: (".safetensors",), SAFETENSORS_INDEX: (".json",), ONNX_FILE: (".onnx",)}
-_OF_TORCH = (".pt", ".pth", ".th", ".ckpt", ".tar", ".bin", ".pt2")
+from bncheck.formats.format import Container
+from bncheck.formats.registry import known_formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +48,24 @@ def target_of(model: Model, out: Path, named: list[Any], *, overwrite: bool) -> 
     Raises:
         UsageError: it is an input, exists already, cannot be written or has the suffix of another container.
     """
-    container = model.origin.container if model.origin else ""
     source = Path(model.path)
-    target = destination(out, source, container)
-    _require_suffix(target, source, container)
+    target = destination(out, source, model.container)
+    if model.container is not None:
+        _require_suffix(target, source, model.container)
     data = (Path(name) for name in named if isinstance(name, str | Path))
-    inputs = (*files_of(source, container), *data)
+    inputs = (*model.files(), *data)
     require_free([target], inputs, overwrite=overwrite)
     beside = target.parent.exists() and target.parent.samefile(source.absolute().parent)
     return Target(target, inputs, overwrite, beside)
 
 
-def destination(out: Path, model: Path, container: str) -> Path:
+def destination(out: Path, model: Path, container: Container | None) -> Path:
     """The file that `--out` means: for a sharded model it may name the folder that takes the index and its shards.
 
     Raises:
         UsageError: it is a folder where a file is needed, or lies in none.
     """
-    if container == SAFETENSORS_INDEX and (out.is_dir() or out.suffix != ".json"):
+    if container is not None and container.in_parts and (out.is_dir() or out.suffix not in container.suffixes):
         if not out.absolute().parent.is_dir():
             raise UsageError(f"--out {out}: there is no folder {out.parent}.")
         return out / model.name
@@ -79,26 +76,14 @@ def destination(out: Path, model: Path, container: str) -> Path:
     return out
 
 
-def _require_suffix(out: Path, model: Path, container: str) -> None:
+def _require_suffix(out: Path, model: Path, container: Container) -> None:
     """Refuse a name that would have every reader take the file for what it is not; the model's own suffix may stay."""
-    own = _SUFFIXES.get(container, _OF_TORCH)
-    of_others = {suffix for known in (*_SUFFIXES.values(), _OF_TORCH) for suffix in known if suffix not in own}
-    if out.suffix.lower() in of_others and out.suffix != model.suffix:
+    known = {suffix for one in known_formats() for other in one.containers for suffix in other.suffixes}
+    if out.suffix.lower() in known.difference(container.suffixes) and out.suffix != model.suffix:
         raise UsageError(
-            f"--out {out}: a repaired file keeps its container, and {model} is a {container}: name it "
-            f"{out.with_suffix(own[0]).name}."
+            f"--out {out}: a repaired file keeps its container, and {model} is a {container.name}: name it "
+            f"{out.with_suffix(container.suffixes[0]).name}."
         )
-
-
-def files_of(model: Path, container: str) -> tuple[Path, ...]:
-    """Every file the model consists of: shards and external data too."""
-    if container == SAFETENSORS_INDEX:
-        return (model, *shard_paths(model))
-    if container == ONNX_FILE:
-        from bncheck.formats.onnx.reading import read_onnx  # other models do without onnx
-
-        return (model, *read_onnx(model)[1])
-    return (model,)
 
 
 def require_free(targets: Iterable[Path], inputs: Iterable[Path], *, overwrite: bool) -> None:

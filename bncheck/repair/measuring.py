@@ -115,9 +115,9 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
 
 def halves_of(model: Model, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Halves:
     """The data in the halves that are measured, and that judge each other: the same ones in every pass."""
-    if model.graph is None or not source.samples:
+    if not model.pools_batches or not source.samples:
         return plan.halves(source, fixed, progress)
-    # Of an ONNX graph whole batches are measured, so the error of the means comes from how those spread.
+    # Whole batches are measured, so the error of the means comes from how those spread.
     samples = min(source.samples, plan.limit or source.samples)
     large = min(plan.large_batch, max(plan.batch_size, samples // (2 * FEWEST_GROUPS)))
     return replace(plan, large_batch=large).halves(source, fixed, progress)
@@ -129,7 +129,7 @@ def tensors_of(model: Model, statistics: LayerStatistics) -> dict[str, torch.Ten
     Counters (`num_batches_tracked`) count training batches. No batch was trained on, so they stay as they are, and
     one that has to be added so that the file loads says what the architecture's says: 0.
     """
-    own = {} if model.program is None else dict(model.program.named_buffers(remove_duplicate=False))
+    own = model.tensors()
     declared = {layer.name: layer for layer in model.layers}
     tensors: dict[str, torch.Tensor] = {}
     for name, found in statistics.items():

@@ -9,6 +9,7 @@ from torch import nn
 
 from bncheck.errors import ModelError
 from bncheck.formats import from_module, open_model
+from bncheck.vocabulary import argument
 
 BATCH = ({0: torch.export.Dim("batch")},)
 
@@ -192,6 +193,6 @@ def test_compiled_machine_code(archive, tmp_path):
 
 def test_options_without_use_are_noted(archive):
     assert open_model(archive, arch="nowhere.py:f", key="ema").notes == (
-        "--arch was ignored: a torch.export archive needs none.",
-        "--key was ignored: a torch.export archive needs none.",
+        f"{argument('arch')} was ignored: a torch.export archive needs none.",
+        f"{argument('key')} was ignored: a torch.export archive needs none.",
     )

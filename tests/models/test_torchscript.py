@@ -8,6 +8,7 @@ from model_networks import Net, Shared, Small, trained
 
 from bncheck.errors import ModelError
 from bncheck.formats import from_module, open_model
+from bncheck.vocabulary import argument
 
 
 def _quiet(call, *arguments):
@@ -141,4 +142,6 @@ def test_code_that_does_not_compile(tmp_path):
 
 def test_options_without_use_are_noted(tmp_path):
     path = _saved(_script(Small()), tmp_path / "net.pt")
-    assert open_model(path, arch="net.py:f").notes == ("--arch was ignored: a TorchScript archive needs none.",)
+    assert open_model(path, arch="net.py:f").notes == (
+        f"{argument('arch')} was ignored: a TorchScript archive needs none.",
+    )

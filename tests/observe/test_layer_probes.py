@@ -15,7 +15,7 @@ from bncheck.formats.programs.instrument import instrument
 from bncheck.measure.passes import Plan
 from bncheck.probes.alone import fed_by_input, moved_alone
 from bncheck.probes.calls import calls_apart
-from bncheck.probes.dropout import dropout_gaps, dropouts
+from bncheck.probes.dropout import dropout_gaps
 from bncheck.probes.padding import flat_shares
 from bncheck.probes.sampling import draw
 from bncheck.watch.policies import STORED, Given, Statistics
@@ -109,7 +109,7 @@ def test_dropout_is_switched_on_for_the_question_and_off_again() -> None:
         model.train()(x)
     opened = from_module(model.eval())
     with instrument(opened, "test", 0) as watched:
-        gaps = dropout_gaps(watched, opened.program, batch_of(x))
+        gaps = dropout_gaps(watched, batch_of(x))
     assert gaps["4"].on < 0.05 < 0.2 < gaps["4"].off
     assert not any(module.training for module in opened.program.modules())
     assert not any(module.training for module in model.modules())
@@ -131,13 +131,18 @@ def test_dropout_is_switched_off_again_when_a_forward_fails() -> None:
         instrument(opened, "test", 0) as watched,
         pytest.raises(bncheck.errors.DataError, match="not today"),
     ):
-        dropout_gaps(watched, opened.program, batch_of(torch.zeros(4, 2)))
+        dropout_gaps(watched, batch_of(torch.zeros(4, 2)))
     assert not opened.program.dropout.training
 
 
+def dropouts(module: nn.Module) -> int:
+    with instrument(from_module(module), "test", 0) as watched:
+        return len(watched.dropouts)
+
+
 def test_only_modules_that_drop_something_count() -> None:
-    assert dropouts(nn.Sequential(nn.Dropout(0.0), nn.ReLU())) == []
-    assert len(dropouts(nn.Sequential(nn.Dropout(0.1), nn.Dropout2d(0.2), nn.AlphaDropout(0.1)))) == 3
+    assert dropouts(nn.Sequential(nn.Dropout(0.0), nn.ReLU())) == 0
+    assert dropouts(nn.Sequential(nn.Dropout(0.1), nn.Dropout2d(0.2), nn.AlphaDropout(0.1))) == 3
     assert dropouts(None) == []
     assert dropouts(torch.jit.script(nn.Sequential(nn.Dropout(0.5)))) == []
 

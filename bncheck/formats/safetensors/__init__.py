@@ -1,1 +1,41 @@
 """Safetensors: one file, or an index and its shards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bncheck.formats.format import Container, Format, Request
+
+if TYPE_CHECKING:
+    from bncheck.formats.backend import Backend
+    from bncheck.formats.file_start import FileStart
+
+SAFETENSORS_FILE = Container("safetensors file", (".safetensors",))
+SAFETENSORS_INDEX = Container("safetensors index", (".json",), in_parts=True)
+
+
+class Safetensors(Format):
+    """A state dict as safetensors."""
+
+    name = "safetensors"
+    title = "safetensors"
+    rank = 30
+    containers = (SAFETENSORS_FILE, SAFETENSORS_INDEX)
+
+    def recognise(self, start: FileStart) -> Container | None:
+        """By the length of the header and its first letter; an index by its `weight_map`."""
+        head = start.head
+        if not start.is_zip and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
+            return SAFETENSORS_FILE
+        content = start.json if start.is_json else None
+        is_index = isinstance(content, dict) and isinstance(content.get("weight_map"), dict)
+        return SAFETENSORS_INDEX if is_index else None
+
+    def open(self, request: Request) -> Backend:
+        """See `open_safetensors`."""
+        from bncheck.formats.safetensors.opening import open_safetensors
+
+        return open_safetensors(request)
+
+
+FORMAT = Safetensors()

@@ -13,6 +13,7 @@ from bncheck.formats.messages import block, first_line
 from bncheck.formats.state_dict.prefixes import best_names, name_in_file
 from bncheck.formats.tensors import dtype_name, plain, same_storage
 from bncheck.formats.torch_module.listing import list_layers
+from bncheck.vocabulary import argument
 
 _STATISTICS = ("running_mean", "running_var")
 _BOOKKEEPING = ("num_batches_tracked", "total_ops", "total_params", "n_averaged", "_extra_state")
@@ -25,7 +26,7 @@ class Fitted:
     Attributes:
         layers: the normalization layers, with the dtype the file stores and `missing` where it has no statistics.
         notes: what was done to make it fit.
-        names: the file's names of each tensor of the architecture, see `Origin.names`.
+        names: the file's names of each tensor of the architecture, see `TensorsOrigin.names`.
     """
 
     layers: tuple[NormLayer, ...]
@@ -79,8 +80,8 @@ def _advice(given: Mapping[str, torch.Tensor]) -> str:
     if not given:
         return "The file holds no tensors at all."
     return (
-        "Build the network that was trained (--arch, its size and classes by --arch-kwargs), or choose another "
-        "state dict of the file with --key."
+        f"Build the network that was trained ({argument('arch')}, its size and classes by {argument('arch_kwargs')}), "
+        f"or choose another state dict of the file with {argument('key')}."
     )
 
 

@@ -12,6 +12,7 @@ import torch
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
+from bncheck.vocabulary import argument
 
 _DEPTH = 3
 _KNOWN = (
@@ -78,7 +79,7 @@ def choose(
     if ranks.count(min(ranks)) > 1:
         raise UsageError(
             f"{source} holds several models: {listed(candidate.path for candidate in candidates)}. "
-            f"Choose one with --key, for example --key {best.path}."
+            f"Choose one with {argument('key')}, for example {argument('key')} {best.path}."
         )
     return best, tuple(_notes(best, [other for other in candidates if other is not best]))
 
@@ -148,8 +149,8 @@ def _named(content: Any, candidates: list[Candidate], key: str, source: str) -> 
     if isinstance(found, Mapping) and any(_is_entry(name, value) for name, value in found.items()):
         return Candidate(key, found)
     paths = [candidate.path for candidate in candidates if candidate.path]
-    offer = f"It offers {listed(paths)}." if paths else "It holds one bare state dict: leave --key out."
-    raise UsageError(f"--key {key}: {source} has no model under that name. {offer}")
+    offer = f"It offers {listed(paths)}." if paths else f"It holds one bare state dict: leave {argument('key')} out."
+    raise UsageError(f"{argument('key')} {key}: {source} has no model under that name. {offer}")
 
 
 def _follow(content: Any, key: str) -> Any:
@@ -167,7 +168,7 @@ def _follow(content: Any, key: str) -> Any:
 def _notes(chosen: Candidate, others: list[Candidate]) -> Iterator[str]:
     where = f"Took {chosen.path!r} from the checkpoint" if chosen.path else "Took the checkpoint's own tensors"
     if others:
-        yield f"{where}; --key chooses another: {listed(other.path for other in others)}."
+        yield f"{where}; {argument('key')} chooses another: {listed(other.path for other in others)}."
     elif chosen.is_averaged:
         yield f"{where}, an averaged copy; there is no other."
 

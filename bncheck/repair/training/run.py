@@ -13,7 +13,7 @@ from torch import nn
 
 from bncheck.data.batches import Batch, Source
 from bncheck.errors import UsageError
-from bncheck.formats.model import MODULE, Model
+from bncheck.formats.model import Model
 from bncheck.formats.opening import require_device
 from bncheck.formats.programs.running import Runner
 from bncheck.nn.schedule import RenormSchedule
@@ -56,7 +56,7 @@ class TrainingRun:
         self.optimizer = _optimizer(self.trainee.parameters, options)
         self.scaler = torch.amp.GradScaler(self._device, enabled=options.precision == "float16")
         self.identity = self._identity()
-        self.runner = Runner(Model(name, MODULE, None, (), self.trainee.net), source.name)
+        self.runner = Runner(self.trainee.net, name, source.name)
         self.step = 0
         self.history: list[TrainingStep] = []
         self.best: tuple[int, Score, State] | None = None

@@ -1,0 +1,73 @@
+"""What all torch programs share as backends: they are tapped, and their tensors are known by their storage."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from bncheck.formats.backend import Backend
+from bncheck.formats.folding import AffineOperation
+from bncheck.formats.programs.affine import Call, operations_of_calls
+from bncheck.formats.programs.session import TorchSession
+from bncheck.formats.tensors import coarsest_precision
+from bncheck.watch.session import Session
+
+_HIDDEN = ("quantized", "mkldnn", "matmul")
+"""Forms of products whose weights are not compared, as they stand in the names of operators and classes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ProgramBackend(Backend, abc.ABC):
+    """A model that PyTorch runs.
+
+    Attributes:
+        program: bncheck's own copy, in eval mode, to be called with a batch's inputs.
+        tensor_names: name of every parameter and buffer by storage address (`Tensor.data_ptr()`);
+            it identifies the layer of a normalization call.
+    """
+
+    program: torch.nn.Module
+    tensor_names: Mapping[int, str] = field(default_factory=dict)
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """Parameters and buffers, as the program's state dict names them."""
+        held = self.program.state_dict(keep_vars=True)
+        return {name: value for name, value in held.items() if isinstance(value, torch.Tensor)}
+
+    @contextlib.contextmanager
+    def session(self, source_name: str, seed: int) -> Iterator[Session]:
+        """See `Backend.session`: the tap, with hooks for the layers it cannot see."""
+        session = TorchSession(self, source_name)
+        with session.attached(seed):
+            yield session
+
+    def module(self) -> torch.nn.Module:
+        """The program itself."""
+        return self.program
+
+    def operations(self) -> tuple[AffineOperation, ...]:
+        """See `Backend.operations`."""
+        return operations_of_calls(self.affine_calls(), self.tensor_names)
+
+    def hidden_forms(self) -> tuple[str, ...]:
+        """See `Backend.hidden_forms`."""
+        names = list(self.names_of_products())
+        return tuple(form for form in _HIDDEN if any(form in name for name in names))
+
+    @abc.abstractmethod
+    def affine_calls(self) -> Iterator[Call]:
+        """Every call of a convolution or linear layer whose weight is known before the program runs."""
+
+    @abc.abstractmethod
+    def names_of_products(self) -> Iterator[str]:
+        """Names of the operators or classes by which products with weights may be computed."""
+
+    def precision(self) -> float | None:
+        """See `Backend.precision`."""
+        if any("quantized" in type(module).__module__ for module in self.program.modules()):
+            return None
+        return coarsest_precision([*self.program.parameters(), *self.program.buffers()])

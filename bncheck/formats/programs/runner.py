@@ -1,0 +1,99 @@
+"""Running a torch program on a batch, and saying clearly why it would not run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from bncheck.data.batches import Batch, Inputs, tensors
+from bncheck.data.pixels import channel_axis
+from bncheck.errors import UnfitError
+from bncheck.user_code import user_output_to_stderr
+from bncheck.vocabulary import argument
+
+
+class Runner:
+    """Calls a program with a batch's inputs, on its device and in its dtype.
+
+    Args:
+        program: to be called.
+        path: the model, for messages.
+        source_name: the data, for messages.
+    """
+
+    def __init__(self, program: torch.nn.Module, path: str, source_name: str) -> None:
+        self.program = program
+        self._model_path = path
+        self._source_name = source_name
+        tensors = [*program.parameters(), *program.buffers()]
+        floating = [tensor for tensor in tensors if tensor.is_floating_point()]
+        self._device = tensors[0].device if tensors else torch.device("cpu")
+        self._dtype = floating[0].dtype if floating else None
+
+    def __call__(self, batch: Batch) -> Any:
+        """What the model returns for `batch`.
+
+        Raises:
+            UnfitError: the model refuses the batch.
+        """
+        inputs = self._prepared(batch.inputs)
+        try:
+            with user_output_to_stderr():
+                if isinstance(inputs, dict):
+                    return self.program(**inputs)
+                if isinstance(inputs, tuple):
+                    return self.program(*inputs)
+                return self.program(inputs)
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise UnfitError(
+                f"{self._model_path} cannot be run on {self._source_name}: given {described(inputs)}, it says: "
+                f"{_cause(error)}. {advice(inputs)}"
+            ) from error
+
+    def _prepared(self, inputs: Inputs) -> Inputs:
+        if isinstance(inputs, dict):
+            return {name: self._cast(tensor) for name, tensor in inputs.items()}
+        if isinstance(inputs, tuple):
+            return tuple(self._cast(tensor) for tensor in inputs)
+        return self._cast(inputs)
+
+    def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
+        dtype = self._dtype if tensor.is_floating_point() else None
+        return tensor.to(device=self._device, dtype=dtype)
+
+
+def described(inputs: Inputs) -> str:
+    """Shapes and dtypes of a batch's inputs, for a message."""
+    if isinstance(inputs, dict):
+        return ", ".join(f"{name} {_shape(tensor)}" for name, tensor in inputs.items())
+    if isinstance(inputs, tuple):
+        return ", ".join(_shape(tensor) for tensor in inputs)
+    return _shape(inputs)
+
+
+def advice(inputs: Inputs) -> str:
+    """What to try where a model refuses them."""
+    floating = [tensor for tensor in tensors(inputs) if tensor.is_floating_point() and tensor.ndim == 4]
+    if any(channel_axis(tensor.shape, "auto") == 3 for tensor in floating):
+        return (
+            "Their channels seem to stand last, (N, H, W, C), and (N, C, H, W) is the rule: "
+            f"{argument('layout')} nhwc moves them."
+        )
+    return "Check the shape, the names and the preprocessing of the data."
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _cause(error: BaseException) -> str:
+    """The line that says why: TorchScript puts its own stack before it."""
+    if isinstance(error, SystemExit):
+        return f"sys.exit({error.code!r}) was called"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("RuntimeError:", "Error:"))]
+    line = telling[-1] if telling else (lines[0] if lines else type(error).__name__)
+    return line.removeprefix("RuntimeError:").strip().rstrip(".")
