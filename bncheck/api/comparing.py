@@ -29,6 +29,7 @@ from bncheck.gate import Coverage, judge_findings
 from bncheck.results.difference import Difference, DifferenceSummary, LayerChange, TensorChange
 from bncheck.results.report import WARNING, ModelFacts, Run
 from bncheck.rules import judge
+from bncheck.vocabulary import Spelling, spelled
 
 USUAL_EPS = 1e-5
 """Taken where neither file says (state dicts do not): PyTorch's own."""
@@ -83,6 +84,7 @@ def diff(
     verdict = judge_findings(findings, coverage, fail_on=WARNING)
     known_before = {change.original for change in layers} | {change.original for change in tensors}
     known_after = {change.name for change in layers} | {change.name for change in tensors}
+    spelling = Spelling.COMMAND_LINE if command.startswith("bncheck ") else Spelling.PYTHON
     given = {"expect_frozen": list(expect_frozen), "key": key, "key_after": key_after} if options is None else options
     return Difference(
         version=__version__,
@@ -92,7 +94,7 @@ def diff(
             seed=0,
             versions={"bncheck": __version__, "python": platform.python_version(), "torch": torch.__version__},
             thresholds=in_force(),
-            notes=_notes(first, second, pairs),
+            notes=tuple(spelled(note, spelling) for note in _notes(first, second, pairs)),
         ),
         before=_facts(first),
         after=_facts(second),

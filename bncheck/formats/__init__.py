@@ -6,7 +6,7 @@ A format is a folder here that defines a `FORMAT`; it is found by that. `registe
 from bncheck.formats.backend import Backend
 from bncheck.formats.backend import Backend as Model
 from bncheck.formats.format import Adoption, Container, Format, Request
-from bncheck.formats.in_memory import from_module
+from bncheck.formats.in_memory import adopted, from_module
 from bncheck.formats.opening import open_any, open_model
 from bncheck.formats.origin import Origin
 from bncheck.formats.registry import known_formats, registered
@@ -19,6 +19,7 @@ __all__ = [
     "Model",
     "Origin",
     "Request",
+    "adopted",
     "from_module",
     "known_formats",
     "open_any",

@@ -13,7 +13,7 @@ from bncheck.vocabulary import argument
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
-    from bncheck.formats.file_start import FileStart
+    from bncheck.formats.recognition.file_start import FileStart
 
 Architecture = str | Callable[..., Any]
 """``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, a callable, or a module."""

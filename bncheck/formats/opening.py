@@ -13,7 +13,7 @@ from bncheck.formats.backend import Backend
 from bncheck.formats.format import Architecture, Request
 from bncheck.formats.in_memory import from_module
 from bncheck.formats.messages import first_line
-from bncheck.formats.recognise import format_of
+from bncheck.formats.recognition.recognise import format_of
 from bncheck.formats.state_dict.architecture import require
 from bncheck.vocabulary import argument
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import zlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import cache
@@ -50,11 +51,12 @@ def format_in(folder: Path) -> Format:
         UsageError: it defines none.
     """
     file = folder / "__init__.py"
-    spec = importlib.util.spec_from_file_location(folder.name, file, submodule_search_locations=[str(folder)])
+    name = f"bncheck_format_{zlib.crc32(str(folder.resolve()).encode()):08x}"  # no module's, and no other folder's
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(folder)])
     if spec is None or spec.loader is None or not file.is_file():
         raise UsageError(f"{folder} is no format: there is no __init__.py in it that defines FORMAT.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[folder.name] = module  # so that its own modules are found in it
+    sys.modules[name] = module  # so that its own modules are found in it
     spec.loader.exec_module(module)
     found = _defined(module)
     if found is None:

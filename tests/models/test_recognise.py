@@ -11,7 +11,7 @@ from model_networks import Small
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats import open_model
-from bncheck.formats.recognise import recognise
+from bncheck.formats.recognition.recognise import recognise
 from bncheck.formats.safetensors import SAFETENSORS_INDEX
 from bncheck.formats.state_dict import LEGACY_CHECKPOINT, PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPOINT
 

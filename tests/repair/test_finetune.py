@@ -405,7 +405,7 @@ def test_a_loss_that_nothing_depends_on_is_said():
 
 
 def test_a_device_that_is_not_there_is_said():
-    with pytest.raises(UsageError, match="--device nowhere"):
+    with pytest.raises(UsageError, match="device nowhere"):
         fine_tune(net(), source(), replace(SHORT, device="nowhere"))
 
 

@@ -11,7 +11,7 @@ from bncheck.formats.format import TORCH_SUFFIXES, Adoption, Container, Format, 
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
-    from bncheck.formats.file_start import FileStart
+    from bncheck.formats.recognition.file_start import FileStart
 
 EXPORT_ARCHIVE = Container("torch.export archive", (".pt2", *TORCH_SUFFIXES))
 _MARKS = ("archive_format", "serialized_exported_program.json")

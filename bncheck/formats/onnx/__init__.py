@@ -8,7 +8,7 @@ from bncheck.formats.format import Container, Format, Request
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
-    from bncheck.formats.file_start import FileStart
+    from bncheck.formats.recognition.file_start import FileStart
 
 ONNX_FILE = Container("ONNX model", (".onnx",))
 _VERSION_FIELD = 0x08

@@ -35,7 +35,7 @@ class ProgramBackend(Backend, abc.ABC):
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """Parameters and buffers, as the program's state dict names them."""
-        held = self.program.state_dict(keep_vars=True)
+        held = self.program.state_dict()
         return {name: value for name, value in held.items() if isinstance(value, torch.Tensor)}
 
     @contextlib.contextmanager

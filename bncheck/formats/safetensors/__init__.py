@@ -8,7 +8,7 @@ from bncheck.formats.format import Container, Format, Request
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
-    from bncheck.formats.file_start import FileStart
+    from bncheck.formats.recognition.file_start import FileStart
 
 SAFETENSORS_FILE = Container("safetensors file", (".safetensors",))
 SAFETENSORS_INDEX = Container("safetensors index", (".json",), in_parts=True)

@@ -8,7 +8,7 @@ from bncheck.formats.format import TORCH_SUFFIXES, Container, Format, Request
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
-    from bncheck.formats.file_start import FileStart
+    from bncheck.formats.recognition.file_start import FileStart
 
 ZIP_CHECKPOINT = Container("PyTorch checkpoint", TORCH_SUFFIXES)
 LEGACY_CHECKPOINT = Container("PyTorch checkpoint (before 1.6)", TORCH_SUFFIXES)

@@ -10,7 +10,7 @@ from bncheck.formats.format import TORCH_SUFFIXES, Adoption, Container, Format, 
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
-    from bncheck.formats.file_start import FileStart
+    from bncheck.formats.recognition.file_start import FileStart
 
 SCRIPT_ARCHIVE = Container("TorchScript archive", TORCH_SUFFIXES)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bncheck.errors import ModelError, UsageError
-from bncheck.formats.file_start import HEAD, FileStart
-from bncheck.formats.foreign import about_folder, about_unknown, foreign_file
 from bncheck.formats.format import Container, Format
+from bncheck.formats.recognition.file_start import HEAD, FileStart
+from bncheck.formats.recognition.foreign import about_folder, about_unknown, foreign_file
 from bncheck.formats.registry import known_formats
 
 

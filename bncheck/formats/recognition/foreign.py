@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from bncheck.formats.file_start import HEAD, FileStart
+from bncheck.formats.recognition.file_start import HEAD, FileStart
 from bncheck.vocabulary import argument
 
 _AS_DATA = f"which is data; pass it as {argument('data')}"
