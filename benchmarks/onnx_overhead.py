@@ -15,10 +15,11 @@ import torch
 from benchmarks.nets import resnet18_size
 from benchmarks.timing import interleaved, ratios
 from bncheck.data.batches import Batch
-from bncheck.formats import Model, from_module, open_model
+from bncheck.formats import Backend, from_module, open_model
 from bncheck.formats.folding.referencing import reference_of, with_reference
-from bncheck.formats.onnx.running.instrument import OnnxInstrument
-from bncheck.formats.onnx.running.session import Session
+from bncheck.formats.onnx.model import OnnxBackend
+from bncheck.formats.onnx.running.loaded import LoadedModel
+from bncheck.formats.onnx.running.session import OnnxSession
 from bncheck.watch.policies import BATCH, STORED, Policy
 from bncheck.watch.recorder import Recorder
 
@@ -46,20 +47,20 @@ def exported(net: torch.nn.Module, path: Path, x: torch.Tensor, *, folded: bool)
     return path
 
 
-def ways(model: Model, x: torch.Tensor) -> dict[str, Callable[[], object]]:
-    assert model.graph is not None
+def ways(model: Backend, x: torch.Tensor) -> dict[str, Callable[[], object]]:
+    assert isinstance(model, OnnxBackend)
     outputs = model.graph.outputs
-    plain = Session(model.graph.proto, model.path)
-    instrument = OnnxInstrument(model, "benchmark")
+    plain = LoadedModel(model.graph.proto, model.path)
+    session = OnnxSession(model, "benchmark")
     batch, feeds = Batch(x, None, len(x)), {"x": x.numpy()}
 
     def under(policy: Policy) -> Callable[[], object]:
-        return lambda: instrument.run(batch, policy, Recorder(per_sample=policy is STORED))
+        return lambda: session.run(batch, policy, Recorder(apart=policy is STORED))
 
     return {
         "plain session": lambda: plain.run(feeds, outputs),
         "stored pass": under(STORED),
-        "by other statistics, nothing recorded": lambda: instrument.run(batch, STORED, None),
+        "by other statistics, nothing recorded": lambda: session.run(batch, STORED, None),
         "batch pass": under(BATCH),
     }
 

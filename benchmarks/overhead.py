@@ -17,6 +17,7 @@ from benchmarks.nets import resnet18_size, small_net
 from benchmarks.timing import interleaved, ratios
 from bncheck import inspect
 from bncheck.formats import from_module
+from bncheck.formats.programs.backend import ProgramBackend
 from bncheck.formats.programs.tap import Tap
 from bncheck.watch.policies import BATCH, STORED, Policy
 from bncheck.watch.recorder import Recorder
@@ -26,9 +27,9 @@ ROUNDS = 9
 
 def tapped(model: nn.Module, x: torch.Tensor, policy: Policy) -> Callable[[], object]:
     opened = from_module(model)
+    assert isinstance(opened, ProgramBackend)
     tap = Tap(opened)
     program = opened.program
-    assert program is not None
 
     def run() -> object:
         with tap.watching(policy, Recorder(per_sample=policy is STORED), len(x)):

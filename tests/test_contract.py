@@ -3,165 +3,31 @@
 And the numbers are right: a computation in plain numpy, which shares no code with bncheck, agrees.
 """
 
-import json
-import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from contract_nets import FORMATS, NAMES, SAMPLES, UNCOUNTED, Net, Written, data, made_net
 from numpy.lib.stride_tricks import sliding_window_view
-from safetensors.torch import save_file
 from torch import nn
 
 import bncheck
 from bncheck.results.report import Report
+from bncheck.testing import check_backend, reference_numbers
 
-SAMPLES = 70
-NAMES = ["stem.norm", "deep.0.norm", "last"]
-
-
-class Unit(nn.Module):
-    def __init__(self, inputs: int, outputs: int, size: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, size)
-        self.norm = nn.BatchNorm2d(outputs, eps=1e-3)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.norm(self.conv(x)))
+Way = Callable[[nn.Module, Path], Written]
 
 
-class Net(nn.Module):
-    """Two convolutions with BatchNorm, and a BatchNorm1d on one value per channel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = Unit(2, 5, 3)
-        self.deep = nn.Sequential(Unit(5, 4, 2))
-        self.head = nn.Linear(4, 3)
-        self.last = nn.BatchNorm1d(3)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.last(self.head(self.deep(self.stem(x)).mean((2, 3))))
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Way], Written]:
+    """The network of `made_net` in any format, written once."""
+    return cache(lambda way: way(made_net(), tmp_path_factory.mktemp(way.__name__)))
 
 
-def build() -> nn.Module:
-    return Net()
-
-
-def made_net() -> Net:
-    """Weights and statistics of any values, so that every layer shows a gap of its own."""
-    torch.manual_seed(3)
-    net = Net()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.2, 3.0)
-            module.num_batches_tracked.fill_(500)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-    return net.eval()
-
-
-def data() -> np.ndarray:
-    return np.random.default_rng(5).normal(0.3, 1.2, (SAMPLES, 2, 7, 6)).astype(np.float32)
-
-
-def as_module(net: nn.Module, folder: Path) -> Report:
-    return bncheck.inspect(net, data())
-
-
-def as_state_dict(net: nn.Module, folder: Path) -> Report:
-    torch.save({"state_dict": {f"module.{k}": v for k, v in net.state_dict().items()}}, folder / "net.pth")
-    return bncheck.inspect(folder / "net.pth", data(), arch=f"{__file__}:build")
-
-
-def as_safetensors(net: nn.Module, folder: Path) -> Report:
-    save_file(net.state_dict(), folder / "net.safetensors")
-    return bncheck.inspect(folder / "net.safetensors", data(), arch=f"{__file__}:build")
-
-
-def as_shards(net: nn.Module, folder: Path) -> Report:
-    state = net.state_dict()
-    shards = {name: f"shard-{index % 2}.safetensors" for index, name in enumerate(state)}
-    for shard in set(shards.values()):
-        save_file({name: state[name] for name in state if shards[name] == shard}, folder / shard)
-    (folder / "net.index.json").write_text(json.dumps({"weight_map": shards}))
-    return bncheck.inspect(folder / "net.index.json", data(), arch=f"{__file__}:build")
-
-
-def as_traced(net: nn.Module, folder: Path) -> Report:
-    torch.jit.trace(net, torch.from_numpy(data()[:3])).save(str(folder / "traced.pt"))
-    return bncheck.inspect(folder / "traced.pt", data())
-
-
-def as_scripted(net: nn.Module, folder: Path) -> Report:
-    torch.jit.script(net).save(str(folder / "scripted.pt"))
-    return bncheck.inspect(folder / "scripted.pt", data())
-
-
-def exported(net: nn.Module) -> torch.export.ExportedProgram:
-    batch = torch.export.Dim("batch", min=1)
-    return torch.export.export(net, (torch.from_numpy(data()[:3]),), dynamic_shapes=({0: batch},))
-
-
-def as_exported(net: nn.Module, folder: Path) -> Report:
-    torch.export.save(exported(net), folder / "net.pt2")
-    return bncheck.inspect(folder / "net.pt2", data())
-
-
-def as_decomposed(net: nn.Module, folder: Path) -> Report:
-    torch.export.save(exported(net).run_decompositions(), folder / "net.pt2")
-    return bncheck.inspect(folder / "net.pt2", data())
-
-
-def as_compiled(net: nn.Module, folder: Path) -> Report:
-    return bncheck.inspect(torch.compile(net, backend="eager"), data())
-
-
-def as_pickle(net: nn.Module, folder: Path) -> Report:
-    torch.save(net, folder / "net.pkl.pt")
-    return bncheck.inspect(folder / "net.pkl.pt", data(), trust_pickle=True)
-
-
-def onnx_file(net: nn.Module, folder: Path, **options: Any) -> Path:
-    """An export that keeps BatchNorm: by default both of torch's exporters fold it away."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        x = torch.from_numpy(data()[:3])
-        torch.onnx.export(net, (x,), folder / "net.onnx", input_names=["x"], output_names=["y"], **options)
-    return folder / "net.onnx"
-
-
-def as_onnx(net: nn.Module, folder: Path) -> Report:
-    keeping = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
-    path = onnx_file(net, folder, dynamo=False, dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}}, **keeping)
-    return bncheck.inspect(path, data())
-
-
-def as_dynamo_onnx(net: nn.Module, folder: Path) -> Report:
-    shapes = ({0: torch.export.Dim("batch")},)
-    path = onnx_file(net, folder, dynamo=True, optimize=False, dynamic_shapes=shapes, verbose=False)
-    return bncheck.inspect(path, data())
-
-
-UNCOUNTED = [as_onnx, as_dynamo_onnx]
-"""Formats that do not keep the number of updates."""
-FORMATS = [
-    as_module,
-    as_state_dict,
-    as_safetensors,
-    as_shards,
-    as_traced,
-    as_scripted,
-    as_exported,
-    as_decomposed,
-    as_compiled,
-    as_pickle,
-    *UNCOUNTED,
-]
+def inspected(written: Written) -> Report:
+    return bncheck.inspect(written.model, data(), **written.how)
 
 
 def convolve(x: np.ndarray, conv: nn.Conv2d) -> np.ndarray:
@@ -210,17 +76,15 @@ def expected_gap(fed: np.ndarray, norm: nn.Module) -> np.ndarray:
     return np.sqrt((difference**2).mean((0, *range(2, fed.ndim))))
 
 
-@pytest.mark.parametrize("inspect_as", FORMATS, ids=lambda way: way.__name__)
-def test_every_format_gives_the_numbers_of_plain_numpy(
-    inspect_as: Callable[[nn.Module, Path], Report], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("way", FORMATS, ids=lambda way: way.__name__)
+def test_every_format_gives_the_numbers_of_plain_numpy(way: Way, written: Callable[[Way], Written]) -> None:
     net = made_net()
-    report = inspect_as(net, tmp_path)
+    report = inspected(written(way))
     assert [layer.name for layer in report.layers] == NAMES
     assert [layer.status for layer in report.layers] == ["measured"] * 3
     assert [layer.kind for layer in report.layers] == ["batch_norm"] * 3
     assert [layer.stored_eps for layer in report.layers] == pytest.approx([1e-3, 1e-3, 1e-5])
-    updates = None if inspect_as in UNCOUNTED else 500
+    updates = None if way in UNCOUNTED else 500
     assert [layer.stored_updates for layer in report.layers] == [updates] * 3
     assert [layer.stored_momentum for layer in report.layers] == [0.1] * 3
     norms = [net.stem.norm, net.deep[0].norm, net.last]
@@ -232,12 +96,10 @@ def test_every_format_gives_the_numbers_of_plain_numpy(
         np.testing.assert_allclose(layer.gap, np.sqrt((expected_gap(fed, norm) ** 2).mean()), rtol=1e-5)
 
 
-@pytest.mark.parametrize("inspect_as", FORMATS, ids=lambda way: way.__name__)
-def test_every_format_gives_the_own_gap_of_plain_numpy(
-    inspect_as: Callable[[nn.Module, Path], Report], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("way", FORMATS, ids=lambda way: way.__name__)
+def test_every_format_gives_the_own_gap_of_plain_numpy(way: Way, written: Callable[[Way], Written]) -> None:
     net = made_net()
-    report = inspect_as(net, tmp_path)
+    report = inspected(written(way))
     # The batch pass normalizes two halves of the samples, in the seeded order, each by itself.
     drawn = data()[np.random.default_rng(0).permutation(SAMPLES)].astype(float)
     halves = [inputs_of_norms(net, half, True) for half in (drawn[: SAMPLES // 2], drawn[SAMPLES // 2 :])]
@@ -247,9 +109,8 @@ def test_every_format_gives_the_own_gap_of_plain_numpy(
         np.testing.assert_allclose(layer.table.own_gap, gap, rtol=1e-4, atol=1e-5)
 
 
-def test_all_formats_agree_on_everything_else(tmp_path: Path) -> None:
-    net = made_net()
-    first, *others = [inspect_as(net, tmp_path).to_dict() for inspect_as in FORMATS]
+def test_all_formats_agree_on_everything_else(written: Callable[[Way], Written]) -> None:
+    first, *others = [inspected(written(way)).to_dict() for way in FORMATS]
     for other in others:
         assert other["summary"]["verdict"] == first["summary"]["verdict"]
         assert [(f["code"], f["severity"]) for f in other["findings"]] == [
@@ -261,3 +122,21 @@ def test_all_formats_agree_on_everything_else(tmp_path: Path) -> None:
         for row, expected in zip(other["batch_sizes"], first["batch_sizes"], strict=True):
             assert row == pytest.approx(expected, rel=1e-5)
         assert other["effect"]["output_change"] == pytest.approx(first["effect"]["output_change"], rel=1e-4)
+
+
+@pytest.mark.parametrize("way", FORMATS, ids=lambda way: way.__name__)
+def test_every_format_keeps_the_contract_of_backends(way: Way, written: Callable[[Way], Written]) -> None:
+    check_backend(written(way).model, reference_numbers(made_net(), data()), **written(way).how)
+
+
+def test_the_reference_numbers_are_those_of_plain_numpy() -> None:
+    net = made_net()
+    numbers = reference_numbers(net, data())
+    assert [layer.name for layer in numbers.layers] == NAMES
+    shipped, by_batch = (inputs_of_norms(net, data().astype(float), way) for way in (False, True))
+    for layer, fed, batch_fed in zip(numbers.layers, shipped, by_batch, strict=True):
+        found = (layer.mean, layer.var, layer.batch_mean, layer.batch_var)
+        for got, wanted in zip(found, (*moments(fed), *moments(batch_fed)), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-12)
+    last = normalize(shipped[-1], *stored(net.last), net.last)
+    np.testing.assert_allclose(numbers.outputs, last, rtol=1e-10, atol=1e-12)

@@ -18,9 +18,8 @@ from benchmarks.experiments.training import ROOT, Drawn, Labelled, Task, digits,
 from bncheck.core import MovingAverage, SampleMoments, compare, gap_lower_bound, gap_p_value, noise_floor, rms
 from bncheck.data import open_data
 from bncheck.formats import from_module
-from bncheck.formats.programs.running import no_progress
 from bncheck.measure.passes import Plan, observe
-from bncheck.measure.sessions import open_session
+from bncheck.progress import no_progress
 from bncheck.watch.call_moments import together
 
 STEPS = 600
@@ -75,7 +74,7 @@ def one(seed: int, effort: float) -> Seen:
 
 def _populations(net: nn.Module, x: torch.Tensor) -> Mapping[str, tuple[SampleMoments, float]]:
     """What every layer is fed, image by image, with its eps."""
-    with open_session(from_module(net), "x", 0) as session:
+    with from_module(net).session("x", 0) as session:
         seen = observe(session, open_data(x), Plan(), no_progress)
     records = {name: together(calls) for name, calls in seen.stored.by_layer().items()}
     return {name: (record.table(), record.layer.eps) for name, record in records.items()}

@@ -9,8 +9,8 @@ from typing import Any
 
 from bncheck.data.options import normalization_of
 from bncheck.errors import UsageError
-from bncheck.formats.programs.running import Progress
 from bncheck.measure.passes import Plan
+from bncheck.progress import Progress
 from bncheck.results.run import Asked
 from bncheck.rules.catalogue import matching
 from bncheck.settings import (

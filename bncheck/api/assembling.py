@@ -12,7 +12,7 @@ from bncheck import __version__
 from bncheck.core import rms
 from bncheck.core.layers import NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.formats import Model
+from bncheck.formats import Backend
 from bncheck.gate import Coverage, judge_findings
 from bncheck.results.finding import Finding
 from bncheck.results.report import (
@@ -31,7 +31,7 @@ from bncheck.results.report import (
 from bncheck.vocabulary import Kind
 
 
-def assemble(model: Model, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
+def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
     """The report that `evidence` and the findings kept of it make.
 
     Args:

@@ -21,7 +21,7 @@ from bncheck.core.thresholds import in_force
 from bncheck.errors import UsageError
 from bncheck.evidence import Evidence
 from bncheck.evidence.comparison import ComparedLayer, Comparison
-from bncheck.formats import Model
+from bncheck.formats import Backend
 from bncheck.formats.folding import compare_layers
 from bncheck.formats.state_dict.prefixes import best_names
 from bncheck.formats.tensors import dtype_name, plain
@@ -123,12 +123,12 @@ def compared(before: ModelSettings, after: ModelSettings, expect_frozen: tuple[s
     )
 
 
-def _names(first: Model, second: Model) -> dict[str, str]:
+def _names(first: Backend, second: Backend) -> dict[str, str]:
     """What the layers and tensors of the second are called in the first, wrappers' prefixes exchanged."""
     return best_names(_shapes(second), _shapes(first))[0]
 
 
-def _shapes(model: Model) -> dict[str, torch.Size]:
+def _shapes(model: Backend) -> dict[str, torch.Size]:
     layers = {_of_layer(layer.name): torch.Size([layer.channels]) for layer in model.layers if layer.has_statistics}
     return layers | {name: tensor.shape for name, tensor in tensors_of(model).items()}
 
@@ -151,7 +151,7 @@ def _pairs(
             yield known[found[other.name]], layer
 
 
-def _require_layers(patterns: Sequence[str], first: Model, second: Model) -> None:
+def _require_layers(patterns: Sequence[str], first: Backend, second: Backend) -> None:
     """Refuse a pattern that means no layer: what was never looked at cannot be called frozen."""
     names = list(dict.fromkeys(layer.name for model in (first, second) for layer in model.layers))
     for pattern in patterns:
@@ -197,21 +197,14 @@ def _same(one: npt.NDArray[Any], other: npt.NDArray[Any], dtype: str | None, oth
     return bool(np.allclose(one, other, rtol=rounding, atol=smallest, equal_nan=True))
 
 
-def tensors_of(model: Model) -> dict[str, torch.Tensor]:
-    """Every tensor of the file by its name."""
-    if model.graph is not None:
-        from onnx import numpy_helper
-
-        return {
-            tensor.name: torch.from_numpy(np.array(numpy_helper.to_array(tensor)))
-            for tensor in model.graph.proto.graph.initializer
-            if numpy_helper.to_array(tensor).dtype.kind in "fiub"
-        }
-    tensors = model.tensors or (model.program.state_dict() if model.program is not None else {})
-    return {name: value for name, value in tensors.items() if torch.is_tensor(value) and not value.is_complex()}
+def tensors_of(model: Backend) -> dict[str, torch.Tensor]:
+    """Every tensor of the file by its name, complex ones left out."""
+    return {name: value for name, value in model.tensors().items() if not value.is_complex()}
 
 
-def _tensor_changes(first: Model, second: Model, names: Mapping[str, str], layers: set[str]) -> Iterator[TensorChange]:
+def _tensor_changes(
+    first: Backend, second: Backend, names: Mapping[str, str], layers: set[str]
+) -> Iterator[TensorChange]:
     """All tensors that both have, but for the statistics of the layers that were compared."""
     known = tensors_of(first)
     for name, tensor in tensors_of(second).items():
@@ -241,8 +234,8 @@ def _compared(layer: LayerChange) -> ComparedLayer:
 
 
 def _coverage(
-    first: Model,
-    second: Model,
+    first: Backend,
+    second: Backend,
     layers: Sequence[LayerChange],
     tensors: Sequence[TensorChange],
     patterns: Sequence[str],
@@ -264,14 +257,14 @@ def _coverage(
     )
 
 
-def _notes(first: Model, second: Model, pairs: Sequence[tuple[NormLayer, NormLayer]]) -> tuple[Note, ...]:
+def _notes(first: Backend, second: Backend, pairs: Sequence[tuple[NormLayer, NormLayer]]) -> tuple[Note, ...]:
     notes = [*first.notes, *(note for note in second.notes if note not in first.notes)]
     if any(old.eps is None and new.eps is None for old, new in pairs):
         notes.append(EpsUnknown(USUAL_EPS))
     return tuple(notes)
 
 
-def _all_names(model: Model) -> Iterator[str]:
+def _all_names(model: Backend) -> Iterator[str]:
     """Layers with statistics, and the tensors that are none of theirs."""
     layers = dict.fromkeys(layer.name for layer in model.layers if layer.has_statistics)
     yield from layers
@@ -281,5 +274,5 @@ def _all_names(model: Model) -> Iterator[str]:
             yield name
 
 
-def _facts(model: Model) -> ModelFacts:
+def _facts(model: Backend) -> ModelFacts:
     return ModelFacts(model.path, model.sha256, model.format, len(model.layers))

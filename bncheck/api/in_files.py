@@ -8,7 +8,7 @@ from typing import Any
 
 from bncheck.api.repairing import repaired
 from bncheck.data import DataOptions
-from bncheck.formats.programs.running import Progress, no_progress
+from bncheck.progress import Progress, no_progress
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet
 from bncheck.results.repair import RepairResult

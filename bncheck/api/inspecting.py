@@ -15,17 +15,16 @@ from bncheck.api.opening import model_of
 from bncheck.core.thresholds import in_force
 from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
-from bncheck.formats import Model
-from bncheck.formats.folding.referencing import reference_of, stamped_reference, with_reference
+from bncheck.formats import Backend
+from bncheck.formats.folding.referencing import reference_of, with_reference
 from bncheck.formats.opening import require_runnable
-from bncheck.formats.programs.running import Progress, no_progress
 from bncheck.measure.agreement import compare_outputs
 from bncheck.measure.collect import completed, measured_evidence, static_evidence
 from bncheck.measure.passes import Plan, observe
-from bncheck.measure.sessions import open_session
 from bncheck.measure.training import observe_training
 from bncheck.probes.case import Subject
 from bncheck.probes.runner import run_probes
+from bncheck.progress import Progress, no_progress
 from bncheck.results.report import Report, Run
 from bncheck.rules import judge
 from bncheck.settings import (
@@ -164,14 +163,14 @@ def inspected(settings: InspectionSettings, progress: Progress = no_progress) ->
 
 
 def report_on(
-    opened: Model,
+    opened: Backend,
     source: Source | None,
     plan: Plan,
     how: Request,
     progress: Progress,
     *,
     not_run: str | None = None,
-    reference: Model | None = None,
+    reference: Backend | None = None,
     training: Source | None = None,
 ) -> Report:
     """The report on a model and data that are open already.
@@ -194,7 +193,7 @@ def report_on(
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
         sampling = None if training is None else observe_training(opened, training, plan, progress)
-        with open_session(opened, source.name, plan.seed) as session:
+        with opened.session(source.name, plan.seed) as session:
             seen = observe(session, source, plan, progress)
             evidence = measured_evidence(
                 opened,
@@ -227,15 +226,15 @@ def _require_inputs(settings: InspectionSettings) -> None:
     chosen_codes(settings.judging)
 
 
-def _beside(model: Model, reference: Model | None) -> Model:
+def _beside(model: Backend, reference: Backend | None) -> Backend:
     """The model compared with its reference, or else with the stamp in its own file, if it has one."""
-    known = stamped_reference(model) if reference is None else reference_of(reference)
+    known = model.provenance() if reference is None else reference_of(reference)
     return model if known is None else with_reference(model, known)
 
 
-def _versions(model: Model) -> dict[str, str]:
+def _versions(model: Backend) -> dict[str, str]:
     versions = {"bncheck": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", *(("onnx", "onnxruntime") if model.graph is not None else ())):
+    for package in ("torch", "numpy", *model.packages):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

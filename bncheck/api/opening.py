@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from bncheck.formats import Model, from_module, open_model
+from bncheck.formats import Backend, from_module, open_model
 from bncheck.settings import ModelSettings
 
 
-def model_of(settings: ModelSettings) -> Model:
+def model_of(settings: ModelSettings) -> Backend:
     """The model that settings mean.
 
     Raises:

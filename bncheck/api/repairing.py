@@ -13,11 +13,10 @@ from bncheck.api.opening import model_of
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, UsageError
 from bncheck.files import InputFiles, publish, staging
-from bncheck.formats import Model
+from bncheck.formats import Backend
 from bncheck.formats.opening import require_runnable
-from bncheck.formats.programs.running import Progress, no_progress
-from bncheck.formats.writing import write_model
 from bncheck.measure.passes import Plan
+from bncheck.progress import Progress, no_progress
 from bncheck.repair.destination import Target, target_of
 from bncheck.repair.evaluation.comparison import comparison_of, outcome_of, samples_needed
 from bncheck.repair.evaluation.held_out import side_by_side
@@ -128,7 +127,7 @@ class _Job:
         """What it is judged on."""
         return self.roles.judge
 
-    def run(self, shipped: Model) -> RepairResult:
+    def run(self, shipped: Backend) -> RepairResult:
         """Repair it, prove it, publish it."""
         before = self._report(shipped)
         made = self.way(
@@ -145,15 +144,7 @@ class _Job:
             return self._result(NOTHING, before, made)
         with staging(self.target.out) as folder:
             staged = folder / self.target.out.name
-            trusted = self.settings.model
-            notes = write_model(
-                shipped,
-                made.tensors,
-                staged,
-                trust_pickle=trusted.trust_pickle,
-                beside=self.target.beside,
-                allow_ops=trusted.allow_ops,
-            )
+            notes = shipped.write(made.tensors, staged, beside=self.target.beside)
             self.target.require_free(folder)
             written = model_of(replace(self.settings.model, source=staged))
             after = self._named(self._report(written))
@@ -178,7 +169,7 @@ class _Job:
             publish(folder, self.target.out)
         return replace(result, path=str(self.target.out))
 
-    def _report(self, model: Model) -> Report:
+    def _report(self, model: Backend) -> Report:
         return report_on(model, self.judge, self.plan, self.request, self.progress)
 
     def _named(self, report: Report) -> Report:

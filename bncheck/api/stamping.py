@@ -14,8 +14,9 @@ import torch
 from bncheck.api.opening import model_of
 from bncheck.errors import BncheckError, RefusedError, UsageError
 from bncheck.files import InputFiles, OutputFile, publish, require_free, require_place, staging
-from bncheck.formats import Model, open_model
-from bncheck.formats.folding.referencing import operations_of, reference_of, with_reference
+from bncheck.formats import Backend, open_model
+from bncheck.formats.folding import Reference
+from bncheck.formats.folding.referencing import reference_of, with_reference
 from bncheck.formats.parts import model_inputs, parts_of, require_unchanged
 from bncheck.settings import ModelSettings
 from bncheck.vocabulary import argument
@@ -60,20 +61,15 @@ def stamp(
         RefusedError: the model was exported with other statistics than the reference holds.
         ModelError: either cannot be read, or they have nothing to do with each other.
     """
-    from bncheck.formats.onnx.stamp import stamp_text
-
     path, target = Path(model), Path(out)
     opened = open_model(path)
-    if opened.graph is None:
-        raise UsageError(
-            f"{path} is no ONNX model: only their metadata take a stamp. Keep BatchNorm in the file instead."
-        )
+    opened.require_metadata()
     copies = _copies(path, target)
-    inputs = model_inputs({"MODEL": path, "--reference": reference}) + InputFiles.named(
-        {"--reference-arch": reference_arch}
+    inputs = model_inputs({"MODEL": path, argument("reference"): reference}) + InputFiles.named(
+        {argument("reference_arch"): reference_arch}
     )
     require_place(target)
-    require_free([OutputFile("--out", out) for out in (target, *copies)], inputs)
+    require_free([OutputFile(argument("out"), out) for out in (target, *copies)], inputs)
     _require_stamped(target)
     _require_new(copies, target)
     before = model_of(
@@ -95,24 +91,19 @@ def stamp(
             f"{path} was exported with other statistics than {known.path} holds ({', '.join(wrong[:5])}), so its stamp "
             "would be untrue. Export again from this checkpoint, or name the one it was exported from."
         )
-    operations = {operation.key: operation for operation in operations_of(opened)}
     found = {layer.original for layer in comparison.layers}
     known = replace(known, layers=tuple(layer for layer in known.layers if layer.name in found))
-    text = stamp_text(known, tuple(checked.folds.values()), operations)
-    _write(opened, target, text, copies)
+    size = _write(checked, known, target, copies)
     folded = sum(layer.folded for layer in comparison.layers)
-    return Stamped(target, len(comparison.layers), folded, comparison.unfound, len(text), tuple(copies))
+    return Stamped(target, len(comparison.layers), folded, comparison.unfound, size, tuple(copies))
 
 
 def _require_stamped(target: Path) -> None:
     """Refuse to write over a file that is no earlier stamped model: a name typed wrong must not cost one."""
-    from bncheck.formats.onnx.reading import read_onnx
-    from bncheck.formats.onnx.stamp import read_stamp
-
     if not target.exists() or not target.stat().st_size:
         return
     with contextlib.suppress(BncheckError):
-        if read_stamp(read_onnx(target)[0], str(target)) is not None:
+        if open_model(target).provenance() is not None:
             return
     raise UsageError(
         f"{argument('out')} {target}: it exists and is no stamped model, so it is not overwritten; name another file."
@@ -138,30 +129,22 @@ def _require_new(copies: Iterable[Path], target: Path) -> None:
             )
 
 
-def _write(model: Model, target: Path, text: str, copies: Mapping[Path, Path]) -> None:
-    """The file with one more entry of metadata, its tensors where they were: inside, or in files beside it."""
-    import onnx
+def _write(model: Backend, known: Reference, target: Path, copies: Mapping[Path, Path]) -> int:
+    """Write the file with one more entry of metadata, its tensors where they were: inside, or in files beside it.
 
-    from bncheck.formats.onnx.stamp import KEY, read_stamp
-
+    Returns:
+        How many characters the entry takes.
+    """
     with staging(target) as folder:
-        staged = folder / target.name
-        proto = onnx.ModelProto()
         try:
-            proto.ParseFromString(Path(model.path).read_bytes())
-            kept = [entry for entry in proto.metadata_props if entry.key != KEY]
-            del proto.metadata_props[:]
-            proto.metadata_props.extend(kept)
-            proto.metadata_props.add(key=KEY, value=text)
-            staged.write_bytes(proto.SerializeToString())
+            size = model.write_provenance(known, folder / target.name)
             for copy, original in copies.items():
                 place = folder / copy.relative_to(target.parent)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(original, place)
         except Exception:
-            require_unchanged(model)  # says what is behind it, if it is that
+            require_unchanged(Path(model.path), model.sha256)  # says what is behind it, if it is that
             raise
-        require_unchanged(model)
-        if read_stamp(onnx.load_model(staged, load_external_data=False), str(target)) is None:
-            raise RefusedError(f"{target}: the stamp cannot be read back.")
+        require_unchanged(Path(model.path), model.sha256)
         publish(folder, target)
+    return size

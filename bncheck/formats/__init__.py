@@ -1,7 +1,26 @@
-"""Trained models from files and from Python: one value, `Model`, whatever the format."""
+"""Trained models from files and from Python: one contract, `Backend`, whatever the format.
 
-from bncheck.formats.model import Model
-from bncheck.formats.opening import open_model
-from bncheck.formats.torch_module.module import from_module
+A format is a folder here that defines a `FORMAT`; it is found by that. `registered` adds one from elsewhere.
+"""
 
-__all__ = ["Model", "from_module", "open_model"]
+from bncheck.formats.backend import Backend
+from bncheck.formats.format import Adoption, Container, Format, Request
+from bncheck.formats.in_memory import adopted, from_module
+from bncheck.formats.opening import open_any, open_model
+from bncheck.formats.origin import Origin
+from bncheck.formats.registry import known_formats, registered
+
+__all__ = [
+    "Adoption",
+    "Backend",
+    "Container",
+    "Format",
+    "Origin",
+    "Request",
+    "adopted",
+    "from_module",
+    "known_formats",
+    "open_any",
+    "open_model",
+    "registered",
+]

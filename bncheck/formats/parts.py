@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from bncheck.errors import BncheckError, ModelError
 from bncheck.files import InputFiles
 from bncheck.formats.digest import sha256_of
-from bncheck.formats.model import Model
-from bncheck.formats.recognise import ONNX_FILE, SAFETENSORS_INDEX, recognise
+from bncheck.formats.recognition.recognise import format_of
 
 
 def model_inputs(models: Mapping[str, object]) -> InputFiles:
@@ -28,47 +26,29 @@ def parts_of(path: Path) -> tuple[Path, ...]:
     Nothing of a file that cannot be read: whoever opens it says why.
     """
     try:
-        container = recognise(path)
-        if container == SAFETENSORS_INDEX:
-            return _shards(path)
-        return _external(path) if container == ONNX_FILE else ()
+        found, container = format_of(path)
+        return found.parts(path, container)
     except (BncheckError, OSError, ValueError):
         return ()
 
 
-def require_unchanged(model: Model) -> None:
+def require_unchanged(path: Path, sha256: str | None) -> None:
     """Refuse to go on with a model whose files are no longer those that were opened.
+
+    Args:
+        path: of the model.
+        sha256: of its files when they were opened.
 
     Raises:
         ModelError: one was removed, replaced or changed since.
     """
-    path = Path(model.path)
     try:
         now = sha256_of(path, *parts_of(path))
     except OSError as error:
         raise ModelError(_changed(path, "was removed or cannot be read any more")) from error
-    if now != model.sha256:
+    if now != sha256:
         raise ModelError(_changed(path, "is not the file any more that was measured"))
 
 
 def _changed(path: Path, what: str) -> str:
     return f"{path} {what}: it changed while bncheck ran, and nothing was written. Run it again once it stays as it is."
-
-
-def _shards(index: Path) -> tuple[Path, ...]:
-    weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
-    return tuple(index.parent / name for name in dict.fromkeys(weight_map.values()) if isinstance(name, str))
-
-
-def _external(path: Path) -> tuple[Path, ...]:
-    import onnx  # other models do without
-    from google.protobuf.message import DecodeError
-
-    from bncheck.formats.onnx.reading import external_locations
-
-    proto = onnx.ModelProto()
-    try:
-        proto.ParseFromString(path.read_bytes())
-    except DecodeError:
-        return ()
-    return tuple(dict.fromkeys(path.parent / location for location in external_locations(proto)))

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from bncheck.errors import ModelError
-from bncheck.formats.model import Origin
 
 
 def in_form_of(old: torch.Tensor, new: torch.Tensor, name: str) -> torch.Tensor:
@@ -42,15 +41,20 @@ def fitting(new: torch.Tensor, dtype: torch.dtype, name: str) -> torch.Tensor:
 
 
 def by_file_name(
-    origin: Origin, tensors: Mapping[str, torch.Tensor], held: Mapping[str, Any]
+    file_names: Mapping[str, tuple[str, ...]], tensors: Mapping[str, torch.Tensor], held: Mapping[str, Any]
 ) -> dict[str, torch.Tensor]:
     """The new values by the file's own names, in the form of what `held` has there; names it lacks are added.
 
     A tensor that the file holds under several names gets the same value under all of them.
+
+    Args:
+        file_names: the file's names of the program's tensors, where these were renamed, see `TensorsOrigin`.
+        tensors: the new values by the program's names.
+        held: what the file holds.
     """
     placed: dict[str, torch.Tensor] = {}
     for name, new in tensors.items():
-        names = origin.names.get(name, (name,))
+        names = file_names.get(name, (name,))
         there = [known for known in names if isinstance(held.get(known), torch.Tensor)]
         shared = {held[known].data_ptr() for known in there}
         first: torch.Tensor | None = None

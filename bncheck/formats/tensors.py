@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -30,6 +30,14 @@ def channel_values(tensor: torch.Tensor) -> FloatArray:
 def dtype_name(tensor: torch.Tensor) -> str:
     """`float32` for `torch.float32`."""
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def coarsest_precision(tensors: Iterable[torch.Tensor]) -> float | None:
+    """Spacing of the numbers around 1 in the coarsest type of `tensors`; `None` where one is quantized."""
+    held = list(tensors)
+    if any(tensor.is_quantized for tensor in held):
+        return None
+    return max((torch.finfo(tensor.dtype).eps for tensor in held if tensor.is_floating_point()), default=2.0**-23)
 
 
 def same_storage(tensor: torch.Tensor) -> tuple[int, int] | None:

@@ -12,10 +12,9 @@ from bncheck.core.thresholds import MARGIN
 from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.formats import from_module
-from bncheck.formats.programs.running import no_progress
 from bncheck.measure.collect import measured_evidence
 from bncheck.measure.passes import Plan, observe
-from bncheck.measure.sessions import open_session
+from bncheck.progress import no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def read_gaps(module: torch.nn.Module, source: Source, plan: Plan, device: str |
         DataError: the data cannot be read, or do not fit the module.
     """
     model = from_module(module, device=device or device_of(module))
-    with open_session(model, source.name, plan.seed) as session:
+    with model.session(source.name, plan.seed) as session:
         seen = observe(session, source, plan, no_progress, gaps_only=True)
     evidence = measured_evidence(model, seen, plan, source_name=source.name, sizes=())
     if not evidence.measured:

@@ -9,10 +9,9 @@ from bncheck.core.layers import FloatArray
 from bncheck.data.batches import Source
 from bncheck.errors import BncheckError
 from bncheck.evidence import OutputAgreement
-from bncheck.formats.model import Model
+from bncheck.formats.backend import Backend
 from bncheck.formats.programs.precision import coarsest_precision
 from bncheck.measure.plan import Plan
-from bncheck.measure.sessions import open_session
 from bncheck.predictions.effect import EffectMeter
 from bncheck.predictions.outputs import choose_output
 from bncheck.results.notes import Note
@@ -30,7 +29,9 @@ ROUNDING_ROOM = 50
 """The same for coarser types, in units of their precision."""
 
 
-def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) -> tuple[OutputAgreement | None, Note]:
+def compare_outputs(
+    model: Backend, reference: Backend, source: Source, plan: Plan
+) -> tuple[OutputAgreement | None, Note]:
     """What both give for some samples, and a note that says so; `None` where they could not be compared."""
     if not reference.runnable:
         named = argument("reference_arch")
@@ -39,8 +40,8 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
     seen, expected = Recorder(per_sample=True), Recorder(per_sample=True)
     try:
         with (
-            open_session(model, source.name, plan.seed) as ours,
-            open_session(reference, source.name, plan.seed) as theirs,
+            model.session(source.name, plan.seed) as ours,
+            reference.session(source.name, plan.seed) as theirs,
         ):
             size = ours.fixed_batch or theirs.fixed_batch or batch.size
             if batch.size < size:
@@ -77,7 +78,7 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
 
 
 def _first_difference(
-    seen: Recorder, expected: Recorder, model: Model, tolerance: float
+    seen: Recorder, expected: Recorder, model: Backend, tolerance: float
 ) -> tuple[str | None, str | None]:
     """The first layer fed something else than in the reference, and the last one before it that is not."""
     ours, theirs = seen.by_layer(), expected.by_layer()
@@ -107,7 +108,7 @@ def _differences(one: CallMoments, other: CallMoments) -> FloatArray | None:
     return differences
 
 
-def _precision(model: Model, reference: Model) -> float | None:
+def _precision(model: Backend, reference: Backend) -> float | None:
     """Spacing of the numbers around 1 in the coarsest type either computes in; `None` for quantized models."""
     found = [coarsest_precision(one) for one in (model, reference)]
     return None if None in found else max(one for one in found if one is not None)

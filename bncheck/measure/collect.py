@@ -20,7 +20,7 @@ from bncheck.core.layers import BATCH_NORM, NormLayer
 from bncheck.core.noise import FEWEST_GROUPS
 from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.formats.model import Model
+from bncheck.formats.backend import Backend
 from bncheck.measure.layers import measured_layer, moving_average, stored_statistics
 from bncheck.measure.notes import depends_on_composition, notes_on, notes_on_file
 from bncheck.measure.observation import Observation
@@ -35,7 +35,7 @@ ALIKE = 1e-9
 """Noise below which no sample differs from another: so many of them tell no more than one."""
 
 
-def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
+def static_evidence(model: Backend, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
     """What the file alone shows: no data, or (`not_run` says why) data that nothing can be run on."""
     return replace(
         _file_evidence(model),
@@ -46,7 +46,7 @@ def static_evidence(model: Model, max_gap: float | None = None, *, not_run: str 
     )
 
 
-def _file_evidence(model: Model) -> Evidence:
+def _file_evidence(model: Backend) -> Evidence:
     """What is known whether or not it was run."""
     return Evidence(
         layers=model.layers,
@@ -63,7 +63,7 @@ def _file_evidence(model: Model) -> Evidence:
 
 
 def measured_evidence(
-    model: Model,
+    model: Backend,
     seen: Observation,
     plan: Plan,
     *,
@@ -112,7 +112,7 @@ def measured_evidence(
     )
 
 
-def completed(model: Model, seen: Observation, evidence: Evidence) -> Evidence:
+def completed(model: Backend, seen: Observation, evidence: Evidence) -> Evidence:
     """The evidence after the probes: with notes on how it was measured, and without what their answers forbid."""
     depends = depends_on_composition(evidence)
     return replace(
@@ -174,7 +174,7 @@ def _own_statistics(seen: Observation) -> dict[str, Statistics]:
 
 
 def _in_running_order(
-    model: Model, measured: Mapping[str, MeasuredLayer], found: Mapping[str, NormLayer]
+    model: Backend, measured: Mapping[str, MeasuredLayer], found: Mapping[str, NormLayer]
 ) -> tuple[NormLayer, ...]:
     """Measured layers as they ran, the others where the file declares them: after their predecessor."""
     order = list(measured)
@@ -192,7 +192,7 @@ def _in_running_order(
     return tuple(known[name] for name in order)
 
 
-def _reason(layer: NormLayer, seen: Observation, model: Model) -> Reason:
+def _reason(layer: NormLayer, seen: Observation, model: Backend) -> Reason:
     if layer.name in seen.session.unsupported:
         return Reason.UNSUPPORTED
     if layer.is_folded or _unfound(layer, model):
@@ -200,13 +200,13 @@ def _reason(layer: NormLayer, seen: Observation, model: Model) -> Reason:
     return Reason.NOT_EXERCISED if not _never_stores(layer) else Reason.NO_STATISTICS
 
 
-def _static_reason(layer: NormLayer, model: Model) -> Reason:
+def _static_reason(layer: NormLayer, model: Backend) -> Reason:
     if _unfound(layer, model):
         return Reason.FOLDED
     return Reason.UNSUPPORTED if layer.name in model.unsupported else Reason.NO_STATISTICS
 
 
-def _unfound(layer: NormLayer, model: Model) -> bool:
+def _unfound(layer: NormLayer, model: Backend) -> bool:
     """Whether only the reference has it."""
     return model.comparison is not None and layer.name in model.comparison.unfound
 

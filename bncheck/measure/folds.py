@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from bncheck.data.batches import Batch, Source
-from bncheck.formats.programs.running import Progress
+from bncheck.progress import Progress
 
 LARGE_BATCH = 256
 """Samples normalized together in the batch pass: large, so that its statistics are not noise."""

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from bncheck.core import above_guessing
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.evidence.probed import Probed
-from bncheck.formats.model import Model
-from bncheck.formats.onnx.bare import bare_convolutions
+from bncheck.formats.backend import Backend
 from bncheck.measure.observation import Observation
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_files import BareConvolutions
@@ -44,13 +43,13 @@ def notes_on(seen: Observation, evidence: Evidence) -> Iterator[Note]:
         yield from _near_guessing(effect, evidence.probed)
 
 
-def notes_on_file(model: Model) -> Iterator[Note]:
+def notes_on_file(model: Backend) -> Iterator[Note]:
     """What the file's reader noted, and that layers may be missing which nothing in it names."""
     yield from model.notes
     kept = sum(layer.has_statistics for layer in model.layers)
-    if model.graph is None or model.comparison is not None or not kept:
+    if model.comparison is not None or not kept:
         return
-    bare = bare_convolutions(model.graph.proto.graph)
+    bare = model.bare_convolutions()
     if bare > kept:
         yield BareConvolutions(bare)
 

@@ -14,7 +14,7 @@ import torch
 from bncheck.core import Exchangeability, SampleMoments, exchangeability
 from bncheck.core.layers import INSTANCE_NORM, NormLayer
 from bncheck.data.batches import Batch, Source
-from bncheck.formats.programs.running import Progress
+from bncheck.progress import Progress
 from bncheck.watch.call_moments import CallMoments
 from bncheck.watch.policies import STORED, Policy
 from bncheck.watch.recorder import Recorder

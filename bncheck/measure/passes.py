@@ -16,18 +16,18 @@ from typing import Any
 
 from bncheck.data.batches import Batch, Source
 from bncheck.errors import UnfitError
-from bncheck.formats.programs.running import Progress
 from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
 from bncheck.measure.plan import Plan
 from bncheck.measure.reservoir import Reservoir
-from bncheck.measure.sessions import Session
 from bncheck.measure.stopping import StoppingRule
 from bncheck.predictions.effect import EffectMeter
+from bncheck.progress import Progress
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_measuring import FixedBatchTooSmall
 from bncheck.watch.policies import BATCH, STORED, Given, Policy
 from bncheck.watch.recorder import Recorder
+from bncheck.watch.session import Session
 
 __all__ = ["Passes", "Plan", "observe"]
 

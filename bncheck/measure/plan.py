@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from bncheck.data.batches import Source
 from bncheck.evidence.probed import AffineMap
-from bncheck.formats.programs.running import Progress
 from bncheck.measure.folds import LARGE_BATCH, WHOLE, Folds, Shard
 from bncheck.predictions.effect import Metric
+from bncheck.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

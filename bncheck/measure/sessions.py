@@ -1,4 +1,4 @@
-"""Where a model becomes one that can be watched: the only place in measuring that knows how that is done."""
+"""Random numbers of a run, kept apart from those of the caller."""
 
 from __future__ import annotations
 
@@ -7,20 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from bncheck.formats.model import Model
-from bncheck.formats.programs.instrument import Instrument as Session
-from bncheck.formats.programs.instrument import accelerators, instrument
-
-__all__ = ["Session", "open_session", "seeded"]
-
-
-def open_session(model: Model, source_name: str, seed: int) -> contextlib.AbstractContextManager[Session]:
-    """A session in which `model` is watched; errors call the data by `source_name`.
-
-    Raises:
-        ModelError: there is no runtime that can run the model.
-    """
-    return instrument(model, source_name, seed)
+from bncheck.watch.randomness import accelerators
 
 
 @contextlib.contextmanager

@@ -12,13 +12,12 @@ from bncheck.core import compare, rms
 from bncheck.core.layers import BATCH_NORM
 from bncheck.data.batches import Source
 from bncheck.evidence import MeasuredLayer, TrainingEvidence
-from bncheck.formats.model import Model
-from bncheck.formats.programs.running import Progress
+from bncheck.formats.backend import Backend
 from bncheck.measure.collect import detectable
 from bncheck.measure.layers import measured_layer
 from bncheck.measure.order import GROUP, Reading, SeenBatch, compare_batches, read_in_order, records_of
 from bncheck.measure.plan import Plan
-from bncheck.measure.sessions import open_session
+from bncheck.progress import Progress
 from bncheck.watch.call_moments import CallMoments, together
 
 SAMPLES = 4096
@@ -28,7 +27,7 @@ READ_AT_MOST = 65_536
 """Samples read of a loader, from which those that are run are spread out."""
 
 
-def observe_training(model: Model, source: Source, plan: Plan, progress: Progress) -> TrainingEvidence:
+def observe_training(model: Backend, source: Source, plan: Plan, progress: Progress) -> TrainingEvidence:
     """Run `model` as shipped on batches spread over the training source's own order.
 
     Batches, not samples, are the unit of every error here: what shares a batch may be alike.
@@ -36,7 +35,7 @@ def observe_training(model: Model, source: Source, plan: Plan, progress: Progres
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
-    with open_session(model, source.name, plan.seed) as session:
+    with model.session(source.name, plan.seed) as session:
         seen = read_in_order(session, source, _reading(source, plan), progress)
     size = Counter(batch.size for batch in seen).most_common(1)[0][0]
     batch_size = size if source.own_batches else plan.batch_size

@@ -9,10 +9,10 @@ from functools import cached_property
 from bncheck.core.thresholds import NEAR_MARGIN
 from bncheck.data.batches import Batch, Source
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.formats.model import Model
-from bncheck.formats.programs.running import Progress
+from bncheck.formats.backend import Backend
 from bncheck.measure.observation import Observation
 from bncheck.measure.plan import Plan
+from bncheck.progress import Progress
 
 FEW, MORE = 64, 256
 """Samples for what is only ranked, and for what is judged."""
@@ -30,7 +30,7 @@ class Subject:
         progress: told how far it is.
     """
 
-    model: Model
+    model: Backend
     source: Source
     plan: Plan
     training: Source | None

@@ -38,7 +38,7 @@ class Needs:
         samples: drawn from the data, at the least.
         layers: a layer that was measured.
         labels: of the data or the training sampling, that predictions can be compared with.
-        module: a program whose parts can be switched.
+        dropout: dropout that can be switched on.
         order: data whose order somebody chose.
         suspicion: what the evidence so far has to show.
     """
@@ -46,7 +46,7 @@ class Needs:
     samples: int = 1
     layers: bool = False
     labels: bool = False
-    module: bool = False
+    dropout: bool = False
     order: bool = False
     suspicion: Suspicion | None = None
 
@@ -56,7 +56,7 @@ class Needs:
             self.samples <= (0 if case.samples is None else case.samples.size),
             not self.layers or bool(case.evidence.measured),
             not self.labels or case.is_labelled,
-            not self.module or case.subject.model.program is not None,
+            not self.dropout or bool(case.subject.model.dropouts()),
             not self.order or case.subject.source.in_order,
         )
         return all(there) and (self.suspicion is None or self.suspicion.is_raised_by(case))

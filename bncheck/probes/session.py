@@ -13,12 +13,12 @@ from bncheck.core import compare, rms
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import Paired, Trial
 from bncheck.measure.layers import stored_statistics
-from bncheck.measure.sessions import Session
 from bncheck.probes.answers import Answers, Reader, change, gain
 from bncheck.probes.input.inputs import floating_input
 from bncheck.watch.call_moments import CallMoments, together
 from bncheck.watch.policies import STORED, Policy
 from bncheck.watch.recorder import Recorder
+from bncheck.watch.session import Session
 from bncheck.watch.sites import Site
 
 SMALL_INPUT, FEWEST = 3 * 64 * 64, 8

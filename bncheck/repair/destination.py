@@ -8,13 +8,12 @@ from pathlib import Path
 
 from bncheck.errors import BncheckError, UsageError
 from bncheck.files import InputFiles, OutputFile, require_free, require_place
-from bncheck.formats import Model
+from bncheck.formats import Backend
+from bncheck.formats.format import Container
 from bncheck.formats.parts import model_inputs
-from bncheck.formats.recognise import ONNX_FILE, SAFETENSORS_FILE, SAFETENSORS_INDEX, recognise
-from bncheck.formats.stored_names import written_beside
-
-_SUFFIXES = {SAFETENSORS_FILE: (".safetensors",), SAFETENSORS_INDEX: (".json",), ONNX_FILE: (".onnx",)}
-_OF_TORCH = (".pt", ".pth", ".th", ".ckpt", ".tar", ".bin", ".pt2")
+from bncheck.formats.recognition.recognise import format_of
+from bncheck.formats.registry import known_formats
+from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Target:
 
 
 def target_of(
-    model: Model,
+    model: Backend,
     out: Path,
     *,
     inputs: InputFiles,
@@ -59,17 +58,17 @@ def target_of(
     Raises:
         UsageError: it is an input, exists already, cannot be written or has the suffix of another container.
     """
-    container = model.origin.container if model.origin else ""
     source = Path(model.path)
     inputs = model_inputs({"MODEL": source}) + inputs
-    require_free([OutputFile("--out", out)], inputs)
-    target = destination(out, source, container)
-    _require_suffix(target, source, container)
-    paths = [target, *written_beside(source, container, target, beside=_lies_beside(target, source))]
+    require_free([OutputFile(argument("out"), out)], inputs)
+    target = destination(out, source, model.container)
+    if model.container is not None:
+        _require_suffix(target, source, model.container)
+    paths = [target, *_written_beside(source, target)]
     _require_free(paths, inputs, overwrite=overwrite)
     if checkpoint is not None:
-        kept = OutputFile("--resume", checkpoint)
-        require_free([*(OutputFile("--out", path) for path in paths), kept], inputs)
+        kept = OutputFile(argument("resume"), checkpoint)
+        require_free([*(OutputFile(argument("out"), path) for path in paths), kept], inputs)
     return Target(target, inputs, overwrite, _lies_beside(target, source))
 
 
@@ -80,24 +79,35 @@ def files_of_out(out: Path, model: Path) -> tuple[Path, ...]:
         UsageError: it is a folder where a file is needed, or lies in none.
     """
     try:
-        container = recognise(model)
+        _, container = format_of(model)
     except (BncheckError, OSError, ValueError):
         return (out,)
     target = destination(out, model, container)
-    return (target, *written_beside(model, container, target, beside=_lies_beside(target, model)))
+    return (target, *_written_beside(model, target))
 
 
-def destination(out: Path, model: Path, container: str) -> Path:
+def _written_beside(model: Path, target: Path) -> tuple[Path, ...]:
+    """The files that `target` is going to consist of besides."""
+    try:
+        found, container = format_of(model)
+        return found.parts_written(model, container, target, beside=_lies_beside(target, model))
+    except (BncheckError, OSError, ValueError):
+        return ()
+
+
+def destination(out: Path, model: Path, container: Container | None) -> Path:
     """The file that `--out` means: for a sharded model it may name the folder that takes the index and its shards.
 
     Raises:
         UsageError: it is a folder where a file is needed, or lies in none.
     """
-    if container == SAFETENSORS_INDEX and (out.is_dir() or out.suffix != ".json"):
+    if container is not None and container.in_parts and (out.is_dir() or out.suffix not in container.suffixes):
         if not out.absolute().parent.is_dir():
-            raise UsageError(f"--out {out}: there is no folder {out.parent}.")
+            raise UsageError(f"{argument('out')} {out}: there is no folder {out.parent}.")
         if out.exists() and not out.is_dir():
-            raise UsageError(f"--out {out}: that is a file; a sharded model needs a folder, or an index NAME.json.")
+            raise UsageError(
+                f"{argument('out')} {out}: that is a file; a sharded model needs a folder, or an index NAME.json."
+            )
         return out / model.name
     require_place(out)
     return out
@@ -107,14 +117,13 @@ def _lies_beside(target: Path, source: Path) -> bool:
     return target.parent.exists() and target.parent.samefile(source.absolute().parent)
 
 
-def _require_suffix(out: Path, model: Path, container: str) -> None:
+def _require_suffix(out: Path, model: Path, container: Container) -> None:
     """Refuse a name that would have every reader take the file for what it is not; the model's own suffix may stay."""
-    own = _SUFFIXES.get(container, _OF_TORCH)
-    of_others = {suffix for known in (*_SUFFIXES.values(), _OF_TORCH) for suffix in known if suffix not in own}
-    if out.suffix.lower() in of_others and out.suffix != model.suffix:
+    known = {suffix for one in known_formats() for other in one.containers for suffix in other.suffixes}
+    if out.suffix.lower() in known.difference(container.suffixes) and out.suffix != model.suffix:
         raise UsageError(
-            f"--out {out}: a repaired file keeps its container, and {model} is a {container}: name it "
-            f"{out.with_suffix(own[0]).name}."
+            f"{argument('out')} {out}: a repaired file keeps its container, and {model} is a {container.name}: name it "
+            f"{out.with_suffix(container.suffixes[0]).name}."
         )
 
 
@@ -124,8 +133,8 @@ def _require_free(paths: Iterable[Path], inputs: InputFiles, *, overwrite: bool)
     Raises:
         UsageError: one of `paths` is an input (also through links), or exists and `overwrite` is not set.
     """
-    outputs = [OutputFile("--out", path) for path in paths]
+    outputs = [OutputFile(argument("out"), path) for path in paths]
     require_free(outputs, inputs)
     for output in outputs:
         if output.path.exists() and not overwrite:
-            raise UsageError(f"{output}: it exists already; name another file, or pass --overwrite.")
+            raise UsageError(f"{output}: it exists already; name another file, or pass {argument('overwrite')}.")

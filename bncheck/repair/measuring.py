@@ -14,12 +14,11 @@ from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.core.noise import FEWEST_GROUPS
 from bncheck.data import Source
 from bncheck.errors import DataError
-from bncheck.formats import Model
-from bncheck.formats.programs.instrument import instrument
-from bncheck.formats.programs.running import Progress
+from bncheck.formats import Backend
 from bncheck.measure.folds import SMALL_BATCH, Folds
 from bncheck.measure.passes import Plan
 from bncheck.measure.stopping import StoppingRule
+from bncheck.progress import Progress
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_repairing import (
     BatchesTooSmallToMeasure,
@@ -62,7 +61,7 @@ class Measurement:
     notes: tuple[Note, ...]
 
 
-def measure(model: Model, source: Source, plan: Plan, until: float, progress: Progress) -> Measurement:
+def measure(model: Backend, source: Source, plan: Plan, until: float, progress: Progress) -> Measurement:
     """Measure the statistics of `source` in every layer of `model`.
 
     What is measured is the pooled population variance (divisor n: within plus between batches), where PyTorch's own
@@ -84,7 +83,7 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
     """
     folds = (Recorder(per_sample=False, errors=True), Recorder(per_sample=False, errors=True))
     samples, stop = 0, StoppingRule.of(until, source)
-    with instrument(model, source.name, plan.seed) as watched:
+    with model.session(source.name, plan.seed) as watched:
         fixed = watched.fixed_batch
         if fixed is not None and fixed < SMALL_BATCH:
             notes = (BatchesTooSmallToMeasure(fixed),)
@@ -116,23 +115,23 @@ def measure(model: Model, source: Source, plan: Plan, until: float, progress: Pr
     )
 
 
-def halves_of(model: Model, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Folds:
+def halves_of(model: Backend, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Folds:
     """The data in the halves that are measured, and that judge each other: the same ones in every pass."""
-    if model.graph is None or not source.samples:
+    if not model.pools_batches or not source.samples:
         return plan.folds(source, fixed, progress)
-    # Of an ONNX graph whole batches are measured, so the error of the means comes from how those spread.
+    # Whole batches are measured, so the error of the means comes from how those spread.
     samples = min(source.samples, plan.limit or source.samples)
     large = min(plan.large_batch, max(plan.batch_size, samples // (2 * FEWEST_GROUPS)))
     return replace(plan, large_batch=large).folds(source, fixed, progress)
 
 
-def tensors_of(model: Model, statistics: LayerStatistics) -> dict[str, torch.Tensor]:
+def tensors_of(model: Backend, statistics: LayerStatistics) -> dict[str, torch.Tensor]:
     """The statistics as tensors by their names in the model; a layer that had none gets its counter too.
 
     Counters (`num_batches_tracked`) count training batches. No batch was trained on, so they stay as they are, and
     one that has to be added so that the file loads says what the architecture's says: 0.
     """
-    own = {} if model.program is None else dict(model.program.named_buffers(remove_duplicate=False))
+    own = model.tensors()
     declared = {layer.name: layer for layer in model.layers}
     tensors: dict[str, torch.Tensor] = {}
     for name, found in statistics.items():
@@ -174,7 +173,7 @@ def _only(fold: Recorder, wanted: LayerStatistics) -> LayerStatistics:
     return {name: found for name, found in fold.statistics().items() if name in wanted}
 
 
-def _kept(model: Model, reached: tuple[str, ...], unsupported: frozenset[str]) -> dict[str, Reason]:
+def _kept(model: Backend, reached: tuple[str, ...], unsupported: frozenset[str]) -> dict[str, Reason]:
     """Why layers keep what they have; nothing is said of those that never store statistics."""
     kept: dict[str, Reason] = {}
     for layer in model.layers:

@@ -23,7 +23,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from bncheck.errors import ModelError
-from bncheck.formats.onnx.stamp import KEY, read_stamp
+from bncheck.formats.onnx.provenance import KEY, read_provenance
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 
@@ -337,7 +337,7 @@ def test_a_bomb_is_not_unpacked(made, tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(ModelError, match="is damaged"):
-            read_stamp(model, str(path))
+            read_provenance(model, str(path))
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()

@@ -12,12 +12,11 @@ from torch import nn
 from bncheck.data import open_data
 from bncheck.data.batches import Source
 from bncheck.formats import from_module
-from bncheck.formats.programs.running import no_progress
 from bncheck.measure.folds import Shard
 from bncheck.measure.observation import BatchPass, Observation, StoredPass
 from bncheck.measure.passes import Passes
 from bncheck.measure.plan import Plan
-from bncheck.measure.sessions import open_session
+from bncheck.progress import no_progress
 
 PLAN = Plan(batch_size=16, seed=3, large_batch=20)
 

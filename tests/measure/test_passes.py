@@ -246,7 +246,7 @@ def test_data_of_the_wrong_shape_say_what_was_given_and_what_the_model_says() ->
 
 @pytest.mark.parametrize(("shape", "hinted"), [((50, 7, 6, 1), True), ((50, 3, 6, 6), False), ((50, 1, 1, 1), False)])
 def test_channels_that_stand_last_are_told_from_other_shapes(shape: tuple[int, ...], hinted: bool) -> None:
-    with pytest.raises(DataError, match="--layout nhwc moves them" if hinted else "Check the shape"):
+    with pytest.raises(DataError, match="layout nhwc moves them" if hinted else "Check the shape"):
         bncheck.inspect(classifier(), torch.randn(*shape))
 
 

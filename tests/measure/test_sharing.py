@@ -15,14 +15,13 @@ from bncheck.api.assembling import assemble
 from bncheck.core.thresholds import in_force
 from bncheck.errors import DataError
 from bncheck.formats import from_module
-from bncheck.formats.programs.running import no_progress
 from bncheck.measure.collect import completed, measured_evidence
 from bncheck.measure.folds import Folds, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation
 from bncheck.measure.passes import Passes, observe
-from bncheck.measure.sessions import open_session
 from bncheck.probes.case import Subject
 from bncheck.probes.runner import run_probes
+from bncheck.progress import no_progress
 from bncheck.results.report import Run
 from bncheck.rules import judge
 
@@ -37,7 +36,7 @@ def reported(seen: Observation) -> dict[str, Any]:
     """The report on what was seen, with the probes asked."""
     model = from_module(network())
     evidence = measured_evidence(model, seen, PLAN, source_name="data", sizes=(1, 4, 16))
-    with open_session(model, "data", PLAN.seed) as session:
+    with model.session("data", PLAN.seed) as session:
         evidence = run_probes(session, Subject(model, data(), PLAN, None, no_progress), seen, evidence)
     evidence = completed(model, seen, evidence)
     run = Run("test", {}, PLAN.seed, {}, in_force(), evidence.notes)

@@ -14,7 +14,6 @@ from bncheck.data import open_data
 from bncheck.data.batches import Source
 from bncheck.evidence import TrainingEvidence
 from bncheck.formats import from_module
-from bncheck.formats.programs.instrument import instrument
 from bncheck.measure.order import Reading, SeenBatch, read_in_order, records_of
 from bncheck.measure.passes import Plan
 from bncheck.measure.training import observe_training
@@ -36,7 +35,7 @@ def images(samples: int = 200) -> torch.Tensor:
 
 def read(source: Source, most: int = 1000, model: object = None) -> tuple[SeenBatch, ...]:
     opened = from_module(net() if model is None else model)
-    with instrument(opened, source.name, 0) as watched:
+    with opened.session(source.name, 0) as watched:
         return read_in_order(watched, source, Reading(most, 1000, "test"), quiet)
 
 

@@ -114,8 +114,8 @@ def test_all_that_does_not_fit_is_listed(tmp_path):
         "    ... and 2 more",
         "  of another shape (1):",
         "    conv1.weight  file (4, 3, 5, 5)  architecture (4, 3, 3, 3)",
-        "Build the network that was trained (--arch, its size and classes by --arch-kwargs), or choose another state "
-        "dict of the file with --key.",
+        "Build the network that was trained (arch, its size and classes by arch_kwargs), or choose another state "
+        "dict of the file with key.",
     ]
 
 
@@ -207,7 +207,7 @@ def test_the_users_module_is_not_filled(tmp_path):
     [
         ("nothing", None, "gave a dict; it must return a torch.nn.Module"),
         ("build", {"fail": True}, r"calling it with \(fail=True\) failed: ValueError: no such size\. Give"),
-        ("build", {"depth": 3}, "TypeError: .*unexpected keyword argument 'depth'.*--arch-kwargs"),
+        ("build", {"depth": 3}, "TypeError: .*unexpected keyword argument 'depth'.*arch_kwargs"),
         ("leaves", None, "SystemExit: 3"),
         ("lazy", None, "is lazy: its shape is unknown"),
         ("meta", None, "meta device and has no values"),
@@ -219,7 +219,7 @@ def test_architectures_that_fail(tmp_path, arch_file, name, kwargs, message):
 
 
 def test_kwargs_without_an_architecture(tmp_path):
-    with pytest.raises(UsageError, match="--arch-kwargs is given without --arch"):
+    with pytest.raises(UsageError, match="arch_kwargs is given without arch"):
         _open(tmp_path, Small().state_dict(), None, arch_kwargs={"classes": 3})
 
 

@@ -51,8 +51,7 @@ def test_nested_under_a_name(tmp_path, name):
 def test_bare(tmp_path):
     model = _open(tmp_path, _weights(1))
     assert sentences(model.notes) == ()
-    assert model.program is None
-    assert model.tensor_names == {}
+    assert not model.runnable
     assert model.has_convolutions
 
 
@@ -91,7 +90,9 @@ def test_known_names_before_unknown_ones(tmp_path):
 
 def test_several_models_ask_for_a_key(tmp_path):
     content = {"generator": _weights(1), "discriminator": _weights(2)}
-    with pytest.raises(UsageError, match=r"several models: generator, discriminator.*--key generator"):
+    with pytest.raises(
+        UsageError, match=r"several models: generator, discriminator.*with key, for example key generator"
+    ):
         _open(tmp_path, content)
     assert _open(tmp_path, content, key="discriminator").layers[0].mean.tolist() == _mean(2)
 
@@ -103,9 +104,9 @@ def test_a_dotted_key(tmp_path):
 
 def test_an_unknown_key_lists_what_there_is(tmp_path):
     content = {"model": _weights(1), "ema": _weights(2)}
-    with pytest.raises(UsageError, match=r"--key nte.*It offers model, ema"):
+    with pytest.raises(UsageError, match=r"key nte.*It offers model, ema"):
         _open(tmp_path, content, key="nte")
-    with pytest.raises(UsageError, match="one bare state dict: leave --key out"):
+    with pytest.raises(UsageError, match="one bare state dict: leave key out"):
         _open(tmp_path, _weights(1), key="model")
 
 

@@ -30,7 +30,7 @@ def test_a_hostile_checkpoint_is_named_and_not_run(tmp_path, legacy, protocol):
         _use_new_zipfile_serialization=not legacy,
         pickle_protocol=protocol,
     )
-    with pytest.raises(ModelError, match=rf"{os.system.__module__}\.system.*--trust-pickle"):
+    with pytest.raises(ModelError, match=rf"{os.system.__module__}\.system.*trust_pickle"):
         open_model(path)
     assert not marker.exists()
 
@@ -47,7 +47,7 @@ def test_the_marker_would_appear(tmp_path):
 def test_a_plain_pickle_is_refused_without_trust(tmp_path, protocol):
     marker = tmp_path / "marker"
     (tmp_path / "net.pkl").write_bytes(pickle.dumps({"x": Hostile(str(marker))}, protocol=protocol))
-    with pytest.raises(ModelError, match=r"\.system.*--trust-pickle"):
+    with pytest.raises(ModelError, match=r"\.system.*trust_pickle"):
         open_model(tmp_path / "net.pkl")
     assert not marker.exists()
 
@@ -127,7 +127,7 @@ def test_old_tar_containers_are_refused_with_a_way_out(tmp_path):
     with tarfile.open(tmp_path / "old.tar", "w") as archive:
         for name in ("sys_info", "pickle", "tensors", "storages"):
             archive.addfile(tarfile.TarInfo(name), io.BytesIO())
-    with pytest.raises(ModelError, match=r"weights_only=False.*--trust-pickle"):
+    with pytest.raises(ModelError, match=r"weights_only=False.*trust_pickle"):
         open_model(tmp_path / "old.tar")
 
 
@@ -141,7 +141,7 @@ def test_a_whole_file_in_old_pickle_operations_is_not_called_damaged(tmp_path, l
         text, changed = re.subn(rb"(best(?:q.|r....))\x88", rb"\1I01\n", path.read_bytes(), flags=re.DOTALL)
         assert changed == 1
         path.write_bytes(text)
-    with pytest.raises(ModelError, match=r"is whole, but.*Unsupported operand 73.*--trust-pickle") as caught:
+    with pytest.raises(ModelError, match=r"is whole, but.*Unsupported operand 73.*trust_pickle") as caught:
         open_model(path)
     assert "weights_only" not in str(caught.value)
     assert [layer.name for layer in open_model(path, trust_pickle=True).layers] == ["bn1"]

@@ -11,14 +11,9 @@ from model_networks import Small
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats import open_model
-from bncheck.formats.recognise import (
-    LEGACY_CHECKPOINT,
-    PLAIN_PICKLE,
-    SAFETENSORS_INDEX,
-    TAR_CHECKPOINT,
-    ZIP_CHECKPOINT,
-    recognise,
-)
+from bncheck.formats.recognition.recognise import recognise
+from bncheck.formats.safetensors import SAFETENSORS_INDEX
+from bncheck.formats.state_dict import LEGACY_CHECKPOINT, PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPOINT
 
 
 def _zip(path, names):
@@ -80,7 +75,7 @@ def test_arrays_are_data(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros(3))
     np.savez(tmp_path / "x.npz", x=np.zeros(3))
     for name in ("x.npy", "x.npz"):
-        with pytest.raises(ModelError, match="--data"):
+        with pytest.raises(ModelError, match="pass it as data"):
             open_model(tmp_path / name)
 
 
@@ -114,7 +109,7 @@ def test_a_missing_file_is_the_commands_mistake(tmp_path):
 
 def test_a_device_that_is_not_there(tmp_path):
     torch.save(Small().state_dict(), tmp_path / "a.pt")
-    with pytest.raises(UsageError, match="--device quantum cannot be used"):
+    with pytest.raises(UsageError, match="device quantum cannot be used"):
         open_model(tmp_path / "a.pt", device="quantum")
 
 

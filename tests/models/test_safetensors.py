@@ -86,5 +86,5 @@ def test_shards_of_another_format(tmp_path):
 
 
 def test_a_key_has_no_use_here(tmp_path):
-    with pytest.raises(UsageError, match="leave --key out"):
+    with pytest.raises(UsageError, match="leave key out"):
         open_model(_sharded(tmp_path), key="model")

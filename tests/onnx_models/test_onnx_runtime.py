@@ -21,10 +21,9 @@ import bncheck
 from bncheck.core.thresholds import ROUNDINGS
 from bncheck.data import DataOptions, open_data
 from bncheck.formats import open_model
-from bncheck.formats.onnx.running import instrument as onnx_instrument
+from bncheck.formats.onnx.running import session as onnx_session
 from bncheck.measure.observation import Observation
 from bncheck.measure.passes import Plan, observe
-from bncheck.measure.sessions import open_session
 from bncheck.results.finding import Finding
 from bncheck.results.report import Report
 
@@ -246,14 +245,14 @@ def test_gamma_that_the_graph_computes_from_its_input_is_not_compared(tmp_path: 
 def test_a_copy_that_cannot_be_run_is_said_and_costs_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = onnx_instrument.with_answers
+    make = onnx_session.with_answers
 
     def broken(*graph: Any) -> onnx.ModelProto:
         copy = make(*graph)
         copy.graph.node[-1].op_type = "Unheard"
         return copy
 
-    monkeypatch.setattr(onnx_instrument, "with_answers", broken)
+    monkeypatch.setattr(onnx_session, "with_answers", broken)
     report = bncheck.inspect(saved(one_norm(), tmp_path), data())
     assert [layer.status for layer in report.layers] == ["measured"]
     (note,) = (note for note in report.run.notes if "was not compared with float64" in note)

@@ -15,13 +15,13 @@ from torch.utils.data import DataLoader, TensorDataset
 from bncheck.data import open_data
 from bncheck.data.batches import Source
 from bncheck.formats import from_module
-from bncheck.formats.model import Model
-from bncheck.formats.programs.running import no_progress
+from bncheck.formats.backend import Backend
 from bncheck.measure.collect import measured_evidence
 from bncheck.measure.passes import observe
 from bncheck.measure.plan import Plan
-from bncheck.measure.sessions import Session, open_session
 from bncheck.probes.case import Case, Subject
+from bncheck.progress import no_progress
+from bncheck.watch.session import Session
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Inspected:
     def case(self) -> Iterator[tuple[Case, Session]]:
         """What probes go by, and the session in which they run."""
         plan = Plan(batch_size=24)
-        model: Model = from_module(self.model)
-        with open_session(model, "data", plan.seed) as session:
+        model: Backend = from_module(self.model)
+        with model.session("data", plan.seed) as session:
             seen = observe(session, self.source, plan, no_progress)
             evidence = measured_evidence(model, seen, plan, source_name="data", sizes=())
             subject = Subject(model, self.source, plan, self.training, no_progress)

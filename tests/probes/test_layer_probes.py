@@ -13,13 +13,12 @@ from torch import nn
 import bncheck
 from bncheck.data.batches import Batch
 from bncheck.formats import from_module
-from bncheck.formats.model import Model
+from bncheck.formats.backend import Backend
 from bncheck.measure.plan import Plan
-from bncheck.measure.sessions import open_session
 from bncheck.probes.answers import Reader
 from bncheck.probes.questions.alone import moved_alone
 from bncheck.probes.questions.calls import calls_apart
-from bncheck.probes.questions.dropout import dropout_gaps, dropouts
+from bncheck.probes.questions.dropout import dropout_gaps
 from bncheck.probes.questions.padding import flat_shares
 from bncheck.probes.session import ProbeSession
 from bncheck.watch.policies import STORED, Given, Statistics
@@ -32,9 +31,9 @@ def batch_of(x: torch.Tensor) -> list[Batch]:
 
 
 @contextmanager
-def probing(model: Model | nn.Module) -> Iterator[ProbeSession]:
+def probing(model: Backend | nn.Module) -> Iterator[ProbeSession]:
     opened = from_module(model) if isinstance(model, nn.Module) else model
-    with open_session(opened, "test", 0) as session:
+    with opened.session("test", 0) as session:
         yield ProbeSession(session, Reader.of(Plan()), 1000)
 
 
@@ -115,7 +114,7 @@ def test_dropout_is_switched_on_for_the_question_and_off_again() -> None:
         model.train()(x)
     opened = from_module(model.eval())
     with probing(opened) as session:
-        gaps = dropout_gaps(session, dropouts(opened.program), batch_of(x))
+        gaps = dropout_gaps(session, opened.dropouts(), batch_of(x))
     assert gaps["4"].on < 0.05 < 0.2 < gaps["4"].off
     assert not any(module.training for module in opened.program.modules())
     assert not any(module.training for module in model.modules())
@@ -137,15 +136,19 @@ def test_dropout_is_switched_off_again_when_a_forward_fails() -> None:
         probing(opened) as session,
         pytest.raises(bncheck.errors.DataError, match="not today"),
     ):
-        dropout_gaps(session, dropouts(opened.program), batch_of(torch.zeros(4, 2)))
+        dropout_gaps(session, opened.dropouts(), batch_of(torch.zeros(4, 2)))
     assert not opened.program.dropout.training
 
 
+def dropouts(module: nn.Module) -> int:
+    with from_module(module).session("test", 0) as watched:
+        return len(watched.dropouts)
+
+
 def test_only_modules_that_drop_something_count() -> None:
-    assert dropouts(nn.Sequential(nn.Dropout(0.0), nn.ReLU())) == []
-    assert len(dropouts(nn.Sequential(nn.Dropout(0.1), nn.Dropout2d(0.2), nn.AlphaDropout(0.1)))) == 3
-    assert dropouts(None) == []
-    assert dropouts(torch.jit.script(nn.Sequential(nn.Dropout(0.5)))) == []
+    assert dropouts(nn.Sequential(nn.Dropout(0.0), nn.ReLU())) == 0
+    assert dropouts(nn.Sequential(nn.Dropout(0.1), nn.Dropout2d(0.2), nn.AlphaDropout(0.1))) == 3
+    assert dropouts(torch.jit.script(nn.Sequential(nn.Dropout(0.5)))) == 0
 
 
 @pytest.mark.parametrize(

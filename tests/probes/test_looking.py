@@ -14,12 +14,12 @@ from torch import nn
 from bncheck.data.batches import Batch
 from bncheck.errors import DataError
 from bncheck.formats import from_module, open_model
-from bncheck.formats.model import Model
-from bncheck.measure.sessions import Session, open_session
+from bncheck.formats.backend import Backend
 from bncheck.probes.answers import Reader
 from bncheck.probes.session import ProbeSession
 from bncheck.watch.policies import STORED
 from bncheck.watch.recorder import Recorder
+from bncheck.watch.session import Session
 from bncheck.watch.sites import Site
 
 STEM = Site("stem.1", 0)
@@ -64,12 +64,12 @@ def samples(number: int = 40) -> Batch:
     return Batch(torch.randn(number, 1, 6, 6, generator=torch.Generator().manual_seed(1)), None, number)
 
 
-def torchscript(folder: Path) -> Model:
+def torchscript(folder: Path) -> Backend:
     torch.jit.trace(net(), torch.zeros(2, 1, 6, 6)).save(str(folder / "net.pt"))
     return open_model(folder / "net.pt")
 
 
-def program(folder: Path) -> Model:
+def program(folder: Path) -> Backend:
     dynamic = ({0: torch.export.Dim("batch", min=1)},)
     torch.export.save(
         torch.export.export(net(), (torch.zeros(2, 1, 6, 6),), dynamic_shapes=dynamic), folder / "net.pt2"
@@ -77,7 +77,7 @@ def program(folder: Path) -> Model:
     return open_model(folder / "net.pt2")
 
 
-def onnx_file(folder: Path) -> Model:
+def onnx_file(folder: Path) -> Backend:
     torch.onnx.export(
         net(),
         (torch.zeros(2, 1, 6, 6),),
@@ -101,8 +101,8 @@ KINDS = {
 
 
 @contextmanager
-def probing(model: Model) -> Iterator[tuple[ProbeSession, Session]]:
-    with open_session(model, "data", 0) as session:
+def probing(model: Backend) -> Iterator[tuple[ProbeSession, Session]]:
+    with model.session("data", 0) as session:
         yield ProbeSession(session, Reader(None, labelled=False), 16), session
 
 

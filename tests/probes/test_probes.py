@@ -15,17 +15,16 @@ from bncheck.data import open_data
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import AffineMap
 from bncheck.formats import from_module
-from bncheck.formats.programs.running import no_progress
 from bncheck.measure.collect import measured_evidence
 from bncheck.measure.passes import observe
 from bncheck.measure.plan import Plan
-from bncheck.measure.sessions import open_session
 from bncheck.probes.answers import Reader, gain
 from bncheck.probes.case import Case, Subject
 from bncheck.probes.input.conventions import CONVENTIONS, InputRange, candidates
 from bncheck.probes.input.inputs import floating_input, input_range, mapped, reordered
 from bncheck.probes.questions.fed_by_input import FedByInput
 from bncheck.probes.session import ProbeSession
+from bncheck.progress import no_progress
 
 # Ways of feeding pixels
 
@@ -114,7 +113,7 @@ class Branches(nn.Module):
 def fed_by_input(model: nn.Module, x: torch.Tensor) -> frozenset[str]:
     source, plan = open_data(x), Plan(batch_size=8)
     opened = from_module(model)
-    with open_session(opened, "x", 0) as session:
+    with opened.session("x", 0) as session:
         seen = observe(session, source, plan, no_progress)
         evidence = measured_evidence(opened, seen, plan, source_name="x", sizes=())
         case = Case(Subject(opened, source, plan, None, no_progress), seen, evidence, None)

@@ -24,7 +24,7 @@ from torch import nn
 
 import bncheck
 from bncheck.errors import ModelError, UsageError
-from bncheck.formats.recognise import recognise
+from bncheck.formats.recognition.recognise import recognise
 from bncheck.formats.stored_values import in_form_of
 
 LEGACY = {"_use_new_zipfile_serialization": False}
@@ -164,14 +164,14 @@ class Hostile:
 
 def test_a_blocked_pickle_is_never_executed(tmp_path: Path) -> None:
     path = saved({"state_dict": stale_net().state_dict(), "extra": Hostile(tmp_path / "ran")}, tmp_path)
-    with pytest.raises(ModelError, match=r"holds more than tensors and was not read.*--trust-pickle"):
+    with pytest.raises(ModelError, match=r"holds more than tensors and was not read.*trust_pickle"):
         bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 
 
 def test_a_state_dict_without_its_architecture_cannot_be_repaired(tmp_path: Path) -> None:
     path = saved(stale_net().state_dict(), tmp_path)
-    with pytest.raises(UsageError, match=r"holds tensors only .* --arch"):
+    with pytest.raises(UsageError, match=r"holds tensors only .* arch"):
         bncheck.repair_file(path, images(), out=tmp_path / "out.pt")
 
 

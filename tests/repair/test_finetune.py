@@ -14,8 +14,7 @@ from torch import nn
 
 from bncheck.data import open_data
 from bncheck.errors import DataError, RefusedError, UsageError
-from bncheck.formats import from_module
-from bncheck.formats.model import MODULE, ONNX, Model
+from bncheck.formats import from_module, open_model
 from bncheck.repair.training.finetune import fine_tune
 from bncheck.repair.training.options import FineTuneOptions, rate_at
 
@@ -35,6 +34,13 @@ def data(n=40, classes=3, seed=0):
     y = torch.arange(n) * classes // n  # sorted by class
     x = torch.randn(n, 1, 6, 6, generator=generator) + y.reshape(-1, 1, 1, 1)
     return x, y
+
+
+def exported_as_onnx(model, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (data()[0][:2],), path, dynamo=False)
+    return path
 
 
 def source(value=None):
@@ -303,15 +309,16 @@ def test_layers_that_cannot_be_converted_are_named():
         fine_tune(nn.Sequential(NormAct(1), *net()), source(), SHORT)
 
 
-def test_torchscript_onnx_and_bare_tensors_are_refused():
+def test_torchscript_onnx_and_bare_tensors_are_refused(tmp_path):
     scripted = torch.jit.script(net())
     for model in (scripted, from_module(scripted)):
         with pytest.raises(UsageError, match=r"TorchScript.*pass the checkpoint it was made from"):
             fine_tune(model, source(), SHORT)
     with pytest.raises(UsageError, match=r"ONNX.*pass the PyTorch checkpoint"):
-        fine_tune(Model("m.onnx", ONNX, None, (), graph=object()), source(), SHORT)
-    with pytest.raises(UsageError, match="--arch"):
-        fine_tune(Model("m.pt", MODULE, None, ()), source(), SHORT)
+        fine_tune(open_model(exported_as_onnx(net(), tmp_path / "m.onnx")), source(), SHORT)
+    torch.save(net().state_dict(), tmp_path / "m.pt")
+    with pytest.raises(UsageError, match=r"holds tensors only: name the architecture with arch"):
+        fine_tune(open_model(tmp_path / "m.pt"), source(), SHORT)
 
 
 def test_a_model_that_was_opened_can_be_given():
@@ -398,7 +405,7 @@ def test_a_loss_that_nothing_depends_on_is_said():
 
 
 def test_a_device_that_is_not_there_is_said():
-    with pytest.raises(UsageError, match="--device nowhere"):
+    with pytest.raises(UsageError, match="device nowhere"):
         fine_tune(net(), source(), replace(SHORT, device="nowhere"))
 
 

@@ -16,8 +16,8 @@ import bncheck
 from bncheck.data import open_data
 from bncheck.errors import DataError
 from bncheck.formats import from_module, open_model
-from bncheck.formats.programs.running import no_progress
 from bncheck.measure.passes import Plan
+from bncheck.progress import no_progress
 from bncheck.repair.measuring import Measurement, measure
 from bncheck.results.notes import sentences
 from bncheck.vocabulary import Reason

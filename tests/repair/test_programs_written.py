@@ -13,7 +13,7 @@ from repair_nets import Net, assert_rest_unchanged, assert_statistics, bytes_of,
 from torch import nn
 
 import bncheck
-from bncheck.formats.recognise import recognise
+from bncheck.formats.recognition.recognise import recognise
 
 X = torch.from_numpy(images())
 EXTRA = {"classes.json": '["a", "b", "c"]'}

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 import bncheck
 from bncheck.data import DataOptions, open_data
 from bncheck.errors import UsageError
-from bncheck.formats.recognise import recognise
+from bncheck.formats.recognition.recognise import recognise
 from bncheck.repair.methods.method import MethodOptions, method_named
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.roles import Roles, roles_of

@@ -13,7 +13,6 @@ import bncheck
 from bncheck.data import DataOptions, open_data
 from bncheck.evidence.probed import Composition, Probed
 from bncheck.formats import from_module
-from bncheck.formats.programs.instrument import instrument
 from bncheck.probes.answers import Reader
 from bncheck.probes.questions.composition import probe_loader
 from bncheck.probes.session import ProbeSession
@@ -75,7 +74,7 @@ def test_guesses_do_not_win_by_chance(training, held_out, trained):
 
 def found_in(net: torch.nn.Module, loader: object) -> Composition | None:
     model = from_module(net)
-    with instrument(model, "loader", 0) as session:
+    with model.session("loader", 0) as session:
         return probe_loader(
             ProbeSession(session, Reader(None, labelled=True), 64), open_data(loader, DataOptions()), 16
         )

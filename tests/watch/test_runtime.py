@@ -20,7 +20,6 @@ from bncheck.evidence import RuntimeCheck
 from bncheck.formats import from_module
 from bncheck.formats.programs.runtime import SAMPLES, VALUES, compared, compared_tensors, spread
 from bncheck.measure.passes import Plan, observe
-from bncheck.measure.sessions import open_session
 from bncheck.watch.sites import Site
 
 SITE = Site("bn", 0)
@@ -50,7 +49,7 @@ def images(samples: int = 40) -> torch.Tensor:
 
 def checks(net: nn.Module, x: torch.Tensor, batch_size: int = 64) -> tuple[RuntimeCheck, ...]:
     """What observing `net` on `x` compares."""
-    with open_session(from_module(net), "x", 0) as session:
+    with from_module(net).session("x", 0) as session:
         seen = observe(session, open_data(x, DataOptions()), Plan(batch_size), lambda *_: None)
     return seen.session.runtime
 

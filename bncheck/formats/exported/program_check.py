@@ -26,6 +26,7 @@ from bncheck.formats.messages import listed
 from bncheck.formats.pickles.opcodes import blocked_globals
 from bncheck.formats.pickles.reading import damaged, load_tensors
 from bncheck.formats.programs.operators import require_admitted
+from bncheck.vocabulary import argument
 
 # `torch.export.save` puts all records into one folder; files of torch 2.7 and before have none.
 _TEXT_RECORD = re.compile(
@@ -128,5 +129,5 @@ def _check_pickle(content: bytes, name: str, path: Path) -> None:
 def _refusal(path: Path, reason: str) -> str:
     return (
         f"{path} was not loaded: {reason}. Loading such a file can run any program. "
-        "If you trust where it comes from, pass --trust-pickle; or export it again."
+        f"If you trust where it comes from, pass {argument('trust_pickle')}; or export it again."
     )

@@ -1,4 +1,4 @@
-"""Exported programs (`.pt2`), and other graphs of operators."""
+"""Loading a `torch.export` archive, and its program as a module."""
 
 from __future__ import annotations
 
@@ -17,34 +17,8 @@ from torch.fx import GraphModule
 from bncheck.errors import ModelError
 from bncheck.formats.exported.program_check import check_exported
 from bncheck.formats.messages import first_line
-from bncheck.formats.model import EXPORTED, Model
-from bncheck.formats.programs.graph_layers import list_graph_layers
-from bncheck.formats.tensors import tensor_names
-from bncheck.results.notes import Note
 
 _TALKATIVE = ("torch.export", "torch.export.pt2_archive._package", "torch._export.serde.serialize")
-
-
-def open_exported(
-    path: Path,
-    *,
-    device: str,
-    sha256: str,
-    trust_pickle: bool = False,
-    allow_ops: Collection[str] = (),
-    notes: tuple[Note, ...] = (),
-) -> Model:
-    """Read a `torch.export` archive; it is checked first, since loading one can run what its author wrote.
-
-    Raises:
-        ModelError: it is damaged, of another version, or holds more than tensors and a graph that computes.
-    """
-    exported = load_exported(path, trust_pickle=trust_pickle, allow_ops=allow_ops)
-    try:
-        program = program_of(exported, device=device)
-    except Exception as error:
-        raise ModelError(_not_loaded(path, error)) from error
-    return model_of_graph(program, path=str(path), device=device, sha256=sha256, notes=notes)
 
 
 def load_exported(
@@ -73,10 +47,11 @@ def load_exported(
             with quietly():
                 return torch.export.load(file, extra_files=extra_files)
         except Exception as error:
-            raise ModelError(_not_loaded(path, error)) from error
+            raise ModelError(not_loaded(path, error)) from error
 
 
-def _not_loaded(path: Path, error: Exception) -> str:
+def not_loaded(path: Path, error: Exception) -> str:
+    """The message for an archive that torch cannot load."""
     return (
         f"{path} is a torch.export archive that cannot be loaded: {first_line(error)}. Is the file complete, and made "
         "by a PyTorch close to this one? Export the model again with this version."
@@ -98,39 +73,6 @@ def program_of(exported: ExportedProgram, *, device: str = "cpu") -> GraphModule
     if not isinstance(program, GraphModule):
         raise ModelError(f"The exported program gives a {type(program).__name__}, not a graph.")
     return program
-
-
-def model_of_graph(
-    own: GraphModule, *, path: str, device: str, sha256: str | None = None, notes: tuple[Note, ...] = ()
-) -> Model:
-    """The `Model` of a graph that is bncheck's own; its modes are part of the graph and cannot be switched."""
-    program = own.to(device)
-    names = tensor_names(program)
-    return Model(
-        path=path,
-        format=EXPORTED,
-        sha256=sha256,
-        layers=list_graph_layers(program, names),
-        program=program,
-        tensor_names=names,
-        fixed_batch=_fixed_batch(program),
-        has_convolutions=any("conv" in str(node.target) for node in program.graph.nodes if node.op == "call_function"),
-        notes=notes,
-    )
-
-
-def runs_operators(module: GraphModule) -> bool:
-    """Whether the graph calls operators, as exported ones do, rather than the modules it was traced from."""
-    return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)
-
-
-def _fixed_batch(program: GraphModule) -> int | None:
-    """The first size of the first tensor input, where the graph was exported for that number alone."""
-    for node in program.graph.nodes:
-        value: Any = node.meta.get("val") if node.op == "placeholder" else None
-        if isinstance(value, torch.Tensor) and value.dim() > 0:
-            return value.shape[0] if isinstance(value.shape[0], int) else None
-    return None
 
 
 @contextlib.contextmanager

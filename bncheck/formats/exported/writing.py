@@ -1,21 +1,44 @@
-"""`torch.export` archives (`.pt2`)."""
+"""Writing `torch.export` archives (`.pt2`) again."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from bncheck.errors import ModelError
 from bncheck.formats.exported.reading import load_exported, quietly
 from bncheck.formats.messages import first_line
-from bncheck.formats.stored_values import in_form_of
-from bncheck.formats.torchscript.writing import extra_files
+from bncheck.formats.origin import Origin
+from bncheck.formats.programs.archives import extra_files, replace_tensors
 from bncheck.results.notes import Note
+
+if TYPE_CHECKING:
+    from bncheck.formats.backend import Backend
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ExportOrigin(Origin):
+    """A `torch.export` archive.
+
+    Attributes:
+        trust_pickle: it is loaded unchecked.
+        allow_ops: operators that it may call besides those that compute.
+    """
+
+    trust_pickle: bool = False
+    allow_ops: frozenset[str] = frozenset()
+
+    def write(
+        self, model: Backend, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """See `write_exported`."""
+        return write_exported(self.path, tensors, target, trust_pickle=self.trust_pickle, allow_ops=self.allow_ops)
 
 
 def write_exported(
@@ -28,14 +51,9 @@ def write_exported(
 ) -> tuple[Note, ...]:
     """Write the program again with its graph, signature, guards and extra files as they are."""
     _require_one_program(source)
-    extra: dict[str, Any] = dict.fromkeys(extra_files(source, "extra/"), "")
+    extra = extra_files(source)
     exported = load_exported(source, trust_pickle=trust_pickle, allow_ops=allow_ops, extra_files=extra)
-    with torch.no_grad():
-        for name, new in tensors.items():
-            old = exported.state_dict.get(name, exported.constants.get(name))
-            if not isinstance(old, torch.Tensor):
-                raise ModelError(f"{source} has no tensor {name} that could be replaced.")
-            old.copy_(in_form_of(old, new, name))
+    replace_tensors({**exported.constants, **exported.state_dict}, tensors, source)
     written = io.BytesIO()  # a disk that is full ends the whole process where torch writes a program to it by itself
     try:
         with quietly():

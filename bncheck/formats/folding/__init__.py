@@ -6,10 +6,11 @@ channel, so the same statistics come from the folded model.
 """
 
 from bncheck.formats.folding.comparing import compare_layers
-from bncheck.formats.folding.fold import Fold
+from bncheck.formats.folding.fold import Fold, folded_once
 from bncheck.formats.folding.matching import Matching, match
 from bncheck.formats.folding.operations import AffineOperation
 from bncheck.formats.folding.reference import Reference, Source
+from bncheck.formats.folding.sources import Sources, sources_of_tensors
 
 __all__ = [
     "AffineOperation",
@@ -17,6 +18,9 @@ __all__ = [
     "Matching",
     "Reference",
     "Source",
+    "Sources",
     "compare_layers",
+    "folded_once",
     "match",
+    "sources_of_tensors",
 ]

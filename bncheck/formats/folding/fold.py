@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,11 @@ class Fold:
 
     def _beta(self) -> FloatArray:
         return np.zeros(self.layer.channels) if self.layer.bias is None else self.layer.bias
+
+
+def folded_once(folds: Sequence[Fold]) -> list[Fold]:
+    """The folds of each layer once: a layer called twice was folded twice."""
+    return list({fold.layer.name: fold for fold in reversed(folds)}.values())[::-1]
 
 
 def _known(values: FloatArray | None, layer: NormLayer) -> FloatArray:

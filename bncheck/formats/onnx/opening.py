@@ -1,38 +1,40 @@
-"""ONNX models."""
+"""From an ONNX file to its backend."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import onnx
 
 from bncheck.formats.digest import sha256_of
+from bncheck.formats.format import Request
 from bncheck.formats.messages import listed
-from bncheck.formats.model import ONNX, Model
 from bncheck.formats.onnx.graph import OnnxGraph, graph_inputs, nodes_below, opset_of
 from bncheck.formats.onnx.layers import Listing, list_onnx_layers
+from bncheck.formats.onnx.model import OnnxBackend
 from bncheck.formats.onnx.reading import read_onnx
+from bncheck.formats.onnx.writing import OnnxOrigin
 from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import LayerUnmeasurable
+from bncheck.results.notes.of_files import DeviceIgnored, LayerUnmeasurable
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv")
 
 
-def open_onnx(path: Path, *, notes: tuple[Note, ...] = ()) -> Model:
+def open_onnx(request: Request) -> OnnxBackend:
     """Read an ONNX file; nothing is run, and the runtime is not loaded.
 
     Raises:
         ModelError: the file is damaged or too old, or its external data are missing or outside its folder.
     """
+    path = request.path
     proto, external = read_onnx(path)
     opset = opset_of(proto) or 0
     listing = list_onnx_layers(proto, opset)
     inputs = graph_inputs(proto.graph)
-    return Model(
+    return OnnxBackend(
         path=str(path),
-        format=ONNX,
+        format="onnx",
         sha256=sha256_of(path, *external),
         layers=tuple(listing.layers.values()),
+        origin=OnnxOrigin(path=path, container=request.container, external=external),
         graph=OnnxGraph(
             proto=proto,
             opset=opset,
@@ -44,8 +46,12 @@ def open_onnx(path: Path, *, notes: tuple[Note, ...] = ()) -> Model:
         has_convolutions=_convolves(proto),
         unsupported=frozenset(listing.unsupported),
         refusal=_refusal(listing),
-        notes=(*notes, *_reasons(listing)),
+        notes=(*request.ignored(), *_device_note(request.device), *_reasons(listing)),
     )
+
+
+def _device_note(device: str) -> tuple[Note, ...]:
+    return () if device == "cpu" else (DeviceIgnored(device),)
 
 
 def _refusal(listing: Listing) -> str | None:

@@ -49,6 +49,20 @@ def external_locations(proto: onnx.ModelProto) -> tuple[str, ...]:
     )
 
 
+def external_named(path: Path) -> tuple[Path, ...]:
+    """The files beside the one at `path` that it says hold its tensors, whether or not they are there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(path.read_bytes())
+    except DecodeError:
+        return ()
+    return tuple(dict.fromkeys(path.parent / location for location in external_locations(proto)))
+
+
 def _require_opset(proto: onnx.ModelProto, path: Path) -> None:
     opset = opset_of(proto)
     if opset is not None and opset < OLDEST_OPSET:

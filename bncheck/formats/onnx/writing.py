@@ -1,11 +1,12 @@
-"""ONNX models: initializers and Constant nodes, external data with them."""
+"""Writing ONNX models again: initializers and Constant nodes, external data with them."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,15 @@ import torch
 from onnx import helper, numpy_helper
 
 from bncheck.errors import ModelError
-from bncheck.formats import Model
 from bncheck.formats.onnx.constants import Constants
-from bncheck.formats.onnx.graph import all_tensors, subgraphs
+from bncheck.formats.onnx.graph import NormNode, OnnxGraph, all_tensors, subgraphs
 from bncheck.formats.onnx.reading import confined
-from bncheck.formats.stored_names import external_name
+from bncheck.formats.origin import Origin
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_files import FunctionsInlined
+
+if TYPE_CHECKING:
+    from bncheck.formats.backend import Backend
 
 _ROLES = {"weight": 1, "bias": 2, "running_mean": 3, "running_var": 4}
 """Where BatchNormalization has its inputs."""
@@ -29,25 +32,55 @@ _LISTED_AS_INPUTS = 4
 """Before this IR version initializers stand among the graph's inputs too."""
 
 
-def write_onnx(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class OnnxOrigin(Origin):
+    """An ONNX file.
+
+    Attributes:
+        external: the files beside it that hold tensors.
+    """
+
+    external: tuple[Path, ...] = ()
+
+    def files(self) -> tuple[Path, ...]:
+        """The file and its external data."""
+        return (self.path, *self.external)
+
+    def write(
+        self, model: Backend, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """See `write_onnx`."""
+        from bncheck.formats.onnx.model import OnnxBackend
+
+        if not isinstance(model, OnnxBackend):
+            raise TypeError(f"{self.path} was not opened from an ONNX file")
+        return write_onnx(self.path, model.graph, tensors, target)
+
+
+def write_onnx(source: Path, graph: OnnxGraph, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
     """Write the graph again; new values stand inside the file, tensors kept outside are copied with it.
 
     A stored value that other nodes use too stays as it is, and the layer gets a value of its own.
 
+    Args:
+        source: the file.
+        graph: as it was opened, with its tensors in memory.
+        tensors: the new values.
+        target: the new file.
+
     Raises:
         ModelError: a value does not fit the type the graph computes in.
     """
-    source = Path(model.path)
     proto = onnx.ModelProto()
     proto.ParseFromString(source.read_bytes())
     notes: tuple[Note, ...] = ()
-    nodes = _nodes(model, proto)
+    nodes = _nodes(graph.nodes, proto)
     if nodes is None:
         # A layer stands inside a function, which other calls may share.
         proto = onnx.inliner.inline_local_functions(proto)
-        nodes = _nodes(model, proto) or {}
+        nodes = _nodes(graph.nodes, proto) or {}
         notes = (FunctionsInlined(),)
-    writer = _GraphWriter(proto, Constants([_loaded(model)], model.graph.opset if model.graph else 0))
+    writer = _GraphWriter(proto, Constants([graph.proto.graph], graph.opset))
     for name, new in tensors.items():
         layer, _, role = name.rpartition(".")
         if layer not in nodes or role not in _ROLES:
@@ -109,11 +142,11 @@ class _GraphWriter:
         return next(candidate for candidate in numbered if candidate not in taken)
 
 
-def _nodes(model: Model, proto: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]] | None:
+def _nodes(normalizing: Iterable[NormNode], proto: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]] | None:
     """The nodes of each layer, `None` where one does not stand in the graph itself."""
     by_output = {node.output[0]: node for node in proto.graph.node if node.op_type == "BatchNormalization"}
     layers: dict[str, list[onnx.NodeProto]] = {}
-    for known in model.graph.nodes if model.graph else ():
+    for known in normalizing:
         if known.output not in by_output:
             return None
         layers.setdefault(known.layer.name, []).append(by_output[known.output])
@@ -127,11 +160,6 @@ def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
             yield from _all_nodes(inner)
 
 
-def _loaded(model: Model) -> onnx.GraphProto:
-    """The graph with its tensors in memory: what the values are, and of which types."""
-    return model.graph.proto.graph if model.graph else onnx.GraphProto()
-
-
 def _cast(new: npt.NDArray[np.float64], old: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     with np.errstate(over="ignore"):
         value = new.astype(old.dtype).reshape(old.shape)
@@ -141,6 +169,11 @@ def _cast(new: npt.NDArray[np.float64], old: npt.NDArray[Any], name: str) -> npt
             "graph has it. Convert the model to float32 first, and repair that."
         )
     return np.asarray(value)
+
+
+def external_name(number: int, target: Path) -> str:
+    """The file that holds tensors of an ONNX model: `new.onnx.data`, `new.onnx.1.data`, ..."""
+    return f"{target.name}{f'.{number}' if number else ''}.data"
 
 
 def _take_external_data(proto: onnx.ModelProto, source: Path, target: Path) -> None:

@@ -16,13 +16,15 @@ from typing import IO, Any
 import torch
 
 from bncheck.errors import ModelError
+from bncheck.formats.format import Container
 from bncheck.formats.messages import first_line, listed
 from bncheck.formats.pickles.opcodes import blocked_globals, is_whole_pickle, pickles_are_whole
-from bncheck.formats.recognise import PLAIN_PICKLE, TAR_CHECKPOINT
+from bncheck.formats.state_dict import PLAIN_PICKLE, TAR_CHECKPOINT
 from bncheck.user_code import user_output_to_stderr
+from bncheck.vocabulary import argument
 
 
-def load_pickle(path: Path, container: str, *, trust_pickle: bool = False) -> Any:
+def load_pickle(path: Path, container: Container, *, trust_pickle: bool = False) -> Any:
     """What `path` holds, on the CPU.
 
     Args:
@@ -37,7 +39,7 @@ def load_pickle(path: Path, container: str, *, trust_pickle: bool = False) -> An
         raise ModelError(
             f"{path} was written by a PyTorch older than 0.1.10, as a tar archive, which PyTorch cannot read as "
             "tensors only. If you trust it, convert it once, torch.save(torch.load(FILE, weights_only=False), "
-            "NEW_FILE), or pass --trust-pickle: both run whatever the file contains."
+            f"NEW_FILE), or pass {argument('trust_pickle')}: both run whatever the file contains."
         )
     with path.open("rb") as file:
         if trust_pickle:
@@ -74,7 +76,7 @@ def _load_checked(file: IO[bytes], path: Path) -> Any:
         raise ModelError(damaged(path, reason)) from error
 
 
-def _load_trusted(file: IO[bytes], path: Path, container: str) -> Any:
+def _load_trusted(file: IO[bytes], path: Path, container: Container) -> Any:
     # Classes are looked up as in `python -m`: from the folder one is in.
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -102,8 +104,8 @@ def _what_torch_found(error: pickle.UnpicklingError) -> BaseException:
 def _out_of_reach(path: Path, error: BaseException) -> str:
     return (
         f"{path} is whole, but pickled in a way that PyTorch does not read as tensors only ({first_line(error)}): "
-        "checkpoints written under Python 2 are. If you trust where it comes from, pass --trust-pickle; or save it "
-        "again, once, with a current PyTorch."
+        "checkpoints written under Python 2 are. If you trust where it comes from, pass "
+        f"{argument('trust_pickle')}; or save it again, once, with a current PyTorch."
     )
 
 
@@ -112,5 +114,5 @@ def _refusal(path: Path, file: IO[bytes]) -> str:
     asks = f"it asks for {listed(blocked, 12)}" if blocked else "it was written by pickle, not by torch.save"
     return (
         f"{path} holds more than tensors and was not read: {asks}. Reading such a file can run any program. "
-        "If you trust where it comes from, pass --trust-pickle; or save model.state_dict() alone."
+        f"If you trust where it comes from, pass {argument('trust_pickle')}; or save model.state_dict() alone."
     )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from bncheck.core.layers import NormLayer
-from bncheck.formats.model import Model
 from bncheck.formats.programs.calls import NormCall
 from bncheck.watch.sites import Site
+
+if TYPE_CHECKING:
+    from bncheck.formats.programs.backend import ProgramBackend
 
 STATISTIC_NAMES = ("running_mean", "running_var", "moving_mean", "moving_var", "moving_variance")
 
@@ -23,7 +26,7 @@ class CallSites:
     layer. Copies (a cast to float32 on the way) are named by the module being run, or by their values.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: ProgramBackend) -> None:
         self._names = dict(model.tensor_names)
         self._declared = {layer.name: layer for layer in model.layers}
         self._counts: Counter[str] = Counter()

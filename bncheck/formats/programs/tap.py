@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bncheck.core.layers import INSTANCE_NORM, NormLayer
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.folding import Fold
-from bncheck.formats.model import Model
 from bncheck.formats.programs.calls import NormCall, read_call
 from bncheck.formats.programs.folds import AFFINE, fits, normalized_again
 from bncheck.formats.programs.runtime import compared_tensors
@@ -29,6 +28,9 @@ from bncheck.watch.policies import BATCH, STORED, Batch, Given, Policy, Statisti
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
+if TYPE_CHECKING:
+    from bncheck.formats.programs.backend import ProgramBackend
+
 
 class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every normalization call of `model`, records its input, and answers it by a policy.
@@ -36,7 +38,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
     One tap serves all forwards of an inspection; `watching` says what it does during one of them.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: ProgramBackend) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.sites = CallSites(model)
         self.without_statistics: dict[str, NormLayer] = {}

@@ -1,62 +1,77 @@
-"""Safetensors: one file, or an index and its shards."""
+"""Writing safetensors again: one file, or an index and its shards."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from bncheck.formats import Model
-from bncheck.formats.model import Origin
-from bncheck.formats.safetensors.reading import load_safetensors, load_sharded
-from bncheck.formats.stored_names import shard_name
+from bncheck.formats.safetensors.names import shard_name
+from bncheck.formats.safetensors.reading import load_safetensors, load_sharded, shard_paths
+from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.stored_values import by_file_name
 from bncheck.results.notes import Note
 
-
-def write_safetensors(model: Model, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
-    """Write the file again with its metadata."""
-    source = Path(model.path)
-    held = load_safetensors(source)
-    _save(held, by_file_name(model.origin or Origin(""), tensors, held), source, target)
-    return ()
+if TYPE_CHECKING:
+    from bncheck.formats.backend import Backend
 
 
-def write_sharded(model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool) -> tuple[Note, ...]:
-    """Write the index and all its shards; those in which nothing changes are copied.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class SafetensorsOrigin(TensorsOrigin):
+    """One file of safetensors."""
 
-    Args:
-        model: opened from the index.
-        tensors: the new values.
-        target: the new index.
-        beside: name the shards after the new index, because the old ones lie where they will.
-    """
-    source = Path(model.path)
-    index = json.loads(source.read_text("utf-8"))
-    weight_map: dict[str, str] = index["weight_map"]
-    held = load_sharded(source)
-    placed = by_file_name(model.origin or Origin(""), tensors, held)
-    for name in [name for name in placed if name not in weight_map]:
-        weight_map[name] = _shard_of_neighbour(name, weight_map)
-        _count(index, placed[name])
-    shards = dict.fromkeys(weight_map.values())
-    names = {shard: shard_name(shard, source, target, beside=beside) for shard in shards}
-    for shard in shards:
-        renamed = target.parent / names[shard]
-        renamed.parent.mkdir(parents=True, exist_ok=True)
-        changed = {name: value for name, value in placed.items() if weight_map[name] == shard}
-        if changed:
-            _save(load_safetensors(source.parent / shard), changed, source.parent / shard, renamed)
-        else:
-            shutil.copyfile(source.parent / shard, renamed)
-    index["weight_map"] = {name: names[shard] for name, shard in weight_map.items()}
-    target.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-    return ()
+    def write(
+        self, model: Backend, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """Write the file again with its metadata."""
+        held = load_safetensors(self.path)
+        _save(held, by_file_name(self.names, tensors, held), self.path, target)
+        return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class IndexOrigin(TensorsOrigin):
+    """An index and its shards."""
+
+    def files(self) -> tuple[Path, ...]:
+        """The index and every shard."""
+        return (self.path, *shard_paths(self.path))
+
+    def write(
+        self, model: Backend, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """Write the index and all its shards; those in which nothing changes are copied.
+
+        With `beside` the shards are named after the new index, because the old ones lie where they will.
+        """
+        source = self.path
+        index = json.loads(source.read_text("utf-8"))
+        weight_map: dict[str, str] = index["weight_map"]
+        held = load_sharded(source)
+        placed = by_file_name(self.names, tensors, held)
+        for name in [name for name in placed if name not in weight_map]:
+            weight_map[name] = _shard_of_neighbour(name, weight_map)
+            _count(index, placed[name])
+        shards = dict.fromkeys(weight_map.values())
+        names = {shard: shard_name(shard, source, target, beside=beside) for shard in shards}
+        for shard in shards:
+            renamed = target.parent / names[shard]
+            renamed.parent.mkdir(parents=True, exist_ok=True)
+            changed = {name: value for name, value in placed.items() if weight_map[name] == shard}
+            if changed:
+                _save(load_safetensors(source.parent / shard), changed, source.parent / shard, renamed)
+            else:
+                shutil.copyfile(source.parent / shard, renamed)
+        index["weight_map"] = {name: names[shard] for name, shard in weight_map.items()}
+        target.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+        return ()
 
 
 def _save(held: dict[str, torch.Tensor], placed: dict[str, torch.Tensor], source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""The module that `--arch` builds."""
+"""Building the module that a state dict belongs to."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from bncheck.errors import ModelError, UsageError
+from bncheck.formats.format import Architecture
 from bncheck.formats.messages import first_line
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.user_code import import_callable, user_output_to_stderr
-
-Architecture = str | Callable[..., Any]
+from bncheck.vocabulary import argument
 
 
 def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> torch.nn.Module:
@@ -34,18 +34,20 @@ def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> t
     """
     shown = arch if isinstance(arch, str) else getattr(arch, "__name__", type(arch).__name__)
     with _same_random_state(), user_output_to_stderr():
-        target = import_callable(arch, "--arch") if isinstance(arch, str) else arch
+        target = import_callable(arch, argument("arch")) if isinstance(arch, str) else arch
         module = target if isinstance(target, torch.nn.Module) else _call(target, arch_kwargs or {}, shown)
     if not isinstance(module, torch.nn.Module):
-        raise UsageError(f"--arch {shown} gave a {type(module).__name__}; it must return a torch.nn.Module.")
+        raise UsageError(
+            f"{argument('arch')} {shown} gave a {type(module).__name__}; it must return a torch.nn.Module."
+        )
     try:
         require_values(module)
         # What a file builds is built for this run; what Python code hands over may be in use there.
         return unwrapped(module) if isinstance(arch, str) else copy.deepcopy(unwrapped(module))
     except ModelError as error:
-        raise UsageError(f"--arch {shown}: {error}") from error
+        raise UsageError(f"{argument('arch')} {shown}: {error.marked}") from error
     except Exception as error:
-        raise UsageError(f"--arch {shown}: its module cannot be copied: {first_line(error)}.") from error
+        raise UsageError(f"{argument('arch')} {shown}: its module cannot be copied: {first_line(error)}.") from error
 
 
 def require(arch: Architecture | None) -> None:
@@ -56,7 +58,7 @@ def require(arch: Architecture | None) -> None:
     """
     if isinstance(arch, str):
         with _same_random_state(), user_output_to_stderr():
-            import_callable(arch, "--arch")
+            import_callable(arch, argument("arch"))
 
 
 def _call(target: Callable[..., Any], arch_kwargs: Mapping[str, Any], shown: str) -> Any:
@@ -65,8 +67,8 @@ def _call(target: Callable[..., Any], arch_kwargs: Mapping[str, Any], shown: str
     except (Exception, SystemExit) as error:
         given = ", ".join(f"{name}={value!r}" for name, value in arch_kwargs.items())
         raise UsageError(
-            f"--arch {shown}: calling it with ({given}) failed: {type(error).__name__}: {first_line(error)}. "
-            "Give it other arguments with --arch-kwargs, as JSON."
+            f"{argument('arch')} {shown}: calling it with ({given}) failed: {type(error).__name__}: "
+            f"{first_line(error)}. Give it other arguments with {argument('arch_kwargs')}, as JSON."
         ) from error
 
 

@@ -15,6 +15,7 @@ from bncheck.formats.tensors import dtype_name, plain, same_storage
 from bncheck.formats.torch_module.listing import list_layers
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_files import NamesFitted, PrecisionChanged
+from bncheck.vocabulary import argument
 
 _STATISTICS = ("running_mean", "running_var")
 _BOOKKEEPING = ("num_batches_tracked", "total_ops", "total_params", "n_averaged", "_extra_state")
@@ -27,7 +28,7 @@ class Fitted:
     Attributes:
         layers: the normalization layers, with the dtype the file stores and `missing` where it has no statistics.
         notes: what was done to make it fit.
-        names: the file's names of each tensor of the architecture, see `Origin.names`.
+        names: the file's names of each tensor of the architecture, see `TensorsOrigin.names`.
     """
 
     layers: tuple[NormLayer, ...]
@@ -81,8 +82,8 @@ def _advice(given: Mapping[str, torch.Tensor]) -> str:
     if not given:
         return "The file holds no tensors at all."
     return (
-        "Build the network that was trained (--arch, its size and classes by --arch-kwargs), or choose another "
-        "state dict of the file with --key."
+        f"Build the network that was trained ({argument('arch')}, its size and classes by {argument('arch_kwargs')}), "
+        f"or choose another state dict of the file with {argument('key')}."
     )
 
 

@@ -14,6 +14,7 @@ from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_files import ModelChosen
+from bncheck.vocabulary import argument
 
 _DEPTH = 3
 _KNOWN = (
@@ -80,7 +81,7 @@ def choose(
     if ranks.count(min(ranks)) > 1:
         raise UsageError(
             f"{source} holds several models: {listed(candidate.path for candidate in candidates)}. "
-            f"Choose one with --key, for example --key {best.path}."
+            f"Choose one with {argument('key')}, for example {argument('key')} {best.path}."
         )
     return best, tuple(_notes(best, [other for other in candidates if other is not best]))
 
@@ -150,8 +151,8 @@ def _named(content: Any, candidates: list[Candidate], key: str, source: str) -> 
     if isinstance(found, Mapping) and any(_is_entry(name, value) for name, value in found.items()):
         return Candidate(key, found)
     paths = [candidate.path for candidate in candidates if candidate.path]
-    offer = f"It offers {listed(paths)}." if paths else "It holds one bare state dict: leave --key out."
-    raise UsageError(f"--key {key}: {source} has no model under that name. {offer}")
+    offer = f"It offers {listed(paths)}." if paths else f"It holds one bare state dict: leave {argument('key')} out."
+    raise UsageError(f"{argument('key')} {key}: {source} has no model under that name. {offer}")
 
 
 def _follow(content: Any, key: str) -> Any:

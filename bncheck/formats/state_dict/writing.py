@@ -1,51 +1,63 @@
-"""What `torch.save` wrote: state dicts, bare or nested, and pickled modules."""
+"""Writing again what `torch.save` wrote: state dicts, bare or nested, and pickled modules."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
 from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from bncheck.errors import ModelError
-from bncheck.formats import Model
+from bncheck.formats.format import Container
 from bncheck.formats.messages import first_line
-from bncheck.formats.model import Origin
 from bncheck.formats.pickles.reading import load_pickle
-from bncheck.formats.recognise import PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPOINT
+from bncheck.formats.state_dict import PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPOINT
 from bncheck.formats.state_dict.nesting import choose
+from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.stored_values import by_file_name, in_form_of
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results.notes import Note
 
+if TYPE_CHECKING:
+    from bncheck.formats.backend import Backend
 
-def write_checkpoint(
-    model: Model, tensors: Mapping[str, torch.Tensor], target: Path, *, trust_pickle: bool
-) -> tuple[Note, ...]:
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CheckpointOrigin(TensorsOrigin):
+    """A file that `torch.save`, or pickle, wrote."""
+
+    def write(
+        self, model: Backend, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """See `write_checkpoint`."""
+        return write_checkpoint(self, tensors, target)
+
+
+def write_checkpoint(origin: CheckpointOrigin, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
     """Write the checkpoint again in the format it has; only the state dict (or module) that was opened changes.
 
     An averaged copy that shares tensors with it keeps the old ones. Tensors that were saved from another device
     are written as CPU tensors.
     """
-    origin = model.origin or Origin("")
-    source = Path(model.path)
-    if origin.container == TAR_CHECKPOINT:
+    source, container = origin.path, origin.container
+    if container == TAR_CHECKPOINT:
         raise ModelError(
             f"{source} is a tar archive of a PyTorch older than 0.1.10, which is not written any more. Convert it "
             "once, torch.save(torch.load(FILE, weights_only=False), NEW_FILE), and repair that."
         )
-    content = load_pickle(source, origin.container, trust_pickle=trust_pickle)
+    content = load_pickle(source, container, trust_pickle=origin.trust_pickle)
     holder = choose(content, str(source), key=origin.key)[0].content
     if isinstance(holder, torch.nn.Module):
         replace_in_module(unwrapped(holder), tensors)
     elif isinstance(holder, MutableMapping):
-        holder.update(by_file_name(origin, tensors, holder))
+        holder.update(by_file_name(origin.names, tensors, holder))
     else:
         raise ModelError(f"{source}: its state dict is a {type(holder).__name__}, which cannot be changed.")
-    _save(content, target, origin.container)
+    _save(content, target, container)
     return ()
 
 
@@ -61,7 +73,7 @@ def replace_in_module(module: torch.nn.Module, tensors: Mapping[str, torch.Tenso
                     registered[key] = value  # type: ignore[assignment]  # a Parameter where the old one is
 
 
-def _save(content: Any, target: Path, container: str) -> None:
+def _save(content: Any, target: Path, container: Container) -> None:
     try:
         if container == PLAIN_PICKLE:
             target.write_bytes(pickle.dumps(content))

@@ -1,20 +1,42 @@
-"""TorchScript archives."""
+"""Writing TorchScript archives again."""
 
 from __future__ import annotations
 
 import io
 import warnings
-import zipfile
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
-from bncheck.errors import ModelError
-from bncheck.formats.stored_values import in_form_of
+from bncheck.formats.origin import Origin
+from bncheck.formats.programs.archives import extra_files, replace_tensors
 from bncheck.formats.torchscript.checking import check_script
-from bncheck.formats.torchscript.reading import frozen_constants, load_script
+from bncheck.formats.torchscript.layers import list_script_layers
+from bncheck.formats.torchscript.reading import load_script
 from bncheck.results.notes import Note
+
+if TYPE_CHECKING:
+    from bncheck.formats.backend import Backend
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ScriptOrigin(Origin):
+    """A TorchScript archive.
+
+    Attributes:
+        allow_ops: operators that it may call besides those that compute.
+    """
+
+    allow_ops: frozenset[str] = frozenset()
+
+    def write(
+        self, model: Backend, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """See `write_script`."""
+        return write_script(self.path, tensors, target, allow_ops=self.allow_ops)
 
 
 def write_script(
@@ -22,25 +44,13 @@ def write_script(
 ) -> tuple[Note, ...]:
     """Write the program again: the same code and modes, its extra files with it."""
     check_script(source, allow_ops)
-    extra = dict.fromkeys(extra_files(source, "extra/"), "")
+    extra = extra_files(source)
     program = load_script(source, extra)
     own = dict(program.named_parameters(remove_duplicate=False)) | dict(program.named_buffers(remove_duplicate=False))
-    own |= frozen_constants(program)
-    with torch.no_grad():
-        for name, new in tensors.items():
-            if name not in own:
-                raise ModelError(f"{source} has no tensor {name} that could be replaced.")
-            own[name].copy_(in_form_of(own[name], new, name))
+    replace_tensors(own | list_script_layers(program).frozen, tensors, source)
     written = io.BytesIO()  # a disk that is full ends the whole process where torch writes a program to it by itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.save(program, written, _extra_files=extra)
     target.write_bytes(written.getbuffer())
     return ()
-
-
-def extra_files(archive: Path, folder: str) -> list[str]:
-    """Names of what was put into an archive beside the program, in a folder of it that torch keeps for that."""
-    with zipfile.ZipFile(archive) as opened:
-        inner = [name.partition("/")[2] for name in opened.namelist()]
-    return [name.removeprefix(folder) for name in inner if name.startswith(folder) and name != folder]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import torch
-
 from bncheck.evidence import Evidence
-from bncheck.formats.model import Model
+from bncheck.formats.backend import Backend
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
 from bncheck.probes.session import ProbeSession
@@ -32,20 +29,12 @@ class BrokenTensors(Probe[tuple[str, ...]]):
         return replace(evidence, closer=replace(evidence.closer, broken=answer))
 
 
-def broken_tensors(model: Model) -> tuple[str, ...]:
+def broken_tensors(model: Backend) -> tuple[str, ...]:
     """Names of the parameters, buffers or initializers that hold NaN or infinity, in the model's order."""
-    if model.graph is not None:
-        from onnx import numpy_helper
-
-        stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.proto.graph.initializer}
-        floating = {name: values for name, values in stored.items() if np.issubdtype(values.dtype, np.floating)}
-        return tuple(name for name, values in floating.items() if not np.isfinite(values).all())
-    if model.program is None:
-        return ()
-    named = model.program.state_dict(keep_vars=True)
-    tensors = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
     return tuple(
-        name for name, value in tensors.items() if value.is_floating_point() and not bool(value.isfinite().all())
+        name
+        for name, value in model.tensors().items()
+        if value.is_floating_point() and not bool(value.isfinite().all())
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 from torch import nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from bncheck.core import compare, rms
 from bncheck.data.batches import Batch
@@ -26,26 +25,19 @@ REPETITIONS = 2
 class Dropout(Probe[Mapping[str, DropoutGap]]):
     """Runs samples with dropout off and on."""
 
-    needs = Needs(layers=True, module=True, suspicion=Suspicion.LAYER_OFF)
+    needs = Needs(layers=True, dropout=True, suspicion=Suspicion.LAYER_OFF)
 
     def cost(self, case: Case) -> int:
-        """Count a forward with it off, and `REPETITIONS` with it on; none where there is no dropout."""
-        return case.number(MORE) * (1 + REPETITIONS) if dropouts(case.subject.model.program) else 0
+        """Count a forward with it off, and `REPETITIONS` with it on."""
+        return case.number(MORE) * (1 + REPETITIONS)
 
-    def answer(self, case: Case, session: ProbeSession) -> Mapping[str, DropoutGap] | None:
-        """Each layer's gaps, by name; `None` where there is no dropout."""
-        modules = dropouts(case.subject.model.program)
-        return dropout_gaps(session, modules, session.batches(case.drawn(MORE))) if modules else None
+    def answer(self, case: Case, session: ProbeSession) -> Mapping[str, DropoutGap]:
+        """Each layer's gaps, by name."""
+        return dropout_gaps(session, case.subject.model.dropouts(), session.batches(case.drawn(MORE)))
 
     def told(self, evidence: Evidence, answer: Mapping[str, DropoutGap]) -> Evidence:
         """Put them where single layers are judged."""
         return replace(evidence, closer=replace(evidence.closer, dropout=answer))
-
-
-def dropouts(program: nn.Module | None) -> list[nn.Module]:
-    """The modules of the program that drop values in training; scripts and graphs have none that can be switched."""
-    modules = [] if program is None else program.modules()
-    return [module for module in modules if isinstance(module, _DropoutNd) and module.p > 0]
 
 
 def dropout_gaps(

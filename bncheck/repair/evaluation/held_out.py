@@ -6,17 +6,16 @@ from contextlib import ExitStack
 
 from bncheck.data import Source
 from bncheck.evidence import EffectEvidence
-from bncheck.formats import Model
-from bncheck.formats.programs.instrument import instrument
-from bncheck.formats.programs.running import Progress
+from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
 from bncheck.predictions.effect import EffectMeter
+from bncheck.progress import Progress
 from bncheck.repair.measuring import LayerStatistics, halves_of
 from bncheck.watch.policies import STORED, Given
 
 
 def cross_fitted(
-    model: Model, source: Source, plan: Plan, given: tuple[LayerStatistics, LayerStatistics], progress: Progress
+    model: Backend, source: Source, plan: Plan, given: tuple[LayerStatistics, LayerStatistics], progress: Progress
 ) -> EffectEvidence | None:
     """Each half of the data as shipped and by other statistics; `None` where no outputs can be compared.
 
@@ -28,7 +27,7 @@ def cross_fitted(
         progress: told how far it is.
     """
     meter = EffectMeter(plan.output, plan.metric)
-    with instrument(model, source.name, plan.seed) as watched:
+    with model.session(source.name, plan.seed) as watched:
         halves = halves_of(model, source, plan, watched.fixed_batch, progress)
         for pair in halves.pairs("judging"):
             for half, statistics in zip(pair, given, strict=True):
@@ -39,11 +38,13 @@ def cross_fitted(
     return meter.result()
 
 
-def side_by_side(before: Model, after: Model, source: Source, plan: Plan, progress: Progress) -> EffectEvidence | None:
+def side_by_side(
+    before: Backend, after: Backend, source: Source, plan: Plan, progress: Progress
+) -> EffectEvidence | None:
     """Two models on the same samples; `None` where no outputs can be compared."""
     meter = EffectMeter(plan.output, plan.metric)
     with ExitStack() as stack:
-        one, other = (stack.enter_context(instrument(model, source.name, plan.seed)) for model in (before, after))
+        one, other = (stack.enter_context(model.session(source.name, plan.seed)) for model in (before, after))
         halves = plan.folds(source, one.fixed_batch, progress)
         for pair in halves.pairs("judging"):
             for half in pair:

@@ -14,11 +14,10 @@ import numpy as np
 from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.data import Source
 from bncheck.errors import UsageError
-from bncheck.formats import Model
-from bncheck.formats.programs.instrument import instrument
-from bncheck.formats.programs.running import Progress
+from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
 from bncheck.predictions.effect import EffectMeter
+from bncheck.progress import Progress
 from bncheck.repair.evaluation.held_out import cross_fitted
 from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, halves_of, measure, tensors_of
 from bncheck.repair.methods.method import BLEND, Method, MethodOptions, Repaired
@@ -42,7 +41,7 @@ class Blending:
 
     def __call__(
         self,
-        model: Model,
+        model: Backend,
         source: Source,
         plan: Plan,
         progress: Progress,
@@ -111,7 +110,7 @@ def method(options: MethodOptions) -> Method:
 
 
 def _by_cross_validation(
-    model: Model, source: Source, plan: Plan, measured: Measurement, progress: Progress
+    model: Backend, source: Source, plan: Plan, measured: Measurement, progress: Progress
 ) -> _Priors:
     """The prior under which each half is predicted best by the other half's statistics.
 
@@ -123,7 +122,7 @@ def _by_cross_validation(
     stored = {layer.name: layer for layer in model.layers}
     meters = [(EffectMeter(plan.output, plan.metric), EffectMeter(plan.output, plan.metric)) for _ in priors]
     given = [[Given(blended(stored, other, prior, half)) for other in measured.folds[::-1]] for prior in priors]
-    with instrument(model, source.name, plan.seed) as watched:
+    with model.session(source.name, plan.seed) as watched:
         halves = halves_of(model, source, plan, watched.fixed_batch, progress)
         for pair in halves.pairs("choosing the prior"):
             for fold, part in enumerate(pair):

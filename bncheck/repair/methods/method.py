@@ -12,9 +12,9 @@ import torch
 from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.evidence import EffectEvidence
-from bncheck.formats import Model
-from bncheck.formats.programs.running import Progress
+from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
+from bncheck.progress import Progress
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet
 from bncheck.results.notes import Note
@@ -83,7 +83,7 @@ class Method(Protocol):
 
     def __call__(
         self,
-        model: Model,
+        model: Backend,
         source: Source,
         plan: Plan,
         progress: Progress,

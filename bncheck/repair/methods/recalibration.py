@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bncheck.data import Source
-from bncheck.formats import Model
-from bncheck.formats.programs.running import Progress
+from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
+from bncheck.progress import Progress
 from bncheck.repair.evaluation.held_out import cross_fitted
 from bncheck.repair.measuring import cross_gaps, measure, tensors_of
 from bncheck.repair.methods.method import RECALIBRATE, Method, MethodOptions, Repaired
@@ -26,7 +26,7 @@ class Recalibration:
 
     def __call__(
         self,
-        model: Model,
+        model: Backend,
         source: Source,
         plan: Plan,
         progress: Progress,

@@ -6,9 +6,9 @@ import torch
 
 from bncheck.data import Source
 from bncheck.errors import RefusedError
-from bncheck.formats import Model
-from bncheck.formats.programs.running import Progress
+from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
+from bncheck.progress import Progress
 from bncheck.repair.measuring import STATISTICS, join
 from bncheck.repair.methods.method import RENORM, Method, MethodOptions, Repaired
 from bncheck.repair.training.checkpoints import forget_checkpoint
@@ -43,7 +43,7 @@ class RenormFineTuning:
 
     def __call__(
         self,
-        model: Model,
+        model: Backend,
         source: Source,
         plan: Plan,
         progress: Progress,
@@ -80,7 +80,7 @@ def method(options: MethodOptions) -> Method:
     return RenormFineTuning(options.fine_tuning, options.training)
 
 
-def _changed(model: Model, tuned: FineTuned) -> dict[str, torch.Tensor]:
+def _changed(model: Backend, tuned: FineTuned) -> dict[str, torch.Tensor]:
     """What training changed; files that count no batches are not taught to."""
     given = module_of(model).state_dict()
     uncounted = {join(layer.name, COUNTER) for layer in model.layers if layer.updates is None and not layer.missing}

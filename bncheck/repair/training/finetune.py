@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from bncheck.data.batches import Source
-from bncheck.formats.model import Model
+from bncheck.formats.backend import Backend
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import FineTuned, TrainingProgress, quiet
 from bncheck.repair.training.run import TrainingRun
@@ -14,7 +14,7 @@ _DEFAULTS = FineTuneOptions()
 
 
 def fine_tune(
-    model: Model | nn.Module,
+    model: Backend | nn.Module,
     batches: Source,
     options: FineTuneOptions = _DEFAULTS,
     *,

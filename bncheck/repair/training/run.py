@@ -13,9 +13,9 @@ from torch import nn
 
 from bncheck.data.batches import Batch, Source
 from bncheck.errors import UsageError
-from bncheck.formats.model import MODULE, Model
+from bncheck.formats.backend import Backend
 from bncheck.formats.opening import require_device
-from bncheck.formats.programs.running import Runner
+from bncheck.formats.programs.runner import Runner
 from bncheck.nn.schedule import RenormSchedule
 from bncheck.repair.training.batches import Position, TrainingBatches
 from bncheck.repair.training.checkpoints import fingerprint, read_checkpoint, write_checkpoint
@@ -31,7 +31,7 @@ class TrainingRun:
 
     def __init__(
         self,
-        model: Model | nn.Module,
+        model: Backend | nn.Module,
         source: Source,
         options: FineTuneOptions,
         heldout: Source | None,
@@ -41,7 +41,7 @@ class TrainingRun:
         if options.patience is not None and heldout is None:
             raise UsageError("--patience ends a run by its score on held-out data: give some, or leave it out.")
         module = module_of(model)
-        only_size = model.fixed_batch if isinstance(model, Model) else None
+        only_size = model.fixed_batch if isinstance(model, Backend) else None
         self.options = options
         self.heldout = heldout
         self.progress = progress
@@ -51,12 +51,12 @@ class TrainingRun:
         self.trainee = Trainee(
             module, schedule, norm_momentum=options.norm_momentum, train=options.train, device=options.device
         )
-        name = model.path if isinstance(model, Model) else type(module).__name__
+        name = model.path if isinstance(model, Backend) else type(module).__name__
         self.objective = Objective(options)
         self.optimizer = _optimizer(self.trainee.parameters, options)
         self.scaler = torch.amp.GradScaler(self._device, enabled=options.precision == "float16")
         self.identity = self._identity()
-        self.runner = Runner(Model(name, MODULE, None, (), self.trainee.net), source.name)
+        self.runner = Runner(self.trainee.net, name, source.name)
         self.step = 0
         self.history: list[TrainingStep] = []
         self.best: tuple[int, Score, State] | None = None

@@ -10,11 +10,12 @@ from torch.fx import GraphModule
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bncheck.errors import ModelError, UsageError
-from bncheck.formats.exported.reading import runs_operators
+from bncheck.formats.backend import Backend
+from bncheck.formats.exported import runs_operators
 from bncheck.formats.messages import first_line
-from bncheck.formats.model import Model
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
+from bncheck.formats.torchscript.model import require_not_compiled
 from bncheck.nn.conversion import is_frozen, to_batch_norm, to_batch_renorm
 from bncheck.nn.renorm import BatchRenorm
 from bncheck.nn.schedule import RenormSchedule
@@ -45,11 +46,11 @@ class Trainee:
     def __init__(
         self, module: nn.Module, schedule: RenormSchedule, *, norm_momentum: float, train: str, device: str
     ) -> None:
-        _refuse_scripted(module)
+        require_not_compiled(module)
         own = _copied(module).to(device)
         tensors = {name: value for name, value in own.state_dict().items() if isinstance(value, torch.Tensor)}
         self.given: State = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
-        self._is_program = isinstance(own, GraphModule) and runs_operators(own)
+        self._is_program = runs_operators(own)
         if not any(parameter.requires_grad for parameter in own.parameters()):
             own.requires_grad_(True)
         self._frozen: list[nn.Module] = []
@@ -125,7 +126,7 @@ class Trainee:
             raise UsageError("--train norm: the BatchNorm layers have no gamma and beta to train; use --train all.")
 
 
-def module_of(model: Model | nn.Module) -> nn.Module:
+def module_of(model: Backend | nn.Module) -> nn.Module:
     """The module to be trained.
 
     Raises:
@@ -135,30 +136,7 @@ def module_of(model: Model | nn.Module) -> nn.Module:
         inner = unwrapped(model)
         require_values(inner)
         return inner
-    if model.graph is not None:
-        raise UsageError(
-            f"{model.path} is an ONNX model, which is for inference and cannot be fine-tuned: pass the PyTorch "
-            "checkpoint it was exported from (with --arch), and export the repaired model."
-        )
-    if model.program is None:
-        raise UsageError(
-            f"{model.path} holds tensors only: name the architecture with --arch FILE.py:CALLABLE to fine-tune it."
-        )
-    if isinstance(model.program, torch.jit.ScriptModule):
-        raise UsageError(_scripted(model.path))
-    return model.program
-
-
-def _refuse_scripted(module: nn.Module) -> None:
-    if any(isinstance(child, torch.jit.ScriptModule) for child in module.modules()):
-        raise UsageError(_scripted(f"The {type(module).__name__}"))
-
-
-def _scripted(what: str) -> str:
-    return (
-        f"{what} is TorchScript, compiled for inference, and cannot be fine-tuned: pass the checkpoint it was made "
-        "from (a state dict with --arch, or a .pt2), and script the repaired model."
-    )
+    return model.module()
 
 
 def _copied(module: nn.Module) -> nn.Module:

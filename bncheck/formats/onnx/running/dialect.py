@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,11 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from bncheck.errors import ModelError
 from bncheck.formats.onnx.graph import OnnxGraph, all_tensors, graph_inputs, nodes_below
-from bncheck.formats.onnx.running.session import Session
+from bncheck.formats.onnx.running.loaded import LoadedModel
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import BatchWidened, ComputedInFloat32
 
 _TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type")
 _IR_VERSIONS = 8, 10
@@ -21,6 +24,49 @@ _TRIED = 2
 """How many times the fixed batch size is tried at once."""
 _AGREEMENT = 1e-2
 """Largest difference, relative to the largest output, between a batch run at once and run in parts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adapted:
+    """A graph as it is run.
+
+    Attributes:
+        graph: in types the CPU computes in, of any batch size where it can take that.
+        fixed_batch: the only batch size it takes; `None` where any goes.
+        notes: what was changed, for the reader of the report.
+    """
+
+    graph: OnnxGraph
+    fixed_batch: int | None
+    notes: tuple[Note, ...]
+
+
+def adapted(graph: OnnxGraph, fixed_batch: int | None, path: str) -> Adapted:
+    """The graph in a form that onnxruntime runs; `fixed_batch` is the only batch size it declares."""
+    graph, notes = _in_types_of_the_cpu(in_known_version(graph), path)
+    widened = None if fixed_batch is None else with_any_batch(graph, fixed_batch, path)
+    if widened is None or fixed_batch is None:
+        return Adapted(graph, fixed_batch, notes)
+    return Adapted(widened, None, (*notes, BatchWidened(fixed_batch)))
+
+
+def _in_types_of_the_cpu(graph: OnnxGraph, path: str) -> tuple[OnnxGraph, tuple[Note, ...]]:
+    """In float32 where onnxruntime has no kernels: for bfloat16 hardly any, for double not all."""
+    notes: tuple[Note, ...] = ()
+    for name, element_type in (("bfloat16", TensorProto.BFLOAT16), ("double", TensorProto.DOUBLE)):
+        changed = in_float32(graph, element_type)
+        if changed is not None and not (name == "double" and _loads(graph, path)):
+            notes += (ComputedInFloat32(name),)
+            graph = changed
+    return graph, notes
+
+
+def _loads(graph: OnnxGraph, path: str) -> bool:
+    try:
+        LoadedModel(graph.proto, path)
+    except ModelError:
+        return False
+    return True
 
 
 def in_known_version(graph: OnnxGraph) -> OnnxGraph:
@@ -76,7 +122,7 @@ def with_any_batch(graph: OnnxGraph, size: int, path: str) -> OnnxGraph | None:
     if samples is None:
         return None
     try:
-        session = Session(proto, path)
+        session = LoadedModel(proto, path)
         whole = session.run(samples, graph.outputs)
         parts = [session.run(_part(samples, start, size), graph.outputs) for start in range(0, _TRIED * size, size)]
     except Exception:  # noqa: BLE001  # whatever the runtime says: the graph does not take it

@@ -12,7 +12,7 @@ import torch
 from bncheck.data.batches import Inputs
 from bncheck.errors import UnfitError
 from bncheck.formats.onnx.graph import GraphInput
-from bncheck.formats.programs.running import advice, described
+from bncheck.formats.programs.runner import advice, described
 
 
 class Feeds:

@@ -1,61 +1,226 @@
-"""Sessions of onnxruntime on models in memory."""
+"""Watching an ONNX model: sessions on copies of its graph that tell what its layers are fed."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
-import onnx
+import torch
+from onnx import TensorProto
 
-from bncheck.errors import ModelError
+from bncheck.core import Moments, SampleMoments
+from bncheck.core.layers import NormLayer
+from bncheck.data.batches import Batch
+from bncheck.errors import UnreadableError
+from bncheck.evidence import RuntimeCheck
+from bncheck.formats.onnx.graph import OnnxGraph
+from bncheck.formats.onnx.model import OnnxBackend
+from bncheck.formats.onnx.running.dialect import adapted
+from bncheck.formats.onnx.running.feeds import Feeds
+from bncheck.formats.onnx.running.loaded import LoadedModel, telling_line
+from bncheck.formats.onnx.running.rewriting import compute_types, with_batch_statistics, with_constants, with_taps
+from bncheck.formats.onnx.running.runtime import answerers, with_answers
+from bncheck.formats.onnx.running.tap_names import (
+    BATCH_TAPS,
+    MEAN,
+    SHAPE,
+    STORED_MEAN,
+    STORED_TAPS,
+    STORED_VAR,
+    VARIANCE,
+    tap_name,
+)
+from bncheck.formats.onnx.running.taps import Arrays, stored_taps
+from bncheck.formats.programs.runtime import SAMPLES
+from bncheck.results.notes import Note
+from bncheck.results.notes.of_files import RuntimeNotCompared
+from bncheck.watch import policies
+from bncheck.watch.policies import Policy
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.sites import Site
 
-_LARGEST = 2**31
-"""Bytes that a protobuf message may have."""
-_ONLY_ERRORS = 3
+_READINGS = 3
+"""Runs of one batch at the most: as known, in blocks of the right length, with further channels centred."""
 
 
-class Session:
-    """A model ready to run on the CPU.
+class OnnxSession:
+    """Instrumented copies of a graph, made when first needed: by the stored, by given, and by batch statistics.
 
     Raises:
-        ModelError: onnxruntime is not installed, or cannot run the model.
+        ModelError: onnxruntime cannot run the model.
     """
 
-    def __init__(self, proto: onnx.ModelProto, path: str) -> None:
+    def __init__(self, model: OnnxBackend, source_name: str) -> None:
+        self._path = model.path
+        # Folded layers divide by 1 on purpose: they are left as they are, as the tap leaves them.
+        described = tuple(node for node in model.graph.nodes if not node.layer.is_folded)
+        run = adapted(replace(model.graph, nodes=described), model.fixed_batch, model.path)
+        self._graph, self.fixed_batch = run.graph, run.fixed_batch
+        self.notes: list[Note] = list(run.notes)
+        self.runtime: list[RuntimeCheck] = []
+        self._feeds = Feeds(self._graph.inputs, f"{model.path} cannot be run on {source_name}")
+        self._taps = stored_taps(self._graph.nodes)
+        self._sites = _sites(self._graph)
+        self._types = [_NUMPY[kind] for kind in compute_types(self._graph)]
+        self._unsupported = set(model.unsupported)
+        self._shapes: list[torch.Size] = []
+        self._compared = False
+
+    @property
+    def found(self) -> dict[str, NormLayer]:
+        """Nothing: a graph declares every layer."""
+        return {}
+
+    @property
+    def unsupported(self) -> set[str]:
+        """Layers in bodies of control flow, and others the file already told of."""
+        return self._unsupported
+
+    def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
+        """See `Session.run`; outputs come back by name."""
+        match policy:
+            case policies.Batch():
+                names = self._names(BATCH_TAPS) if recorder else []
+                values = self._run(self._by_batch, batch, {}, [*self._graph.outputs, *names])
+                if recorder is not None:
+                    self._record_batch(values, recorder)
+            case policies.Stored() if recorder is not None:
+                values, tables = self._read_exactly(batch, range(len(self._taps)), self._graph.outputs)
+                if not self._compared:
+                    self._compare_with_float64(batch, tables)
+                for number, table in enumerate(tables):
+                    self._take(number, table, batch, recorder)
+            case _:
+                feeds = self._statistics(policy) | self._tap_feeds()
+                values = self._run(self._by_given, batch, feeds, self._graph.outputs)
+        return {name: _tensor(values[name]) for name in self._graph.outputs}
+
+    def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
+        """See `Session.look`: onnxruntime runs what leads to the outputs it is asked for."""
+        numbers = [number for number, site in enumerate(self._sites) if site in sites]
+        _, tables = self._read_exactly(batch, numbers, ())
+        for number, table in zip(numbers, tables, strict=True):
+            self._take(number, table, batch, recorder)
+
+    def _take(self, number: int, table: SampleMoments, batch: Batch, recorder: Recorder) -> None:
+        tap = self._taps[number]
+        seen = table if tap.fold is None else tap.fold.input_moments(table)
+        recorder.take(self._sites[number], tap.layer, seen, batch.size)
+
+    @cached_property
+    def _by_stored(self) -> LoadedModel:
+        # The statistics could be fed here too; as constants they let the runtime choose its faster layouts.
+        return LoadedModel(
+            with_constants(with_taps(self._graph, as_shipped=True), self._statistics(policies.STORED)), self._path
+        )
+
+    @cached_property
+    def _by_given(self) -> LoadedModel:
+        return LoadedModel(with_taps(self._graph), self._path)
+
+    @cached_property
+    def _by_batch(self) -> LoadedModel:
+        return LoadedModel(with_batch_statistics(self._graph), self._path)
+
+    def _read_exactly(
+        self, batch: Batch, numbers: Sequence[int], outputs: Sequence[str]
+    ) -> tuple[dict[str, Any], list[SampleMoments]]:
+        """Run the batch for the taps of those numbers, and again where their sums would not be exact."""
+        shapes = _sample_shapes(batch)
+        if shapes != self._shapes:
+            for tap in self._taps:
+                tap.forget_size()
+            self._shapes = shapes
+        for _ in range(_READINGS):
+            names = [*outputs, *(tap_name(what, number) for number in numbers for what in STORED_TAPS)]
+            values = self._run(self._by_stored, batch, self._tap_feeds(), names)
+            tables = [self._taps[number].table(values) for number in numbers]
+            again = [self._taps[number].refine(values, table) for number, table in zip(numbers, tables, strict=True)]
+            if not any(again):
+                break
+        return values, tables
+
+    def _compare_with_float64(self, batch: Batch, tables: list[SampleMoments]) -> None:
+        """See `Session.runtime`: one more run, of a few samples, of the graph with its own nodes."""
+        self._compared = True
+        nodes = answerers(self._graph, self._sites)
+        if not nodes:
+            return
+        few = batch.between(0, SAMPLES) if self.fixed_batch is None else batch
+        further: dict[str, Any] = {}
+        for node in nodes:
+            table = tables[node.number]
+            positions = int(table.count[0]) if len(table) else 1  # a layer may be fed no rows at all
+            further |= node.positions(len(table) * few.size // batch.size, positions)
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise ModelError(
-                f"{path} is an ONNX model, and running it takes onnxruntime, which cannot be imported: {error}. "
-                "Install it with `pip install onnxruntime`."
-            ) from error
-        if proto.ByteSize() >= _LARGEST:
-            raise ModelError(
-                f"{path} holds more than 2 GiB of tensors; so large a model cannot be run, only audited without --data."
-            )
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ONLY_ERRORS
-        self._options = onnxruntime.RunOptions()
-        self._options.log_severity_level = _ONLY_ERRORS + 1  # what fails is raised
-        self._options.only_execute_path_to_fetches = True
+            session = LoadedModel(with_answers(self._graph, nodes), self._path)
+            values = self._run(session, few, further, [name for node in nodes for name in node.taps])
+        except UnreadableError as error:
+            self.notes.append(RuntimeNotCompared(telling_line(error.__cause__ or error)))
+            return
+        checks = (node.check(values, further) for node in nodes)
+        self.runtime += [check for check in checks if check is not None]
+
+    def _names(self, taps: tuple[str, ...]) -> list[str]:
+        """Those taps of every node."""
+        return [tap_name(what, number) for number in range(len(self._taps)) for what in taps]
+
+    def _run(
+        self, session: LoadedModel, batch: Batch, further: dict[str, Any], wanted: Sequence[str]
+    ) -> dict[str, Any]:
+        feeds = self._feeds(batch.inputs) | further
         try:
-            self._session = onnxruntime.InferenceSession(
-                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            return session.run(feeds, wanted)
         except Exception as error:
-            raise ModelError(f"onnxruntime cannot load {path}: {telling_line(error)}.") from error
+            raise self._feeds.refusal(batch.inputs, telling_line(error)) from error
 
-    def run(self, feeds: Mapping[str, npt.NDArray[Any]], wanted: Sequence[str]) -> dict[str, Any]:
-        """The outputs `wanted` by name; whatever onnxruntime raises is passed on."""
-        values = self._session.run(list(wanted), dict(feeds), self._options)
-        return dict(zip(wanted, values, strict=True))
+    def _tap_feeds(self) -> dict[str, Any]:
+        return {name: array for tap in self._taps for name, array in tap.feeds().items()}
+
+    def _statistics(self, policy: Policy) -> dict[str, npt.NDArray[Any]]:
+        """What every node is to normalize by: as stored, or as given for its layer."""
+        feeds: dict[str, npt.NDArray[Any]] = {}
+        for number, (site, tap, dtype) in enumerate(zip(self._sites, self._taps, self._types, strict=True)):
+            chosen = policy.at(site) if isinstance(policy, policies.Given) else None
+            mean, var = (tap.layer.mean, tap.layer.var) if chosen is None else (chosen.mean, chosen.var)
+            feeds[tap_name(STORED_MEAN, number)] = np.asarray(mean, dtype=dtype)
+            feeds[tap_name(STORED_VAR, number)] = np.asarray(var, dtype=dtype)
+        return feeds
+
+    def _record_batch(self, values: Arrays, recorder: Recorder) -> None:
+        for number, (site, tap) in enumerate(zip(self._sites, self._taps, strict=True)):
+            samples, _, positions = values[tap_name(SHAPE, number)]
+            mean, var = (np.asarray(values[tap_name(what, number)], np.float64) for what in (MEAN, VARIANCE))
+            count = float(samples * positions)
+            recorder.add(site, tap.layer, Moments(count, mean, var * count))
 
 
-def telling_line(error: BaseException) -> str:
-    """What onnxruntime says, without its codes and the places in its own source."""
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"/\S+\.(?:cc|h):\d+ .*?\)(?: const)? ", "", text)
-    return text[:300].strip().rstrip(".") or type(error).__name__
+_NUMPY: dict[int, type] = {TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64}
+
+
+def _sites(graph: OnnxGraph) -> list[Site]:
+    """Where each node stands among its layer's calls."""
+    calls: Counter[str] = Counter()
+    sites = []
+    for node in graph.nodes:
+        sites.append(Site(node.layer.name, calls[node.layer.name]))
+        calls[node.layer.name] += 1
+    return sites
+
+
+def _sample_shapes(batch: Batch) -> list[torch.Size]:
+    inputs = batch.inputs
+    tensors = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, tuple) else (inputs,)
+    return [tensor.shape[1:] for tensor in tensors]
+
+
+def _tensor(value: Any) -> Any:
+    """An array as a tensor; sequences and maps, which some graphs give, as they are."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return torch.from_numpy(value)
+    return value

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bncheck.core import SampleMoments
 from bncheck.formats.onnx.graph import NormNode
-from bncheck.formats.onnx.running.rewriting import (
+from bncheck.formats.onnx.running.tap_names import (
     BLOCKS,
     CENTRE,
     CENTRED_SQUARES,

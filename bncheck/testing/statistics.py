@@ -1,4 +1,4 @@
-"""For test suites: a model whose statistics do not describe its data fails the test."""
+"""A model whose statistics do not describe its data fails the test."""
 
 from __future__ import annotations
 

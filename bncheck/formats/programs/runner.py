@@ -1,8 +1,9 @@
-"""Running a model on a batch, and saying clearly why it would not run."""
+"""Running a torch program on a batch, and saying clearly why it would not run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,34 +11,32 @@ import torch
 from bncheck.data.batches import Batch, Inputs, tensors
 from bncheck.data.pixels import channel_axis
 from bncheck.errors import UnfitError
-from bncheck.formats.model import EXPORTED, TORCHSCRIPT, Model
-from bncheck.talk import ProgramOutput
 from bncheck.user_code import user_output_to_stderr
+from bncheck.vocabulary import argument
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with what is being done, how many samples it has done, and how many there are (`None`: unknown); with what
-is to be said at once, and 0."""
-
-
-def no_progress(task: str, done: int, total: int | None) -> None:
-    """Say nothing."""
+Output = Callable[[], AbstractContextManager[Any]]
 
 
 class Runner:
-    """Calls the program with copies of a batch's inputs, on its device and in its dtype.
+    """Calls a program with copies of a batch's inputs, on its device and in its dtype.
 
     Programs may write to what they are given, and batches are used again: by other passes, and by whoever gave them.
+
+    Args:
+        program: to be called.
+        path: the model, for messages.
+        source_name: the data, for messages.
+        output: where what it prints goes while it runs.
     """
 
-    def __init__(self, model: Model, source_name: str) -> None:
-        if model.program is None:
-            raise ValueError(f"{model.path} has no program to run")
-        self.program = model.program
-        self._model_path = model.path
+    def __init__(
+        self, program: torch.nn.Module, path: str, source_name: str, output: Output = user_output_to_stderr
+    ) -> None:
+        self.program = program
+        self._model_path = path
         self._source_name = source_name
-        # What a file prints is not what the user's own code prints.
-        self._output = ProgramOutput().active if model.format in (TORCHSCRIPT, EXPORTED) else user_output_to_stderr
-        tensors = [*model.program.parameters(), *model.program.buffers()]
+        self._output = output
+        tensors = [*program.parameters(), *program.buffers()]
         floating = [tensor for tensor in tensors if tensor.is_floating_point()]
         self._device = tensors[0].device if tensors else torch.device("cpu")
         self._dtype = floating[0].dtype if floating else None
@@ -90,7 +89,8 @@ def advice(inputs: Inputs) -> str:
     floating = [tensor for tensor in tensors(inputs) if tensor.is_floating_point() and tensor.ndim == 4]
     if any(channel_axis(tensor.shape, "auto") == 3 for tensor in floating):
         return (
-            "Their channels seem to stand last, (N, H, W, C), and (N, C, H, W) is the rule: --layout nhwc moves them."
+            "Their channels seem to stand last, (N, H, W, C), and (N, C, H, W) is the rule: "
+            f"{argument('layout')} nhwc moves them."
         )
     return "Check the shape, the names and the preprocessing of the data."
 

@@ -1,4 +1,4 @@
-"""A stamp: what a reference knows of a folded ONNX model, in the metadata of the model's own file.
+"""Provenance metadata, a stamp: what a reference knows of a folded ONNX model, kept in the model's own file.
 
 One metadata entry of JSON. Numbers per channel are float32, in the order mean, variance, gamma, beta, bias and row
 norms of the weight before the folding, compressed; a stamp is small beside the weights it describes.
@@ -20,14 +20,17 @@ import onnx
 from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Source
+from bncheck.vocabulary import argument
 
 KEY = "bncheck.stamp"
 VERSION = 1
 _ARRAYS = 6
 
 
-def stamp_text(reference: Reference, folds: Sequence[Fold], operations: Mapping[int | str, AffineOperation]) -> str:
-    """The stamp of the layers that were folded, and of all others of `reference`."""
+def provenance_text(
+    reference: Reference, folds: Sequence[Fold], operations: Mapping[int | str, AffineOperation]
+) -> str:
+    """The metadata on the layers that were folded, and on all others of `reference`."""
     folded = {fold.layer.name: fold for fold in folds}
     layers = [(layer, folded.get(layer.name)) for layer in reference.layers]
     entries = [_entry(layer, fold, operations) for layer, fold in layers]
@@ -44,7 +47,7 @@ def stamp_text(reference: Reference, folds: Sequence[Fold], operations: Mapping[
     )
 
 
-def read_stamp(proto: onnx.ModelProto, path: str) -> Reference | None:
+def read_provenance(proto: onnx.ModelProto, path: str) -> Reference | None:
     """The reference that the file's stamp keeps; `None` where it has no stamp.
 
     Raises:
@@ -65,8 +68,20 @@ def read_stamp(proto: onnx.ModelProto, path: str) -> Reference | None:
         return _reference(entries, _unpacked(_checked(content["values"], str), entries), content["reference"], path)
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError, zlib.error) as error:
         raise ModelError(
-            f"The stamp of {path} is damaged. Stamp the exported model again, or use --reference."
+            f"The stamp of {path} is damaged. Stamp the exported model again, or use {argument('reference')}."
         ) from error
+
+
+def with_metadata(content: bytes, text: str) -> bytes:
+    """The file's content with `text` in place of the provenance metadata it may have had."""
+    proto = onnx.ModelProto()
+    proto.ParseFromString(content)
+    kept = [entry for entry in proto.metadata_props if entry.key != KEY]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    proto.metadata_props.add(key=KEY, value=text)
+    written: bytes = proto.SerializeToString()
+    return written
 
 
 def _entry(layer: NormLayer, fold: Fold | None, operations: Mapping[int | str, AffineOperation]) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""Exported programs as backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.fx import GraphModule
+
+from bncheck.formats.exported.layers import arguments_of, tensor_of
+from bncheck.formats.programs.affine import Call, plain_operator, roles_of
+from bncheck.formats.programs.backend import ProgramBackend
+from bncheck.talk import ProgramOutput
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GraphBackend(ProgramBackend):
+    """A graph of operators."""
+
+    _output: ProgramOutput = field(default_factory=ProgramOutput)
+    program: GraphModule
+
+    def prints_to(self) -> AbstractContextManager[Any]:
+        """What a file prints is not what the user's own code prints: it is marked as the model's."""
+        return self._output.active()
+
+    def affine_calls(self) -> Iterator[Call]:
+        """See `ProgramBackend.affine_calls`."""
+        for node in self.program.graph.nodes:
+            operator = plain_operator(str(node.target)) if isinstance(node.target, torch._ops.OpOverload) else None
+            if operator is None:
+                continue
+            given = arguments_of(node)
+            weight, bias = (tensor_of(given.get(role), self.program) for role in roles_of(operator))
+            if weight is not None:
+                yield operator, weight, bias, given
+
+    def names_of_products(self) -> Iterator[str]:
+        """See `ProgramBackend.names_of_products`: all but the quantized ones are read."""
+        return (str(node.target) for node in self.program.graph.nodes if "quantized" in str(node.target))

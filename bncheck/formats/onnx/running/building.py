@@ -1,0 +1,110 @@
+"""Collecting the nodes of a copy of an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from bncheck.formats.folding import Fold
+from bncheck.formats.onnx.graph import OnnxGraph
+
+_AXES_AS_INPUT = 18
+"""The operator set from which ReduceMean and ReduceSumSquare take their axes as an input."""
+
+
+class Builder:
+    """Collects the nodes of a copy in their order."""
+
+    def __init__(self, graph: OnnxGraph) -> None:
+        self.types = element_types(graph.proto)
+        self._graph = graph
+        self._numbers = {norm.output: number for number, norm in enumerate(graph.nodes)}
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+
+    def normalizing_nodes(self) -> Iterable[tuple[onnx.NodeProto, int]]:
+        """The nodes to be replaced, with their numbers; all others are taken over as they are."""
+        for node in self._graph.proto.graph.node:
+            number = self._numbers.get(node.output[0]) if node.output else None
+            if number is None:
+                self._nodes.append(node)
+            else:
+                yield node, number
+
+    def keep(self, node: onnx.NodeProto) -> None:
+        """Take a node over."""
+        self._nodes.append(node)
+
+    def has(self, name: str) -> bool:
+        """Whether a node that gives `name` was added."""
+        return any(name in node.output for node in self._nodes)
+
+    def node(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Add a node; gives the name of its output."""
+        self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def reduce(self, operator: str, x: str, axes: list[int], output: str, keepdims: int = 0) -> str:
+        """Add a reduction, in the form of the graph's operator set."""
+        if self._graph.opset < _AXES_AS_INPUT:
+            return self.node(operator, [x], output, axes=axes, keepdims=keepdims)
+        named = self.constant("axes_" + "_".join(map(str, axes)), axes)
+        return self.node(operator, [x, named], output, keepdims=keepdims)
+
+    def constant(self, name: str, value: int | list[int]) -> str:
+        """A constant of whole numbers."""
+        return self.values(f"bncheck::constant.{name}", np.asarray(value, dtype=np.int64))
+
+    def values(self, name: str, array: npt.NDArray[Any]) -> str:
+        """A constant of that name."""
+        self._constants[name] = numpy_helper.from_array(array, name)
+        return name
+
+    def fold(self, number: int) -> Fold | None:
+        """What there is to see through at the node of that number."""
+        return self._graph.nodes[number].fold
+
+    def input(self, name: str, element_type: int) -> str:
+        """A further input, of rank 1."""
+        self._inputs.append(helper.make_tensor_value_info(name, element_type, [None]))
+        return name
+
+    def output(self, name: str, element_type: int) -> None:
+        """A further output."""
+        self._outputs.append(helper.make_tensor_value_info(name, element_type, None))
+
+    def finished(self) -> onnx.ModelProto:
+        """The copy."""
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self._graph.proto)
+        del copy.graph.node[:]
+        copy.graph.node.extend(self._nodes)
+        copy.graph.input.extend(self._inputs)
+        copy.graph.initializer.extend(self._constants.values())
+        copy.graph.output.extend(self._outputs)
+        return copy
+
+
+def compute_type(node: onnx.NodeProto, types: Mapping[str, int]) -> int:
+    """Float32, or double where one of the node's tensors is: half precision has no room for sums."""
+    double = any(types.get(name) == TensorProto.DOUBLE for name in node.input)
+    return TensorProto.DOUBLE if double else TensorProto.FLOAT
+
+
+def element_types(proto: onnx.ModelProto) -> dict[str, int]:
+    """Element type of every tensor of the graph, as far as it can be inferred."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(proto).graph
+    except Exception:  # noqa: BLE001  # operators of other domains, or over 2 GiB: what is declared has to do
+        graph = proto.graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    declared = {value.name: int(value.type.tensor_type.elem_type) for value in values}
+    stored = {tensor.name: int(tensor.data_type) for tensor in proto.graph.initializer}
+    return {name: kind for name, kind in (declared | stored).items() if kind}

@@ -1,0 +1,63 @@
+"""Models in memory that are loaded into onnxruntime."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy.typing as npt
+import onnx
+
+from bncheck.errors import ModelError
+from bncheck.vocabulary import argument
+
+_LARGEST = 2**31
+"""Bytes that a protobuf message may have."""
+_ONLY_ERRORS = 3
+
+
+class LoadedModel:
+    """A model ready to run on the CPU.
+
+    Raises:
+        ModelError: onnxruntime is not installed, or cannot run the model.
+    """
+
+    def __init__(self, proto: onnx.ModelProto, path: str) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ModelError(
+                f"{path} is an ONNX model, and running it takes onnxruntime, which cannot be imported: {error}. "
+                "Install it with `pip install onnxruntime`."
+            ) from error
+        if proto.ByteSize() >= _LARGEST:
+            raise ModelError(
+                f"{path} holds more than 2 GiB of tensors; so large a model cannot be run, only audited without "
+                f"{argument('data')}."
+            )
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ONLY_ERRORS
+        self._options = onnxruntime.RunOptions()
+        self._options.log_severity_level = _ONLY_ERRORS + 1  # what fails is raised
+        self._options.only_execute_path_to_fetches = True
+        try:
+            self._session = onnxruntime.InferenceSession(
+                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise ModelError(f"onnxruntime cannot load {path}: {telling_line(error)}.") from error
+
+    def run(self, feeds: Mapping[str, npt.NDArray[Any]], wanted: Sequence[str]) -> dict[str, Any]:
+        """The outputs `wanted` by name; whatever onnxruntime raises is passed on."""
+        values = self._session.run(list(wanted), dict(feeds), self._options)
+        return dict(zip(wanted, values, strict=True))
+
+
+def telling_line(error: BaseException) -> str:
+    """What onnxruntime says, without its codes and the places in its own source."""
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"/\S+\.(?:cc|h):\d+ .*?\)(?: const)? ", "", text)
+    return text[:300].strip().rstrip(".") or type(error).__name__

@@ -1,0 +1,74 @@
+"""Running a torch program while its normalization layers are watched: one way for every kind of program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bncheck.core.layers import NormLayer
+from bncheck.data.batches import Batch
+from bncheck.errors import UnfitError
+from bncheck.evidence import RuntimeCheck
+from bncheck.formats.programs.hooks import custom_norms
+from bncheck.formats.programs.runner import Runner
+from bncheck.formats.programs.tap import Tap
+from bncheck.results.notes import Note
+from bncheck.watch.ending import Ending, SeenEnoughError
+from bncheck.watch.policies import STORED, Policy, Stored
+from bncheck.watch.randomness import accelerators
+from bncheck.watch.recorder import Recorder
+from bncheck.watch.sites import Site
+
+if TYPE_CHECKING:
+    from bncheck.formats.programs.backend import ProgramBackend
+
+
+class TorchSession:
+    """The tap, and hooks for the layers it cannot see, around a torch program."""
+
+    def __init__(self, model: ProgramBackend, source_name: str) -> None:
+        self._tap = Tap(model)
+        self._runner = Runner(model.program, model.path, source_name, model.prints_to)
+        self.fixed_batch = model.fixed_batch
+        self.notes: tuple[Note, ...] = ()
+        self.runtime: list[RuntimeCheck] = []
+        self._compared = False
+
+    @property
+    def found(self) -> dict[str, NormLayer]:
+        """Layers without stored statistics."""
+        return self._tap.without_statistics
+
+    @property
+    def unsupported(self) -> set[str]:
+        """Layers that do not normalize by their buffers."""
+        return self._tap.unsupported
+
+    @contextlib.contextmanager
+    def attached(self, seed: int) -> Iterator[None]:
+        """Hooks in place and torch's random state our own; both are undone at the end."""
+        with torch.random.fork_rng(devices=accelerators()), custom_norms(self._runner.program, self._tap):
+            torch.manual_seed(seed)
+            yield
+
+    def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
+        """See `Session.run`."""
+        compares = recorder is not None and isinstance(policy, Stored) and not self._compared
+        self._compared = self._compared or compares
+        with self._tap.watching(policy, recorder, batch.size, self.runtime if compares else None):
+            return self._runner(batch)
+
+    def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
+        """See `Session.look`."""
+        ending = Ending(recorder, sites)
+        try:
+            with self._tap.watching(STORED, ending, batch.size):
+                self._runner(batch)
+        except SeenEnoughError:
+            pass
+        except UnfitError:  # TorchScript turns what ends it into an error of its own
+            if not ending.done:
+                raise

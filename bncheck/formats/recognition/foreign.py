@@ -1,0 +1,107 @@
+"""Files that people hand in by mistake: what they are, and what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from bncheck.formats.recognition.file_start import HEAD, FileStart
+from bncheck.vocabulary import argument
+
+_AS_DATA = f"which is data; pass it as {argument('data')}"
+_FOREIGN: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras); bncheck reads PyTorch formats and ONNX"),
+    (b"\x93NUMPY", f"a NumPy array, {_AS_DATA}"),
+    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it first"),
+    (b"BZh", "compressed with bzip2; unpack it first"),
+    (b"\xfd7zXZ", "compressed with xz; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
+    (b"GGUF", "a GGUF model; such models have no running statistics"),
+    (b"\x89PNG", f"an image, {_AS_DATA}"),
+    (b"\xff\xd8\xff", f"an image, {_AS_DATA}"),
+)
+_MARKUP = (b"<!doctype", b"<html", b"<?xml")
+_INSIDE = (".pt", ".pth", ".ckpt", ".safetensors", ".pt2")
+"""Suffixes of models that people zip."""
+_OFFERED = 6
+"""Files of a folder that are named."""
+
+
+def foreign_file(head: bytes) -> str | None:
+    """What a file with these first bytes is, where no format can be meant; `None` where one may be."""
+    return next((meaning for magic, meaning in _FOREIGN if head.startswith(magic)), None)
+
+
+def about_folder(path: Path, suffixes: Collection[str]) -> str:
+    """What a folder is, and which of its files, by their suffixes, may have been meant."""
+    if (path / "saved_model.pb").exists():
+        return f"{path} is a TensorFlow SavedModel; bncheck reads PyTorch formats and ONNX."
+    if (path / ".metadata").exists():
+        return (
+            f"{path} is a distributed checkpoint. Convert it to one file with "
+            "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch SRC DST`."
+        )
+    candidates = sorted(entry.name for entry in path.glob("*") if _may_be_model(entry, suffixes))
+    hint = f"Name one of its files: {', '.join(candidates[:_OFFERED])}." if candidates else "Name a model file."
+    return f"{path} is a folder, not a model file. {hint}"
+
+
+def _may_be_model(entry: Path, suffixes: Collection[str]) -> bool:
+    # Of JSON files only an index is a model, configurations lie beside every one; tar archives are mostly data.
+    if entry.suffix in (".json", ".tar"):
+        return entry.name.endswith(".index.json")
+    return entry.suffix in suffixes
+
+
+def about_unknown(start: FileStart, titles: Sequence[str]) -> str:
+    """What a file seems to be that no format has recognised.
+
+    Args:
+        start: its beginning.
+        titles: what can be read.
+    """
+    path = start.path
+    if start.is_zip:
+        return _about_zip(path, start.members)
+    if start.json is not None:
+        return f"{path} is a JSON file without a `weight_map`, so not the index of a sharded model."
+    if start.tar_members is not None:
+        return (
+            f"{path} is a tar archive, not a model. Unpack it first, or pass it as {argument('data')} if it holds "
+            "samples."
+        )
+    return _about_bytes(path, start.head, titles)
+
+
+def _about_zip(path: Path, names: Sequence[str]) -> str:
+    if names and all(name.endswith(".npy") for name in names):
+        return f"{path} is an .npz file, which is data, not a model; pass it as {argument('data')}."
+    if any(name.endswith("model.weights.h5") for name in names):
+        return f"{path} is a Keras model; bncheck reads PyTorch formats."
+    models = [name for name in names if name.endswith(_INSIDE)]
+    hint = f" Unpack it and name {models[0]}." if models else ""
+    return f"{path} is a zip archive, but not one that PyTorch wrote.{hint}"
+
+
+def _about_bytes(path: Path, head: bytes, titles: Sequence[str]) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(_MARKUP):
+        return f"{path} is a web page, not a model: the download failed (a login page or an error). Download it again."
+    if head[4:8] == b"TFL3":
+        return f"{path} is a TensorFlow Lite model; bncheck reads PyTorch formats."
+    if b"\0" not in head and _is_text(head):
+        return f"{path} is a text file, not a model."
+    return (
+        f"{path} is in no format that bncheck knows, or damaged at its start. It reads "
+        f"{', '.join(titles[:-1])} and {titles[-1]} files."
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head[: HEAD - 4].decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""A state dict without its architecture as a backend: to be audited, not run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from bncheck.errors import UsageError
+from bncheck.formats.backend import Backend
+from bncheck.formats.folding import AffineOperation
+from bncheck.formats.programs.affine import operation_of
+from bncheck.vocabulary import argument
+from bncheck.watch.session import Session
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TensorsBackend(Backend):
+    """Tensors alone.
+
+    Attributes:
+        held: by their names in the file, without the prefixes of wrappers.
+    """
+
+    held: Mapping[str, torch.Tensor]
+    runnable: ClassVar[bool] = False
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """See `Backend.tensors`."""
+        return self.held
+
+    def session(self, source_name: str, seed: int) -> AbstractContextManager[Session]:
+        """Refuse: there is nothing to run."""
+        raise UsageError(self._advice(f"run on {source_name}", ""))
+
+    def require_runnable(self, otherwise: str) -> None:
+        """Refuse, and say how the architecture is named."""
+        raise UsageError(self._advice("run on data", f", or {otherwise}"))
+
+    def _advice(self, what: str, otherwise: str) -> str:
+        return (
+            f"{self.path} holds tensors only and cannot be {what}: name the architecture with "
+            f"{argument('arch')} FILE.py:CALLABLE (a function that returns the nn.Module){otherwise}."
+        )
+
+    def module(self) -> torch.nn.Module:
+        """Refuse: there is no module."""
+        raise UsageError(
+            f"{self.path} holds tensors only: name the architecture with {argument('arch')} FILE.py:CALLABLE to "
+            "fine-tune it."
+        )
+
+    def operations(self) -> tuple[AffineOperation, ...]:
+        """What looks like a convolution's or a linear layer's weight, with its bias."""
+        return tuple(
+            operation_of("convolution", name, tensor, self.held.get(name.removesuffix("weight") + "bias"), {})
+            for name, tensor in self.held.items()
+            if name.endswith("weight") and tensor.is_floating_point() and tensor.dim() >= 2 and tensor.numel()
+        )

@@ -1,0 +1,136 @@
+"""From a state dict, whatever file holds it, to a backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from bncheck.formats.backend import Backend
+from bncheck.formats.digest import sha256_of
+from bncheck.formats.format import Adoption, Architecture, Request
+from bncheck.formats.in_memory import adopted
+from bncheck.formats.pickles.reading import load_pickle
+from bncheck.formats.state_dict.architecture import build, require
+from bncheck.formats.state_dict.copies import sibling_copies, tensors_of
+from bncheck.formats.state_dict.fitting import fit
+from bncheck.formats.state_dict.model import TensorsBackend
+from bncheck.formats.state_dict.nesting import Candidate, choose, others
+from bncheck.formats.state_dict.optimizer import optimizer_steps
+from bncheck.formats.state_dict.origin import TensorsOrigin
+from bncheck.formats.state_dict.static_layers import layers_of_tensors, tensors_have_convolutions, without_wrappers
+from bncheck.formats.state_dict.writing import CheckpointOrigin
+from bncheck.formats.torch_module.listing import list_layers, require_values
+from bncheck.formats.torch_module.wrappers import unwrapped
+from bncheck.results.notes.of_files import ArchitectureIgnored, HalfPrecisionRaised, PrefixStripped
+
+_HALF = {torch.float16, torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """What a file of tensors held.
+
+    Attributes:
+        format: the contract's name.
+        values: what was read.
+        sha256: of the file and its shards.
+        origin: the kind of file, which writes it again.
+    """
+
+    format: str
+    values: Any
+    sha256: str
+    origin: type[TensorsOrigin]
+
+
+def open_checkpoint(request: Request) -> Backend:
+    """Read what `torch.save`, or pickle, wrote.
+
+    Raises:
+        UsageError: `arch` cannot be imported or called; several state dicts and no `key`, or none of its name.
+        ModelError: the file is damaged, blocked, or does not fit the architecture.
+    """
+    require(request.arch)
+    values = load_pickle(request.path, request.container, trust_pickle=request.trust_pickle)
+    return open_tensors(request, Content("state_dict", values, sha256_of(request.path), CheckpointOrigin))
+
+
+def open_tensors(request: Request, content: Content) -> Backend:
+    """A state dict somewhere inside of what was read, or a whole module that was pickled."""
+    chosen, notes = choose(content.values, str(request.path), key=request.key, prefer_modules=request.arch is None)
+    origin = content.origin(
+        path=request.path, container=request.container, key=chosen.path, trust_pickle=request.trust_pickle
+    )
+    source = Adoption(str(request.path), content.sha256, request.device, notes)
+    if isinstance(chosen.content, torch.nn.Module):
+        if request.arch is not None:
+            source = replace(source, notes=(*notes, ArchitectureIgnored()))
+        model = replace(_pickled(chosen.content, source), origin=origin)
+    elif request.arch is None:
+        model = _audited(content.format, tensors_of(chosen), source, origin)
+    else:
+        model = _in_architecture(request, request.arch, content.format, tensors_of(chosen), source, origin)
+    return _beside_others(model, content.values, chosen, request)
+
+
+def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Request) -> Backend:
+    """The model with what else its checkpoint tells: other copies of it, and the optimizer's steps."""
+    # Whoever names the raw model asks about that one alone.
+    beside = others(values, chosen) if chosen.is_averaged or request.key is None else []
+    counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged]
+    return replace(
+        model,
+        averaged=chosen.is_averaged,
+        siblings=sibling_copies(model.tensors(), counterparts),
+        optimizer_steps=optimizer_steps(values),
+    )
+
+
+def _audited(name: str, tensors: dict[str, torch.Tensor], source: Adoption, origin: TensorsOrigin) -> Backend:
+    """A state dict without its architecture: nothing to run."""
+    stripped, removed = without_wrappers(tensors)
+    return TensorsBackend(
+        path=source.path,
+        format=name,
+        sha256=source.sha256,
+        layers=layers_of_tensors(stripped),
+        origin=origin,
+        has_convolutions=tensors_have_convolutions(stripped),
+        notes=(*source.notes, PrefixStripped(removed)) if removed else source.notes,
+        held=stripped,
+    )
+
+
+def _in_architecture(
+    request: Request,
+    arch: Architecture,
+    name: str,
+    tensors: dict[str, torch.Tensor],
+    source: Adoption,
+    origin: TensorsOrigin,
+) -> Backend:
+    """A state dict in its architecture."""
+    module = build(arch, request.arch_kwargs)
+    fitted = fit(module, tensors, source.path)
+    return replace(
+        adopted(module, source),
+        format=name,
+        layers=fitted.layers,
+        notes=(*source.notes, *fitted.notes),
+        origin=replace(origin, names=fitted.names),
+    )
+
+
+def _pickled(pickled: torch.nn.Module, source: Adoption) -> Backend:
+    """A module read from a pickle; half precision is run in float32, as data are."""
+    own = unwrapped(pickled)
+    require_values(own)
+    in_training = frozenset(name for name, child in own.named_modules() if child.training)
+    stored = {parameter.dtype for parameter in own.parameters() if parameter.is_floating_point()}
+    if not stored or not stored <= _HALF:
+        return replace(adopted(own, source), in_training=in_training)
+    layers = list_layers(own)
+    said = replace(source, notes=(*source.notes, HalfPrecisionRaised()))
+    return replace(adopted(own.float(), said), layers=layers, in_training=in_training)

@@ -1,0 +1,30 @@
+"""Eager modules as backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from bncheck.formats.programs.affine import Call
+from bncheck.formats.programs.backend import ProgramBackend
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ModuleBackend(ProgramBackend):
+    """A module of Python code."""
+
+    def affine_calls(self) -> Iterator[Call]:
+        """See `ProgramBackend.affine_calls`: by the modules there are, called or not."""
+        for module in self.program.modules():
+            if isinstance(module, _ConvNd):
+                transposed = isinstance(module, _ConvTransposeNd)
+                yield "convolution", module.weight, module.bias, {"transposed": transposed, "groups": module.groups}
+            elif isinstance(module, nn.Linear):
+                yield "linear", module.weight, module.bias, {}
+
+    def names_of_products(self) -> Iterator[str]:
+        """See `ProgramBackend.names_of_products`."""
+        return (type(module).__module__ for module in self.program.modules())
