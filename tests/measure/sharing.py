@@ -41,13 +41,13 @@ def data(samples: int = 430) -> Source:
 
 def batch_pass(shard: Shard, plan: Plan = PLAN) -> bytes:
     """What the batch pass over a shard collects, pickled."""
-    with open_session(from_module(network()), "data", plan.seed) as session:
+    with from_module(network()).session("data", plan.seed) as session:
         return pickle.dumps(Passes(session, data(), plan, no_progress, shard=shard).batch_pass())
 
 
 def stored_pass(shard: Shard, measured: bytes, plan: Plan = PLAN) -> bytes:
     """What the stored pass over a shard collects, pickled; `measured` comes from all shards."""
-    with open_session(from_module(network()), "data", plan.seed) as session:
+    with from_module(network()).session("data", plan.seed) as session:
         return pickle.dumps(Passes(session, data(), plan, no_progress, shard=shard).stored_pass(pickle.loads(measured)))
 
 

@@ -28,7 +28,7 @@ from bncheck.rules import judge
 
 @pytest.fixture(scope="module")
 def whole() -> Observation:
-    with open_session(from_module(network()), "data", PLAN.seed) as session:
+    with from_module(network()).session("data", PLAN.seed) as session:
         return observe(session, data(), PLAN, no_progress)
 
 
@@ -122,7 +122,7 @@ def test_every_pair_belongs_to_one_shard(fixed: int | None, shards: int) -> None
 
 
 def test_a_shard_without_samples_adds_nothing(whole: Observation) -> None:
-    with open_session(from_module(network()), "data", PLAN.seed) as session:
+    with from_module(network()).session("data", PLAN.seed) as session:
         passes = Passes(session, data(), PLAN, no_progress, shard=Shard(50, 51))
         measured = passes.batch_pass()
         stored = passes.stored_pass(measured)
@@ -135,7 +135,7 @@ def test_each_shard_stops_where_all_together_know_the_means_well_enough() -> Non
     plan = replace(PLAN, until=0.05)
     parts: list[BatchPass] = []
     for index in range(3):
-        with open_session(from_module(network()), "data", plan.seed) as session:
+        with from_module(network()).session("data", plan.seed) as session:
             parts.append(Passes(session, data(), plan, no_progress, shard=Shard(index, 3)).batch_pass())
     assert all(part.stop.is_reached and part.stop.error > plan.until for part in parts)
     together = parts[0].merge(parts[1]).merge(parts[2])

@@ -35,7 +35,7 @@ def data(samples: int = 40, shape: tuple[int, ...] = (3, 4, 4), offset: float = 
 
 
 def observed(path: Path, x: np.ndarray) -> Observation:
-    with open_session(open_model(path), "x", 0) as session:
+    with open_model(path).session("x", 0) as session:
         return observe(session, open_data(x, DataOptions()), Plan(), lambda *_: None)
 
 

@@ -190,6 +190,6 @@ def test_a_model_that_refuses_the_size_of_a_probe_is_inspected_all_the_same() ->
 def test_an_input_that_vanishes_has_a_gap() -> None:
     """Below eps no channel has a gap in its spread: dividing by enough takes most gaps away, and explains none."""
     vanished = Batch(1e-6 * torch.randn(32, 3), None, 32)
-    with open_session(from_module(nn.Sequential(nn.BatchNorm1d(3))), "x", 0) as session:
+    with from_module(nn.Sequential(nn.BatchNorm1d(3))).session("x", 0) as session:
         seen = ProbeSession(session, Reader(None, labelled=True), 8).stored(vanished)
     assert seen.gap() == pytest.approx(1.0, abs=0.01)
