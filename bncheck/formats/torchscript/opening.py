@@ -10,6 +10,7 @@ from bncheck.formats.format import Adoption, Request
 from bncheck.formats.messages import first_line
 from bncheck.formats.tensors import same_storage, tensor_names
 from bncheck.formats.torch_module.listing import has_convolutions
+from bncheck.formats.torchscript import FORMAT
 from bncheck.formats.torchscript.graph import convolves
 from bncheck.formats.torchscript.layers import list_script_layers
 from bncheck.formats.torchscript.model import ScriptBackend
@@ -60,7 +61,7 @@ def model_of_script(own: torch.jit.ScriptModule, source: Adoption, origin: Scrip
             names.setdefault(address[0], name)
     return ScriptBackend(
         path=source.path,
-        format="torchscript",
+        format=FORMAT.name,
         sha256=source.sha256,
         layers=listed.layers,
         origin=origin,
