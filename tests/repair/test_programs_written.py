@@ -52,7 +52,7 @@ def reference(net: nn.Module) -> nn.Module:
 def load(path: Path) -> tuple[Callable[[torch.Tensor], torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]:
     """The program as its users get it: what to call, its tensors, its extra files."""
     extra: dict[str, Any] = dict.fromkeys(EXTRA, "")
-    if "TorchScript" in recognise(path):
+    if "TorchScript" in recognise(path).name:
         program = torch.jit.load(str(path), _extra_files=extra)
         return program, program.state_dict(), extra
     exported_program = torch.export.load(path, extra_files=extra)

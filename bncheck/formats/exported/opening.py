@@ -9,6 +9,7 @@ from torch.fx import GraphModule
 
 from bncheck.errors import ModelError
 from bncheck.formats.digest import sha256_of
+from bncheck.formats.exported import FORMAT
 from bncheck.formats.exported.layers import list_graph_layers
 from bncheck.formats.exported.model import GraphBackend
 from bncheck.formats.exported.reading import load_exported, not_loaded, program_of
@@ -45,7 +46,7 @@ def model_of_graph(own: GraphModule, source: Adoption, origin: ExportOrigin | No
     names = tensor_names(program)
     return GraphBackend(
         path=source.path,
-        format="exported",
+        format=FORMAT.name,
         sha256=source.sha256,
         layers=list_graph_layers(program, names),
         origin=origin,

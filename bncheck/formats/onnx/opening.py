@@ -7,6 +7,7 @@ import onnx
 from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Request
 from bncheck.formats.messages import listed
+from bncheck.formats.onnx import FORMAT
 from bncheck.formats.onnx.graph import OnnxGraph, graph_inputs, nodes_below, opset_of
 from bncheck.formats.onnx.layers import Listing, list_onnx_layers
 from bncheck.formats.onnx.model import OnnxBackend
@@ -31,7 +32,7 @@ def open_onnx(request: Request) -> OnnxBackend:
     inputs = graph_inputs(proto.graph)
     return OnnxBackend(
         path=str(path),
-        format="onnx",
+        format=FORMAT.name,
         sha256=sha256_of(path, *external),
         layers=tuple(listing.layers.values()),
         origin=OnnxOrigin(path=path, container=request.container, external=external),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bncheck.formats.backend import Backend
 from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Request
+from bncheck.formats.safetensors import FORMAT
 from bncheck.formats.safetensors.reading import load_safetensors, load_sharded, shard_paths
 from bncheck.formats.safetensors.writing import IndexOrigin, SafetensorsOrigin
 from bncheck.formats.state_dict.architecture import require
@@ -22,5 +23,5 @@ def open_safetensors(request: Request) -> Backend:
     path = request.path
     if request.container.in_parts:
         content, sha256 = load_sharded(path), sha256_of(path, *shard_paths(path))
-        return open_tensors(request, Content("safetensors", content, sha256, IndexOrigin))
-    return open_tensors(request, Content("safetensors", load_safetensors(path), sha256_of(path), SafetensorsOrigin))
+        return open_tensors(request, Content(FORMAT.name, content, sha256, IndexOrigin))
+    return open_tensors(request, Content(FORMAT.name, load_safetensors(path), sha256_of(path), SafetensorsOrigin))

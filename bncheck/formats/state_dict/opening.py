@@ -12,6 +12,7 @@ from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Adoption, Architecture, Request
 from bncheck.formats.in_memory import adopted
 from bncheck.formats.pickles.reading import load_pickle
+from bncheck.formats.state_dict import FORMAT
 from bncheck.formats.state_dict.architecture import build, require
 from bncheck.formats.state_dict.copies import sibling_copies, tensors_of
 from bncheck.formats.state_dict.fitting import fit
@@ -54,7 +55,7 @@ def open_checkpoint(request: Request) -> Backend:
     """
     require(request.arch)
     values = load_pickle(request.path, request.container, trust_pickle=request.trust_pickle)
-    return open_tensors(request, Content("state_dict", values, sha256_of(request.path), CheckpointOrigin))
+    return open_tensors(request, Content(FORMAT.name, values, sha256_of(request.path), CheckpointOrigin))
 
 
 def open_tensors(request: Request, content: Content) -> Backend:

@@ -6,6 +6,7 @@ import torch
 
 from bncheck.formats.format import Adoption
 from bncheck.formats.tensors import tensor_names
+from bncheck.formats.torch_module import FORMAT
 from bncheck.formats.torch_module.listing import has_convolutions, list_layers
 from bncheck.formats.torch_module.model import ModuleBackend
 
@@ -16,7 +17,7 @@ def model_of_module(own: torch.nn.Module, source: Adoption) -> ModuleBackend:
     program = own.eval().to(source.device)
     return ModuleBackend(
         path=source.path,
-        format="module",
+        format=FORMAT.name,
         sha256=source.sha256,
         layers=layers,
         program=program,

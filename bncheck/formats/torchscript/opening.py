@@ -11,6 +11,7 @@ from bncheck.formats.messages import first_line
 from bncheck.formats.programs.operators import require_admitted
 from bncheck.formats.tensors import same_storage, tensor_names
 from bncheck.formats.torch_module.listing import has_convolutions
+from bncheck.formats.torchscript import FORMAT
 from bncheck.formats.torchscript.checking import check_script
 from bncheck.formats.torchscript.graph import convolves, operator_kinds
 from bncheck.formats.torchscript.layers import list_script_layers
@@ -67,7 +68,7 @@ def model_of_script(own: torch.jit.ScriptModule, source: Adoption, origin: Scrip
             names.setdefault(address[0], name)
     return ScriptBackend(
         path=source.path,
-        format="torchscript",
+        format=FORMAT.name,
         sha256=source.sha256,
         layers=listed.layers,
         origin=origin,
