@@ -13,7 +13,7 @@ from bncheck.formats.model import Model
 from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.precision import coarsest_precision
 from bncheck.measure.passes import Plan
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.predictions.outputs import choose_output
 from bncheck.watch.policies import STORED
 from bncheck.watch.recorder import Recorder, SiteRecord, together
@@ -57,7 +57,7 @@ def compare_outputs(model: Model, reference: Model, source: Source, plan: Plan) 
             f"Outputs were not compared: their shapes are {tuple(outputs.shape)} and, of {reference.path}, "
             f"{tuple(wanted.shape)}."
         )
-    meter = EffectMeter(None, None)
+    meter = PredictionEffect(None, None)
     meter.add_recalibrated(wanted, outputs, None)
     effect = meter.result()
     if effect is None or effect.output_change is None:

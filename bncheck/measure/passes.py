@@ -24,7 +24,7 @@ from bncheck.formats.programs.running import Progress
 from bncheck.measure.reading import LARGE_BATCH, SMALL_BATCH, Halves
 from bncheck.measure.reservoir import Kept
 from bncheck.measure.stopping import Enough
-from bncheck.predictions.effect import EffectMeter, Metric
+from bncheck.predictions.effect import Metric, PredictionEffect
 from bncheck.probes.runner import Seen, run_probes
 from bncheck.watch.policies import BATCH, STORED, Given
 from bncheck.watch.recorder import Recorder
@@ -92,7 +92,7 @@ class Observation:
 
     stored: Recorder
     folds: tuple[Recorder, Recorder] | None
-    effect: EffectMeter
+    effect: PredictionEffect
     runtime: tuple[RuntimeCheck, ...]
     probed: Probed
     samples: int
@@ -157,7 +157,7 @@ class _Passes:
         self.plan = plan
         self.watched = watched
         self.gaps_only = gaps_only
-        self.effect = EffectMeter(plan.output, plan.metric)
+        self.effect = PredictionEffect(plan.output, plan.metric)
         self.kept = Kept()
         self.samples = 0
         self.enough = Enough(plan.until, source)

@@ -8,7 +8,7 @@ import numpy as np
 
 from bncheck.data.batches import Batch
 from bncheck.formats.programs.instrument import Instrument
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.watch.policies import BATCH, STORED, Given, Policy, Statistics
 from bncheck.watch.recorder import Recorder
 
@@ -43,7 +43,7 @@ def moved_alone(
     for name in layers:
         if name in measured:
             policy = Given({name: measured[name]})
-            meter = EffectMeter(output, None)
+            meter = PredictionEffect(output, None)
             for batch, before in zip(batches, shipped, strict=True):
                 meter.add_recalibrated(before, watched.run(batch, policy, None), None)
             effect = meter.result()

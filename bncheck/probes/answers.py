@@ -9,7 +9,11 @@ from typing import Any
 
 import torch
 
-from bncheck.predictions.outputs import Predictor, choose_output, class_labels, correct, probabilities
+from bncheck.predictions.change import changed_fraction
+from bncheck.predictions.class_scores import Predictor, probabilities
+from bncheck.predictions.information import information_of
+from bncheck.predictions.labels import class_labels, correct
+from bncheck.predictions.outputs import read_scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +53,8 @@ class Reader:
 
     def __call__(self, outputs: Sequence[Any], labels: torch.Tensor | None) -> Answers | None:
         """The answers of consecutive batches together; `None` where outputs cannot be told apart by sample."""
-        found = [choose_output(output, self._output) for output in outputs]
-        tensors = [tensor.detach().float().cpu() for tensor in found if tensor is not None]
+        found = [read_scores(output, self._output) for output in outputs]
+        tensors = [tensor for tensor in found if tensor is not None]
         if not tensors or len(tensors) < len(outputs) or any(one.shape[1:] != tensors[0].shape[1:] for one in tensors):
             return None
         if tensors[0].dim() == 0:
@@ -58,7 +62,7 @@ class Reader:
         scores = torch.cat(tensors)
         wanted = None if labels is None or not self._labelled else class_labels(labels, scores)
         classes = self._predictor.classes(scores, wanted)
-        return Answers(scores, classes, _right(classes, wanted), _information(probabilities(scores, wanted)))
+        return Answers(scores, classes, _right(classes, wanted), information_of(probabilities(scores, wanted)))
 
 
 def gain(before: Answers, after: Answers) -> tuple[float | None, float | None]:
@@ -73,14 +77,7 @@ def changed(before: Answers, after: Answers) -> float | None:
     """Fraction of the predictions that differ."""
     if before.classes is None or after.classes is None or before.classes.shape != after.classes.shape:
         return None
-    return float((before.classes != after.classes).double().mean())
-
-
-def relative_change(before: torch.Tensor, after: torch.Tensor) -> float:
-    """Relative L2 distance of two outputs."""
-    size = float(before.double().square().sum())
-    difference = float((after.double() - before.double()).square().sum())
-    return math.sqrt(difference / size) if size > 0 else 0.0 if not difference else math.inf
+    return changed_fraction(before.classes, after.classes)
 
 
 def _right(classes: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
@@ -89,12 +86,3 @@ def _right(classes: torch.Tensor | None, labels: torch.Tensor | None) -> torch.T
         return None
     hits, counted = (tensor.reshape(len(tensor), -1).sum(1) for tensor in found)
     return (hits / counted.clamp(min=1)).double()
-
-
-def _information(rows: torch.Tensor | None) -> float | None:
-    """Entropy of the average prediction less the average entropy of the predictions."""
-    if rows is None or not len(rows):
-        return None
-    rows = rows.double()
-    entropy = float(torch.special.entr(rows.mean(0)).sum())
-    return entropy - float(torch.special.entr(rows).sum(1).mean())

@@ -13,7 +13,8 @@ from bncheck.core import compare, rms
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import Paired, Trial
 from bncheck.formats.programs.instrument import Instrument
-from bncheck.probes.answers import Answers, Reader, changed, gain, relative_change
+from bncheck.predictions.change import relative_change
+from bncheck.probes.answers import Answers, Reader, changed, gain
 from bncheck.probes.input.inputs import floating_input
 from bncheck.watch.policies import BATCH, STORED, Policy
 from bncheck.watch.recorder import Recorder, SiteRecord, together

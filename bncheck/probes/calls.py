@@ -10,7 +10,7 @@ from bncheck.core.thresholds import NEAR_MARGIN
 from bncheck.data.batches import Batch
 from bncheck.evidence import CallsApart, EffectEvidence
 from bncheck.formats.programs.instrument import Instrument
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.watch.policies import Given, Statistics
 from bncheck.watch.recorder import Recorder, SiteRecord
 from bncheck.watch.sites import Site
@@ -71,7 +71,7 @@ def _effect(
     apart: Mapping[Site, Statistics],
     output: str | None,
 ) -> EffectEvidence | None:
-    meter = EffectMeter(output, None)
+    meter = PredictionEffect(output, None)
     for batch in batches:
         one = watched.run(batch, Given(together), None)
         other = watched.run(batch, Given({}, apart), None)

@@ -6,7 +6,8 @@ import torch
 
 from bncheck.data.batches import Batch
 from bncheck.evidence.probed import Invariance
-from bncheck.probes.answers import Answers, changed, relative_change
+from bncheck.predictions.change import relative_change
+from bncheck.probes.answers import Answers, changed
 from bncheck.probes.bench import Bench
 from bncheck.watch.policies import STORED
 

@@ -10,7 +10,7 @@ from bncheck.formats import Model
 from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.running import Progress
 from bncheck.measure.passes import Plan
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.repair.measuring import LayerStatistics, halves_of
 from bncheck.watch.policies import STORED, Given
 
@@ -27,7 +27,7 @@ def cross_fitted(
         given: for each half, what its layers are normalized by; it must not come from that half.
         progress: told how far it is.
     """
-    meter = EffectMeter(plan.output, plan.metric)
+    meter = PredictionEffect(plan.output, plan.metric)
     with instrument(model, source.name, plan.seed) as watched:
         halves = halves_of(model, source, plan, watched.fixed_batch, progress)
         for pair in halves.pairs("judging"):
@@ -41,7 +41,7 @@ def cross_fitted(
 
 def side_by_side(before: Model, after: Model, source: Source, plan: Plan, progress: Progress) -> EffectEvidence | None:
     """Two models on the same samples; `None` where no outputs can be compared."""
-    meter = EffectMeter(plan.output, plan.metric)
+    meter = PredictionEffect(plan.output, plan.metric)
     with ExitStack() as stack:
         one, other = (stack.enter_context(instrument(model, source.name, plan.seed)) for model in (before, after))
         halves = plan.halves(source, one.fixed_batch, progress)

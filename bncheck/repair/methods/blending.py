@@ -19,7 +19,7 @@ from bncheck.formats.messages import listed
 from bncheck.formats.programs.instrument import instrument
 from bncheck.formats.programs.running import Progress
 from bncheck.measure.passes import Plan
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.repair.evaluation.held_out import cross_fitted
 from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, halves_of, measure, tensors_of
 from bncheck.repair.methods.method import BLEND, Method, MethodOptions, Repaired
@@ -120,7 +120,7 @@ def _by_cross_validation(
     half = measured.samples / 2
     priors = [half * share / (1 - share) for share in SHARES]
     stored = {layer.name: layer for layer in model.layers}
-    meters = [(EffectMeter(plan.output, plan.metric), EffectMeter(plan.output, plan.metric)) for _ in priors]
+    meters = [(PredictionEffect(plan.output, plan.metric), PredictionEffect(plan.output, plan.metric)) for _ in priors]
     given = [[Given(blended(stored, other, prior, half)) for other in measured.folds[::-1]] for prior in priors]
     with instrument(model, source.name, plan.seed) as watched:
         halves = halves_of(model, source, plan, watched.fixed_batch, progress)
@@ -145,7 +145,7 @@ def _best(priors: list[float], scores: FloatArray) -> float:
     return max(zip(scores.tolist(), priors, strict=True))[1]
 
 
-def _accuracy(meter: EffectMeter) -> float:
+def _accuracy(meter: PredictionEffect) -> float:
     effect = meter.result()
     if effect is None or effect.accuracy is None or effect.accuracy.recalibrated is None:
         return float("nan")

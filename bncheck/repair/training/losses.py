@@ -9,13 +9,17 @@ import torch
 from torch.nn import functional
 
 from bncheck.errors import BncheckError, DataError, UsageError
-from bncheck.predictions.outputs import IGNORED_LABEL, Predictor, choose_output, class_axis, class_labels, correct
+from bncheck.predictions.class_scores import (
+    LEAST_PROBABILITY,
+    Predictor,
+    class_axis,
+    lie_in_unit_interval,
+    sum_to_one,
+)
+from bncheck.predictions.labels import are_soft_rows, class_labels, correct, counted, require_classes
+from bncheck.predictions.outputs import choose_output
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.user_code import user_output_to_stderr
-
-_SUMS_TO_ONE = 1e-3
-_LEAST = 1e-7
-"""Smallest probability whose logarithm is taken."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,7 +101,7 @@ class Objective:
         if labels.is_floating_point() and labels.shape == scores.shape:
             targets = labels.to(scores.dtype)
             axis = 1
-            if not bool((labels >= 0).all()) or not torch.allclose(targets.sum(1), torch.ones_like(targets.sum(1))):
+            if not are_soft_rows(targets):
                 raise UsageError(_no_classes(labels))
         else:
             targets = class_labels(labels, scores)
@@ -121,10 +125,8 @@ class Objective:
     def _log(self, rows: torch.Tensor) -> torch.Tensor:
         """Logarithms of the class probabilities, on axis 1."""
         if self._are_probabilities is None:
-            sums = rows.detach().sum(1)
-            sum_to_one = torch.allclose(sums, torch.ones_like(sums), atol=_SUMS_TO_ONE)
-            self._are_probabilities = sum_to_one and bool((rows >= 0).all())
-        return rows.clamp(min=_LEAST).log() if self._are_probabilities else rows.log_softmax(1)
+            self._are_probabilities = sum_to_one(rows.detach())
+        return rows.clamp(min=LEAST_PROBABILITY).log() if self._are_probabilities else rows.log_softmax(1)
 
     def _binary(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if scores.numel() != labels.numel() or not bool(((labels >= 0) & (labels <= 1)).all()):
@@ -134,9 +136,9 @@ class Objective:
             )
         targets = labels.reshape(scores.shape).to(scores.dtype)
         if self._are_probabilities is None:
-            self._are_probabilities = bool(((scores >= 0) & (scores <= 1)).all())
+            self._are_probabilities = lie_in_unit_interval(scores)
         if self._are_probabilities:
-            return functional.binary_cross_entropy(scores.clamp(_LEAST, 1 - _LEAST), targets)
+            return functional.binary_cross_entropy(scores.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY), targets)
         return functional.binary_cross_entropy_with_logits(scores, targets)
 
 
@@ -151,16 +153,8 @@ def _mean_squared_error(scores: torch.Tensor, labels: torch.Tensor) -> torch.Ten
 
 def _within(targets: torch.Tensor, classes: int) -> torch.Tensor:
     """Class numbers, with those to be ignored as torch marks them."""
-    void = targets < 0
-    if targets.dim() > 1:
-        void |= targets == IGNORED_LABEL
-    highest = int(targets[~void].max()) if bool((~void).any()) else 0
-    if highest >= classes:
-        raise DataError(
-            f"the labels run up to {highest} but the model gives {classes} scores: labels are class numbers from 0; "
-            "give labels below that, or choose another --output."
-        )
-    return targets.long().masked_fill(void, -100)
+    require_classes(targets, classes)
+    return targets.long().masked_fill(~counted(targets), -100)
 
 
 def _no_classes(labels: torch.Tensor) -> str:
