@@ -24,7 +24,8 @@ from bncheck.repair.destination import Target, target_of
 from bncheck.repair.evaluation.comparison import comparison_of, outcome_of, samples_needed
 from bncheck.repair.evaluation.held_out import side_by_side
 from bncheck.repair.measuring import STATISTICS
-from bncheck.repair.methods.method import RECALIBRATE, UNTIL, Method, MethodOptions, Repaired, method_named
+from bncheck.repair.methods import method_named
+from bncheck.repair.methods.method import RECALIBRATE, UNTIL, Method, MethodOptions, Repaired
 from bncheck.repair.training.checkpoints import forget_checkpoint, require_place
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet
@@ -231,10 +232,10 @@ class _Job:
             self.target.require_free(folder)
             written = self.opening(staged)
             after = self._named(self._report(written))
-            trial = made.trial
+            evaluation = made.evaluation
             if self.judged == HELD_OUT:
-                trial = side_by_side(shipped, written, self.judge, self.plan, self.progress)
-            comparison = comparison_of(trial)
+                evaluation = side_by_side(shipped, written, self.judge, self.plan, self.progress)
+            comparison = comparison_of(evaluation)
             outcome = outcome_of(comparison, before, after)
             needed = samples_needed(made.errors, made.samples) if self.way.name == RECALIBRATE else None
             if needed is not None and outcome in (NO_DIFFERENCE, UNDECIDED):

@@ -19,7 +19,7 @@ from bncheck.errors import DataError
 LABEL_KEYS = ("y", "label", "labels", "target", "targets")
 
 
-def split(value: object, where: str) -> tuple[Inputs, object]:
+def inputs_and_labels(value: object, where: str) -> tuple[Inputs, object]:
     """The inputs and, as they were given, the labels (`None` without) in `value`.
 
     Args:

@@ -8,6 +8,7 @@ from bncheck.data.batches import Inputs, map_tensors, tensors
 from bncheck.data.options import DataOptions, Size
 from bncheck.data.pixels import centre_crop, channel_axis, convert_channels, resize
 from bncheck.errors import DataError, UsageError
+from bncheck.vocabulary import argument
 
 ENLARGED = 4
 """How many times longer a side may become before it is worth a word."""
@@ -60,7 +61,7 @@ class Preprocessing:
         if axis is None:
             raise DataError(
                 f"{self._name}: uint8 images of shape {tuple(pixels.shape)}: which axis holds the channels cannot "
-                "be told from their lengths. Say it with --layout nhwc or --layout nchw."
+                f"be told from their lengths. Say it with {argument('layout')} nhwc or {argument('layout')} nchw."
             )
         return self.images(pixels.movedim(axis, 1))
 
@@ -73,9 +74,9 @@ class Preprocessing:
         if self._options.scale is not None:
             values = values * self._options.scale
         if self._options.mean is not None:
-            values = values - self._per_channel(self._options.mean, "--mean", values)
+            values = values - self._per_channel(self._options.mean, argument("mean"), values)
         if self._options.std is not None:
-            values = values / self._per_channel(self._options.std, "--std", values)
+            values = values / self._per_channel(self._options.std, argument("std"), values)
         return values
 
     def _per_channel(self, numbers: tuple[float, ...], option: str, values: torch.Tensor) -> torch.Tensor:
@@ -91,7 +92,7 @@ class Preprocessing:
     def _convertible(self, pixels: torch.Tensor, name: str) -> torch.Tensor:
         if pixels.shape[1] not in (1, 3, 4):
             raise UsageError(
-                f"--channels {self._options.channels} needs images of 1, 3 or 4 channels; "
+                f"{argument('channels')} {self._options.channels} needs images of 1, 3 or 4 channels; "
                 f"those in {name} have {pixels.shape[1]}."
             )
         return pixels
@@ -112,8 +113,9 @@ def _cropped(pixels: torch.Tensor, size: Size, name: str) -> torch.Tensor:
     if cropped is None:
         height, width = pixels.shape[2:]
         raise DataError(
-            f"{name}: {height} x {width} (height x width) is smaller than --crop {size}; images are never padded. "
-            "Give a smaller --crop, or a larger --resize."
+            f"{name}: {height} x {width} (height x width) is smaller than {argument('crop')} {size}; images are "
+            "never padded. "
+            f"Give a smaller {argument('crop')}, or a larger {argument('resize')}."
         )
     return cropped
 

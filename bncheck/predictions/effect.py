@@ -14,7 +14,8 @@ from bncheck.predictions.information import MutualInformation
 from bncheck.predictions.labels import class_labels, correct
 from bncheck.predictions.outputs import read_scores
 from bncheck.predictions.pairs import TaskComparison, TaskPairs
-from bncheck.predictions.tasks.metric import ByMetric, Metric
+from bncheck.predictions.tasks.metric import ByMetric
+from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results.report import Accuracy
 
 STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"

@@ -1,6 +1,8 @@
 """Every kind of task: recognised by what outputs and labels look like, and scored as worked out by hand."""
 
+import doctest
 import math
+from importlib import import_module
 
 import pytest
 import torch
@@ -248,3 +250,10 @@ def test_tasks_are_found_by_their_files_and_chosen_by_name():
     assert task_named("numbers").score_name == "relative squared error"
     with pytest.raises(UsageError, match="task classic: choose one of classes, "):
         task_named("classic")
+
+
+@pytest.mark.parametrize("name", ["tasks", "tasks.task", "change", "information"])
+def test_examples_are_true(name):
+    found = doctest.testmod(import_module(f"bncheck.predictions.{name}"))
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -11,14 +11,14 @@ from bncheck.predictions.labels import class_labels, counted
 from bncheck.predictions.tasks.classes import WORST, look_embedded
 
 TEMPERATURE = 0.1
-"""What cosines are divided by before they become the chance of being the neighbour, as contrastive training does."""
+"""What cosines are divided by before they become probabilities of being the neighbour, as in contrastive training."""
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
     """Retrieval, verification: the score is whether the nearest other sample of the batch has the same label.
 
-    Nearness is the cosine. The loss is that of neighbourhood components: minus the logarithm of the chance that a
+    Nearness is the cosine. The loss is that of neighbourhood components: minus the logarithm of the probability that a
     neighbour, drawn by the softmax of the cosines over `TEMPERATURE`, has the same label. A sample without another of
     its label in the batch counts nothing, so batches must mix few labels or be large.
 

@@ -1,4 +1,4 @@
-"""Whether a repair made the model better, worse, or neither, by what was measured."""
+"""The outcome of a repair: the model is better, worse, or neither, by what was measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bncheck.results.report import Report
 
 
 def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
-    """What the trial showed, in the words of a repair: as shipped is before, the other statistics are after."""
+    """What the held-out evaluation showed, in a repair's words: as shipped is before, other statistics are after."""
     if effect is None:
         return None
     accuracy = effect.accuracy
@@ -31,7 +31,7 @@ def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
 
 
 def outcome_of(comparison: Comparison | None, before: Report, after: Report) -> str:
-    """`better`, `no-difference`, `undecided` or `worse`.
+    """The outcome: `better`, `no-difference`, `undecided` or `worse`.
 
     Labels decide where there are any: worse is a loss that is sure (95 %, samples paired) or larger than
     `GAIN_MARGIN`, better a gain that is sure. Without them the predictions must not tell clearly less about the

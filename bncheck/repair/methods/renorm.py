@@ -1,4 +1,4 @@
-"""`--method renorm`: fine-tuning with Batch Renormalization, as a repair of files."""
+"""Fine-tuning with Batch Renormalization, as a repair of files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bncheck.formats import Model
 from bncheck.formats.programs.running import Progress
 from bncheck.measure.passes import Plan
 from bncheck.repair.measuring import STATISTICS, join
-from bncheck.repair.methods.method import RENORM, Method, MethodOptions, Repaired
+from bncheck.repair.methods.method import RENORM, MethodOptions, Repaired
 from bncheck.repair.training.checkpoints import forget_checkpoint
 from bncheck.repair.training.finetune import fine_tune
-from bncheck.repair.training.options import FineTuneOptions
-from bncheck.repair.training.result import FineTuned, TrainingProgress
+from bncheck.repair.training.result import FineTuned
 from bncheck.repair.training.roles import TrainingSource
 from bncheck.repair.training.trainee import module_of
+from bncheck.vocabulary import argument
 
 COUNTER = "num_batches_tracked"
 NOT_TRAINED = "not trained"
@@ -25,19 +25,20 @@ AVERAGED = 20
 
 
 class RenormFineTuning:
-    """Trains weights and statistics further, on batches as they come, so that they no longer depend on the batch.
+    """Fine-tuning trains weights and statistics further, on batches as they come, until neither depends on the batch.
 
-    It cannot judge itself on halves of its data: that would take two more trainings, and judge other models.
+    It cannot judge itself on folds of its data: that would take two more trainings, and judge other models.
 
     Source: Ioffe 2017 (arXiv 1702.03275).
     """
 
     name = RENORM
     cross_fits = False
+    takes_prior = False
 
-    def __init__(self, options: FineTuneOptions, training: TrainingProgress) -> None:
-        self._options = options
-        self._training = training
+    def __init__(self, options: MethodOptions) -> None:
+        self._options = options.fine_tuning
+        self._training = options.training
 
     def __call__(
         self,
@@ -61,7 +62,8 @@ class RenormFineTuning:
         if tuned.best_step == 0:
             raise RefusedError(
                 f"The fine-tuning never made {model.path} better: after none of {tuned.steps} steps did it predict the "
-                "validation data better than as it came. Nothing was written. Give more --steps, another --lr, or "
+                f"validation data better than as it came. Nothing was written. Give more {argument('steps')}, "
+                f"another {argument('lr')}, or "
                 "training data more like the validation data."
             )
         tensors = _changed(model, tuned)
@@ -71,11 +73,6 @@ class RenormFineTuning:
             if layer.has_statistics and not any(join(layer.name, role) in tensors for role in STATISTICS)
         }
         return Repaired(tensors=tensors, kept=kept, samples=counted.read, notes=_notes(tuned))
-
-
-def method(options: MethodOptions) -> Method:
-    """What `--method renorm` is."""
-    return RenormFineTuning(options.fine_tuning, options.training)
 
 
 def _changed(model: Model, tuned: FineTuned) -> dict[str, torch.Tensor]:
@@ -103,3 +100,6 @@ def _notes(tuned: FineTuned) -> tuple[str, ...]:
     if tuned.score is not None:
         notes.append(f"The state after step {tuned.best_step} predicts the validation data best and was taken.")
     return tuple(notes)
+
+
+METHOD = RenormFineTuning

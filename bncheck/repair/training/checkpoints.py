@@ -13,6 +13,7 @@ import torch
 
 from bncheck.errors import DataError, UsageError
 from bncheck.files import written_whole
+from bncheck.vocabulary import argument
 
 VERSION = 2
 
@@ -25,7 +26,7 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save({"bncheck_fine_tuning": VERSION, **content}, buffer)
-    with written_whole(path, "--resume") as temporary:
+    with written_whole(path, argument("resume")) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
 
@@ -73,13 +74,13 @@ def require_place(path: Path | None, out: Path) -> None:
     if path is None:
         return
     if os.path.realpath(path) == os.path.realpath(out):
-        raise UsageError(f"--resume {path}: the repaired model goes there; name another file.")
+        raise UsageError(f"{argument('resume')} {path}: the repaired model goes there; name another file.")
     if path.is_dir():
-        raise UsageError(f"--resume {path}: that is a folder; name a file in it.")
+        raise UsageError(f"{argument('resume')} {path}: that is a folder; name a file in it.")
     if not path.absolute().parent.is_dir():
-        raise UsageError(f"--resume {path}: there is no folder {path.parent}.")
+        raise UsageError(f"{argument('resume')} {path}: there is no folder {path.parent}.")
     if not os.access(path.absolute().parent, os.W_OK):
-        raise UsageError(f"--resume {path}: the folder cannot be written to.")
+        raise UsageError(f"{argument('resume')} {path}: the folder cannot be written to.")
 
 
 def forget_checkpoint(path: Path | None) -> None:

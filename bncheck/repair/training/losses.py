@@ -20,6 +20,7 @@ from bncheck.predictions.labels import are_soft_rows, class_labels, correct, cou
 from bncheck.predictions.outputs import choose_output
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.user_code import user_output_to_stderr
+from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,7 +58,8 @@ class Objective:
         if labels is None:
             raise UsageError(
                 f"Fine-tuning by {self._loss} needs labels, and the data have none: give data with labels (y in an "
-                ".npz, class folders, --label-column), or a --loss FILE.py:CALLABLE that does without."
+                f".npz, class folders, {argument('label_column')}), or a {argument('loss')} FILE.py:CALLABLE that "
+                "does without."
             )
         if self._loss == "mse":
             return _mean_squared_error(scores, labels)
@@ -80,7 +82,7 @@ class Objective:
         if scores is None:
             raise UsageError(
                 f"The model returned a {type(output).__name__} without a floating tensor to train on: "
-                "name the prediction with --output KEY|INDEX."
+                f"name the prediction with {argument('output')} KEY|INDEX."
             )
         return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
@@ -92,9 +94,11 @@ class Objective:
         except (KeyboardInterrupt, MemoryError, BncheckError):
             raise
         except (Exception, SystemExit) as error:
-            raise DataError(f"--loss: the function raised {type(error).__name__}: {error}") from error
+            raise DataError(f"{argument('loss')}: the function raised {type(error).__name__}: {error}") from error
         if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-            raise UsageError(f"--loss: the function must return a tensor of one number, not {_described(loss)}.")
+            raise UsageError(
+                f"{argument('loss')}: the function must return a tensor of one number, not {_described(loss)}."
+            )
         return loss.reshape(())
 
     def _cross_entropy(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -113,7 +117,8 @@ class Objective:
             if targets.shape != rows.shape[:1] + rows.shape[2:]:
                 raise UsageError(
                     f"Labels of shape {tuple(labels.shape)} do not fit outputs of shape {tuple(scores.shape)}: give "
-                    "one class number per prediction, choose another --output, or name a --loss FILE.py:CALLABLE."
+                    f"one class number per prediction, choose another {argument('output')}, or name a "
+                    f"{argument('loss')} FILE.py:CALLABLE."
                 )
             targets = _within(targets, rows.shape[1])
         return (
@@ -132,7 +137,8 @@ class Objective:
         if scores.numel() != labels.numel() or not bool(((labels >= 0) & (labels <= 1)).all()):
             raise UsageError(
                 f"Binary cross entropy needs a label from 0 to 1 for every score; scores have the shape "
-                f"{tuple(scores.shape)}, labels {tuple(labels.shape)}. Choose another --output or --loss."
+                f"{tuple(scores.shape)}, labels {tuple(labels.shape)}. Choose another {argument('output')} or "
+                f"{argument('loss')}."
             )
         targets = labels.reshape(scores.shape).to(scores.dtype)
         if self._are_probabilities is None:
@@ -146,7 +152,7 @@ def _mean_squared_error(scores: torch.Tensor, labels: torch.Tensor) -> torch.Ten
     if scores.numel() != labels.numel():
         raise UsageError(
             f"The mean squared error needs a label for every output; outputs have the shape {tuple(scores.shape)}, "
-            f"labels {tuple(labels.shape)}. Choose another --output or --loss."
+            f"labels {tuple(labels.shape)}. Choose another {argument('output')} or {argument('loss')}."
         )
     return functional.mse_loss(scores, labels.reshape(scores.shape).to(scores.dtype))
 
@@ -160,7 +166,8 @@ def _within(targets: torch.Tensor, classes: int) -> torch.Tensor:
 def _no_classes(labels: torch.Tensor) -> str:
     return (
         f"Cross entropy needs class numbers, and the labels are measurements (dtype {str(labels.dtype)[6:]}, shape "
-        f"{tuple(labels.shape)}): choose --loss mse, or name a function, --loss FILE.py:CALLABLE."
+        f"{tuple(labels.shape)}): choose {argument('loss')} mse, or name a function, {argument('loss')} "
+        "FILE.py:CALLABLE."
     )
 
 

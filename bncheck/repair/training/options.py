@@ -1,4 +1,4 @@
-"""How a fine-tuning run goes."""
+"""The options of a fine-tuning run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from bncheck.errors import UsageError
+from bncheck.vocabulary import argument
 
 LossFunction = Callable[[Any, torch.Tensor | None], torch.Tensor]
 """`loss(outputs, labels) -> scalar`; the outputs are the model's, or the one that `output` names."""
@@ -79,20 +80,25 @@ class FineTuneOptions:
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.epochs is not None:
-            raise UsageError("--steps and --epochs both say how long to train: give one of them.")
+            raise UsageError(
+                f"{argument('steps')} and {argument('epochs')} both say how long to train: give one of them."
+            )
         for option in ("steps", "epochs", "batch_size", "evaluations", "patience", "checkpoint_every"):
             _at_least_one(option, getattr(self, option))
-        _one_of("--optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("--train", self.train, TRAINED)
-        _one_of("--precision", self.precision, PRECISIONS)
+        _one_of(argument("optimizer"), self.optimizer, OPTIMIZERS)
+        _one_of(argument("train"), self.train, TRAINED)
+        _one_of(argument("precision"), self.precision, PRECISIONS)
         if not callable(self.loss):
-            _one_of("--loss", self.loss, LOSSES, "; for anything else name a function, FILE.py:CALLABLE")
-        _number("--lr", self.learning_rate, above=0.0)
-        _number("--momentum", self.momentum, least=0.0, below=1.0)
-        _number("--weight-decay", self.weight_decay, least=0.0)
-        _number("--norm-momentum", self.norm_momentum, above=0.0, below=1.0)
+            _one_of(argument("loss"), self.loss, LOSSES, "; for anything else name a function, FILE.py:CALLABLE")
+        _number(argument("lr"), self.learning_rate, above=0.0)
+        _number(argument("momentum"), self.momentum, least=0.0, below=1.0)
+        _number(argument("weight_decay"), self.weight_decay, least=0.0)
+        _number(argument("norm_momentum"), self.norm_momentum, above=0.0, below=1.0)
         if self.precision == "float16" and self.device.startswith("cpu"):
-            raise UsageError("--precision float16 needs a GPU (--device cuda): on the CPU choose bfloat16 or float32.")
+            raise UsageError(
+                f"{argument('precision')} float16 needs a GPU ({argument('device')} cuda): on the CPU choose "
+                "bfloat16 or float32."
+            )
 
     @property
     def learning_rate(self) -> float:
@@ -115,7 +121,7 @@ def rate_at(step: int, steps: int, highest: float) -> float:
 
 def _at_least_one(name: str, value: int | None) -> None:
     if value is not None and value < 1:
-        raise UsageError(f"--{name.replace('_', '-')} {value}: it must be at least 1.")
+        raise UsageError(f"{argument(name)} {value}: it must be at least 1.")
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...], otherwise: str = "") -> None:

@@ -19,6 +19,7 @@ from bncheck.nn.conversion import is_frozen, to_batch_norm, to_batch_renorm
 from bncheck.nn.renorm import BatchRenorm
 from bncheck.nn.schedule import RenormSchedule
 from bncheck.repair.training.programs import renormalized_program, write_variances
+from bncheck.vocabulary import argument
 
 State = dict[str, torch.Tensor]
 _HALF = (torch.float16, torch.bfloat16)
@@ -72,11 +73,11 @@ class Trainee:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """Those that learn."""
+        """The parameters that learn."""
         return [parameter for parameter in self.net.parameters() if parameter.requires_grad]
 
     def set_training(self, training: bool) -> None:
-        """Train or eval mode, frozen layers excepted."""
+        """Switch to train or eval mode, frozen layers excepted."""
         if self._is_program:
             for layer in self.layers:
                 layer.train(training)
@@ -122,7 +123,10 @@ class Trainee:
         for parameter in self.net.parameters():
             parameter.requires_grad_(parameter.requires_grad and id(parameter) in norms)
         if not self.parameters:
-            raise UsageError("--train norm: the BatchNorm layers have no gamma and beta to train; use --train all.")
+            raise UsageError(
+                f"{argument('train')} norm: the BatchNorm layers have no gamma and beta to train; use "
+                f"{argument('train')} all."
+            )
 
 
 def module_of(model: Model | nn.Module) -> nn.Module:
@@ -138,11 +142,12 @@ def module_of(model: Model | nn.Module) -> nn.Module:
     if model.graph is not None:
         raise UsageError(
             f"{model.path} is an ONNX model, which is for inference and cannot be fine-tuned: pass the PyTorch "
-            "checkpoint it was exported from (with --arch), and export the repaired model."
+            f"checkpoint it was exported from (with {argument('arch')}), and export the repaired model."
         )
     if model.program is None:
         raise UsageError(
-            f"{model.path} holds tensors only: name the architecture with --arch FILE.py:CALLABLE to fine-tune it."
+            f"{model.path} holds tensors only: name the architecture with {argument('arch')} FILE.py:CALLABLE to "
+            "fine-tune it."
         )
     if isinstance(model.program, torch.jit.ScriptModule):
         raise UsageError(_scripted(model.path))
@@ -157,7 +162,7 @@ def _refuse_scripted(module: nn.Module) -> None:
 def _scripted(what: str) -> str:
     return (
         f"{what} is TorchScript, compiled for inference, and cannot be fine-tuned: pass the checkpoint it was made "
-        "from (a state dict with --arch, or a .pt2), and script the repaired model."
+        f"from (a state dict with {argument('arch')}, or a .pt2), and script the repaired model."
     )
 
 
