@@ -1,4 +1,4 @@
-"""Image files to pixels, and samples decoded one by one to a batch."""
+"""Decoding: image files become pixels, and samples read one by one become a batch."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ ENLARGED = 4
 
 
 class Preprocessing:
-    """Turns what a source holds into what the model is fed; `DataOptions` says how.
+    """Preprocessing turns what a source holds into what the model is fed; `DataOptions` says how.
 
     uint8 tensors of rank 3 (N, H, W) and 4 are images and become float32 (N, C, H, W). Where a batch has
     none, `scale`, `mean` and `std` act on its floating tensors. Everything else passes as it is.

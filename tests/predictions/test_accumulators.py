@@ -143,6 +143,9 @@ def test_numbers_of_shards_add_up_though_each_has_settled_its_own_unit():
     assert first.task.unit != second.task.unit
     first.merge(second)
     alike(first.comparison().losses, whole.comparison().losses)
+    error = (outputs - labels).square().mean() / labels[:20].var(correction=0)
+    assert whole.comparison().losses.mean_before == pytest.approx(float(error), rel=1e-5)
+    assert whole.comparison().scores.mean_before == pytest.approx(float(error), rel=1e-5)
 
 
 def test_shards_of_different_tasks_do_not_add_up():

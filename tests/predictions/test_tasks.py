@@ -1,6 +1,7 @@
 """Every kind of task: recognised by what outputs and labels look like, and scored as worked out by hand."""
 
 import doctest
+import itertools
 import math
 from importlib import import_module
 
@@ -121,6 +122,15 @@ def test_what_is_not_a_number_is_the_worst_and_never_left_out(outputs, labels, n
         assert bool(worse)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.bool, torch.float16, torch.float64, torch.complex64])
+def test_labels_of_any_type_and_shape_are_taken_or_left(dtype):
+    shapes = [(6,), (6, 1), (6, 3), (6, 3, 4), (6, 3, 4, 4), (6, 1, 4, 4), (6, 4, 4), (6, 0), (0, 3), (3,)]
+    for outputs, labels in itertools.product(shapes, shapes):
+        scores, wanted = normal(*outputs), (3 * torch.rand(labels, generator=GENERATOR)).to(dtype)
+        found = recognised(scores, wanted)
+        assert found is None or found.losses(scores, wanted).shape == (len(scores),)
+
+
 def test_classes_by_hand():
     logits = torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)], [math.log(3), 0.0]])
     close(Classes().scores(logits, torch.tensor([1, 0, 0])), [1.0, 0.0, 1.0])
@@ -177,6 +187,8 @@ def test_yes_no_by_hand():
     wanted = torch.tensor([[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
     # TP 1, FP 1, FN 1; nothing to say and nothing said; a yes too many
     close(recognised(many, wanted).scores(many, wanted), [0.5, 1.0, 0.0])
+    many[1, 2] = NAN  # says neither yes nor no: as wrong as a yes too many
+    close(recognised(many, wanted).scores(many, wanted), [0.5, 0.0, 0.0])
 
 
 def test_yes_no_of_probabilities_and_void():
