@@ -17,9 +17,10 @@ from bncheck.vocabulary import argument
 
 @cache
 def methods() -> dict[str, type[Method]]:
-    """Every method, by its name."""
+    """Every method, by its name: first what asks least of the user, last what trains."""
     modules = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
     known = [module.METHOD for module in modules if hasattr(module, "METHOD")]
+    known.sort(key=lambda method: (not method.cross_fits, method.takes_prior, method.name))
     return {method.name: method for method in known}
 
 
