@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from bncheck.api.inspecting import inspect
     from bncheck.errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
     from bncheck.gate import read_report
-    from bncheck.nn.conversion import to_batch_norm, to_batch_renorm
-    from bncheck.nn.renorm import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d
-    from bncheck.nn.schedule import RenormSchedule
+    from bncheck.nn import (
+        BatchRenorm1d,
+        BatchRenorm2d,
+        BatchRenorm3d,
+        RenormSchedule,
+        to_batch_norm,
+        to_batch_renorm,
+    )
     from bncheck.results.repair import RepairResult
     from bncheck.results.report import Report
 
@@ -49,10 +54,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BatchRenorm1d": "nn.renorm",
-    "BatchRenorm2d": "nn.renorm",
-    "BatchRenorm3d": "nn.renorm",
-    "RenormSchedule": "nn.schedule",
+    "BatchRenorm1d": "nn",
+    "BatchRenorm2d": "nn",
+    "BatchRenorm3d": "nn",
+    "RenormSchedule": "nn",
     "RepairResult": "results.repair",
     "Report": "results.report",
     "diff": "api.comparing",
@@ -60,13 +65,15 @@ _HOMES = {
     "read_report": "gate",
     "recalibrate": "api.in_memory",
     "repair_file": "api.in_files",
-    "to_batch_norm": "nn.conversion",
-    "to_batch_renorm": "nn.conversion",
+    "to_batch_norm": "nn",
+    "to_batch_renorm": "nn",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `bncheck --help` does not wait for torch."""
+    if name == "nn":
+        return import_module("bncheck.nn")
     if name not in __all__:
         raise AttributeError(f"module 'bncheck' has no attribute {name!r}")
     return getattr(import_module(f"bncheck.{_HOMES.get(name, 'errors')}"), name)

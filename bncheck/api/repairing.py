@@ -21,7 +21,8 @@ from bncheck.repair.destination import Target, target_of
 from bncheck.repair.evaluation.comparison import comparison_of, outcome_of, samples_needed
 from bncheck.repair.evaluation.held_out import side_by_side
 from bncheck.repair.measuring import STATISTICS
-from bncheck.repair.methods.method import RECALIBRATE, Method, MethodOptions, Repaired, method_named
+from bncheck.repair.methods import method_named
+from bncheck.repair.methods.method import RECALIBRATE, Method, MethodOptions, Repaired
 from bncheck.repair.training.checkpoints import forget_checkpoint, require_writable
 from bncheck.repair.training.result import TrainingProgress, quiet
 from bncheck.repair.training.roles import Roles, roles_of
@@ -148,10 +149,10 @@ class _Job:
             self.target.require_free(folder)
             written = model_of(replace(self.settings.model, source=staged))
             after = self._named(self._report(written))
-            trial = made.trial
+            evaluation = made.evaluation
             if self.judged == HELD_OUT:
-                trial = side_by_side(shipped, written, self.judge, self.plan, self.progress)
-            comparison = comparison_of(trial)
+                evaluation = side_by_side(shipped, written, self.judge, self.plan, self.progress)
+            comparison = comparison_of(evaluation)
             outcome = outcome_of(comparison, before, after)
             needed = samples_needed(made.errors, made.samples) if self.way.name == RECALIBRATE else None
             if needed is not None and outcome in (NO_DIFFERENCE, UNDECIDED):

@@ -1,4 +1,4 @@
-"""From the forms in which people hand data over to inputs and labels.
+"""Conversion of the forms in which people hand data over to inputs and labels.
 
 Accepted are ``x``, ``(x, y)`` and a dict. Of a dict, the key `y`, `label`, `labels`, `target` or `targets` is
 the labels and the others are the inputs by name; a single one is the input itself.
@@ -17,9 +17,10 @@ from bncheck.data.batches import Inputs
 from bncheck.errors import DataError
 
 LABEL_KEYS = ("y", "label", "labels", "target", "targets")
+_WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
 
-def split(value: object, where: str) -> tuple[Inputs, object]:
+def inputs_and_labels(value: object, where: str) -> tuple[Inputs, object]:
     """The inputs and, as they were given, the labels (`None` without) in `value`.
 
     Args:
@@ -81,6 +82,8 @@ def labels_of_batch(value: object, where: str) -> torch.Tensor | None:
     if isinstance(value, tuple | list) and all(isinstance(label, int | float) for label in value):
         value = np.asarray(value)
     labels = to_tensor(value, f"{where}: the label")
+    if labels.dtype in _WIDE_UNSIGNED:
+        labels = labels.long()  # torch stores these and cannot compare them
     is_column = labels.ndim == 2 and labels.shape[1] == 1
     return labels.squeeze(1) if is_column and not labels.is_floating_point() else labels
 

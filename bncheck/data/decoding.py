@@ -1,4 +1,4 @@
-"""Image files to pixels, and samples decoded one by one to a batch."""
+"""Decoding: image files become pixels, and samples read one by one become a batch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from bncheck.errors import DataError
+from bncheck.vocabulary import argument
 
 _Item = TypeVar("_Item")
 
@@ -56,7 +57,8 @@ def read_together(
         if sample.shape != samples[0].shape:
             raise DataError(
                 f"{names(item)} is {_shape(sample)} where {names(items[0])} is {_shape(samples[0])}; samples of a "
-                "batch must have one shape. For images give --resize HEIGHT,WIDTH, or --resize and --crop."
+                f"batch must have one shape. For images give {argument('resize')} HEIGHT,WIDTH, or "
+                f"{argument('resize')} and {argument('crop')}."
             )
     return torch.cat(samples)
 

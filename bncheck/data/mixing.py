@@ -39,7 +39,7 @@ def mixed(
 
 
 def limited(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:
-    """`batches` up to `limit` samples; the last is cut unless its tensors do not share the first axis."""
+    """Give `batches` up to `limit` samples; the last is cut unless its tensors do not share the first axis."""
     if limit is None:
         yield from batches
         return

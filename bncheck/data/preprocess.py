@@ -10,13 +10,14 @@ from bncheck.data.pixels import centre_crop, channel_axis, convert_channels, res
 from bncheck.errors import DataError, UsageError
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_measuring import ImagesEnlarged
+from bncheck.vocabulary import argument
 
 ENLARGED = 4
 """How many times longer a side may become before it is worth a word."""
 
 
 class Preprocessing:
-    """Turns what a source holds into what the model is fed; `DataOptions` says how.
+    """Preprocessing turns what a source holds into what the model is fed; `DataOptions` says how.
 
     uint8 tensors of rank 3 (N, H, W) and 4 are images and become float32 (N, C, H, W). Where a batch has
     none, `scale`, `mean` and `std` act on its floating tensors. Everything else passes as it is.
@@ -62,7 +63,7 @@ class Preprocessing:
         if axis is None:
             raise DataError(
                 f"{self._name}: uint8 images of shape {tuple(pixels.shape)}: which axis holds the channels cannot "
-                "be told from their lengths. Say it with --layout nhwc or --layout nchw."
+                f"be told from their lengths. Say it with {argument('layout')} nhwc or {argument('layout')} nchw."
             )
         return self.images(pixels.movedim(axis, 1))
 
@@ -75,9 +76,9 @@ class Preprocessing:
         if self._options.scale is not None:
             values = values * self._options.scale
         if self._options.mean is not None:
-            values = values - self._per_channel(self._options.mean, "--mean", values)
+            values = values - self._per_channel(self._options.mean, argument("mean"), values)
         if self._options.std is not None:
-            values = values / self._per_channel(self._options.std, "--std", values)
+            values = values / self._per_channel(self._options.std, argument("std"), values)
         return values
 
     def _per_channel(self, numbers: tuple[float, ...], option: str, values: torch.Tensor) -> torch.Tensor:
@@ -93,7 +94,7 @@ class Preprocessing:
     def _convertible(self, pixels: torch.Tensor, name: str) -> torch.Tensor:
         if pixels.shape[1] not in (1, 3, 4):
             raise UsageError(
-                f"--channels {self._options.channels} needs images of 1, 3 or 4 channels; "
+                f"{argument('channels')} {self._options.channels} needs images of 1, 3 or 4 channels; "
                 f"those in {name} have {pixels.shape[1]}."
             )
         return pixels
@@ -114,8 +115,9 @@ def _cropped(pixels: torch.Tensor, size: Size, name: str) -> torch.Tensor:
     if cropped is None:
         height, width = pixels.shape[2:]
         raise DataError(
-            f"{name}: {height} x {width} (height x width) is smaller than --crop {size}; images are never padded. "
-            "Give a smaller --crop, or a larger --resize."
+            f"{name}: {height} x {width} (height x width) is smaller than {argument('crop')} {size}; images are "
+            "never padded. "
+            f"Give a smaller {argument('crop')}, or a larger {argument('resize')}."
         )
     return cropped
 

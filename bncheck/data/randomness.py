@@ -38,7 +38,7 @@ class IsolatedRandomness:
         self.cover([torch.default_generator])
 
     def cover(self, generators: Iterable[torch.Generator]) -> None:
-        """Keeps these apart too: a loader's generator belongs to the user, and a pass must not advance it."""
+        """Keep these apart too: a loader's generator belongs to the user, and a pass must not advance it."""
         for generator in generators:
             self._add(_Generator(generator.get_state, generator.set_state, generator.manual_seed))
 

@@ -18,6 +18,7 @@ from torch.utils.data import (
 from bncheck.data import Source, open_data
 from bncheck.data.batches import Batch
 from bncheck.data.conversion import type_name
+from bncheck.data.mixing import limited
 from bncheck.data.sources.streams import StreamSource
 from bncheck.settings import DataSettings
 
@@ -50,13 +51,7 @@ class DrawnSamples:
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches in the order of the draw; `seed` is not used."""
-        left = self.samples if limit is None else limit
-        for batch in self._kept:
-            for start in range(0, batch.size, batch_size):
-                chosen = batch.between(start, min(start + batch_size, start + (left or 0)))
-                if chosen.size > 0:
-                    left = (left or 0) - chosen.size
-                    yield chosen
+        yield from limited((part for batch in self._kept for part in batch.split(batch_size)), limit)
 
     def given_batches(
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1

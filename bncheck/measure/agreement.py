@@ -12,7 +12,7 @@ from bncheck.evidence import OutputAgreement
 from bncheck.formats.backend import Backend
 from bncheck.formats.programs.precision import coarsest_precision
 from bncheck.measure.plan import Plan
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.predictions.outputs import choose_output
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_measuring import OutputsCompared, OutputsNotCompared
@@ -57,7 +57,7 @@ def compare_outputs(
         return None, OutputsNotCompared(
             f"their shapes are {tuple(outputs.shape)} and, of {reference.path}, {tuple(wanted.shape)}."
         )
-    meter = EffectMeter(None, None)
+    meter = PredictionEffect(None, None)
     meter.add_recalibrated(wanted, outputs, None)
     effect = meter.result()
     if effect is None or effect.output_change is None:

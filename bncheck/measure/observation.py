@@ -11,7 +11,7 @@ from bncheck.errors import DataError
 from bncheck.evidence import RuntimeCheck
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.stopping import StoppingRule
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect, merged_effects
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_measuring import TooFewForBatchPass
 from bncheck.watch.recorder import Recorder
@@ -35,7 +35,7 @@ class BatchPass:
     """
 
     folds: Recorders
-    effect: EffectMeter
+    effect: PredictionEffect
     samples: tuple[int, int]
     stop: StoppingRule
     notes: tuple[Note, ...] = ()
@@ -50,7 +50,7 @@ class BatchPass:
         folds = self.folds[0].merge(other.folds[0]), self.folds[1].merge(other.folds[1])
         return BatchPass(
             folds=folds,
-            effect=self.effect.merge(other.effect),
+            effect=merged_effects(self.effect, other.effect),
             samples=(self.samples[0] + other.samples[0], self.samples[1] + other.samples[1]),
             stop=self.stop.merge(other.stop, *folds),
             notes=_each_once(self.notes, other.notes),
@@ -73,7 +73,7 @@ class StoredPass:
     """
 
     stored: Recorder
-    effect: EffectMeter
+    effect: PredictionEffect
     reservoir: Reservoir
     samples: int
     dropped: int
@@ -86,7 +86,7 @@ class StoredPass:
         stored = self.stored.merge(other.stored)
         return StoredPass(
             stored=stored,
-            effect=self.effect.merge(other.effect),
+            effect=merged_effects(self.effect, other.effect),
             reservoir=self.reservoir.merge(other.reservoir),
             samples=self.samples + other.samples,
             dropped=self.dropped + other.dropped,
@@ -148,7 +148,7 @@ class Observation:
 
     stored: Recorder
     folds: Recorders | None
-    effect: EffectMeter
+    effect: PredictionEffect
     reservoir: Reservoir
     samples: int
     dropped: int
@@ -172,7 +172,7 @@ class Observation:
         return cls(
             stored=stored.stored,
             folds=batch.folds if batch.is_complete else None,
-            effect=batch.effect.merge(stored.effect),
+            effect=merged_effects(batch.effect, stored.effect),
             reservoir=stored.reservoir,
             samples=stored.samples,
             dropped=stored.dropped,

@@ -21,7 +21,7 @@ from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, Sessi
 from bncheck.measure.plan import Plan
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.stopping import StoppingRule
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.progress import Progress
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_measuring import FixedBatchTooSmall
@@ -149,8 +149,8 @@ class Passes:
             session=self._facts(first),
         )
 
-    def _meter(self) -> EffectMeter:
-        return EffectMeter(self._plan.output, self._plan.metric)
+    def _meter(self) -> PredictionEffect:
+        return PredictionEffect(self._plan.output, self._plan.metric)
 
     def _run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         try:
@@ -159,7 +159,7 @@ class Passes:
             raise UnfitError(f"{error} {self._source.hint}".strip()) from error
 
     def _compare(
-        self, effect: EffectMeter, chunk: Chunk, stored: Any, recalibrated: Sequence[Given] | None, fold: int
+        self, effect: PredictionEffect, chunk: Chunk, stored: Any, recalibrated: Sequence[Given] | None, fold: int
     ) -> None:
         """Outputs as shipped with those by the other fold's statistics, and of a few samples by the own fold's."""
         batch = chunk.batch

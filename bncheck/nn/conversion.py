@@ -1,4 +1,4 @@
-"""From BatchNorm to Batch Renormalization and back, layer by layer, everything else as it was."""
+"""Conversions from BatchNorm to Batch Renormalization and back, layer by layer, everything else as it was."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def to_batch_renorm(
     schedule: RenormSchedule = PAPER_SCHEDULE,
     inplace: bool = False,
 ) -> nn.Module:
-    """`module` with every BatchNorm layer that learns replaced by a Batch Renormalization layer.
+    """Replace every BatchNorm layer of `module` that learns by a Batch Renormalization layer.
 
     In eval mode the output stays the same: sigma = sqrt(running_var + eps). Names, nesting, sharing (a layer used
     twice stays one), parameters, dtypes, device, modes and hooks are kept; the schedule starts closed, so
@@ -101,7 +101,7 @@ def to_batch_renorm(
 
 
 def to_batch_norm(module: nn.Module, *, inplace: bool = False) -> nn.Module:
-    """`module` with every Batch Renormalization layer replaced by the BatchNorm layer that infers the same.
+    """Replace every Batch Renormalization layer of `module` by the BatchNorm layer that infers the same.
 
     running_var = sigma^2 - eps, at least 0. `momentum` is BatchNorm's from before the conversion (0.1 for
     layers that were never BatchNorm). What `to_batch_renorm` keeps is kept.
@@ -195,7 +195,7 @@ def _norm_of(layer: nn.Module) -> nn.Module:
 
 
 def _dressed_as(new: nn.Module, old: nn.Module) -> nn.Module:
-    """`new` with the mode and the hooks of `old`: the same dictionaries, so that hook handles stay valid."""
+    """Dress `new` with the mode and the hooks of `old`: the same dictionaries, so that hook handles stay valid."""
     new.training = old.training
     for name in _HOOKS:
         if name in old.__dict__:
@@ -204,7 +204,7 @@ def _dressed_as(new: nn.Module, old: nn.Module) -> nn.Module:
 
 
 def _replaced(module: nn.Module, targets: set[int], convert: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    """`module` with the modules of these ids converted wherever they are registered, each once."""
+    """Convert the modules of these ids in `module` wherever they are registered, each once."""
     if id(module) in targets:
         return convert(module)
     converted: dict[int, nn.Module] = {}

@@ -160,7 +160,7 @@ class BatchRenorm(nn.Module):
         self.r_max, self.d_max = float(schedule.r_max), float(schedule.d_max)
 
     def reset_running_stats(self) -> None:
-        """Back to mean 0 and sigma 1, no batch seen, the schedule at its start."""
+        """Go back to mean 0 and sigma 1, no batch seen, the schedule at its start."""
         self.running_mean.zero_()
         self.running_std.fill_(1.0)
         self.num_batches_tracked.zero_()
@@ -191,7 +191,7 @@ class BatchRenorm(nn.Module):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Also takes a BatchNorm layer's state; the schedule then starts closed."""
+        """Take a BatchNorm layer's state too; the schedule then starts closed."""
         if f"{prefix}running_var" in state_dict and f"{prefix}running_std" not in state_dict:
             var = state_dict.pop(f"{prefix}running_var")
             state_dict[f"{prefix}running_std"] = std_of(var, self.eps)

@@ -36,7 +36,7 @@ class SyncBatchRenorm(BatchRenorm):
         return centred / std.view(shape), mean.detach(), std.detach()
 
     def _sum(self, tensor: Tensor) -> Tensor:
-        """Over all processes, with gradient."""
+        """Sum `tensor` over all processes, with gradient."""
         from torch.distributed.nn import functional
 
         group = self.process_group if self.process_group is not None else torch.distributed.group.WORLD
@@ -45,7 +45,7 @@ class SyncBatchRenorm(BatchRenorm):
         return total
 
     def _is_shared(self) -> bool:
-        """Whether there are other processes."""
+        """Say whether there are other processes."""
         if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
             return False
         return torch.distributed.get_world_size(self.process_group) > 1

@@ -1,132 +1,172 @@
-"""What other statistics would do to the predictions."""
+"""What other statistics would do to the predictions, accumulated batch by batch."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import copy
 from typing import Any
 
 import torch
 
-from bncheck.errors import DataError
 from bncheck.evidence import EffectEvidence
-from bncheck.predictions.outputs import Predictor, choose_output, class_labels, correct, probabilities
-from bncheck.predictions.tallies import Hits, Information, OutputChange
+from bncheck.predictions.change import OutputChange
+from bncheck.predictions.class_scores import Predictor, probabilities
+from bncheck.predictions.hits import Hits, PairedHits
+from bncheck.predictions.information import MutualInformation
+from bncheck.predictions.labels import class_labels, correct
+from bncheck.predictions.outputs import read_scores
+from bncheck.predictions.pairs import TaskComparison, TaskPairs
+from bncheck.predictions.tasks.metric import ByMetric
+from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results.report import Accuracy
-from bncheck.user_code import user_output_to_stderr
 
-Metric = Callable[[torch.Tensor, torch.Tensor], float]
-"""`metric(outputs, labels) -> number`, larger is better, over all samples at once."""
+STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"
+_SETS = (STORED, BATCH, RECALIBRATED)
 
 
-class EffectMeter:
-    """Accumulates comparisons of outputs, batch by batch; outputs are kept only for a user's metric."""
+class PredictionEffect:
+    """Accumulates comparisons of outputs under stored, batch and recalibrated statistics.
 
-    def __init__(self, output: str | None, metric: Metric | None) -> None:
+    It holds sums, so its memory does not grow with the samples; outputs are kept only for a user's metric, which is
+    of all samples at once. Two that saw different samples are merged. It can be pickled; the metric stays behind, since
+    a function need not be picklable: what comes out is to be merged into one that has it.
+
+    Args:
+        output: key or index of the output that is the prediction.
+        metric: the user's own, instead of top-1 accuracy.
+        task: name of the kind of task; without it outputs and labels tell.
+    """
+
+    def __init__(self, output: str | None, metric: Metric | None, task: str | None = None) -> None:
         self._output = output
         self._metric = metric
+        self._keeps = metric is not None
         self._predictor = Predictor()
-        self._change = OutputChange()
-        self._noise = OutputChange()
-        self._before = Information()
-        self._after = Information()
-        self._hits: dict[str, Hits] = {name: Hits() for name in ("stored", "batch", "recalibrated")}
-        self._kept: dict[str, list[torch.Tensor]] = {name: [] for name in self._hits}
-        self._labels: dict[str, list[torch.Tensor]] = {name: [] for name in self._hits}
-        self._losses = 0
-        self._squared_gains = 0.0
+        self._change, self._noise = OutputChange(), OutputChange()
+        self._before, self._after = MutualInformation(), MutualInformation()
+        self._hits = {name: Hits() for name in _SETS}
+        self._kept: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {name: [] for name in _SETS}
+        self._paired = PairedHits()
+        self._pairs = TaskPairs(task)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: everything but the metric."""
+        return {**self.__dict__, "_metric": None}
 
     def add_stored(self, stored: Any, labels: torch.Tensor | None) -> None:
-        """Outputs as shipped, where there is nothing to compare them with."""
-        self._score("stored", self._scores(stored), labels)
+        """Take in outputs as shipped, where there is nothing to compare them with."""
+        self._score(STORED, self._scores(stored), labels)
 
     def add_batch(self, output: Any, labels: torch.Tensor | None) -> None:
-        """Outputs under batch statistics."""
-        self._score("batch", self._scores(output), labels)
+        """Take in outputs under batch statistics."""
+        self._score(BATCH, self._scores(output), labels)
 
     def add_recalibrated(self, stored: Any, recalibrated: Any, labels: torch.Tensor | None) -> None:
-        """Outputs of the same batch as shipped, and under the other fold's statistics."""
+        """Take in outputs of the same batch as shipped, and under the other fold's statistics."""
         before, after = self._scores(stored), self._scores(recalibrated)
-        self._change += OutputChange.of(before, after, *self._classes(before, after, labels))
-        self._before += self._information(before, labels)
-        self._after += self._information(after, labels)
-        right_before = self._score("stored", before, labels)
-        right_after = self._score("recalibrated", after, labels)
+        self._compare(self._change, before, after, labels)
+        self._inform(before, after, labels)
+        right_before = self._score(STORED, before, labels)
+        right_after = self._score(RECALIBRATED, after, labels)
         if right_before is not None and right_after is not None:
-            self._losses += int((right_before & ~right_after).sum())
-            # The pixels of one sample are no independent predictions: its net gain counts once.
-            gains = (right_after.long() - right_before.long()).reshape(len(right_after), -1).sum(1)
-            self._squared_gains += float(gains.double().square().sum())
+            self._paired.add(right_before, right_after)
+        if before is not None and after is not None and labels is not None and not self._keeps:
+            self._pairs.add(before, after, labels.cpu())
 
     def add_noise(self, one: Any, other: Any, labels: torch.Tensor | None) -> None:
-        """Outputs of the same batch under the statistics of either fold: what differs is noise."""
-        a, b = self._scores(one), self._scores(other)
-        self._noise += OutputChange.of(a, b, *self._classes(a, b, labels))
+        """Take in outputs of the same batch under the statistics of either fold: what differs is noise."""
+        self._compare(self._noise, self._scores(one), self._scores(other), labels)
 
-    def merge(self, other: EffectMeter) -> EffectMeter:
-        """The comparisons of both, of different batches; neither is changed."""
-        merged = EffectMeter(self._output, self._metric)
-        merged._predictor = self._predictor.merge(other._predictor)
-        merged._change = self._change + other._change
-        merged._noise = self._noise + other._noise
-        merged._before = self._before + other._before
-        merged._after = self._after + other._after
-        merged._hits = {name: hits + other._hits[name] for name, hits in self._hits.items()}
-        merged._kept = {name: [*kept, *other._kept[name]] for name, kept in self._kept.items()}
-        merged._labels = {name: [*kept, *other._labels[name]] for name, kept in self._labels.items()}
-        merged._losses = self._losses + other._losses
-        merged._squared_gains = self._squared_gains + other._squared_gains
-        return merged
+    def merge(self, other: PredictionEffect) -> None:
+        """Take in what another saw of other samples, read in the same way."""
+        self._predictor.merge(other._predictor)
+        self._change.merge(other._change)
+        self._noise.merge(other._noise)
+        self._before.merge(other._before)
+        self._after.merge(other._after)
+        self._paired.merge(other._paired)
+        self._pairs.merge(other._pairs)
+        for name in _SETS:
+            self._hits[name].merge(other._hits[name])
+            self._kept[name] += other._kept[name]
+
+    def copy(self) -> PredictionEffect:
+        """The same state, which then goes on by itself."""
+        copied = copy.deepcopy({**self.__dict__, "_metric": None})
+        twin = PredictionEffect(self._output, self._metric)
+        twin.__dict__.update(copied | {"_metric": self._metric})
+        return twin
 
     def result(self) -> EffectEvidence | None:
-        """The comparison so far; `None` where no output could be compared."""
+        """The comparison so far; `None` where no output could be compared.
+
+        Raises:
+            DataError: the user's metric raised.
+        """
         if self._change.values == 0 and not any(hits.total for hits in self._hits.values()):
             return None
         accuracy = self._accuracy()
-        total = self._hits["recalibrated"].total
-        paired = accuracy is not None and self._metric is None and total > 0
+        total = self._hits[RECALIBRATED].total
+        paired = accuracy is not None and not self._keeps and total > 0
         gain = None
         if accuracy is not None and accuracy.recalibrated is not None and accuracy.stored is not None:
             gain = accuracy.recalibrated - accuracy.stored
         return EffectEvidence(
-            predictions_changed=self._change.changed_fraction,
-            changed_by_noise=self._noise.changed_fraction,
-            output_change=self._change.relative,
-            output_change_by_noise=self._noise.relative,
+            predictions_changed=self._change.changed_fraction(),
+            changed_by_noise=self._noise.changed_fraction(),
+            output_change=self._change.relative(),
+            output_change_by_noise=self._noise.relative(),
             predictions=self._change.predictions,
             accuracy=accuracy,
             gain=gain,
-            gain_error=math.sqrt(self._squared_gains) / total if paired else None,
-            classes=self._before.classes,
-            lost=self._losses / total if paired else None,
-            information=self._before.nats,
-            information_recalibrated=self._after.nats,
+            gain_error=self._paired.gain_error(total) if paired else None,
+            classes=self._before.classes(),
+            lost=self._paired.lost / total if paired else None,
+            information=self._before.nats(),
+            information_recalibrated=self._after.nats(),
         )
 
-    def _information(self, scores: torch.Tensor | None, labels: torch.Tensor | None) -> Information:
-        if scores is None:
-            return Information()
-        return Information.of(probabilities(scores, None if labels is None else class_labels(labels, scores)))
+    def comparison(self) -> TaskComparison | None:
+        """Scores and losses as shipped against recalibrated, sample by sample; `None` where no task was recognised.
+
+        With a metric of the user's the samples are judged by it one at a time, which calls it twice for each of them.
+        """
+        if self._metric is None:
+            return self._pairs.comparison()
+        pairs = TaskPairs(task=ByMetric(self._metric))
+        for (before, labels), (after, _) in zip(self._kept[STORED], self._kept[RECALIBRATED], strict=False):
+            pairs.add(before, after, labels)
+        return pairs.comparison()
+
+    def _inform(self, before: torch.Tensor | None, after: torch.Tensor | None, labels: torch.Tensor | None) -> None:
+        for scores, information in ((before, self._before), (after, self._after)):
+            if scores is not None:
+                wanted = None if labels is None else class_labels(labels, scores)
+                information.add(probabilities(scores, wanted))
 
     def _scores(self, output: Any) -> torch.Tensor | None:
-        scores = choose_output(output, self._output)
-        return None if scores is None else scores.detach().float().cpu()
+        return read_scores(output, self._output)
 
-    def _classes(
-        self, one: torch.Tensor | None, other: torch.Tensor | None, labels: torch.Tensor | None
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    def _compare(
+        self,
+        change: OutputChange,
+        one: torch.Tensor | None,
+        other: torch.Tensor | None,
+        labels: torch.Tensor | None,
+    ) -> None:
         if one is None or other is None:
-            return None, None
+            return
+        change.add(one, other)
         wanted = None if labels is None else class_labels(labels, one)
-        return self._predictor.classes(one, wanted), self._predictor.classes(other, wanted)
+        predicted = [self._predictor.classes(scores, wanted) for scores in (one, other)]
+        if predicted[0] is not None and predicted[1] is not None:
+            change.add_predictions(predicted[0], predicted[1])
 
     def _score(self, name: str, scores: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
         """Count right predictions under `name`; with a metric, keep what it will need."""
         if scores is None or labels is None:
             return None
-        if self._metric is not None:
-            self._kept[name].append(scores)
-            self._labels[name].append(labels)
+        if self._keeps:
+            self._kept[name].append((scores, labels))
             return None
         wanted = class_labels(labels, scores)
         predicted = self._predictor.classes(scores, wanted)
@@ -134,22 +174,28 @@ class EffectMeter:
         if found is None:
             return None
         right, counted = found
-        self._hits[name] += Hits(int(right.sum()), int(counted.sum()))
+        self._hits[name].add(right, counted)
         return right
 
     def _accuracy(self) -> Accuracy | None:
-        values = {name: self._value(name) for name in self._hits}
+        values = {name: self._value(name) for name in _SETS}
         if all(value is None for value in values.values()):
             return None
         return Accuracy(**values)
 
     def _value(self, name: str) -> float | None:
-        if self._metric is None:
-            return self._hits[name].rate
+        if not self._keeps:
+            return self._hits[name].rate()
         if not self._kept[name]:
             return None
-        try:
-            with user_output_to_stderr():
-                return float(self._metric(torch.cat(self._kept[name]), torch.cat(self._labels[name])))
-        except (Exception, SystemExit) as error:
-            raise DataError(f"--metric: {type(error).__name__}: {error}") from error
+        if self._metric is None:
+            raise ValueError("the metric stayed behind when this was pickled: merge it into one that has it")
+        outputs, labels = (torch.cat(column) for column in zip(*self._kept[name], strict=True))
+        return ByMetric(self._metric).over_all(outputs, labels)
+
+
+def merged_effects(one: PredictionEffect, other: PredictionEffect) -> PredictionEffect:
+    """What both saw of different samples, read in the same way; neither is changed."""
+    merged = one.copy()
+    merged.merge(other.copy())
+    return merged

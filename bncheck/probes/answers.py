@@ -10,8 +10,11 @@ from typing import Any
 import torch
 
 from bncheck.measure.plan import Plan
-from bncheck.predictions.outputs import Predictor, choose_output, class_labels, correct, probabilities
-from bncheck.predictions.tallies import Information, OutputChange
+from bncheck.predictions.change import OutputChange
+from bncheck.predictions.class_scores import Predictor, probabilities
+from bncheck.predictions.information import information_of
+from bncheck.predictions.labels import class_labels, correct
+from bncheck.predictions.outputs import read_scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +59,8 @@ class Reader:
 
     def __call__(self, outputs: Sequence[Any], labels: torch.Tensor | None) -> Answers | None:
         """The answers of consecutive batches together; `None` where outputs cannot be told apart by sample."""
-        found = [choose_output(output, self._output) for output in outputs]
-        tensors = [tensor.detach().float().cpu() for tensor in found if tensor is not None]
+        found = [read_scores(output, self._output) for output in outputs]
+        tensors = [tensor for tensor in found if tensor is not None]
         if not tensors or len(tensors) < len(outputs) or any(one.shape[1:] != tensors[0].shape[1:] for one in tensors):
             return None
         if tensors[0].dim() == 0:
@@ -65,8 +68,7 @@ class Reader:
         scores = torch.cat(tensors)
         wanted = None if labels is None or not self._labelled else class_labels(labels, scores)
         classes = self._predictor.classes(scores, wanted)
-        information = Information.of(probabilities(scores, wanted)).nats
-        return Answers(scores, classes, _right(classes, wanted), information)
+        return Answers(scores, classes, _right(classes, wanted), information_of(probabilities(scores, wanted)))
 
 
 def gain(before: Answers, after: Answers) -> tuple[float | None, float | None]:
@@ -79,7 +81,12 @@ def gain(before: Answers, after: Answers) -> tuple[float | None, float | None]:
 
 def change(before: Answers, after: Answers) -> OutputChange:
     """How far the answers to the same samples lie apart."""
-    return OutputChange.of(before.scores, after.scores, before.classes, after.classes)
+    change = OutputChange()
+    if before.scores.shape == after.scores.shape:
+        change.add(before.scores, after.scores)
+    if before.classes is not None and after.classes is not None and before.classes.shape == after.classes.shape:
+        change.add_predictions(before.classes, after.classes)
+    return change
 
 
 def _right(classes: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:

@@ -130,8 +130,8 @@ def paired(layers: tuple[str, ...], samples: int, before: Watched, after: Watche
         after=_trial(layers, after, after.answers),
         gain=won,
         gain_error=error,
-        predictions_changed=moved.changed_fraction,
-        output_change=moved.relative or 0.0,
+        predictions_changed=moved.changed_fraction(),
+        output_change=moved.relative() or 0.0,
     )
 
 

@@ -1,1 +1,1 @@
-"""Repairing a model: new statistics or weights, written into a file like the original, and proved."""
+"""The repair of a model: new statistics or weights, written into a file like the original, judged on unseen data."""

@@ -1,4 +1,4 @@
-"""Measuring what recalibrating stores: the batch pass over the data, with its error, until that is small enough."""
+"""The statistics that recalibrating stores: the batch pass over the data, until their error is small enough."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Measurement:
     """The statistics of the data, layer by layer, while every layer normalizes by its batch.
 
     Attributes:
-        folds: of each half of the data, by layer.
+        folds: of each cross-fitting fold of the data, by layer.
         whole: of all the data.
         layers: as they were called, by name.
         errors: standard error of each layer's mean, in standard deviations of the data; infinite where there
@@ -88,11 +88,11 @@ def measure(model: Backend, source: Source, plan: Plan, until: float, progress: 
         if fixed is not None and fixed < SMALL_BATCH:
             notes = (BatchesTooSmallToMeasure(fixed),)
             return Measurement(({}, {}), {}, {}, {}, _kept(model, (), frozenset()), 0, until, notes)
-        for halves in halves_of(model, source, plan, fixed, progress).large_enough("measuring statistics"):
-            for fold, half in enumerate(halves):
-                if half.size > 1:
-                    watched.run(half, BATCH, folds[fold])
-                    samples += half.size
+        for parts in folds_of(model, source, plan, fixed, progress).large_enough("measuring statistics"):
+            for fold, part in zip(folds, parts, strict=True):
+                if part.size > 1:
+                    watched.run(part, BATCH, fold)
+                    samples += part.size
             stop = stop.after(samples, *folds)
             if stop.is_reached:
                 break
@@ -115,8 +115,8 @@ def measure(model: Backend, source: Source, plan: Plan, until: float, progress: 
     )
 
 
-def halves_of(model: Backend, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Folds:
-    """The data in the halves that are measured, and that judge each other: the same ones in every pass."""
+def folds_of(model: Backend, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Folds:
+    """The data in the two folds that are measured, and that judge each other: the same ones in every pass."""
     if not model.pools_batches or not source.samples:
         return plan.folds(source, fixed, progress)
     # Whole batches are measured, so the error of the means comes from how those spread.
@@ -145,11 +145,11 @@ def tensors_of(model: Backend, statistics: LayerStatistics) -> dict[str, torch.T
 
 
 def cross_gaps(measured: Measurement, given: tuple[LayerStatistics, LayerStatistics]) -> dict[str, float]:
-    """By layer, the gap of each half of the data from the statistics that judge it (RMS over channels and halves).
+    """By layer, the gap of each fold of the data from the statistics that judge it (RMS over channels and folds).
 
     Args:
-        measured: the halves' own statistics.
-        given: for each half, what it would be normalized by; it must not come from that half.
+        measured: the folds' own statistics.
+        given: for each fold, what it would be normalized by; it must not come from that fold.
     """
     gaps: dict[str, float] = {}
     for name in measured.whole:
@@ -165,7 +165,7 @@ def cross_gaps(measured: Measurement, given: tuple[LayerStatistics, LayerStatist
 
 
 def join(layer: str, role: str) -> str:
-    """`stem.bn.running_mean`."""
+    """The name of a tensor of a layer: `stem.bn.running_mean`."""
     return f"{layer}.{role}" if layer else role
 
 
@@ -213,7 +213,7 @@ def _notes(errors: Mapping[str, float], samples: int, until: float, stopped: boo
 
 
 def _rounded(number: int) -> int:
-    """Two digits: it is an estimate."""
+    """The number to two digits: it is an estimate."""
     return int(float(f"{number:.2g}"))
 
 

@@ -90,6 +90,13 @@ def test_labels(labels, expected):
     assert only_batch((floats(2, 3), labels)).labels.tolist() == expected
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
+def test_labels_of_wide_unsigned_types_can_be_compared(dtype):
+    labels = only_batch((floats(3, 3), np.array([0, 2, 1], dtype=dtype))).labels
+    assert labels.dtype == torch.int64
+    assert (labels >= 1).tolist() == [False, True, True]
+
+
 @settings(deadline=None, max_examples=50)
 @given(count=st.integers(1, 60), batch_size=st.integers(1, 70), seed=st.integers(0, 2**32))
 def test_batches_are_a_permutation(count, batch_size, seed):

@@ -7,6 +7,7 @@ import torch
 
 from bncheck.data import DataOptions, open_data
 from bncheck.errors import DataError, UsageError
+from bncheck.vocabulary import argument
 
 
 @pytest.fixture(params=["csv", "parquet"])
@@ -54,7 +55,7 @@ def test_unknown_label_column_names_those_there_are(write):
 
 
 def test_text_columns_are_named(write):
-    with pytest.raises(DataError, match=r"columns that are not numeric: city, name\. .*--label-column"):
+    with pytest.raises(DataError, match=r"columns that are not numeric: city, name\. .* label_column"):
         only_batch(write(city=["x", "y"], a=[1, 2], name=["u", "v"]))
 
 
@@ -103,5 +104,5 @@ def test_normalization_applies_to_features_and_image_options_do_not(tmp_path):
 def test_a_column_that_may_hold_the_labels_is_remembered(write, column, hinted):
     path = write(a=[1, 2], **{column: [0, 1]})
     hint = open_data(path).hint
-    assert (f"--label-column {column}." in hint) == hinted
+    assert (f"{argument('label_column')} {column}." in hint) == hinted
     assert open_data(path, DataOptions(label_column=column)).hint == ""

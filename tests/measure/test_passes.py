@@ -253,7 +253,7 @@ def test_channels_that_stand_last_are_told_from_other_shapes(shape: tuple[int, .
 def test_a_table_with_a_column_too_many_is_asked_for_its_labels(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b,label\n" + "0.5,1.5,2\n" * 20)
     net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4))
-    with pytest.raises(DataError, match=r"if it holds the labels, say --label-column label\.$"):
+    with pytest.raises(DataError, match=r"if it holds the labels, say label_column label\.$"):
         bncheck.inspect(net, tmp_path / "t.csv")
 
 

@@ -66,7 +66,7 @@ def test_a_missing_layer_takes_the_data_alone() -> None:
 
 
 def test_without_labels_there_must_be_a_prior(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"has no labels to choose the prior by\. .* --prior N"):
+    with pytest.raises(UsageError, match=r"has no labels to choose the prior by\. .* prior N"):
         blend(saved(tmp_path))
 
 

@@ -104,8 +104,8 @@ def test_a_function_needs_no_labels():
 @pytest.mark.parametrize(
     ("output", "labels", "options", "says"),
     [
-        (SCORES, None, {}, "needs labels, and the data have none.*--label-column"),
-        (SCORES, drawn(6), {}, "labels are measurements.*--loss mse"),
+        (SCORES, None, {}, "needs labels, and the data have none.* label_column"),
+        (SCORES, drawn(6), {}, "labels are measurements.* loss mse"),
         (SCORES, drawn(6, 4), {}, "labels are measurements"),
         (SCORES, LABELS.reshape(2, 3), {}, r"shape \(2, 3\) do not fit outputs of shape \(6, 4\)"),
         (SCORES, LABELS[:5], {}, "do not fit outputs"),
@@ -127,7 +127,7 @@ def test_classes_the_model_does_not_have_are_the_data_s_fault():
 
 
 def test_a_function_that_raises_is_told():
-    with pytest.raises(DataError, match=r"--loss: the function raised KeyError: 'logits'"):
+    with pytest.raises(DataError, match=r"^loss: the function raised KeyError: 'logits'"):
         loss(SCORES, LABELS, loss=lambda outputs, labels: {}["logits"])
 
 

@@ -16,7 +16,8 @@ import bncheck
 from bncheck.data import DataOptions, open_data
 from bncheck.errors import UsageError
 from bncheck.formats.recognition.recognise import recognise
-from bncheck.repair.methods.method import MethodOptions, method_named
+from bncheck.repair.methods import method_named
+from bncheck.repair.methods.method import MethodOptions
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.roles import Roles, roles_of
 
@@ -184,9 +185,9 @@ def test_training_data_do_not_judge_although_they_are_named_twice(tmp_path: Path
 
 
 def test_a_loader_cannot_be_divided() -> None:
-    with pytest.raises(UsageError, match=r"name other data with --heldout"):
+    with pytest.raises(UsageError, match=r"name other data with heldout"):
         roles(data=[numbers(8), numbers(8)])
-    with pytest.raises(UsageError, match=r"name other data with --data"):
+    with pytest.raises(UsageError, match=r"name other data with data"):
         roles(train_data=[numbers(8), numbers(8)])
     with pytest.raises(UsageError, match=r"There are no data to train on"):
         roles()
@@ -194,7 +195,7 @@ def test_a_loader_cannot_be_divided() -> None:
 
 def test_methods_that_do_not_train_take_no_training_data() -> None:
     assert roles(method="recalibrate", data=numbers()).judge.samples == 50
-    with pytest.raises(UsageError, match=r"--method recalibrate takes --data alone"):
+    with pytest.raises(UsageError, match=r"method recalibrate takes data alone"):
         roles(method="recalibrate", data=numbers(), train_data=numbers())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bncheck.data.batches import map_tensors, tensors
-from bncheck.data.conversion import labels_of_all, split
+from bncheck.data.conversion import inputs_and_labels, labels_of_all
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource
@@ -22,7 +22,7 @@ def array_source(name: str, value: object, options: DataOptions, *, hint: str = 
         DataError: another form, no samples, or arrays of different lengths.
         UsageError: an option does not apply to such arrays.
     """
-    inputs, labels = split(value, name)
+    inputs, labels = inputs_and_labels(value, name)
     count = _shared_length(tensors(inputs), name)
     preprocess = Preprocessing(options, name)
     # An option that does not fit is told now, not after the model was loaded and run.

@@ -78,7 +78,7 @@ class LoaderPass:
 
 
 def refuse_non_loader(loader: object, name: str) -> None:
-    """Raises `DataError` for what cannot give batches, or would give single samples."""
+    """Refuse with a `DataError` what cannot give batches, or would give single samples."""
     if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
         raise DataError(
             f"{name}: a {type_name(loader)} gives samples, not batches; "

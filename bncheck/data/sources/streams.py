@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from bncheck.data.batches import Batch, map_tensors, tensors
-from bncheck.data.conversion import labels_of_batch, split
+from bncheck.data.conversion import inputs_and_labels, labels_of_batch
 from bncheck.data.mixing import limited, mixed
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
@@ -88,7 +88,7 @@ def stream_source(name: str, loader: object, options: DataOptions) -> StreamSour
 
 
 def _to_batch(item: object, name: str) -> Batch:
-    inputs, given_labels = split(item, name)
+    inputs, given_labels = inputs_and_labels(item, name)
     inputs = map_tensors(inputs, torch.clone)  # a model may write to its input, a loader may use its memory again
     labels = labels_of_batch(given_labels, name)
     sizes = [len(tensor) for tensor in tensors(inputs) if tensor.ndim > 0]

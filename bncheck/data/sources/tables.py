@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bncheck.errors import DataError, UsageError
+from bncheck.vocabulary import argument
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,10 @@ def _hint(frame: pd.DataFrame) -> str:
     named = [str(name) for name in frame.columns if str(name).strip().lower() in LABELS]
     if not named:
         return ""
-    return f"Its column {named[-1]!r} was read as a feature; if it holds the labels, say --label-column {named[-1]}."
+    return (
+        f"Its column {named[-1]!r} was read as a feature; if it holds the labels, say {argument('label_column')} "
+        f"{named[-1]}."
+    )
 
 
 def _features(frame: pd.DataFrame, path: Path) -> np.ndarray:
@@ -86,7 +90,7 @@ def _features(frame: pd.DataFrame, path: Path) -> np.ndarray:
     if words:
         raise DataError(
             f"{path}: columns that are not numeric: {_listed(words)}. Encode or drop them; "
-            "a column of labels is named with --label-column."
+            f"a column of labels is named with {argument('label_column')}."
         )
     return frame.to_numpy(dtype=np.float32)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bncheck.data.batches import Batch
 from bncheck.evidence import Evidence
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.probes.case import FEW, Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
 from bncheck.probes.session import ProbeSession
@@ -59,7 +59,7 @@ def moved_alone(
     for name in layers:
         if name in measured:
             policy = Given({name: measured[name]})
-            meter = EffectMeter(output, None)
+            meter = PredictionEffect(output, None)
             for batch, before in zip(batches, shipped, strict=True):
                 meter.add_recalibrated(before, session.run(batch, policy), None)
             effect = meter.result()

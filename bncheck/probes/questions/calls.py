@@ -10,7 +10,7 @@ from bncheck.core.layers import BATCH_NORM
 from bncheck.core.thresholds import NEAR_MARGIN
 from bncheck.data.batches import Batch
 from bncheck.evidence import CallsApart, EffectEvidence, Evidence
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
 from bncheck.probes.session import ProbeSession
@@ -95,7 +95,7 @@ def _effect(
     of_each: Mapping[Site, Statistics],
     output: str | None,
 ) -> EffectEvidence | None:
-    meter = EffectMeter(output, None)
+    meter = PredictionEffect(output, None)
     for batch in batches:
         one = session.run(batch, Given(together))
         other = session.run(batch, Given({}, of_each))

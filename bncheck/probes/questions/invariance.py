@@ -10,7 +10,7 @@ from bncheck.data.batches import Batch
 from bncheck.evidence import Evidence
 from bncheck.evidence.probed import Invariance
 from bncheck.formats.programs.precision import coarsest_precision
-from bncheck.predictions.tallies import OutputChange
+from bncheck.predictions.change import relative_change
 from bncheck.probes.answers import Answers, change
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.probe import Probe
@@ -73,13 +73,12 @@ def probe_invariance(session: ProbeSession, samples: Batch, precision: float, se
     back = order.argsort()
     classes = None if beside_others.classes is None else beside_others.classes[back]
     moved = change(first, Answers(beside_others.scores[back], classes, None, None))
-    randomness = OutputChange.of(first.scores[:size], again.scores)
     return Invariance(
         samples=number,
         batch_size=size,
-        change=moved.relative or 0.0,
-        again=randomness.relative or 0.0,
-        decisions_changed=moved.changed_fraction,
+        change=moved.relative() or 0.0,
+        again=relative_change(first.scores[:size], again.scores),
+        decisions_changed=moved.changed_fraction(),
         tolerance=max(TOLERANCE, ROUNDINGS * precision),
     )
 

@@ -1,4 +1,4 @@
-"""Whether a repair made the model better, worse, or neither, by what was measured."""
+"""The outcome of a repair: the model is better, worse, or neither, by what was measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bncheck.results.report import Report
 
 
 def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
-    """What the trial showed, in the words of a repair: as shipped is before, the other statistics are after."""
+    """What the held-out evaluation showed, in a repair's words: as shipped is before, other statistics are after."""
     if effect is None:
         return None
     accuracy = effect.accuracy

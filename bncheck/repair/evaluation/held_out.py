@@ -1,4 +1,4 @@
-"""Repaired against shipped, output by output, on samples that the repair has not seen."""
+"""Held-out evaluation: repaired against shipped, output by output, on samples that the repair has not seen."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from bncheck.data import Source
 from bncheck.evidence import EffectEvidence
 from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.progress import Progress
-from bncheck.repair.measuring import LayerStatistics, halves_of
+from bncheck.repair.measuring import LayerStatistics, folds_of
 from bncheck.watch.policies import STORED, Given
 
 
 def cross_fitted(
     model: Backend, source: Source, plan: Plan, given: tuple[LayerStatistics, LayerStatistics], progress: Progress
 ) -> EffectEvidence | None:
-    """Each half of the data as shipped and by other statistics; `None` where no outputs can be compared.
+    """Compare each fold of the data as shipped and by other statistics; `None` where no outputs can be compared.
 
     Args:
         model: as shipped.
-        source: the data, read in the same halves as when they were measured.
+        source: the data, read in the same folds as when they were measured.
         plan: how to read them.
-        given: for each half, what its layers are normalized by; it must not come from that half.
+        given: for each fold, what its layers are normalized by; it must not come from that fold.
         progress: told how far it is.
     """
-    meter = EffectMeter(plan.output, plan.metric)
+    effect = PredictionEffect(plan.output, plan.metric)
     with model.session(source.name, plan.seed) as watched:
-        halves = halves_of(model, source, plan, watched.fixed_batch, progress)
-        for pair in halves.pairs("judging"):
-            for half, statistics in zip(pair, given, strict=True):
-                for chunk in halves.chunks(half):
+        folds = folds_of(model, source, plan, watched.fixed_batch, progress)
+        for pair in folds.pairs("judging"):
+            for part, statistics in zip(pair, given, strict=True):
+                for chunk in folds.chunks(part):
                     stored = watched.run(chunk, STORED, None)
                     repaired = watched.run(chunk, Given(statistics), None)
-                    meter.add_recalibrated(stored, repaired, chunk.labels)
-    return meter.result()
+                    effect.add_recalibrated(stored, repaired, chunk.labels)
+    return effect.result()
 
 
 def side_by_side(
     before: Backend, after: Backend, source: Source, plan: Plan, progress: Progress
 ) -> EffectEvidence | None:
-    """Two models on the same samples; `None` where no outputs can be compared."""
-    meter = EffectMeter(plan.output, plan.metric)
+    """Compare two models on the same samples; `None` where no outputs can be compared."""
+    effect = PredictionEffect(plan.output, plan.metric)
     with ExitStack() as stack:
         one, other = (stack.enter_context(model.session(source.name, plan.seed)) for model in (before, after))
-        halves = plan.folds(source, one.fixed_batch, progress)
-        for pair in halves.pairs("judging"):
-            for half in pair:
-                for chunk in halves.chunks(half):
-                    meter.add_recalibrated(one.run(chunk, STORED, None), other.run(chunk, STORED, None), chunk.labels)
-    return meter.result()
+        folds = plan.folds(source, one.fixed_batch, progress)
+        for pair in folds.pairs("judging"):
+            for part in pair:
+                for chunk in folds.chunks(part):
+                    effect.add_recalibrated(one.run(chunk, STORED, None), other.run(chunk, STORED, None), chunk.labels)
+    return effect.result()

@@ -16,13 +16,14 @@ from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
-from bncheck.predictions.effect import EffectMeter
+from bncheck.predictions.effect import PredictionEffect
 from bncheck.progress import Progress
 from bncheck.repair.evaluation.held_out import cross_fitted
-from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, halves_of, measure, tensors_of
-from bncheck.repair.methods.method import BLEND, Method, MethodOptions, Repaired
+from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, folds_of, measure, tensors_of
+from bncheck.repair.methods.method import BLEND, MethodOptions, Repaired
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_repairing import PriorUsed, StoredLeftOut
+from bncheck.vocabulary import argument
 from bncheck.watch.policies import Given, Statistics
 
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
@@ -30,14 +31,15 @@ SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 class Blending:
-    """Stored statistics and those of the data, weighted by how many samples each stand for."""
+    """Blending weighs the stored statistics and those of by how many samples each stand for."""
 
     name = BLEND
     cross_fits = True
+    takes_prior = True
 
-    def __init__(self, prior: float | None, until: float) -> None:
-        self._prior = prior
-        self._until = until
+    def __init__(self, options: MethodOptions) -> None:
+        self._prior = options.prior
+        self._until = options.until
 
     def __call__(
         self,
@@ -60,21 +62,20 @@ class Blending:
             blended(stored, measured.folds[1], chosen.folds[0], measured.samples / 2),
             blended(stored, measured.folds[0], chosen.folds[1], measured.samples / 2),
         )
-        trial = judge and measured.whole
         return Repaired(
             tensors=tensors_of(model, blended(stored, measured.whole, chosen.final, measured.samples)),
             kept=measured.kept,
             samples=measured.samples,
             errors={name: error * _share(measured.samples, chosen.final) for name, error in measured.errors.items()},
             gaps=cross_gaps(measured, crossed) if judge else {},
-            trial=cross_fitted(model, source, plan, crossed, progress) if trial else None,
+            evaluation=cross_fitted(model, source, plan, crossed, progress) if judge and measured.whole else None,
             notes=(*measured.notes, *_notes(chosen, measured), *_alone(stored, measured.whole)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Priors:
-    """The prior for the file, one for judging each half of the data, and how many were tried (`None`: given)."""
+    """The prior for the file, one for judging each fold of the data, and how many were tried (`None`: given)."""
 
     final: float
     folds: tuple[float, float]
@@ -104,37 +105,33 @@ def blended(
     return mixed
 
 
-def method(options: MethodOptions) -> Method:
-    """What `--method blend` is."""
-    return Blending(options.prior, options.until)
-
-
 def _by_cross_validation(
     model: Backend, source: Source, plan: Plan, measured: Measurement, progress: Progress
 ) -> _Priors:
-    """The prior under which each half is predicted best by the other half's statistics.
+    """The prior under which each fold is predicted best by the other fold's statistics.
 
-    Each half is judged under the prior that the *other* half's labels chose, so the cross-fitted accuracy owes
+    Each fold is judged under the prior that the *other* fold's labels chose, so the cross-fitted accuracy owes
     nothing to the choice.
     """
     half = measured.samples / 2
     priors = [half * share / (1 - share) for share in SHARES]
     stored = {layer.name: layer for layer in model.layers}
-    meters = [(EffectMeter(plan.output, plan.metric), EffectMeter(plan.output, plan.metric)) for _ in priors]
+    meters = [(PredictionEffect(plan.output, plan.metric), PredictionEffect(plan.output, plan.metric)) for _ in priors]
     given = [[Given(blended(stored, other, prior, half)) for other in measured.folds[::-1]] for prior in priors]
     with model.session(source.name, plan.seed) as watched:
-        halves = halves_of(model, source, plan, watched.fixed_batch, progress)
-        for pair in halves.pairs("choosing the prior"):
+        folds = folds_of(model, source, plan, watched.fixed_batch, progress)
+        for pair in folds.pairs("choosing the prior"):
             for fold, part in enumerate(pair):
-                for chunk in halves.chunks(part):
+                for chunk in folds.chunks(part):
                     for meter, policies in zip(meters, given, strict=True):
                         output = watched.run(chunk, policies[fold], None)
                         meter[fold].add_recalibrated(output, output, chunk.labels)
     scores = np.array([[_accuracy(meter) for meter in both] for both in meters])
     if np.isnan(scores).any():
         raise UsageError(
-            f"--method blend: {source.name} has no labels to choose the prior by. Give labels (y in the data), or say "
-            "what the stored statistics are worth in samples: --prior N."
+            f"{argument('method')} blend: {source.name} has no labels to choose the prior by. Give labels (y in the "
+            "data), or say "
+            f"what the stored statistics are worth in samples: {argument('prior')} N."
         )
     best = [_best(priors, column) for column in (scores[:, 1], scores[:, 0], scores.sum(axis=1))]
     return _Priors(best[2], (best[0], best[1]), len(priors))
@@ -145,7 +142,7 @@ def _best(priors: list[float], scores: FloatArray) -> float:
     return max(zip(scores.tolist(), priors, strict=True))[1]
 
 
-def _accuracy(meter: EffectMeter) -> float:
+def _accuracy(meter: PredictionEffect) -> float:
     effect = meter.result()
     if effect is None or effect.accuracy is None or effect.accuracy.recalibrated is None:
         return float("nan")
@@ -177,3 +174,6 @@ def _notes(chosen: _Priors, measured: Measurement) -> list[Note]:
 def _alone(stored: Mapping[str, NormLayer], data: LayerStatistics) -> list[Note]:
     names = tuple(name for name, found in data.items() if not _usable(stored[name], found.mean.size).all())
     return [StoredLeftOut(names)] if names else []
+
+
+METHOD = Blending

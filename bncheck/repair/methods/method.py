@@ -1,16 +1,14 @@
-"""The ways to repair a model: what they have in common, and which there are."""
+"""What the ways to repair a model have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 
 from bncheck.data import Source
-from bncheck.errors import UsageError
 from bncheck.evidence import EffectEvidence
 from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
@@ -22,8 +20,6 @@ from bncheck.settings import UNTIL_OF_REPAIR
 from bncheck.vocabulary import Reason
 
 RECALIBRATE, BLEND, RENORM = "recalibrate", "blend", "renorm"
-_HOMES = {RECALIBRATE: "recalibration", BLEND: "blending", RENORM: "renorm"}
-METHODS = tuple(_HOMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +27,9 @@ class MethodOptions:
     """What the user set for a method.
 
     Attributes:
-        prior: what the stored statistics are worth, in samples (`--prior`); `None` to find out.
+        prior: what the stored statistics are worth, in samples; `None` to find out.
         until: error of the means, in standard deviations, at which reading stops; 0 to read everything.
-        fine_tuning: how `renorm` trains.
+        fine_tuning: how a method that trains does it.
         training: told of every step of it.
     """
 
@@ -51,11 +47,11 @@ class Repaired:
         tensors: the new value of everything that changes, by the tensor's name in the model
             (`stem.bn.running_mean`); a writer gives it the dtype and the shape the file has.
         kept: layers whose statistics stay as they are, by name: why.
-        errors: by layer, how far the new mean may be off, in standard deviations of the data.
-        gaps: by layer, the gap of one half of the data from what the other half gave; empty where held-out data
-            are to judge.
         samples: samples that were used.
-        trial: as shipped against repaired on samples the repair has not seen; `None` where held-out data judge.
+        errors: by layer, how far the new mean may be off, in standard deviations of the data.
+        gaps: by layer, the gap of one fold of the data from what the other fold gave; empty where held-out data
+            are to judge.
+        evaluation: as shipped against repaired on samples the repair has not seen; `None` where held-out data judge.
         notes: what was chosen on the way, for the reader.
     """
 
@@ -64,22 +60,26 @@ class Repaired:
     samples: int
     errors: Mapping[str, float] = field(default_factory=dict)
     gaps: Mapping[str, float] = field(default_factory=dict)
-    trial: EffectEvidence | None = None
+    evaluation: EffectEvidence | None = None
     notes: tuple[Note, ...] = ()
 
 
 class Method(Protocol):
-    """Gives a model new statistics, new weights, or both; the model itself is left alone.
+    """A method gives a model new statistics, new weights, or both; the model itself is left alone.
 
-    A method lives in a module of its own that offers `method(options: MethodOptions) -> Method`; `_HOMES` names it.
+    It lives in a module of its own in this folder, which offers `METHOD: type[Method]` and is found by that.
 
     Attributes:
-        name: as `--method` has it.
-        cross_fits: whether it can judge itself on halves of the data it repairs from.
+        name: what chooses it.
+        cross_fits: whether it can judge itself on folds of the data it repairs from.
+        takes_prior: whether it weighs the stored statistics, so that a prior means something.
     """
 
     name: str
     cross_fits: bool
+    takes_prior: bool
+
+    def __init__(self, options: MethodOptions) -> None: ...
 
     def __call__(
         self,
@@ -91,7 +91,7 @@ class Method(Protocol):
         judge: bool,
         validation: Source | None = None,
     ) -> Repaired:
-        """Repair `model` by the samples of `source`; with `judge`, fill in `trial` and `gaps`.
+        """Repair `model` by the samples of `source`; with `judge`, fill in `evaluation` and `gaps`.
 
         Args:
             model: what is to be repaired; it is only read and run.
@@ -107,15 +107,3 @@ class Method(Protocol):
             UsageError: the data lack something that the method needs.
         """
         ...
-
-
-def method_named(name: str, options: MethodOptions) -> Method:
-    """The method of that name (`--method`).
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in _HOMES:
-        raise UsageError(f"--method {name}: choose one of {', '.join(METHODS)}.")
-    home = f"bncheck.repair.methods.{_HOMES[name]}"
-    return cast("Method", import_module(home).method(options))

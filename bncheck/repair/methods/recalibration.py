@@ -8,11 +8,11 @@ from bncheck.measure.passes import Plan
 from bncheck.progress import Progress
 from bncheck.repair.evaluation.held_out import cross_fitted
 from bncheck.repair.measuring import cross_gaps, measure, tensors_of
-from bncheck.repair.methods.method import RECALIBRATE, Method, MethodOptions, Repaired
+from bncheck.repair.methods.method import RECALIBRATE, MethodOptions, Repaired
 
 
 class Recalibration:
-    """Stores the mean and the pooled variance of the data; weights and everything else stay.
+    """Recalibration stores the mean and the pooled variance of the data; weights and everything else stay.
 
     Sources: Wu & Johnson 2021 (arXiv 2105.07576), section 3, "PreciseBN"; here the variance is pooled over all
     samples rather than averaged over batches.
@@ -20,9 +20,10 @@ class Recalibration:
 
     name = RECALIBRATE
     cross_fits = True
+    takes_prior = False
 
-    def __init__(self, until: float) -> None:
-        self._until = until
+    def __init__(self, options: MethodOptions) -> None:
+        self._until = options.until
 
     def __call__(
         self,
@@ -37,18 +38,15 @@ class Recalibration:
         """See `Method`."""
         measured = measure(model, source, plan, self._until, progress)
         crossed = (measured.folds[1], measured.folds[0])
-        trial = judge and measured.whole
         return Repaired(
             tensors=tensors_of(model, measured.whole),
             kept=measured.kept,
             samples=measured.samples,
             errors=measured.errors,
             gaps=cross_gaps(measured, crossed) if judge else {},
-            trial=cross_fitted(model, source, plan, crossed, progress) if trial else None,
+            evaluation=cross_fitted(model, source, plan, crossed, progress) if judge and measured.whole else None,
             notes=measured.notes,
         )
 
 
-def method(options: MethodOptions) -> Method:
-    """What `--method recalibrate` is."""
-    return Recalibration(options.until)
+METHOD = Recalibration

@@ -1,4 +1,4 @@
-"""`--method renorm`: fine-tuning with Batch Renormalization, as a repair of files."""
+"""Fine-tuning with Batch Renormalization, as a repair of files."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from bncheck.formats import Backend
 from bncheck.measure.passes import Plan
 from bncheck.progress import Progress
 from bncheck.repair.measuring import STATISTICS, join
-from bncheck.repair.methods.method import RENORM, Method, MethodOptions, Repaired
+from bncheck.repair.methods.method import RENORM, MethodOptions, Repaired
 from bncheck.repair.training.checkpoints import forget_checkpoint
 from bncheck.repair.training.finetune import fine_tune
-from bncheck.repair.training.options import FineTuneOptions
-from bncheck.repair.training.result import FineTuned, TrainingProgress
+from bncheck.repair.training.result import FineTuned
 from bncheck.repair.training.roles import TrainingSource
 from bncheck.repair.training.trainee import module_of
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_repairing import BestStateTaken, TrainingEnded
-from bncheck.vocabulary import Reason
+from bncheck.vocabulary import Reason, argument
 
 COUNTER = "num_batches_tracked"
 AVERAGED = 20
@@ -27,19 +26,20 @@ AVERAGED = 20
 
 
 class RenormFineTuning:
-    """Trains weights and statistics further, on batches as they come, so that they no longer depend on the batch.
+    """Fine-tuning trains weights and statistics further, on batches as they come, until neither depends on the batch.
 
-    It cannot judge itself on halves of its data: that would take two more trainings, and judge other models.
+    It cannot judge itself on folds of its data: that would take two more trainings, and judge other models.
 
     Source: Ioffe 2017 (arXiv 1702.03275).
     """
 
     name = RENORM
     cross_fits = False
+    takes_prior = False
 
-    def __init__(self, options: FineTuneOptions, training: TrainingProgress) -> None:
-        self._options = options
-        self._training = training
+    def __init__(self, options: MethodOptions) -> None:
+        self._options = options.fine_tuning
+        self._training = options.training
 
     def __call__(
         self,
@@ -63,7 +63,8 @@ class RenormFineTuning:
         if tuned.best_step == 0:
             raise RefusedError(
                 f"The fine-tuning never made {model.path} better: after none of {tuned.steps} steps did it predict the "
-                "validation data better than as it came. Nothing was written. Give more --steps, another --lr, or "
+                f"validation data better than as it came. Nothing was written. Give more {argument('steps')}, "
+                f"another {argument('lr')}, or "
                 "training data more like the validation data."
             )
         tensors = _changed(model, tuned)
@@ -73,11 +74,6 @@ class RenormFineTuning:
             if layer.has_statistics and not any(join(layer.name, role) in tensors for role in STATISTICS)
         }
         return Repaired(tensors=tensors, kept=kept, samples=counted.read, notes=_notes(tuned))
-
-
-def method(options: MethodOptions) -> Method:
-    """What `--method renorm` is."""
-    return RenormFineTuning(options.fine_tuning, options.training)
 
 
 def _changed(model: Backend, tuned: FineTuned) -> dict[str, torch.Tensor]:
@@ -104,3 +100,6 @@ def _notes(tuned: FineTuned) -> tuple[Note, ...]:
     if tuned.score is not None:
         notes.append(BestStateTaken(tuned.best_step))
     return tuple(notes)
+
+
+METHOD = RenormFineTuning

@@ -1,10 +1,11 @@
-"""Noticing that a training run has gone wrong."""
+"""The guard that notices when a training run goes wrong."""
 
 from __future__ import annotations
 
 import math
 
 from bncheck.errors import RefusedError
+from bncheck.vocabulary import argument
 
 WINDOW = 20
 EXPLOSION = 20.0
@@ -12,7 +13,7 @@ EXPLOSION = 20.0
 
 
 class DivergenceGuard:
-    """Watches the losses of a run.
+    """A guard that watches the losses of a run.
 
     Args:
         first: the loss before the first step.
@@ -45,6 +46,7 @@ class DivergenceGuard:
     def diverged(self, step: int, what: str) -> RefusedError:
         """The error to raise."""
         return RefusedError(
-            f"The fine-tuning diverged at step {step}: {what}. Nothing was saved. Give a smaller --lr (it was "
-            f"{self._learning_rate:g}), or more --steps, over which the renormalization opens more slowly."
+            f"The fine-tuning diverged at step {step}: {what}. Nothing was saved. Give a smaller {argument('lr')} "
+            "(it was "
+            f"{self._learning_rate:g}), or more {argument('steps')}, over which the renormalization opens more slowly."
         )

@@ -1,4 +1,4 @@
-"""Fine-tuning with Batch Renormalization: for networks whose weights lean on the company in a mini-batch."""
+"""Fine-tuning with Batch Renormalization: for networks whose weights lean on the composition of their mini-batches."""
 
 from __future__ import annotations
 

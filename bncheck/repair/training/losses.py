@@ -9,13 +9,18 @@ import torch
 from torch.nn import functional
 
 from bncheck.errors import BncheckError, DataError, UsageError
-from bncheck.predictions.outputs import IGNORED_LABEL, Predictor, choose_output, class_axis, class_labels, correct
+from bncheck.predictions.class_scores import (
+    LEAST_PROBABILITY,
+    Predictor,
+    class_axis,
+    lie_in_unit_interval,
+    sum_to_one,
+)
+from bncheck.predictions.labels import are_soft_rows, class_labels, correct, counted, require_classes
+from bncheck.predictions.outputs import choose_output
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.user_code import user_output_to_stderr
-
-_SUMS_TO_ONE = 1e-3
-_LEAST = 1e-7
-"""Smallest probability whose logarithm is taken."""
+from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,7 +58,8 @@ class Objective:
         if labels is None:
             raise UsageError(
                 f"Fine-tuning by {self._loss} needs labels, and the data have none: give data with labels (y in an "
-                ".npz, class folders, --label-column), or a --loss FILE.py:CALLABLE that does without."
+                f".npz, class folders, {argument('label_column')}), or a {argument('loss')} FILE.py:CALLABLE that "
+                "does without."
             )
         if self._loss == "mse":
             return _mean_squared_error(scores, labels)
@@ -76,7 +82,7 @@ class Objective:
         if scores is None:
             raise UsageError(
                 f"The model returned a {type(output).__name__} without a floating tensor to train on: "
-                "name the prediction with --output KEY|INDEX."
+                f"name the prediction with {argument('output')} KEY|INDEX."
             )
         return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
@@ -88,16 +94,18 @@ class Objective:
         except (KeyboardInterrupt, MemoryError, BncheckError):
             raise
         except (Exception, SystemExit) as error:
-            raise DataError(f"--loss: the function raised {type(error).__name__}: {error}") from error
+            raise DataError(f"{argument('loss')}: the function raised {type(error).__name__}: {error}") from error
         if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-            raise UsageError(f"--loss: the function must return a tensor of one number, not {_described(loss)}.")
+            raise UsageError(
+                f"{argument('loss')}: the function must return a tensor of one number, not {_described(loss)}."
+            )
         return loss.reshape(())
 
     def _cross_entropy(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if labels.is_floating_point() and labels.shape == scores.shape:
             targets = labels.to(scores.dtype)
             axis = 1
-            if not bool((labels >= 0).all()) or not torch.allclose(targets.sum(1), torch.ones_like(targets.sum(1))):
+            if not are_soft_rows(targets):
                 raise UsageError(_no_classes(labels))
         else:
             targets = class_labels(labels, scores)
@@ -109,7 +117,8 @@ class Objective:
             if targets.shape != rows.shape[:1] + rows.shape[2:]:
                 raise UsageError(
                     f"Labels of shape {tuple(labels.shape)} do not fit outputs of shape {tuple(scores.shape)}: give "
-                    "one class number per prediction, choose another --output, or name a --loss FILE.py:CALLABLE."
+                    f"one class number per prediction, choose another {argument('output')}, or name a "
+                    f"{argument('loss')} FILE.py:CALLABLE."
                 )
             targets = _within(targets, rows.shape[1])
         return (
@@ -121,22 +130,21 @@ class Objective:
     def _log(self, rows: torch.Tensor) -> torch.Tensor:
         """Logarithms of the class probabilities, on axis 1."""
         if self._are_probabilities is None:
-            sums = rows.detach().sum(1)
-            sum_to_one = torch.allclose(sums, torch.ones_like(sums), atol=_SUMS_TO_ONE)
-            self._are_probabilities = sum_to_one and bool((rows >= 0).all())
-        return rows.clamp(min=_LEAST).log() if self._are_probabilities else rows.log_softmax(1)
+            self._are_probabilities = sum_to_one(rows.detach())
+        return rows.clamp(min=LEAST_PROBABILITY).log() if self._are_probabilities else rows.log_softmax(1)
 
     def _binary(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if scores.numel() != labels.numel() or not bool(((labels >= 0) & (labels <= 1)).all()):
             raise UsageError(
                 f"Binary cross entropy needs a label from 0 to 1 for every score; scores have the shape "
-                f"{tuple(scores.shape)}, labels {tuple(labels.shape)}. Choose another --output or --loss."
+                f"{tuple(scores.shape)}, labels {tuple(labels.shape)}. Choose another {argument('output')} or "
+                f"{argument('loss')}."
             )
         targets = labels.reshape(scores.shape).to(scores.dtype)
         if self._are_probabilities is None:
-            self._are_probabilities = bool(((scores >= 0) & (scores <= 1)).all())
+            self._are_probabilities = lie_in_unit_interval(scores)
         if self._are_probabilities:
-            return functional.binary_cross_entropy(scores.clamp(_LEAST, 1 - _LEAST), targets)
+            return functional.binary_cross_entropy(scores.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY), targets)
         return functional.binary_cross_entropy_with_logits(scores, targets)
 
 
@@ -144,29 +152,22 @@ def _mean_squared_error(scores: torch.Tensor, labels: torch.Tensor) -> torch.Ten
     if scores.numel() != labels.numel():
         raise UsageError(
             f"The mean squared error needs a label for every output; outputs have the shape {tuple(scores.shape)}, "
-            f"labels {tuple(labels.shape)}. Choose another --output or --loss."
+            f"labels {tuple(labels.shape)}. Choose another {argument('output')} or {argument('loss')}."
         )
     return functional.mse_loss(scores, labels.reshape(scores.shape).to(scores.dtype))
 
 
 def _within(targets: torch.Tensor, classes: int) -> torch.Tensor:
     """Class numbers, with those to be ignored as torch marks them."""
-    void = targets < 0
-    if targets.dim() > 1:
-        void |= targets == IGNORED_LABEL
-    highest = int(targets[~void].max()) if bool((~void).any()) else 0
-    if highest >= classes:
-        raise DataError(
-            f"the labels run up to {highest} but the model gives {classes} scores: labels are class numbers from 0; "
-            "give labels below that, or choose another --output."
-        )
-    return targets.long().masked_fill(void, -100)
+    require_classes(targets, classes)
+    return targets.long().masked_fill(~counted(targets), -100)
 
 
 def _no_classes(labels: torch.Tensor) -> str:
     return (
         f"Cross entropy needs class numbers, and the labels are measurements (dtype {str(labels.dtype)[6:]}, shape "
-        f"{tuple(labels.shape)}): choose --loss mse, or name a function, --loss FILE.py:CALLABLE."
+        f"{tuple(labels.shape)}): choose {argument('loss')} mse, or name a function, {argument('loss')} "
+        "FILE.py:CALLABLE."
     )
 
 

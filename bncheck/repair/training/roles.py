@@ -14,6 +14,7 @@ from bncheck.errors import UsageError
 from bncheck.repair.methods.method import Method
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_repairing import HeldOutDrawn
+from bncheck.vocabulary import argument
 
 HELD_OUT_SHARE = 0.2
 """Of data that both train and judge, the share that is kept from training."""
@@ -21,7 +22,7 @@ HELD_OUT_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Roles:
-    """Who does what.
+    """Which data do what in a repair.
 
     Attributes:
         repair_from: what the method learns from.
@@ -50,13 +51,18 @@ def roles_of(way: Method, *, data: Any, train_data: Any, heldout: Any, how: Data
     """
     if way.cross_fits:
         if train_data is not None:
-            raise UsageError(f"--train-data is what --method renorm trains on; --method {way.name} takes --data alone.")
+            raise UsageError(
+                f"{argument('train_data')} is what {argument('method')} renorm trains on; {argument('method')} "
+                f"{way.name} takes {argument('data')} alone."
+            )
         source = open_data(data, how)
-        return Roles(source, source if heldout is None else open_data(heldout, how, "--heldout"))
-    named = {"--train-data": train_data, "--data": data, "--heldout": heldout}
+        return Roles(source, source if heldout is None else open_data(heldout, how, argument("heldout")))
+    named = {argument("train_data"): train_data, argument("data"): data, argument("heldout"): heldout}
     given = {option: value for option, value in named.items() if value is not None}
     if not given:
-        raise UsageError("There are no data to train on: give --train-data, best the training's own loader.")
+        raise UsageError(
+            f"There are no data to train on: give {argument('train_data')}, best the training's own loader."
+        )
     option, trained_on = next(iter(given.items()))
     source = open_data(trained_on, how, option)
     others = [
@@ -64,11 +70,11 @@ def roles_of(way: Method, *, data: Any, train_data: Any, heldout: Any, how: Data
         for other, value in given.items()
         if other != option and not _same(value, trained_on)
     ]
-    mixed = option == "--data"
+    mixed = option == argument("data")
     if others:
         return Roles(TrainingSource(source, mixed=mixed), others[-1], others[0] if len(others) > 1 else None)
     if not isinstance(source, IndexedSource):
-        missing = "--heldout" if option == "--data" else "--data"
+        missing = argument("heldout") if option == argument("data") else argument("data")
         raise UsageError(
             f"{option} {source.name} makes its own batches and may draw them anew in every pass, so nothing of it can "
             f"be kept from training to judge by: name other data with {missing}."

@@ -24,6 +24,7 @@ from bncheck.repair.training.losses import Objective, Score
 from bncheck.repair.training.options import STEPS, FineTuneOptions, rate_at
 from bncheck.repair.training.result import FineTuned, TrainingProgress, TrainingStep
 from bncheck.repair.training.trainee import State, Trainee, module_of
+from bncheck.vocabulary import argument
 
 
 class TrainingRun:
@@ -39,7 +40,9 @@ class TrainingRun:
     ) -> None:
         require_device(options.device)
         if options.patience is not None and heldout is None:
-            raise UsageError("--patience ends a run by its score on held-out data: give some, or leave it out.")
+            raise UsageError(
+                f"{argument('patience')} ends a run by its score on held-out data: give some, or leave it out."
+            )
         module = module_of(model)
         only_size = model.fixed_batch if isinstance(model, Backend) else None
         self.options = options
@@ -99,7 +102,8 @@ class TrainingRun:
         if not loss.requires_grad:
             raise UsageError(
                 "The loss does not depend on the parameters that are trained: does the model run under "
-                "torch.no_grad(), does the --loss function detach, or is --output one that does not learn?"
+                f"torch.no_grad(), does the {argument('loss')} function detach, or is {argument('output')} one that "
+                "does not learn?"
             )
         torch.autograd.backward(self.scaler.scale(loss))
         self.scaler.step(self.optimizer)

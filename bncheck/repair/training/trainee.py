@@ -20,6 +20,7 @@ from bncheck.nn.conversion import is_frozen, to_batch_norm, to_batch_renorm
 from bncheck.nn.renorm import BatchRenorm
 from bncheck.nn.schedule import RenormSchedule
 from bncheck.repair.training.programs import renormalized_program, write_variances
+from bncheck.vocabulary import argument
 
 State = dict[str, torch.Tensor]
 _HALF = (torch.float16, torch.bfloat16)
@@ -73,11 +74,11 @@ class Trainee:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """Those that learn."""
+        """The parameters that learn."""
         return [parameter for parameter in self.net.parameters() if parameter.requires_grad]
 
     def set_training(self, training: bool) -> None:
-        """Train or eval mode, frozen layers excepted."""
+        """Switch to train or eval mode, frozen layers excepted."""
         if self._is_program:
             for layer in self.layers:
                 layer.train(training)
@@ -123,7 +124,10 @@ class Trainee:
         for parameter in self.net.parameters():
             parameter.requires_grad_(parameter.requires_grad and id(parameter) in norms)
         if not self.parameters:
-            raise UsageError("--train norm: the BatchNorm layers have no gamma and beta to train; use --train all.")
+            raise UsageError(
+                f"{argument('train')} norm: the BatchNorm layers have no gamma and beta to train; use "
+                f"{argument('train')} all."
+            )
 
 
 def module_of(model: Backend | nn.Module) -> nn.Module:

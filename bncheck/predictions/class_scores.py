@@ -1,0 +1,93 @@
+"""Scores as classes: which axis runs over them, how probable each is, and which one is predicted."""
+
+from __future__ import annotations
+
+import torch
+
+from bncheck.predictions.labels import are_whole, require_classes, require_no_void
+
+UNTOLD = -1
+"""The class of scores that are not numbers: never the right one."""
+LEAST_PROBABILITY = 1e-7
+"""The smallest probability whose logarithm is taken, so that a loss stays a number."""
+_SUMS_TO_ONE = 1e-3
+
+
+class Predictor:
+    """Turns scores into predicted classes, the same way for every batch and every set of statistics.
+
+    Two or more scores on the class axis: the largest. One score with labels 0 and 1: its sign, or half
+    where the scores seen first are probabilities. Anything else is no classification.
+    """
+
+    def __init__(self) -> None:
+        self._threshold: float | None = None
+
+    def classes(self, scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
+        """Predicted classes, (N, ...), or `None` where the scores are no class scores.
+
+        Raises:
+            DataError: the labels are classes the model does not have.
+        """
+        if labels is not None and labels.is_floating_point() and labels.shape == scores.shape:
+            return None  # a regression: nothing to count
+        axis = class_axis(scores, labels)
+        if axis is not None:
+            predicted = largest(scores, axis)
+            if labels is not None and labels.shape == predicted.shape and not labels.is_floating_point():
+                require_no_void(labels)
+                require_classes(labels, scores.shape[axis])
+            return predicted
+        if labels is None or not _is_binary(scores, labels):
+            return None
+        if self._threshold is None:
+            self._threshold = 0.5 if lie_in_unit_interval(scores) else 0.0
+        scores = scores.reshape(labels.shape)
+        return (scores > self._threshold).long().masked_fill(scores.isnan(), UNTOLD)
+
+    def merge(self, other: Predictor) -> None:
+        """Take over what another has decided by the first scores it saw, where this one has seen none."""
+        if self._threshold is None:
+            self._threshold = other._threshold
+
+
+def largest(scores: torch.Tensor, axis: int) -> torch.Tensor:
+    """The class of the largest score, `UNTOLD` where one is NaN; the class axis is gone."""
+    return scores.argmax(axis).masked_fill(scores.isnan().any(axis), UNTOLD)
+
+
+def class_axis(scores: torch.Tensor, labels: torch.Tensor | None) -> int | None:
+    """The axis of `scores` that runs over the classes; `None` where there is none, or only one class on it."""
+    if scores.dim() < 2:
+        return None
+    if labels is not None and scores.dim() > 2 and labels.shape == scores.shape[:-1] != _without_axis_1(scores):
+        return scores.dim() - 1 if scores.shape[-1] > 1 else None
+    return 1 if scores.shape[1] > 1 else None
+
+
+def probabilities(scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
+    """Class probabilities, shape (predictions, classes); `None` where the scores are no class scores."""
+    axis = class_axis(scores, labels)
+    if axis is None or (labels is not None and labels.is_floating_point() and labels.shape == scores.shape):
+        return None
+    rows = scores.movedim(axis, -1).flatten(0, -2)
+    return rows if sum_to_one(rows) else rows.softmax(1)
+
+
+def sum_to_one(rows: torch.Tensor) -> bool:
+    """Whether scores, their classes on axis 1, are probabilities already."""
+    sums = rows.sum(1)
+    return bool((rows >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=_SUMS_TO_ONE)
+
+
+def lie_in_unit_interval(scores: torch.Tensor) -> bool:
+    """Whether scores of one class each are probabilities already."""
+    return bool(((scores >= 0) & (scores <= 1)).all())
+
+
+def _without_axis_1(scores: torch.Tensor) -> torch.Size:
+    return torch.Size((scores.shape[0], *scores.shape[2:]))
+
+
+def _is_binary(scores: torch.Tensor, labels: torch.Tensor) -> bool:
+    return scores.numel() == labels.numel() and are_whole(labels) and bool(((labels == 0) | (labels == 1)).all())

@@ -1,0 +1,101 @@
+"""Yes or no: labels 0 and 1 in the shape of the outputs, one a sample (one logit) or many (several labels, a map)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+
+from bncheck.predictions.class_scores import LEAST_PROBABILITY, UNTOLD, lie_in_unit_interval
+from bncheck.predictions.labels import IGNORED_LABEL, are_soft_rows
+from bncheck.predictions.tasks.classes import WORST
+from bncheck.predictions.tasks.task import per_sample, squeezed
+
+
+@dataclass(frozen=True, slots=True)
+class YesNo:
+    """Decisions of one score each: a single one, several labels at once, a map of one logit, a discriminator.
+
+    With one decision a sample the score is whether it is right. With many it is the Dice coefficient (F1) of the yeses,
+    2 TP / (2 TP + FP + FN), and 1 where neither a label nor a prediction says yes: the many noes of a rare label tell
+    nothing. The loss is the binary cross entropy in nats, averaged over the sample's decisions. Labels that are NaN,
+    negative or 255 are left out.
+
+    Attributes:
+        are_probabilities: whether outputs are probabilities rather than logits; `None` to look at what is given.
+    """
+
+    are_probabilities: bool | None = None
+    name: ClassVar[str] = "yes-no"
+    score_name: ClassVar[str] = "F1"
+    larger_is_better: ClassVar[bool] = True
+    unit: ClassVar[float] = 1.0
+
+    def fits(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
+        """See `Task`: nothing but 0 and 1 where labels count, and not one 1 in each row of several."""
+        if labels is None or not self.matches(outputs, labels):
+            return False
+        if labels.shape == outputs.shape and are_soft_rows(labels):
+            return False
+        known = _counted(labels)
+        return bool(known.any()) and bool(((labels == 0) | (labels == 1) | ~known).all())
+
+    def matches(self, outputs: torch.Tensor, labels: torch.Tensor) -> bool:
+        """See `Task`."""
+        return outputs.dim() > 0 and labels.dim() > 0 and squeezed(labels, outputs.shape) is not None
+
+    def settled(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> YesNo:
+        """See `Task`: outputs that all lie in 0..1 are probabilities."""
+        return replace(self, are_probabilities=lie_in_unit_interval(outputs))
+
+    def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """See `Task`: right or wrong of one decision, Dice of many."""
+        wanted, known = _rows(labels, outputs)
+        found = self._decided(outputs).reshape(len(outputs), -1)
+        if found.shape[1] == 1:
+            return per_sample((found == wanted).double(), known)
+        # What is not a number says neither yes nor no, and is wrong both ways.
+        says, is_yes = (found == 1) & known, (wanted == 1) & known
+        says = says | ((found == UNTOLD) & ~is_yes & known)
+        hits = (says & is_yes).sum(1, dtype=torch.float64)
+        total = (says.sum(1) + is_yes.sum(1)).double()
+        dice = torch.where(total > 0, 2 * hits / total.clamp(min=1), torch.ones((), dtype=torch.float64))
+        return dice.masked_fill(~known.any(1), torch.nan)
+
+    def losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """See `Task`: mean binary cross entropy."""
+        wanted, known = _rows(labels, outputs)
+        rows = outputs.reshape(len(outputs), -1).double()
+        if self._scale(outputs):
+            clamped = rows.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+            yes, no = clamped.log(), (1 - clamped).log()
+        else:
+            yes, no = (torch.nn.functional.logsigmoid(one) for one in (rows, -rows))
+        logs = torch.where(wanted == 1, yes, no).clamp(min=-WORST).nan_to_num(nan=-WORST)
+        return per_sample(-logs, known)
+
+    def predicted(self, outputs: torch.Tensor) -> torch.Tensor | None:
+        """See `Task`."""
+        return self._decided(outputs)
+
+    def _decided(self, outputs: torch.Tensor) -> torch.Tensor:
+        threshold = 0.5 if self._scale(outputs) else 0.0
+        return (outputs > threshold).long().masked_fill(outputs.isnan(), UNTOLD)
+
+    def _scale(self, outputs: torch.Tensor) -> bool:
+        return lie_in_unit_interval(outputs) if self.are_probabilities is None else self.are_probabilities
+
+
+def _rows(labels: torch.Tensor, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Labels (N, decisions), and which of them count."""
+    wanted = labels.reshape(len(outputs), -1)
+    return wanted, _counted(labels).reshape(len(outputs), -1)
+
+
+def _counted(labels: torch.Tensor) -> torch.Tensor:
+    known = (labels >= 0) & ~labels.isnan()
+    return known & (labels != IGNORED_LABEL) if labels.dim() > 1 else known
+
+
+TASK = YesNo()

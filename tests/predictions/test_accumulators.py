@@ -1,0 +1,204 @@
+"""What is accumulated over the outputs: the same whether it was seen in one pass or in shards that are merged."""
+
+import dataclasses
+import math
+import pickle
+
+import pytest
+import torch
+
+from bncheck.predictions.change import OutputChange, changed_fraction, relative_change
+from bncheck.predictions.effect import PredictionEffect
+from bncheck.predictions.hits import PairedHits
+from bncheck.predictions.information import MutualInformation, information_of
+from bncheck.predictions.pairs import PairedSums, TaskPairs
+
+GENERATOR = torch.Generator().manual_seed(3)
+
+
+def normal(*shape):
+    return torch.randn(*shape, generator=GENERATOR)
+
+
+KINDS = {
+    "classes": (normal(96, 5), torch.arange(96) % 5),
+    "positions": (normal(96, 3, 4, 4), (torch.arange(96 * 16) % 3).reshape(96, 4, 4)),
+    "one logit": (normal(96, 1), torch.arange(96) % 2),
+    "several labels": (normal(96, 5), (normal(96, 5) > 0).float()),
+    "numbers": (normal(96, 2), 3 * normal(96, 2)),
+    "embeddings": (torch.nn.functional.normalize(normal(96, 4), dim=1), torch.arange(96) % 4),
+    "no labels": (normal(96, 5), None),
+}
+
+
+def taken_in(effect, before, after, labels, batches):
+    """Everything that a pass adds, over some of twelve batches of eight."""
+    for at in batches:
+        part = slice(8 * at, 8 * at + 8)
+        wanted = None if labels is None else labels[part]
+        effect.add_batch(after[part], wanted)
+        effect.add_recalibrated(before[part], after[part], wanted)
+        effect.add_noise(after[part], before[part], wanted)
+    return effect
+
+
+def numbers_of(value):
+    """A dataclass as a flat list of what it holds."""
+    return list(dataclasses.asdict(value).values())
+
+
+def alike(one, other):
+    for a, b in zip(numbers_of(one), numbers_of(other), strict=True):
+        if isinstance(a, dict):
+            assert a == pytest.approx(b, rel=1e-9)
+        else:
+            assert a == (b if b is None else pytest.approx(b, rel=1e-9, abs=1e-12))
+
+
+@pytest.mark.parametrize(("before", "labels"), KINDS.values(), ids=list(KINDS))
+def test_shards_that_were_pickled_and_merged_equal_the_whole(before, labels):
+    after = before + 0.5 * normal(*before.shape)
+    whole = taken_in(PredictionEffect(None, None), before, after, labels, range(12))
+    merged = PredictionEffect(None, None)
+    for batches in (range(5), range(5, 6), range(6, 12)):
+        shard = taken_in(PredictionEffect(None, None), before, after, labels, batches)
+        merged.merge(pickle.loads(pickle.dumps(shard)))
+    alike(merged.result(), whole.result())
+    one, other = whole.comparison(), merged.comparison()
+    assert (one is None) == (other is None) == (labels is None)
+    if one is not None and other is not None:
+        assert one.task.name == other.task.name
+        alike(one.losses, other.losses)
+        alike(one.scores, other.scores)
+
+
+def test_an_effect_is_merged_with_nothing_unchanged():
+    before, labels = KINDS["classes"]
+    effect = taken_in(PredictionEffect(None, None), before, before + 1, labels, range(12))
+    expected = effect.result()
+    effect.merge(PredictionEffect(None, None))
+    assert effect.result() == expected
+
+
+def test_a_metric_that_cannot_be_pickled_stays_with_the_one_who_merges():
+    before, labels = KINDS["classes"]
+    after = before + normal(96, 5)
+
+    def right(outputs, wanted):
+        return float((outputs.argmax(1) == wanted).double().mean())
+
+    whole = taken_in(PredictionEffect(None, right), before, after, labels, range(12))
+    merged = PredictionEffect(None, right)
+    for batches in (range(5), range(5, 12)):
+        merged.merge(
+            pickle.loads(pickle.dumps(taken_in(PredictionEffect(None, right), before, after, labels, batches)))
+        )
+    alike(merged.result(), whole.result())
+    assert merged.result().accuracy.stored == pytest.approx(right(before, labels))
+    by_metric = merged.comparison()
+    assert by_metric.task.name == "metric"
+    assert by_metric.scores.mean_after == pytest.approx(right(after, labels))
+    alone = pickle.loads(pickle.dumps(merged))
+    with pytest.raises(ValueError, match="merge it into one that has it"):
+        alone.result()
+
+
+def test_paired_losses_and_discordant_pairs_of_an_effect_by_hand():
+    before = torch.tensor([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
+    after = torch.tensor([[2.0, 0.0], [0.0, 2.0], [0.0, 2.0], [2.0, 0.0]])
+    labels = torch.tensor([0, 0, 1, 1])
+    effect = PredictionEffect(None, None)
+    effect.add_recalibrated(before, after, labels)
+    found = effect.comparison()
+    assert (found.scores.rose, found.scores.fell) == (1, 2)
+    good, bad = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
+    assert found.losses.mean_before == pytest.approx((3 * good + bad) / 4, rel=1e-6)
+    assert found.losses.mean_after == pytest.approx((2 * good + 2 * bad) / 4, rel=1e-6)
+    # differences 0, +d, -d, +d
+    d = bad - good
+    assert found.losses.difference == pytest.approx(d / 4, rel=1e-6)
+    variance = (3 * d**2 - 4 * (d / 4) ** 2) / 3
+    assert found.losses.standard_error == pytest.approx(math.sqrt(variance / 4), rel=1e-6)
+    assert found.losses.t == pytest.approx((d / 4) / math.sqrt(variance / 4), rel=1e-6)
+    assert effect.result().lost == 0.5
+
+
+def test_a_chosen_task_is_used_whatever_the_labels_look_like():
+    outputs, labels = torch.tensor([0.2, 0.9, 0.4]), torch.tensor([0.0, 1.0, 1.0])
+    chosen = PredictionEffect(None, None, task="numbers")
+    chosen.add_recalibrated(outputs, outputs, labels)
+    assert chosen.comparison().task.name == "numbers"
+    recognised = PredictionEffect(None, None)
+    recognised.add_recalibrated(outputs, outputs, labels)
+    assert recognised.comparison().task.name == "yes-no"
+
+
+def test_numbers_of_shards_add_up_though_each_has_settled_its_own_unit():
+    outputs, labels = normal(40, 1), normal(40, 1) * torch.linspace(1, 20, 40)[:, None]
+    whole, first, second = TaskPairs(), TaskPairs(), TaskPairs()
+    for part in (slice(0, 20), slice(20, 40)):
+        whole.add(outputs[part], outputs[part] + 1, labels[part])
+    first.add(outputs[:20], outputs[:20] + 1, labels[:20])
+    second.add(outputs[20:], outputs[20:] + 1, labels[20:])
+    assert first.task.unit != second.task.unit
+    first.merge(second)
+    alike(first.comparison().losses, whole.comparison().losses)
+    error = (outputs - labels).square().mean() / labels[:20].var(correction=0)
+    assert whole.comparison().losses.mean_before == pytest.approx(float(error), rel=1e-5)
+    assert whole.comparison().scores.mean_before == pytest.approx(float(error), rel=1e-5)
+
+
+def test_shards_of_different_tasks_do_not_add_up():
+    one, other = TaskPairs(), TaskPairs()
+    one.add(normal(8, 3), normal(8, 3), torch.arange(8) % 3)
+    other.add(normal(8, 3), normal(8, 3), normal(8, 3))
+    with pytest.raises(ValueError, match="taken for classes and for numbers"):
+        one.merge(other)
+
+
+def test_paired_sums_leave_out_what_counts_nothing():
+    sums = PairedSums()
+    sums.add(torch.tensor([1.0, math.nan, 3.0, 4.0]), torch.tensor([2.0, 2.0, math.nan, 1.0]))
+    assert (sums.samples, sums.before, sums.after, sums.squares, sums.rose, sums.fell) == (2, 5.0, 3.0, 10.0, 1, 1)
+    assert math.isnan(PairedSums().difference)
+    assert PairedSums().standard_error == math.inf
+
+
+def test_equal_differences_leave_no_doubt():
+    sums = PairedSums()
+    sums.add(torch.zeros(4), torch.ones(4))
+    assert sums.t == math.inf
+    nothing = PairedSums()
+    nothing.add(torch.ones(4), torch.ones(4))
+    assert nothing.t == 0.0
+
+
+def test_one_relative_change():
+    before, after = torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])
+    assert relative_change(before, after) == pytest.approx(0.1)
+    assert relative_change(torch.zeros(2), torch.zeros(2)) == 0.0
+    assert relative_change(torch.zeros(2), torch.ones(2)) == math.inf
+    assert OutputChange().relative() is None
+    assert changed_fraction(torch.tensor([1, 2, 3, 4]), torch.tensor([1, 2, 0, 4])) == 0.25
+
+
+def test_one_mutual_information():
+    assert information_of(torch.eye(4)) == pytest.approx(math.log(4))
+    assert information_of(torch.full((4, 4), 0.25)) == pytest.approx(0.0)
+    assert information_of(None) is None
+    assert information_of(torch.zeros(0, 4)) is None
+    whole, first, second = MutualInformation(), MutualInformation(), MutualInformation()
+    rows = normal(10, 3).softmax(1)
+    whole.add(rows)
+    first.add(rows[:4])
+    second.add(rows[4:])
+    first.merge(second)
+    assert first.nats() == pytest.approx(whole.nats(), rel=1e-12)
+    assert first.classes() == 3
+
+
+def test_the_sample_is_the_unit_of_a_gain():
+    paired = PairedHits()
+    paired.add(torch.tensor([[True, True], [False, False]]), torch.tensor([[True, False], [True, True]]))
+    assert (paired.won, paired.lost, paired.squared_gains) == (2, 1, 5.0)
+    assert paired.gain_error(4) == pytest.approx(math.sqrt(5) / 4)
