@@ -69,11 +69,11 @@ def stamp(
             f"{path} is no ONNX model: only their metadata take a stamp. Keep BatchNorm in the file instead."
         )
     copies = _copies(path, target)
-    inputs = model_inputs({"MODEL": path, "--reference": reference}) + InputFiles.named(
-        {"--reference-arch": reference_arch}
+    inputs = model_inputs({argument("model"): path, argument("reference"): reference}) + InputFiles.named(
+        {argument("reference_arch"): reference_arch}
     )
     require_place(target)
-    require_free([OutputFile("--out", out) for out in (target, *copies)], inputs)
+    require_free([OutputFile(argument("out"), out) for out in (target, *copies)], inputs)
     _require_stamped(target)
     _require_new(copies, target)
     before = model_of(

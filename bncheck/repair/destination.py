@@ -12,6 +12,7 @@ from bncheck.formats import Model
 from bncheck.formats.parts import model_inputs
 from bncheck.formats.recognise import ONNX_FILE, SAFETENSORS_FILE, SAFETENSORS_INDEX, recognise
 from bncheck.formats.stored_names import written_beside
+from bncheck.vocabulary import argument
 
 _SUFFIXES = {SAFETENSORS_FILE: (".safetensors",), SAFETENSORS_INDEX: (".json",), ONNX_FILE: (".onnx",)}
 _OF_TORCH = (".pt", ".pth", ".th", ".ckpt", ".tar", ".bin", ".pt2")
@@ -47,7 +48,7 @@ def target_of(
     checkpoint: Path | None,
     overwrite: bool,
 ) -> Target:
-    """The target that `--out` means.
+    """The target that `out` means.
 
     Args:
         model: what is repaired.
@@ -61,15 +62,15 @@ def target_of(
     """
     container = model.origin.container if model.origin else ""
     source = Path(model.path)
-    inputs = model_inputs({"MODEL": source}) + inputs
-    require_free([OutputFile("--out", out)], inputs)
+    inputs = model_inputs({argument("model"): source}) + inputs
+    require_free([OutputFile(argument("out"), out)], inputs)
     target = destination(out, source, container)
     _require_suffix(target, source, container)
     paths = [target, *written_beside(source, container, target, beside=_lies_beside(target, source))]
     _require_free(paths, inputs, overwrite=overwrite)
     if checkpoint is not None:
-        kept = OutputFile("--resume", checkpoint)
-        require_free([*(OutputFile("--out", path) for path in paths), kept], inputs)
+        kept = OutputFile(argument("resume"), checkpoint)
+        require_free([*(OutputFile(argument("out"), path) for path in paths), kept], inputs)
     return Target(target, inputs, overwrite, _lies_beside(target, source))
 
 
@@ -88,16 +89,18 @@ def files_of_out(out: Path, model: Path) -> tuple[Path, ...]:
 
 
 def destination(out: Path, model: Path, container: str) -> Path:
-    """The file that `--out` means: for a sharded model it may name the folder that takes the index and its shards.
+    """The file that `out` means: for a sharded model it may name the folder that takes the index and its shards.
 
     Raises:
         UsageError: it is a folder where a file is needed, or lies in none.
     """
     if container == SAFETENSORS_INDEX and (out.is_dir() or out.suffix != ".json"):
         if not out.absolute().parent.is_dir():
-            raise UsageError(f"--out {out}: there is no folder {out.parent}.")
+            raise UsageError(f"{argument('out')} {out}: there is no folder {out.parent}.")
         if out.exists() and not out.is_dir():
-            raise UsageError(f"--out {out}: that is a file; a sharded model needs a folder, or an index NAME.json.")
+            raise UsageError(
+                f"{argument('out')} {out}: that is a file; a sharded model needs a folder, or an index NAME.json."
+            )
         return out / model.name
     require_place(out)
     return out
@@ -113,7 +116,7 @@ def _require_suffix(out: Path, model: Path, container: str) -> None:
     of_others = {suffix for known in (*_SUFFIXES.values(), _OF_TORCH) for suffix in known if suffix not in own}
     if out.suffix.lower() in of_others and out.suffix != model.suffix:
         raise UsageError(
-            f"--out {out}: a repaired file keeps its container, and {model} is a {container}: name it "
+            f"{argument('out')} {out}: a repaired file keeps its container, and {model} is a {container}: name it "
             f"{out.with_suffix(own[0]).name}."
         )
 
@@ -124,8 +127,8 @@ def _require_free(paths: Iterable[Path], inputs: InputFiles, *, overwrite: bool)
     Raises:
         UsageError: one of `paths` is an input (also through links), or exists and `overwrite` is not set.
     """
-    outputs = [OutputFile("--out", path) for path in paths]
+    outputs = [OutputFile(argument("out"), path) for path in paths]
     require_free(outputs, inputs)
     for output in outputs:
         if output.path.exists() and not overwrite:
-            raise UsageError(f"{output}: it exists already; name another file, or pass --overwrite.")
+            raise UsageError(f"{output}: it exists already; name another file, or pass {argument('overwrite')}.")

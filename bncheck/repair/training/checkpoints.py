@@ -13,6 +13,7 @@ import torch
 
 from bncheck.errors import DataError, UsageError
 from bncheck.files import require_place, written_whole
+from bncheck.vocabulary import argument
 
 VERSION = 2
 
@@ -25,7 +26,7 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save({"bncheck_fine_tuning": VERSION, **content}, buffer)
-    with written_whole(path, "--resume") as temporary:
+    with written_whole(path, argument("resume")) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
 
@@ -72,9 +73,9 @@ def require_writable(path: Path | None) -> None:
     """
     if path is None:
         return
-    require_place(path, "--resume")
+    require_place(path, argument("resume"))
     if not os.access(path.absolute().parent, os.W_OK):
-        raise UsageError(f"--resume {path}: the folder cannot be written to.")
+        raise UsageError(f"{argument('resume')} {path}: the folder cannot be written to.")
 
 
 def forget_checkpoint(path: Path | None) -> None:
