@@ -65,7 +65,7 @@ def stamp(
     opened = open_model(path)
     opened.require_metadata()
     copies = _copies(path, target)
-    inputs = model_inputs({"MODEL": path, argument("reference"): reference}) + InputFiles.named(
+    inputs = model_inputs({argument("model"): path, argument("reference"): reference}) + InputFiles.named(
         {argument("reference_arch"): reference_arch}
     )
     require_place(target)

@@ -13,6 +13,7 @@ from bncheck.errors import UsageError
 from bncheck.files import written_whole
 from bncheck.render import Result, all_formats, format_named, format_of
 from bncheck.results.report import Report
+from bncheck.vocabulary import argument
 
 STDOUT = "-"
 
@@ -62,7 +63,7 @@ def write_texts(texts: Iterable[tuple[Destination, str]]) -> None:
             sys.stdout.write(text)
             sys.stdout.flush()
         else:
-            with written_whole(Path(destination.path), "--report") as temporary:
+            with written_whole(Path(destination.path), argument("report")) as temporary:
                 temporary.write_text(text, encoding="utf-8")
 
 

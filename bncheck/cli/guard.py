@@ -9,13 +9,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from bncheck.cli.configuration import configuration_of
 from bncheck.cli.destinations import STDOUT, Destination
 from bncheck.files import InputFile, InputFiles, OutputFile, require_free, require_place
+from bncheck.vocabulary import argument
 
 MODELS = ("model", "models", "before", "after", "reference")
 CODE = ("arch", "reference_arch", "metric", "loss")
@@ -25,7 +25,7 @@ REPORTS = "report"
 OUTPUTS = ("resume", "write_baseline")
 REPAIRED = "out"
 """Of a repair: it may stand for several files."""
-_REPLACES = {"write_baseline": frozenset({"--baseline"})}
+_REPLACES = {"write_baseline": frozenset({argument("baseline")})}
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
@@ -64,9 +64,9 @@ def files_of(context: typer.Context, destinations: Sequence[Destination] = ()) -
     outputs = tuple(_outputs(context, destinations))
     require_free(outputs, inputs)
     for output in outputs:
-        if output.option not in (_option(context, REPAIRED), STEP_SUMMARY):
+        if output.option not in (argument(REPAIRED), STEP_SUMMARY):
             require_place(output.path, output.option)
-    models = {_option(context, name): context.params[name] for name in MODELS if context.params.get(name)}
+    models = {argument(name): context.params[name] for name in MODELS if context.params.get(name)}
     if models and any(os.path.lexists(output.path) for output in outputs):  # what is new cannot be a part of anything
         from bncheck.formats.parts import model_inputs
 
@@ -84,8 +84,8 @@ def _named(context: typer.Context) -> InputFiles:
     values = {name: context.params.get(name) for name in (*MODELS, *CODE, *DATA, *OTHERS)}
     if ":" not in (values["loss"] or ""):
         values["loss"] = None  # the name of a loss
-    given = {_option(context, name): value for name, value in values.items() if value is not None}
-    data = {_option(context, name) for name in DATA}
+    given = {argument(name): value for name, value in values.items() if value is not None}
+    data = {argument(name) for name in DATA}
     configuration = tuple(InputFile(path, "the configuration") for path in configuration_of(context).read)
     return (
         InputFiles.named({role: value for role, value in given.items() if role not in data})
@@ -97,11 +97,11 @@ def _named(context: typer.Context) -> InputFiles:
 def _outputs(context: typer.Context, destinations: Sequence[Destination]) -> Iterator[OutputFile]:
     for destination in destinations:
         if destination.path != STDOUT:
-            yield OutputFile("--report", Path(destination.path))
+            yield OutputFile(argument(REPORTS), Path(destination.path))
     for name in (REPAIRED, *OUTPUTS):
         value = context.params.get(name)
         if value is not None:
-            yield OutputFile(_option(context, name), Path(value), _REPLACES.get(name, frozenset()))
+            yield OutputFile(argument(name), Path(value), _REPLACES.get(name, frozenset()))
     summary = os.environ.get(STEP_SUMMARY)
     if summary and any(destination.format == "github" for destination in destinations):
         yield OutputFile(STEP_SUMMARY, Path(summary))
@@ -109,7 +109,7 @@ def _outputs(context: typer.Context, destinations: Sequence[Destination]) -> Ite
 
 def _beside_out(context: typer.Context, outputs: Sequence[OutputFile]) -> Iterator[OutputFile]:
     """The further files of a repaired model of several: in the end a report must not lie where a shard goes."""
-    out = next((output for output in outputs if output.option == _option(context, REPAIRED)), None)
+    out = next((output for output in outputs if output.option == argument(REPAIRED)), None)
     if out is None or len(outputs) == 1:  # alone it is checked by whoever writes it
         return
     from bncheck.repair.destination import files_of_out
@@ -117,11 +117,3 @@ def _beside_out(context: typer.Context, outputs: Sequence[OutputFile]) -> Iterat
     for path in files_of_out(out.path, Path(context.params["model"])):
         if path != out.path:
             yield OutputFile(out.option, path)
-
-
-def _option(context: typer.Context, name: str) -> str:
-    """How a parameter is called on the command line."""
-    parameter: Any = next((each for each in context.command.params if each.name == name), None)
-    if parameter is None:
-        return f"--{name.replace('_', '-')}"
-    return str(parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar)

@@ -15,8 +15,9 @@ from bncheck.gate.baseline import Baseline, Entry, accepted_now
 from bncheck.gate.baseline_file import baseline_text, read_baseline
 from bncheck.render.words.cells import count
 from bncheck.results.report import Report
+from bncheck.vocabulary import argument
 
-WRITE = "--write-baseline"
+WRITE = argument("write_baseline")
 
 
 @dataclass(frozen=True, slots=True)

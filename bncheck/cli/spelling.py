@@ -1,4 +1,4 @@
-"""How the command line names arguments: as options, or as keys of the file that their values come from."""
+"""The command line names arguments as options, as what its usage calls them, or as keys of the file they come from."""
 
 from __future__ import annotations
 
@@ -11,15 +11,28 @@ from bncheck.vocabulary import Spelling, argument, spelled
 
 
 def spelling_in(context: typer.Context | None) -> Callable[[str], str]:
-    """What spells the arguments of a command: `--until`, or `bncheck.toml: until` where the value comes from there."""
+    """What spells the arguments of a command.
+
+    `--until`, or `bncheck.toml: until` where the value comes from there; `MODEL` where its place names it.
+    """
     found = context.obj if context is not None else None
+    placed = {} if context is None else _placed(context)
 
     def spell(name: str) -> str:
         if context is not None and isinstance(found, Configuration) and from_file(context, name):
             return f"{found.source}: {spelled(argument(name), Spelling.FILE)}"
-        return spelled(argument(name), Spelling.COMMAND_LINE)
+        return placed.get(name) or spelled(argument(name), Spelling.COMMAND_LINE)
 
     return spell
+
+
+def _placed(context: typer.Context) -> dict[str, str]:
+    """What the usage of a command calls the arguments that are known by their place."""
+    return {
+        parameter.name: parameter.human_readable_name
+        for parameter in context.command.params
+        if parameter.name is not None and parameter.param_type_name == "argument"
+    }
 
 
 def from_file(context: typer.Context, name: str) -> bool:

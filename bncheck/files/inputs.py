@@ -19,7 +19,7 @@ class InputFile:
 
     Attributes:
         path: where.
-        role: as what: the option that names it, or words.
+        role: as what: the argument that names it, marked, or words.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class InputFiles:
-    """The files of a run, however many options name them; `+` puts two collections together.
+    """The files of a run, however many arguments name them; `+` puts two collections together.
 
     Python's modules belong to it without being named: code that a run has imported by the time of a question is
     read too, and no file of Python code is ever an output's own.
@@ -45,7 +45,7 @@ class InputFiles:
 
     @classmethod
     def named(cls, values: Mapping[str, object]) -> InputFiles:
-        """Those that options name, by role: paths, `FILE.py:CALLABLE` and `package.module:CALLABLE`.
+        """Those that arguments name, by role: paths, `FILE.py:CALLABLE` and `package.module:CALLABLE`.
 
         What is no text and no path (arrays, modules, `None`) is left out, and so are folders: they are data, or
         refused by whoever opens them.
@@ -55,7 +55,7 @@ class InputFiles:
 
     @classmethod
     def of_data(cls, values: Mapping[str, object]) -> InputFiles:
-        """The same of options that may name a folder: everything in it counts."""
+        """The same of arguments that may name a folder: everything in it counts."""
         return cls(
             tuple(
                 InputFile(path, role)

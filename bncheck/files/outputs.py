@@ -10,6 +10,7 @@ from pathlib import Path
 from bncheck.errors import UsageError
 from bncheck.files.identity import is_special, same_file
 from bncheck.files.inputs import InputFile, InputFiles
+from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class OutputFile:
     """A file that is going to be written.
 
     Attributes:
-        option: what names it.
+        option: what names it: an argument, marked, or words.
         path: where.
         replaces: roles of inputs that it may take the place of.
     """
@@ -42,11 +43,12 @@ def require_free(outputs: Sequence[OutputFile], inputs: InputFiles) -> None:
             raise UsageError(f"{output}: {_taken_by(found, output)}")
     for one, other in combinations(outputs, 2):
         if same_file(one.path, other.path) and not is_special(one.path):
-            both = "two reports cannot go to the same file" if one.option == other.option == "--report" else None
+            reports = one.option == other.option == argument("report")
+            both = "two reports cannot go to the same file" if reports else None
             raise UsageError(f"{other}: {both or f'{one.option} goes to that file too'}.")
 
 
-def require_place(path: Path, option: str = "--out") -> None:
+def require_place(path: Path, option: str = argument("out")) -> None:
     """Refuse a path that no file can have.
 
     Raises:

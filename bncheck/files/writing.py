@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bncheck.errors import UsageError
 from bncheck.files.identity import is_special
+from bncheck.vocabulary import argument
 
 _ROOM = 2**20
 _NAME = 40
@@ -22,7 +23,7 @@ _NAME = 40
 
 
 @contextlib.contextmanager
-def written_whole(path: Path, option: str = "--out") -> Iterator[Path]:
+def written_whole(path: Path, option: str = argument("out")) -> Iterator[Path]:
     """A file to write to, which takes the place of `path` only once it is complete on disk.
 
     Devices and pipes (`/dev/null`) stay what they are: they are sent the whole at the end.
@@ -44,7 +45,7 @@ def written_whole(path: Path, option: str = "--out") -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def staging(out: Path, option: str = "--out") -> Iterator[Path]:
+def staging(out: Path, option: str = argument("out")) -> Iterator[Path]:
     """A folder to write `out` and what belongs to it into, on the same file system; it is removed at the end.
 
     Raises:
@@ -66,7 +67,7 @@ def staging(out: Path, option: str = "--out") -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def publish(staged: Path, out: Path, option: str = "--out") -> tuple[Path, ...]:
+def publish(staged: Path, out: Path, option: str = argument("out")) -> tuple[Path, ...]:
     """Move what lies in the folder `staged` beside `out`, which is among it and comes last; gives all the new files.
 
     Files that it consists of besides go first, and an old `out` goes before them: at no moment does `out` name a

@@ -1,4 +1,4 @@
-"""Reports, repairs and differences as text: one file per format. Characters live here, numbers in the results."""
+"""Reports, repairs and differences become text here: one file per format. Characters live here, numbers in results."""
 
 from bncheck.render.format import Format, Result, all_formats, format_named, format_of
 from bncheck.render.format import format_named as renderer

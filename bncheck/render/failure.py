@@ -1,4 +1,4 @@
-"""A report as the message of a failed test: the answer, the layers it is about, how to read on."""
+"""A failed test tells its report in brief: the answer, the layers it is about, how to read on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What services want to know of any result: the file, what was found in it, and whether that is a green light."""
+"""Services are told the same of any result: the file, what was found in it, and whether that is a green light."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _of_repair(repair: RepairResult) -> Told:
         alarm = outcome if repair.after is None else of_report.alarm
     return Told(
         version=of_report.version,
-        files=of_report.files,
+        files=of_report.files if repair.path is not None else (repair.before.model,),
         findings=of_report.findings,
         exit_code=repair.exit_code,
         headline=outcome,

@@ -46,7 +46,7 @@ def target_of(
     checkpoint: Path | None,
     overwrite: bool,
 ) -> Target:
-    """The target that `--out` means.
+    """The target that `out` means.
 
     Args:
         model: what is repaired.
@@ -59,7 +59,7 @@ def target_of(
         UsageError: it is an input, exists already, cannot be written or has the suffix of another container.
     """
     source = Path(model.path)
-    inputs = model_inputs({"MODEL": source}) + inputs
+    inputs = model_inputs({argument("model"): source}) + inputs
     require_free([OutputFile(argument("out"), out)], inputs)
     target = destination(out, source, model.container)
     if model.container is not None:

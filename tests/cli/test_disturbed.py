@@ -18,7 +18,7 @@ from made_files import Files
 from onnx import numpy_helper
 from safetensors.torch import save_file
 
-from bncheck.render import FORMATS
+from bncheck.render import all_formats
 
 CHANGING = """
 import shutil
@@ -121,7 +121,7 @@ def test_names_that_are_no_utf8(files: Files, scratch: Path, make: Callable[[Fil
     folder.mkdir()
     model = make(files, folder).relative_to(scratch)
     shutil.copy(files.data, folder / "data.npz")
-    reports = {name: f"{NOT_UTF8}/report.{name}" for name in FORMATS}
+    reports = {each.name: f"{NOT_UTF8}/report.{each.name}" for each in all_formats()}
     typed = [f"{name}={path}" for name, path in reports.items()]
     data = ("--data", f"{NOT_UTF8}/data.npz", *(() if model.suffix in (".onnx", ".pt2") else ("--arch", f"{CODE}:Net")))
     done = call_process("inspect", model, *data, *(part for each in typed for part in ("--report", each)))

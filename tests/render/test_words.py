@@ -251,3 +251,12 @@ def test_what_was_accepted_is_counted_apart_and_explains_the_exit_code() -> None
     alone = replace(report, findings=report.findings[1:], summary=replace(report.summary, exit_code=0))
     assert headline(alone) == "Found nothing that counts: 1 warning accepted."
     assert not [line for line in closing(alone) if "exit code" in line]
+
+
+def test_arguments_are_named_as_they_are_where_the_report_is_read() -> None:
+    unlabelled = replace(static_report(), findings=(), summary=replace(static_report().summary, verdict="ok"))
+    assert headline(unlabelled).endswith("only data can tell: --data D.")
+    called = replace(unlabelled, run=replace(unlabelled.run, command="inspect"))
+    assert headline(called).endswith("only data can tell: data D.")
+    assert any("--arch FILE.py:CALLABLE --data D" in line for line in closing(unlabelled))
+    assert any("too, arch FILE.py:CALLABLE data D" in line for line in closing(called))

@@ -36,7 +36,7 @@ def gate_command(
 
     The model and the data are not needed, nor is torch. --report writes the report in other formats.
     """
-    with exit_codes(debug):
+    with exit_codes(debug, context):
         destinations = read_destinations(report or [])
         files = files_of(context, destinations)
         if any(destination.format == "channels-csv" for destination in destinations):

@@ -1,4 +1,4 @@
-"""Reports as CSV, one row per channel; a difference compares layers and has none."""
+"""CSV by channel has one row per channel of a report; a difference compares layers and has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as CSV: one row per layer, of a difference one per tensor too; missing values are empty."""
+"""CSV has one row per layer, of a difference one per tensor too; missing values are empty."""
 
 from __future__ import annotations
 

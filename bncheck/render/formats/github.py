@@ -1,4 +1,4 @@
-"""Results as workflow commands of GitHub Actions: annotations of the model file."""
+"""GitHub Actions takes workflow commands: annotations of the model file."""
 
 from __future__ import annotations
 

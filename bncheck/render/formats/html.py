@@ -1,4 +1,4 @@
-"""Results as one HTML file; the pages are made in `bncheck.render.html`, which is slow to load."""
+"""HTML shows a result on one page; the pages are made in `bncheck.render.html`, which is slow to load."""
 
 from __future__ import annotations
 

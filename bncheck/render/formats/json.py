@@ -1,4 +1,4 @@
-"""Results as JSON, `schema_version` 1."""
+"""JSON holds all that a result knows, `schema_version` 1."""
 
 from __future__ import annotations
 

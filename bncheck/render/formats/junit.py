@@ -1,4 +1,4 @@
-"""Results as JUnit XML: one case per layer and rule, for the test pages of CI servers."""
+"""JUnit XML has one case per layer and rule, for the test pages of CI servers."""
 
 from __future__ import annotations
 

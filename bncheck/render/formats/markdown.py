@@ -1,4 +1,4 @@
-"""Results as Markdown (GitHub's kind): a comment on a pull request, the summary of a workflow."""
+"""Markdown (GitHub's kind) makes a comment on a pull request, or the summary of a workflow."""
 
 from __future__ import annotations
 

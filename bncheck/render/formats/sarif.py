@@ -1,4 +1,4 @@
-"""Results as SARIF 2.1.0, for code scanning: the rules, and a result for every finding."""
+"""SARIF 2.1.0 brings results to code scanning: the rules, and a result for every finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages for looking rather than reading, and the part that notebooks show: they open offline and load nothing."""
+"""Pages for looking rather than reading are made here, and the part that notebooks show: they load nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The channels of one layer: what it stores against what was measured."""
+"""A figure shows the channels of one layer: what it stores against what was measured."""
 
 from __future__ import annotations
 

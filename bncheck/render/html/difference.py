@@ -1,4 +1,4 @@
-"""The page of a difference: what moved, what was to stay, and every layer and tensor of it."""
+"""The page of a difference shows what moved, what was to stay, and every layer and tensor of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a matplotlib figure to SVG that takes its colours and its letters from the page around it."""
+"""A matplotlib figure becomes SVG that takes its colours and its letters from the page around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of the whole model: along its depth, by batch size, and what predictions come to."""
+"""Figures show the whole model: along its depth, by batch size, and what predictions come to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates filled with a report's values; nothing here draws."""
+"""Templates are filled with a result's values; nothing here draws."""
 
 from __future__ import annotations
 

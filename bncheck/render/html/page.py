@@ -1,4 +1,4 @@
-"""The page of a report, and of a repair, put together: values and figures."""
+"""The page of a report, and that of a repair, is put together from values and figures."""
 
 from __future__ import annotations
 

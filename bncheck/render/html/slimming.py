@@ -1,4 +1,4 @@
-"""matplotlib's SVG made small: what is left is what can be seen."""
+"""matplotlib's SVG is made small: what is left is what can be seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain tables of a page, and the script that sorts and filters them."""
+"""Pages have plain tables, and a script that sorts and filters them."""
 
 from __future__ import annotations
 

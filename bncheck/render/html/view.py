@@ -1,4 +1,4 @@
-"""What the templates show: the report's values grouped and told as the page has them."""
+"""Templates show the report's values grouped and told as they stand here."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Reports and repairs for a person at a terminal."""
+"""A person at a terminal reads reports, repairs and differences here."""

@@ -1,4 +1,4 @@
-"""Tables of layers: as many columns as leave the layers' names whole."""
+"""Tables of layers get as many columns as leave the layers' names whole."""
 
 from __future__ import annotations
 

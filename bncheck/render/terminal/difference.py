@@ -1,4 +1,4 @@
-"""The difference of two checkpoints for a person at a terminal: what moved, what was to stay, what was found."""
+"""A terminal shows the difference of two checkpoints: what moved, what was to stay, what was found."""
 
 from __future__ import annotations
 

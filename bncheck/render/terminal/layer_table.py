@@ -1,4 +1,4 @@
-"""The table of layers, with what was measured of each and what follows from it."""
+"""A table lists the layers, with what was measured of each and what follows from it."""
 
 from __future__ import annotations
 

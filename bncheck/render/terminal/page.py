@@ -1,4 +1,4 @@
-"""A page on a terminal: parts below each other, sentences no wider than can be read."""
+"""A page on a terminal prints its parts below each other, sentences no wider than can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A repair for a person at a terminal: every layer before and after, and what that is worth."""
+"""A terminal shows a repair: every layer before and after, and what that is worth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report for a person at a terminal: the answer, then every layer, then each finding with its evidence."""
+"""A terminal shows a report: the answer, then every layer, then each finding with its evidence."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What reports and repairs say in plain words; shared by the formats that people read."""
+"""Plain words for results stand here, shared by the formats that people read."""

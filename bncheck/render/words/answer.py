@@ -1,4 +1,4 @@
-"""A report as a colleague would answer: the cause, the cost in predictions, what to do."""
+"""A report is answered as a colleague would: the cause, the cost in predictions, what to do."""
 
 from __future__ import annotations
 

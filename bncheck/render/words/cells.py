@@ -1,4 +1,4 @@
-"""Single values as characters: numbers of three digits, names that fit, nothing a terminal would obey."""
+"""Single values become characters: numbers of three digits, names that fit, nothing a terminal would obey."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the difference of two checkpoints comes to, in plain words."""
+"""The difference of two checkpoints is put into plain words here."""
 
 from __future__ import annotations
 

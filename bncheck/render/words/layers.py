@@ -1,4 +1,4 @@
-"""What kinds of layers, and the columns of numbers about them, are called."""
+"""Kinds of layers, and the columns of numbers about them, have their names here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the model lies, as services that know the repository alone want to hear it."""
+"""Services that know the repository alone hear where the model lies in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why layers were skipped, and why a repair left them alone, in words."""
+"""Reasons are put into words: why layers were skipped, and why a repair left them alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a repair came to, in plain words."""
+"""What a repair came to is put into plain words here."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from bncheck.results.repair import (
     RepairResult,
 )
 from bncheck.results.report import INFO
+from bncheck.vocabulary import argument, spelled
 
 OF_THE_INPUT = ("BN601", "BN602")
 """Faults of the data, whose remedy is not in the model."""
@@ -28,7 +29,9 @@ SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
 
-_MORE_TRAINING = "More --steps, a smaller --lr or more varied training data may serve better"
+_MORE_TRAINING = f"More {argument('steps')}, a smaller {argument('lr')} or more varied training data may serve better"
+_BLEND = f"{argument('method')} blend keeps a part of the stored statistics"
+_FORCE = f"{argument('force')} writes the file all the same"
 
 
 def headings(result: RepairResult) -> list[str]:
@@ -64,7 +67,7 @@ def _judged_on(result: RepairResult) -> str:
 
 def verdict_lines(result: RepairResult) -> list[str]:
     """The outcome in one sentence, and the numbers behind it."""
-    return [
+    lines = [
         _outcome(result),
         *_accuracy(result),
         *_information(result.comparison),
@@ -73,27 +76,32 @@ def verdict_lines(result: RepairResult) -> list[str]:
         *_of_few(result),
         *_hidden(result),
     ]
+    return [spelled(line, result.before.run.spelling) for line in lines]
 
 
 def closing_lines(result: RepairResult) -> list[str]:
     """Where the file is, or why there is none, and what to do."""
+    return [spelled(line, result.before.run.spelling) for line in _closing(result)]
+
+
+def _closing(result: RepairResult) -> list[str]:
     if result.path is not None:
         all_the_same = "Written all the same, being no worse" if result.outcome == NO_DIFFERENCE else "Written"
         return [f"{all_the_same}: {result.path}", *_left_over(result)]
     if result.out is None and result.after is not None:
-        kept = f"{_MORE_TRAINING}." if result.outcome == WORSE else "--out FILE keeps the repaired model."
+        kept = f"{_MORE_TRAINING}." if result.outcome == WORSE else f"{argument('out')} FILE keeps the repaired model."
         return [f"Nothing was written. {kept}", *_left_over(result)]
     if result.outcome == WORSE and result.method == "renorm":
-        return [f"Not written: {result.out}. {_MORE_TRAINING}; --force writes the file all the same."]
+        return [f"Not written: {result.out}. {_MORE_TRAINING}; {_FORCE}."]
     if result.outcome == TOO_FEW:
         return [
-            f"Not written: {result.out}. Give at least {_in_tens(result.samples_needed or 0)} samples; --method blend "
-            "keeps a part of the stored statistics; --force writes the file all the same."
+            f"Not written: {result.out}. Give at least {_in_tens(result.samples_needed or 0)} samples; {_BLEND}; "
+            f"{_FORCE}."
         ]
     if result.outcome == WORSE:
         return [
-            f"Not written: {result.out}. Data like those the model was trained on would serve better; "
-            "--method blend keeps a part of the stored statistics; --force writes the file all the same."
+            f"Not written: {result.out}. Data like those the model was trained on would serve better; {_BLEND}; "
+            f"{_FORCE}."
         ]
     return [f"Not written: {result.out}. {_nothing(result)}" if result.out else _nothing(result)]
 
@@ -122,7 +130,8 @@ def _outcome(result: RepairResult) -> str:
 def _without_accuracy(result: RepairResult) -> str:
     """Why no accuracy judges."""
     if result.before.data is not None and result.before.data.labelled:
-        return "by labels that fit none of its outputs (--output names the prediction, --metric measures it)"
+        output, metric = argument("output"), argument("metric")
+        return f"by labels that fit none of its outputs ({output} names the prediction, {metric} measures it)"
     return "without labels"
 
 

@@ -1,4 +1,4 @@
-"""What a report says in plain words; shared by the formats that people read."""
+"""What a report says is put into plain words here, shared by the formats that people read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bncheck.results.report import (
     Report,
     Run,
 )
-from bncheck.vocabulary import Reason
+from bncheck.vocabulary import Reason, argument, spelled
 
 ALIKE = 5
 """How many findings of one kind are told in full."""
@@ -35,6 +35,7 @@ DATA_GROUP = "BN6"
 LIMIT = "BN600"
 """That a limit of the user's is exceeded tells no cause, and nothing of the margin in force."""
 GAP = "gap"
+_DATA = f"{argument('data')} D"
 
 
 def about_model(model: ModelFacts) -> str:
@@ -96,6 +97,10 @@ def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float
 
 def headline(report: Report) -> str:
     """The verdict in one sentence."""
+    return spelled(_headline(report), report.run.spelling)
+
+
+def _headline(report: Report) -> str:
     summary = report.summary
     if summary.verdict == FINDINGS:
         counting, accepted = _counted_apart(report)
@@ -109,7 +114,7 @@ def headline(report: Report) -> str:
     if summary.verdict == INCONCLUSIVE:
         return "Inconclusive: too few samples to tell."
     if report.data is None:
-        return "Nothing wrong in the stored values. Whether they describe your data, only data can tell: --data D."
+        return f"Nothing wrong in the stored values. Whether they describe your data, only data can tell: {_DATA}."
     beyond = [layer for layer in report.layers if layer.gap is not None and layer.gap > _margin_of(report)]
     if not beyond:
         return "The stored statistics describe these data."
@@ -156,12 +161,12 @@ def closing(report: Report) -> list[str]:
     if report.data is None and report.model.format in ("state_dict", "safetensors") and not report.run.asked.arch:
         lines.append(
             "The file holds tensors only: to run them on data, name the architecture too, "
-            "--arch FILE.py:CALLABLE --data D."
+            f"{argument('arch')} FILE.py:CALLABLE {_DATA}."
         )
     codes = sorted({finding.code for finding in report.findings if finding.severity != INFO})
     if codes:
         lines.append(f"More: bncheck rule {codes[0]}" + (f" (also {', '.join(codes[1:])})" if codes[1:] else ""))
-    return lines
+    return [spelled(line, report.run.spelling) for line in lines]
 
 
 def noted(run: Run) -> list[str]:
@@ -250,7 +255,7 @@ def _exit_lines(report: Report) -> list[str]:
         counting, accepted = _counted_apart(report)
         if accepted and not counting:
             return []
-        return [f"The exit code is 0 all the same: --fail-on {report.run.asked.fail_on}."]
+        return [f"The exit code is 0 all the same: {argument('fail_on')} {report.run.asked.fail_on}."]
     if summary.layers_skipped:
         return [f"The exit code is {summary.exit_code}: {count(summary.layers_skipped, 'layer')} skipped."]
     return [f"The exit code is {summary.exit_code}: not everything was checked."]

@@ -1,4 +1,4 @@
-"""Text cut to a number of lines where a reader would stop: after a sentence or a clause, never inside code."""
+"""Text is cut to a number of lines where a reader would stop: after a sentence or a clause, never inside code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the reader of a report should know of how it came about, as values: one class for every kind of note.
+"""Notes tell the reader how a report came about, as values: one class for every kind.
 
 Other rooms import the kinds from the module of their subject; importing this loads all, so that every kind is known.
 """

@@ -1,4 +1,4 @@
-"""Notes on what was accepted, and on what a baseline or an ignore is no longer good for."""
+"""Notes tell what was accepted, and what a baseline or an ignore is no longer good for."""
 
 from __future__ import annotations
 

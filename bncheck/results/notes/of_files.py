@@ -1,4 +1,4 @@
-"""Notes on how a model file was read, run and written."""
+"""Notes tell how a model file was read, run and written."""
 
 from __future__ import annotations
 

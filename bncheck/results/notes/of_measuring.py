@@ -1,4 +1,4 @@
-"""Notes on the data, on how far they were read, and on what could not be measured on them."""
+"""Notes tell of the data, how far they were read, and what could not be measured on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes on how a repair came about."""
+"""Notes tell how a repair came about."""
 
 from __future__ import annotations
 
