@@ -4,11 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check lint types tests format samples readme bench experiments diagnosis docs screenshots clean
+LOWEST := .venv-lowest
+QUICK := not slow and not browser and not training
+# Python files of the package that differ from the last commit (SINCE=main: from that branch), new ones included.
+SINCE ?= HEAD
+CHANGED = $(shell { git diff --name-only --diff-filter=d $(SINCE) -- 'bncheck/*.py'; \
+	git ls-files --others --exclude-standard -- 'bncheck/*.py'; } 2>/dev/null)
+
+.PHONY: help demo test quick quick-tests lowest lint types tests format samples readme bench experiments diagnosis docs screenshots clean
 
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
+	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (about a minute)"
+	@echo "make lowest   the quick tests with the lowest versions that pyproject.toml promises (TESTS= runs all)"
 	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
 	@echo "make experiments [FASHION=folder]  train what docs/why-batch-statistics.md shows (under half an hour)"
 	@echo "make diagnosis [FASHION=folder]  plant faults into trained nets and count what is found (docs/diagnosis.md)"
@@ -29,6 +38,13 @@ demo: $(STAMP)
 
 test: $(STAMP) lint types tests
 
+quick: $(STAMP) lint
+	$(if $(strip $(CHANGED)),$(BIN)/mypy $(CHANGED))
+	$(MAKE) --no-print-directory quick-tests
+
+quick-tests: $(STAMP)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "$(QUICK)"
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,7 +53,18 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 tests: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
+
+TESTS ?= -m "$(QUICK)"
+lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/pytest -q -n 2 --dist loadfile -o filterwarnings= $(TESTS)
+
+# torch stays as constraints.txt has it: .ci/lowest.py says why.
+$(LOWEST)/.installed: pyproject.toml constraints.txt .ci/lowest.py
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python .ci/lowest.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet -c $(LOWEST)/lowest.txt -e '.[dev]'
+	touch $@
 
 format: $(STAMP)
 	$(BIN)/ruff format .
@@ -66,4 +93,4 @@ screenshots: $(STAMP)
 	$(BIN)/python docs/screenshots.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(LOWEST) build dist *.egg-info

@@ -1,12 +1,11 @@
 """The report on a terminal: golden pages at three widths, and what they say read back.
 
-BNCHECK_UPDATE_GOLDEN=1 writes the golden pages anew: look at what changed before you keep it.
+`pytest --update-goldens` writes the golden pages anew: look at what changed before you keep it.
 """
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -49,12 +48,9 @@ def words(text: str) -> str:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ALL)
-def test_golden_pages(name: str, width: int) -> None:
-    golden = GOLDEN / f"{name}_{width}.txt"
+def test_golden_pages(name: str, width: int, agrees_with_golden: Callable[[Path, str], None]) -> None:
     text = drawn(ALL[name](), width)
-    if os.environ.get("BNCHECK_UPDATE_GOLDEN"):
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
+    agrees_with_golden(GOLDEN / f"{name}_{width}.txt", text)
 
 
 def test_there_is_no_golden_page_too_many() -> None:
