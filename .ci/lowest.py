@@ -1,6 +1,6 @@
 """Prints constraints that pin every dependency to the lowest version that pyproject.toml promises (`make lowest`).
 
-torch is the exception: it stays as constraints.txt pins it, since older builds for the CPU alone are not on every index,
+torch is the exception: it stays as constraints.txt pins it, since older builds for the CPU alone are not on every index
 and the others weigh gigabytes.
 """
 

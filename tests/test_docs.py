@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from house import FLOORS
+
+import bncheck
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,13 +23,65 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     assert [link for link in inside if not (page.parent / link).exists()] == []
 
 
+COMING = frozenset(
+    {
+        "bncheck/cli/options/sections/repair.py",
+        "bncheck/formats/backend.py",
+        "bncheck/formats/format.py",
+        "bncheck/formats/programs/session.py",
+        "bncheck/predictions/tasks",
+        "bncheck/predictions/tasks/task.py",
+        "bncheck/probes/probe.py",
+        "bncheck/probes/questions",
+        "bncheck/settings/data.py",
+        "bncheck/settings/model.py",
+        "bncheck/settings/repair.py",
+        "tests/predictions",
+        "tests/probes",
+    }
+)
+"""Paths in CONTRIBUTING.md that are being built."""
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
 def test_contributing_names_what_is_there() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    paths = re.findall(r"`((?:bncheck|tests|benchmarks|docs)/[\w./]+?)/?`", text)
-    assert len(paths) > 10
-    assert [path for path in paths if "NAME" not in path and "BNxxx" not in path and not (ROOT / path).exists()] == []
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"make ([a-z]+)`", text)) <= targets
+    paths = set(re.findall(r"`((?:bncheck|tests|benchmarks|docs)/[\w./<>]+?)/?`", CONTRIBUTING))
+    assert len(paths) > 40
+    # Of what is to be written, the folder is there; that of a format or a subject is new itself.
+    there = {re.sub(r"/(<\w+>/)?(NAME|bnxxx)\b.*", "", path) for path in paths}
+    assert {path for path in there if not (ROOT / path).exists()} - COMING == set()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:\$ |`)make ([a-z-]+)", CONTRIBUTING))
+    assert named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("of", ["a batch", "a file"])
+def test_a_walk_enters_each_room_once(of: str) -> None:
+    walk = CONTRIBUTING.partition(f"## The walk of {of}")[2].partition("\n## ")[0]
+    rooms = re.findall(r"`bncheck/(\w+)", walk)
+    assert len(rooms) >= 7
+    assert len(set(rooms)) == len(rooms)
+    assert set(rooms) <= set(FLOORS)
+
+
+def test_contributing_has_the_floors_that_are_tested() -> None:
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", CONTRIBUTING, re.MULTILINE)
+    named = {int(floor): set(re.findall(r"`(\w+)/?`", rooms)) for floor, rooms in rows}
+    order = {room: floor for floor, rooms in named.items() for room in rooms}
+    assert set(order) == set(FLOORS) - {"__init__", "__main__"}
+    # Two of the lowest floor stand on the other two.
+    assert all((order[a] < order[b]) <= (FLOORS[a] < FLOORS[b]) for a in order for b in order)
+    assert all((FLOORS[a] < FLOORS[b]) <= (order[a] <= order[b]) for a in order for b in order)
+
+
+def test_the_version_stands_in_one_place() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert pyproject["project"]["dynamic"] == ["version"]
+    home = ROOT / pyproject["tool"]["hatch"]["version"]["path"]
+    assert re.findall(r'^__version__ = "(.+)"$', home.read_text(encoding="utf-8"), re.MULTILINE) == [
+        bncheck.__version__
+    ]
 
 
 def test_pictures_are_small() -> None:

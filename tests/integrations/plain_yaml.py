@@ -1,4 +1,7 @@
-"""The part of YAML that the project's own files are written in: mappings, lists, texts, blocks of text, comments."""
+"""The part of YAML that the project's own files are written in: mappings, lists, texts, blocks of text, comments.
+
+Lists are of mappings, or of words in one line.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,9 @@ def _text(lines: list[tuple[int, str]], indent: int) -> tuple[str, list[tuple[in
     return "\n".join(taken).rstrip("\n") + "\n", lines
 
 
-def _scalar(text: str) -> str:
+def _scalar(text: str) -> str | list[str]:
+    if words := re.fullmatch(r"\[([\w-]+(?:, [\w-]+)*)\]", text):
+        return words[1].split(", ")
     if text.startswith("'"):
         assert re.fullmatch(r"'(?:[^']|'')*'", text), text
         return text[1:-1].replace("''", "'")

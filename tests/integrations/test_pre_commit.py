@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,16 @@ def test_the_configuration_of_the_repository_holds(tmp_path: Path) -> None:
 )
 def test_the_exit_code_of_several_files(codes: list[int], code: int) -> None:
     assert together(codes) == code
+
+
+def test_the_developers_hooks_run_what_the_set_up_brings() -> None:
+    (repository,) = read_yaml((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    tools = {re.split(r"\W", one)[0] for one in project["optional-dependencies"]["dev"]}
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [hook["id"] for hook in repository["hooks"]] == ["ruff", "ruff-format", "mypy", "quick"]
+    for hook in repository["hooks"]:
+        program, first, *_ = [*shlex.split(hook["entry"]), ""]
+        assert hook["language"] == "system"
+        assert first in targets if program == "make" else program.removeprefix(".venv/bin/") in tools
