@@ -51,16 +51,16 @@ COLOUR = [one for one in CONVENTIONS if one.fits(3) and "MNIST" not in one.name]
 
 
 @pytest.mark.parametrize("fed", COLOUR, ids=lambda one: one.name)
-@pytest.mark.parametrize("expected", COLOUR, ids=lambda one: one.name)
-def test_every_way_leads_to_every_other(pixels, fed, expected) -> None:
-    if fed == expected:
-        return
+def test_every_way_leads_to_every_other(pixels, fed) -> None:
     given = Batch(fed_as(fed, pixels), None, len(pixels))
-    wanted = fed_as(expected, pixels)
     found = {(one.fed, one.expected): one.map for one in candidates(seen(given.inputs)) if one.expected is not None}
     maps = [by for (name, _), by in found.items() if name == fed.name] or list(found.values())
-    scale = float(wanted.abs().max())
-    assert any(torch.allclose(mapped(given, by).inputs, wanted, atol=2e-4 * scale) for by in maps)
+    for expected in COLOUR:
+        if fed != expected:
+            wanted = fed_as(expected, pixels)
+            scale = float(wanted.abs().max())
+            ways = (torch.allclose(mapped(given, by).inputs, wanted, atol=2e-4 * scale) for by in maps)
+            assert any(ways), expected.name
 
 
 def test_the_range_of_the_data_rules_most_ways_out(pixels) -> None:
