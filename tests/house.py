@@ -12,12 +12,13 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "bncheck"
 ORDER = (
-    ("__init__", "vocabulary", "encoding"),
+    ("__init__", "vocabulary", "encoding", "progress"),
     ("errors", "talk"),
     ("core",),
     ("files", "user_code", "settings", "results"),
     ("evidence",),
-    ("data", "rules", "watch", "nn"),
+    ("data", "rules", "nn"),
+    ("watch",),
     ("gate", "render"),
     ("predictions",),
     ("formats",),

@@ -9,7 +9,7 @@ from typing import Any
 
 from bncheck.data.options import normalization_of
 from bncheck.errors import UsageError
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.progress import Progress
 from bncheck.results.run import Asked
 from bncheck.rules.catalogue import matching

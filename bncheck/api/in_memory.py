@@ -13,7 +13,7 @@ from bncheck.formats import from_module
 from bncheck.formats.in_memory import copied
 from bncheck.formats.stored_values import in_form_of
 from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.progress import Progress, no_progress
 from bncheck.repair.measuring import measure, tensors_of
 from bncheck.settings import BATCH_SIZE, DEVICE, SEED, UNTIL_OF_REPAIR, DataSettings, SamplingSettings

@@ -20,7 +20,8 @@ from bncheck.formats.folding.referencing import reference_of, with_reference
 from bncheck.formats.opening import require_runnable
 from bncheck.measure.agreement import compare_outputs
 from bncheck.measure.collect import completed, measured_evidence, static_evidence
-from bncheck.measure.passes import Plan, observe
+from bncheck.measure.passes import observe
+from bncheck.measure.plan import Plan
 from bncheck.measure.training import observe_training
 from bncheck.probes.case import Subject
 from bncheck.probes.runner import run_probes

@@ -15,7 +15,7 @@ from bncheck.errors import ModelError, UsageError
 from bncheck.files import InputFiles, publish, staging
 from bncheck.formats import Backend
 from bncheck.formats.opening import require_runnable
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.progress import Progress, no_progress
 from bncheck.repair.destination import Target, target_of
 from bncheck.repair.evaluation.comparison import comparison_of, outcome_of, samples_needed

@@ -1,6 +1,6 @@
 """Moments, gaps, noise and what-ifs: the mathematics, on numpy arrays alone."""
 
-from bncheck.core.exchangeability import Exchangeability, exchangeability
+from bncheck.core.exchangeable import Exchangeability, exchangeability
 from bncheck.core.gap import Gap, compare, rms
 from bncheck.core.guessing import above_guessing, poor_accuracy
 from bncheck.core.moments import InstanceMoments, Moments, SampleMoments

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from bncheck.gate.again import settled
 from bncheck.gate.baseline import Baseline, Comparison, Entry, current_entries, entries_of
 from bncheck.results.finding import Finding
-from bncheck.results.notes.note import Note
+from bncheck.results.notes import Note
 from bncheck.results.notes.of_acceptance import (
     NAMED,
     Accepted,

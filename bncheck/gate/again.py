@@ -9,7 +9,7 @@ from bncheck.errors import UsageError
 from bncheck.gate.verdict import Coverage, judge_findings
 from bncheck.results.codec import encoded
 from bncheck.results.finding import Finding
-from bncheck.results.notes.note import Note
+from bncheck.results.notes import Note
 from bncheck.results.report import MEASURED, SKIPPED, Report
 from bncheck.results.run import Asked
 from bncheck.rules.catalogue import RULES, matching

@@ -13,7 +13,8 @@ from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.formats import from_module
 from bncheck.measure.collect import measured_evidence
-from bncheck.measure.passes import Plan, observe
+from bncheck.measure.passes import observe
+from bncheck.measure.plan import Plan
 from bncheck.progress import no_progress
 
 

@@ -10,7 +10,7 @@ from bncheck.api.in_memory import statistics_of, store
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.integrations.reading import device_of
 from bncheck.integrations.samples import source_of
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.settings import MonitorSettings
 
 RUNNING = ("running_mean", "running_var")

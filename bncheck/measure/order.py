@@ -21,7 +21,7 @@ from bncheck.watch.recorder import Recorder
 from bncheck.watch.rows import Rows
 from bncheck.watch.sites import Site
 
-GROUP = 16
+NEIGHBOURS = 16
 """Neighbours compared where a source has an order but makes no batches."""
 CHANNELS_COMPARED = 16
 """Channels of a layer whose means are kept per sample: a sorted source shows in all of them."""
@@ -73,7 +73,7 @@ class Runs(Protocol):
 
 
 def read_in_order(session: Runs, source: Source, how: Reading, progress: Progress) -> tuple[SeenBatch, ...]:
-    """Run batches spread evenly over the source's own order; of a file, groups of `GROUP` neighbours.
+    """Run batches spread evenly over the source's own order; of a file, groups of `NEIGHBOURS` neighbours.
 
     Args:
         session: the model, watched.
@@ -131,10 +131,10 @@ def _name(site: Site) -> str:
 
 def _spread(source: Source, how: Reading) -> Iterator[Batch]:
     if source.own_batches:
-        yield from source.given_batches(GROUP, limit=how.samples)
+        yield from source.given_batches(NEIGHBOURS, limit=how.samples)
         return
-    groups = -(-(source.samples or 0) // GROUP)
-    yield from source.given_batches(GROUP, every=max(1, -(-groups // how.most)))
+    groups = -(-(source.samples or 0) // NEIGHBOURS)
+    yield from source.given_batches(NEIGHBOURS, every=max(1, -(-groups // how.most)))
 
 
 def _seen(session: Runs, batch: Batch, number: int) -> SeenBatch:

@@ -16,7 +16,7 @@ from bncheck.data import Source
 from bncheck.errors import DataError
 from bncheck.formats import Backend
 from bncheck.measure.folds import SMALL_BATCH, Folds
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.measure.stopping import StoppingRule
 from bncheck.progress import Progress
 from bncheck.results.notes import Note

@@ -20,7 +20,7 @@ METHOD = "recalibrate"
 UNTIL_OF_REPAIR = 0.01
 """Error of the means, in standard deviations, at which there are samples enough to repair from."""
 _TAKES_A_PRIOR = "blend"
-_IN_PYTHON = Edge("bncheck.repair")
+_IN_PYTHON = Edge("bncheck.repair_file")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

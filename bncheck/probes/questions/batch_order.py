@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bncheck.core import Exchangeability
 from bncheck.evidence import Evidence
-from bncheck.measure.order import GROUP, Reading, compare_batches, read_in_order
+from bncheck.measure.order import NEIGHBOURS, Reading, compare_batches, read_in_order
 from bncheck.measure.plan import Plan
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe
@@ -25,7 +25,7 @@ class BatchOrder(Probe[Exchangeability]):
         """Count the batches that are kept: of a loader all that is read, in batches of its own."""
         if case.subject.source.own_batches:
             return _reading(case.subject.plan).samples * max(case.fixed_batch or 1, 1)
-        return BATCHES * -(-GROUP // (case.fixed_batch or 1)) * (case.fixed_batch or 1)
+        return BATCHES * -(-NEIGHBOURS // (case.fixed_batch or 1)) * (case.fixed_batch or 1)
 
     def answer(self, case: Case, session: ProbeSession) -> Exchangeability | None:
         """How much the batches differ; `None` where there are too few."""

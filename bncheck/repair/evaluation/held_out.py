@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from bncheck.data import Source
 from bncheck.evidence import EffectEvidence
 from bncheck.formats import Backend
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.predictions.effect import PredictionEffect
 from bncheck.progress import Progress
 from bncheck.repair.measuring import LayerStatistics, folds_of

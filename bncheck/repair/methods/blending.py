@@ -15,7 +15,7 @@ from bncheck.core.layers import FloatArray, NormLayer
 from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.formats import Backend
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.predictions.effect import PredictionEffect
 from bncheck.progress import Progress
 from bncheck.repair.evaluation.held_out import cross_fitted

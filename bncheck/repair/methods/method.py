@@ -11,7 +11,7 @@ import torch
 from bncheck.data import Source
 from bncheck.evidence import EffectEvidence
 from bncheck.formats import Backend
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.progress import Progress
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet

@@ -7,7 +7,7 @@ import torch
 from bncheck.data import Source
 from bncheck.errors import RefusedError
 from bncheck.formats import Backend
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.progress import Progress
 from bncheck.repair.measuring import STATISTICS, join
 from bncheck.repair.methods.method import RENORM, MethodOptions, Repaired

@@ -39,8 +39,9 @@ from bncheck.formats.onnx.running.taps import Arrays, stored_taps
 from bncheck.formats.programs.runtime import SAMPLES
 from bncheck.results.notes import Note
 from bncheck.results.notes.of_files import RuntimeNotCompared
-from bncheck.watch import policies
-from bncheck.watch.policies import Policy
+
+from bncheck.watch.policies import STORED, Given, Policy, Stored
+from bncheck.watch.policies import Batch as ByBatch
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
@@ -84,12 +85,12 @@ class OnnxSession:
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         """See `Session.run`; outputs come back by name."""
         match policy:
-            case policies.Batch():
+            case ByBatch():
                 names = self._names(BATCH_TAPS) if recorder else []
                 values = self._run(self._by_batch, batch, {}, [*self._graph.outputs, *names])
                 if recorder is not None:
                     self._record_batch(values, recorder)
-            case policies.Stored() if recorder is not None:
+            case Stored() if recorder is not None:
                 values, tables = self._read_exactly(batch, range(len(self._taps)), self._graph.outputs)
                 if not self._compared:
                     self._compare_with_float64(batch, tables)
@@ -116,7 +117,7 @@ class OnnxSession:
     def _by_stored(self) -> LoadedModel:
         # The statistics could be fed here too; as constants they let the runtime choose its faster layouts.
         return LoadedModel(
-            with_constants(with_taps(self._graph, as_shipped=True), self._statistics(policies.STORED)), self._path
+            with_constants(with_taps(self._graph, as_shipped=True), self._statistics(STORED)), self._path
         )
 
     @cached_property
@@ -186,7 +187,7 @@ class OnnxSession:
         """What every node is to normalize by: as stored, or as given for its layer."""
         feeds: dict[str, npt.NDArray[Any]] = {}
         for number, (site, tap, dtype) in enumerate(zip(self._sites, self._taps, self._types, strict=True)):
-            chosen = policy.at(site) if isinstance(policy, policies.Given) else None
+            chosen = policy.at(site) if isinstance(policy, Given) else None
             mean, var = (tap.layer.mean, tap.layer.var) if chosen is None else (chosen.mean, chosen.var)
             feeds[tap_name(STORED_MEAN, number)] = np.asarray(mean, dtype=dtype)
             feeds[tap_name(STORED_VAR, number)] = np.asarray(var, dtype=dtype)
