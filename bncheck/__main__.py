@@ -1,6 +1,6 @@
 """`python -m bncheck`, and the `bncheck` command."""
 
-from bncheck.cli.app import main
+from bncheck.cli import main
 
 if __name__ == "__main__":
     main()

@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bncheck.data.options import normalization_of
+from bncheck.data import normalization_of
 from bncheck.errors import UsageError
-from bncheck.measure.plan import Plan
+from bncheck.measure import Plan
 from bncheck.progress import Progress
-from bncheck.results.run import Asked
-from bncheck.rules.catalogue import matching
-from bncheck.settings import (
-    Edge,
-    InspectionSettings,
-    JudgingSettings,
-    RepairSettings,
-    name_of_callable,
-)
+from bncheck.results import Asked
+from bncheck.rules import matching
+from bncheck.settings import Edge, InspectionSettings, JudgingSettings, RepairSettings, name_of_callable
 from bncheck.vocabulary import FailOn, Spelling, argument, spelled
 
 Settings = InspectionSettings | RepairSettings

@@ -9,19 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from bncheck import __version__
-from bncheck.core import rms
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.formats import Backend
 from bncheck.gate import Coverage, judge_findings
-from bncheck.results.finding import Finding
-from bncheck.results.report import (
+from bncheck.results import (
     AUDITED,
     MEASURED,
     SKIPPED,
     BatchSize,
     ChannelTable,
     Effect,
+    Finding,
     LayerReport,
     ModelFacts,
     Report,

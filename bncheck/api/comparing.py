@@ -15,21 +15,12 @@ import torch
 
 from bncheck import __version__
 from bncheck.api.opening import model_of
-from bncheck.core import compare, rms
-from bncheck.core.layers import PRECISION, NormLayer
-from bncheck.core.thresholds import in_force
+from bncheck.core import PRECISION, NormLayer, compare, in_force, rms
 from bncheck.errors import UsageError
-from bncheck.evidence import Evidence
-from bncheck.evidence.comparison import ComparedLayer, Comparison
-from bncheck.formats import Backend
-from bncheck.formats.folding import compare_layers
-from bncheck.formats.state_dict.prefixes import best_names
-from bncheck.formats.tensors import dtype_name, plain
+from bncheck.evidence import ComparedLayer, Comparison, Evidence
+from bncheck.formats import Backend, best_names, compare_layers, dtype_name, plain
 from bncheck.gate import Coverage, judge_findings
-from bncheck.results.difference import Difference, DifferenceSummary, LayerChange, TensorChange
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import EpsUnknown
-from bncheck.results.report import ModelFacts, Run
+from bncheck.results import Difference, DifferenceSummary, EpsUnknown, LayerChange, ModelFacts, Note, Run, TensorChange
 from bncheck.rules import judge
 from bncheck.settings import Edge, ModelSettings, ModelSource
 from bncheck.vocabulary import Kind, argument

@@ -9,9 +9,8 @@ from typing import Any
 from bncheck.api.repairing import repaired
 from bncheck.data import DataOptions
 from bncheck.progress import Progress, no_progress
-from bncheck.repair.training.options import FineTuneOptions
-from bncheck.repair.training.result import TrainingProgress, quiet
-from bncheck.results.repair import RepairResult
+from bncheck.repair import FineTuneOptions, TrainingProgress, quiet
+from bncheck.results import RepairResult
 from bncheck.settings import (
     BATCH_SIZE,
     DEVICE,

@@ -9,13 +9,10 @@ import torch
 
 from bncheck.data import DataOptions, Source, open_data
 from bncheck.errors import UsageError
-from bncheck.formats import from_module
-from bncheck.formats.in_memory import copied
-from bncheck.formats.stored_values import in_form_of
-from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.measure.plan import Plan
+from bncheck.formats import copied, from_module, in_form_of, unwrapped
+from bncheck.measure import Plan
 from bncheck.progress import Progress, no_progress
-from bncheck.repair.measuring import measure, tensors_of
+from bncheck.repair import measure, tensors_of
 from bncheck.settings import BATCH_SIZE, DEVICE, SEED, UNTIL_OF_REPAIR, DataSettings, SamplingSettings
 
 Module = TypeVar("Module", bound=torch.nn.Module)

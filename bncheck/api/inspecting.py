@@ -12,21 +12,22 @@ from bncheck import __version__
 from bncheck.api.asking import Request, chosen_codes, plan_of, request_of, spelling_arguments
 from bncheck.api.assembling import assemble
 from bncheck.api.opening import model_of
-from bncheck.core.thresholds import in_force
+from bncheck.core import in_force
 from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
-from bncheck.formats import Backend
-from bncheck.formats.folding.referencing import reference_of, with_reference
-from bncheck.formats.opening import require_runnable
-from bncheck.measure.agreement import compare_outputs
-from bncheck.measure.collect import completed, measured_evidence, static_evidence
-from bncheck.measure.passes import observe
-from bncheck.measure.plan import Plan
-from bncheck.measure.training import observe_training
-from bncheck.probes.case import Subject
-from bncheck.probes.runner import run_probes
+from bncheck.formats import Backend, reference_of, require_runnable, with_reference
+from bncheck.measure import (
+    Plan,
+    compare_outputs,
+    completed,
+    measured_evidence,
+    observe,
+    observe_training,
+    static_evidence,
+)
+from bncheck.probes import Subject, run_probes
 from bncheck.progress import Progress, no_progress
-from bncheck.results.report import Report, Run
+from bncheck.results import Report, Run
 from bncheck.rules import judge
 from bncheck.settings import (
     BATCH_SIZE,

@@ -13,21 +13,31 @@ from bncheck.api.opening import model_of
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, UsageError
 from bncheck.files import InputFiles, publish, staging
-from bncheck.formats import Backend
-from bncheck.formats.opening import require_runnable
-from bncheck.measure.plan import Plan
+from bncheck.formats import Backend, require_runnable
+from bncheck.measure import Plan
 from bncheck.progress import Progress, no_progress
-from bncheck.repair.destination import Target, target_of
-from bncheck.repair.evaluation.comparison import comparison_of, outcome_of, samples_needed
-from bncheck.repair.evaluation.held_out import side_by_side
-from bncheck.repair.measuring import STATISTICS
-from bncheck.repair.methods import method_named
-from bncheck.repair.methods.method import RECALIBRATE, Method, MethodOptions, Repaired
-from bncheck.repair.training.checkpoints import forget_checkpoint, require_writable
-from bncheck.repair.training.result import TrainingProgress, quiet
-from bncheck.repair.training.roles import Roles, roles_of
-from bncheck.repair.training.trainee import module_of
-from bncheck.results.repair import (
+from bncheck.repair import (
+    RECALIBRATE,
+    STATISTICS,
+    Method,
+    MethodOptions,
+    Repaired,
+    Roles,
+    Target,
+    TrainingProgress,
+    comparison_of,
+    forget_checkpoint,
+    method_named,
+    module_of,
+    outcome_of,
+    quiet,
+    require_writable,
+    roles_of,
+    samples_needed,
+    side_by_side,
+    target_of,
+)
+from bncheck.results import (
     CROSS_FITTED,
     HELD_OUT,
     NO_DIFFERENCE,
@@ -39,9 +49,9 @@ from bncheck.results.repair import (
     LayerRepair,
     Outcome,
     RepairResult,
+    Report,
     layer_repairs,
 )
-from bncheck.results.report import Report
 from bncheck.settings import RepairSettings
 from bncheck.vocabulary import Reason, argument
 

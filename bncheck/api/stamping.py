@@ -14,10 +14,16 @@ import torch
 from bncheck.api.opening import model_of
 from bncheck.errors import BncheckError, RefusedError, UsageError
 from bncheck.files import InputFiles, OutputFile, publish, require_free, require_place, staging
-from bncheck.formats import Backend, open_model
-from bncheck.formats.folding import Reference
-from bncheck.formats.folding.referencing import reference_of, with_reference
-from bncheck.formats.parts import model_inputs, parts_of, require_unchanged
+from bncheck.formats import (
+    Backend,
+    Reference,
+    model_inputs,
+    open_model,
+    parts_of,
+    reference_of,
+    require_unchanged,
+    with_reference,
+)
 from bncheck.settings import ModelSettings
 from bncheck.vocabulary import argument
 

@@ -1,1 +1,5 @@
 """The command line: one file per command. Nothing slow is imported until a command needs it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

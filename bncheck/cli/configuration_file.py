@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bncheck.errors import UsageError
-from bncheck.gate.acceptance import LayerIgnore
-from bncheck.rules.catalogue import matching
+from bncheck.rules import matching
+from bncheck.settings import LayerIgnore
 
 OWN_FILE, SHARED_FILE = "bncheck.toml", "pyproject.toml"
 IGNORES = "ignore-layers"

@@ -11,8 +11,8 @@ from pathlib import Path
 from bncheck.encoding import encodable
 from bncheck.errors import UsageError
 from bncheck.files import written_whole
-from bncheck.render import Result, all_formats, format_named, format_of
-from bncheck.results.report import Report
+from bncheck.render import Result, all_formats, format_of, renderer
+from bncheck.results import Report
 from bncheck.vocabulary import argument
 
 STDOUT = "-"
@@ -38,7 +38,7 @@ def read_destinations(values: Sequence[str], of: type[Result] = Report) -> tuple
     """
     destinations = tuple(_read(value) for value in values)
     for destination in destinations:
-        format_named(destination.format).require(of)
+        renderer(destination.format).require(of)
     if sum(destination.path == STDOUT for destination in destinations) > 1:
         raise UsageError("--report: only one report can go to stdout (-).")
     return destinations
@@ -52,7 +52,7 @@ def write_reports(result: Result, destinations: Sequence[Destination]) -> None:
     for destination in destinations:
         if destination.format == "github":
             _add_step_summary(result)
-        write_texts([(destination, format_named(destination.format)(result))])
+        write_texts([(destination, renderer(destination.format)(result))])
 
 
 def write_texts(texts: Iterable[tuple[Destination, str]]) -> None:
@@ -90,6 +90,6 @@ def _add_step_summary(result: Result) -> None:
         return
     try:
         with Path(name).open("a", encoding="utf-8") as file:
-            file.write(encodable(format_named("markdown")(result)))
+            file.write(encodable(renderer("markdown")(result)))
     except OSError as error:
         raise UsageError(f"GITHUB_STEP_SUMMARY names {name}, which cannot be written: {error.strerror}.") from error

@@ -68,7 +68,7 @@ def files_of(context: typer.Context, destinations: Sequence[Destination] = ()) -
             require_place(output.path, output.option)
     models = {argument(name): context.params[name] for name in MODELS if context.params.get(name)}
     if models and any(os.path.lexists(output.path) for output in outputs):  # what is new cannot be a part of anything
-        from bncheck.formats.parts import model_inputs
+        from bncheck.formats import model_inputs
 
         parts = model_inputs(models)
         require_free(outputs, parts)
@@ -112,7 +112,7 @@ def _beside_out(context: typer.Context, outputs: Sequence[OutputFile]) -> Iterat
     out = next((output for output in outputs if output.option == argument(REPAIRED)), None)
     if out is None or len(outputs) == 1:  # alone it is checked by whoever writes it
         return
-    from bncheck.repair.destination import files_of_out
+    from bncheck.repair import files_of_out
 
     for path in files_of_out(out.path, Path(context.params["model"])):
         if path != out.path:

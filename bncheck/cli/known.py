@@ -10,11 +10,10 @@ from bncheck.cli.process import say
 from bncheck.encoding import encodable
 from bncheck.errors import UnreadableError, UsageError
 from bncheck.files import written_whole
-from bncheck.gate.acceptance import LayerIgnore, accept, shrunk
-from bncheck.gate.baseline import Baseline, Entry, accepted_now
-from bncheck.gate.baseline_file import baseline_text, read_baseline
-from bncheck.render.words.cells import count
-from bncheck.results.report import Report
+from bncheck.gate import Baseline, Entry, accept, accepted_now, baseline_text, read_baseline, shrunk
+from bncheck.render import count
+from bncheck.results import Report
+from bncheck.settings import LayerIgnore
 from bncheck.vocabulary import argument
 
 WRITE = argument("write_baseline")

@@ -14,7 +14,7 @@ import typer
 
 from bncheck.cli.spelling import spelling_in
 from bncheck.errors import BncheckError
-from bncheck.render.words.cells import printable
+from bncheck.render import printable
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bncheck.cli.process import say
-from bncheck.render.words.repair import training_words
+from bncheck.render import training_words
 
 PATIENCE = 1.0
 """Seconds of silence before the bar appears."""

@@ -1,7 +1,5 @@
 """Data sources: one file per kind, preprocessing in one place."""
 
-from bncheck.data.batches import Batch, Inputs, Source
-from bncheck.data.opening import open_data, require_named
-from bncheck.data.options import DataOptions
+import lazy_loader
 
-__all__ = ["Batch", "DataOptions", "Inputs", "Source", "open_data", "require_named"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from bncheck.results.notes import Note
+from bncheck.results import Note
 
 Inputs = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bncheck.evidence.probed import AffineMap
+from bncheck.evidence import AffineMap
 from bncheck.settings import Channels, DataSettings, Layout, Size
 
 __all__ = ["Channels", "DataOptions", "Layout", "Size", "normalization_of"]

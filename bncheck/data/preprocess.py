@@ -8,8 +8,7 @@ from bncheck.data.batches import Inputs, map_tensors, tensors
 from bncheck.data.options import DataOptions, Size
 from bncheck.data.pixels import centre_crop, channel_axis, convert_channels, resize
 from bncheck.errors import DataError, UsageError
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_measuring import ImagesEnlarged
+from bncheck.results import ImagesEnlarged, Note
 from bncheck.vocabulary import argument
 
 ENLARGED = 4

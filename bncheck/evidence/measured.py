@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core import Gap, rms
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import FloatArray, Gap, NormLayer, rms
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bncheck.core.thresholds import THRESHOLDS
+from bncheck.core import THRESHOLDS
 from bncheck.evidence.pairs import Paired
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bncheck.results.report import Accuracy
+from bncheck.results import Accuracy
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bncheck.core.thresholds import THRESHOLDS
+from bncheck.core import THRESHOLDS
 
 
 @dataclass(frozen=True, slots=True)

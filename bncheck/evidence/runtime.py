@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bncheck.core.layers import FloatArray
+from bncheck.core import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bncheck.core import BatchSizeRow
-from bncheck.core.layers import NormLayer, SiblingCopy
+from bncheck.core import BatchSizeRow, NormLayer, SiblingCopy
 from bncheck.evidence.closer import NOTHING_CLOSER, CloserLook
 from bncheck.evidence.comparison import Comparison
 from bncheck.evidence.measured import MeasuredLayer
@@ -14,8 +13,7 @@ from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
 from bncheck.evidence.training import TrainingEvidence
-from bncheck.results.notes import Note
-from bncheck.results.report import DataFacts
+from bncheck.results import DataFacts, Note
 from bncheck.vocabulary import Reason
 
 

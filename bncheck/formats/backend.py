@@ -11,16 +11,16 @@ from typing import ClassVar
 
 import torch
 
-from bncheck.core.layers import NormLayer, SiblingCopy
+from bncheck.core import NormLayer, SiblingCopy
 from bncheck.errors import UsageError
-from bncheck.evidence.comparison import Comparison
+from bncheck.evidence import Comparison
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Sources, folded_once, sources_of_tensors
 from bncheck.formats.format import Container
 from bncheck.formats.origin import Origin
 from bncheck.formats.parts import require_unchanged
 from bncheck.formats.tensors import coarsest_precision
-from bncheck.results.notes import Note
-from bncheck.watch.session import Session
+from bncheck.results import Note
+from bncheck.watch import Session
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

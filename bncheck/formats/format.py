@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import ArgumentIgnored
+from bncheck.results import ArgumentIgnored, Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

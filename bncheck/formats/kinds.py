@@ -6,7 +6,7 @@ layers that users write themselves.
 
 from __future__ import annotations
 
-from bncheck.core.layers import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, OTHER, RMS_NORM
+from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, OTHER, RMS_NORM
 
 _BATCH_CLASSES = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
 _INSTANCE_CLASSES = ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bncheck.results.notes.wording import listed
+from bncheck.results import listed
 
 __all__ = ["block", "first_line", "listed"]
 

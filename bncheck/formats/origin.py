@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bncheck.formats.format import Container
-from bncheck.results.notes import Note
+from bncheck.results import Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

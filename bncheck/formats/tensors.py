@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer
 from bncheck.errors import ModelError
 
 

@@ -4,53 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from bncheck.gate.again import settled
 from bncheck.gate.baseline import Baseline, Comparison, Entry, current_entries, entries_of
-from bncheck.results.finding import Finding
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_acceptance import (
+from bncheck.results import (
+    INCONCLUSIVE,
+    INFO,
     NAMED,
+    NOT_CHECKED,
+    SKIPPED,
     Accepted,
     AcceptedMore,
     EarlierBaseline,
+    Finding,
     GraverThanBaseline,
     NoLongerFound,
+    Note,
     NotInBaseline,
     Place,
+    Report,
     UnfitForBaseline,
     UntoldInBaseline,
     UnusedIgnore,
     WorseThanBaseline,
+    amount,
 )
-from bncheck.results.report import INCONCLUSIVE, INFO, NOT_CHECKED, SKIPPED, Report
-from bncheck.results.units import amount
-from bncheck.rules.catalogue import RULES
-from bncheck.rules.judged import judged_rules
-
-
-@dataclass(frozen=True, slots=True)
-class LayerIgnore:
-    """Findings that are meant to be there.
-
-    Attributes:
-        layer: names of layers, with `*` and `?`.
-        codes: of rules, whole or prefixes.
-        reason: why.
-        source: the file that says so.
-    """
-
-    layer: str
-    codes: tuple[str, ...]
-    reason: str
-    source: str = ""
-
-    def covers(self, code: str, layer: str) -> bool:
-        """Whether it speaks of that finding in that layer."""
-        return code.startswith(self.codes) and fnmatchcase(layer, self.layer)
+from bncheck.rules import RULES, judged_rules
+from bncheck.settings import LayerIgnore
 
 
 def accept(report: Report, ignores: Sequence[LayerIgnore] = (), baseline: Baseline | None = None) -> Report:

@@ -7,14 +7,8 @@ from dataclasses import dataclass, replace
 
 from bncheck.errors import UsageError
 from bncheck.gate.verdict import Coverage, judge_findings
-from bncheck.results.codec import encoded
-from bncheck.results.finding import Finding
-from bncheck.results.notes import Note
-from bncheck.results.report import MEASURED, SKIPPED, Report
-from bncheck.results.run import Asked
-from bncheck.rules.catalogue import RULES, matching
-from bncheck.rules.judged import judged_rules
-from bncheck.rules.limit import CODE, beyond_limit, require_limit
+from bncheck.results import MEASURED, SKIPPED, Asked, Finding, Note, Report, encoded
+from bncheck.rules import LIMIT, RULES, beyond_limit, judged_rules, matching, require_limit
 from bncheck.vocabulary import FailOn, argument
 
 
@@ -107,7 +101,7 @@ def _limited(report: Report, max_gap: float | None) -> tuple[Finding, ...]:
     found = [
         beyond_limit(layer.name, layer.gap, max_gap, layer.noise or 0.0) for layer in measured if layer.gap is not None
     ]
-    others = [finding for finding in report.findings if finding.code != CODE]
+    others = [finding for finding in report.findings if finding.code != LIMIT]
     together = [*others, *(finding.told(spelling) for finding in found if finding is not None)]
     return tuple(sorted(together, key=lambda finding: (finding.severity.rank, finding.code)))
 
@@ -116,7 +110,7 @@ def _codes(report: Report, limits: Limits) -> frozenset[str]:
     """The rules that are wanted, some of which the report must have judged: silence is no all-clear."""
     codes = matching(limits.select or ("BN",), argument("select"))
     codes -= matching(limits.ignore, argument("ignore")) if limits.ignore else frozenset()
-    judged = {rule.code for rule in judged_rules(report)} | ({CODE} if limits.max_gap is not None else set())
+    judged = {rule.code for rule in judged_rules(report)} | ({LIMIT} if limits.max_gap is not None else set())
     if not codes & judged:
         chosen = ", ".join(limits.select or limits.ignore)
         raise UsageError(

@@ -10,9 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from bncheck.results.finding import Finding, Measure
-from bncheck.results.report import INFO, Report
-from bncheck.results.units import GAP, is_count
+from bncheck.results import GAP, INFO, Finding, Measure, Report, is_count
 from bncheck.vocabulary import Severity, Worse
 
 RELATIVE, NOISES, SMALLEST = 0.1, 3.0, 0.01

@@ -24,9 +24,7 @@ from typing import Any, ClassVar
 
 from bncheck.errors import UsageError
 from bncheck.gate.baseline import Baseline, Entry
-from bncheck.results.codec import Origin, Written, decoded, encoded
-from bncheck.results.json_file import json_in
-from bncheck.results.misfit import MisfitError
+from bncheck.results import MisfitError, Origin, Written, decoded, encoded, json_in
 from bncheck.vocabulary import Severity, Worse, argument
 
 VERSION, READ = 2, (1, 2)

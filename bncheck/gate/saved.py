@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bncheck.errors import UsageError
-from bncheck.results.codec import Origin
-from bncheck.results.json_file import json_in
-from bncheck.results.report import ADVICE, Report
+from bncheck.results import ADVICE, Origin, Report, json_in
 
 
 def read_report(path: str | Path) -> Report:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bncheck.errors import UsageError
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.vocabulary import FailOn, Severity, argument
 from bncheck.vocabulary import Verdict as Outcome
 

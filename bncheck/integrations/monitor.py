@@ -11,7 +11,7 @@ from bncheck.errors import UsageError
 from bncheck.integrations.reading import GapReading, read_gaps
 from bncheck.integrations.refreshing import Refresher
 from bncheck.integrations.samples import DrawnSamples, source_of
-from bncheck.measure.plan import Plan
+from bncheck.measure import Plan
 from bncheck.settings import BATCH_SIZE, RECALIBRATION_SAMPLES, SAMPLES, SEED, MonitorSettings
 
 __all__ = ["RECALIBRATION_SAMPLES", "SAMPLES", "GapMonitor"]

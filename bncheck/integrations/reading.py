@@ -7,14 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from bncheck.core import rms
-from bncheck.core.thresholds import MARGIN
+from bncheck.core import MARGIN, rms
 from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.formats import from_module
-from bncheck.measure.collect import measured_evidence
-from bncheck.measure.passes import observe
-from bncheck.measure.plan import Plan
+from bncheck.measure import Plan, measured_evidence, observe
 from bncheck.progress import no_progress
 
 

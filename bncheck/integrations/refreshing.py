@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from bncheck.api.in_memory import statistics_of, store
-from bncheck.formats.torch_module.wrappers import unwrapped
+from bncheck.api import statistics_of, store
+from bncheck.formats import unwrapped
 from bncheck.integrations.reading import device_of
 from bncheck.integrations.samples import source_of
-from bncheck.measure.plan import Plan
+from bncheck.measure import Plan
 from bncheck.settings import MonitorSettings
 
 RUNNING = ("running_mean", "running_var")

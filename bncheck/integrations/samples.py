@@ -15,11 +15,7 @@ from torch.utils.data import (
     SequentialSampler,
 )
 
-from bncheck.data import Source, open_data
-from bncheck.data.batches import Batch
-from bncheck.data.conversion import type_name
-from bncheck.data.mixing import limited
-from bncheck.data.sources.streams import StreamSource
+from bncheck.data import Batch, Source, StreamSource, limited, open_data, type_name
 from bncheck.settings import DataSettings
 
 READ_BATCH = 64

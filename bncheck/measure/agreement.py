@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from bncheck.core import rms
-from bncheck.core.layers import FloatArray
-from bncheck.data.batches import Source
+from bncheck.core import FloatArray, rms
+from bncheck.data import Source
 from bncheck.errors import BncheckError
 from bncheck.evidence import OutputAgreement
-from bncheck.formats.backend import Backend
-from bncheck.formats.programs.precision import coarsest_precision
+from bncheck.formats import Backend, coarsest_precision
 from bncheck.measure.plan import Plan
-from bncheck.predictions.effect import PredictionEffect
-from bncheck.predictions.outputs import choose_output
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_measuring import OutputsCompared, OutputsNotCompared
+from bncheck.predictions import PredictionEffect, choose_output
+from bncheck.results import Note, OutputsCompared, OutputsNotCompared
 from bncheck.vocabulary import argument
-from bncheck.watch.call_moments import CallMoments, together
-from bncheck.watch.policies import STORED
-from bncheck.watch.recorder import Recorder
+from bncheck.watch import STORED, CallMoments, Recorder, together
 
 COMPARED_SAMPLES = 64
 """Samples that both are run on: a wrong graph shows at once."""

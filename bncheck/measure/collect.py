@@ -9,27 +9,26 @@ from dataclasses import replace
 import numpy as np
 
 from bncheck.core import (
+    BATCH_NORM,
+    FEWEST_GROUPS,
+    MARGIN,
     BatchSizeRow,
+    NormLayer,
     SampleMoments,
     StoredChannels,
     batch_size_rows,
     samples_needed,
     smallest_detectable_gap,
 )
-from bncheck.core.layers import BATCH_NORM, NormLayer
-from bncheck.core.noise import FEWEST_GROUPS
-from bncheck.core.thresholds import MARGIN
 from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.formats.backend import Backend
+from bncheck.formats import Backend
 from bncheck.measure.layers import measured_layer, moving_average, stored_statistics
 from bncheck.measure.notes import depends_on_composition, notes_on, notes_on_file
 from bncheck.measure.observation import Observation
 from bncheck.measure.plan import Plan
-from bncheck.results.notes.of_files import NotRun
-from bncheck.results.report import Accuracy, DataFacts
+from bncheck.results import Accuracy, DataFacts, NotRun
 from bncheck.vocabulary import Reason
-from bncheck.watch.call_moments import CallMoments, together
-from bncheck.watch.policies import Statistics
+from bncheck.watch import CallMoments, Statistics, together
 
 ALIKE = 1e-9
 """Noise below which no sample differs from another: so many of them tell no more than one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from bncheck.data.batches import Batch, Source
+from bncheck.data import Batch, Source
 from bncheck.progress import Progress
 
 LARGE_BATCH = 256

@@ -9,7 +9,11 @@ import numpy.typing as npt
 
 from bncheck.core import (
     ASSUMED_MOMENTUM,
+    ASSUMED_TRAINING_BATCH,
+    INSTANCE_NORM,
+    FloatArray,
     MovingAverage,
+    NormLayer,
     SampleMoments,
     compare,
     gap_lower_bound,
@@ -17,11 +21,8 @@ from bncheck.core import (
     noise_floor,
     rms,
 )
-from bncheck.core.layers import INSTANCE_NORM, FloatArray, NormLayer
-from bncheck.core.noise import ASSUMED_TRAINING_BATCH
 from bncheck.evidence import MeasuredLayer
-from bncheck.watch.call_moments import CallMoments, together
-from bncheck.watch.policies import Statistics
+from bncheck.watch import CallMoments, Statistics, together
 
 LARGEST_MOMENTUM = 0.5
 """Above it the newest batch outweighs all others, which nobody means."""

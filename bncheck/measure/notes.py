@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.core import above_guessing
-from bncheck.evidence import EffectEvidence, Evidence
-from bncheck.evidence.probed import Probed
-from bncheck.formats.backend import Backend
+from bncheck.evidence import EffectEvidence, Evidence, Probed
+from bncheck.formats import Backend
 from bncheck.measure.observation import Observation
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import BareConvolutions
-from bncheck.results.notes.of_measuring import (
+from bncheck.results import (
+    BareConvolutions,
     LabelsUnfit,
     NoBatchSizes,
     NoBetterThanGuessing,
+    Note,
     SamplesLeftOut,
     TrainingSamplesCompared,
     WorseThanGuessing,

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bncheck.core.layers import NormLayer
-from bncheck.data.batches import Source
+from bncheck.core import NormLayer
+from bncheck.data import Source
 from bncheck.errors import DataError
 from bncheck.evidence import RuntimeCheck
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.stopping import StoppingRule
-from bncheck.predictions.effect import PredictionEffect, merged_effects
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_measuring import TooFewForBatchPass
-from bncheck.watch.recorder import Recorder
+from bncheck.predictions import PredictionEffect, merged_effects
+from bncheck.results import Note, TooFewForBatchPass
+from bncheck.watch import Recorder
 
 NO_SAMPLE = 2**63 - 1
 """The number of the first sample where there is none."""

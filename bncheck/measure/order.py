@@ -11,15 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bncheck.core import Exchangeability, SampleMoments, exchangeability
-from bncheck.core.layers import INSTANCE_NORM, NormLayer
-from bncheck.data.batches import Batch, Source
+from bncheck.core import INSTANCE_NORM, Exchangeability, NormLayer, SampleMoments, exchangeability
+from bncheck.data import Batch, Source
 from bncheck.progress import Progress
-from bncheck.watch.call_moments import CallMoments
-from bncheck.watch.policies import STORED, Policy
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.rows import Rows
-from bncheck.watch.sites import Site
+from bncheck.watch import STORED, CallMoments, Policy, Recorder, Rows, Site
 
 NEIGHBOURS = 16
 """Neighbours compared where a source has an order but makes no batches."""

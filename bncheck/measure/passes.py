@@ -14,20 +14,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bncheck.data.batches import Batch, Source
+from bncheck.data import Batch, Source
 from bncheck.errors import UnfitError
 from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
 from bncheck.measure.plan import Plan
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.stopping import StoppingRule
-from bncheck.predictions.effect import PredictionEffect
+from bncheck.predictions import PredictionEffect
 from bncheck.progress import Progress
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_measuring import FixedBatchTooSmall
-from bncheck.watch.policies import BATCH, STORED, Given, Policy
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.session import Session
+from bncheck.results import FixedBatchTooSmall, Note
+from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
 
 __all__ = ["Passes", "Plan", "observe"]
 

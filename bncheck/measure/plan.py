@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bncheck.data.batches import Source
-from bncheck.evidence.probed import AffineMap
+from bncheck.data import Source
+from bncheck.evidence import AffineMap
 from bncheck.measure.folds import LARGE_BATCH, WHOLE, Folds, Shard
-from bncheck.predictions.effect import Metric
+from bncheck.predictions import Metric
 from bncheck.progress import Progress
 
 

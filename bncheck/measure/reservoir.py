@@ -6,9 +6,9 @@ from collections import Counter
 
 import numpy as np
 
-from bncheck.data.batches import Batch
-from bncheck.predictions.labels import class_of_each
-from bncheck.watch.keys import sample_keys
+from bncheck.data import Batch
+from bncheck.predictions import class_of_each
+from bncheck.watch import sample_keys
 
 SAMPLES = 256
 """Samples a probe runs at the most."""

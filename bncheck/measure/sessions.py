@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from bncheck.watch.randomness import accelerators
+from bncheck.watch import accelerators
 
 
 @contextlib.contextmanager

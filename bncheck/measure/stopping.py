@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bncheck.data.batches import Source
+from bncheck.data import Source
 from bncheck.measure.folds import WHOLE, Shard
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_measuring import ReadingEnded
-from bncheck.watch.recorder import Recorder
+from bncheck.results import Note, ReadingEnded
+from bncheck.watch import Recorder
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bncheck.core import compare, rms
-from bncheck.core.layers import BATCH_NORM
-from bncheck.data.batches import Source
+from bncheck.core import BATCH_NORM, compare, rms
+from bncheck.data import Source
 from bncheck.evidence import MeasuredLayer, TrainingEvidence
-from bncheck.formats.backend import Backend
+from bncheck.formats import Backend
 from bncheck.measure.collect import detectable
 from bncheck.measure.layers import measured_layer
-from bncheck.measure.order import GROUP, Reading, SeenBatch, compare_batches, read_in_order, records_of
+from bncheck.measure.order import NEIGHBOURS, Reading, SeenBatch, compare_batches, read_in_order, records_of
 from bncheck.measure.plan import Plan
 from bncheck.progress import Progress
-from bncheck.watch.call_moments import CallMoments, together
+from bncheck.watch import CallMoments, together
 
 SAMPLES = 4096
 """About as many are run: more would not tell more."""
@@ -62,10 +61,10 @@ def observe_training(model: Backend, source: Source, plan: Plan, progress: Progr
 
 def _reading(source: Source, plan: Plan) -> Reading:
     """As many batches as make up the samples wanted, by the size they have."""
-    size = GROUP
+    size = NEIGHBOURS
     if source.own_batches:
-        first = next(source.given_batches(GROUP), None)
-        size = first.size if first is not None else GROUP
+        first = next(source.given_batches(NEIGHBOURS), None)
+        size = first.size if first is not None else NEIGHBOURS
     samples = SAMPLES if plan.limit is None else min(SAMPLES, plan.limit)
     most = min(max(samples // size, FEWEST_BATCHES), MOST_BATCHES)
     return Reading(most, READ_AT_MOST if plan.limit is None else 16 * plan.limit, "training data")

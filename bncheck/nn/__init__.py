@@ -14,8 +14,8 @@ BatchRenorm1d(8, eps=1e-05, momentum=0.01, affine=True, r_max=3.0, d_max=5.0)
 'BatchNorm1d'
 """
 
-from bncheck.nn.conversion import to_batch_norm, to_batch_renorm
-from bncheck.nn.renorm import BatchRenorm, BatchRenorm1d, BatchRenorm2d, BatchRenorm3d
+from bncheck.nn.conversion import is_frozen, to_batch_norm, to_batch_renorm
+from bncheck.nn.renorm import BatchRenorm, BatchRenorm1d, BatchRenorm2d, BatchRenorm3d, std_of, var_of
 from bncheck.nn.schedule import ALWAYS_OPEN, BATCH_NORM_ONLY, RenormSchedule
 from bncheck.nn.synchronized import SyncBatchRenorm
 
@@ -28,6 +28,9 @@ __all__ = [
     "BatchRenorm3d",
     "RenormSchedule",
     "SyncBatchRenorm",
+    "is_frozen",
+    "std_of",
     "to_batch_norm",
     "to_batch_renorm",
+    "var_of",
 ]

@@ -17,7 +17,7 @@ from bncheck.predictions.outputs import read_scores
 from bncheck.predictions.pairs import TaskComparison, TaskPairs
 from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.metric import Metric as Metric
-from bncheck.results.report import Accuracy
+from bncheck.results import Accuracy
 
 STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"
 _SETS = (STORED, BATCH, RECALIBRATED)

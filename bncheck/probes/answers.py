@@ -9,12 +9,16 @@ from typing import Any
 
 import torch
 
-from bncheck.measure.plan import Plan
-from bncheck.predictions.change import OutputChange
-from bncheck.predictions.class_scores import Predictor, probabilities
-from bncheck.predictions.information import information_of
-from bncheck.predictions.labels import class_labels, correct
-from bncheck.predictions.outputs import read_scores
+from bncheck.measure import Plan
+from bncheck.predictions import (
+    OutputChange,
+    Predictor,
+    class_labels,
+    correct,
+    information_of,
+    probabilities,
+    read_scores,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

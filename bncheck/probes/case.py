@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from bncheck.core.thresholds import NEAR_MARGIN
-from bncheck.data.batches import Batch, Source
+from bncheck.core import NEAR_MARGIN
+from bncheck.data import Batch, Source
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.formats.backend import Backend
-from bncheck.measure.observation import Observation
-from bncheck.measure.plan import Plan
+from bncheck.formats import Backend
+from bncheck.measure import Observation, Plan
 from bncheck.progress import Progress
 
 FEW, MORE = 64, 256

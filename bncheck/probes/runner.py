@@ -10,14 +10,13 @@ from typing import Any
 
 from bncheck.errors import DataError
 from bncheck.evidence import Evidence
-from bncheck.measure.observation import Observation
-from bncheck.measure.sessions import seeded
+from bncheck.measure import Observation, seeded
 from bncheck.probes import questions
 from bncheck.probes.answers import Reader
 from bncheck.probes.case import Case, Subject
 from bncheck.probes.probe import Probe
 from bncheck.probes.session import ProbeSession
-from bncheck.watch.session import Session
+from bncheck.watch import Session
 
 
 @cache

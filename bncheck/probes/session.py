@@ -10,16 +10,12 @@ import numpy as np
 import torch
 
 from bncheck.core import compare, rms
-from bncheck.data.batches import Batch
-from bncheck.evidence.probed import Paired, Trial
-from bncheck.measure.layers import stored_statistics
+from bncheck.data import Batch
+from bncheck.evidence import Paired, Trial
+from bncheck.measure import stored_statistics
 from bncheck.probes.answers import Answers, Reader, change, gain
 from bncheck.probes.input.inputs import floating_input
-from bncheck.watch.call_moments import CallMoments, together
-from bncheck.watch.policies import STORED, Policy
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.session import Session
-from bncheck.watch.sites import Site
+from bncheck.watch import STORED, CallMoments, Policy, Recorder, Session, Site, together
 
 SMALL_INPUT, FEWEST = 3 * 64 * 64, 8
 """Values of a sample beyond which fewer samples are screened, since each says more and costs more; down to so many."""

@@ -1,6 +1,5 @@
 """Reports, repairs and differences become text here: one file per format. Characters live here, numbers in results."""
 
-from bncheck.render.format import Format, Result, all_formats, format_named, format_of
-from bncheck.render.format import format_named as renderer
+import lazy_loader
 
-__all__ = ["Format", "Result", "all_formats", "format_named", "format_of", "renderer"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,9 +9,7 @@ from importlib import import_module
 
 from bncheck.errors import UsageError
 from bncheck.render import formats as home
-from bncheck.results.difference import Difference
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import Report
+from bncheck.results import Difference, RepairResult, Report
 from bncheck.vocabulary import argument
 
 Result = Report | RepairResult | Difference
@@ -72,7 +70,7 @@ def all_formats() -> tuple[Format, ...]:
     return tuple(sorted(_found(), key=lambda each: each.name))
 
 
-def format_named(name: str) -> Format:
+def renderer(name: str) -> Format:
     """The format of that name.
 
     Raises:

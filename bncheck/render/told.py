@@ -8,10 +8,17 @@ from bncheck.render.format import Result
 from bncheck.render.words.difference import headline_of_difference
 from bncheck.render.words.repair import verdict_lines
 from bncheck.render.words.report import headline, too_little_checked
-from bncheck.results.difference import Difference
-from bncheck.results.finding import Finding
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import INCONCLUSIVE, NOT_CHECKED, Json, ModelFacts, Report, finite
+from bncheck.results import (
+    INCONCLUSIVE,
+    NOT_CHECKED,
+    Difference,
+    Finding,
+    Json,
+    ModelFacts,
+    RepairResult,
+    Report,
+    finite,
+)
 
 EXIT_UNTOLD = 4
 

@@ -8,11 +8,7 @@ from pathlib import Path
 
 from bncheck.errors import BncheckError, UsageError
 from bncheck.files import InputFiles, OutputFile, require_free, require_place
-from bncheck.formats import Backend
-from bncheck.formats.format import Container
-from bncheck.formats.parts import model_inputs
-from bncheck.formats.recognition.recognise import format_of
-from bncheck.formats.registry import known_formats
+from bncheck.formats import Backend, Container, format_of, known_formats, model_inputs
 from bncheck.vocabulary import argument
 
 

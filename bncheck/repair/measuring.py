@@ -9,26 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from bncheck.core import compare
-from bncheck.core.layers import FloatArray, NormLayer
-from bncheck.core.noise import FEWEST_GROUPS
+from bncheck.core import FEWEST_GROUPS, FloatArray, NormLayer, compare
 from bncheck.data import Source
 from bncheck.errors import DataError
 from bncheck.formats import Backend
-from bncheck.measure.folds import SMALL_BATCH, Folds
-from bncheck.measure.plan import Plan
-from bncheck.measure.stopping import StoppingRule
+from bncheck.measure import SMALL_BATCH, Folds, Plan, StoppingRule
 from bncheck.progress import Progress
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_repairing import (
-    BatchesTooSmallToMeasure,
-    ErrorUnknown,
-    MoreSamplesNeeded,
-    SamplesWereEnough,
-)
+from bncheck.results import BatchesTooSmallToMeasure, ErrorUnknown, MoreSamplesNeeded, Note, SamplesWereEnough
 from bncheck.vocabulary import Reason
-from bncheck.watch.policies import BATCH, Statistics
-from bncheck.watch.recorder import Recorder
+from bncheck.watch import BATCH, Recorder, Statistics
 
 STATISTICS = ("running_mean", "running_var")
 

@@ -175,7 +175,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """What a notebook shows; by name, because renderers stand on a higher floor."""
-        return str(import_module("bncheck.render.html").render_fragment(self))
+        return str(import_module("bncheck.render").render_fragment(self))
 
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.catalogue import RULES
 from bncheck.rules.phenomena import all_of
 from bncheck.rules.rule import Rule

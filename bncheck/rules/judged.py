@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bncheck.results.report import Report
+from bncheck.results import Report
 from bncheck.rules.catalogue import RULES
 from bncheck.rules.rule import Rule
 

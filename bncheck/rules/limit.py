@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from bncheck.errors import UsageError
-from bncheck.results.finding import Finding, Measure
+from bncheck.results import Finding, Measure
 from bncheck.vocabulary import Severity, argument
 
-CODE = "BN600"
+LIMIT = "BN600"
 
 
 def require_limit(limit: float | None) -> None:
@@ -35,7 +35,7 @@ def beyond_limit(name: str, gap: float, limit: float, noise: float = 0.0) -> Fin
     finite = math.isfinite(gap)
     shown = f"{gap:.3g}" if finite else "not a number"
     return Finding(
-        code=CODE,
+        code=LIMIT,
         severity=Severity.ERROR,
         layers=(name,),
         message=f"{name or 'The model'}: the gap is {shown}, above the limit of {limit:g}.",

@@ -19,7 +19,7 @@ from bncheck.vocabulary import Severity
 
 if TYPE_CHECKING:
     from bncheck.evidence import Evidence
-    from bncheck.results.finding import Finding
+    from bncheck.results import Finding
 
 ROOM = Path(__file__).parent
 NEEDS = ("statistics", "data", "training data", "architecture", "reference", "expectation")

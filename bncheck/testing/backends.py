@@ -11,16 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bncheck.data.batches import Batch
-from bncheck.formats import Backend, open_any
-from bncheck.formats.digest import sha256_of
-from bncheck.predictions.outputs import choose_output
+from bncheck.data import Batch
+from bncheck.formats import Backend, open_any, sha256_of
+from bncheck.predictions import choose_output
 from bncheck.testing.numbers import LayerNumbers, ReferenceNumbers
-from bncheck.watch.call_moments import CallMoments
-from bncheck.watch.policies import BATCH, STORED, Given, Statistics
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.session import Session
-from bncheck.watch.sites import Site
+from bncheck.watch import BATCH, STORED, CallMoments, Given, Recorder, Session, Site, Statistics
 
 Model = str | Path | torch.nn.Module | torch.export.ExportedProgram
 FloatArray = npt.NDArray[np.float64]

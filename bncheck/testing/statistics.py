@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bncheck.errors import UsageError
-from bncheck.results.report import Report
+from bncheck.results import Report
 
 if TYPE_CHECKING:
     import torch
@@ -56,8 +56,8 @@ def assert_statistics_match(
     0
     """
     __tracebackhide__ = True  # pytest then shows the line of the test
-    from bncheck.api.inspecting import inspect
-    from bncheck.render.failure import failure_message
+    from bncheck.api import inspect
+    from bncheck.render import failure_message
 
     if data is None:
         raise UsageError(

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bncheck.core import InstanceMoments, Moments, SampleMoments, rms
-from bncheck.core.layers import INSTANCE_NORM, NormLayer
-from bncheck.core.noise import FEWEST_GROUPS
+from bncheck.core import FEWEST_GROUPS, INSTANCE_NORM, InstanceMoments, Moments, NormLayer, SampleMoments, rms
 from bncheck.watch.policies import Statistics
 from bncheck.watch.rows import Rows
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bncheck.core import Moments, SampleMoments
-from bncheck.core.layers import NormLayer
+from bncheck.core import Moments, NormLayer, SampleMoments
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from bncheck.core import Moments, SampleMoments
-from bncheck.core.layers import INSTANCE_NORM, NormLayer
+from bncheck.core import INSTANCE_NORM, Moments, NormLayer, SampleMoments
 from bncheck.watch.call_moments import CallMoments, averaged
 from bncheck.watch.kernels import sample_moments
 from bncheck.watch.keys import Keys, Numbers, sample_keys

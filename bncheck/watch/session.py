@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from bncheck.core.layers import NormLayer
-from bncheck.data.batches import Batch
+from bncheck.core import NormLayer
+from bncheck.data import Batch
 from bncheck.evidence import RuntimeCheck
-from bncheck.results.notes import Note
+from bncheck.results import Note
 from bncheck.watch.policies import Policy
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site

@@ -12,8 +12,9 @@ from hand_made import full_report, healthy_report, many_layers, run, static_repo
 
 from bncheck.cli.configuration_file import Configuration, OptionKind, find_configuration
 from bncheck.errors import UsageError
-from bncheck.gate.acceptance import LayerIgnore, accept
+from bncheck.gate.acceptance import accept
 from bncheck.results.report import INCONCLUSIVE
+from bncheck.settings import LayerIgnore
 
 OPTIONS = {
     "data": OptionKind(names="data"),

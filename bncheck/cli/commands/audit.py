@@ -14,9 +14,9 @@ from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.spelling import spelling_in
 from bncheck.errors import BncheckError
-from bncheck.gate.acceptance import accept
-from bncheck.render.words.cells import printable
-from bncheck.results.report import Report
+from bncheck.gate import accept
+from bncheck.render import printable
+from bncheck.results import Report
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, ModelSettings
 from bncheck.vocabulary import FailOn, Spelling
 
@@ -44,7 +44,7 @@ def audit_command(
         for model in models:
             try:
                 with stdout_to_stderr():
-                    from bncheck.api.inspecting import inspected
+                    from bncheck.api import inspected
 
                     judging = JudgingSettings(split_codes(select), split_codes(ignore), fail_on=fail_on)
                     chosen = ModelSettings(model, allow_ops=tuple(allow_op or ()))
@@ -74,6 +74,6 @@ def together(codes: Sequence[int]) -> int:
 def _print(report: Report) -> None:
     from rich.console import Console
 
-    from bncheck.render.terminal.report import print_audit
+    from bncheck.render import print_audit
 
     print_audit(report, Console())

@@ -12,7 +12,7 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import as_typed, split_codes
 from bncheck.cli.process import exit_codes, stdout_to_stderr
-from bncheck.results.difference import Difference
+from bncheck.results import Difference
 from bncheck.settings import Edge, ModelSettings
 from bncheck.vocabulary import Spelling
 
@@ -43,7 +43,7 @@ def diff_command(
         if not quiet:
             say_what_is_trusted(f"{before} and {after}", trust_pickle, allow_op, several=True)
         with stdout_to_stderr():
-            from bncheck.api.comparing import compared
+            from bncheck.api import compared
 
             allowed = tuple(allow_op or ())
             first = ModelSettings(before, key=key, trust_pickle=trust_pickle, allow_ops=allowed)
@@ -60,6 +60,6 @@ def diff_command(
 def _print(result: Any) -> None:
     from rich.console import Console
 
-    from bncheck.render.terminal.difference import print_difference
+    from bncheck.render import print_difference
 
     print_difference(result, Console())

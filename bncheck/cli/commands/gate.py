@@ -12,9 +12,8 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import exit_codes
 from bncheck.errors import UsageError
-from bncheck.gate import Limits, fail_on_named, judge_again, read_report
-from bncheck.gate.acceptance import unaccepted
-from bncheck.results.report import Report
+from bncheck.gate import Limits, fail_on_named, judge_again, read_report, unaccepted
+from bncheck.results import Report
 
 
 def gate_command(
@@ -64,6 +63,6 @@ def gate_command(
 def _print(report: Report) -> None:
     from rich.console import Console
 
-    from bncheck.render.terminal.report import print_verdict
+    from bncheck.render import print_verdict
 
     print_verdict(report, Console())

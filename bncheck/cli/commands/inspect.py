@@ -28,8 +28,7 @@ from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import Report
+from bncheck.results import RepairResult, Report
 from bncheck.settings import (
     BATCH_SIZE,
     BATCH_SIZES,
@@ -177,7 +176,7 @@ def _refuse_without_data(context: typer.Context, *names: str) -> None:
 
 
 def _inspect(settings: InspectionSettings, quiet: bool) -> Any:
-    from bncheck.api.inspecting import inspected
+    from bncheck.api import inspected
 
     with progress_bar(quiet) as progress:
         return inspected(settings, progress)
@@ -186,6 +185,6 @@ def _inspect(settings: InspectionSettings, quiet: bool) -> Any:
 def _print(report: Any) -> None:
     from rich.console import Console
 
-    from bncheck.render.terminal.report import print_report
+    from bncheck.render import print_report
 
     print_report(report, Console())

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from bncheck.cli.progress import progress_bar, training_told
 from bncheck.errors import UsageError
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import Report
+from bncheck.results import RepairResult, Report
 from bncheck.settings import InspectionSettings, RepairSettings, TrainingSettings
 from bncheck.vocabulary import argument
 
@@ -29,7 +28,7 @@ def renormalized(
         UsageError: there are no training data, or an option asks for what the fine-tuned weights cannot answer.
     """
     _require_trainable(settings)
-    from bncheck.api.repairing import repaired
+    from bncheck.api import repaired
 
     model, sampling = settings.model, settings.sampling
     training = TrainingSettings(
@@ -90,7 +89,7 @@ def print_renormalized(repair: RepairResult, judged: Report) -> None:
     """Before and after, on stdout."""
     from rich.console import Console
 
-    from bncheck.render.terminal.repair_table import print_repair
+    from bncheck.render import print_repair
 
     print_repair(settled_repair(repair, judged), Console())
 

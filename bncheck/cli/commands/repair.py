@@ -18,7 +18,7 @@ from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import as_typed, read_callable, read_floats, read_kwargs, read_size
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
-from bncheck.results.repair import RepairResult
+from bncheck.results import RepairResult
 from bncheck.settings import (
     BATCH_SIZE,
     DEVICE,
@@ -178,7 +178,7 @@ def repair_command(
 
 
 def _repair(settings: RepairSettings, quiet: bool) -> Any:
-    from bncheck.api.repairing import repaired
+    from bncheck.api import repaired
 
     with progress_bar(quiet) as progress:
         return repaired(settings, progress, training_told(progress, quiet))
@@ -188,6 +188,6 @@ def print_result(result: Any) -> None:
     """Before and after, on stdout."""
     from rich.console import Console
 
-    from bncheck.render.terminal.repair_table import print_repair
+    from bncheck.render import print_repair
 
     print_repair(result, Console())

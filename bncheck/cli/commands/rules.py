@@ -6,10 +6,10 @@ import json
 
 import typer
 
-from bncheck.cli.options.sections import rules as opt
+from bncheck.cli.options import rules as opt
 from bncheck.cli.process import exit_codes
 from bncheck.errors import UsageError
-from bncheck.rules.catalogue import GROUPS, RULES, find_rule
+from bncheck.rules import GROUPS, RULES, find_rule
 
 
 def rules_command(

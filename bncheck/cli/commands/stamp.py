@@ -41,7 +41,7 @@ def stamp_command(
             raise UsageError(f"stamp needs {missing}.")
         files_of(context)
         with stdout_to_stderr():
-            from bncheck.api.stamping import stamp
+            from bncheck.api import stamp
 
             result = stamp(
                 model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bncheck.rules.catalogue import RULES
+from bncheck.rules import RULES
 
 Complete = Callable[[str], list[str]]
 

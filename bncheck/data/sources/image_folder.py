@@ -13,8 +13,7 @@ from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource, Indices
 from bncheck.errors import DataError
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_measuring import OneClassOnly
+from bncheck.results import Note, OneClassOnly
 
 
 def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource:

@@ -10,7 +10,7 @@ import torch
 
 from bncheck.data.batches import Batch, Inputs
 from bncheck.errors import DataError
-from bncheck.results.notes import Note
+from bncheck.results import Note
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -18,7 +18,7 @@ from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
 from bncheck.errors import DataError
-from bncheck.results.notes import Note
+from bncheck.results import Note
 
 
 class StreamSource:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer
 from bncheck.formats.kinds import (
     kind_of_operator,
     kind_with_statistics,

@@ -16,7 +16,7 @@ from bncheck.formats.exported.reading import load_exported, quietly
 from bncheck.formats.messages import first_line
 from bncheck.formats.origin import Origin
 from bncheck.formats.programs.archives import extra_files, replace_tensors
-from bncheck.results.notes import Note
+from bncheck.results import Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

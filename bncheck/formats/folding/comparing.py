@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from bncheck.core import compare, rms
-from bncheck.core.layers import FloatArray, NormLayer
-from bncheck.evidence.comparison import ComparedLayer
+from bncheck.core import FloatArray, NormLayer, compare, rms
+from bncheck.evidence import ComparedLayer
 from bncheck.formats.folding.explanation import tolerance_for
 
 Values = Callable[[NormLayer], tuple[FloatArray | None, FloatArray | None]]

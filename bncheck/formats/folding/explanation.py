@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core import compare, rms
-from bncheck.core.layers import PRECISION, FloatArray, NormLayer
+from bncheck.core import PRECISION, FloatArray, NormLayer, compare, rms
 from bncheck.formats.folding.fold import Fold
 from bncheck.formats.folding.operations import AffineOperation
 from bncheck.formats.folding.reference import Source

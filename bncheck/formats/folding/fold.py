@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core import SampleMoments
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer, SampleMoments
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer
 from bncheck.formats.folding.explanation import changes_nothing, explained, gain_of, is_plain
 from bncheck.formats.folding.fold import Fold
 from bncheck.formats.folding.operations import AffineOperation

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core.layers import PRECISION, FloatArray
+from bncheck.core import PRECISION, FloatArray
 
 Weights = npt.NDArray[Any]
 """Floats in the type they are stored in: a model's weights are many."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer
 from bncheck.formats.folding.operations import Weights
 
 _NUMBERED = re.compile(r"[A-Za-z_]+?(\d+)")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer
 from bncheck.errors import ModelError, UsageError
-from bncheck.evidence.comparison import ComparedLayer, Comparison
+from bncheck.evidence import ComparedLayer, Comparison
 from bncheck.formats.backend import Backend
 from bncheck.formats.folding import Reference, compare_layers, folded_once, match
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import FoldedLayersRead, OwnGapsInherit, ReferenceLayersUnfound
+from bncheck.results import FoldedLayersRead, Note, OwnGapsInherit, ReferenceLayersUnfound
 from bncheck.vocabulary import argument
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from bncheck.core.layers import PRECISION, FloatArray
+from bncheck.core import PRECISION, FloatArray
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import DEFAULT_DOMAINS

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from bncheck.core.layers import FloatArray
+from bncheck.core import FloatArray
 from bncheck.formats.onnx.graph import subgraphs
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer
 from bncheck.formats.folding import Fold
 
 if TYPE_CHECKING:

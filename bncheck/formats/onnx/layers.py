@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from bncheck.core.layers import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM, NormLayer
+from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM, NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import NormNode, nodes_below

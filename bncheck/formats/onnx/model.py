@@ -21,7 +21,7 @@ from bncheck.formats.onnx.bare import bare_convolutions
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
 from bncheck.formats.onnx.provenance import provenance_text, read_provenance, with_metadata
 from bncheck.vocabulary import argument
-from bncheck.watch.session import Session
+from bncheck.watch import Session
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -13,8 +13,7 @@ from bncheck.formats.onnx.layers import Listing, list_onnx_layers
 from bncheck.formats.onnx.model import OnnxBackend
 from bncheck.formats.onnx.reading import read_onnx
 from bncheck.formats.onnx.writing import OnnxOrigin
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import DeviceIgnored, LayerUnmeasurable
+from bncheck.results import DeviceIgnored, LayerUnmeasurable, Note
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv")
 

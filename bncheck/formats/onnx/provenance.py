@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Source
 from bncheck.vocabulary import argument

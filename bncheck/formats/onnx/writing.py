@@ -20,8 +20,7 @@ from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph, all_tensors, subgraphs
 from bncheck.formats.onnx.reading import confined
 from bncheck.formats.origin import Origin
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import FunctionsInlined
+from bncheck.results import FunctionsInlined, Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

@@ -18,7 +18,7 @@ from bncheck.formats.programs.affine import Call, operations_of_calls
 from bncheck.formats.programs.session import TorchSession
 from bncheck.formats.tensors import coarsest_precision
 from bncheck.user_code import user_output_to_stderr
-from bncheck.watch.session import Session
+from bncheck.watch import Session
 
 _HIDDEN = ("quantized", "mkldnn", "matmul")
 """Forms of products whose weights are not compared, as they stand in the names of operators and classes."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from bncheck.core.layers import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM
+from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM
 
 KINDS = {
     "aten::batch_norm": BATCH_NORM,

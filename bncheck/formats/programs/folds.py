@@ -7,7 +7,7 @@ import torch
 
 from bncheck.formats.folding import Fold
 from bncheck.formats.programs.calls import normalize
-from bncheck.watch.policies import Statistics
+from bncheck.watch import Statistics
 
 AFFINE = frozenset(
     f"aten::{name}"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bncheck.core.layers import BATCH_NORM
+from bncheck.core import BATCH_NORM
 from bncheck.formats.programs.calls import NormCall, normalize
 from bncheck.formats.programs.tap import Tap
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from bncheck.data.batches import Batch, Inputs, tensors
-from bncheck.data.pixels import channel_axis
+from bncheck.data import Batch, Inputs, channel_axis, tensors
 from bncheck.errors import UnfitError
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer
 from bncheck.evidence import RuntimeCheck
-from bncheck.watch.sites import Site
+from bncheck.watch import Site
 
 SAMPLES = 8
 """Samples of which answers are compared."""

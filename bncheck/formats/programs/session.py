@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bncheck.core.layers import NormLayer
-from bncheck.data.batches import Batch
+from bncheck.core import NormLayer
+from bncheck.data import Batch
 from bncheck.errors import UnfitError
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.programs.hooks import custom_norms
 from bncheck.formats.programs.runner import Runner
 from bncheck.formats.programs.tap import Tap
-from bncheck.results.notes import Note
-from bncheck.watch.ending import Ending, SeenEnoughError
-from bncheck.watch.policies import STORED, Policy, Stored
-from bncheck.watch.randomness import accelerators
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.sites import Site
+from bncheck.results import Note
+from bncheck.watch import STORED, Ending, Policy, Recorder, SeenEnoughError, Site, Stored, accelerators
 
 if TYPE_CHECKING:
     from bncheck.formats.programs.backend import ProgramBackend

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer
 from bncheck.formats.programs.calls import NormCall
-from bncheck.watch.sites import Site
+from bncheck.watch import Site
 
 if TYPE_CHECKING:
     from bncheck.formats.programs.backend import ProgramBackend

@@ -16,17 +16,14 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bncheck.core.layers import INSTANCE_NORM, NormLayer
+from bncheck.core import INSTANCE_NORM, NormLayer
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.folding import Fold
 from bncheck.formats.programs.calls import NormCall, read_call
 from bncheck.formats.programs.folds import AFFINE, fits, normalized_again
 from bncheck.formats.programs.runtime import compared_tensors
 from bncheck.formats.programs.sites import CallSites
-from bncheck.watch.kernels import batch_moments, sample_moments
-from bncheck.watch.policies import BATCH, STORED, Batch, Given, Policy, Statistics
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.sites import Site
+from bncheck.watch import BATCH, STORED, Batch, Given, Policy, Recorder, Site, Statistics, batch_moments, sample_moments
 
 if TYPE_CHECKING:
     from bncheck.formats.programs.backend import ProgramBackend

@@ -17,7 +17,7 @@ from bncheck.formats.safetensors.names import shard_name
 from bncheck.formats.safetensors.reading import load_safetensors, load_sharded, shard_paths
 from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.stored_values import by_file_name
-from bncheck.results.notes import Note
+from bncheck.results import Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from bncheck.core.layers import SiblingCopy
+from bncheck.core import SiblingCopy
 from bncheck.formats.state_dict.nesting import Candidate
 from bncheck.formats.state_dict.prefixes import best_names
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, without_wrappers

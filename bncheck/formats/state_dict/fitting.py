@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.messages import block, first_line
 from bncheck.formats.state_dict.prefixes import best_names, name_in_file
 from bncheck.formats.tensors import dtype_name, plain, same_storage
 from bncheck.formats.torch_module.listing import list_layers
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import NamesFitted, PrecisionChanged
+from bncheck.results import NamesFitted, Note, PrecisionChanged
 from bncheck.vocabulary import argument
 
 _STATISTICS = ("running_mean", "running_var")

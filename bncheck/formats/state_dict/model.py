@@ -14,7 +14,7 @@ from bncheck.formats.backend import Backend
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.programs.affine import operation_of
 from bncheck.vocabulary import argument
-from bncheck.watch.session import Session
+from bncheck.watch import Session
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -12,8 +12,7 @@ import torch
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import ModelChosen
+from bncheck.results import ModelChosen, Note
 from bncheck.vocabulary import argument
 
 _DEPTH = 3

@@ -24,7 +24,7 @@ from bncheck.formats.state_dict.static_layers import layers_of_tensors, tensors_
 from bncheck.formats.state_dict.writing import CheckpointOrigin
 from bncheck.formats.torch_module.listing import list_layers, require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.results.notes.of_files import ArchitectureIgnored, HalfPrecisionRaised, PrefixStripped
+from bncheck.results import ArchitectureIgnored, HalfPrecisionRaised, PrefixStripped
 
 _HALF = {torch.float16, torch.bfloat16}
 

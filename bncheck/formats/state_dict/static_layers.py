@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from bncheck.core.layers import BATCH_NORM, OTHER, NormLayer
+from bncheck.core import BATCH_NORM, OTHER, NormLayer
 from bncheck.formats.tensors import build_layer, same_storage
 
 _ROLES = {

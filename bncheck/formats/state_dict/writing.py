@@ -20,7 +20,7 @@ from bncheck.formats.state_dict.nesting import choose
 from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.stored_values import by_file_name, in_form_of
 from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.results.notes import Note
+from bncheck.results import Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.parameter import is_lazy
 
-from bncheck.core.layers import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM, NormLayer
+from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM, NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.kinds import TORCH_KINDS, kind_with_statistics, kind_without_statistics, updates_in_training
 from bncheck.formats.tensors import build_layer, same_storage

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bncheck.core.layers import OTHER, NormLayer
+from bncheck.core import OTHER, NormLayer
 from bncheck.formats.kinds import kind_of_operator
 from bncheck.formats.tensors import build_layer, same_storage
 from bncheck.formats.torch_module.listing import list_layers

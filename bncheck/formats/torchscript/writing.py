@@ -16,7 +16,7 @@ from bncheck.formats.programs.archives import extra_files, replace_tensors
 from bncheck.formats.torchscript.checking import check_script
 from bncheck.formats.torchscript.layers import list_script_layers
 from bncheck.formats.torchscript.reading import load_script
-from bncheck.results.notes import Note
+from bncheck.results import Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

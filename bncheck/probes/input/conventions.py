@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.evidence.probed import AS_READ, BY_OPTIONS, AffineMap
+from bncheck.evidence import AS_READ, BY_OPTIONS, AffineMap
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from bncheck.data.batches import Batch
-from bncheck.evidence.probed import AffineMap
+from bncheck.data import Batch
+from bncheck.evidence import AffineMap
 from bncheck.probes.input.conventions import InputRange
 
 

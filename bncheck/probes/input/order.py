@@ -8,9 +8,8 @@ from itertools import permutations
 
 import torch
 
-from bncheck.data.batches import Batch
-from bncheck.evidence.inputs import ORDER_SHARE
-from bncheck.evidence.probed import BY_OPTIONS, AffineMap, ChannelOrder, Paired
+from bncheck.data import Batch
+from bncheck.evidence import BY_OPTIONS, ORDER_SHARE, AffineMap, ChannelOrder, Paired
 from bncheck.probes.input.conventions import colour_constants
 from bncheck.probes.input.inputs import floating_input, input_range, mapped, reordered
 from bncheck.probes.session import ProbeSession, Watched, paired, screened

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from bncheck.core.thresholds import MARGIN, NEAR_MARGIN
-from bncheck.data.batches import Batch
-from bncheck.evidence.probed import AffineMap, InputScaling
+from bncheck.core import MARGIN, NEAR_MARGIN
+from bncheck.data import Batch
+from bncheck.evidence import AffineMap, InputScaling
 from bncheck.probes.input.conventions import Candidate, InputRange, candidates
 from bncheck.probes.input.inputs import floating_input, input_range, mapped
 from bncheck.probes.input.solving import AS_IT_IS, MOST_FACTORS, STEPS, affine, factors

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bncheck.core.layers import FloatArray
-from bncheck.evidence.inputs import NEAR_FACTOR
-from bncheck.evidence.probed import AffineMap
+from bncheck.core import FloatArray
+from bncheck.evidence import NEAR_FACTOR, AffineMap
 from bncheck.probes.input.conventions import FULL, Candidate, InputRange, fills
 from bncheck.probes.session import Watched
-from bncheck.watch.call_moments import together
+from bncheck.watch import together
 
 KNOWN_FACTORS = tuple(
     factor for known in (2.0, 4.0, 10.0, 16.0, 100.0, 128.0, 255.0, 1000.0, 65535.0) for factor in (known, 1 / known)

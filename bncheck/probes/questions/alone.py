@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from bncheck.data.batches import Batch
+from bncheck.data import Batch
 from bncheck.evidence import Evidence
-from bncheck.predictions.effect import PredictionEffect
+from bncheck.predictions import PredictionEffect
 from bncheck.probes.case import FEW, Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
 from bncheck.probes.session import ProbeSession
-from bncheck.watch.policies import STORED, Given, Statistics
+from bncheck.watch import STORED, Given, Statistics
 
 LAYERS = 12
 """Layers asked one by one at the most: each costs a forward."""

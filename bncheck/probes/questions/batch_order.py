@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from bncheck.core import Exchangeability
 from bncheck.evidence import Evidence
-from bncheck.measure.order import NEIGHBOURS, Reading, compare_batches, read_in_order
-from bncheck.measure.plan import Plan
+from bncheck.measure import NEIGHBOURS, Plan, Reading, compare_batches, read_in_order
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe
 from bncheck.probes.session import ProbeSession

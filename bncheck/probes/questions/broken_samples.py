@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import torch
 
-from bncheck.data.batches import Batch, Source
+from bncheck.data import Batch, Source
 from bncheck.evidence import BrokenSamples, Evidence
-from bncheck.measure.plan import Plan
+from bncheck.measure import Plan
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
 from bncheck.probes.questions.broken_tensors import BrokenTensors

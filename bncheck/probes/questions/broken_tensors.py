@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bncheck.evidence import Evidence
-from bncheck.formats.backend import Backend
+from bncheck.formats import Backend
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
 from bncheck.probes.session import ProbeSession

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bncheck.core import MovingAverage, compare, gap_lower_bound, noise_floor, rms
-from bncheck.core.layers import BATCH_NORM
-from bncheck.core.thresholds import NEAR_MARGIN
-from bncheck.data.batches import Batch
+from bncheck.core import BATCH_NORM, NEAR_MARGIN, MovingAverage, compare, gap_lower_bound, noise_floor, rms
+from bncheck.data import Batch
 from bncheck.evidence import CallsApart, EffectEvidence, Evidence
-from bncheck.predictions.effect import PredictionEffect
+from bncheck.predictions import PredictionEffect
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
 from bncheck.probes.session import ProbeSession
-from bncheck.watch.call_moments import CallMoments
-from bncheck.watch.policies import Given, Statistics
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.sites import Site
+from bncheck.watch import CallMoments, Given, Recorder, Site, Statistics
 
 _EXACT = MovingAverage(momentum=None, updates=2**40)
 """The average of the calls is compared with, not estimated by, a moving average."""

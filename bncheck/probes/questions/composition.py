@@ -9,16 +9,14 @@ from itertools import islice
 
 import torch
 
-from bncheck.data.batches import Batch, Source
-from bncheck.evidence import Evidence
-from bncheck.evidence.probed import Composition
-from bncheck.measure.observation import Observation
-from bncheck.measure.reservoir import GROUP, SAMPLES
+from bncheck.data import Batch, Source
+from bncheck.evidence import Composition, Evidence
+from bncheck.measure import GROUP, SAMPLES, Observation
 from bncheck.probes.answers import Answers
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe
 from bncheck.probes.session import ProbeSession
-from bncheck.watch.policies import BATCH, STORED, Given
+from bncheck.watch import BATCH, STORED, Given
 
 RUNS = 5
 """Forwards of every sample at the most: grouped, mixed, as shipped, to measure statistics, and by these."""

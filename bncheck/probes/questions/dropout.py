@@ -10,13 +10,13 @@ import numpy as np
 from torch import nn
 
 from bncheck.core import compare, rms
-from bncheck.data.batches import Batch
+from bncheck.data import Batch
 from bncheck.evidence import DropoutGap, Evidence
-from bncheck.measure.layers import stored_statistics
+from bncheck.measure import stored_statistics
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
 from bncheck.probes.session import ProbeSession
-from bncheck.watch.policies import STORED, Statistics
+from bncheck.watch import STORED, Statistics
 
 REPETITIONS = 2
 """Runs with dropout on: each draws other masks."""

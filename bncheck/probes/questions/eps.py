@@ -7,17 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from bncheck.core.layers import BATCH_NORM, NormLayer
-from bncheck.core.thresholds import NEAR_MARGIN
-from bncheck.data.batches import Batch
-from bncheck.evidence import Evidence
-from bncheck.evidence.probed import OtherEps
+from bncheck.core import BATCH_NORM, NEAR_MARGIN, NormLayer
+from bncheck.data import Batch
+from bncheck.evidence import Evidence, OtherEps
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.probe import Needs, Probe
 from bncheck.probes.session import ProbeSession, paired, recorded_gap
-from bncheck.watch.call_moments import together
-from bncheck.watch.policies import Given, Statistics
-from bncheck.watch.recorder import Recorder
+from bncheck.watch import Given, Recorder, Statistics, together
 
 USUAL = (1e-5, 1e-3)
 """PyTorch's (and ONNX's) default, and that of Keras and TensorFlow's models."""

@@ -11,8 +11,7 @@ from bncheck.evidence import Evidence
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe
 from bncheck.probes.session import ProbeSession
-from bncheck.watch.call_moments import CallMoments, together
-from bncheck.watch.policies import BATCH, STORED
+from bncheck.watch import BATCH, STORED, CallMoments, together
 
 TRACING = 16
 """Samples that show it: the fewer, the farther their own statistics lie from the stored ones."""

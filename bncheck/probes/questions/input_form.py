@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bncheck.core.thresholds import NEAR_MARGIN
-from bncheck.data.batches import Batch
-from bncheck.evidence import Evidence
-from bncheck.evidence.inputs import SHARE
-from bncheck.evidence.probed import AffineMap, ChannelOrder, InputScaling
+from bncheck.core import NEAR_MARGIN
+from bncheck.data import Batch
+from bncheck.evidence import SHARE, AffineMap, ChannelOrder, Evidence, InputScaling
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.input.inputs import floating_input, mapped, reordered
 from bncheck.probes.input.order import order_cost, probe_order

@@ -6,16 +6,15 @@ from dataclasses import replace
 
 import torch
 
-from bncheck.data.batches import Batch
-from bncheck.evidence import Evidence
-from bncheck.evidence.probed import Invariance
-from bncheck.formats.programs.precision import coarsest_precision
-from bncheck.predictions.change import relative_change
+from bncheck.data import Batch
+from bncheck.evidence import Evidence, Invariance
+from bncheck.formats import coarsest_precision
+from bncheck.predictions import relative_change
 from bncheck.probes.answers import Answers, change
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.probe import Probe
 from bncheck.probes.session import ProbeSession
-from bncheck.watch.policies import STORED
+from bncheck.watch import STORED
 
 SAMPLES = 64
 BATCH_SIZE = 16

@@ -7,16 +7,13 @@ from dataclasses import replace
 
 import torch
 
-from bncheck.core import Moments
-from bncheck.core.layers import BATCH_NORM, NormLayer
-from bncheck.data.batches import Batch
+from bncheck.core import BATCH_NORM, Moments, NormLayer
+from bncheck.data import Batch
 from bncheck.evidence import Evidence, FlatShare
 from bncheck.probes.case import FEW, Case
 from bncheck.probes.probe import Needs, Probe
 from bncheck.probes.session import ProbeSession
-from bncheck.watch.policies import STORED
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.sites import Site
+from bncheck.watch import STORED, Recorder, Site
 
 SHORTEST = 8
 """Positions along an axis below which its halves say nothing."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from bncheck.render.format import Format
 from bncheck.render.formats.csv import csv_text
 from bncheck.render.told import judged_report
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import CHANNEL_COLUMNS, Report
+from bncheck.results import CHANNEL_COLUMNS, RepairResult, Report
 
 
 def of_report(report: Report) -> str:

@@ -6,9 +6,7 @@ from dataclasses import asdict, fields
 
 from bncheck.render.format import Format
 from bncheck.render.told import judged_report
-from bncheck.results.difference import COLUMNS, Difference
-from bncheck.results.repair import LayerRepair, RepairResult
-from bncheck.results.report import LAYER_COLUMNS, Json, Report, finite
+from bncheck.results import COLUMNS, LAYER_COLUMNS, Difference, Json, LayerRepair, RepairResult, Report, finite
 
 _WHOLE_NUMBERS = (
     *("channels", "calls", "stored_updates", "worst_channel", "channel"),

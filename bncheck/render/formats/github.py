@@ -10,9 +10,8 @@ from bncheck.render.words.cells import count, printable
 from bncheck.render.words.paths import path_from_here
 from bncheck.render.words.ranking import worst_first
 from bncheck.render.words.report import ALIKE, alike
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import ERROR, INFO, WARNING
-from bncheck.rules.catalogue import RULES
+from bncheck.results import ERROR, INFO, WARNING, RepairResult
+from bncheck.rules import RULES
 
 COMMANDS = {ERROR: "error", WARNING: "warning", INFO: "notice"}
 _TITLES = {rule.code: rule.title for rule in RULES}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from bncheck.render.format import Format
-from bncheck.results.difference import Difference
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import Report
+from bncheck.results import Difference, RepairResult, Report
 
 
 def of_report(report: Report) -> str:

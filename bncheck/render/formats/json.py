@@ -6,9 +6,7 @@ import json
 
 from bncheck.render.format import Format
 from bncheck.render.told import judged_report, repair_alone
-from bncheck.results.difference import Difference
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import Json, Report
+from bncheck.results import Difference, Json, RepairResult, Report
 
 
 def of_report(report: Report) -> str:

@@ -11,12 +11,8 @@ from bncheck.render.told import judged_report, told
 from bncheck.render.words.cells import number, printable
 from bncheck.render.words.repair import closing_lines, verdict_lines
 from bncheck.render.words.report import concerning, headline, too_little_checked
-from bncheck.results.difference import Difference
-from bncheck.results.finding import Finding
-from bncheck.results.repair import WORSE, RepairResult
-from bncheck.results.report import ERROR, SKIPPED, WARNING, LayerReport, Report
-from bncheck.rules.catalogue import Rule
-from bncheck.rules.judged import judged_rules
+from bncheck.results import ERROR, SKIPPED, WARNING, WORSE, Difference, Finding, LayerReport, RepairResult, Report
+from bncheck.rules import Rule, judged_rules
 from bncheck.vocabulary import FailOn, Reason, Severity
 
 THE_MODEL = "(the model)"

@@ -34,10 +34,7 @@ from bncheck.render.words.report import (
     layer_verdict,
     noted,
 )
-from bncheck.results.difference import Difference, LayerChange, TensorChange
-from bncheck.results.finding import Finding
-from bncheck.results.repair import RepairResult
-from bncheck.results.report import MEASURED, LayerReport, Report
+from bncheck.results import MEASURED, Difference, Finding, LayerChange, LayerReport, RepairResult, Report, TensorChange
 
 MARKER = "<!-- bncheck -->"
 """The first line, by which a comment can be found again and brought up to date."""

@@ -14,9 +14,8 @@ from bncheck.render.told import Told, told
 from bncheck.render.words.cells import printable
 from bncheck.render.words.paths import path_from_here
 from bncheck.render.words.ranking import ranks
-from bncheck.results.finding import Finding
-from bncheck.results.report import ERROR, INFO, WARNING, Json, ModelFacts, finite
-from bncheck.rules.catalogue import GROUPS, RULES, Rule
+from bncheck.results import ERROR, INFO, WARNING, Finding, Json, ModelFacts, finite
+from bncheck.rules import GROUPS, RULES, Rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS = {ERROR: "error", WARNING: "warning", INFO: "note"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bncheck.results.report import Report
+from bncheck.results import Report
 
 
 def render_fragment(report: Report) -> str:

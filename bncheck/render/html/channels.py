@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 
-from bncheck.core.layers import FloatArray
+from bncheck.core import FloatArray
 from bncheck.render.html.drawing import INK, MUTED, POINT, POINT_BEYOND, svg_of
 from bncheck.render.html.view import deviation
 from bncheck.render.words.cells import count, number, printable
-from bncheck.results.report import ChannelTable, LayerReport
+from bncheck.results import ChannelTable, LayerReport
 
 
 class ChannelFigure:

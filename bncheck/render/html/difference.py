@@ -13,7 +13,7 @@ from bncheck.render.words import difference as words
 from bncheck.render.words.cells import count, number, span
 from bncheck.render.words.layers import KINDS
 from bncheck.render.words.report import about_model
-from bncheck.results.difference import Difference, LayerChange, TensorChange
+from bncheck.results import Difference, LayerChange, TensorChange
 from bncheck.vocabulary import Severity, Verdict
 
 LISTED = 500

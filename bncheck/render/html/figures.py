@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, lines_across, svg_of
 from bncheck.render.words.cells import count, number, printable, span
-from bncheck.results.report import MEASURED, BatchSize, LayerReport, Report
+from bncheck.results import MEASURED, BatchSize, LayerReport, Report
 
 MANY = 90
 """Layers from which their markers would run into each other."""

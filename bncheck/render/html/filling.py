@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bncheck.render.html import view
 from bncheck.render.words.cells import count, number, printable, span
 from bncheck.render.words.report import ALIKE, about_data, about_model, closing, effect_lines, headline, standing
-from bncheck.results.report import Report
+from bncheck.results import Report
 
 SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
 

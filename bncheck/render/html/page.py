@@ -15,8 +15,7 @@ from bncheck.render.html.tables import Line, datatables, safe
 from bncheck.render.told import judged_report
 from bncheck.render.words.cells import number
 from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
-from bncheck.results.repair import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult
-from bncheck.results.report import Report
+from bncheck.results import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult, Report
 
 STANDINGS = {BETTER: "ok", NO_DIFFERENCE: "ok", WORSE: "findings"}
 """How an outcome is marked; the others cannot be told."""

@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from bncheck.core.layers import FloatArray
+from bncheck.core import FloatArray
 from bncheck.render.words.cells import count, number, span
 from bncheck.render.words.layers import KINDS
 from bncheck.render.words.ranking import worst_first
 from bncheck.render.words.reasons import reason_words
 from bncheck.render.words.report import alike, concerning, layer_verdict
-from bncheck.results.finding import Finding
-from bncheck.results.report import ERROR, INFO, WARNING, LayerReport, Report
-from bncheck.rules.catalogue import RULES
+from bncheck.results import ERROR, INFO, WARNING, Finding, LayerReport, Report
+from bncheck.rules import RULES
 
 LISTED = 20
 """Items of a list in the evidence before it says how many more there are."""

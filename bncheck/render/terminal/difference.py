@@ -15,8 +15,7 @@ from bncheck.render.words import difference as words
 from bncheck.render.words.cells import number, printable, shorten, span
 from bncheck.render.words.layers import KINDS
 from bncheck.render.words.report import about_model, noted
-from bncheck.results.difference import Difference, LayerChange, TensorChange
-from bncheck.results.report import ModelFacts
+from bncheck.results import Difference, LayerChange, ModelFacts, TensorChange
 from bncheck.vocabulary import Severity
 
 SHOWN = 20

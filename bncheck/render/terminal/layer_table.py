@@ -10,8 +10,7 @@ from bncheck.render.terminal.columns import Column, table_of_layers
 from bncheck.render.words.cells import number, span
 from bncheck.render.words.layers import KINDS, MEANINGS
 from bncheck.render.words.report import concerning, layer_verdict
-from bncheck.results.finding import Finding
-from bncheck.results.report import ERROR, INFO, MEASURED, WARNING, LayerReport, Report
+from bncheck.results import ERROR, INFO, MEASURED, WARNING, Finding, LayerReport, Report
 
 STYLES = {ERROR: "bold red", WARNING: "yellow", INFO: "cyan"}
 

@@ -12,7 +12,7 @@ from bncheck.render.terminal.columns import Column, table_of_layers
 from bncheck.render.terminal.page import print_parts, prose, sentence
 from bncheck.render.words.cells import number
 from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
-from bncheck.results.repair import BETTER, CROSS_FITTED, WORSE, LayerRepair, RepairResult
+from bncheck.results import BETTER, CROSS_FITTED, WORSE, LayerRepair, RepairResult
 
 STYLES = {BETTER: "bold green", WORSE: "bold red"}
 MEANINGS = {

@@ -15,8 +15,7 @@ from bncheck.render.words.answer import answer
 from bncheck.render.words.cells import number, printable, span
 from bncheck.render.words.report import ALIKE, about_data, about_model, alike, closing, effect_lines, headline, noted
 from bncheck.render.words.shortening import shortened
-from bncheck.results.finding import Finding
-from bncheck.results.report import BatchSize, Report
+from bncheck.results import BatchSize, Finding, Report
 
 ANSWER_LINES = (3, 1, 2)
 """Lines for the cause, the cost and what to do; the findings below tell in full what does not fit."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.report import LIMIT, headline, percent, prediction_lines
-from bncheck.results.finding import Cost, Finding
-from bncheck.results.report import FINDINGS, INFO, Report
+from bncheck.results import FINDINGS, INFO, Cost, Finding, Report
 from bncheck.vocabulary import Remedy
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")

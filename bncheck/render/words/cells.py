@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bncheck.results.notes.wording import count
+from bncheck.results import count
 from bncheck.talk import printable
 
 __all__ = ["NOT_MEASURED", "count", "number", "printable", "shorten", "span"]

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bncheck.render.words.cells import count, number
-from bncheck.results.difference import Difference, LayerChange, TensorChange
-from bncheck.results.report import INCONCLUSIVE, NOT_CHECKED
+from bncheck.results import INCONCLUSIVE, NOT_CHECKED, Difference, LayerChange, TensorChange
 
 NAMED = 5
 LEGEND = (

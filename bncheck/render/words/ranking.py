@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.vocabulary import Severity, Worse
 
 BANDS = {Severity.ERROR: (70.0, 100.0), Severity.WARNING: (40.0, 70.0), Severity.INFO: (10.0, 40.0)}

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from bncheck.render.words.answer import first_sentence
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.reasons import reason_words, why_kept
-from bncheck.results.repair import (
+from bncheck.results import (
     BETTER,
     CROSS_FITTED,
+    INFO,
     NO_DIFFERENCE,
     NOTHING,
     TOO_FEW,
@@ -20,7 +21,6 @@ from bncheck.results.repair import (
     LayerRepair,
     RepairResult,
 )
-from bncheck.results.report import INFO
 from bncheck.vocabulary import argument, spelled
 
 OF_THE_INPUT = ("BN601", "BN602")

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.reasons import reason_in_a_cell
-from bncheck.results.finding import Finding
-from bncheck.results.report import (
+from bncheck.results import (
     AUDITED,
     ERROR,
     FINDINGS,
@@ -18,6 +17,7 @@ from bncheck.results.report import (
     OK,
     SKIPPED,
     WARNING,
+    Finding,
     LayerReport,
     ModelFacts,
     Report,

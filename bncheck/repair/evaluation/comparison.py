@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from bncheck.core import CONFIDENCE_Z
-from bncheck.core.thresholds import CHANGED_MARGIN, GAIN_MARGIN, INFORMATION_MARGIN, MARGIN
+from bncheck.core import CHANGED_MARGIN, CONFIDENCE_Z, GAIN_MARGIN, INFORMATION_MARGIN, MARGIN
 from bncheck.evidence import EffectEvidence
-from bncheck.results.repair import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison, Outcome
-from bncheck.results.report import Report
+from bncheck.results import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison, Outcome, Report
 
 
 def comparison_of(effect: EffectEvidence | None) -> Comparison | None:

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from bncheck.data import Source
 from bncheck.evidence import EffectEvidence
 from bncheck.formats import Backend
-from bncheck.measure.plan import Plan
-from bncheck.predictions.effect import PredictionEffect
+from bncheck.measure import Plan
+from bncheck.predictions import PredictionEffect
 from bncheck.progress import Progress
 from bncheck.repair.measuring import LayerStatistics, folds_of
-from bncheck.watch.policies import STORED, Given
+from bncheck.watch import STORED, Given
 
 
 def cross_fitted(

@@ -11,20 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer
 from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.formats import Backend
-from bncheck.measure.plan import Plan
-from bncheck.predictions.effect import PredictionEffect
+from bncheck.measure import Plan
+from bncheck.predictions import PredictionEffect
 from bncheck.progress import Progress
 from bncheck.repair.evaluation.held_out import cross_fitted
 from bncheck.repair.measuring import LayerStatistics, Measurement, cross_gaps, folds_of, measure, tensors_of
 from bncheck.repair.methods.method import BLEND, MethodOptions, Repaired
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_repairing import PriorUsed, StoredLeftOut
+from bncheck.results import Note, PriorUsed, StoredLeftOut
 from bncheck.vocabulary import argument
-from bncheck.watch.policies import Given, Statistics
+from bncheck.watch import Given, Statistics
 
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
 """Weights of the stored statistics that are tried where nobody names a prior."""

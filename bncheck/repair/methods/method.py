@@ -11,11 +11,11 @@ import torch
 from bncheck.data import Source
 from bncheck.evidence import EffectEvidence
 from bncheck.formats import Backend
-from bncheck.measure.plan import Plan
+from bncheck.measure import Plan
 from bncheck.progress import Progress
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import TrainingProgress, quiet
-from bncheck.results.notes import Note
+from bncheck.results import Note
 from bncheck.settings import UNTIL_OF_REPAIR
 from bncheck.vocabulary import Reason
 

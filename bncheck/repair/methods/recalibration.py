@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bncheck.data import Source
 from bncheck.formats import Backend
-from bncheck.measure.plan import Plan
+from bncheck.measure import Plan
 from bncheck.progress import Progress
 from bncheck.repair.evaluation.held_out import cross_fitted
 from bncheck.repair.measuring import cross_gaps, measure, tensors_of

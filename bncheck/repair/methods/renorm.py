@@ -7,7 +7,7 @@ import torch
 from bncheck.data import Source
 from bncheck.errors import RefusedError
 from bncheck.formats import Backend
-from bncheck.measure.plan import Plan
+from bncheck.measure import Plan
 from bncheck.progress import Progress
 from bncheck.repair.measuring import STATISTICS, join
 from bncheck.repair.methods.method import RENORM, MethodOptions, Repaired
@@ -16,8 +16,7 @@ from bncheck.repair.training.finetune import fine_tune
 from bncheck.repair.training.result import FineTuned
 from bncheck.repair.training.roles import TrainingSource
 from bncheck.repair.training.trainee import module_of
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_repairing import BestStateTaken, TrainingEnded
+from bncheck.results import BestStateTaken, Note, TrainingEnded
 from bncheck.vocabulary import Reason, argument
 
 COUNTER = "num_batches_tracked"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bncheck.data.batches import Batch, Source
+from bncheck.data import Batch, Source
 from bncheck.errors import DataError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from bncheck.data.batches import Source
-from bncheck.formats.backend import Backend
+from bncheck.data import Source
+from bncheck.formats import Backend
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.result import FineTuned, TrainingProgress, quiet
 from bncheck.repair.training.run import TrainingRun

@@ -9,15 +9,19 @@ import torch
 from torch.nn import functional
 
 from bncheck.errors import BncheckError, DataError, UsageError
-from bncheck.predictions.class_scores import (
+from bncheck.predictions import (
     LEAST_PROBABILITY,
     Predictor,
+    are_soft_rows,
+    choose_output,
     class_axis,
+    class_labels,
+    correct,
+    counted,
     lie_in_unit_interval,
+    require_classes,
     sum_to_one,
 )
-from bncheck.predictions.labels import are_soft_rows, class_labels, correct, counted, require_classes
-from bncheck.predictions.outputs import choose_output
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument

@@ -10,9 +10,8 @@ from torch import nn
 from torch.fx import GraphModule, Node
 
 from bncheck.errors import UsageError
-from bncheck.formats.kinds import kind_without_statistics
-from bncheck.nn.renorm import BatchRenorm, std_of, var_of
-from bncheck.nn.schedule import RenormSchedule
+from bncheck.formats import kind_without_statistics
+from bncheck.nn import BatchRenorm, RenormSchedule, std_of, var_of
 
 _PREFIX = "_batch_renorm_"
 _WITH_FLAG = (torch.ops.aten.batch_norm.default,)

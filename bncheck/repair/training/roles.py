@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bncheck.data import Batch, DataOptions, Source, open_data
-from bncheck.data.sources.indexed import IndexedSource
+from bncheck.data import Batch, DataOptions, IndexedSource, Source, open_data
 from bncheck.errors import UsageError
 from bncheck.repair.methods.method import Method
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_repairing import HeldOutDrawn
+from bncheck.results import HeldOutDrawn, Note
 from bncheck.vocabulary import argument
 
 HELD_OUT_SHARE = 0.2

@@ -11,12 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bncheck.data.batches import Batch, Source
+from bncheck.data import Batch, Source
 from bncheck.errors import UsageError
-from bncheck.formats.backend import Backend
-from bncheck.formats.opening import require_device
-from bncheck.formats.programs.runner import Runner
-from bncheck.nn.schedule import RenormSchedule
+from bncheck.formats import Backend, Runner, require_device
+from bncheck.nn import RenormSchedule
 from bncheck.repair.training.batches import Position, TrainingBatches
 from bncheck.repair.training.checkpoints import fingerprint, read_checkpoint, write_checkpoint
 from bncheck.repair.training.divergence import DivergenceGuard

@@ -10,15 +10,8 @@ from torch.fx import GraphModule
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bncheck.errors import ModelError, UsageError
-from bncheck.formats.backend import Backend
-from bncheck.formats.exported import runs_operators
-from bncheck.formats.messages import first_line
-from bncheck.formats.torch_module.listing import require_values
-from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.formats.torchscript.model import require_not_compiled
-from bncheck.nn.conversion import is_frozen, to_batch_norm, to_batch_renorm
-from bncheck.nn.renorm import BatchRenorm
-from bncheck.nn.schedule import RenormSchedule
+from bncheck.formats import Backend, first_line, require_not_compiled, require_values, runs_operators, unwrapped
+from bncheck.nn import BatchRenorm, RenormSchedule, is_frozen, to_batch_norm, to_batch_renorm
 from bncheck.repair.training.programs import renormalized_program, write_variances
 from bncheck.vocabulary import argument
 

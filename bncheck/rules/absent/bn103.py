@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, or_leave, weighed
 from bncheck.rules.judging.initial import learning_layers, was_trained
 from bncheck.rules.judging.measures import layers_counted

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bncheck.core import THRESHOLDS, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, or_leave, weighed
 from bncheck.rules.judging.counters import Short, short_trainings
 from bncheck.rules.judging.initial import was_trained

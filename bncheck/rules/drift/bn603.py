@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from bncheck.evidence import BrokenSamples, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.cost import cost_of, in_words, margin_of, severity_of, what_helps, wins_accuracy
 from bncheck.rules.judging.drifting import drifted_layers, origin_of

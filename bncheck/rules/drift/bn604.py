@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.evidence import EffectEvidence, Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.cost import cost_of, margin_of
 from bncheck.rules.judging.measures import noise_of, worst

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS, rms
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words, margin_of, severity_of, wins_accuracy
 from bncheck.rules.judging.measures import noise_of, worst
 from bncheck.rules.judging.naming import some_names

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS, compare, rms
-from bncheck.core.layers import BATCH_NORM, FloatArray
+from bncheck.core import BATCH_NORM, THRESHOLDS, FloatArray, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words, severity_of
 from bncheck.rules.judging.drifting import drifted_layers
 from bncheck.rules.judging.measures import noise_of, single

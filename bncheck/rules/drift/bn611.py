@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words, severity_of
 from bncheck.rules.judging.drifting import drifted_layers
 from bncheck.rules.judging.measures import noise_of, worst

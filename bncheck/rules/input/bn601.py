@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bncheck.core import THRESHOLDS
-from bncheck.evidence import Evidence
-from bncheck.evidence.probed import AS_READ, AffineMap, InputScaling, Paired
-from bncheck.results.finding import Finding
+from bncheck.evidence import AS_READ, AffineMap, Evidence, InputScaling, Paired
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import severity_of
 from bncheck.rules.judging.fed import (
     cost_of_change,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS, above_guessing
-from bncheck.evidence import Evidence
-from bncheck.evidence.probed import ChannelOrder, Paired
-from bncheck.results.finding import Finding
+from bncheck.evidence import ChannelOrder, Evidence, Paired
+from bncheck.results import Finding
 from bncheck.rules.judging.fed import (
     cost_of_change,
     measure_of,

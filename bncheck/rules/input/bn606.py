@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import some_names
 from bncheck.vocabulary import Severity

@@ -6,7 +6,7 @@ import math
 
 from bncheck.core import THRESHOLDS, poor_accuracy
 from bncheck.evidence import EffectEvidence, Evidence
-from bncheck.results.finding import Cost
+from bncheck.results import Cost
 from bncheck.vocabulary import Remedy, Severity
 
 ELSEWHERE = "statistics measured on other samples of these data"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence
 from bncheck.rules.judging.initial import is_initial, learning_layers
 from bncheck.rules.judging.warm_up import warm_up_of

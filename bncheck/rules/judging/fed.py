@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bncheck.core import THRESHOLDS
-from bncheck.evidence import Evidence
-from bncheck.evidence.probed import Paired
-from bncheck.results.finding import Cost, Measure
+from bncheck.evidence import Evidence, Paired
+from bncheck.results import Cost, Measure
 from bncheck.rules.judging.cost import TWO_SIDED_Z
 from bncheck.rules.judging.measures import noise_of, single
 from bncheck.rules.judging.naming import some_names

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.layers import NormLayer
+from bncheck.core import THRESHOLDS, NormLayer
 from bncheck.evidence import Evidence
 
 

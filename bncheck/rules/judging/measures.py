@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from bncheck.core import rms
 from bncheck.evidence import MeasuredLayer
-from bncheck.results.finding import Measure
+from bncheck.results import Measure
 
 
 def layers_counted(names: Iterable[str]) -> Measure:

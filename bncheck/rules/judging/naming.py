@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer
 
 NAMED = 5
 """How many layers a message names before it says how many more there are."""

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core import THRESHOLDS, rms
-from bncheck.core.layers import FloatArray
+from bncheck.core import THRESHOLDS, FloatArray, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.layers import NormLayer
+from bncheck.core import THRESHOLDS, NormLayer
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bncheck.core.layers import NormLayer, SiblingCopy
+from bncheck.core import NormLayer, SiblingCopy
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import at_most_warning, cost_of, in_words
 from bncheck.rules.judging.drifting import drifted_layers
 from bncheck.rules.judging.initial import is_initial, was_trained

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS
-from bncheck.evidence import Evidence, OutputAgreement
-from bncheck.evidence.comparison import ComparedLayer, Comparison
-from bncheck.results.finding import Cost, Finding
+from bncheck.evidence import ComparedLayer, Comparison, Evidence, OutputAgreement
+from bncheck.results import Cost, Finding
 from bncheck.rules.judging.measures import single, worst
 from bncheck.rules.judging.naming import shown, some_names
 from bncheck.vocabulary import Remedy, Severity

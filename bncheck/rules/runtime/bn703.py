@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bncheck.core.layers import BATCH_NORM
-from bncheck.evidence import Evidence
-from bncheck.evidence.probed import Invariance
-from bncheck.results.finding import Cost, Finding
+from bncheck.core import BATCH_NORM
+from bncheck.evidence import Evidence, Invariance
+from bncheck.results import Cost, Finding
 from bncheck.rules.judging.measures import single
 from bncheck.rules.judging.naming import name_some
 from bncheck.vocabulary import Remedy, Severity

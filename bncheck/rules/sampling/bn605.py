@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS, Exchangeability
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding, Measure
+from bncheck.results import Finding, Measure
 from bncheck.rules.judging.grouping import is_grouped
 from bncheck.rules.judging.measures import single
 from bncheck.vocabulary import Severity

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS, rms
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.grouping import is_grouped
 from bncheck.rules.judging.measures import single
 from bncheck.vocabulary import Severity

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS, poor_accuracy
-from bncheck.evidence import Evidence
-from bncheck.evidence.probed import Composition
-from bncheck.results.finding import Cost, Finding
+from bncheck.evidence import Composition, Evidence
+from bncheck.results import Cost, Finding
 from bncheck.rules.judging.cost import TWO_SIDED_Z
 from bncheck.rules.judging.measures import single
 from bncheck.vocabulary import Remedy, Severity

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.layers import NormLayer
+from bncheck.core import THRESHOLDS, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.measures import layers_counted
 from bncheck.rules.judging.naming import name_some
 from bncheck.vocabulary import Severity

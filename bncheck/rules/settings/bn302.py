@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.layers import FloatArray, NormLayer
-from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.evidence.probed import OtherEps
-from bncheck.results.finding import Cost, Finding
+from bncheck.core import THRESHOLDS, FloatArray, NormLayer
+from bncheck.evidence import Evidence, MeasuredLayer, OtherEps
+from bncheck.results import Cost, Finding
 from bncheck.rules.judging.cost import at_most_warning, cost_of, margin_of
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
 from bncheck.rules.judging.fed import cost_of_change

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bncheck.core.layers import BATCH_NORM
+from bncheck.core import BATCH_NORM
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.measures import layers_counted
 from bncheck.rules.judging.naming import name_some
 from bncheck.vocabulary import Severity, argument

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.layers import NormLayer
+from bncheck.core import THRESHOLDS, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, margin_of, severity_of
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
 from bncheck.rules.judging.measures import worst

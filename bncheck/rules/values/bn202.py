@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.measures import total
 from bncheck.rules.judging.naming import SHOWN_CHANNELS, channels_in_words, shown
 from bncheck.vocabulary import Severity

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import at_most_warning, cost_of
 from bncheck.rules.judging.measures import total
 from bncheck.rules.judging.naming import SHOWN_CHANNELS, name_some, shown

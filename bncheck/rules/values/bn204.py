@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.half_precision import PRECISIONS, Precision
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import PRECISIONS, THRESHOLDS, FloatArray, NormLayer, Precision
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.measures import total
 from bncheck.rules.judging.naming import NAMED, SHOWN_CHANNELS
 from bncheck.vocabulary import Severity

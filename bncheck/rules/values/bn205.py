@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.half_precision import PRECISIONS
-from bncheck.core.layers import FloatArray, NormLayer
+from bncheck.core import PRECISIONS, THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import at_most_warning, cost_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.own import accounts_for_drift, own_gaps

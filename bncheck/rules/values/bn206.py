@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS
-from bncheck.core.layers import BATCH_NORM, FloatArray, NormLayer
+from bncheck.core import BATCH_NORM, THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.results.finding import Finding
+from bncheck.results import Finding
 from bncheck.rules.judging.cost import at_most_warning, cost_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import SHOWN_CHANNELS, name_some

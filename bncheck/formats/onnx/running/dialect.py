@@ -14,8 +14,7 @@ from onnx import TensorProto, numpy_helper
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.graph import OnnxGraph, all_tensors, graph_inputs, nodes_below
 from bncheck.formats.onnx.running.loaded import LoadedModel
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import BatchWidened, ComputedInFloat32
+from bncheck.results import BatchWidened, ComputedInFloat32, Note
 
 _TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type")
 _IR_VERSIONS = 8, 10

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from bncheck.data.batches import Inputs
+from bncheck.data import Inputs
 from bncheck.errors import UnfitError
 from bncheck.formats.onnx.graph import GraphInput
 from bncheck.formats.programs.runner import advice, described

@@ -15,14 +15,14 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from bncheck.core.layers import NormLayer
+from bncheck.core import NormLayer
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
 from bncheck.formats.onnx.running.building import element_types
 from bncheck.formats.onnx.running.tap_names import tap_name
 from bncheck.formats.onnx.running.taps import Arrays
 from bncheck.formats.programs.runtime import SAMPLES, Indices, coarsest, compared, positions_for, spread
-from bncheck.watch.sites import Site
+from bncheck.watch import Site
 
 FED, CAME, POSITIONS = "fed", "came", "positions"
 _FLAT = "bncheck::constant.flat"

@@ -13,9 +13,8 @@ import numpy.typing as npt
 import torch
 from onnx import TensorProto
 
-from bncheck.core import Moments, SampleMoments
-from bncheck.core.layers import NormLayer
-from bncheck.data.batches import Batch
+from bncheck.core import Moments, NormLayer, SampleMoments
+from bncheck.data import Batch
 from bncheck.errors import UnreadableError
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.onnx.graph import OnnxGraph
@@ -37,13 +36,9 @@ from bncheck.formats.onnx.running.tap_names import (
 )
 from bncheck.formats.onnx.running.taps import Arrays, stored_taps
 from bncheck.formats.programs.runtime import SAMPLES
-from bncheck.results.notes import Note
-from bncheck.results.notes.of_files import RuntimeNotCompared
-
-from bncheck.watch.policies import STORED, Given, Policy, Stored
-from bncheck.watch.policies import Batch as ByBatch
-from bncheck.watch.recorder import Recorder
-from bncheck.watch.sites import Site
+from bncheck.results import Note, RuntimeNotCompared
+from bncheck.watch import STORED, Given, Policy, Recorder, Site, Stored
+from bncheck.watch import Batch as ByBatch
 
 _READINGS = 3
 """Runs of one batch at the most: as known, in blocks of the right length, with further channels centred."""

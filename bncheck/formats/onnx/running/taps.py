@@ -21,7 +21,7 @@ from bncheck.formats.onnx.running.tap_names import (
     SQUARES,
     tap_name,
 )
-from bncheck.watch.kernels import BLOCK, CANCELLATION
+from bncheck.watch import BLOCK, CANCELLATION
 
 FloatArray = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -1,0 +1,30 @@
+from . import nn
+from .api import diff, inspect, recalibrate, repair_file
+from .errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
+from .gate import read_report
+from .nn import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d, RenormSchedule, to_batch_norm, to_batch_renorm
+from .results import RepairResult, Report
+
+__version__: str
+__all__ = [
+    "BatchRenorm1d",
+    "BatchRenorm2d",
+    "BatchRenorm3d",
+    "BncheckError",
+    "DataError",
+    "ModelError",
+    "RefusedError",
+    "RenormSchedule",
+    "RepairResult",
+    "Report",
+    "UnreadableError",
+    "UsageError",
+    "diff",
+    "inspect",
+    "nn",
+    "read_report",
+    "recalibrate",
+    "repair_file",
+    "to_batch_norm",
+    "to_batch_renorm",
+]

@@ -1,0 +1,87 @@
+from .exchangeable import Exchangeability, exchangeability
+from .gap import Gap, compare, rms
+from .guessing import above_guessing, poor_accuracy
+from .half_precision import PRECISIONS, Precision
+from .layers import (
+    BATCH_NORM,
+    GROUP_NORM,
+    INSTANCE_NORM,
+    LAYER_NORM,
+    OTHER,
+    PRECISION,
+    RMS_NORM,
+    FloatArray,
+    NormLayer,
+    SiblingCopy,
+)
+from .moments import InstanceMoments, Moments, SampleMoments
+from .noise import (
+    ASSUMED_MOMENTUM,
+    ASSUMED_TRAINING_BATCH,
+    CONFIDENCE_Z,
+    FEWEST_GROUPS,
+    MovingAverage,
+    gap_lower_bound,
+    noise_floor,
+    samples_needed,
+    smallest_detectable_gap,
+)
+from .significance import discoveries, gap_p_value
+from .thresholds import (
+    CHANGED_MARGIN,
+    GAIN_MARGIN,
+    INFORMATION_MARGIN,
+    MARGIN,
+    NEAR_MARGIN,
+    THRESHOLDS,
+    Thresholds,
+    in_force,
+)
+from .whatif import BatchSizeRow, StoredChannels, batch_size_rows
+
+__all__ = [
+    "ASSUMED_MOMENTUM",
+    "ASSUMED_TRAINING_BATCH",
+    "BATCH_NORM",
+    "CHANGED_MARGIN",
+    "CONFIDENCE_Z",
+    "FEWEST_GROUPS",
+    "GAIN_MARGIN",
+    "GROUP_NORM",
+    "INFORMATION_MARGIN",
+    "INSTANCE_NORM",
+    "LAYER_NORM",
+    "MARGIN",
+    "NEAR_MARGIN",
+    "OTHER",
+    "PRECISION",
+    "PRECISIONS",
+    "RMS_NORM",
+    "THRESHOLDS",
+    "BatchSizeRow",
+    "Exchangeability",
+    "FloatArray",
+    "Gap",
+    "InstanceMoments",
+    "Moments",
+    "MovingAverage",
+    "NormLayer",
+    "Precision",
+    "SampleMoments",
+    "SiblingCopy",
+    "StoredChannels",
+    "Thresholds",
+    "above_guessing",
+    "batch_size_rows",
+    "compare",
+    "discoveries",
+    "exchangeability",
+    "gap_lower_bound",
+    "gap_p_value",
+    "in_force",
+    "noise_floor",
+    "poor_accuracy",
+    "rms",
+    "samples_needed",
+    "smallest_detectable_gap",
+]

@@ -1,0 +1,52 @@
+from .closer import NOTHING_CLOSER, BrokenSamples, CallsApart, CloserLook, DropoutGap, FlatShare
+from .comparison import ComparedLayer, Comparison
+from .inputs import NEAR_FACTOR, ORDER_SHARE, SHARE
+from .measured import MeasuredLayer
+from .outputs import EffectEvidence, OutputAgreement
+from .probed import (
+    AS_READ,
+    BY_OPTIONS,
+    AffineMap,
+    ChannelOrder,
+    Composition,
+    InputScaling,
+    Invariance,
+    OtherEps,
+    Paired,
+    Probed,
+    Trial,
+)
+from .runtime import RuntimeCheck
+from .training import TrainingEvidence
+from .whole import Evidence
+
+__all__ = [
+    "AS_READ",
+    "BY_OPTIONS",
+    "NEAR_FACTOR",
+    "NOTHING_CLOSER",
+    "ORDER_SHARE",
+    "SHARE",
+    "AffineMap",
+    "BrokenSamples",
+    "CallsApart",
+    "ChannelOrder",
+    "CloserLook",
+    "ComparedLayer",
+    "Comparison",
+    "Composition",
+    "DropoutGap",
+    "EffectEvidence",
+    "Evidence",
+    "FlatShare",
+    "InputScaling",
+    "Invariance",
+    "MeasuredLayer",
+    "OtherEps",
+    "OutputAgreement",
+    "Paired",
+    "Probed",
+    "RuntimeCheck",
+    "TrainingEvidence",
+    "Trial",
+]

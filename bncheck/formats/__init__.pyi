@@ -1,0 +1,61 @@
+from .backend import Backend
+from .digest import sha256_of
+from .exported import runs_operators
+from .folding import Reference, compare_layers
+from .folding.referencing import reference_of, with_reference
+from .format import Adoption, Container, Format, Request
+from .in_memory import adopted, copied, from_module
+from .kinds import kind_without_statistics
+from .messages import first_line
+from .opening import open_any, open_model, require_device, require_runnable
+from .origin import Origin
+from .parts import model_inputs, parts_of, require_unchanged
+from .programs.precision import coarsest_precision
+from .programs.runner import Runner
+from .recognition.recognise import format_of
+from .registry import known_formats, registered
+from .state_dict.prefixes import best_names
+from .stored_values import in_form_of
+from .tensors import dtype_name, plain
+from .torch_module.listing import require_values
+from .torch_module.wrappers import unwrapped
+from .torchscript.model import require_not_compiled
+
+__all__ = [
+    "Adoption",
+    "Backend",
+    "Container",
+    "Format",
+    "Origin",
+    "Reference",
+    "Request",
+    "Runner",
+    "adopted",
+    "best_names",
+    "coarsest_precision",
+    "compare_layers",
+    "copied",
+    "dtype_name",
+    "first_line",
+    "format_of",
+    "from_module",
+    "in_form_of",
+    "kind_without_statistics",
+    "known_formats",
+    "model_inputs",
+    "open_any",
+    "open_model",
+    "parts_of",
+    "plain",
+    "reference_of",
+    "registered",
+    "require_device",
+    "require_not_compiled",
+    "require_runnable",
+    "require_unchanged",
+    "require_values",
+    "runs_operators",
+    "sha256_of",
+    "unwrapped",
+    "with_reference",
+]

@@ -1,0 +1,34 @@
+from .agreement import compare_outputs
+from .collect import completed, measured_evidence, static_evidence
+from .folds import SMALL_BATCH, Folds
+from .layers import stored_statistics
+from .observation import Observation
+from .order import NEIGHBOURS, Reading, compare_batches, read_in_order
+from .passes import observe
+from .plan import Plan
+from .reservoir import GROUP, SAMPLES
+from .sessions import seeded
+from .stopping import StoppingRule
+from .training import observe_training
+
+__all__ = [
+    "GROUP",
+    "NEIGHBOURS",
+    "SAMPLES",
+    "SMALL_BATCH",
+    "Folds",
+    "Observation",
+    "Plan",
+    "Reading",
+    "StoppingRule",
+    "compare_batches",
+    "compare_outputs",
+    "completed",
+    "measured_evidence",
+    "observe",
+    "observe_training",
+    "read_in_order",
+    "seeded",
+    "static_evidence",
+    "stored_statistics",
+]

@@ -1,0 +1,29 @@
+from .change import OutputChange, relative_change
+from .class_scores import LEAST_PROBABILITY, Predictor, class_axis, lie_in_unit_interval, probabilities, sum_to_one
+from .effect import Metric, PredictionEffect, merged_effects
+from .information import information_of
+from .labels import are_soft_rows, class_labels, class_of_each, correct, counted, require_classes
+from .outputs import choose_output, read_scores
+
+__all__ = [
+    "LEAST_PROBABILITY",
+    "Metric",
+    "OutputChange",
+    "PredictionEffect",
+    "Predictor",
+    "are_soft_rows",
+    "choose_output",
+    "class_axis",
+    "class_labels",
+    "class_of_each",
+    "correct",
+    "counted",
+    "information_of",
+    "lie_in_unit_interval",
+    "merged_effects",
+    "probabilities",
+    "read_scores",
+    "relative_change",
+    "require_classes",
+    "sum_to_one",
+]

@@ -1,0 +1,7 @@
+from .case import Subject
+from .runner import run_probes
+
+__all__ = [
+    "Subject",
+    "run_probes",
+]

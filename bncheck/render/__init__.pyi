@@ -1,0 +1,26 @@
+from .failure import failure_message
+from .format import Format, Result, all_formats, format_of, renderer
+from .html import render_fragment
+from .terminal.difference import print_difference
+from .terminal.repair_table import print_repair
+from .terminal.report import print_audit, print_report, print_verdict
+from .words.cells import count, printable
+from .words.repair import training_words
+
+__all__ = [
+    "Format",
+    "Result",
+    "all_formats",
+    "count",
+    "failure_message",
+    "format_of",
+    "print_audit",
+    "print_difference",
+    "print_repair",
+    "print_report",
+    "print_verdict",
+    "printable",
+    "render_fragment",
+    "renderer",
+    "training_words",
+]

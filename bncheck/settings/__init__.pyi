@@ -1,0 +1,64 @@
+from .data import CHANNELS, LAYOUTS, PRESETS, Channels, DataSettings, Layout, Preset, Size
+from .edge import Edge, name_of_callable
+from .ignoring import LayerIgnore
+from .inspection import InspectionSettings
+from .judging import DEPLOY_DTYPES, JudgingSettings, Metric, PredictionSettings
+from .model import DEVICE, ModelSettings, ModelSource
+from .monitoring import RECALIBRATION_SAMPLES, SAMPLES, MonitorSettings
+from .repair import METHOD, UNTIL_OF_REPAIR, RepairSettings
+from .sampling import BATCH_SIZE, BATCH_SIZES, SEED, UNTIL, SamplingSettings
+from .training import (
+    LOSS,
+    LOSSES,
+    OPTIMIZER,
+    OPTIMIZERS,
+    PRECISION,
+    STEPS,
+    TRAIN,
+    TRAINED,
+    LossFunction,
+    TrainingSettings,
+)
+
+__all__ = [
+    "BATCH_SIZE",
+    "BATCH_SIZES",
+    "CHANNELS",
+    "DEPLOY_DTYPES",
+    "DEVICE",
+    "LAYOUTS",
+    "LOSS",
+    "LOSSES",
+    "METHOD",
+    "OPTIMIZER",
+    "OPTIMIZERS",
+    "PRECISION",
+    "PRESETS",
+    "RECALIBRATION_SAMPLES",
+    "SAMPLES",
+    "SEED",
+    "STEPS",
+    "TRAIN",
+    "TRAINED",
+    "UNTIL",
+    "UNTIL_OF_REPAIR",
+    "Channels",
+    "DataSettings",
+    "Edge",
+    "InspectionSettings",
+    "JudgingSettings",
+    "LayerIgnore",
+    "Layout",
+    "LossFunction",
+    "Metric",
+    "ModelSettings",
+    "ModelSource",
+    "MonitorSettings",
+    "PredictionSettings",
+    "Preset",
+    "RepairSettings",
+    "SamplingSettings",
+    "Size",
+    "TrainingSettings",
+    "name_of_callable",
+]

@@ -1,0 +1,34 @@
+from .call_moments import CallMoments, together
+from .ending import Ending, SeenEnoughError
+from .kernels import BLOCK, CANCELLATION, batch_moments, sample_moments
+from .keys import sample_keys
+from .policies import BATCH, STORED, Batch, Given, Policy, Statistics, Stored
+from .randomness import accelerators
+from .recorder import Recorder
+from .rows import Rows
+from .session import Session
+from .sites import Site
+
+__all__ = [
+    "BATCH",
+    "BLOCK",
+    "CANCELLATION",
+    "STORED",
+    "Batch",
+    "CallMoments",
+    "Ending",
+    "Given",
+    "Policy",
+    "Recorder",
+    "Rows",
+    "SeenEnoughError",
+    "Session",
+    "Site",
+    "Statistics",
+    "Stored",
+    "accelerators",
+    "batch_moments",
+    "sample_keys",
+    "sample_moments",
+    "together",
+]
