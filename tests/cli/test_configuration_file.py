@@ -74,7 +74,7 @@ def test_a_layer_is_ignored_for_a_reason(files: Files, project: Path) -> None:
     assert done.code == 0
     assert "Accepted BN603 in norm: ignored, Another camera" in done.stdout
     (finding,) = report(project)["findings"]
-    assert finding["evidence"]["accepted"] == "ignored, Another camera (../pyproject.toml [tool.bncheck])"
+    assert finding["accepted"] == "ignored, Another camera (../pyproject.toml [tool.bncheck])"
     assert call("inspect", files.drifted, "--no-config", "--arch", "../net.py:Net", "--data", "../val.npz").code == 1
 
 

@@ -9,7 +9,7 @@ from hand_made import ALL, UNTOLD, empty_report, full_report, healthy_report, st
 
 from bncheck.render.words.answer import answer
 from bncheck.results.finding import Cost, Finding, Measure
-from bncheck.results.report import Accuracy, Effect, Report
+from bncheck.results.report import Accuracy, Asked, Effect, Report
 from bncheck.vocabulary import Remedy
 
 
@@ -124,5 +124,5 @@ def test_what_unlike_calls_cost_is_told_by_each_calls_own_statistics() -> None:
 
 def test_a_metric_of_the_users_own_is_no_accuracy() -> None:
     report = replace(full_report(), effect=Effect(None, None, Accuracy(-3.317, None, -2.0)))
-    report = replace(report, run=replace(report.run, options={"metric": "loss.py:negative"}))
+    report = replace(report, run=replace(report.run, asked=Asked(metric=True)))
     assert answer(report).cost == "Metric: -3.32 as shipped, -2.00 recalibrated."
