@@ -120,6 +120,7 @@ TOY = {
         FORMAT = Toy()
         """,
     "reading.py": """
+        import hashlib
         import io
         from dataclasses import dataclass, replace
 
@@ -130,9 +131,11 @@ TOY = {
 
 
         def open_toy(request):
+            content = request.path.read_bytes()
             module = build()
-            module.load_state_dict(torch.load(io.BytesIO(request.path.read_bytes()[4:]), weights_only=True))
-            model = adopted(module, Adoption(str(request.path), "0" * 64, request.device, request.ignored()))
+            module.load_state_dict(torch.load(io.BytesIO(content[4:]), weights_only=True))
+            seen = hashlib.sha256(content).hexdigest()
+            model = adopted(module, Adoption(str(request.path), seen, request.device, request.ignored()))
             return replace(model, format="toy", origin=ToyOrigin(path=request.path, container=request.container))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+import os
 
 from bncheck.formats import Backend, from_module, open_model
 from bncheck.settings import ModelSettings
@@ -16,7 +16,7 @@ def model_of(settings: ModelSettings) -> Backend:
         ModelError: it cannot be read.
     """
     source = settings.source
-    if isinstance(source, torch.nn.Module | torch.export.ExportedProgram):
+    if not isinstance(source, str | os.PathLike):
         return from_module(source, device=settings.device)
     return open_model(
         source,

@@ -43,13 +43,13 @@ class Case:
     Attributes:
         subject: what is inspected, and how.
         seen: what the passes saw.
-        evidence: what is known so far, with the answers of the probes that came before.
+        observed: what is known so far, with the answers of the probes that came before.
         fixed_batch: the only batch size the model takes, `None` where any goes.
     """
 
     subject: Subject
     seen: Observation
-    evidence: Evidence
+    observed: Evidence
     fixed_batch: int | None
 
     @cached_property
@@ -72,14 +72,14 @@ class Case:
     @cached_property
     def suspects(self) -> tuple[str, ...]:
         """Layers above the nearer margin, by their own gap where it is known, the largest first."""
-        gaps = {name: _gap(layer) for name, layer in self.evidence.measured.items()}
+        gaps = {name: _gap(layer) for name, layer in self.observed.measured.items()}
         suspected = (name for name, gap in gaps.items() if gap > NEAR_MARGIN)
         return tuple(sorted(suspected, key=gaps.__getitem__, reverse=True))
 
     @property
     def is_finite(self) -> bool:
         """Whether all that was measured is."""
-        return all(math.isfinite(layer.gap) for layer in self.evidence.measured.values())
+        return all(math.isfinite(layer.gap) for layer in self.observed.measured.values())
 
     @property
     def is_labelled(self) -> bool:

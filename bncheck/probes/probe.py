@@ -26,7 +26,7 @@ class Suspicion(Enum):
         if self is Suspicion.LAYER_OFF:
             return bool(case.suspects)
         if self is Suspicion.SHARED_LAYER:
-            return any(layer.calls > 1 for layer in case.evidence.measured.values())
+            return any(layer.calls > 1 for layer in case.observed.measured.values())
         return not case.is_finite
 
 
@@ -54,7 +54,7 @@ class Needs:
         """Whether all of it is there."""
         there = (
             self.samples <= (0 if case.samples is None else case.samples.size),
-            not self.layers or bool(case.evidence.measured),
+            not self.layers or bool(case.observed.measured),
             not self.labels or case.is_labelled,
             not self.dropout or bool(case.subject.model.dropouts()),
             not self.order or case.subject.source.in_order,

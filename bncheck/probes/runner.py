@@ -59,8 +59,8 @@ def _ask(probe: Probe[Any], case: Case, session: ProbeSession) -> Evidence:
         with seeded(case.subject.plan.seed):
             answer = probe.answer(case, session)
     except DataError:
-        return case.evidence
-    return case.evidence if answer is None else probe.told(case.evidence, answer)
+        return case.observed
+    return case.observed if answer is None else probe.told(case.observed, answer)
 
 
 def _cost(probe: Probe[Any], case: Case) -> int | None:

@@ -27,7 +27,7 @@ class BrokenInput(Probe[BrokenSamples]):
 
     def answer(self, case: Case, session: ProbeSession) -> BrokenSamples | None:
         """How many there are, and the first; `None` where the model itself is broken."""
-        return None if case.evidence.closer.broken else broken_samples(case.subject.source, case.subject.plan)
+        return None if case.observed.closer.broken else broken_samples(case.subject.source, case.subject.plan)
 
     def told(self, evidence: Evidence, answer: BrokenSamples) -> Evidence:
         """Put the number where values are judged."""

@@ -25,7 +25,7 @@ class Calls(Probe[Mapping[str, CallsApart]]):
 
     def cost(self, case: Case) -> int:
         """Count two forwards for each shared layer."""
-        shared = sum(layer.calls > 1 for layer in case.evidence.measured.values())
+        shared = sum(layer.calls > 1 for layer in case.observed.measured.values())
         return 2 * shared * case.number(MORE)
 
     def answer(self, case: Case, session: ProbeSession) -> Mapping[str, CallsApart]:

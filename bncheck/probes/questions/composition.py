@@ -29,7 +29,7 @@ class BatchComposition(Probe[Composition]):
 
     def cost(self, case: Case) -> int:
         """Count `RUNS` of every sample in a group, and of those of a loader."""
-        size, training = case.subject.plan.batch_size, case.evidence.training
+        size, training = case.subject.plan.batch_size, case.observed.training
         own = size if training is None else training.batch_size
         loaded = 0 if case.subject.training is None else _number(size) * own
         return RUNS * (sum(group.size for group in case.seen.reservoir.groups()) + loaded)

@@ -61,7 +61,7 @@ class InputForm(Probe[FormOfInput]):
 
 def _layers(case: Case) -> tuple[str, ...]:
     """The layers fed by the input alone, in running order."""
-    return tuple(name for name in case.seen.stored.by_layer() if name in case.evidence.closer.fed_by_input)
+    return tuple(name for name in case.seen.stored.by_layer() if name in case.observed.closer.fed_by_input)
 
 
 def _of_wrong_input(

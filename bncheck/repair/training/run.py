@@ -42,7 +42,7 @@ class TrainingRun:
                 f"{argument('patience')} ends a run by its score on held-out data: give some, or leave it out."
             )
         module = module_of(model)
-        only_size = model.fixed_batch if isinstance(model, Backend) else None
+        only_size = None if isinstance(model, nn.Module) else model.fixed_batch
         self.options = options
         self.heldout = heldout
         self.progress = progress
@@ -52,7 +52,7 @@ class TrainingRun:
         self.trainee = Trainee(
             module, schedule, norm_momentum=options.norm_momentum, train=options.train, device=options.device
         )
-        name = model.path if isinstance(model, Backend) else type(module).__name__
+        name = type(module).__name__ if isinstance(model, nn.Module) else model.path
         self.objective = Objective(options)
         self.optimizer = _optimizer(self.trainee.parameters, options)
         self.scaler = torch.amp.GradScaler(self._device, enabled=options.precision == "float16")
