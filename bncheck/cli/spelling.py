@@ -9,6 +9,9 @@ import typer
 from bncheck.cli.configuration_file import Configuration
 from bncheck.vocabulary import Spelling, argument, spelled
 
+ONE_BY_ONE = {"allow_ops": "--allow-op"}
+"""Options that are given once for each of their values, which are one argument in Python."""
+
 
 def spelling_in(context: typer.Context | None) -> Callable[[str], str]:
     """What spells the arguments of a command.
@@ -21,7 +24,7 @@ def spelling_in(context: typer.Context | None) -> Callable[[str], str]:
     def spell(name: str) -> str:
         if context is not None and isinstance(found, Configuration) and from_file(context, name):
             return f"{found.source}: {spelled(argument(name), Spelling.FILE)}"
-        return placed.get(name) or spelled(argument(name), Spelling.COMMAND_LINE)
+        return placed.get(name) or ONE_BY_ONE.get(name) or spelled(argument(name), Spelling.COMMAND_LINE)
 
     return spell
 

@@ -76,7 +76,7 @@ def run(path: Path) -> None:
 def test_a_script_that_writes_is_refused(canary: Path, tmp_path: Path, kind: type[nn.Module], data: Any) -> None:
     path = scripted(kind(str(canary)), tmp_path / "net.pt")
     name = "aten::from_file" if kind is Filling else "aten::save"
-    with pytest.raises(ModelError, match=rf"net\.pt was not loaded: it uses {name}\..* pass --allow-op {name}\."):
+    with pytest.raises(ModelError, match=rf"net\.pt was not loaded: it uses {name}\..* pass allow_ops {name}\."):
         bncheck.inspect(path, data)
     assert canary.read_bytes() == CONTENT
 
@@ -149,7 +149,7 @@ def test_text_is_not_taken_for_calls() -> None:
 )
 def test_what_is_not_known_is_named(tmp_path: Path, statement: str, named: str) -> None:
     path = with_statements(tmp_path / "net.pt", statement)
-    with pytest.raises(ModelError, match=rf"it uses {re.escape(named)}\..* --allow-op {re.escape(named)}\."):
+    with pytest.raises(ModelError, match=rf"it uses {re.escape(named)}\..* allow_ops {re.escape(named)}\."):
         open_model(path)
 
 
@@ -221,7 +221,7 @@ def test_graph_operators_that_are_not_known(tmp_path: Path, target: str) -> None
         lambda _, content: content.replace(b"torch.ops.aten.fill_.Scalar", f"torch.ops.{target}".encode()),
     )
     name = "::".join(target.split(".")[:2])
-    with pytest.raises(ModelError, match=rf"it uses {name}\..* --allow-op {name}\."):
+    with pytest.raises(ModelError, match=rf"it uses {name}\..* allow_ops {name}\."):
         open_model(changed)
 
 
@@ -238,7 +238,7 @@ def test_the_users_own_operator_can_be_allowed(tmp_path: Path) -> None:
     data = torch.rand(64, 3, 4, 4)
     assert bncheck.repair_file(path, data, out=out, allow_ops=["bncheck_tests::twice"], force=True).path
     assert bncheck.diff(path, out, allow_ops=["bncheck_tests::twice"]).summary.layers_moved == 1
-    with pytest.raises(UsageError, match=r"--allow-op twice: expected NAMESPACE::NAME"):
+    with pytest.raises(UsageError, match=r"allow_ops twice: expected NAMESPACE::NAME"):
         open_model(path, allow_ops=["twice"])
 
 

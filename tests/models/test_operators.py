@@ -44,7 +44,7 @@ def test_an_operator_that_takes_a_string(name: str) -> None:
     if name in HARMLESS_TEXT | LANGUAGE:
         require_admitted(in_source, Path("net.pt"))
         return
-    with pytest.raises(ModelError, match=rf"net\.pt was not loaded: it uses {name}\..* --allow-op {name}\."):
+    with pytest.raises(ModelError, match=rf"net\.pt was not loaded: it uses {name}\..* allow_ops {name}\."):
         require_admitted(in_source, Path("net.pt"))
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-import bncheck.measure.sessions
+from bncheck.formats.onnx.model import OnnxBackend
+from bncheck.formats.programs.backend import ProgramBackend
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of all batches that any session runs from now on, whatever the model's format."""
     sizes: list[int] = []
-    opened = bncheck.measure.sessions.instrument
 
     class Counted:
         def __init__(self, context: Any) -> None:
@@ -34,5 +34,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
             return run
 
-    monkeypatch.setattr(bncheck.measure.sessions, "instrument", lambda *how: Counted(opened(*how)))
+    def watched(original: Any) -> Any:
+        return lambda *how: Counted(original(*how))
+
+    for backend in (ProgramBackend, OnnxBackend):
+        monkeypatch.setattr(backend, "session", watched(backend.session))
     return sizes

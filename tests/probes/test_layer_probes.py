@@ -141,8 +141,7 @@ def test_dropout_is_switched_off_again_when_a_forward_fails() -> None:
 
 
 def dropouts(module: nn.Module) -> int:
-    with from_module(module).session("test", 0) as watched:
-        return len(watched.dropouts)
+    return len(from_module(module).dropouts())
 
 
 def test_only_modules_that_drop_something_count() -> None:

@@ -50,7 +50,7 @@ def answered(case: Case, session: Any, sizes: list[int]) -> Iterator[tuple[Probe
         assert sum(sizes) == asked.samples_run
         yield probe, case, sum(sizes)
         if answer is not None:
-            case = replace(case, evidence=probe.told(case.evidence, answer))
+            case = replace(case, observed=probe.told(case.observed, answer))
 
 
 @pytest.mark.parametrize("name", INSPECTED)
@@ -83,7 +83,7 @@ def test_costs_are_not_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def evidence_of(name: str, budget: int | None = None) -> Evidence:
     with INSPECTED[name]().case() as (case, session):
-        return run_probes(session, case.subject, case.seen, case.evidence, budget)
+        return run_probes(session, case.subject, case.seen, case.observed, budget)
 
 
 def test_answers_stand_in_the_evidence() -> None:
@@ -131,7 +131,7 @@ def test_the_budget_is_kept_and_what_is_cheap_is_asked_first(monkeypatch: pytest
     for budget in (0, 100, 1000):
         with INSPECTED["scaled"]().case() as (case, session):
             sizes.clear()
-            evidence = run_probes(session, case.subject, case.seen, case.evidence, budget)
+            evidence = run_probes(session, case.subject, case.seen, case.observed, budget)
         assert sum(sizes) <= budget
         assert bool(evidence.closer.fed_by_input) is (budget >= 100)
         assert evidence.probed.scaling is None
@@ -156,7 +156,7 @@ def test_no_answer_depends_on_which_question_came_before(monkeypatch: pytest.Mon
         monkeypatch.setattr(runner, "all_probes", lambda: probes)
         inspected = Inspected(Random(), open_data(torch.arange(800.0).reshape(200, 4).sin()))
         with inspected.case() as (case, session):
-            found = run_probes(session, case.subject, case.seen, case.evidence).probed.invariance
+            found = run_probes(session, case.subject, case.seen, case.observed).probed.invariance
         assert found is not None
         return found.change
 
@@ -203,12 +203,12 @@ def case_of(name: str) -> Iterator[Case]:
 def test_needs_are_met_by_what_is_there() -> None:
     # Dropout before the second norm leaves the colour network with a gap of its own.
     met = {
-        "healthy": {"labels", "layers", "module", Suspicion.LAYER_OFF},
-        "scaled": {"labels", "layers", "module", Suspicion.LAYER_OFF},
-        "no labels": {"layers", "module", Suspicion.LAYER_OFF},
-        "shared": {"layers", "module", Suspicion.LAYER_OFF, Suspicion.SHARED_LAYER},
-        "loader": {"labels", "layers", "module", "order", Suspicion.LAYER_OFF},
-        "bad sample": {"layers", "module", Suspicion.NOT_FINITE},
+        "healthy": {"labels", "layers", "dropout", Suspicion.LAYER_OFF},
+        "scaled": {"labels", "layers", "dropout", Suspicion.LAYER_OFF},
+        "no labels": {"layers", "dropout", Suspicion.LAYER_OFF},
+        "shared": {"layers", "dropout", Suspicion.LAYER_OFF, Suspicion.SHARED_LAYER},
+        "loader": {"labels", "layers", "dropout", "order", Suspicion.LAYER_OFF},
+        "bad sample": {"layers", "dropout", Suspicion.NOT_FINITE},
     }
     plain = [field.name for field in fields(Needs) if field.type == "bool"]
     for name, expected in met.items():

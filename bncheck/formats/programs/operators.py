@@ -25,6 +25,7 @@ from bncheck.formats.programs.reviewed_operators import (
     NAMESPACES,
     REACHING,
 )
+from bncheck.vocabulary import argument
 
 _TYPED = re.compile(r"(?:torch\.ops\.)?(\w+)(?:::|\.)(\w+)(?:\.\w+)?")
 _CLASS = re.compile(r"(?:__torch__\.)?(torch\.classes\.\w+\.\w+)")
@@ -57,10 +58,11 @@ def require_admitted(names: Iterable[str], path: Path, allow_ops: Collection[str
     """
     refused = [name for name in dict.fromkeys(names) if name not in allow_ops and not is_admitted(name)]
     if refused:
+        named = [f"{argument('allow_ops')} {name}" for name in refused[:3]]
         raise ModelError(
             f"{path} was not loaded: it uses {listed(refused)}. Of a file's operators bncheck runs those that compute "
             "on tensors, since others can write files or start programs. If you trust where it comes from, pass "
-            f"{' '.join(f'--allow-op {name}' for name in refused[:3])}{' ...' if len(refused) > 3 else ''}."
+            f"{' '.join(named)}{' ...' if len(refused) > 3 else ''}."
         )
 
 
@@ -82,8 +84,8 @@ def _spelled(name: str) -> str:
     if match := _TYPED.fullmatch(name):
         return f"{match[1]}::{match[2]}"
     raise UsageError(
-        f"--allow-op {name}: expected NAMESPACE::NAME, as the message names the operator (torchvision::nms), or "
-        "torch.classes.NAMESPACE.NAME."
+        f"{argument('allow_ops')} {name}: expected NAMESPACE::NAME, as the message names the operator "
+        "(torchvision::nms), or torch.classes.NAMESPACE.NAME."
     )
 
 

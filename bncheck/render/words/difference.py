@@ -36,7 +36,7 @@ def headline_of_difference(difference: Difference) -> str:
         before, after = difference.before.path, difference.after.path
         return (
             "Not compared: no layer has statistics in both files. Where an export folded them into other layers, "
-            f"bncheck inspect {after} --reference {before} compares them by the numbers."
+            f"`bncheck inspect {after} --reference {before}` compares them by the numbers."
         )
     if summary.verdict == INCONCLUSIVE:
         return "Not all compared: some of the layers that were to be frozen are in one of the files only."

@@ -18,8 +18,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         lost = "both of PyTorch's exporters fold it into them by default"
         fix = (
             f"Name the checkpoint it was exported from: {argument('reference')} model.pt. Or write its statistics into "
-            "the file once, so that it can be checked alone: bncheck stamp MODEL.onnx --reference model.pt --out "
-            "stamped.onnx."
+            "the file once, so that it can be checked alone: `bncheck stamp MODEL.onnx --reference model.pt --out "
+            "stamped.onnx`."
         )
     elif evidence.runnable:
         lost = "it was folded into them (jit.freeze, optimize_for_inference, an export for inference)"
