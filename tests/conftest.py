@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+LEFT_OUT = ("slow", "training", "browser")
+"""Marks of the tests that `make quick` leaves out."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +23,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Write the golden files anew: look at what changed before you keep it.",
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import files that are deselected as a whole: some load frameworks for seconds."""
+    deselected = set(re.findall(r"not (\w+)", config.getoption("markexpr"))) & set(LEFT_OUT)
+    if not deselected or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    whole = re.search(r"^pytestmark = (?:\[\n(?: .*\n)*|.*)", text, re.MULTILINE)
+    return True if whole and set(re.findall(r"mark\.(\w+)", whole[0])) & deselected else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Measure coverage on the quick tests alone, where it is measured: tracing makes tests half as slow again."""
+    if config.pluginmanager.hasplugin("_cov"):
+        for item in items:
+            if any(item.get_closest_marker(name) for name in LEFT_OUT):
+                item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture

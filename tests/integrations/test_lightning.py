@@ -26,6 +26,7 @@ with warnings.catch_warnings():
 TRAIN, HELD_OUT = digits("train", 640), digits("eval", 320)
 
 pytestmark = [
+    pytest.mark.training,
     pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*The number of training batches:UserWarning"),

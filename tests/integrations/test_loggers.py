@@ -16,7 +16,10 @@ from bncheck.integrations.monitor import GapMonitor
 TRAIN, HELD_OUT = digits("train", 320), digits("eval", 320)
 NAMES = {"bncheck/gap", "bncheck/own_gap", "bncheck/layers_over_margin"}
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.filterwarnings("ignore"),  # theirs
+]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ with warnings.catch_warnings():
 TRAIN, HELD_OUT = digits("train", 640), digits("eval", 320)
 
 pytestmark = [
+    pytest.mark.training,
     pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*:DeprecationWarning"),
 ]

@@ -16,7 +16,7 @@ from hand_made import ALL, accepted_report, full_report, healthy_report, many_la
 from bncheck.render import renderer
 from bncheck.results.report import Report
 
-pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium is installed")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(BINARY is None, reason="no Chromium is installed")]
 render = renderer("html")
 
 
