@@ -208,7 +208,7 @@ def test_70_also_for_a_bug_while_a_report_is_written(files: Files, monkeypatch: 
     def broken(name: str) -> None:
         raise KeyError("render")
 
-    monkeypatch.setattr(bncheck.cli.destinations, "format_named", broken)
+    monkeypatch.setattr(bncheck.cli.destinations, "renderer", broken)
     done = call("inspect", files.healthy, "--report", "json=-")
     assert (done.code, done.stdout) == (70, "")
 

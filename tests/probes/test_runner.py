@@ -206,7 +206,7 @@ def test_needs_are_met_by_what_is_there() -> None:
         "healthy": {"labels", "layers", "dropout", Suspicion.LAYER_OFF},
         "scaled": {"labels", "layers", "dropout", Suspicion.LAYER_OFF},
         "no labels": {"layers", "dropout", Suspicion.LAYER_OFF},
-        "shared": {"layers", "dropout", Suspicion.LAYER_OFF, Suspicion.SHARED_LAYER},
+        "shared": {"layers", Suspicion.LAYER_OFF, Suspicion.SHARED_LAYER},
         "loader": {"labels", "layers", "dropout", "order", Suspicion.LAYER_OFF},
         "bad sample": {"layers", "dropout", Suspicion.NOT_FINITE},
     }

@@ -148,7 +148,7 @@ def test_a_repair_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "replace", full)
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(UsageError, match=r"--out .*out\.pt: it cannot be written: No space left on device"):
+    with pytest.raises(UsageError, match=r"out .*out\.pt: it cannot be written: No space left on device"):
         bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 
@@ -229,7 +229,7 @@ def test_an_existing_file_is_written_over_on_request_alone(tmp_path: Path) -> No
     path = small(tmp_path)
     out = tmp_path / "out.pt"
     out.write_text("precious")
-    refused(path, out, r"it exists already; name another file, or pass --overwrite", force=True)
+    refused(path, out, r"it exists already; name another file, or pass overwrite", force=True)
     bncheck.repair_file(path, images(), out=out, arch=ARCH, overwrite=True)
     assert_statistics(torch.load(out), stale_net())
 

@@ -20,6 +20,7 @@ from bncheck.repair.methods import method_named
 from bncheck.repair.methods.method import MethodOptions
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.repair.training.roles import Roles, roles_of
+from bncheck.vocabulary import Reason
 
 X = images()
 Y = np.arange(len(X)) % 3
@@ -116,7 +117,7 @@ def test_frozen_layers_keep_their_statistics_and_say_so(tmp_path: Path) -> None:
     same = {name for name, value in before.items() if torch.equal(value, found[name])}
     assert same - {"stem.conv.bias"} == {name for name in before if name.startswith("deep.0.norm.")}
     assert [(layer.name, layer.reason) for layer in result.layers if not layer.changed] == [
-        ("deep.0.norm", "not trained")
+        ("deep.0.norm", Reason.NOT_TRAINED)
     ]
 
 
@@ -156,7 +157,8 @@ def test_the_only_data_are_divided() -> None:
         assert (len(trained), len(judged)) == (40, 10)
         assert sorted([*trained, *judged]) == list(range(50))
         assert judged != list(range(40, 50))
-        assert "10 samples" in found.note
+        assert found.note is not None
+        assert "10 samples" in found.note.sentence
         assert (trained == sorted(trained)) == ("train_data" in given)
 
 

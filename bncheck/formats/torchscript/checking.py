@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 
@@ -35,8 +36,13 @@ def check_script(path: Path, allow_ops: Collection[str] = ()) -> None:
     with path.open("rb") as file:
         if file.read(8)[4:] == _FLATBUFFER:
             raise ModelError(f"{path} is two files in one, a zip archive and a mobile model: it is not loaded.")
+        _check_archive(file, path, allow_ops)
+
+
+def _check_archive(file: BinaryIO, path: Path, allow_ops: Collection[str]) -> None:
+    file.seek(0)
     try:
-        reader = torch._C.PyTorchFileReader(str(path))
+        reader = torch._C.PyTorchFileReader(file)  # by its name it opens no file whose name is not UTF-8
         records = {name: name.lower() for name in reader.get_all_records()}
     except RuntimeError as error:
         raise ModelError(damaged(path, error)) from error
