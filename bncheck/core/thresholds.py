@@ -205,8 +205,8 @@ class Thresholds:
     bessel: float = 0.02
     """Relative difference between train and eval mode by the divisor of the variance alone that is worth knowing."""
     composition_margin: float = 0.05
-    """Accuracy by which batches grouped by label must be predicted better than by any stored statistics, with 95 %
-    confidence, before a model is said to depend on the composition of its batches."""
+    """Accuracy by which batches grouped by label must be predicted better than by any stored statistics, and by
+    `sure_z` standard errors, before a model is said to depend on the composition of its batches."""
     composition_change: float = 0.01
     """Relative change of outputs in batches of another composition that matters even where no decision changes."""
     alike_again: float = 3.0

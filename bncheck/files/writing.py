@@ -37,6 +37,8 @@ def written_whole(path: Path, option: str = argument("out")) -> Iterator[Path]:
                 yield Path(folder) / "whole"
                 path.write_bytes((Path(folder) / "whole").read_bytes())
             return
+        if not path.parent.is_dir():
+            raise UsageError(f"{option} {path}: it cannot be written: there is no folder {path.parent}.")
         with staging(path, option) as made:
             yield made / path.name
             publish(made, path, option)

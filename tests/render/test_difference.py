@@ -66,7 +66,7 @@ def test_the_page_sums_up() -> None:
         (
             difference(summary=DifferenceSummary("not-checked", 4, 0, 0, 2, 0)),
             "Not compared: no layer has statistics in both files. Where an export folded them into other layers, "
-            "bncheck inspect finetuned.onnx --reference pretrained.pt compares them by the numbers.",
+            "`bncheck inspect finetuned.onnx --reference pretrained.pt` compares them by the numbers.",
         ),
         (
             difference(layer("a", 0.0), summary=DifferenceSummary("inconclusive", 4, 1, 0, 0, 0)),

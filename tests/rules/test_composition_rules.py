@@ -26,7 +26,7 @@ def test_a_model_trained_on_batches_of_one_label_is_found(held_out):
     finding = only(report, "BN610")
     assert (finding.severity, finding.layer, report.summary.exit_code) == ("error", None, 1)
     seen = finding.evidence
-    assert seen["accuracy_grouped"] > max(seen["accuracy_mixed"], seen["accuracy_stored"]) + 0.1
+    assert seen["accuracy_grouped"] > max(seen["accuracy_mixed"], seen["accuracy_stored"]) + 0.05
     assert seen["accuracy_recalibrated"] < 0.75
     assert "Recalibrating does not help" in finding.fix
     assert "--method renorm" in finding.fix
@@ -151,6 +151,9 @@ def composition(grouped: float, *, error: float = 0.01, others: tuple[float, flo
         (composition(0.92, others=(0.90, 0.18, 0.20)), []),
         (composition(0.92, others=(0.21, 0.90, 0.20)), []),
         (composition(0.92, error=0.5, others=(0.21, 0.18, 0.20)), []),
+        (composition(0.80, error=0.024, others=(0.73, 0.67, 0.70)), ["BN610"]),
+        (composition(0.80, error=0.03, others=(0.73, 0.67, 0.70)), []),
+        (composition(0.80, error=0.001, others=(0.76, 0.67, 0.70)), []),
     ],
 )
 def test_grouped_batches_must_win_over_everything_else(probed, found):

@@ -78,14 +78,21 @@ def normalized_net(training) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [lambda x: x, lambda x: (((x - 0.3) / 0.38) - 0.3) / 0.38, lambda x: (255 * x - 0.3) / 0.38, lambda x: 255 * x],
+    ("change", "slope", "intercept"),
+    [
+        (lambda x: x, 1 / 0.38, -0.3 / 0.38),
+        (lambda x: (((x - 0.3) / 0.38) - 0.3) / 0.38, 0.38, 0.3),
+        (lambda x: (255 * x - 0.3) / 0.38, 1 / 255, (0.3 / 255 - 0.3) / 0.38),
+        (lambda x: 255 * x, 1 / (255 * 0.38), -0.3 / 0.38),
+    ],
     ids=["not normalized", "twice", "before it was divided by 255", "bytes"],
 )
-def test_a_normalization_that_is_missing_or_too_much(normalized_net, held_out, change):
+def test_a_normalization_that_is_missing_or_too_much(normalized_net, held_out, change, slope, intercept):
     x, y = held_out
     finding = only(bncheck.inspect(normalized_net, (change(x), y)), "BN601")
-    assert "standard deviation 1" in finding.evidence["expected"]
+    assert finding.severity == "error"
+    assert finding.evidence["slope"] == pytest.approx([slope], rel=0.05)
+    assert finding.evidence["intercept"] == pytest.approx([intercept], abs=0.05)
     assert_healthy(bncheck.inspect(normalized_net, ((x - 0.3) / 0.38, y)))
 
 

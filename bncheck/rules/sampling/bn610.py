@@ -60,8 +60,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _leans(found: Composition, classes: int | None) -> bool:
-    """Tell whether nothing comes near the accuracy in grouped batches, with 95 % confidence, and it is no guess."""
+    """Tell whether nothing comes near the accuracy in grouped batches, beyond their noise, and it is no guess."""
     if found.grouped <= poor_accuracy(classes):
         return False  # labels of another model, or an input it was not made for
     others = [found.mixed, found.stored, *([] if found.recalibrated is None else [found.recalibrated])]
-    return found.grouped - THRESHOLDS.confidence_z * found.grouped_error - max(others) > THRESHOLDS.composition_margin
+    return found.grouped - max(others) > max(THRESHOLDS.composition_margin, THRESHOLDS.sure_z * found.grouped_error)
