@@ -221,7 +221,7 @@ class Thresholds:
     baseline_noises: float = 3.0
     """Times the measure's noise by which it may grow."""
     baseline_smallest: float = 0.01
-    """Units of the measure by which it may always grow."""
+    """Units of the measure by which it may always grow where it has noise."""
 
 
 THRESHOLDS = Thresholds()

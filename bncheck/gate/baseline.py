@@ -151,8 +151,11 @@ def _entry(finding: Finding, name: str | None) -> Entry:
 
 
 def _tolerance(measure: Measure, value: float) -> float:
-    noises = NOISES * (_finite(measure.noise) or 0.0)
-    return _rounded(noises if is_count(measure.unit) else max(RELATIVE * abs(value), noises, SMALLEST), 2)
+    """Tell how much worse is no worse: what is counted is exact, what is stored near so, what is measured has noise."""
+    noise = _finite(measure.noise) or 0.0
+    if is_count(measure.unit):
+        return _rounded(NOISES * noise, 2)
+    return _rounded(max(RELATIVE * abs(value), NOISES * noise, SMALLEST if measure.noise else 0.0), 2)
 
 
 def _is_worse(entry: Entry, known: Entry) -> bool:

@@ -74,7 +74,8 @@ def test_no_worse_is_within_the_tolerance(now: float, accepted: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "noise", "tolerance"), [(0.8, 0.0123, 0.08), (0.2, 0.0123, 0.037), (0.05, 0.001, 0.01), (0.05, NAN, 0.01)]
+    ("gap", "noise", "tolerance"),
+    [(0.8, 0.0123, 0.08), (0.2, 0.0123, 0.037), (0.05, 0.001, 0.01), (0.05, NAN, 0.01), (0.05, 0.0, 0.005)],
 )
 def test_the_tolerance_is_a_tenth_or_three_times_the_noise(gap: float, noise: float, tolerance: float) -> None:
     (entry,) = accepted_now(drifting(gap, noise=noise))

@@ -12,6 +12,7 @@ from every_rule import FIRES, HARM, VARIANTS, drifted, finding_of, static, varia
 from hand_built import effect, evidence, layer, measured
 
 from bncheck.core import THRESHOLDS
+from bncheck.evidence import CloserLook
 from bncheck.results.finding import Measure
 from bncheck.rules import RULES, judge
 from bncheck.vocabulary import Remedy, Severity, Worse
@@ -40,7 +41,7 @@ def test_a_finding_is_measured_in_its_rules_own_number(code: str) -> None:
 def test_so_is_what_else_a_rule_finds(name: str) -> None:
     finding = variant_of(name)
     json.dumps(asdict(finding.measure), allow_nan=False)
-    assert (finding.measure.value is None) == (name == "BN603 samples")
+    assert finding.measure.value is not None
 
 
 MEASURES = {
@@ -84,12 +85,19 @@ def test_channels_are_counted_whatever_the_drift() -> None:
         assert finding.measure == Measure("channel", float(bad), {"bn": float(bad)})
 
 
-def test_the_worst_layer_stands_for_all_and_what_is_no_number_for_none() -> None:
+def test_the_worst_layer_stands_for_all() -> None:
     (finding,) = judge(evidence(*drifted(0.5, 0.9, 0.7), effect=HARM), {"BN603"})
     assert finding.measure.value == pytest.approx(0.9)
     assert finding.measure.at("c") == pytest.approx(0.7)
-    broken = variant_of("BN603 samples").measure
-    assert (broken.value, broken.at("bn")) == (None, None)
+
+
+def test_what_is_no_number_is_measured_by_what_spoils_it() -> None:
+    assert variant_of("BN603 samples").measure == Measure("sample", 3.0)
+    seen = VARIANTS["BN603 samples"]()
+    (finding,) = judge(replace(seen, closer=CloserLook()), {"BN603"})
+    assert finding.measure == Measure("layer", 1.0)
+    (finding,) = judge(replace(seen, closer=CloserLook(broken=("a", "b"))), {"BN603"})
+    assert finding.measure == Measure("tensor", 2.0)
 
 
 def test_the_margin_in_force_is_told_with_the_measure() -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from bncheck.evidence import BrokenSamples, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.results import Finding
+from bncheck.results import Finding, Measure
 from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.cost import cost_of, in_words, margin_of, severity_of, what_helps, wins_accuracy
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
@@ -74,7 +74,7 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
                     f"{_held(broken, samples)}"
                 ),
                 fix=_TAKE_EARLIER if broken else _LOOK_BEFORE if samples is None else _MEND_SAMPLES,
-                measure=single("gap", layer.gap),
+                measure=_spoiled(broken, samples),
                 evidence={
                     "gap": str(layer.gap),
                     "measured_mean": str(layer.mean.sum()),
@@ -85,6 +85,13 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
                 },
             )
             return
+
+
+def _spoiled(broken: Sequence[str], samples: BrokenSamples | None) -> Measure:
+    """Measure by what brings the values in: tensors, samples, or nothing else than the layer itself."""
+    if broken:
+        return single("tensor", len(broken))
+    return single("layer", 1) if samples is None else single("sample", samples.number)
 
 
 def _held(tensors: Sequence[str], samples: BrokenSamples | None) -> str:
