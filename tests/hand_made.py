@@ -199,7 +199,7 @@ def full_report() -> Report:
     return Report(
         version="0.1.0",
         run=run(notes=("Took 'state_dict' from the checkpoint; --key chooses another: ema.", "3 samples left out")),
-        model=ModelFacts("checkpoints/run_17/epoch_090.ckpt", "ab" * 32, "state_dict", len(layers)),
+        model=ModelFacts("checkpoints/run_17/epoch_090.ckpt", "ab" * 32, "state_dict", len(layers), True),
         data=DataFacts("data/validation.npz", 597, 64, True),
         summary=summary(layers, FINDINGS, 1, smallest=0.0213),
         effect=Effect(0.0934, 0.31, Accuracy(0.712, 0.751, 0.74)),
@@ -232,7 +232,7 @@ def static_report() -> Report:
     return replace(
         full_report(),
         run=run(),
-        model=ModelFacts("weights.safetensors", "cd" * 32, "safetensors", len(layers)),
+        model=ModelFacts("weights.safetensors", "cd" * 32, "safetensors", len(layers), False),
         data=None,
         summary=summary(layers, FINDINGS, 1),
         effect=None,

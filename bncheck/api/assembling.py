@@ -56,7 +56,7 @@ def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], ru
     return Report(
         version=__version__,
         run=run,
-        model=ModelFacts(model.path, model.sha256, model.format, len(layers)),
+        model=ModelFacts(model.path, model.sha256, model.format, len(layers), model.runnable),
         data=evidence.data,
         summary=Summary(
             verdict=verdict.verdict,

@@ -266,4 +266,4 @@ def _all_names(model: Backend) -> Iterator[str]:
 
 
 def _facts(model: Backend) -> ModelFacts:
-    return ModelFacts(model.path, model.sha256, model.format, len(model.layers))
+    return ModelFacts(model.path, model.sha256, model.format, len(model.layers), model.runnable)

@@ -1,3 +1,4 @@
+from .advice import PYTORCH_ADVICE, Advice
 from .closer import NOTHING_CLOSER, BrokenSamples, CallsApart, CloserLook, DropoutGap, FlatShare
 from .comparison import ComparedLayer, Comparison
 from .inputs import NEAR_FACTOR, ORDER_SHARE, SHARE
@@ -26,7 +27,9 @@ __all__ = [
     "NEAR_FACTOR",
     "NOTHING_CLOSER",
     "ORDER_SHARE",
+    "PYTORCH_ADVICE",
     "SHARE",
+    "Advice",
     "AffineMap",
     "BrokenSamples",
     "CallsApart",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bncheck.core import BatchSizeRow, NormLayer, SiblingCopy
+from bncheck.evidence.advice import PYTORCH_ADVICE, Advice
 from bncheck.evidence.closer import NOTHING_CLOSER, CloserLook
 from bncheck.evidence.comparison import Comparison
 from bncheck.evidence.measured import MeasuredLayer
@@ -25,7 +26,8 @@ class Evidence:
         layers: every normalization layer, in the order the model runs them (declared order without data).
         measured: by name, those that the data exercised.
         skipped: by name, why a layer could not be measured.
-        model_path, model_format: as in the report.
+        model_path: as in the report.
+        advice: what findings advise in files of its format.
         runnable: whether there was a program to run.
         has_convolutions: whether the model convolves (a network without norm layers may have had them folded).
         averaged: the model is an averaged copy (EMA, SWA), by its name in the checkpoint.
@@ -56,7 +58,7 @@ class Evidence:
     measured: Mapping[str, MeasuredLayer] = field(default_factory=dict)
     skipped: Mapping[str, Reason] = field(default_factory=dict)
     model_path: str = ""
-    model_format: str = ""
+    advice: Advice = PYTORCH_ADVICE
     runnable: bool = False
     has_convolutions: bool = False
     averaged: bool = False

@@ -13,7 +13,7 @@ import torch
 
 from bncheck.core import NormLayer, SiblingCopy
 from bncheck.errors import UsageError
-from bncheck.evidence import Comparison
+from bncheck.evidence import PYTORCH_ADVICE, Advice, Comparison
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Sources, folded_once, sources_of_tensors
 from bncheck.formats.format import Container
 from bncheck.formats.origin import Origin
@@ -48,6 +48,7 @@ class Backend(abc.ABC):
         folds: layers that were folded into convolutions, by the operation that holds them.
         comparison: with a reference, if one was given.
         packages: distributions whose versions a report names, besides torch and numpy.
+        advice: what findings advise in files of its format.
         runnable: whether there is something to run.
         pools_batches: under the batch policy the runtime tells the moments of whole batches only.
     """
@@ -70,6 +71,7 @@ class Backend(abc.ABC):
     comparison: Comparison | None = None
 
     packages: ClassVar[tuple[str, ...]] = ()
+    advice: ClassVar[Advice] = PYTORCH_ADVICE
     runnable: ClassVar[bool] = True
     pools_batches: ClassVar[bool] = False
 

@@ -50,7 +50,7 @@ def _file_evidence(model: Backend) -> Evidence:
     return Evidence(
         layers=model.layers,
         model_path=model.path,
-        model_format=model.format,
+        advice=model.advice,
         runnable=model.runnable,
         has_convolutions=model.has_convolutions,
         averaged=model.averaged,

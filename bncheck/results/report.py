@@ -57,12 +57,13 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """The file that was inspected."""
+    """The file that was inspected; whether there is a program to run is `None` in reports that do not say."""
 
     path: str
     sha256: str | None
     format: str
     norm_layers: int
+    runnable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ from bncheck.results import Report
 from bncheck.rules.catalogue import RULES
 from bncheck.rules.rule import Rule
 
-_TENSORS_ONLY = ("state_dict", "safetensors")
-
 
 def judged_rules(report: Report) -> tuple[Rule, ...]:
     """Give the rules that were judged, in order; a rule that was found is among them whatever it needs."""
@@ -28,6 +26,6 @@ def _had_means(rule: Rule, report: Report) -> bool:
     given = {
         "data": report.data is not None,
         "reference": asked.reference,
-        "architecture": report.model.format not in _TENSORS_ONLY or asked.arch,
+        "architecture": bool(report.model.runnable),
     }
     return "statistics" in rule.needs or all(given.get(need, False) for need in rule.needs)

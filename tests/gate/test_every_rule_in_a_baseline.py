@@ -163,7 +163,7 @@ def test_version_1_compares_the_severity_where_the_rule_has_another_number(value
 
 @pytest.mark.parametrize(("gap", "code"), [(0.8, 0), (0.88, 0), (0.9, 1), (8.0, 1), (None, 1)])
 def test_version_1_compares_gaps_with_gaps(gap: float | None, code: int, tmp_path: Path) -> None:
-    baseline = version_1(tmp_path, code="BN600", layer=None, value=0.8, tolerance=0.08)
+    baseline = version_1(tmp_path, code="BN600", value=0.8, tolerance=0.08)
     finding = replace(finding_of("BN600"), measure=Measure("gap", gap))
     judged = accept(report_on(finding), baseline=baseline)
     assert judged.summary.exit_code == code

@@ -236,12 +236,12 @@ def test_where_to_read_on() -> None:
     assert closing(judged("ok", finding("info", "BN706"))) == []
 
 
-@pytest.mark.parametrize("model_format", ["state_dict", "safetensors", "torchscript"])
-def test_tensors_alone_are_told_how_to_be_run(model_format: str) -> None:
+@pytest.mark.parametrize("runnable", [False, True, None])
+def test_tensors_alone_are_told_how_to_be_run(runnable: bool | None) -> None:
     report = static_report()
-    report = replace(report, model=replace(report.model, format=model_format))
+    report = replace(report, model=replace(report.model, runnable=runnable))
     told = any("--arch FILE.py:CALLABLE --data D" in line for line in closing(report))
-    assert told == (model_format != "torchscript")
+    assert told == (runnable is False)
     assert not any("--arch" in line for line in closing(full_report()))
 
 

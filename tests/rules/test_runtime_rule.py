@@ -11,6 +11,9 @@ from hand_built import evidence, measured
 
 from bncheck.core.thresholds import ROUNDINGS
 from bncheck.evidence import RuntimeCheck
+from bncheck.formats import Backend
+from bncheck.formats.onnx.model import OnnxBackend
+from bncheck.formats.torchscript.model import ScriptBackend
 from bncheck.rules import judge
 
 
@@ -88,8 +91,8 @@ def test_drift_is_left_out_where_the_runtime_is_wrong() -> None:
     assert [finding.code for finding in judge(wrong)] == ["BN704"]
 
 
-@pytest.mark.parametrize(("model_format", "named"), [("onnx", "onnxruntime"), ("torchscript", "PyTorch")])
-def test_the_fix_names_the_runtime(model_format: str, named: str) -> None:
-    (finding,) = judge(evidence(measured(0.01), runtime=(check(),), model_format=model_format))
+@pytest.mark.parametrize(("backend", "named"), [(OnnxBackend, "onnxruntime"), (ScriptBackend, "PyTorch")])
+def test_the_fix_names_the_runtime(backend: type[Backend], named: str) -> None:
+    (finding,) = judge(evidence(measured(0.01), runtime=(check(),), advice=backend.advice))
     assert f"another version of {named}" in finding.fix
     assert "Do not recalibrate" in finding.fix

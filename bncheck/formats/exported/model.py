@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.fx import GraphModule
 
+from bncheck.evidence import Advice
 from bncheck.formats.exported.layers import arguments_of, tensor_of
 from bncheck.formats.programs.affine import Call, plain_operator, roles_of
 from bncheck.formats.programs.backend import ProgramBackend
@@ -22,6 +23,9 @@ class GraphBackend(ProgramBackend):
 
     _output: ProgramOutput = field(default_factory=ProgramOutput)
     program: GraphModule
+    advice: ClassVar[Advice] = Advice(
+        export_anew="Call model.eval() before torch.export.export, and save it again.", is_trained_on=False
+    )
 
     def prints_to(self) -> AbstractContextManager[Any]:
         """What a file prints is not what the user's own code prints: it is marked as the model's."""

@@ -14,8 +14,10 @@ import torch
 from onnx import numpy_helper
 
 from bncheck.errors import RefusedError, UsageError
+from bncheck.evidence import Advice
 from bncheck.formats.backend import Backend
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Source, Sources
+from bncheck.formats.onnx.advice import ADVICE
 from bncheck.formats.onnx.affine import affine_operations, coarsest_precision, hidden_forms
 from bncheck.formats.onnx.bare import bare_convolutions
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
@@ -34,6 +36,7 @@ class OnnxBackend(Backend):
 
     graph: OnnxGraph
     packages: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
+    advice: ClassVar[Advice] = ADVICE
     pools_batches: ClassVar[bool] = True
 
     def tensors(self) -> Mapping[str, torch.Tensor]:

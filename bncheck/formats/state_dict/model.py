@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 
 from bncheck.errors import UsageError
+from bncheck.evidence import Advice
 from bncheck.formats.backend import Backend
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.programs.affine import operation_of
@@ -27,6 +28,13 @@ class TensorsBackend(Backend):
 
     held: Mapping[str, torch.Tensor]
     runnable: ClassVar[bool] = False
+    advice: ClassVar[Advice] = Advice(
+        lost="it was folded into them, or its statistics were not saved",
+        recovered=(
+            f"Name the architecture with {argument('arch')}: it shows whether statistics are missing. Else inspect the "
+            "checkpoint."
+        ),
+    )
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """See `Backend.tensors`."""

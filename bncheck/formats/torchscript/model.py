@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from bncheck.errors import UsageError
+from bncheck.evidence import Advice
 from bncheck.formats.programs.affine import Call, plain_operator, roles_of
 from bncheck.formats.programs.backend import ProgramBackend
 from bncheck.formats.torchscript.graph import operator_calls, operator_kinds
@@ -25,6 +26,7 @@ class ScriptBackend(ProgramBackend):
 
     _output: ProgramOutput = field(default_factory=ProgramOutput)
     program: torch.jit.ScriptModule
+    advice: ClassVar[Advice] = Advice(export_anew="Call model.eval() before torch.jit.trace, and save it again.")
 
     def module(self) -> torch.nn.Module:
         """Refuse: it is compiled."""

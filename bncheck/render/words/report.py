@@ -158,7 +158,7 @@ def effect_lines(report: Report) -> list[str]:
 def closing(report: Report) -> list[str]:
     """What else there is to know: an exit code that surprises, and how to get further from here."""
     lines = _exit_lines(report)
-    if report.data is None and report.model.format in ("state_dict", "safetensors") and not report.run.asked.arch:
+    if report.data is None and report.model.runnable is False:
         lines.append(
             "The file holds tensors only: to run them on data, name the architecture too, "
             f"{argument('arch')} FILE.py:CALLABLE {_DATA}."

@@ -11,13 +11,6 @@ from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import name_some
 from bncheck.vocabulary import Severity
 
-_ELSEWHERE = {
-    "onnx": (
-        "Run the model in another version of onnxruntime, with another execution provider, or with graph "
-        "optimizations off"
-    ),
-}
-_IN_TORCH = "Run the model in another version of PyTorch, on another device, or in the other memory format"
 _DIGITS = {"float64": 17, "float32": 9}
 """What it takes to tell two neighbours of a type apart; 5 for the half precisions."""
 
@@ -41,7 +34,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             f"roundings of {most.dtype} off; {THRESHOLDS.roundings:g} are allowed."
         ),
         fix=(
-            f"{_ELSEWHERE.get(evidence.model_format, _IN_TORCH)}: where BN704 goes, it was the kernel. Report that to "
+            f"{evidence.advice.run_elsewhere}: where BN704 goes, it was the kernel. Report that to "
             "its maintainers, with the input and both answers. Do not recalibrate or retrain to make up for it: the "
             "statistics are not at fault."
         ),

@@ -11,13 +11,10 @@ from bncheck.rules.judging.measures import layers_counted
 from bncheck.rules.judging.naming import name_some
 from bncheck.vocabulary import Severity
 
-NOT_TRAINED = ("onnx", "exported")
-"""Formats in which nothing updates the statistics, so that momentum is never read."""
-
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Yield a remark; a warning where the model is to be trained further."""
-    if evidence.model_format in NOT_TRAINED:
+    if not evidence.advice.is_trained_on:
         return
     layers = [
         layer
