@@ -97,8 +97,8 @@ def test_one_channel_that_is_off_by_a_thousandth_is_found(tmp_path: Path, monkey
     found = finding.evidence
     assert (found["channel"], found["channels_off"], found["channels"]) == (1, 1, 3)
     normalized = (found["input"] - MEAN[1]) / np.sqrt(VAR[1] + 1e-5)
-    assert found["expected"] == pytest.approx(normalized * np.float32(SCALE[1]), rel=1e-6)
-    assert found["runtime"] - found["expected"] == pytest.approx(normalized * SCALE[1] * 1e-3, rel=1e-2)
+    assert found["expected_value"] == pytest.approx(normalized * np.float32(SCALE[1]), rel=1e-6)
+    assert found["runtime"] - found["expected_value"] == pytest.approx(normalized * SCALE[1] * 1e-3, rel=1e-2)
     assert "onnxruntime" in finding.fix
     monkeypatch.undo()
     assert wrong(bncheck.inspect(path, data())) == []

@@ -40,7 +40,7 @@ def test_a_checkpoint_of_parameters_alone_lacks_the_statistics_its_architecture_
     report = bncheck.inspect(save(parameters), arch=ARCH)
     finding = only(report, "BN101")
     assert (finding.severity, finding.layer) == ("error", None)
-    assert (finding.evidence["missing"], finding.evidence["expected"]) == (6, 6)
+    assert (finding.evidence["missing"], finding.evidence["layers_expected"]) == (6, 6)
     assert "stem.bn" in finding.message
     assert "and 1 more" in finding.message
     assert report.summary.exit_code == 1

@@ -137,7 +137,7 @@ def test_data_that_are_not_finite_are_an_error_at_the_first_layer_alone_and_the_
     x[60, 0, 0, 0] = float("inf")
     report = bncheck.inspect(conv_net().eval(), (x, y))
     finding = only(report, "BN603")
-    assert (finding.severity, finding.layer, finding.evidence["gap"]) == ("error", "1", "nan")
+    assert (finding.severity, finding.layer, finding.evidence["gap"]) == ("error", "1", None)
     assert f"2 of {len(x)} samples (the first is number 7, counted from 0) hold NaN or infinity." in finding.message
     assert (finding.evidence["samples_not_finite"], finding.evidence["first_sample_not_finite"]) == (2, 7)
     assert report.effect.accuracy.stored is not None

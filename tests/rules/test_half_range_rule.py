@@ -24,7 +24,7 @@ def judged(*layers, dtype=None):
 
 def lost(finding):
     return [
-        (one["array"], one["folded"], one["fate"], one["channels"])
+        (one["array"], one["folded"], one["fate"], one["channel_indices"])
         for losses in finding.evidence["lost"].values()
         for one in losses
     ]

@@ -139,7 +139,7 @@ def test_a_counter_that_was_reset_is_remarked_on(healthy, training, held_out, st
         report = bncheck.inspect(healthy, data)
         assert_healthy(report)
         finding = only(report, "BN104")
-        assert (finding.severity, finding.layer, finding.evidence["updates"]) == ("info", None, [steps])
+        assert (finding.severity, finding.layer, finding.evidence["update_counts"]) == ("info", None, [steps])
         assert len(finding.evidence["layers"]) == 6
 
 

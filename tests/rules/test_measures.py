@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hand_built import effect, evidence, layer, measured
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import CloserLook
 from bncheck.results.finding import Measure
+from bncheck.results.layer import LayerReport
 from bncheck.rules import RULES, judge
 from bncheck.vocabulary import Remedy, Severity, Worse
 
@@ -94,9 +96,9 @@ def test_the_worst_layer_stands_for_all() -> None:
 def test_what_is_no_number_is_measured_by_what_spoils_it() -> None:
     assert variant_of("BN603 samples").measure == Measure("sample", 3.0)
     seen = VARIANTS["BN603 samples"]()
-    (finding,) = judge(replace(seen, closer=CloserLook()), {"BN603"})
+    finding, *_ = judge(replace(seen, closer=CloserLook()), {"BN603"})
     assert finding.measure == Measure("layer", 1.0)
-    (finding,) = judge(replace(seen, closer=CloserLook(broken=("a", "b"))), {"BN603"})
+    finding, *_ = judge(replace(seen, closer=CloserLook(broken=("a", "b"))), {"BN603"})
     assert finding.measure == Measure("tensor", 2.0)
 
 
@@ -151,3 +153,24 @@ def test_a_fault_of_the_file_alone_costs_nothing_that_is_known() -> None:
     without = [code for code in FIRES if FIRES[code]().data is None]
     assert {code for code in without if finding_of(code).cost is not None} == set()
     assert {code for code in FIRES if finding_of(code).severity == Severity.ERROR} >= {"BN101", "BN603", "BN704"}
+
+
+def kinds_in(evidence: Mapping[str, object], kinds: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The types that JSON has for the values of every key, however deep."""
+    for key, value in evidence.items():
+        if value is not None:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            kinds.setdefault(key, set()).add("number" if number else type(value).__name__)
+        if isinstance(value, Mapping) and not set(value) <= {"bn", "a", "b", "c", "odd", "once", "twice"}:
+            kinds_in(value, kinds)
+    return kinds
+
+
+def test_one_key_has_one_type_in_the_evidence_of_all_rules_and_in_layers() -> None:
+    kinds: dict[str, set[str]] = {}
+    for field in fields(LayerReport):
+        kinds[field.name] = {"number"} if field.name in ("channels", "calls", "gap", "own_gap", "noise") else set()
+    for finding in (*map(finding_of, FIRES), *map(variant_of, VARIANTS)):
+        kinds_in(json.loads(json.dumps(finding.evidence, default=list)), kinds)
+    assert {key: found for key, found in kinds.items() if len(found) > 1} == {}
+    assert kinds["channels"] == {"number"}

@@ -48,12 +48,12 @@ def test_one_wrong_layer_is_named_with_the_numbers_that_decided() -> None:
         "channels_off": 1,
         "channels": 2,
         "input": 0.5,
-        "expected": 1.25,
+        "expected_value": 1.25,
         "runtime": 1.25001,
         "roundings": 4e3,
         "allowed": ROUNDINGS,
         "dtype": "float32",
-        "values": 1000,
+        "values_checked": 1000,
     }
     json.dumps(finding.evidence, allow_nan=False)
 

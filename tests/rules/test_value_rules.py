@@ -22,7 +22,7 @@ def test_a_value_that_is_not_finite_is_named_with_its_channel(healthy, tensor, v
     getattr(healthy.blocks[1].bn, tensor).data[3] = value
     finding = only(report := bncheck.inspect(healthy), "BN201")
     assert (finding.severity, finding.layer) == ("error", "blocks.1.bn")
-    assert finding.evidence == {named: {"channels": [3], "values": [str(value)]}}
+    assert finding.evidence == {f"{named}_not_finite": {"channel_indices": [3], "values": [str(value)]}}
     assert f"{named} (channel 3)" in finding.message
     json.dumps(report.to_dict(), allow_nan=False)
 
@@ -31,7 +31,7 @@ def test_many_bad_channels_are_counted_and_the_first_shown(healthy):
     healthy.blocks[1].bn.running_var.fill_(NAN)
     finding = only(bncheck.inspect(healthy), "BN201")
     assert "variance (32 of 32 channels)" in finding.message
-    assert finding.evidence["variance"]["channels"] == list(range(8))
+    assert finding.evidence["variance_not_finite"]["channel_indices"] == list(range(8))
 
 
 def test_every_bad_layer_is_a_finding(healthy):
@@ -50,7 +50,7 @@ def test_a_negative_variance_is_named_with_the_lowest(healthy):
     healthy.blocks[1].bn.running_var[[5, 9]] = torch.tensor([-0.25, -1e-20])
     finding = only(bncheck.inspect(healthy), "BN202")
     assert (finding.severity, finding.layer) == ("error", "blocks.1.bn")
-    assert finding.evidence == {"channels": [5, 9], "count": 2, "lowest": -0.25}
+    assert finding.evidence == {"channel_indices": [5, 9], "count": 2, "lowest": -0.25}
     assert finding.message.endswith("in 2 of 32 channels, the lowest -0.25 in channel 5.")
 
 

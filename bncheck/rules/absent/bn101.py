@@ -28,5 +28,5 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "them; where there is none, recalibrate the statistics on training data."
         ),
         measure=layers_counted(names),
-        evidence={"missing": len(missing), "expected": total, "layers": list(names)},
+        evidence={"missing": len(missing), "layers_expected": total, "layers": list(names)},
     )

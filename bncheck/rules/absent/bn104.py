@@ -41,7 +41,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         measure=layers_counted(names),
         evidence={
             "layers": list(names),
-            "updates": counts,
+            "update_counts": counts,
             "lowest_variance": min(float(layer.statistics[1].min()) for layer in layers),
         },
     )

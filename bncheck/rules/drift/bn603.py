@@ -11,7 +11,7 @@ from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.cost import cost_of, in_words, margin_of, severity_of, what_helps, wins_accuracy
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
 from bncheck.rules.judging.measures import noise_of, single, worst
-from bncheck.rules.judging.naming import some_names
+from bncheck.rules.judging.naming import shown, some_names
 from bncheck.vocabulary import Severity
 
 NAMED = 3
@@ -76,7 +76,7 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
                 fix=_TAKE_EARLIER if broken else _LOOK_BEFORE if samples is None else _MEND_SAMPLES,
                 measure=_spoiled(broken, samples),
                 evidence={
-                    "gap": str(layer.gap),
+                    "gap": shown(layer.gap),
                     "measured_mean": str(layer.mean.sum()),
                     "measured_var": str(layer.var.sum()),
                     "tensors_not_finite": list(broken),

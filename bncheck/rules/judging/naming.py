@@ -28,9 +28,9 @@ def some_names(layers: Sequence[str]) -> str:
     return f"{names} and {more} more" if more > 0 else names
 
 
-def shown(value: float) -> float | str:
-    """Give a number as JSON has it: what is not finite as text."""
-    return value if math.isfinite(value) else str(value)
+def shown(value: float) -> float | None:
+    """Give a number as JSON has it: none where it is not finite."""
+    return value if math.isfinite(value) else None
 
 
 def channels_in_words(channels: npt.NDArray[np.intp], layer: NormLayer) -> str:

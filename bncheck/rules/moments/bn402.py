@@ -46,7 +46,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "reference": comparison.path,
             "layers": [layer.name for layer in moved],
             "gaps": [shown(layer.error) for layer in moved],
-            "expected": list(patterns),
+            "expect_frozen": list(patterns),
             "compared": len(comparison.layers),
         },
     )

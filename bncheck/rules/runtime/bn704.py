@@ -53,12 +53,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "channels_off": int((most.errors > THRESHOLDS.roundings).sum()),
             "channels": len(most.errors),
             "input": most.fed,
-            "expected": most.expected,
+            "expected_value": most.expected,
             "runtime": most.came,
             "roundings": most.error,
             "allowed": THRESHOLDS.roundings,
             "dtype": most.dtype,
-            "values": most.values,
+            "values_checked": most.values,
         },
     )
 

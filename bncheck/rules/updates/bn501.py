@@ -92,9 +92,11 @@ def _finding(excess: Excess, evidence: Evidence) -> Finding:
         evidence={
             "layers": [layer.name for layer in excess.layers],
             "factors": excess.factors,
-            "updates": sorted({layer.updates or 0 for layer in excess.layers}),
+            "update_counts": sorted({layer.updates or 0 for layer in excess.layers}),
             "updates_of_the_others": excess.base,
-            "calls": {name: evidence.measured[name].calls for name in excess.times if name in evidence.measured},
+            "calls_by_layer": {
+                name: evidence.measured[name].calls for name in excess.times if name in evidence.measured
+            },
         },
     )
 

@@ -37,7 +37,10 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             ),
             measure=total("value", {layer.name: sum(channels.size for channels in bad.values())}),
             evidence={
-                name: {"channels": channels[:SHOWN_CHANNELS].tolist(), "values": _shown(known[name], channels)}
+                f"{name}_not_finite": {
+                    "channel_indices": channels[:SHOWN_CHANNELS].tolist(),
+                    "values": _shown(known[name], channels),
+                }
                 for name, channels in bad.items()
             },
         )

@@ -36,7 +36,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             ),
             measure=total("channel", {layer.name: channels.size}),
             evidence={
-                "channels": channels[:SHOWN_CHANNELS].tolist(),
+                "channel_indices": channels[:SHOWN_CHANNELS].tolist(),
                 "count": int(channels.size),
                 "lowest": shown(float(variance[lowest])),
             },

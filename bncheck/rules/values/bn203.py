@@ -59,7 +59,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         cost=cost_of(evidence.effect, evidence) if explained else None,
         evidence={
             "layers": list(counts),
-            "channels": {dead.layer.name: np.flatnonzero(dead.channels)[:SHOWN_CHANNELS].tolist() for dead in found},
+            "channel_indices_by_layer": {
+                dead.layer.name: np.flatnonzero(dead.channels)[:SHOWN_CHANNELS].tolist() for dead in found
+            },
             "count": count,
             "largest_gain": shown(worst),
             "explains_the_drift": explained,

@@ -143,7 +143,7 @@ def _document(loss: Loss) -> dict[str, object]:
         "array": loss.array,
         "folded": loss.folded,
         "fate": loss.fate,
-        "channels": list(loss.channels[:SHOWN_CHANNELS]),
+        "channel_indices": list(loss.channels[:SHOWN_CHANNELS]),
         "count": len(loss.channels),
         "value": loss.value,
     }

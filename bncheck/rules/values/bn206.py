@@ -58,7 +58,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         cost=cost_of(evidence.effect, evidence) if explained else None,
         evidence={
             "layers": [layer.name for layer in layers],
-            "channels": {name: np.flatnonzero(where)[:SHOWN_CHANNELS].tolist() for name, where in suspects.items()},
+            "channel_indices_by_layer": {
+                name: np.flatnonzero(where)[:SHOWN_CHANNELS].tolist() for name, where in suspects.items()
+            },
             "largest_ratio": most,
             "relative_variance_error": most**2 * FLOAT32_UNIT,
             "explains_the_drift": explained,
