@@ -54,6 +54,7 @@ types: $(STAMP)
 
 tests: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
+	@printf "Percent of the branches that the quick tests reach: "; $(BIN)/coverage report --format=total
 
 TESTS ?= -m "$(QUICK)"
 lowest: $(LOWEST)/.installed

@@ -29,7 +29,7 @@ def import_callable(target: str, named: str) -> Callable[..., Any]:
             f"{named} {target!r}: expected FILE.py:CALLABLE or package.module:CALLABLE, "
             f"for example {named} net.py:build_model."
         )
-    module = _import_file(location, named) if location.endswith(".py") else _import_name(location, named)
+    module = import_file(location, named) if location.endswith(".py") else _import_name(location, named)
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -47,7 +47,16 @@ def user_output_to_stderr() -> Iterator[None]:
         yield
 
 
-def _import_file(location: str, named: str) -> Any:
+def import_file(location: str, named: str) -> Any:
+    """The module that a Python file is; its code is run, once.
+
+    Args:
+        location: the file.
+        named: the argument that asked for it, as errors name it.
+
+    Raises:
+        UsageError: there is no such file, or running it failed.
+    """
     path = Path(location)
     if not path.is_file():
         raise UsageError(f"{named}: there is no file {location}.")

@@ -1,23 +1,29 @@
 from .batches import Batch, Inputs, Source, tensors
 from .conversion import type_name
+from .kinds import FileKind, known_kinds, reading_also
 from .mixing import limited
 from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
+from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
 from .sources.streams import StreamSource
 
 __all__ = [
     "Batch",
     "DataOptions",
+    "FileKind",
     "IndexedSource",
     "Inputs",
     "Source",
     "StreamSource",
+    "array_source",
     "channel_axis",
+    "known_kinds",
     "limited",
     "normalization_of",
     "open_data",
+    "reading_also",
     "require_named",
     "tensors",
     "type_name",

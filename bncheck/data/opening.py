@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,29 +12,15 @@ import torch
 
 from bncheck.data.batches import Source
 from bncheck.data.conversion import type_name
-from bncheck.data.sources.array_files import read_npy, read_npz, read_pt, read_safetensors
+from bncheck.data.kinds import kind_of
 from bncheck.data.sources.arrays import array_source
 from bncheck.data.sources.image_folder import image_folder
 from bncheck.data.sources.streams import StreamSource, stream_source
-from bncheck.data.sources.tables import read_csv, read_parquet
-from bncheck.data.sources.webdataset import tar_source
-from bncheck.errors import DataError, UsageError
+from bncheck.errors import UsageError
 from bncheck.settings import DataSettings
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument
 
-_ARRAY_READERS: Final = {"npz": read_npz, "npy": read_npy, "pt": read_pt, "safetensors": read_safetensors}
-_TABLE_READERS: Final = {"csv": read_csv, "parquet": read_parquet}
-_KIND_OF_SUFFIX: Final = {
-    ".npz": "npz",
-    ".npy": "npy",
-    ".pt": "pt",
-    ".pth": "pt",
-    ".safetensors": "safetensors",
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".tar": "tar",
-}
 _AS_THEY_ARE: Final = DataSettings()
 _DATA: Final = argument("data")
 
@@ -91,53 +76,10 @@ def _open_named(location: str | Path, reading: DataSettings, named: str) -> Sour
 
 
 def _open_file(path: Path, reading: DataSettings, name: str) -> Source:
-    kind = _recognise(path)
-    if kind in _TABLE_READERS:
-        table = _TABLE_READERS[kind](path, reading.label_column)
-        return array_source(name, table.value, reading, hint=table.hint)
-    _refuse_label_column(name, reading)
-    if kind == "tar":
-        return tar_source(path, reading, name)
-    return array_source(name, _ARRAY_READERS[kind](path), reading)
-
-
-def _recognise(path: Path) -> str:
-    """The kind of the file: by its content where that tells, by its suffix otherwise."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(512)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    if not start:
-        raise DataError(f"{path} is empty.")
-    kind = _kind_of_content(path, start) or _KIND_OF_SUFFIX.get(path.suffix.lower())
-    if kind is None:
-        hint = f" Name what is to be called in it: {path}:CALLABLE." if path.suffix == ".py" else ""
-        raise DataError(f"{path}: not a kind of data that is read: {', '.join(_KIND_OF_SUFFIX)}.{hint}")
-    return kind
-
-
-def _kind_of_content(path: Path, start: bytes) -> str | None:
-    if start.startswith(b"\x93NUMPY"):
-        return "npy"
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    if start[257:262] == b"ustar":
-        return "tar"
-    if start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") <= path.stat().st_size - 8:
-        return "safetensors"
-    return _kind_of_zip(path) if start.startswith(b"PK\x03\x04") else None
-
-
-def _kind_of_zip(path: Path) -> str | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return None  # its reader says what is wrong
-    if any(member.endswith("data.pkl") for member in members):
-        return "pt"
-    return "npz" if members and all(member.endswith(".npy") for member in members) else None
+    kind = kind_of(path)
+    if not kind.has_columns:
+        _refuse_label_column(name, reading)
+    return kind.open(path, reading, name)
 
 
 def _refuse_label_column(name: str, reading: DataSettings) -> None:

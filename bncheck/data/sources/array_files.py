@@ -8,13 +8,19 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from bncheck.data.batches import Source
+from bncheck.data.kinds import FileKind
+from bncheck.data.sources.arrays import array_source
 from bncheck.errors import DataError
+from bncheck.settings import DataSettings
 
 
 def read_npz(path: Path) -> object:
@@ -78,3 +84,38 @@ def _numpy_error(path: Path, expected: str, error: Exception) -> DataError:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def _opened_by(read: Callable[[Path], object]) -> Callable[[Path, DataSettings, str], Source]:
+    return lambda path, reading, name: array_source(name, read(path), reading)
+
+
+def _is_npz(path: Path, start: bytes) -> bool:
+    members = _members(path, start)
+    return bool(members) and all(member.endswith(".npy") for member in members)
+
+
+def _is_pt(path: Path, start: bytes) -> bool:
+    return any(member.endswith("data.pkl") for member in _members(path, start))
+
+
+def _is_safetensors(path: Path, start: bytes) -> bool:
+    return start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") <= path.stat().st_size - 8
+
+
+def _members(path: Path, start: bytes) -> Sequence[str]:
+    if not start.startswith(b"PK\x03\x04"):
+        return ()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return ()  # its reader says what is wrong
+
+
+KINDS = (
+    FileKind((".npz",), _opened_by(read_npz), _is_npz),
+    FileKind((".npy",), _opened_by(read_npy), lambda _, start: start.startswith(b"\x93NUMPY")),
+    FileKind((".pt", ".pth"), _opened_by(read_pt), _is_pt),
+    FileKind((".safetensors",), _opened_by(read_safetensors), _is_safetensors),
+)

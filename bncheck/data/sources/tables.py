@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bncheck.data.batches import Source
+from bncheck.data.kinds import FileKind
+from bncheck.data.sources.arrays import array_source
 from bncheck.errors import DataError, UsageError
+from bncheck.settings import DataSettings
 from bncheck.vocabulary import argument
 
 if TYPE_CHECKING:
@@ -115,3 +119,17 @@ def _refuse_missing(frame: pd.DataFrame, path: Path) -> None:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def _opened_by(read: Callable[[Path, str | None], Table]) -> Callable[[Path, DataSettings, str], Source]:
+    def opened(path: Path, reading: DataSettings, name: str) -> Source:
+        table = read(path, reading.label_column)
+        return array_source(name, table.value, reading, hint=table.hint)
+
+    return opened
+
+
+KINDS = (
+    FileKind((".csv",), _opened_by(read_csv), has_columns=True),
+    FileKind((".parquet",), _opened_by(read_parquet), lambda _, start: start.startswith(b"PAR1"), has_columns=True),
+)

@@ -17,6 +17,7 @@ import torch
 from bncheck.data.batches import tensors
 from bncheck.data.conversion import labels_of_all, to_tensor
 from bncheck.data.decoding import decode_image, image_suffixes, read_together
+from bncheck.data.kinds import FileKind
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource, Indices
@@ -148,3 +149,6 @@ def _content(path: Path, member: _Member) -> bytes:
             return file.read(member.size)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+KINDS = (FileKind((".tar",), tar_source, lambda _, start: start[257:262] == b"ustar"),)
