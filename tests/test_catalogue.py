@@ -128,6 +128,11 @@ def test_every_number_that_decides_has_its_unit_and_its_reason() -> None:
         assert re.search(rf'^    {name}: (int|float) = .+\n    """\w', source, re.MULTILINE), name
 
 
+def test_every_number_that_decides_is_read_from_there() -> None:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in ROOM.parent.rglob("*.py"))
+    assert set(re.findall(r"\bTHRESHOLDS\.(\w+)", sources)) == set(Thresholds.__dataclass_fields__)
+
+
 def _blocks(page: str, language: str) -> Iterator[str]:
     yield from re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 

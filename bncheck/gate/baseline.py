@@ -10,12 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from bncheck.core import THRESHOLDS
 from bncheck.results import GAP, INFO, Finding, Measure, Report, is_count
 from bncheck.vocabulary import Severity, Worse
 
-RELATIVE, NOISES, SMALLEST = 0.1, 3.0, 0.01
-"""What a value may get worse by unless the file says otherwise: the largest of a tenth, three times its noise, and
-this much of its unit. What is counted may get worse by three times its noise alone."""
 _DIGITS = 4
 
 Key = tuple[str, str | None]
@@ -154,8 +152,15 @@ def _tolerance(measure: Measure, value: float) -> float:
     """Tell how much worse is no worse: what is counted is exact, what is stored near so, what is measured has noise."""
     noise = _finite(measure.noise) or 0.0
     if is_count(measure.unit):
-        return _rounded(NOISES * noise, 2)
-    return _rounded(max(RELATIVE * abs(value), NOISES * noise, SMALLEST if measure.noise else 0.0), 2)
+        return _rounded(THRESHOLDS.baseline_noises * noise, 2)
+    return _rounded(
+        max(
+            THRESHOLDS.baseline_relative * abs(value),
+            THRESHOLDS.baseline_noises * noise,
+            THRESHOLDS.baseline_smallest if measure.noise else 0.0,
+        ),
+        2,
+    )
 
 
 def _is_worse(entry: Entry, known: Entry) -> bool:

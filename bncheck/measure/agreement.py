@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bncheck.core import FloatArray, rms
+from bncheck.core import THRESHOLDS, FloatArray, rms
 from bncheck.data import Source
 from bncheck.errors import BncheckError
 from bncheck.evidence import OutputAgreement
@@ -17,8 +17,6 @@ from bncheck.watch import STORED, CallMoments, Recorder, together
 
 COMPARED_SAMPLES = 64
 """Samples that both are run on: a wrong graph shows at once."""
-LAYER_TOLERANCE = 5e-3
-"""RMS difference between what a layer is fed in both that rounding in float32 does not reach."""
 ROUNDING_ROOM = 50
 """The same for coarser types, in units of their precision."""
 
@@ -57,7 +55,7 @@ def compare_outputs(
     if effect is None or effect.output_change is None:
         return None, OutputsNotCompared("there are none.")
     precision = _precision(model, reference)
-    tolerance = max(LAYER_TOLERANCE, ROUNDING_ROOM * (precision or 0.0))
+    tolerance = max(THRESHOLDS.statistics_agreement, ROUNDING_ROOM * (precision or 0.0))
     parts_at, agrees_until = _first_difference(seen, expected, model, tolerance)
     agreement = OutputAgreement(
         path=reference.path,

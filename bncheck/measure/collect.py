@@ -12,6 +12,7 @@ from bncheck.core import (
     BATCH_NORM,
     FEWEST_GROUPS,
     MARGIN,
+    THRESHOLDS,
     BatchSizeRow,
     NormLayer,
     SampleMoments,
@@ -29,9 +30,6 @@ from bncheck.measure.plan import Plan
 from bncheck.results import Accuracy, DataFacts, NotRun
 from bncheck.vocabulary import Reason
 from bncheck.watch import CallMoments, Statistics, together
-
-ALIKE = 1e-9
-"""Noise below which no sample differs from another: so many of them tell no more than one."""
 
 
 def static_evidence(model: Backend, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
@@ -152,7 +150,7 @@ def detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[flo
     if not known:
         return None, None
     noisiest = max(known, key=known.__getitem__)
-    if known[noisiest] < ALIKE:
+    if known[noisiest] < THRESHOLDS.alike:
         return math.inf, None
     smallest = smallest_detectable_gap(known[noisiest], samples) if samples >= FEWEST_GROUPS else math.inf
     stored = moving_average(measured[noisiest].layer).effective_samples

@@ -16,9 +16,8 @@ from typing import overload
 
 from bncheck.errors import UsageError
 from bncheck.rules.rule import ROOM, Rule, read_rule
-from bncheck.vocabulary import Severity
 
-__all__ = ["GROUPS", "RULES", "SEVERITY_ORDER", "Rule", "find_rule", "load", "matching", "rules_from"]
+__all__ = ["GROUPS", "RULES", "Rule", "find_rule", "load", "matching", "rules_from"]
 
 GROUPS = {
     "BN1": "Absent or never learned",
@@ -29,7 +28,6 @@ GROUPS = {
     "BN6": "Data against statistics",
     "BN7": "Mode and runtime",
 }
-SEVERITY_ORDER = {severity: severity.rank for severity in Severity}
 _PAGES = "bn[0-9][0-9][0-9].md"
 _MORE: ContextVar[tuple[Path, ...]] = ContextVar("folders of further rules", default=())
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core import PRECISION, FloatArray, NormLayer, compare, rms
+from bncheck.core import PRECISION, THRESHOLDS, FloatArray, NormLayer, compare, rms
 from bncheck.formats.folding.fold import Fold
 from bncheck.formats.folding.operations import AffineOperation
 from bncheck.formats.folding.reference import Source
 
-TOLERANCE = 5e-3
-"""RMS gap between folded and stored statistics that rounding in float32 stays far below."""
 ROUNDING_ROOM = 50
 """The same for coarser types, in units of their precision."""
 _PARALLEL = 1e-3
@@ -148,4 +146,4 @@ def _folded(
 
 def tolerance_for(layer: NormLayer) -> float:
     """The RMS gap that rounding of the layer's statistics in the type they are stored in may show."""
-    return max(TOLERANCE, ROUNDING_ROOM * PRECISION.get(layer.dtype or "", 0.0))
+    return max(THRESHOLDS.statistics_agreement, ROUNDING_ROOM * PRECISION.get(layer.dtype or "", 0.0))

@@ -8,20 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bncheck.core import THRESHOLDS
 from bncheck.evidence import AS_READ, BY_OPTIONS, AffineMap
 
 FloatArray = npt.NDArray[np.float64]
-
-ROOM = 0.02
-"""How far pixels may lie outside of 0..1 (resizing overshoots)."""
-END = 0.05
-"""How near to 0 and to 1 the extremes must lie, or the range names no convention: some pixels are black, some white."""
-LEAST_RANGE = 0.3
-"""How bright the brightest pixel must be where black is fed as 0, so that the unit alone is in question."""
-BRIGHT = 0.5
-"""What the brightest pixel must reach for the values to have their contrast."""
-STANDARD, UNUSUAL = 0.3, 1.5
-"""RMS gap from mean 0 and standard deviation 1 that standardized values stay below, and none of them reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +111,6 @@ CONVENTIONS = (
 FULL = CONVENTIONS[:2]
 """What pictures are read as: their values use all of 0..1, or of 0..255."""
 STANDARDIZED = "mean 0 and standard deviation 1 per channel"
-LEAST_STD = 0.05
-"""Of pixels in 0..1; by less nobody divides."""
 INVERTED = "its inverse, bright for dark"
 
 
@@ -137,7 +125,7 @@ def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iter
         yield Candidate(normalization.undone, BY_OPTIONS, AS_READ)
     channels = len(data.low)
     if not data.is_image:
-        if _standard_gap(data) > UNUSUAL:
+        if _standard_gap(data) > THRESHOLDS.unstandardized:
             yield Candidate(
                 _standardizing(data), "features of their own units", "standardized features", constant=False
             )
@@ -153,7 +141,7 @@ def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iter
             if candidate.map not in seen:
                 seen.add(candidate.map)
                 yield candidate
-    if _standard_gap(data) < STANDARD:
+    if _standard_gap(data) < THRESHOLDS.standardized:
         yield from _from_standardized(data, known)
     name = f"values of {STANDARDIZED}"
     if _is_standardized_twice(data):
@@ -187,13 +175,15 @@ def _is_standardized_twice(data: InputRange) -> bool:
     std = 1 / np.where(data.std > 0, data.std, 1.0)
     mean = -data.mean * std
     low, high = ((values * std + mean) * std + mean for values in (data.low, data.high))
-    return bool(abs(low.min()) <= END and abs(high.max() - 1) <= END)
+    return bool(abs(low.min()) <= THRESHOLDS.pixel_ends and abs(high.max() - 1) <= THRESHOLDS.pixel_ends)
 
 
 def _is_unscaled(data: InputRange) -> bool:
     """Whether the values may be (255 p - m)/s, with m and s of pixels in 0..1: black hardly below 0, white far off."""
     span = float((data.high - data.low).max())
-    return 255 <= span <= 255 / LEAST_STD and -1 / LEAST_STD <= float(data.low.min()) < 0
+    return (
+        255 <= span <= 255 / THRESHOLDS.pixel_least_std and -1 / THRESHOLDS.pixel_least_std <= float(data.low.min()) < 0
+    )
 
 
 def _between(fed: Convention, expected: Convention) -> AffineMap:
@@ -221,16 +211,22 @@ def _may_be(data: InputRange, convention: Convention) -> bool:
     """Whether the values, taken back, are pixels from black to white; where black is 0, dark pictures will do."""
     low = float(((data.low - convention.intercept) / convention.slope).min())
     high = float(((data.high - convention.intercept) / convention.slope).max())
-    if low < -ROOM or high > 1 + ROOM:
+    if low < -THRESHOLDS.pixel_overshoot or high > 1 + THRESHOLDS.pixel_overshoot:
         return False
-    return high >= LEAST_RANGE if not any(convention.mean) else low <= END and high >= 1 - END
+    return (
+        high >= THRESHOLDS.pixel_range
+        if not any(convention.mean)
+        else low <= THRESHOLDS.pixel_ends and high >= 1 - THRESHOLDS.pixel_ends
+    )
 
 
 def fills(data: InputRange, convention: Convention) -> bool:
     """Whether the values go from the convention's black to near its white."""
     low = float(((data.low - convention.intercept) / convention.slope).min())
     high = float(((data.high - convention.intercept) / convention.slope).max())
-    return abs(low) <= ROOM and BRIGHT <= high <= 1 + ROOM
+    return (
+        abs(low) <= THRESHOLDS.pixel_overshoot and THRESHOLDS.pixel_contrast <= high <= 1 + THRESHOLDS.pixel_overshoot
+    )
 
 
 def _standard_gap(data: InputRange) -> float:

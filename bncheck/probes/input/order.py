@@ -8,6 +8,7 @@ from itertools import permutations
 
 import torch
 
+from bncheck.core import THRESHOLDS
 from bncheck.data import Batch
 from bncheck.evidence import BY_OPTIONS, ORDER_SHARE, AffineMap, ChannelOrder, Paired
 from bncheck.probes.input.conventions import colour_constants
@@ -23,8 +24,6 @@ FINALISTS = 2
 """Orders run on all samples, those with the smallest gaps."""
 BY_LABELS = 6
 """Plain orders run on all samples where labels tell them apart: gaps of colours that are alike do not."""
-ROOM = 0.1
-"""Share of wrong predictions below which hardly any can come of the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def _changes(
 def _leaves_room(before: Watched) -> bool:
     """Whether there are labels, and predictions wrong by them that another order may set right."""
     accuracy = None if before.answers is None else before.answers.accuracy
-    return accuracy is not None and 1 - accuracy > ROOM
+    return accuracy is not None and 1 - accuracy > THRESHOLDS.order_room
 
 
 def _normalized_before(others: list[tuple[int, ...]], name: str, constants: AffineMap) -> Iterator[_Change]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from bncheck.core import MARGIN, NEAR_MARGIN
+from bncheck.core import MARGIN, NEAR_MARGIN, THRESHOLDS
 from bncheck.data import Batch
 from bncheck.evidence import AffineMap, InputScaling
 from bncheck.probes.input.conventions import Candidate, InputRange, candidates
@@ -17,8 +17,6 @@ SCREENED = 32
 """Small samples on which every candidate is tried; fewer of large ones."""
 FINALISTS = 3
 """Candidates tried on all samples."""
-HANDICAP = 0.03
-"""Gap by which a map without a name, or made from these very data, must be better than one that has both."""
 
 
 def probe_scaling(
@@ -102,7 +100,7 @@ class _Search:
         """The gap that is left, handicapped."""
         gap = seen.gap(self._layers)
         has_both = candidate.constant and candidate.expected is not None
-        return gap + (0.0 if has_both else HANDICAP) if math.isfinite(gap) else math.inf
+        return gap + (0.0 if has_both else THRESHOLDS.map_handicap) if math.isfinite(gap) else math.inf
 
 
 def _first(pair: tuple[float, object]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bncheck.core import FloatArray
+from bncheck.core import THRESHOLDS, FloatArray
 from bncheck.evidence import NEAR_FACTOR, AffineMap
 from bncheck.probes.input.conventions import FULL, Candidate, InputRange, fills
 from bncheck.probes.session import Watched
@@ -19,16 +19,10 @@ KNOWN_FACTORS = tuple(
 """Factors that units differ by; tried whether or not they can be solved for."""
 MOST_FACTORS = len(KNOWN_FACTORS) + 2
 """How many `factors` gives at the most."""
-SNAP = 0.03
-"""A solved factor this near to a known one is that one."""
 STEPS = 4
 """Of Gauss-Newton: behind a linear map the first is exact."""
 NUDGE = 0.05
 """How far slope and intercept are moved, relative to the data's spread, to see what that does."""
-ALIKE, INSIDE = 0.5, 1 / 3
-"""Overlap of the values as fed and as expected above which contrast or exposure may account for the difference."""
-BELOW_BLACK = 0.1
-"""How far below 0 normalized values begin, in their range: MNIST's at 0.13, ImageNet's at 0.44."""
 
 AS_IT_IS = AffineMap((1.0,))
 
@@ -55,7 +49,7 @@ def factors(layers: tuple[str, ...], seen: Watched) -> Iterator[Candidate]:
             products[row] += (weighted * wanted[usable]).sum(), (weighted * measured[usable]).sum()
     for numerator, denominator in (products.sum(0), products[0]):
         factor = numerator / denominator if denominator > 0 else 1.0
-        is_known = any(abs(factor / known - 1) < SNAP for known in KNOWN_FACTORS)
+        is_known = any(abs(factor / known - 1) < THRESHOLDS.known_factor for known in KNOWN_FACTORS)
         if math.isfinite(factor) and not (is_known or 1 / NEAR_FACTOR < factor < NEAR_FACTOR):
             yield Candidate(AffineMap((float(factor),)), "as given", None, constant=False)
     for known in KNOWN_FACTORS:
@@ -93,7 +87,10 @@ def affine(layers: tuple[str, ...], data: InputRange, attempt: Try, start: Affin
             return
         change = np.linalg.lstsq(jacobian, -here, rcond=None)[0]
         slope, level = max(slope + float(change[0]), slope / 10), level + float(change[1])
-        if abs(change[0]) < SNAP * slope and abs(change[1]) < SNAP * slope * spread:
+        if (
+            abs(change[0]) < THRESHOLDS.known_factor * slope
+            and abs(change[1]) < THRESHOLDS.known_factor * slope * spread
+        ):
             break
     found = _map(slope, level, center)
     if not _may_be_exposure(data, found):
@@ -132,5 +129,5 @@ def _may_be_exposure(data: InputRange, by: AffineMap) -> bool:
     shared = min(high, to_high) - max(low, to_low)
     overlap = max(shared, 0.0) / (max(high, to_high) - min(low, to_low))
     if any(fills(data, one) for one in FULL):
-        return overlap > ALIKE or to_low > -BELOW_BLACK * (to_high - to_low)
-    return not (low <= to_low and to_high <= high and overlap < INSIDE)
+        return overlap > THRESHOLDS.exposure_overlap or to_low > -THRESHOLDS.below_black * (to_high - to_low)
+    return not (low <= to_low and to_high <= high and overlap < THRESHOLDS.exposure_inside)

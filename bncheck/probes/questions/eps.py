@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bncheck.core import BATCH_NORM, NEAR_MARGIN, NormLayer
+from bncheck.core import BATCH_NORM, NEAR_MARGIN, THRESHOLDS, NormLayer
 from bncheck.data import Batch
 from bncheck.evidence import Evidence, OtherEps
 from bncheck.probes.case import MORE, Case
@@ -17,12 +17,6 @@ from bncheck.watch import Given, Recorder, Statistics, together
 
 USUAL = (1e-5, 1e-3)
 """PyTorch's (and ONNX's) default, and that of Keras and TensorFlow's models."""
-FAR = 10.0
-"""An eps so many times another is of another convention."""
-CLEARLY = 0.8
-"""Share of the gap under one usual eps that it must fall below under the next, where both are tried."""
-SHOWS = 0.02
-"""Relative change of a layer's outputs, at the median of its channels, below which another eps explains nothing."""
 
 
 class Eps(Probe[OtherEps]):
@@ -69,7 +63,9 @@ def probe_eps(session: ProbeSession, samples: Batch, stored: Recorder) -> OtherE
             continue
         before = before or session.stored(samples)
         seen = paired(names, samples.size, before, session.stored(samples, Given(others)))
-        if seen is not None and (best is None or seen.after.model_gap < CLEARLY * best.seen.after.model_gap):
+        if seen is not None and (
+            best is None or seen.after.model_gap < THRESHOLDS.eps_clearly * best.seen.after.model_gap
+        ):
             best = OtherEps(eps, tuple(others), seen)
     return best
 
@@ -84,9 +80,9 @@ def _with_eps(layers: dict[str, NormLayer], eps: float) -> Iterator[tuple[str, S
         if layer.kind != BATCH_NORM or layer.mean is None or layer.var is None or not layer.eps:
             continue
         own = layer.eps
-        if max(own, eps) < FAR * min(own, eps) or not np.all(layer.var > 0):
+        if max(own, eps) < THRESHOLDS.eps_far * min(own, eps) or not np.all(layer.var > 0):
             continue
-        if np.median(np.abs(np.sqrt((layer.var + own) / (layer.var + eps)) - 1)) > SHOWS:
+        if np.median(np.abs(np.sqrt((layer.var + own) / (layer.var + eps)) - 1)) > THRESHOLDS.eps_shows:
             yield name, Statistics(layer.mean.copy(), layer.var + (eps - own))
 
 

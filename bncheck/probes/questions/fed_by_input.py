@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bncheck.core import compare, rms
+from bncheck.core import THRESHOLDS, compare, rms
 from bncheck.evidence import Evidence
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe
@@ -15,8 +15,6 @@ from bncheck.watch import BATCH, STORED, CallMoments, together
 
 TRACING = 16
 """Samples that show it: the fewer, the farther their own statistics lie from the stored ones."""
-SAME = 1e-3
-"""RMS gap between what a layer is fed in two runs that rounding does not reach, and a norm before exceeds."""
 
 
 class FedByInput(Probe[frozenset[str]]):
@@ -43,7 +41,7 @@ def _same(one: list[CallMoments], other: list[CallMoments]) -> bool:
     a, b = together(one), together(other)
     eps = a.layer.eps or float(np.finfo(np.float32).eps)
     gap = compare(b.moments.mean, b.moments.variance, a.moments.mean, a.moments.variance, eps).gap
-    return rms(gap) < SAME
+    return rms(gap) < THRESHOLDS.fed_alike
 
 
 PROBE = FedByInput()

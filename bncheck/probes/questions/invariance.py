@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from bncheck.core import THRESHOLDS
 from bncheck.data import Batch
 from bncheck.evidence import Evidence, Invariance
 from bncheck.formats import coarsest_precision
@@ -19,10 +20,6 @@ from bncheck.watch import STORED
 SAMPLES = 64
 BATCH_SIZE = 16
 """Samples in a batch; few, so that each weighs much."""
-TOLERANCE = 1e-3
-"""Relative change of outputs that the order of additions can reach in float32."""
-ROUNDINGS = 16
-"""The same in coarser types, in units of their precision."""
 
 
 class BatchInvariance(Probe[Invariance]):
@@ -78,7 +75,7 @@ def probe_invariance(session: ProbeSession, samples: Batch, precision: float, se
         change=moved.relative() or 0.0,
         again=relative_change(first.scores[:size], again.scores),
         decisions_changed=moved.changed_fraction(),
-        tolerance=max(TOLERANCE, ROUNDINGS * precision),
+        tolerance=max(THRESHOLDS.composition_rounding, THRESHOLDS.composition_roundings * precision),
     )
 
 

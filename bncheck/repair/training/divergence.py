@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
+from bncheck.core import THRESHOLDS
 from bncheck.errors import RefusedError
 from bncheck.vocabulary import argument
 
 WINDOW = 20
-EXPLOSION = 20.0
-"""Times the first loss (or 1, where that is less) by which the mean of the last losses may rise."""
 
 
 class DivergenceGuard:
@@ -40,7 +39,7 @@ class DivergenceGuard:
         if not math.isfinite(loss):
             raise self.diverged(step, f"the loss is {loss}")
         mean = sum(self.recent) / len(self.recent)
-        if len(self.recent) == WINDOW and mean > self._first + EXPLOSION * max(abs(self._first), 1.0):
+        if len(self.recent) == WINDOW and mean > self._first + THRESHOLDS.loss_explosion * max(abs(self._first), 1.0):
             raise self.diverged(step, f"the loss rose from {self._first:.3g} to {mean:.3g}")
 
     def diverged(self, step: int, what: str) -> RefusedError:
