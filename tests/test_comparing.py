@@ -179,7 +179,7 @@ def test_what_is_not_finite_has_moved_and_equals_itself(net: Net) -> None:
     assert "not a number" in difference.findings[0].message
     document = difference.to_dict()
     assert document["layers"][0]["gap"] is None
-    assert document["findings"][0]["evidence"]["gaps"] == ["nan"]
+    assert document["findings"][0]["evidence"]["gaps"] == [None]
     assert bncheck.diff(broken, copy.deepcopy(broken)).summary.layers_moved == 0
 
 

@@ -98,7 +98,7 @@ def test_a_wrong_kernel_is_found_in_every_form_of_a_program(form: Callable[[nn.M
     (finding,) = (finding for finding in report.findings if finding.code == "BN704")
     assert finding.evidence["channel"] == 1
     assert finding.evidence["channels_off"] == 1
-    assert finding.evidence["runtime"] - finding.evidence["expected"] == pytest.approx(1e-3, rel=1e-2)
+    assert finding.evidence["runtime"] - finding.evidence["expected_value"] == pytest.approx(1e-3, rel=1e-2)
     assert "BN704" not in [finding.code for finding in bncheck.inspect(program, images()).findings]
 
 
