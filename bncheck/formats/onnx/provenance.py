@@ -11,20 +11,68 @@ import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from types import NoneType
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import onnx
 
 from bncheck.core import FloatArray, NormLayer
-from bncheck.errors import ModelError
+from bncheck.errors import ModelError, UnreadableError
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Source
+from bncheck.results import MisfitError, Origin, Written, decoded, encoded
 from bncheck.vocabulary import argument
 
 KEY = "bncheck.stamp"
 VERSION = 1
 _ARRAYS = 6
+
+
+def _require_layer(entry: _Entry) -> _Entry:
+    """Numbers are of the size that they can have, where they are known."""
+    known = (value for value in (entry.eps, entry.momentum, entry.updates) if value is not None)
+    if entry.channels < 1 or len(entry.affine) != 2 or not all(0 <= value < math.inf for value in known):
+        raise MisfitError("a layer", entry.name)
+    return entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A layer, as far as no array holds it; `weight` is the operation's that it was folded into."""
+
+    name: str
+    kind: str
+    channels: int
+    eps: float | None
+    momentum: float | None
+    updates: int | None
+    affine: tuple[bool, ...]
+    weight: str | None
+
+    __json__: ClassVar = Written(settled=_require_layer)
+
+    @property
+    def rows(self) -> int:
+        """How many arrays it has."""
+        return _ARRAYS if self.weight is not None else _ARRAYS - 2
+
+
+@dataclass(frozen=True, slots=True)
+class _WrittenFrom:
+    """The reference that was read."""
+
+    path: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """All of it; `values` are the arrays of all layers, compressed."""
+
+    version: int
+    reference: _WrittenFrom
+    layers: tuple[_Entry, ...]
+    values: str
 
 
 def provenance_text(
@@ -36,15 +84,13 @@ def provenance_text(
     entries = [_entry(layer, fold, operations) for layer, fold in layers]
     values = [_arrays(layer, fold, operations) for layer, fold in layers]
     packed = np.concatenate([array for arrays in values for array in arrays]).astype("<f4").tobytes()
-    return json.dumps(
-        {
-            "version": VERSION,
-            "reference": {"path": reference.path.replace("\\", "/").rpartition("/")[2], "sha256": reference.sha256},
-            "layers": entries,
-            "values": base64.b85encode(zlib.compress(packed, 9)).decode("ascii"),
-        },
-        separators=(",", ":"),
+    stamp = _Stamp(
+        version=VERSION,
+        reference=_WrittenFrom(reference.path.replace("\\", "/").rpartition("/")[2], reference.sha256),
+        layers=tuple(entries),
+        values=base64.b85encode(zlib.compress(packed, 9)).decode("ascii"),
     )
+    return json.dumps(encoded(stamp), separators=(",", ":"))
 
 
 def read_provenance(proto: onnx.ModelProto, path: str) -> Reference | None:
@@ -56,20 +102,22 @@ def read_provenance(proto: onnx.ModelProto, path: str) -> Reference | None:
     text = next((entry.value for entry in proto.metadata_props if entry.key == KEY), None)
     if text is None:
         return None
+    damaged = f"The stamp of {path} is damaged. Stamp the exported model again, or use {argument('reference')}."
     try:
         content = json.loads(text)
-        version = _checked(content["version"], int)
-        if version != VERSION:
-            raise ModelError(
-                f"The stamp of {path} is of version {version}; this bncheck reads {VERSION}. Use the version that "
-                "wrote it, or stamp the model again."
-            )
-        entries = [_read_entry(entry) for entry in _checked(content["layers"], list)]
-        return _reference(entries, _unpacked(_checked(content["values"], str), entries), content["reference"], path)
-    except (KeyError, ValueError, TypeError, OverflowError, RecursionError, zlib.error) as error:
+        version = content["version"]
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise ModelError(damaged) from error
+    if type(version) is int and version != VERSION:
         raise ModelError(
-            f"The stamp of {path} is damaged. Stamp the exported model again, or use {argument('reference')}."
-        ) from error
+            f"The stamp of {path} is of version {version}; this bncheck reads {VERSION}. Use the version that wrote "
+            "it, or stamp the model again."
+        )
+    try:
+        stamp = decoded(_Stamp, content, Origin(path, "stamp"))
+        return _reference(stamp, _unpacked(stamp.values, stamp.layers), path)
+    except (UnreadableError, ValueError, OverflowError, RecursionError, zlib.error) as error:
+        raise ModelError(damaged) from error
 
 
 def with_metadata(content: bytes, text: str) -> bytes:
@@ -84,18 +132,18 @@ def with_metadata(content: bytes, text: str) -> bytes:
     return written
 
 
-def _entry(layer: NormLayer, fold: Fold | None, operations: Mapping[int | str, AffineOperation]) -> dict[str, Any]:
+def _entry(layer: NormLayer, fold: Fold | None, operations: Mapping[int | str, AffineOperation]) -> _Entry:
     known = layer if fold is None else fold.layer
-    return {
-        "name": layer.name,
-        "kind": layer.kind,
-        "channels": layer.channels,
-        "eps": known.eps,
-        "momentum": layer.momentum,
-        "updates": layer.updates,
-        "affine": [layer.weight is not None, layer.bias is not None],
-        "weight": None if fold is None else operations[fold.key].name,
-    }
+    return _Entry(
+        name=layer.name,
+        kind=layer.kind,
+        channels=layer.channels,
+        eps=known.eps,
+        momentum=layer.momentum,
+        updates=layer.updates,
+        affine=(layer.weight is not None, layer.bias is not None),
+        weight=None if fold is None else operations[fold.key].name,
+    )
 
 
 def _arrays(layer: NormLayer, fold: Fold | None, operations: Mapping[int | str, AffineOperation]) -> list[FloatArray]:
@@ -110,73 +158,39 @@ def _arrays(layer: NormLayer, fold: Fold | None, operations: Mapping[int | str, 
     return [mean, var, gamma, beta, bias, np.linalg.norm(operation.rows, axis=1) / np.abs(gain)]
 
 
-def _read_entry(entry: Any) -> dict[str, Any]:
-    """The description of a layer, every value of the type it has to have."""
-    return {
-        "name": _checked(entry["name"], str),
-        "kind": _checked(entry["kind"], str),
-        "channels": _at_least(_checked(entry["channels"], int), 1),
-        "eps": _at_least(_checked(entry["eps"], float, int, NoneType), 0),
-        "momentum": _at_least(_checked(entry["momentum"], float, int, NoneType), 0),
-        "updates": _at_least(_checked(entry["updates"], int, NoneType), 0),
-        "affine": [_checked(has, bool) for has in _checked(entry["affine"], list)],
-        "weight": _checked(entry["weight"], str, NoneType),
-    }
-
-
-def _checked(value: Any, *types: type) -> Any:
-    if type(value) not in types:
-        raise TypeError(f"{value!r} is none of {types}")
-    return value
-
-
-def _at_least(value: Any, least: float) -> Any:
-    """The number, which must be finite; `None` may stand for one that is not known."""
-    if value is not None and not (least <= value < math.inf):
-        raise ValueError(f"{value} is out of range")
-    return value
-
-
-def _rows(entry: Mapping[str, Any]) -> int:
-    return _ARRAYS if entry["weight"] is not None else _ARRAYS - 2
-
-
-def _unpacked(packed: str, entries: Sequence[Mapping[str, Any]]) -> FloatArray:
+def _unpacked(packed: str, entries: Sequence[_Entry]) -> FloatArray:
     """The numbers of all layers; no more is unpacked than they are."""
-    expected = 4 * sum(_rows(entry) * entry["channels"] for entry in entries)
+    expected = 4 * sum(entry.rows * entry.channels for entry in entries)
     content = zlib.decompressobj().decompress(base64.b85decode(packed), expected + 1)
     if len(content) != expected:
         raise ValueError(f"{len(content)} bytes instead of {expected}")
     return np.frombuffer(content, "<f4").astype(np.float64)
 
 
-def _reference(
-    entries: Sequence[Mapping[str, Any]], values: FloatArray, origin: Mapping[str, Any], path: str
-) -> Reference:
+def _reference(stamp: _Stamp, values: FloatArray, path: str) -> Reference:
     layers: list[NormLayer] = []
     sources: list[Source] = []
     start = 0
-    for entry in entries:
-        channels, rows = entry["channels"], _rows(entry)
+    for entry in stamp.layers:
+        channels, rows = entry.channels, entry.rows
         block = values[start : start + rows * channels].reshape(rows, channels)
         start += rows * channels
-        has_weight, has_bias = entry["affine"]
+        has_weight, has_bias = entry.affine
         layers.append(
             NormLayer(
-                name=entry["name"],
-                kind=entry["kind"],
+                name=entry.name,
+                kind=entry.kind,
                 channels=channels,
                 mean=block[0],
                 var=block[1],
-                eps=entry["eps"],
-                momentum=entry["momentum"],
-                updates=entry["updates"],
+                eps=entry.eps,
+                momentum=entry.momentum,
+                updates=entry.updates,
                 weight=block[2] if has_weight else None,
                 bias=block[3] if has_bias else None,
                 dtype="float32",
             )
         )
-        if rows == _ARRAYS:
-            sources.append(Source(entry["weight"], norms=block[5], bias=block[4], layer=entry["name"]))
-    sha256 = _checked(origin["sha256"], str, NoneType)
-    return Reference(path, tuple(layers), tuple(sources), sha256=sha256, stamped=True)
+        if entry.weight is not None:
+            sources.append(Source(entry.weight, norms=block[5], bias=block[4], layer=entry.name))
+    return Reference(path, tuple(layers), tuple(sources), sha256=stamp.reference.sha256, stamped=True)
