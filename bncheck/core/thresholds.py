@@ -139,12 +139,39 @@ class Thresholds:
     output_agreement: float = 0.01
     """Relative difference between a model's outputs and its reference's, in float32, that is more than rounding."""
     statistics_agreement: float = 5e-3
-    """Gap between a model's statistics and its reference's, in float32, that is more than rounding."""
+    """Gap between a model's statistics and its reference's, stored or of what a layer is fed in both, in float32, that
+    is more than rounding."""
     agreement_roundings: int = 50
     """Times the precision of the coarsest type, which both may differ by where it is coarser than float32."""
 
     # The input
 
+    fed_alike: float = 1e-3
+    """RMS gap between what a layer is fed in two runs that rounding does not reach, and a norm before exceeds."""
+    map_handicap: float = 0.03
+    """Gap by which a map without a name, or made from these very data, must be better than one that has both."""
+    known_factor: float = 0.03
+    """Relative difference within which a solved factor is a known one."""
+    exposure_overlap: float = 0.5
+    """Overlap of the values as fed and as expected above which contrast or exposure may account for the difference."""
+    exposure_inside: float = 1 / 3
+    """Overlap below which values expected within those fed are so much narrower that no other exposure gives them."""
+    below_black: float = 0.1
+    """How far below 0 normalized values begin, in their range: MNIST's at 0.13, ImageNet's at 0.44."""
+    pixel_overshoot: float = 0.02
+    """How far pixels may lie outside of 0..1 (resizing overshoots)."""
+    pixel_ends: float = 0.05
+    """How near to 0 and to 1 the extremes must lie, or the range names no convention."""
+    pixel_range: float = 0.3
+    """How bright the brightest pixel must be where black is fed as 0, so that the unit alone is in question."""
+    pixel_contrast: float = 0.5
+    """What the brightest pixel must reach for the values to have their contrast."""
+    pixel_least_std: float = 0.05
+    """Standard deviation of pixels in 0..1 that nobody divides by less than."""
+    standardized: float = 0.3
+    """RMS gap from mean 0 and standard deviation 1 that standardized values stay below."""
+    unstandardized: float = 1.5
+    """The same, that none of them reaches."""
     map_left: float = 0.5
     """Share of a gap that a map of the input may leave."""
     map_left_far: float = 0.05
@@ -186,39 +213,10 @@ class Thresholds:
     dropout_left: float = 0.5
     """Share of a layer's gap that may be left with dropout on where dropout is what made it."""
 
-    # The input: which maps and which pixels are meant
-
-    fed_alike: float = 1e-3
-    """RMS gap between what a layer is fed in two runs that rounding does not reach, and a norm before exceeds."""
-    map_handicap: float = 0.03
-    """Gap by which a map without a name, or made from these very data, must be better than one that has both."""
-    known_factor: float = 0.03
-    """Relative difference within which a solved factor is a known one."""
-    exposure_overlap: float = 0.5
-    """Overlap of the values as fed and as expected above which contrast or exposure may account for the difference."""
-    exposure_inside: float = 1 / 3
-    """Overlap below which what is expected, within the range of what is fed, is a change of contrast no more."""
-    below_black: float = 0.1
-    """How far below 0 normalized values begin, in their range: MNIST's at 0.13, ImageNet's at 0.44."""
-    pixel_overshoot: float = 0.02
-    """How far pixels may lie outside of 0..1 (resizing overshoots)."""
-    pixel_ends: float = 0.05
-    """How near to 0 and to 1 the extremes must lie, or the range names no convention."""
-    pixel_range: float = 0.3
-    """How bright the brightest pixel must be where black is fed as 0, so that the unit alone is in question."""
-    pixel_contrast: float = 0.5
-    """What the brightest pixel must reach for the values to have their contrast."""
-    pixel_least_std: float = 0.05
-    """Standard deviation of pixels in 0..1 that nobody divides by less than."""
-    standardized: float = 0.3
-    """RMS gap from mean 0 and standard deviation 1 that standardized values stay below."""
-    unstandardized: float = 1.5
-    """The same, that none of them reaches."""
-
     # Training in a repair
 
     loss_explosion: float = 20.0
-    """Times the first losses' size by which the loss must rise before a training is said to diverge."""
+    """Times the first loss (or 1, where that is less) by which the mean of the last losses may rise."""
 
     # Sampling and batch composition
 

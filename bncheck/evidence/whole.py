@@ -28,7 +28,6 @@ class Evidence:
         skipped: by name, why a layer could not be measured.
         model_path: as in the report.
         advice: what findings advise in files of its format.
-        runnable: whether there was a program to run.
         has_convolutions: whether the model convolves (a network without norm layers may have had them folded).
         averaged: the model is an averaged copy (EMA, SWA), by its name in the checkpoint.
         siblings: other copies of it in the same file.
@@ -59,7 +58,6 @@ class Evidence:
     skipped: Mapping[str, Reason] = field(default_factory=dict)
     model_path: str = ""
     advice: Advice = PYTORCH_ADVICE
-    runnable: bool = False
     has_convolutions: bool = False
     averaged: bool = False
     siblings: tuple[SiblingCopy, ...] = ()

@@ -17,8 +17,6 @@ from bncheck.watch import STORED, CallMoments, Recorder, together
 
 COMPARED_SAMPLES = 64
 """Samples that both are run on: a wrong graph shows at once."""
-ROUNDING_ROOM = 50
-"""The same for coarser types, in units of their precision."""
 
 
 def compare_outputs(
@@ -55,7 +53,7 @@ def compare_outputs(
     if effect is None or effect.output_change is None:
         return None, OutputsNotCompared("there are none.")
     precision = _precision(model, reference)
-    tolerance = max(THRESHOLDS.statistics_agreement, ROUNDING_ROOM * (precision or 0.0))
+    tolerance = max(THRESHOLDS.statistics_agreement, THRESHOLDS.agreement_roundings * (precision or 0.0))
     parts_at, agrees_until = _first_difference(seen, expected, model, tolerance)
     agreement = OutputAgreement(
         path=reference.path,

@@ -49,7 +49,6 @@ def _file_evidence(model: Backend) -> Evidence:
         layers=model.layers,
         model_path=model.path,
         advice=model.advice,
-        runnable=model.runnable,
         has_convolutions=model.has_convolutions,
         averaged=model.averaged,
         siblings=model.siblings,

@@ -148,7 +148,7 @@ def test_a_repair_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "replace", full)
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(UsageError, match=r"out .*out\.pt: it cannot be written: No space left on device"):
+    with pytest.raises(UsageError, match=r"^out .*out\.pt: it cannot be written: No space left on device"):
         bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 

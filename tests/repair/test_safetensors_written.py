@@ -109,6 +109,6 @@ def test_an_existing_folder_is_not_written_into_over_other_shards(tmp_path: Path
     index = shards(tmp_path / "old")
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "net-1.safetensors").write_text("someone else's")
-    with pytest.raises(UsageError, match=r"net-1\.safetensors: it exists already; name another file, or .*overwrite"):
+    with pytest.raises(UsageError, match=r"net-1\.safetensors: it exists already; name another file, or .* overwrite"):
         bncheck.repair_file(index, images(), out=tmp_path / "new", arch=ARCH)
     assert bytes_of(tmp_path / "new") == {"net-1.safetensors": b"someone else's"}

@@ -74,7 +74,6 @@ def effect(**changes: Any) -> EffectEvidence:
 def evidence(*layers: MeasuredLayer, **changes: Any) -> Evidence:
     """What a run over a thousand samples would have collected."""
     values: dict[str, Any] = {
-        "runnable": True,
         "data": DataFacts("data.npz", 1000, 64, True),
         "effect": effect(),
         "smallest_detectable_gap": 0.05,

@@ -26,7 +26,7 @@ def test_a_model_trained_on_batches_of_one_label_is_found(held_out):
     finding = only(report, "BN610")
     assert (finding.severity, finding.layer, report.summary.exit_code) == ("error", None, 1)
     seen = finding.evidence
-    assert seen["accuracy_grouped"] > max(seen["accuracy_mixed"], seen["accuracy_stored"]) + 0.05
+    assert seen["accuracy_grouped"] > max(seen["accuracy_mixed"], seen["accuracy_stored"]) + 0.09
     assert seen["accuracy_recalibrated"] < 0.75
     assert "Recalibrating does not help" in finding.fix
     assert "--method renorm" in finding.fix

@@ -12,8 +12,6 @@ from bncheck.formats.folding.fold import Fold
 from bncheck.formats.folding.operations import AffineOperation
 from bncheck.formats.folding.reference import Source
 
-ROUNDING_ROOM = 50
-"""The same for coarser types, in units of their precision."""
 _PARALLEL = 1e-3
 """How far from 1 the cosine between a folded row and its source may be."""
 _SAME = 1e-4
@@ -100,7 +98,7 @@ def explained(operation: AffineOperation, source: Source, gain: Gain, layer: Nor
 def _with_eps(operation: AffineOperation, source: Source, gain: Gain, layer: NormLayer) -> Fold | None:
     gamma = np.ones(layer.channels) if layer.weight is None else layer.weight
     beta = np.zeros(layer.channels) if layer.bias is None else layer.bias
-    tolerance = max(tolerance_for(layer), ROUNDING_ROOM * operation.precision)
+    tolerance = max(tolerance_for(layer), THRESHOLDS.agreement_roundings * operation.precision)
     expected = _expected_gain(layer, gamma)
     hidden = gain.lost & ~gain.dead
     # What is lost has to be what the layer makes so small; rows that are nothing at all say nothing of a layer.
@@ -146,4 +144,4 @@ def _folded(
 
 def tolerance_for(layer: NormLayer) -> float:
     """The RMS gap that rounding of the layer's statistics in the type they are stored in may show."""
-    return max(THRESHOLDS.statistics_agreement, ROUNDING_ROOM * PRECISION.get(layer.dtype or "", 0.0))
+    return max(THRESHOLDS.statistics_agreement, THRESHOLDS.agreement_roundings * PRECISION.get(layer.dtype or "", 0.0))
