@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "bncheck"
 ORDER = (
-    ("__init__", "vocabulary", "encoding", "progress"),
+    ("__init__", "vocabulary", "discovery", "encoding", "progress"),
     ("errors", "talk"),
     ("core",),
     ("files", "user_code", "settings", "results"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 
 import bncheck.data.sources
 from bncheck.data.batches import Source
+from bncheck.discovery import added, modules_in
 from bncheck.errors import DataError, UsageError
 from bncheck.settings import DataSettings
 from bncheck.user_code import import_file
@@ -64,11 +63,8 @@ def reading_also(*kinds: FileKind | Path) -> Iterator[None]:
         UsageError: a file defines none.
     """
     given = tuple(kind for one in kinds for kind in ((one,) if isinstance(one, FileKind) else _kinds_in(one)))
-    token = _ADDED.set((*given, *_ADDED.get()))
-    try:
+    with added(_ADDED, given):
         yield
-    finally:
-        _ADDED.reset(token)
 
 
 def kind_of(path: Path) -> FileKind:
@@ -104,8 +100,7 @@ def _kinds_in(file: Path) -> tuple[FileKind, ...]:
 @cache
 def _own_kinds() -> tuple[FileKind, ...]:
     """Those of the modules in `sources`."""
-    names = sorted(entry.name for entry in pkgutil.iter_modules(bncheck.data.sources.__path__))
-    return tuple(kind for name in names for kind in _defined(importlib.import_module(f"bncheck.data.sources.{name}")))
+    return tuple(kind for module in modules_in(bncheck.data.sources) for kind in _defined(module))
 
 
 def _defined(module: Any) -> tuple[FileKind, ...]:

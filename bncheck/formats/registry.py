@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
-import pkgutil
 import sys
 import zlib
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bncheck.formats
+from bncheck.discovery import added, modules_in
 from bncheck.errors import UsageError
 from bncheck.formats.format import Format
 
@@ -37,11 +36,8 @@ def registered(*formats: Format | Path) -> Iterator[None]:
         UsageError: a folder defines none.
     """
     given = tuple(one if isinstance(one, Format) else format_in(one) for one in formats)
-    token = _REGISTERED.set((*given, *_REGISTERED.get()))
-    try:
+    with added(_REGISTERED, given):
         yield
-    finally:
-        _REGISTERED.reset(token)
 
 
 def format_in(folder: Path) -> Format:
@@ -67,9 +63,8 @@ def format_in(folder: Path) -> Format:
 @cache
 def _own_formats() -> tuple[Format, ...]:
     """Those of the folders beside this file; importing one is cheap, see `Format`."""
-    folders = (entry.name for entry in pkgutil.iter_modules(bncheck.formats.__path__) if entry.ispkg)
-    modules = (importlib.import_module(f"bncheck.formats.{name}") for name in folders)
-    return tuple(sorted(filter(None, map(_defined, modules)), key=lambda one: one.rank))
+    found = map(_defined, modules_in(bncheck.formats, folders_only=True))
+    return tuple(sorted(filter(None, found), key=lambda one: one.rank))
 
 
 def _defined(module: Any) -> Format | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
+from bncheck.discovery import modules_in
 from bncheck.errors import DataError
 from bncheck.evidence import Evidence
 from bncheck.measure import Observation, seeded
@@ -22,8 +21,7 @@ from bncheck.watch import Session
 @cache
 def all_probes() -> tuple[Probe[Any], ...]:
     """The probe of every file in `questions`, by the files' names."""
-    names = sorted(found.name for found in pkgutil.iter_modules(questions.__path__))
-    return tuple(importlib.import_module(f"{questions.__name__}.{name}").PROBE for name in names)
+    return tuple(module.PROBE for module in modules_in(questions))
 
 
 def run_probes(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 
+from bncheck.discovery import modules_in
 from bncheck.errors import UsageError
 from bncheck.render import formats as home
 from bncheck.results import Difference, RepairResult, Report
@@ -90,7 +89,7 @@ def format_of(suffix: str) -> Format | None:
 
 
 def _found() -> Iterator[Format]:
-    for module in pkgutil.iter_modules(home.__path__):
-        found = getattr(import_module(f"{home.__name__}.{module.name}"), "FORMAT", None)
+    for module in modules_in(home):
+        found = getattr(module, "FORMAT", None)
         if isinstance(found, Format):
             yield found

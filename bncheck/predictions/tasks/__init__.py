@@ -5,12 +5,12 @@ A further kind is one file here. A task is recognised by what outputs and labels
 
 from __future__ import annotations
 
-import pkgutil
+import sys
 from functools import cache
-from importlib import import_module
 
 import torch
 
+from bncheck.discovery import modules_in
 from bncheck.errors import UsageError
 from bncheck.predictions.tasks.task import Task
 from bncheck.vocabulary import argument
@@ -19,8 +19,7 @@ from bncheck.vocabulary import argument
 @cache
 def tasks() -> dict[str, Task]:
     """Every kind of task, by its name."""
-    modules = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
-    known = [module.TASK for module in modules if hasattr(module, "TASK")]
+    known = [module.TASK for module in modules_in(sys.modules[__name__]) if hasattr(module, "TASK")]
     return {task.name: task for task in known}
 
 

@@ -6,10 +6,10 @@ A further method is one file that offers `METHOD`, see `bncheck.repair.methods.m
 from __future__ import annotations
 
 import math
-import pkgutil
+import sys
 from functools import cache
-from importlib import import_module
 
+from bncheck.discovery import modules_in
 from bncheck.errors import UsageError
 from bncheck.repair.methods.method import Method, MethodOptions
 from bncheck.vocabulary import argument
@@ -18,8 +18,7 @@ from bncheck.vocabulary import argument
 @cache
 def methods() -> dict[str, type[Method]]:
     """Every method, by its name: first what asks least of the user, last what trains."""
-    modules = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
-    known = [module.METHOD for module in modules if hasattr(module, "METHOD")]
+    known = [module.METHOD for module in modules_in(sys.modules[__name__]) if hasattr(module, "METHOD")]
     known.sort(key=lambda method: (not method.cross_fits, method.takes_prior, method.name))
     return {method.name: method for method in known}
 
