@@ -83,6 +83,15 @@ class Worse(StrEnum):
     LOWER = "lower"
 
 
+class Harm(StrEnum):
+    """What measuring the predictions has shown of a fault."""
+
+    LARGE = "large"
+    SHOWN = "shown"
+    UNKNOWN = "not known"
+    EXCLUDED = "excluded"
+
+
 class Remedy(StrEnum):
     """What was changed, to measure what a finding costs."""
 

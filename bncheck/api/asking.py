@@ -70,6 +70,7 @@ def plan_of(settings: Settings) -> Plan:
         seed=sampling.seed,
         output=predictions.output,
         metric=predictions.metric,
+        task=predictions.task,
         normalization=normalization_of(settings.reading),
         until=sampling.until,
     )
@@ -141,6 +142,7 @@ def _of_inspection(settings: InspectionSettings, reference: str | None, training
         "batch_sizes": list(sampling.batch_sizes),
         "output": settings.predictions.output,
         "metric": _name(settings.predictions.metric),
+        "task": settings.predictions.task,
         "max_gap": judging.max_gap,
         "deploy_dtype": judging.deploy_dtype,
         "select": list(judging.select),
@@ -162,6 +164,7 @@ def _of_repair(settings: RepairSettings) -> dict[str, Any]:
         "arch": _name(settings.model.arch),
         "output": settings.predictions.output,
         "metric": _name(settings.predictions.metric),
+        "task": settings.predictions.task,
         "force": settings.force,
         "fail_on": settings.judging.fail_on,
     }

@@ -81,7 +81,15 @@ def _effect(evidence: Evidence) -> Effect | None:
     effect = evidence.effect
     if effect is None:
         return None
-    return Effect(effect.predictions_changed, effect.output_change, effect.accuracy)
+    task = effect.task
+    return Effect(
+        predictions_changed=effect.predictions_changed,
+        output_change=effect.output_change,
+        accuracy=effect.accuracy,
+        task=None if task is None else task.task,
+        score=None if task is None else task.as_score(),
+        loss=None if task is None else task.as_loss(),
+    )
 
 
 def _layer_report(layer: NormLayer, evidence: Evidence, findings: Sequence[Finding]) -> LayerReport:

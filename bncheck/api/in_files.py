@@ -54,6 +54,7 @@ def repair_file(
     data_options: DataOptions | None = None,
     output: str | None = None,
     metric: Metric | None = None,
+    task: str | None = None,
     fail_on: str = FailOn.WARNING.value,
     progress: Progress = no_progress,
     training_progress: TrainingProgress = quiet,
@@ -90,7 +91,10 @@ def repair_file(
         allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
         data_options: preprocessing, of either data.
         output: key or index of the output that is the prediction.
-        metric: `metric(outputs, labels) -> number` instead of top-1 accuracy; larger is better.
+        metric: `metric(outputs, labels) -> number` instead of the task's own score; larger is better, unless it has an
+            attribute `larger_is_better` that is false.
+        task: what predictions are judged by: `classes`, `positions`, `yes-no`, `numbers`, `embeddings`, or `none`;
+            without it outputs and labels tell.
         fail_on: severity of findings on the repaired file from which the exit code is 1.
         progress: called with what is being done, how many samples are done, and of how many; see `bncheck.inspect`.
         training_progress: called with every step of `renorm`.
@@ -115,7 +119,7 @@ def repair_file(
         training=fine_tuning or TrainingSettings(batch_size=batch_size, output=output, device=device, seed=seed),
         reading=data_options or DataSettings(),
         sampling=SamplingSettings(batch_size, limit, seed=seed),
-        predictions=PredictionSettings(output, metric),
+        predictions=PredictionSettings(output, metric, task),
         judging=JudgingSettings(fail_on=fail_on),
     )
     return repaired(settings, progress, training_progress)

@@ -70,6 +70,7 @@ def inspect(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     output: str | None = None,
     metric: Metric | None = None,
+    task: str | None = None,
     max_gap: float | None = None,
     deploy_dtype: str | None = None,
     select: Sequence[str] = (),
@@ -108,7 +109,10 @@ def inspect(
         data_options: preprocessing of images, the label column of tables.
         batch_sizes: of the what-if table.
         output: key or index of the output that is the prediction.
-        metric: `metric(outputs, labels) -> number` instead of top-1 accuracy; larger is better.
+        metric: `metric(outputs, labels) -> number` instead of the task's own score; larger is better, unless it has an
+            attribute `larger_is_better` that is false.
+        task: what predictions are judged by: `classes`, `positions`, `yes-no`, `numbers`, `embeddings`, or `none`;
+            without it outputs and labels tell.
         max_gap: a layer above it is finding BN600.
         deploy_dtype: judge the stored values for this precision, `float16` or `bfloat16` (BN204).
         select: only these rules, codes or prefixes.
@@ -131,7 +135,7 @@ def inspect(
         reference=chosen.reference(reference, reference_arch, reference_arch_kwargs, reference_key),
         reading=data_options or DataSettings(),
         sampling=SamplingSettings(batch_size, limit, until, seed, tuple(batch_sizes)),
-        predictions=PredictionSettings(output, metric),
+        predictions=PredictionSettings(output, metric, task),
         judging=JudgingSettings(tuple(select), tuple(ignore), max_gap, fail_on, strict, deploy_dtype),
     )
     return inspected(settings, progress)

@@ -163,7 +163,7 @@ class _Job:
             if self.judged == HELD_OUT:
                 evaluation = side_by_side(shipped, written, self.judge, self.plan, self.progress)
             comparison = comparison_of(evaluation)
-            outcome = outcome_of(comparison, before, after)
+            outcome = outcome_of(evaluation, before, after)
             needed = samples_needed(made.errors, made.samples) if self.way.name == RECALIBRATE else None
             if needed is not None and outcome in (NO_DIFFERENCE, UNDECIDED):
                 outcome = TOO_FEW

@@ -21,28 +21,64 @@ class Thresholds:
     """Gap. The margin where accuracy is sure to suffer: a moving average that lags shows gaps no larger than this."""
     beside: float = 0.2
     """Share of the largest own gap, below which a gap that only the nearer margin shows is not named."""
-    outlier: float = 3.0
-    """Times. How much larger a layer's own gap must be than those of all that fit, to be wrong by itself."""
-    outlier_layers: float = 0.25
+    outlier: float = 2.5
+    """Times. How much larger a layer's own gap must be than that of the next, to be wrong by itself."""
+    outlier_gap: float = 0.2
+    """Own gap that it must exceed; inner layers of healthy nets reach 0.17."""
+    outlier_input: float = 0.3
+    """Own gap of layers fed by the input, from which it may be the data rather than a layer."""
+    outlier_layers: float = 0.5
     """Share of the layers that may be wrong by themselves: of more it is not the layers."""
     few_layers: int = 2
     """Layers. So many leave one neighbour alone to fit: it must fit closely."""
 
+    # What wrong statistics look like
+
+    pattern_left: float = 1 / 3
+    """Share of a layer's own gap that an explanation of its statistics may leave."""
+    pattern_factor: float = 1.5
+    """Times. A factor on all variances below it is drift."""
+    pattern_between: float = 0.2
+    """Share of the channels that may lie between right and wrong, where some are said to be wrong and others right."""
+
     # What a cost in predictions is
 
     sure_gain: float = 0.02
-    """Accuracy. What recalibration must win, with 95 % confidence, before the nearer margin is taken."""
+    """Score. What recalibration must win, with 95 % confidence, before the nearer margin is taken."""
     gain_margin: float = 0.01
-    """Accuracy. What recalibration must win, with 95 % confidence, before drift is said to cost accuracy."""
+    """Score (0 to 1, or the error over the labels' variance). What recalibration must win, with 95 % confidence, before
+    drift is said to cost."""
+    large_gain: float = 0.1
+    """Score. What it must win to be an error rather than a warning, if that is sure to cost."""
+    errors_margin: float = 0.2
+    """Share of what the score lacks of perfect that recalibration must win back, with `task_z` standard errors: so that
+    rare classes and models that are nearly perfect count."""
+    large_errors: float = 0.5
+    """Share of it from which that is an error, where the score rises by `gain_margin` too."""
+    loss_margin: float = 0.1
+    """Share of the loss that recalibration must take off, with `task_z` standard errors, where the score is too coarse
+    to tell: the loss moves before a decision does."""
+    task_z: float = 2.33
+    """Standard errors. One-sided 99 % of the normal distribution, for what is asked beside the score."""
+    excluded_cost: float = 0.01
+    """Score, share of predictions or relative change of outputs, below which the upper 95 % bound of a loss must lie
+    before it is called harmless."""
+    fewest_excluding: int = 300
+    """Samples below which no loss is excluded: so many may hide one of 1 % without a single wrong one (3 / n)."""
+    two_sided_z: float = 1.96
+    """Standard errors to either side that make a 95 % interval."""
+    far_gap: float = 0.6
+    """Gap that neither a healthy layer shows (up to 0.27) nor one on data of another kind (up to 0.56): where its cost
+    is not known, it counts all the same."""
     changed_margin: float = 0.05
     """Share of predictions, beyond noise, that recalibration must change before drift is said to matter."""
     output_margin: float = 0.25
     """Relative change of outputs that are no class scores, beyond noise, before drift is said to matter."""
     large_effect: float = 0.2
-    """Share of predictions changed (or accuracy won) from which drift is an error rather than a warning."""
+    """Share of predictions changed from which drift is an error rather than a warning."""
     information_margin: float = 0.1
-    """Share of what the predictions tell about the inputs (mutual information) that recalibration must cost, where
-    there are no labels, before the stored statistics are said to suit the data better than the data's own."""
+    """Share of what predictions tell about the inputs (mutual information) that a change of the input must cost or win,
+    where there are no labels, before it says whether that is the right input."""
     effect_noises: float = 2.0
     """Times. What noise in the statistics changes is taken off so many times before a change counts."""
     poor: float = 0.5
@@ -98,7 +134,7 @@ class Thresholds:
     """Eps. PyTorch's, taken for that comparison where the file does not give it."""
     largest_eps: float = 1e-3
     """Eps. The largest in common use: assumed where a file does not give it and a larger one makes the claim weaker."""
-    large_gain: float = 10.0
+    large_amplification: float = 10.0
     """Abs(gamma) / sqrt(variance + eps) from which an input that varies at all is amplified."""
     noticeable_output: float = 1e-3
     """Standard deviation of a channel's output from which its loss counts."""

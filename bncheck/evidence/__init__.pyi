@@ -18,6 +18,7 @@ from .probed import (
     Trial,
 )
 from .runtime import RuntimeCheck
+from .task import Improvement, TaskEffect
 from .training import TrainingEvidence
 from .whole import Evidence
 
@@ -42,6 +43,7 @@ __all__ = [
     "EffectEvidence",
     "Evidence",
     "FlatShare",
+    "Improvement",
     "InputScaling",
     "Invariance",
     "MeasuredLayer",
@@ -50,6 +52,7 @@ __all__ = [
     "Paired",
     "Probed",
     "RuntimeCheck",
+    "TaskEffect",
     "TrainingEvidence",
     "Trial",
 ]

@@ -66,7 +66,11 @@ class CloserLook:
 
     Attributes:
         fed_by_input: layers with no other normalization before them.
-        alone: relative L2 change of the outputs where that layer alone takes the measured statistics.
+        alone: what happens to the outputs where that layer alone takes the measured statistics.
+        wrong: layers that are certainly wrong by themselves, the largest own gap first.
+        together: what happens where these take statistics measured on other samples; `None` where none are wrong.
+        in_turn: layers that were given what was measured one after the other in running order, where there was no batch
+            pass, with the gap that each had by itself.
         calls: layers that run several times in a forward, whose calls disagree.
         dropout: layers of a model whose dropout could be switched on.
         flat: layers fed feature maps or sequences.
@@ -76,13 +80,21 @@ class CloserLook:
     """
 
     fed_by_input: frozenset[str] = frozenset()
-    alone: Mapping[str, float] = field(default_factory=dict)
+    alone: Mapping[str, EffectEvidence] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+    together: EffectEvidence | None = None
+    in_turn: Mapping[str, float] = field(default_factory=dict)
     calls: Mapping[str, CallsApart] = field(default_factory=dict)
     dropout: Mapping[str, DropoutGap] = field(default_factory=dict)
     flat: Mapping[str, FlatShare] = field(default_factory=dict)
     order: Exchangeability | None = None
     broken: tuple[str, ...] = ()
     broken_samples: BrokenSamples | None = None
+
+    def moved_by(self, name: str) -> float | None:
+        """Relative L2 change of the outputs by that layer alone; `None` where it was not asked."""
+        effect = self.alone.get(name)
+        return None if effect is None else effect.output_change
 
 
 NOTHING_CLOSER = CloserLook()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from bncheck.evidence.task import TaskEffect
 from bncheck.results import Accuracy
 
 
 @dataclass(frozen=True, slots=True)
 class EffectEvidence:
-    """How outputs move from stored to recalibrated statistics (cross-fitted), and how much of it is noise.
+    """How outputs move from stored to other statistics (recalibrated ones are cross-fitted), and how much is noise.
 
     Attributes:
         predictions_changed: fraction of predictions that differ; `None` for outputs that are no class scores.
@@ -17,15 +19,10 @@ class EffectEvidence:
         output_change: relative L2 change of the outputs.
         output_change_by_noise: the same between the two halves' statistics.
         predictions: how many predictions were compared.
-        accuracy: with labels.
-        gain: accuracy gained by recalibration; `None` without labels.
-        gain_error: its standard error, the sample being the unit (for one prediction a sample: from the discordant
-            pairs, as in McNemar's test); `None` for a user's metric, whose scale is not known.
+        accuracy: top-1, or the user's metric, with each set of statistics; `None` without labels.
         classes: how many the model tells apart; `None` for outputs that are no class scores.
-        lost: share of the predictions that recalibration turns from right to wrong; `None` without labels.
-        information: what the predictions tell about the inputs, in nats: the entropy of the average prediction
-            less their average entropy (mutual information); `None` for outputs that are no class scores.
-        information_recalibrated: the same with recalibrated statistics.
+        samples: that were compared; `None` where it was not counted.
+        task: how well the model does at its task; `None` without labels that it could be judged by.
     """
 
     predictions_changed: float | None
@@ -34,12 +31,28 @@ class EffectEvidence:
     output_change_by_noise: float | None
     predictions: int
     accuracy: Accuracy | None
-    gain: float | None
-    gain_error: float | None
     classes: int | None = None
-    lost: float | None = None
-    information: float | None = None
-    information_recalibrated: float | None = None
+    samples: int | None = None
+    task: TaskEffect | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """By how much the task's score is better with the other statistics; `None` without labels."""
+        return None if self.task is None else self.task.score.gain
+
+    @property
+    def gain_error(self) -> float | None:
+        """The standard error of the gain; `None` without labels, and where it is not known."""
+        if self.task is None or not math.isfinite(self.task.score.error):
+            return None
+        return self.task.score.error
+
+    @property
+    def lost(self) -> float | None:
+        """Share of the predictions that turn from right to wrong; `None` where samples are not right or wrong."""
+        if self.task is None or not self.task.counts_right or not self.task.score.samples:
+            return None
+        return self.task.score.worse / self.task.score.samples
 
 
 @dataclass(frozen=True, slots=True)

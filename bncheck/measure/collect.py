@@ -129,10 +129,7 @@ def _effect(seen: Observation) -> EffectEvidence | None:
         predictions_changed=None,
         changed_by_noise=None,
         accuracy=None if effect.accuracy is None else Accuracy(effect.accuracy.stored, None, None),
-        gain=None,
-        gain_error=None,
-        lost=None,
-        information_recalibrated=None,
+        task=None,
     )
 
 

@@ -147,7 +147,7 @@ class Passes:
         )
 
     def _meter(self) -> PredictionEffect:
-        return PredictionEffect(self._plan.output, self._plan.metric)
+        return PredictionEffect(self._plan.output, self._plan.metric, self._plan.task)
 
     def _run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         try:

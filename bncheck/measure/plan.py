@@ -20,7 +20,8 @@ class Plan:
         limit: samples to draw, `None` for all.
         seed: of every draw.
         output: which output is the prediction.
-        metric: the user's own accuracy, `None` for top-1.
+        metric: the user's own, `None` for that of the task.
+        task: kind of task by its name; `None` where outputs and labels tell.
         normalization: the mean and std by which the user had the data normalized, which may be what is wrong.
         large_batch: samples that normalize together in the batch pass, at the most.
         until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
@@ -31,6 +32,7 @@ class Plan:
     seed: int = 0
     output: str | None = None
     metric: Metric | None = None
+    task: str | None = None
     normalization: AffineMap | None = None
     large_batch: int = LARGE_BATCH
     until: float = 0.0

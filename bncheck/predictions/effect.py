@@ -7,19 +7,19 @@ from typing import Any
 
 import torch
 
-from bncheck.evidence import EffectEvidence
+from bncheck.evidence import EffectEvidence, TaskEffect
 from bncheck.predictions.change import OutputChange
-from bncheck.predictions.class_scores import Predictor, probabilities
-from bncheck.predictions.hits import Hits, PairedHits
-from bncheck.predictions.information import MutualInformation
+from bncheck.predictions.class_scores import Predictor, class_axis
+from bncheck.predictions.hits import Hits
 from bncheck.predictions.labels import class_labels, correct
 from bncheck.predictions.outputs import read_scores
-from bncheck.predictions.pairs import TaskComparison, TaskPairs
+from bncheck.predictions.pairs import TaskPairs
 from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results import Accuracy
 
 STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"
+EMBEDDINGS, UNJUDGED = "embeddings", "none"
 _SETS = (STORED, BATCH, RECALIBRATED)
 
 
@@ -32,8 +32,8 @@ class PredictionEffect:
 
     Args:
         output: key or index of the output that is the prediction.
-        metric: the user's own, instead of top-1 accuracy.
-        task: name of the kind of task; without it outputs and labels tell.
+        metric: the user's own, instead of what the task is judged by.
+        task: name of the kind of task; without it outputs and labels tell. With `none` labels are not looked at.
     """
 
     def __init__(self, output: str | None, metric: Metric | None, task: str | None = None) -> None:
@@ -42,10 +42,11 @@ class PredictionEffect:
         self._keeps = metric is not None
         self._predictor = Predictor()
         self._change, self._noise = OutputChange(), OutputChange()
-        self._before, self._after = MutualInformation(), MutualInformation()
         self._hits = {name: Hits() for name in _SETS}
         self._kept: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {name: [] for name in _SETS}
-        self._paired = PairedHits()
+        self._samples = 0
+        self._classes: int | None = None
+        self._unjudged = task == UNJUDGED
         self._pairs = TaskPairs(task)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -58,19 +59,21 @@ class PredictionEffect:
 
     def add_batch(self, output: Any, labels: torch.Tensor | None) -> None:
         """Take in outputs under batch statistics."""
-        self._score(BATCH, self._scores(output), labels)
+        scores = self._scores(output)
+        if scores is not None and labels is not None and self._is_paired:
+            self._pairs.add_batch(scores, labels.cpu())
+        self._score(BATCH, scores, labels)
 
     def add_recalibrated(self, stored: Any, recalibrated: Any, labels: torch.Tensor | None) -> None:
         """Take in outputs of the same batch as shipped, and under the other fold's statistics."""
         before, after = self._scores(stored), self._scores(recalibrated)
+        if before is not None and after is not None:
+            self._samples += len(before) if before.dim() else 1
+            if labels is not None and self._is_paired:
+                self._pairs.add(before, after, labels.cpu())
         self._compare(self._change, before, after, labels)
-        self._inform(before, after, labels)
-        right_before = self._score(STORED, before, labels)
-        right_after = self._score(RECALIBRATED, after, labels)
-        if right_before is not None and right_after is not None:
-            self._paired.add(right_before, right_after)
-        if before is not None and after is not None and labels is not None and not self._keeps:
-            self._pairs.add(before, after, labels.cpu())
+        self._score(STORED, before, labels)
+        self._score(RECALIBRATED, after, labels)
 
     def add_noise(self, one: Any, other: Any, labels: torch.Tensor | None) -> None:
         """Take in outputs of the same batch under the statistics of either fold: what differs is noise."""
@@ -81,9 +84,8 @@ class PredictionEffect:
         self._predictor.merge(other._predictor)
         self._change.merge(other._change)
         self._noise.merge(other._noise)
-        self._before.merge(other._before)
-        self._after.merge(other._after)
-        self._paired.merge(other._paired)
+        self._samples += other._samples
+        self._classes = self._classes or other._classes
         self._pairs.merge(other._pairs)
         for name in _SETS:
             self._hits[name].merge(other._hits[name])
@@ -104,44 +106,29 @@ class PredictionEffect:
         """
         if self._change.values == 0 and not any(hits.total for hits in self._hits.values()):
             return None
-        accuracy = self._accuracy()
-        total = self._hits[RECALIBRATED].total
-        paired = accuracy is not None and not self._keeps and total > 0
-        gain = None
-        if accuracy is not None and accuracy.recalibrated is not None and accuracy.stored is not None:
-            gain = accuracy.recalibrated - accuracy.stored
         return EffectEvidence(
             predictions_changed=self._change.changed_fraction(),
             changed_by_noise=self._noise.changed_fraction(),
             output_change=self._change.relative(),
             output_change_by_noise=self._noise.relative(),
             predictions=self._change.predictions,
-            accuracy=accuracy,
-            gain=gain,
-            gain_error=self._paired.gain_error(total) if paired else None,
-            classes=self._before.classes(),
-            lost=self._paired.lost / total if paired else None,
-            information=self._before.nats(),
-            information_recalibrated=self._after.nats(),
+            accuracy=self._accuracy(),
+            classes=self._classes,
+            samples=self._samples or None,
+            task=self._task_effect(),
         )
 
-    def comparison(self) -> TaskComparison | None:
-        """Scores and losses as shipped against recalibrated, sample by sample; `None` where no task was recognised.
-
-        With a metric of the user's the samples are judged by it one at a time, which calls it twice for each of them.
-        """
-        if self._metric is None:
-            return self._pairs.comparison()
-        pairs = TaskPairs(task=ByMetric(self._metric))
-        for (before, labels), (after, _) in zip(self._kept[STORED], self._kept[RECALIBRATED], strict=False):
-            pairs.add(before, after, labels)
-        return pairs.comparison()
-
-    def _inform(self, before: torch.Tensor | None, after: torch.Tensor | None, labels: torch.Tensor | None) -> None:
-        for scores, information in ((before, self._before), (after, self._after)):
-            if scores is not None:
-                wanted = None if labels is None else class_labels(labels, scores)
-                information.add(probabilities(scores, wanted))
+    def _task_effect(self) -> TaskEffect | None:
+        """How well the task is done; by a metric of the user's where there is one."""
+        if not self._keeps:
+            return self._pairs.effect()
+        if not self._kept[RECALIBRATED] or self._metric is None:
+            return None
+        before, labels = (torch.cat(column) for column in zip(*self._kept[STORED], strict=True))
+        after = torch.cat([outputs for outputs, _ in self._kept[RECALIBRATED]])
+        if len(before) != len(after):
+            return None  # some were compared with nothing
+        return ByMetric(self._metric).compared(before, after, labels, self._value(BATCH))
 
     def _scores(self, output: Any) -> torch.Tensor | None:
         return read_scores(output, self._output)
@@ -156,26 +143,39 @@ class PredictionEffect:
         if one is None or other is None:
             return
         change.add(one, other)
-        wanted = None if labels is None else class_labels(labels, one)
+        if self._are_embeddings:
+            return
+        wanted = None if labels is None or self._unjudged else class_labels(labels, one)
+        axis = class_axis(one, wanted)
+        self._classes = self._classes or (None if axis is None else one.shape[axis])
         predicted = [self._predictor.classes(scores, wanted) for scores in (one, other)]
         if predicted[0] is not None and predicted[1] is not None:
             change.add_predictions(predicted[0], predicted[1])
 
-    def _score(self, name: str, scores: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:
+    @property
+    def _is_paired(self) -> bool:
+        """Whether samples are scored by a task, rather than by a metric or not at all."""
+        return not self._keeps and not self._unjudged
+
+    @property
+    def _are_embeddings(self) -> bool:
+        """Whether outputs are no decisions, though they look like scores of classes."""
+        return self._pairs.task is not None and self._pairs.task.name == EMBEDDINGS
+
+    def _score(self, name: str, scores: torch.Tensor | None, labels: torch.Tensor | None) -> None:
         """Count right predictions under `name`; with a metric, keep what it will need."""
-        if scores is None or labels is None:
-            return None
+        if scores is None or labels is None or self._unjudged:
+            return
         if self._keeps:
             self._kept[name].append((scores, labels))
-            return None
+            return
+        if self._are_embeddings:
+            return
         wanted = class_labels(labels, scores)
         predicted = self._predictor.classes(scores, wanted)
         found = None if predicted is None else correct(predicted, wanted)
-        if found is None:
-            return None
-        right, counted = found
-        self._hits[name].add(right, counted)
-        return right
+        if found is not None:
+            self._hits[name].add(*found)
 
     def _accuracy(self) -> Accuracy | None:
         values = {name: self._value(name) for name in _SETS}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from bncheck.evidence import Improvement, TaskEffect
 from bncheck.predictions.tasks import recognised, task_named
 from bncheck.predictions.tasks.task import Task
 
@@ -91,20 +93,32 @@ class PairedSums:
         return 0.0 if not self.difference else math.copysign(math.inf, self.difference)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TaskComparison:
-    """How good two sets of outputs are at a task, on the same samples.
+@dataclass(slots=True)
+class Means:
+    """Sums over samples under one set of statistics; shards are merged.
 
     Attributes:
-        task: what they are judged by.
-        losses: paired; smaller is better.
-        scores: paired; `task.larger_is_better` says which way. Of scores that are right or wrong, `rose` and `fell`
-            are the discordant pairs of McNemar's test.
+        total: of the values.
+        samples: that have one.
     """
 
-    task: Task
-    losses: PairedSums
-    scores: PairedSums
+    total: float = 0.0
+    samples: int = 0
+
+    def add(self, values: torch.Tensor) -> None:
+        """Take in values (n,); those that are NaN are left out."""
+        known = values[~values.isnan()]
+        self.total += float(known.double().sum())
+        self.samples += len(known)
+
+    def merge(self, other: Means) -> None:
+        """Take in what another saw of other samples."""
+        self.total += other.total
+        self.samples += other.samples
+
+    def over(self, unit: float) -> float | None:
+        """The mean in another unit; `None` without samples."""
+        return self.total / self.samples / unit if self.samples else None
 
 
 @dataclass(slots=True)
@@ -115,23 +129,37 @@ class TaskPairs:
         wanted: the name of the task, where it was chosen.
         task: what the first batch with labels was recognised as, and settled; `None` before.
         losses: times the task's unit, so that shards which settled different ones add up.
-        scores: likewise.
+        scores: likewise, by the task's groups of samples, whose means count alike.
+        batch_losses: of outputs under batch statistics.
+        batch_scores: likewise.
     """
 
     wanted: str | None = None
     task: Task | None = None
     losses: PairedSums = field(default_factory=PairedSums)
-    scores: PairedSums = field(default_factory=PairedSums)
+    scores: dict[int, PairedSums] = field(default_factory=dict)
+    batch_losses: Means = field(default_factory=Means)
+    batch_scores: dict[int, Means] = field(default_factory=dict)
 
     def add(self, before: torch.Tensor, after: torch.Tensor, labels: torch.Tensor) -> None:
         """Take in outputs of the same samples; those whose shapes the task cannot score count nothing."""
-        if self.task is None:
-            self.task = self._recognised(before, labels)
-        task = self.task
-        if task is None or not (task.matches(before, labels) and task.matches(after, labels)):
+        task = self._task_of(before, labels)
+        if task is None or not task.matches(after, labels):
             return
         self.losses.add(*(task.losses(one, labels) * task.unit for one in (before, after)))
-        self.scores.add(*(task.scores(one, labels) * task.unit for one in (before, after)))
+        first, second = (task.scores(one, labels) * task.unit for one in (before, after))
+        for group, chosen in _groups(task, before, labels):
+            self.scores.setdefault(group, PairedSums()).add(first[chosen], second[chosen])
+
+    def add_batch(self, outputs: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take in outputs under batch statistics."""
+        task = self._task_of(outputs, labels)
+        if task is None:
+            return
+        self.batch_losses.add(task.losses(outputs, labels) * task.unit)
+        scores = task.scores(outputs, labels) * task.unit
+        for group, chosen in _groups(task, outputs, labels):
+            self.batch_scores.setdefault(group, Means()).add(scores[chosen])
 
     def merge(self, other: TaskPairs) -> None:
         """Take in what another saw of other samples.
@@ -145,17 +173,68 @@ class TaskPairs:
             raise ValueError(f"shards of one data set were taken for {self.task.name} and for {other.task.name}")
         self.task = self.task or other.task
         self.losses.merge(other.losses)
-        self.scores.merge(other.scores)
+        self.batch_losses.merge(other.batch_losses)
+        for group, sums in other.scores.items():
+            self.scores.setdefault(group, PairedSums()).merge(sums)
+        for group, means in other.batch_scores.items():
+            self.batch_scores.setdefault(group, Means()).merge(means)
 
-    def comparison(self) -> TaskComparison | None:
+    def effect(self) -> TaskEffect | None:
         """What was seen, in the task's unit; `None` where no sample counted."""
         if self.task is None or not self.losses.samples:
             return None
-        unit = self.task.unit
-        return TaskComparison(self.task, self.losses.over(unit), self.scores.over(unit))
+        unit, task = self.task.unit, self.task
+        batch = [one for one in (means.over(unit) for means in self.batch_scores.values()) if one is not None]
+        return TaskEffect(
+            task=task.name,
+            score_name=task.score_name,
+            larger_is_better=task.larger_is_better,
+            has_scale=task.has_scale,
+            score=_improvement(
+                [one.over(unit) for one in self.scores.values()],
+                larger=task.larger_is_better,
+                span=1.0 if task.has_scale and task.larger_is_better else 0.0,
+            ),
+            loss=_improvement([self.losses.over(unit)], larger=False, span=0.0),
+            batch_score=sum(batch) / len(batch) if batch else None,
+            batch_loss=self.batch_losses.over(unit),
+        )
+
+    def _task_of(self, outputs: torch.Tensor, labels: torch.Tensor) -> Task | None:
+        """The task, if it can score these."""
+        if self.task is None:
+            self.task = self._recognised(outputs, labels)
+        return self.task if self.task is not None and self.task.matches(outputs, labels) else None
 
     def _recognised(self, outputs: torch.Tensor, labels: torch.Tensor) -> Task | None:
         if self.wanted is None:
             return recognised(outputs, labels)
         task = task_named(self.wanted)
         return task.settled(outputs, labels) if task.matches(outputs, labels) else None
+
+
+def _groups(task: Task, outputs: torch.Tensor, labels: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+    """Groups of samples by number, each with which samples, (N,) bool, belong to it."""
+    numbers = task.groups(outputs, labels)
+    if numbers is None:
+        yield 0, torch.ones(len(outputs), dtype=torch.bool)
+        return
+    for number in sorted(set(numbers.tolist())):
+        yield number, numbers == number
+
+
+def _improvement(groups: Sequence[PairedSums], *, larger: bool, span: float) -> Improvement:
+    """The mean of the groups' means, with its standard error; a gain is turned to be for the better."""
+    known = [sums for sums in groups if sums.samples]
+    number, sign = len(known), 1.0 if larger else -1.0
+    rose, fell = sum(sums.rose for sums in known), sum(sums.fell for sums in known)
+    return Improvement(
+        shipped=sum(sums.mean_before for sums in known) / number,
+        other=sum(sums.mean_after for sums in known) / number,
+        gain=sign * sum(sums.difference for sums in known) / number,
+        error=math.sqrt(sum(sums.standard_error**2 for sums in known)) / number,
+        better=rose if larger else fell,
+        worse=fell if larger else rose,
+        samples=sum(sums.samples for sums in known),
+        span=span,
+    )

@@ -20,11 +20,14 @@ class Suspicion(Enum):
     LAYER_OFF = "a layer lies off by more than the nearer margin"
     SHARED_LAYER = "a layer runs several times in a forward"
     NOT_FINITE = "what a layer sees is not finite"
+    UNMEASURED = "a layer lies off, and no batch could be normalized by itself to tell what that costs"
 
     def is_raised_by(self, case: Case) -> bool:
         """Whether it shows."""
         if self is Suspicion.LAYER_OFF:
             return bool(case.suspects)
+        if self is Suspicion.UNMEASURED:
+            return case.seen.folds is None and bool(case.suspects)
         if self is Suspicion.SHARED_LAYER:
             return any(layer.calls > 1 for layer in case.observed.measured.values())
         return not case.is_finite

@@ -110,6 +110,7 @@ from .report import (
     finite,
 )
 from .run import Asked
+from .scores import SHARES, Score, score_subject, score_title, score_value
 from .units import GAP, amount, is_count
 
 __all__ = [
@@ -132,6 +133,7 @@ __all__ = [
     "NOT_CHECKED",
     "NO_DIFFERENCE",
     "OK",
+    "SHARES",
     "SKIPPED",
     "TOO_FEW",
     "UNDECIDED",
@@ -205,6 +207,7 @@ __all__ = [
     "RuntimeNotCompared",
     "SamplesLeftOut",
     "SamplesWereEnough",
+    "Score",
     "StoredLeftOut",
     "Summary",
     "TensorChange",
@@ -226,4 +229,7 @@ __all__ = [
     "json_in",
     "layer_repairs",
     "listed",
+    "score_subject",
+    "score_title",
+    "score_value",
 ]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from bncheck.results.codec import Written, encoded
 from bncheck.results.earlier import finding_before
-from bncheck.vocabulary import Remedy, Severity, Spelling, Worse, spelled
+from bncheck.vocabulary import Harm, Remedy, Severity, Spelling, Worse, spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,15 @@ class Cost:
     """What a finding costs in predictions, by the number that decided.
 
     Attributes:
-        score: what is compared: `accuracy`, `metric`, `predictions changed` or `output change`.
+        score: what is compared: the task's own (`accuracy`, `Dice`, `F1`, `relative squared error`, `metric`, ...), or
+            `predictions changed`, `output change`.
         shipped: the score as shipped; `None` where only a change is known.
         remedied: the score once the cause is removed, as it was measured: recalibrated, with the input mapped, ...
         low, high: 95 % interval of the loss, in the score's unit; `None` where it is not known.
         remedy: how `remedied` was measured.
         samples: it was measured on.
         recalibrated: the score with recalibrated statistics, where the remedy is another and that was measured too.
+        harm: what these numbers show: a cost, large or not, that there is none, or neither.
     """
 
     score: str
@@ -58,6 +60,9 @@ class Cost:
     remedy: Remedy = Remedy.RECALIBRATED
     samples: int | None = None
     recalibrated: float | None = None
+    harm: Harm = Harm.UNKNOWN
+
+    __json__: ClassVar = Written(added=frozenset({"harm"}))
 
 
 def _before(document: Mapping[str, Any]) -> Mapping[str, Any]:

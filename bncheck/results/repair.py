@@ -13,6 +13,7 @@ from bncheck.results.earlier import repair_before, require_version
 from bncheck.results.layer import LayerReport
 from bncheck.results.notes import Note, documents_of, notes_in, sentences
 from bncheck.results.report import Report
+from bncheck.results.scores import Score
 from bncheck.vocabulary import Reason
 
 
@@ -47,12 +48,12 @@ class Comparison:
 
     Attributes:
         accuracy_before, accuracy_after: top-1, or the user's metric; `None` without labels.
-        gain: their difference.
-        gain_error: its standard error, samples paired; `None` without labels or for a user's metric.
+        gain: by how much the task's score is better.
+        gain_error: its standard error, samples paired; `None` without labels, and where it is not known.
         predictions: how many were compared.
         predictions_changed: fraction that differs; `None` for outputs that are no class scores.
         output_change: relative L2 change of the outputs; NaN where those of the model as shipped are not finite.
-        information_before, information_after: what the predictions tell about the inputs, in nats.
+        score: what the model's own task is judged by; `None` without labels.
     """
 
     accuracy_before: float | None
@@ -62,8 +63,9 @@ class Comparison:
     predictions: int
     predictions_changed: float | None
     output_change: float | None
-    information_before: float | None
-    information_after: float | None
+    score: Score | None = None
+
+    __json__: ClassVar = Written(added=frozenset({"score"}))
 
 
 @dataclass(frozen=True, slots=True)

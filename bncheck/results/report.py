@@ -16,6 +16,7 @@ from bncheck.results.finding import Finding
 from bncheck.results.layer import ChannelTable, LayerReport
 from bncheck.results.rows import CHANNEL_COLUMNS, LAYER_COLUMNS, channel_rows, layer_row
 from bncheck.results.run import Asked, Run, asked_in
+from bncheck.results.scores import Score
 from bncheck.vocabulary import Severity, Status, Verdict
 
 if TYPE_CHECKING:
@@ -48,11 +49,19 @@ class Effect:
             measured on the other half of the data; `None` for outputs that are no class scores.
         output_change: relative L2 change of the outputs between the two.
         accuracy: `None` without labels.
+        task: the kind of task that the predictions are judged by; `None` where labels or outputs tell none.
+        score: what that task is scored by; `None` without labels.
+        loss: likewise; `None` for a user's metric.
     """
 
     predictions_changed: float | None
     output_change: float | None
     accuracy: Accuracy | None
+    task: str | None = None
+    score: Score | None = None
+    loss: Score | None = None
+
+    __json__: ClassVar = Written(added=frozenset({"task", "score", "loss"}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 from .catalogue import GROUPS, RULES, find_rule, load, matching, rules_from
 from .findings import judge
 from .judged import judged_rules
+from .judging.harm import harm_of, wins
+from .judging.localised import localised
 from .limit import LIMIT, beyond_limit, require_limit
 from .phenomena import Phenomenon
 from .rule import Rule
@@ -16,10 +18,13 @@ __all__ = [
     "Symptom",
     "beyond_limit",
     "find_rule",
+    "harm_of",
     "judge",
     "judged_rules",
     "load",
+    "localised",
     "matching",
     "require_limit",
     "rules_from",
+    "wins",
 ]

@@ -2,7 +2,7 @@ from .data import CHANNELS, LAYOUTS, PRESETS, Channels, DataSettings, Layout, Pr
 from .edge import Edge, name_of_callable
 from .ignoring import LayerIgnore
 from .inspection import InspectionSettings
-from .judging import DEPLOY_DTYPES, JudgingSettings, Metric, PredictionSettings
+from .judging import DEPLOY_DTYPES, TASKS, JudgingSettings, Metric, PredictionSettings
 from .model import DEVICE, ModelSettings, ModelSource
 from .monitoring import RECALIBRATION_SAMPLES, SAMPLES, MonitorSettings
 from .repair import METHOD, UNTIL_OF_REPAIR, RepairSettings
@@ -38,6 +38,7 @@ __all__ = [
     "SAMPLES",
     "SEED",
     "STEPS",
+    "TASKS",
     "TRAIN",
     "TRAINED",
     "UNTIL",

@@ -12,7 +12,11 @@ from bncheck.vocabulary import FailOn
 DEPLOY_DTYPES = ("float16", "bfloat16")
 
 Metric = Callable[[Any, Any], float]
-"""`metric(outputs, labels) -> number`, larger is better, over all samples at once; it is called with tensors."""
+"""`metric(outputs, labels) -> number` over all samples at once, called with tensors; larger is better, unless it has an
+attribute `larger_is_better` that is false."""
+
+TASKS = ("classes", "positions", "yes-no", "numbers", "embeddings", "none")
+"""Kinds of task that predictions are judged by; with `none` labels judge nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,11 +25,19 @@ class PredictionSettings:
 
     Attributes:
         output: key or index of the output that is the prediction.
-        metric: the user's own score, instead of top-1 accuracy.
+        metric: the user's own score, instead of that of the task.
+        task: kind of task; without it outputs and labels tell.
+
+    Raises:
+        UsageError: there is no such task.
     """
 
     output: str | None = None
     metric: Metric | None = None
+    task: str | None = None
+
+    def __post_init__(self) -> None:
+        require_one_of("task", self.task, TASKS)
 
 
 @dataclass(frozen=True, slots=True)

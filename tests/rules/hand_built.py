@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from bncheck.core import compare
 from bncheck.core.layers import BATCH_NORM, NormLayer
-from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer
+from bncheck.evidence import EffectEvidence, Evidence, Improvement, MeasuredLayer, TaskEffect
 from bncheck.results.report import Accuracy, DataFacts
 
 
@@ -62,13 +63,28 @@ def effect(**changes: Any) -> EffectEvidence:
         "output_change_by_noise": 0.0,
         "predictions": 1000,
         "accuracy": None,
-        "gain": None,
-        "gain_error": None,
+        "samples": 1000,
     }
+    error, lost = changes.pop("gain_error", 0.002), changes.pop("lost", 0.0)
     if stored is not None:
-        values |= {"accuracy": Accuracy(stored, recalibrated, recalibrated), "gain": recalibrated - stored}
-        values |= {"gain_error": 0.002, "lost": 0.0}
+        values |= {"accuracy": Accuracy(stored, recalibrated, recalibrated)}
+        values |= {"task": task_effect(stored, recalibrated, error, lost)}
     return EffectEvidence(**(values | changes))
+
+
+def task_effect(stored: float, recalibrated: float, error: float | None = 0.002, lost: float = 0.0) -> TaskEffect:
+    """Top-1 accuracy on a thousand samples; a metric of the user's where there is no error."""
+    gain = recalibrated - stored
+    won = max(0, round(1000 * (gain + lost)))
+    sure = math.inf if error is None else error
+    score = Improvement(stored, recalibrated, gain, sure, won, round(1000 * lost), 1000, 1.0)
+    return TaskEffect(
+        "metric" if error is None else "classes",
+        "metric" if error is None else "accuracy",
+        True,
+        error is not None,
+        score,
+    )
 
 
 def evidence(*layers: MeasuredLayer, **changes: Any) -> Evidence:

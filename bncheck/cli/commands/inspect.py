@@ -82,6 +82,7 @@ def inspect_command(
     scale: opt.Scale = None,
     preset: opt.Preset = None,
     metric: opt.Metric = None,
+    task: opt.Task = None,
     max_gap: opt.MaxGap = None,
     deploy_dtype: opt.DeployDtype = None,
     select: opt.Select = None,
@@ -152,7 +153,7 @@ def inspect_command(
             say_what_is_trusted(model, trust_pickle, allow_op)
         repair = None
         with stdout_to_stderr():
-            settings = replace(settings, predictions=PredictionSettings(output, read_callable(metric, "metric")))
+            settings = replace(settings, predictions=PredictionSettings(output, read_callable(metric, "metric"), task))
             if renorm:
                 repair = renormalized(settings, steps=steps, lr=lr, out=out, quiet=quiet)
                 result = repair.after or repair.before

@@ -84,6 +84,7 @@ def repair_command(
     scale: opt.Scale = None,
     preset: opt.Preset = None,
     metric: opt.Metric = None,
+    task: opt.Task = None,
     fail_on: opt.FailOn = FailOn.WARNING.value,
     report: opt.Reports = None,
     quiet: opt.Quiet = False,
@@ -163,7 +164,7 @@ def repair_command(
         with stdout_to_stderr(), tuning.kept_when_interrupted(resume):
             settings = replace(
                 settings,
-                predictions=PredictionSettings(output, read_callable(metric, "metric")),
+                predictions=PredictionSettings(output, read_callable(metric, "metric"), task),
                 training=replace(settings.training, loss=tuning.read_loss(loss)),
             )
             result = _repair(settings, quiet)

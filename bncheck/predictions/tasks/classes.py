@@ -30,6 +30,7 @@ class Classes:
     score_name: ClassVar[str] = "accuracy"
     larger_is_better: ClassVar[bool] = True
     unit: ClassVar[float] = 1.0
+    has_scale: ClassVar[bool] = True
 
     def fits(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
         """See `Task`: class numbers of the model's own, or rows that are distributions over them."""
@@ -50,6 +51,10 @@ class Classes:
     def settled(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> Classes:
         """See `Task`: outputs that are all positive and sum to one are probabilities."""
         return replace(self, are_probabilities=sum_to_one(outputs))
+
+    def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
+        """See `Task`: every sample counts alike."""
+        return None
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See `Task`: 1 where the prediction is right, 0 where it is wrong."""
@@ -78,7 +83,7 @@ def look_embedded(outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
         wanted = class_labels(labels, outputs)
         if wanted.is_floating_point() or labels.numel() != len(outputs):
             return False
-        if highest_class(wanted.reshape(-1)) >= outputs.shape[1]:
+        if highest_class(wanted.reshape(-1)) > outputs.shape[1]:  # by one: classes counted from 1
             return True
     norms = outputs.norm(dim=1)
     return torch.allclose(norms, torch.ones_like(norms), atol=_UNIT_NORM) and not sum_to_one(outputs)

@@ -29,6 +29,7 @@ class Embeddings:
     score_name: ClassVar[str] = "agreement of neighbours"
     larger_is_better: ClassVar[bool] = True
     unit: ClassVar[float] = 1.0
+    has_scale: ClassVar[bool] = True
 
     def fits(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
         """See `Task`: labels beyond the outputs' width, or rows of unit norm."""
@@ -41,6 +42,10 @@ class Embeddings:
     def settled(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> Embeddings:
         """See `Task`: nothing is to be settled."""
         return self
+
+    def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
+        """See `Task`: every sample counts alike."""
+        return None
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See `Task`: 1 where the nearest other sample has the same label."""

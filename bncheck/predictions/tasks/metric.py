@@ -2,67 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 
+from bncheck.core import THRESHOLDS
 from bncheck.errors import DataError
+from bncheck.evidence import Improvement, TaskEffect
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 
 Metric = Callable[[torch.Tensor, torch.Tensor], float]
-"""`metric(outputs, labels) -> number`, larger is better, over all samples at once."""
+"""`metric(outputs, labels) -> number` over all samples at once; larger is better, unless it has an attribute
+`larger_is_better` that is false."""
+
+
+def is_better_when_larger(metric: Metric) -> bool:
+    """The metric's direction: its attribute `larger_is_better`, true where it has none."""
+    return bool(getattr(metric, "larger_is_better", True))
 
 
 @dataclass(frozen=True, slots=True)
 class ByMetric:
-    """A task that a function of the user's judges: the score of a sample is the metric of it alone.
+    """A task that a function of the user's judges, over all samples at once.
 
-    A metric that has no value for a single sample (a rank correlation, an area under a curve) gives NaN there, so that
-    samples count nothing and only the value over all of them is left. The loss is the score, turned so that less is
-    better.
+    How far a difference of two values is chance is told by the jackknife: the metric is taken again with one group of
+    samples after the other left out, so that an area under a curve or an intersection over union has an error too.
 
     Attributes:
         metric: called with outputs and labels of the same samples.
-        larger_is_better: its direction.
+
+    Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 11.
     """
 
     metric: Metric
-    larger_is_better: bool = True
     name: ClassVar[str] = "metric"
-    score_name: ClassVar[str] = "metric"
-    unit: ClassVar[float] = 1.0
-
-    def fits(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
-        """See `Task`: it is chosen, not recognised."""
-        return False
-
-    def matches(self, outputs: torch.Tensor, labels: torch.Tensor) -> bool:
-        """See `Task`: what it takes only the metric knows."""
-        return outputs.dim() > 0 and labels.dim() > 0 and len(outputs) == len(labels)
-
-    def settled(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> ByMetric:
-        """See `Task`: nothing is to be settled."""
-        return self
-
-    def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """See `Task`: the metric of each sample alone."""
-        values = [self._alone(outputs[at : at + 1], labels[at : at + 1]) for at in range(len(outputs))]
-        return torch.tensor(values, dtype=torch.float64)
-
-    def losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """See `Task`: the score, its sign turned where larger is better."""
-        scores = self.scores(outputs, labels)
-        return -scores if self.larger_is_better else scores
-
-    def predicted(self, outputs: torch.Tensor) -> torch.Tensor | None:
-        """See `Task`: what a decision is only the metric knows."""
-        return None
 
     def over_all(self, outputs: torch.Tensor, labels: torch.Tensor) -> float:
-        """The metric over all samples at once, which is what is printed.
+        """The metric of these samples.
 
         Raises:
             DataError: the function raised, or gave no number.
@@ -73,8 +53,53 @@ class ByMetric:
         except (Exception, SystemExit) as error:
             raise DataError(f"{argument('metric')}: {type(error).__name__}: {error}") from error
 
-    def _alone(self, output: torch.Tensor, label: torch.Tensor) -> float:
+    def compared(
+        self, before: torch.Tensor, after: torch.Tensor, labels: torch.Tensor, batch: float | None
+    ) -> TaskEffect:
+        """The metric of two sets of outputs for the same samples, and the error of their difference.
+
+        Args:
+            before: outputs, (N, ...).
+            after: the others, in the same shape.
+            labels: of the same samples.
+            batch: the metric under batch statistics.
+
+        Raises:
+            DataError: the function raised, or gave no number.
+        """
+        larger = is_better_when_larger(self.metric)
+        sign = 1.0 if larger else -1.0
+        shipped, other = (self.over_all(outputs, labels) for outputs in (before, after))
+        score = Improvement(
+            shipped=shipped,
+            other=other,
+            gain=sign * (other - shipped),
+            error=self._error(before, after, labels),
+            better=int(sign * (other - shipped) > 0),
+            worse=int(sign * (other - shipped) < 0),
+            samples=len(labels),
+        )
+        return TaskEffect(self.name, "metric", larger, False, score, batch_score=batch)
+
+    def _error(self, before: torch.Tensor, after: torch.Tensor, labels: torch.Tensor) -> float:
+        """Standard error of the difference by the delete-a-group jackknife; infinite for too few samples."""
+        groups = min(THRESHOLDS.jackknife_groups, len(labels))
+        if groups < THRESHOLDS.fewest_groups:
+            return math.inf
+        numbers = torch.arange(len(labels)) % groups
+        differences = []
+        for group in range(groups):
+            kept = numbers != group
+            one, other = (self._without(outputs[kept], labels[kept]) for outputs in (before, after))
+            differences.append(other - one)
+        values = torch.tensor(differences, dtype=torch.float64)
+        if not bool(values.isfinite().all()):
+            return math.inf
+        return math.sqrt((groups - 1) / groups * float((values - values.mean()).square().sum()))
+
+    def _without(self, outputs: torch.Tensor, labels: torch.Tensor) -> float:
+        """The metric of some of the samples; NaN where it has none of them."""
         try:
-            return self.over_all(output, label)
+            return self.over_all(outputs, labels)
         except DataError:
-            return float("nan")
+            return math.nan

@@ -27,6 +27,7 @@ class Numbers:
     name: ClassVar[str] = "numbers"
     score_name: ClassVar[str] = "relative squared error"
     larger_is_better: ClassVar[bool] = False
+    has_scale: ClassVar[bool] = True
 
     def fits(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
         """See `Task`: in the shape of the outputs, and neither yes or no nor a distribution over classes."""
@@ -47,6 +48,10 @@ class Numbers:
         spread = float(values.var(correction=0)) if values.numel() else 0.0
         size = float(values.square().mean()) if values.numel() else 0.0
         return replace(self, unit=spread or size or 1.0)
+
+    def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
+        """See `Task`: every sample counts alike."""
+        return None
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See `Task`: the same as the loss; smaller is better."""

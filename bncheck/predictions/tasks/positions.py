@@ -32,6 +32,7 @@ class Positions:
     score_name: ClassVar[str] = "Dice"
     larger_is_better: ClassVar[bool] = True
     unit: ClassVar[float] = 1.0
+    has_scale: ClassVar[bool] = True
 
     def fits(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
         """See `Task`: class numbers of the model's own at every position."""
@@ -59,6 +60,10 @@ class Positions:
         """See `Task`."""
         axis = 1 if labels is None else self._axis(outputs, labels)
         return replace(self, are_probabilities=sum_to_one(outputs.movedim(axis, 1)), axis=axis)
+
+    def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
+        """See `Task`: every sample counts alike."""
+        return None
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See `Task`: mean Dice over the classes that occur."""

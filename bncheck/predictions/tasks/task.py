@@ -19,6 +19,7 @@ class Task(Protocol):
         score_name: what the score is called where it is printed.
         larger_is_better: whether a larger score is better; losses are better when smaller.
         unit: what losses are divided by, 1 unless they are relative; two shards of data settle it each by their own.
+        has_scale: whether a difference of 0.01 between scores means the same in any model.
     """
 
     @property
@@ -33,6 +34,9 @@ class Task(Protocol):
     @property
     def unit(self) -> float: ...  # noqa: D102
 
+    @property
+    def has_scale(self) -> bool: ...  # noqa: D102
+
     def fits(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
         """Whether outputs and labels look like this kind and like no other."""
         ...
@@ -43,6 +47,10 @@ class Task(Protocol):
 
     def settled(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> Task:
         """The same task with what the first batch decides: whether outputs are probabilities, the unit of losses."""
+        ...
+
+    def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
+        """Numbers (N,) of groups whose mean scores count alike, however many samples are in each; `None` for one."""
         ...
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

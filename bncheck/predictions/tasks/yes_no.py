@@ -12,25 +12,30 @@ from bncheck.predictions.labels import IGNORED_LABEL, are_soft_rows
 from bncheck.predictions.tasks.classes import WORST
 from bncheck.predictions.tasks.task import per_sample, squeezed
 
+BALANCED = "balanced accuracy"
+
 
 @dataclass(frozen=True, slots=True)
 class YesNo:
     """Decisions of one score each: a single one, several labels at once, a map of one logit, a discriminator.
 
-    With one decision a sample the score is whether it is right. With many it is the Dice coefficient (F1) of the yeses,
+    With one decision a sample the score is whether it is right, averaged over yes and over no apart (balanced
+    accuracy), so that a rare yes counts. With many it is the Dice coefficient (F1) of the yeses,
     2 TP / (2 TP + FP + FN), and 1 where neither a label nor a prediction says yes: the many noes of a rare label tell
     nothing. The loss is the binary cross entropy in nats, averaged over the sample's decisions. Labels that are NaN,
     negative or 255 are left out.
 
     Attributes:
         are_probabilities: whether outputs are probabilities rather than logits; `None` to look at what is given.
+        score_name: by the number of decisions.
     """
 
     are_probabilities: bool | None = None
+    score_name: str = "F1"
     name: ClassVar[str] = "yes-no"
-    score_name: ClassVar[str] = "F1"
     larger_is_better: ClassVar[bool] = True
     unit: ClassVar[float] = 1.0
+    has_scale: ClassVar[bool] = True
 
     def fits(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
         """See `Task`: nothing but 0 and 1 where labels count, and not one 1 in each row of several."""
@@ -47,7 +52,13 @@ class YesNo:
 
     def settled(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> YesNo:
         """See `Task`: outputs that all lie in 0..1 are probabilities."""
-        return replace(self, are_probabilities=lie_in_unit_interval(outputs))
+        single = outputs.numel() == len(outputs)
+        name = BALANCED if single else self.score_name
+        return replace(self, are_probabilities=lie_in_unit_interval(outputs), score_name=name)
+
+    def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
+        """See `Task`: yes and no apart, where there is one decision a sample."""
+        return labels.reshape(-1).nan_to_num().long() if outputs.numel() == len(outputs) else None
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See `Task`: right or wrong of one decision, Dice of many."""

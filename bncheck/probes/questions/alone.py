@@ -1,41 +1,69 @@
-"""How far does each suspected layer move the outputs by itself?"""
+"""What does each suspected layer do to the predictions by itself, and those that are certainly wrong together?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-import numpy as np
-
+from bncheck.core import THRESHOLDS
 from bncheck.data import Batch
-from bncheck.evidence import Evidence
+from bncheck.evidence import EffectEvidence, Evidence
+from bncheck.measure import SMALL_BATCH
 from bncheck.predictions import PredictionEffect
 from bncheck.probes.case import FEW, Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
+from bncheck.probes.questions.fed_by_input import FedByInput
 from bncheck.probes.session import ProbeSession
-from bncheck.watch import STORED, Given, Statistics
+from bncheck.rules import localised
+from bncheck.watch import BATCH, STORED, Given, Recorder, Statistics
 
 LAYERS = 12
 """Layers asked one by one at the most: each costs a forward."""
+JUDGED = 600
+"""Samples on which layers that are certainly wrong are judged: three forwards each."""
 
 
-class Alone(Probe[Mapping[str, float]]):
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What single layers do.
+
+    Attributes:
+        alone: each suspect by itself.
+        wrong: those that are certainly wrong.
+        together: all of these; `None` where there are none, or their outputs cannot be compared.
+    """
+
+    alone: Mapping[str, EffectEvidence]
+    wrong: tuple[str, ...]
+    together: EffectEvidence | None
+
+
+class Alone(Probe[Moved]):
     """Runs samples with one layer after the other normalizing by what was measured."""
 
     needs = Needs(layers=True, suspicion=Suspicion.LAYER_OFF)
+    after = (FedByInput,)
 
     def cost(self, case: Case) -> int:
-        """Count a forward as shipped, and one for each layer."""
-        return case.number(FEW) * (1 + len(case.suspects[:LAYERS]))
+        """Count a forward as shipped, one for each layer, and three for the comparison of those that are wrong."""
+        single = case.number(FEW) * (1 + len(case.suspects[:LAYERS]))
+        return single + (3 * case.number(JUDGED) if localised(case.observed) else 0)
 
-    def answer(self, case: Case, session: ProbeSession) -> Mapping[str, float]:
-        """Relative L2 change of the outputs, by layer."""
-        measured, output = case.seen.stored.statistics(), case.subject.plan.output
-        return moved_alone(session, session.batches(case.drawn(FEW)), measured, case.suspects[:LAYERS], output)
+    def answer(self, case: Case, session: ProbeSession) -> Moved:
+        """What each does, and what those do together."""
+        plan, measured = case.subject.plan, case.seen.stored.statistics()
+        meter = PredictionEffect(plan.output, plan.metric, plan.task)
+        wrong = localised(case.observed)
+        suspects = tuple(dict.fromkeys((*wrong[:LAYERS], *case.suspects)))[:LAYERS]
+        alone = moved_alone(session, session.batches(case.drawn(FEW)), measured, suspects, meter)
+        samples = case.drawn(JUDGED)
+        together = None if not wrong or samples is None else moved_together(session, samples, wrong, meter)
+        return Moved(alone, wrong, together)
 
-    def told(self, evidence: Evidence, answer: Mapping[str, float]) -> Evidence:
+    def told(self, evidence: Evidence, answer: Moved) -> Evidence:
         """Put the changes where single layers are judged."""
-        return replace(evidence, closer=replace(evidence.closer, alone=answer))
+        closer = replace(evidence.closer, alone=answer.alone, wrong=answer.wrong, together=answer.together)
+        return replace(evidence, closer=closer)
 
 
 def moved_alone(
@@ -43,30 +71,63 @@ def moved_alone(
     batches: Sequence[Batch],
     measured: Mapping[str, Statistics],
     layers: Iterable[str],
-    output: str | None,
-) -> dict[str, float]:
-    """Relative L2 change of the outputs where that layer alone normalizes by its measured statistics.
+    meter: PredictionEffect,
+) -> dict[str, EffectEvidence]:
+    """What happens to the outputs where that layer alone normalizes by its measured statistics.
 
     Args:
         session: runs the samples.
         batches: to run.
         measured: what each layer saw as shipped.
         layers: to ask about.
-        output: which output is the prediction.
+        meter: reads outputs; it is not changed.
     """
     shipped = [session.run(batch, STORED) for batch in batches]
     moved = {}
     for name in layers:
         if name in measured:
-            policy = Given({name: measured[name]})
-            meter = PredictionEffect(output, None)
+            policy, own = Given({name: measured[name]}), meter.copy()
             for batch, before in zip(batches, shipped, strict=True):
-                meter.add_recalibrated(before, session.run(batch, policy), None)
-            effect = meter.result()
-            change = None if effect is None else effect.output_change
-            if change is not None and np.isfinite(change):
-                moved[name] = change
+                own.add_recalibrated(before, session.run(batch, policy), batch.labels)
+            effect = own.result()
+            if effect is not None:
+                moved[name] = effect
     return moved
+
+
+def moved_together(
+    session: ProbeSession, samples: Batch, layers: Sequence[str], meter: PredictionEffect
+) -> EffectEvidence | None:
+    """What happens where these layers normalize by what the other half of the samples shows while all do so.
+
+    Args:
+        session: runs the samples.
+        samples: to run; too few leave nothing to compare.
+        layers: that take other statistics.
+        meter: reads outputs; it is not changed.
+    """
+    size, middle = session.fixed_batch or 1, samples.size // 2
+    middle -= middle % size
+    if middle < THRESHOLDS.fewest_groups:
+        return None
+    halves = [samples.between(0, middle), samples.between(middle, samples.size)]
+    given = [_under_batches(session, half, layers) for half in halves]
+    own = meter.copy()
+    for half, policy in zip(halves, reversed(given), strict=True):
+        for batch in session.batches(half):
+            own.add_recalibrated(session.run(batch, STORED), session.run(batch, policy), batch.labels)
+    return own.result()
+
+
+def _under_batches(session: ProbeSession, samples: Batch, layers: Sequence[str]) -> Given:
+    """What these layers see while every layer normalizes by its batch."""
+    recorder = Recorder(per_sample=False)
+    chunks = session.batches(samples)
+    for chunk in chunks:
+        if chunk.size >= SMALL_BATCH or len(chunks) == 1:
+            session.run(chunk, BATCH, recorder)
+    found = recorder.statistics()
+    return Given({name: found[name] for name in layers if name in found})
 
 
 PROBE = Alone()

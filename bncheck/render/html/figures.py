@@ -11,7 +11,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, lines_across, svg_of
 from bncheck.render.words.cells import count, number, printable, span
-from bncheck.results import MEASURED, BatchSize, LayerReport, Report
+from bncheck.render.words.report import score_shown, scored
+from bncheck.results import MEASURED, SHARES, BatchSize, LayerReport, Report, score_title
 
 MANY = 90
 """Layers from which their markers would run into each other."""
@@ -136,30 +137,19 @@ def batch_size_figure(rows: Sequence[BatchSize]) -> str | None:
 
 def accuracy_figure(report: Report) -> str | None:
     """The predictions with each set of statistics; `None` where there were no labels."""
-    accuracy = report.effect.accuracy if report.effect else None
-    if accuracy is None:
-        return None
-    own_metric = report.run.asked.metric
-    bars = [
-        (name, value)
-        for name, value in (
-            ("recalibrated", accuracy.recalibrated),
-            ("normalized by the batch", accuracy.batch),
-            ("as shipped", accuracy.stored),
-        )
-        if value is not None and math.isfinite(value)
-    ]
+    score, values = scored(report)
+    bars = [(how, value) for value, how in reversed(values) if math.isfinite(value)]
     if not bars:
         return None
     figure = Figure(figsize=(9.2, 0.55 + 0.36 * len(bars)))
     axes = figure.add_subplot()
-    names, values = [name for name, _ in bars], [value for _, value in bars]
+    names, widths = [name for name, _ in bars], [value for _, value in bars]
     colours = [STORED if name == "as shipped" else NOISE for name in names]
-    drawn = axes.barh(names, values, color=colours, edgecolor=MUTED, linewidth=0.6, height=0.62)
-    words = [number(value) if own_metric else f"{value:.1%}" for value in values]
+    drawn = axes.barh(names, widths, color=colours, edgecolor=MUTED, linewidth=0.6, height=0.62)
+    words = [score_shown(score, value) for value in widths]
     axes.bar_label(drawn, words, padding=5, color=INK)
     axes.tick_params(axis="y", labelcolor=INK)
-    if not own_metric:
+    if score in SHARES:
         axes.set_xlim(0, 1.08)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -168,7 +158,7 @@ def accuracy_figure(report: Report) -> str | None:
         axes.margins(x=0.12)
     axes.spines.left.set_visible(False)
     figure.subplots_adjust(left=0.19, right=0.99, top=0.97, bottom=0.24)
-    title = "Metric" if own_metric else "Accuracy"
+    title = score_title(score)
     told = ", ".join(f"{word} {name}" for name, word in zip(reversed(names), reversed(words), strict=True))
     return svg_of(figure, "accuracy", f"{title} with each set of statistics", f"{title}: {told}.")
 

@@ -15,7 +15,7 @@ from bncheck.render.words.cells import count, number, span
 from bncheck.render.words.layers import KINDS
 from bncheck.render.words.ranking import worst_first
 from bncheck.render.words.reasons import reason_words
-from bncheck.render.words.report import alike, concerning, layer_verdict
+from bncheck.render.words.report import AS_SHIPPED, alike, concerning, layer_verdict, score_shown, scored
 from bncheck.results import ERROR, INFO, WARNING, Finding, LayerReport, Report
 from bncheck.rules import RULES
 
@@ -108,10 +108,8 @@ def tiles(report: Report) -> list[tuple[str, str]]:
         told.append(("predictions changed by recalibrating", f"{effect.predictions_changed:.1%}"))
     elif effect is not None and effect.output_change is not None:
         told.append(("outputs moved by recalibrating", _percent(effect.output_change)))
-    if effect is not None and effect.accuracy is not None and effect.accuracy.stored is not None:
-        own_metric = report.run.asked.metric
-        name, show = ("metric", number) if own_metric else ("accuracy", _percent)
-        told.append((f"{name} as shipped", show(effect.accuracy.stored)))
+    name, values = scored(report)
+    told += [(f"{name} {how}", score_shown(name, value)) for value, how in values if how == AS_SHIPPED]
     return told
 
 

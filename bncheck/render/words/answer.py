@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from bncheck.render.words.cells import count, number
-from bncheck.render.words.report import LIMIT, headline, percent, prediction_lines
-from bncheck.results import FINDINGS, INFO, Cost, Finding, Report
+from bncheck.render.words.cells import count
+from bncheck.render.words.report import LIMIT, headline, prediction_lines, score_shown
+from bncheck.results import FINDINGS, INFO, Cost, Finding, Report, score_title
 from bncheck.vocabulary import Remedy
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 SUBJECT = {"inconclusive": "BN707", "not-checked": "BN705", "ok": "BN603"}
 """The finding that a verdict without a fault is about."""
-SCORES: dict[str, tuple[str, Callable[[float | None], str]]] = {
-    "accuracy": ("Accuracy", percent),
-    "metric": ("Metric", number),
-}
-"""How the scores are called that a cost may be told in, and how their values are written."""
 OF_CALLS = "BN604"
 """No one set of statistics helps there: what it costs stands in its message, last."""
 
@@ -78,9 +73,9 @@ def _cost(report: Report, about: Finding | None = None) -> str:
 
 def _measured(cost: Cost) -> str:
     """What another remedy than recalibrating was measured to be worth; empty where none was."""
-    if cost.score not in SCORES or cost.shipped is None or cost.remedied is None:
+    if cost.shipped is None or cost.remedied is None:
         return ""
-    title, show = SCORES[cost.score]
+    title, show = score_title(cost.score), partial(score_shown, cost.score)
     samples = "" if cost.samples is None else f" on {count(cost.samples, 'sample')}"
     if cost.remedy is Remedy.INPUT:
         return f"{title}{samples}: {show(cost.shipped)} as fed, {show(cost.remedied)} with the input changed."

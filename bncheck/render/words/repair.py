@@ -20,11 +20,15 @@ from bncheck.results import (
     Comparison,
     LayerRepair,
     RepairResult,
+    Score,
+    score_title,
+    score_value,
 )
 from bncheck.vocabulary import argument, spelled
 
 OF_THE_INPUT = ("BN601", "BN602")
 """Faults of the data, whose remedy is not in the model."""
+ACCURACY = "accuracy"
 SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
@@ -70,7 +74,6 @@ def verdict_lines(result: RepairResult) -> list[str]:
     lines = [
         _outcome(result),
         *_accuracy(result),
-        *_information(result.comparison),
         *_moved(result.comparison),
         *_gaps(result),
         *_of_few(result),
@@ -120,10 +123,7 @@ def _outcome(result: RepairResult) -> str:
     if result.outcome == UNDECIDED and comparison is None:
         return "Whether the repaired model is better cannot be told: its outputs cannot be compared."
     if result.outcome == WORSE and comparison is not None and comparison.gain is None:
-        return (
-            f"The repaired model is likely worse: {_without_accuracy(result)}, by what its predictions tell about the "
-            "inputs."
-        )
+        return f"The repaired model is likely worse, {_without_accuracy(result)}: its gap over all layers has grown."
     return said
 
 
@@ -137,11 +137,15 @@ def _without_accuracy(result: RepairResult) -> str:
 
 def _accuracy(result: RepairResult) -> list[str]:
     comparison = result.comparison
-    if comparison is None or comparison.accuracy_before is None or comparison.accuracy_after is None:
+    if comparison is None:
+        return []
+    if comparison.score is not None and comparison.score.name != ACCURACY:
+        return [_score(comparison.score)]
+    if comparison.accuracy_before is None or comparison.accuracy_after is None:
         return []
     before, after, error = comparison.accuracy_before, comparison.accuracy_after, comparison.gain_error
     if error is None:
-        return [f"Metric: {number(before)} as shipped, {number(after)} repaired."]
+        return [f"Accuracy: {before:.1%} as shipped, {after:.1%} repaired."]
     lines = [f"Accuracy: {before:.1%} as shipped, {after:.1%} repaired ({_points(after - before, error)})."]
     wrong = 1 - before
     if result.outcome == BETTER and wrong > 0:
@@ -153,21 +157,18 @@ def _accuracy(result: RepairResult) -> list[str]:
     return lines
 
 
+def _score(score: Score) -> str:
+    values = (score_value(score.name, value) for value in (score.stored, score.recalibrated))
+    shipped, repaired = values
+    sure = ""
+    if score.low is not None and score.high is not None:
+        low, high = (score_value(score.name, value) for value in (score.low, score.high))
+        sure = f" (better by {score_value(score.name, score.gain)}, 95 % between {low} and {high})"
+    return f"{score_title(score.name)}: {shipped} as shipped, {repaired} repaired{sure}."
+
+
 def _points(gain: float, error: float) -> str:
     return f"{100 * gain:+.1f} points, standard error {100 * error:.1f}"
-
-
-def _information(comparison: Comparison | None) -> list[str]:
-    """Where no labels tell, whether the predictions tell the inputs apart."""
-    if comparison is None or comparison.gain is not None or comparison.information_after is None:
-        return []
-    before, after = comparison.information_before, comparison.information_after
-    if before is None or not math.isfinite(before):
-        return []
-    return [
-        f"What the predictions tell about the inputs (mutual information): {number(before)} nats as shipped, "
-        f"{number(after)} repaired."
-    ]
 
 
 def _moved(comparison: Comparison | None) -> list[str]:

@@ -15,6 +15,7 @@ from bncheck.results import (
     INFO,
     NOT_CHECKED,
     OK,
+    SHARES,
     SKIPPED,
     WARNING,
     Finding,
@@ -22,8 +23,9 @@ from bncheck.results import (
     ModelFacts,
     Report,
     Run,
+    score_title,
 )
-from bncheck.vocabulary import Reason, argument, spelled
+from bncheck.vocabulary import Harm, Reason, argument, spelled
 
 ALIKE = 5
 """How many findings of one kind are told in full."""
@@ -35,6 +37,8 @@ DATA_GROUP = "BN6"
 LIMIT = "BN600"
 """That a limit of the user's is exceeded tells no cause, and nothing of the margin in force."""
 GAP = "gap"
+ACCURACY, METRIC = "accuracy", "metric"
+AS_SHIPPED, BY_BATCH = "as shipped", "normalized by the batch"
 _DATA = f"{argument('data')} D"
 
 
@@ -119,11 +123,19 @@ def _headline(report: Report) -> str:
     if not beyond:
         return "The stored statistics describe these data."
     if any(finding.code == "BN603" for finding in report.findings):
-        return "The data differ from the stored statistics, without a clear harm to the predictions."
+        return f"The data differ from the stored statistics{_harm(report)}."
     found = f"No fault found, with {count(len(beyond), 'layer')} beyond a gap of {_margin_of(report)}"
     if report.run.asked.chosen:
         return f"{found}: no rule among those selected objects."
     return f"{found}: these samples cannot tell that from noise."
+
+
+def _harm(report: Report) -> str:
+    """What that does to the predictions, as far as it is known."""
+    known = {finding.cost.harm for finding in report.findings if finding.code == "BN603" and finding.cost is not None}
+    if known == {Harm.EXCLUDED}:
+        return ", without harm to the predictions"
+    return "; whether that costs predictions, these samples do not show"
 
 
 def _counted_apart(report: Report) -> tuple[str, str]:
@@ -224,16 +236,10 @@ def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
     if effect is None:
         return []
     lines = []
-    if effect.accuracy is not None:
-        own_metric = report.run.asked.metric
-        show = number if own_metric else percent
-        values = (
-            (effect.accuracy.stored, "as shipped"),
-            (None if briefly else effect.accuracy.batch, "normalized by the batch"),
-            (effect.accuracy.recalibrated, "recalibrated"),
-        )
-        parts = [f"{show(value)} {name}" for value, name in values if value is not None]
-        lines.append(f"{'Metric' if own_metric else 'Accuracy'}: {', '.join(parts)}.")
+    name, values = scored(report)
+    if values:
+        told = values if not briefly else [value for value in values if value[1] != BY_BATCH]
+        lines.append(f"{score_title(name)}: {', '.join(f'{score_shown(name, each)} {how}' for each, how in told)}.")
     if effect.output_change is not None and not math.isfinite(effect.output_change):
         return [*lines, "The outputs are not finite, so how far recalibrating moves them cannot be told."]
     if effect.predictions_changed is not None:
@@ -244,6 +250,28 @@ def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
         return lines
     how = "" if briefly else " (measured on one half of these data, judged on the other)"
     return [*lines, f"Recalibrating {moved}{how}."]
+
+
+def scored(report: Report) -> tuple[str, list[tuple[float, str]]]:
+    """What predictions are judged by, and its value with each set of statistics; nothing without labels."""
+    effect = report.effect
+    if effect is None:
+        return "", []
+    score, accuracy = effect.score, effect.accuracy
+    if score is not None and (score.name not in (ACCURACY, METRIC) or accuracy is None):
+        name, told = score.name, (score.stored, score.batch, score.recalibrated)
+    elif accuracy is not None:
+        name = METRIC if report.run.asked.metric else ACCURACY
+        told = (accuracy.stored, accuracy.batch, accuracy.recalibrated)
+    else:
+        return "", []
+    named = zip(told, (AS_SHIPPED, BY_BATCH, "recalibrated"), strict=True)
+    return name, [(value, how) for value, how in named if value is not None]
+
+
+def score_shown(name: str, value: float | None) -> str:
+    """A value of that score, in percent where it is a share."""
+    return percent(value) if name in SHARES else number(value)
 
 
 def _exit_lines(report: Report) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from bncheck.core import CHANGED_MARGIN, CONFIDENCE_Z, GAIN_MARGIN, INFORMATION_MARGIN, MARGIN
-from bncheck.evidence import EffectEvidence
+from bncheck.core import CONFIDENCE_Z, MARGIN, THRESHOLDS
+from bncheck.evidence import EffectEvidence, TaskEffect
 from bncheck.results import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison, Outcome, Report
+from bncheck.rules import harm_of, wins
+from bncheck.vocabulary import Harm
 
 
 def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
@@ -23,28 +25,27 @@ def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
         predictions=effect.predictions,
         predictions_changed=effect.predictions_changed,
         output_change=effect.output_change,
-        information_before=effect.information,
-        information_after=effect.information_recalibrated,
+        score=None if effect.task is None else effect.task.as_score(),
     )
 
 
-def outcome_of(comparison: Comparison | None, before: Report, after: Report) -> Outcome:
+def outcome_of(effect: EffectEvidence | None, before: Report, after: Report) -> Outcome:
     """`better`, `no-difference`, `undecided` or `worse`.
 
-    Labels decide where there are any: worse is a loss that is sure (95 %, samples paired) or larger than
-    `GAIN_MARGIN`, better a gain that is sure. Without them the predictions must not tell clearly less about the
-    inputs than before, nor the gap grow beyond the margin; whether a change is for the better nobody can know then.
+    Labels decide where there are any, by the yardstick that `inspect` judges by: better is a gain that is sure (95 %,
+    samples paired) and not excluded to matter, worse a loss that is sure or larger than `gain_margin`. Without them the
+    gap must not grow beyond the margin; whether a change is for the better nobody can know then.
 
     Args:
-        comparison: on samples that the repair has not seen.
+        effect: of the repair, on samples that it has not seen.
         before: on the model as shipped, on the data that judge.
         after: on the repaired one, on the same data.
     """
-    if comparison is not None and comparison.gain is not None:
-        return _by_labels(comparison.gain, comparison.gain_error)
-    if _tells_less(comparison) or _gap_grew(before, after):
+    if effect is not None and effect.task is not None:
+        return _by_labels(effect, effect.task)
+    if _gap_grew(before, after):
         return WORSE
-    return _without_labels(comparison)
+    return _without_labels(effect)
 
 
 def samples_needed(errors: Mapping[str, float], samples: int) -> int | None:
@@ -61,21 +62,18 @@ def samples_needed(errors: Mapping[str, float], samples: int) -> int | None:
     return math.ceil(samples * (off / MARGIN) ** 2) if off > MARGIN else None
 
 
-def _by_labels(gain: float, error: float | None) -> Outcome:
-    if math.isnan(gain):
+def _by_labels(effect: EffectEvidence, task: TaskEffect) -> Outcome:
+    score = task.score
+    if math.isnan(score.gain):
         return UNDECIDED
-    if error is None:  # a user's metric, whose scale is not known
-        return BETTER if gain > 0 else WORSE if gain < 0 else NO_DIFFERENCE
-    if gain + CONFIDENCE_Z * error < 0 or gain <= -GAIN_MARGIN:
+    if not math.isfinite(score.error):  # too few samples, or a metric that has no value without some of them
+        return BETTER if score.gain > 0 else WORSE if score.gain < 0 else NO_DIFFERENCE
+    if wins(effect):
+        return BETTER
+    if score.high(THRESHOLDS.confidence_z) < 0 or score.gain <= -THRESHOLDS.gain_margin * task.unit:
         return WORSE
-    return BETTER if gain - CONFIDENCE_Z * error > 0 else NO_DIFFERENCE
-
-
-def _tells_less(comparison: Comparison | None) -> bool:
-    if comparison is None or comparison.information_before is None or comparison.information_after is None:
-        return False
-    before, after = comparison.information_before, comparison.information_after
-    return math.isnan(after) or after < (1 - INFORMATION_MARGIN) * before
+    is_sure = score.low(THRESHOLDS.confidence_z) > 0
+    return BETTER if is_sure and harm_of(effect) is not Harm.EXCLUDED else NO_DIFFERENCE
 
 
 def _gap_grew(before: Report, after: Report) -> bool:
@@ -86,11 +84,9 @@ def _gap_grew(before: Report, after: Report) -> bool:
     return not now <= max(then, before.run.thresholds["margin"])
 
 
-def _without_labels(comparison: Comparison | None) -> Outcome:
-    if comparison is None:
+def _without_labels(effect: EffectEvidence | None) -> Outcome:
+    if effect is None:
         return UNDECIDED
-    change = comparison.output_change
-    if change is not None and not math.isfinite(change):
-        return BETTER  # outputs that were not finite are now: the information would have told otherwise
-    moved = comparison.predictions_changed if comparison.predictions_changed is not None else change
-    return NO_DIFFERENCE if moved is not None and moved <= CHANGED_MARGIN else UNDECIDED
+    if effect.output_change is not None and not math.isfinite(effect.output_change):
+        return BETTER  # outputs that were not finite are now
+    return NO_DIFFERENCE if harm_of(effect) is Harm.EXCLUDED else UNDECIDED

@@ -26,7 +26,7 @@ def cross_fitted(
         given: for each fold, what its layers are normalized by; it must not come from that fold.
         progress: told how far it is.
     """
-    effect = PredictionEffect(plan.output, plan.metric)
+    effect = PredictionEffect(plan.output, plan.metric, plan.task)
     with model.session(source.name, plan.seed) as watched:
         folds = folds_of(model, source, plan, watched.fixed_batch, progress)
         for pair in folds.pairs("judging"):
@@ -42,7 +42,7 @@ def side_by_side(
     before: Backend, after: Backend, source: Source, plan: Plan, progress: Progress
 ) -> EffectEvidence | None:
     """Compare two models on the same samples; `None` where no outputs can be compared."""
-    effect = PredictionEffect(plan.output, plan.metric)
+    effect = PredictionEffect(plan.output, plan.metric, plan.task)
     with ExitStack() as stack:
         one, other = (stack.enter_context(model.session(source.name, plan.seed)) for model in (before, after))
         folds = plan.folds(source, one.fixed_batch, progress)

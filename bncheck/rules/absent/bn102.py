@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import FloatArray, NormLayer
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, fits_as_shipped, in_words, or_leave
+from bncheck.rules.judging.cost import cost_of, in_words, or_leave
+from bncheck.rules.judging.harm import fits_as_shipped
 from bncheck.rules.judging.initial import is_initial, was_trained, would_have_learned
 from bncheck.rules.judging.measures import layers_counted
 from bncheck.rules.judging.naming import name_some

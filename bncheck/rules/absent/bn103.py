@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, or_leave, weighed
+from bncheck.rules.judging.cost import cost_of, or_leave
+from bncheck.rules.judging.harm import weighed
 from bncheck.rules.judging.initial import learning_layers, was_trained
 from bncheck.rules.judging.measures import layers_counted
 from bncheck.rules.judging.naming import name_some

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import THRESHOLDS, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, or_leave, weighed
+from bncheck.rules.judging.cost import cost_of, or_leave
 from bncheck.rules.judging.counters import Short, short_trainings
+from bncheck.rules.judging.harm import weighed
 from bncheck.rules.judging.initial import was_trained
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import name_some

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from bncheck.evidence import BrokenSamples, Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.core import THRESHOLDS
+from bncheck.evidence import BrokenSamples, CloserLook, Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.results import Finding, Measure
 from bncheck.rules.judging.calls import unlike_calls
-from bncheck.rules.judging.cost import cost_of, in_words, margin_of, severity_of, what_helps, wins_accuracy
+from bncheck.rules.judging.cost import cost_of, in_words, what_helps
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
+from bncheck.rules.judging.harm import harm_of, margin_of, may_win, severity_of, wins
 from bncheck.rules.judging.measures import noise_of, single, worst
 from bncheck.rules.judging.naming import shown, some_names
-from bncheck.vocabulary import Severity
+from bncheck.vocabulary import Harm, Severity
 
 NAMED = 3
 STALE, OTHER_DOMAIN = "stale", "other domain"
@@ -28,9 +30,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     drifted = drifted_layers(evidence)
     if not drifted:
         return
-    origin = _ranked(origin_of(drifted, margin), evidence.closer.alone)
+    origin = _ranked(_sources(drifted, margin, evidence), evidence.closer)
     farthest = max(origin, key=lambda layer: layer.lower)
-    severity = severity_of(evidence.effect)
+    severity = _severity(farthest, evidence)
     if _of_unlike_calls(origin, evidence):
         return  # that one set of statistics cannot describe them all explains it, and recalibrating would not mend it
     cause = _cause(origin, margin, evidence.training)
@@ -40,10 +42,10 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         layers=tuple(layer.layer.name for layer in origin),
         message=(
             f"The stored statistics of {_named(origin)} do not describe these data "
-            f"({_largest(origin, farthest)}){_heirs(drifted, origin)}{_foremost(origin, evidence.closer.alone)}. "
+            f"({_largest(origin, farthest)}){_heirs(drifted, origin)}{_foremost(origin, evidence.closer)}. "
             f"{in_words(evidence.effect)}{_told(cause, farthest, evidence.training)}"
         ),
-        fix=_repair(cause, severity) or what_helps(evidence.effect, severity),
+        fix=_repair(cause, severity) or what_helps(evidence.effect),
         measure=worst("gap", {layer.layer.name: layer.gap for layer in origin}, noise=noise_of(origin), limit=margin),
         cost=cost_of(evidence.effect, evidence),
         evidence=_evidence(drifted, origin, farthest, margin, evidence) | _beside_training(cause, origin, evidence),
@@ -53,7 +55,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 def _of_unlike_calls(origin: list[MeasuredLayer], evidence: Evidence) -> bool:
     """Tell whether unlike calls explain it: recalibrating wins nothing, or less than each call's own statistics."""
     unlike = {name: apart.effect.gain if apart.effect else None for name, apart in unlike_calls(evidence).items()}
-    if not unlike or not wins_accuracy(evidence.effect):
+    if not unlike or not wins(evidence.effect):
         return bool(unlike)
     gain = evidence.effect.gain if evidence.effect is not None else None
     by_call = max((each for each in unlike.values() if each is not None), default=0.0)
@@ -105,16 +107,35 @@ def _held(tensors: Sequence[str], samples: BrokenSamples | None) -> str:
     return f" {samples.number} of {samples.samples} samples{first} {holds} NaN or infinity."
 
 
-def _ranked(layers: list[MeasuredLayer], alone: Mapping[str, float]) -> list[MeasuredLayer]:
+def _sources(drifted: list[MeasuredLayer], margin: float, evidence: Evidence) -> list[MeasuredLayer]:
+    """Give the layers that the drift comes from: where there was no batch pass, those found off in their turn."""
+    in_turn = [layer for layer in drifted if layer.layer.name in evidence.closer.in_turn]
+    return in_turn or origin_of(drifted, margin)
+
+
+def _severity(farthest: MeasuredLayer, evidence: Evidence) -> Severity:
+    """Give the severity by cost; a gap that no healthy model shows counts where its cost is not known."""
+    severity = severity_of(evidence.effect)
+    if severity != Severity.INFO or harm_of(evidence.effect) is Harm.EXCLUDED or not may_win(evidence.effect):
+        return severity
+    name, own = farthest.layer.name, farthest.own_gap
+    sure = min(farthest.lower, evidence.closer.in_turn.get(name, farthest.lower if own is None else own))
+    return Severity.WARNING if sure > THRESHOLDS.far_gap else severity
+
+
+def _ranked(layers: list[MeasuredLayer], closer: CloserLook) -> list[MeasuredLayer]:
     """Rank by how far each moves the outputs by itself, where that was asked, and then by its gap."""
-    return sorted(layers, key=lambda layer: (alone.get(layer.layer.name, -1.0), layer.lower), reverse=True)
+    moved = {layer.layer.name: closer.moved_by(layer.layer.name) for layer in layers}
+    asked = {name: -1.0 if change is None else change for name, change in moved.items()}
+    return sorted(layers, key=lambda layer: (asked[layer.layer.name], layer.lower), reverse=True)
 
 
-def _foremost(origin: list[MeasuredLayer], alone: Mapping[str, float]) -> str:
+def _foremost(origin: list[MeasuredLayer], closer: CloserLook) -> str:
     name = origin[0].layer.name
-    if len(origin) == 1 or name not in alone:
+    moved = closer.moved_by(name)
+    if len(origin) == 1 or moved is None:
         return ""
-    return f"; by itself {name} moves the outputs most, by {alone[name]:.0%}"
+    return f"; by itself {name} moves the outputs most, by {moved:.0%}"
 
 
 def _cause(origin: list[MeasuredLayer], margin: float, training: TrainingEvidence | None) -> str | None:
@@ -193,13 +214,11 @@ def _evidence(
         "gap_p_value": worst.p_value,
         "own_gap": worst.own_gap,
         "margin": margin,
-        "output_change_alone": {name: evidence.closer.alone[name] for name in names if name in evidence.closer.alone},
+        "output_change_alone": {name: moved for name in names if (moved := evidence.closer.moved_by(name)) is not None},
         "predictions_changed": effect.predictions_changed if effect else None,
         "changed_by_noise": effect.changed_by_noise if effect else None,
         "output_change": effect.output_change if effect else None,
         "accuracy_gain": effect.gain if effect else None,
         "accuracy_gain_error": effect.gain_error if effect else None,
         "accuracy_lost": effect.lost if effect else None,
-        "information": effect.information if effect else None,
-        "information_recalibrated": effect.information_recalibrated if effect else None,
     }

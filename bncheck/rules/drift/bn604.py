@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.calls import unlike_calls
-from bncheck.rules.judging.cost import cost_of, margin_of
+from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.harm import margin_of, severity_of
 from bncheck.rules.judging.measures import noise_of, worst
-from bncheck.vocabulary import Remedy, Severity
+from bncheck.vocabulary import Remedy
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    """Yield a warning for each such layer."""
+    """Yield by its cost for each such layer."""
     for name, apart in unlike_calls(evidence).items():
         effect, layer = apart.effect, evidence.measured[name]
         calls = layer.calls
         yield Finding(
             code="BN604",
-            severity=Severity.WARNING,
+            severity=severity_of(effect),
             layers=(name,),
             message=(
                 f"{name or 'The model'} runs {calls} times in a forward on unlike inputs: a call lies {apart.gap:.2f} "

@@ -11,8 +11,9 @@ import numpy as np
 from bncheck.core import BATCH_NORM, THRESHOLDS, FloatArray, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, in_words, severity_of
+from bncheck.rules.judging.cost import cost_of, in_words
 from bncheck.rules.judging.drifting import drifted_layers
+from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import noise_of, single
 from bncheck.rules.judging.own import own_statistics
 from bncheck.vocabulary import Severity
@@ -34,7 +35,7 @@ class Lag:
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    """Yield a warning where mean = f x measured mean, variance = (1 - f) + f x measured variance, with one f."""
+    """Yield by its cost where mean = f x measured mean, variance = (1 - f) + f x measured variance, with one f."""
     drifted = drifted_layers(evidence)
     if not drifted or severity_of(evidence.effect) == Severity.INFO:
         return
@@ -46,7 +47,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     expected = _by_counter(evidence)
     yield Finding(
         code="BN608",
-        severity=Severity.WARNING,
+        severity=severity_of(evidence.effect),
         layers=tuple(found.layers),
         message=(
             f"The statistics lag: they have gone {found.fraction:.0%} of the way from the initial mean 0 and variance "

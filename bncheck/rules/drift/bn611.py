@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, in_words, severity_of
+from bncheck.rules.judging.cost import cost_of, in_words
 from bncheck.rules.judging.drifting import drifted_layers
+from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import noise_of, worst
 from bncheck.rules.judging.naming import some_names
 from bncheck.vocabulary import Severity
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    """Yield a warning where all that drifts is gone, or nearly, with dropout on."""
+    """Yield by its cost where all that drifts is gone, or nearly, with dropout on."""
     drifted = drifted_layers(evidence)
     gaps = {layer.layer.name: evidence.closer.dropout.get(layer.layer.name) for layer in drifted}
     known = {name: gap for name, gap in gaps.items() if gap is not None}
@@ -28,7 +29,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         code="BN611",
-        severity=Severity.WARNING,
+        severity=severity_of(evidence.effect),
         layers=tuple(known),
         message=(
             f"Dropout stands before {some_names(list(known))}: the stored statistics describe the input with dropout "

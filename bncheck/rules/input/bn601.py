@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import AS_READ, AffineMap, Evidence, InputScaling, Paired
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import severity_of
 from bncheck.rules.judging.fed import (
     cost_of_change,
     measure_of,
@@ -16,6 +15,7 @@ from bncheck.rules.judging.fed import (
     tried_in_words,
     what_remains,
 )
+from bncheck.rules.judging.harm import severity_of
 from bncheck.vocabulary import Remedy, Severity, Spelling, argument, spelled
 
 

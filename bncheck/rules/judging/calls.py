@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bncheck.evidence import CallsApart, Evidence
-from bncheck.rules.judging.cost import margin_of, severity_of
+from bncheck.rules.judging.harm import margin_of, severity_of
 from bncheck.vocabulary import Severity
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bncheck.core import THRESHOLDS, discoveries
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.rules.judging.cost import margin_of
+from bncheck.rules.judging.harm import margin_of
 
 
 def drifted_layers(evidence: Evidence) -> list[MeasuredLayer]:

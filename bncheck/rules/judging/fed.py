@@ -7,7 +7,6 @@ from typing import Any
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import Evidence, Paired
 from bncheck.results import Cost, Measure
-from bncheck.rules.judging.cost import TWO_SIDED_Z
 from bncheck.rules.judging.measures import noise_of, single
 from bncheck.rules.judging.naming import some_names
 from bncheck.vocabulary import Remedy
@@ -53,7 +52,7 @@ def cost_of_change(seen: Paired, remedy: Remedy) -> Cost:
     if before is not None and after is not None:
         low = high = None
         if seen.gain is not None and seen.gain_error is not None:
-            width = TWO_SIDED_Z * seen.gain_error
+            width = THRESHOLDS.two_sided_z * seen.gain_error
             low, high = seen.gain - width, seen.gain + width
         return Cost("accuracy", before, after, low, high, remedy, seen.samples)
     if seen.predictions_changed is not None:

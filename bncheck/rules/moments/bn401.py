@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import NormLayer, SiblingCopy
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import at_most_warning, cost_of, in_words
+from bncheck.rules.judging.cost import cost_of, in_words
 from bncheck.rules.judging.drifting import drifted_layers
+from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.initial import is_initial, was_trained
 from bncheck.rules.judging.measures import layers_counted, noise_of, worst
 from bncheck.rules.judging.naming import name_some
@@ -51,7 +52,7 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
         return
     drifting = drifted_layers(evidence)
     drifted = [layer.layer.name for layer in drifting]
-    severity = at_most_warning(evidence.effect) if drifted else Severity.INFO
+    severity = severity_of(evidence.effect) if drifted else Severity.INFO
     layers = drifted or [layer.name for layer in evidence.with_statistics()]
     yield Finding(
         code="BN401",

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from bncheck.core import THRESHOLDS, poor_accuracy
 from bncheck.evidence import Composition, Evidence
 from bncheck.results import Cost, Finding
-from bncheck.rules.judging.cost import TWO_SIDED_Z
 from bncheck.rules.judging.measures import single
 from bncheck.vocabulary import Remedy, Severity
 
@@ -39,8 +38,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             score="accuracy",
             shipped=found.stored,
             remedied=found.grouped,
-            low=found.grouped - found.stored - TWO_SIDED_Z * found.grouped_error,
-            high=found.grouped - found.stored + TWO_SIDED_Z * found.grouped_error,
+            low=found.grouped - found.stored - THRESHOLDS.two_sided_z * found.grouped_error,
+            high=found.grouped - found.stored + THRESHOLDS.two_sided_z * found.grouped_error,
             remedy=Remedy.GROUPED,
             samples=found.samples,
             recalibrated=found.recalibrated,

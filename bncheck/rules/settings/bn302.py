@@ -10,9 +10,10 @@ import numpy as np
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer, OtherEps
 from bncheck.results import Cost, Finding
-from bncheck.rules.judging.cost import at_most_warning, cost_of, margin_of
+from bncheck.rules.judging.cost import cost_of
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
 from bncheck.rules.judging.fed import cost_of_change
+from bncheck.rules.judging.harm import margin_of, severity_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import name_some
 from bncheck.vocabulary import Remedy, Severity
@@ -38,7 +39,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     named = [layer for layer in layers if layer.name in found]
     yield Finding(
         code="BN302",
-        severity=at_most_warning(evidence.effect) if explained else Severity.INFO,
+        severity=severity_of(evidence.effect) if explained else Severity.INFO,
         layers=tuple(layer.name for layer in named),
         message=_seen_in_words(named, fitting) if fitting else " ".join(_sentences(above, unlike, common, explained)),
         fix=(

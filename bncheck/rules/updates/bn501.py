@@ -9,8 +9,9 @@ from fractions import Fraction
 from bncheck.core import THRESHOLDS, NormLayer
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, margin_of, severity_of
+from bncheck.rules.judging.cost import cost_of
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
+from bncheck.rules.judging.harm import margin_of, severity_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import name_some
 from bncheck.vocabulary import Severity
@@ -67,7 +68,7 @@ def _excess(layers: list[NormLayer], per_forward: dict[str, Fraction]) -> Excess
 
 def _finding(excess: Excess, evidence: Evidence) -> Finding:
     measured = all(layer.name in evidence.measured for layer in excess.layers)
-    severity = Severity.WARNING if measured and _come_from(excess, evidence) else Severity.INFO
+    severity = severity_of(evidence.effect) if measured and _come_from(excess, evidence) else Severity.INFO
     times = " and ".join(map(str, excess.factors))
     return Finding(
         code="BN501",
@@ -81,14 +82,14 @@ def _finding(excess: Excess, evidence: Evidence) -> Finding:
                 if measured
                 else ", as if a forward called them so often."
             )
-            + (" They are where the drift comes from." if severity == Severity.WARNING else "")
+            + (" They are where the drift comes from." if severity != Severity.INFO else "")
         ),
         fix=(
             "Nothing, if they are called so often, or were trained so much longer. Activation checkpointing and extra "
             "forwards in training mode update them twice: take those out, or use the momentum 1 - sqrt(1 - momentum)."
         ),
         measure=worst("factor", excess.times),
-        cost=cost_of(evidence.effect, evidence) if severity == Severity.WARNING else None,
+        cost=cost_of(evidence.effect, evidence) if severity != Severity.INFO else None,
         evidence={
             "layers": [layer.name for layer in excess.layers],
             "factors": excess.factors,

@@ -10,7 +10,8 @@ import numpy as np
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import at_most_warning, cost_of
+from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import total
 from bncheck.rules.judging.naming import SHOWN_CHANNELS, name_some, shown
 from bncheck.rules.judging.own import Channels, accounts_for_drift, own_statistics
@@ -38,7 +39,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     worst = max(float(dead.gain[dead.channels].max()) for dead in found)
     yield Finding(
         code="BN203",
-        severity=at_most_warning(evidence.effect) if explained else Severity.INFO,
+        severity=severity_of(evidence.effect) if explained else Severity.INFO,
         layers=tuple(counts),
         message=(
             f"{count} {'channel' if count == 1 else 'channels'} of {name_some([dead.layer for dead in found])} "
@@ -77,7 +78,7 @@ def _dead(layer: NormLayer, evidence: Evidence) -> Dead | None:
     nothing = THRESHOLDS.no_variance * (THRESHOLDS.smallest_eps if eps is None else eps)
     with np.errstate(invalid="ignore", divide="ignore"):
         gain = gamma / np.sqrt(var + (THRESHOLDS.largest_eps if eps is None else eps))
-        channels = (var >= 0) & (var <= nothing) & (gain >= THRESHOLDS.large_gain)
+        channels = (var >= 0) & (var <= nothing) & (gain >= THRESHOLDS.large_amplification)
     measured = evidence.measured.get(layer.name)
     if measured is not None:
         channels &= own_statistics(measured)[1] > (eps or 0.0)

@@ -9,7 +9,8 @@ import numpy as np
 from bncheck.core import PRECISIONS, THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import at_most_warning, cost_of
+from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.own import accounts_for_drift, own_gaps
 from bncheck.vocabulary import Severity
@@ -33,7 +34,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     dtypes = sorted({layer.dtype for layer in layers if layer.dtype is not None})
     yield Finding(
         code="BN205",
-        severity=at_most_warning(evidence.effect) if explained else Severity.INFO,
+        severity=severity_of(evidence.effect) if explained else Severity.INFO,
         layers=tuple(layer.name for layer in layers),
         message=(
             f"{len(layers)} {'layer stores its' if len(layers) == 1 else 'layers store their'} statistics in "

@@ -9,7 +9,8 @@ import numpy as np
 from bncheck.core import BATCH_NORM, THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import at_most_warning, cost_of
+from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import SHOWN_CHANNELS, name_some
 from bncheck.rules.judging.own import Channels, accounts_for_drift, own_statistics
@@ -43,7 +44,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     )
     yield Finding(
         code="BN206",
-        severity=at_most_warning(evidence.effect) if explained else Severity.INFO,
+        severity=severity_of(evidence.effect) if explained else Severity.INFO,
         layers=tuple(layer.name for layer in layers),
         message=(
             f"The means of {name_some(layers)} lie up to {most:.3g} standard deviations from 0: where a variance is "

@@ -8,11 +8,11 @@ import typer
 from typer.models import OptionInfo
 
 from bncheck.cli.options.completing import codes, words
-from bncheck.settings import DEPLOY_DTYPES
+from bncheck.settings import DEPLOY_DTYPES, TASKS
 from bncheck.vocabulary import FailOn as Severities
 
 PANEL = "Judging"
-_SEVERITIES, _DTYPES = "|".join(Severities), "|".join(DEPLOY_DTYPES)
+_SEVERITIES, _DTYPES, _TASKS = "|".join(Severities), "|".join(DEPLOY_DTYPES), "|".join(TASKS)
 
 
 def _fail_on(ending: str = "") -> OptionInfo:
@@ -30,7 +30,17 @@ Metric = Annotated[
     str | None,
     typer.Option(
         metavar="FILE.py:CALLABLE",
-        help="metric(outputs, labels) -> number, instead of top-1 accuracy; larger is better.",
+        help="metric(outputs, labels) -> number, instead of the task's own score; larger is better, unless its "
+        "attribute larger_is_better is false.",
+        rich_help_panel=PANEL,
+    ),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        metavar=_TASKS,
+        autocompletion=words(_TASKS),
+        help="What predictions are judged by; without it outputs and labels tell.",
         rich_help_panel=PANEL,
     ),
 ]

@@ -1,0 +1,165 @@
+"""What was measured of the harm to the predictions: shown, excluded, or not known, which is never harmless."""
+
+from __future__ import annotations
+
+import math
+
+from bncheck.core import THRESHOLDS, poor_accuracy
+from bncheck.evidence import EffectEvidence, Evidence, Improvement, TaskEffect
+from bncheck.vocabulary import Harm, Severity
+
+_SEVERITY = {
+    Harm.LARGE: Severity.ERROR,
+    Harm.SHOWN: Severity.WARNING,
+    Harm.UNKNOWN: Severity.INFO,
+    Harm.EXCLUDED: Severity.INFO,
+}
+
+
+def harm_of(effect: EffectEvidence | None) -> Harm:
+    """Tell what the comparison with other statistics shows, whichever rule names the cause.
+
+    Labels decide: by the task's score, by the share of its errors, and by its loss, which moves before a decision
+    does. Without them, the predictions or outputs that change: a score cannot differ by more than these.
+    """
+    if effect is None:
+        return Harm.UNKNOWN
+    if effect.task is not None:
+        return _by_task(effect, effect.task)
+    if effect.predictions_changed is not None:
+        return _by_predictions(effect, effect.predictions_changed)
+    return _by_outputs(effect)
+
+
+def severity_of(effect: EffectEvidence | None) -> Severity:
+    """Give the severity that the measured harm deserves."""
+    return _SEVERITY[harm_of(effect)]
+
+
+def weighed(evidence: Evidence, certain: Severity) -> Severity:
+    """Give the severity of a fault that is certain from the file: `certain`, unless its cost was shown or excluded."""
+    harm = harm_of(evidence.effect)
+    return certain if harm is Harm.UNKNOWN else _SEVERITY[harm]
+
+
+def is_harmful(effect: EffectEvidence | None) -> bool:
+    """Tell whether a cost was shown."""
+    return harm_of(effect) in (Harm.LARGE, Harm.SHOWN)
+
+
+def wins(effect: EffectEvidence | None) -> bool:
+    """Tell whether recalibration is sure to win by the task's own yardstick."""
+    return effect is not None and effect.task is not None and _is_shown(effect.task)
+
+
+def may_win(effect: EffectEvidence | None) -> bool:
+    """Tell whether recalibration, without labels or by these, may win."""
+    return effect is None or effect.task is None or effect.task.score.gain > 0
+
+
+def is_sure_to_cost(effect: EffectEvidence | None) -> bool:
+    """Tell whether so much is sure to be lost that smaller gaps count too (a lag of the moving average)."""
+    task = None if effect is None else effect.task
+    return task is not None and task.score.low(THRESHOLDS.confidence_z) > THRESHOLDS.sure_gain * task.unit
+
+
+def margin_of(effect: EffectEvidence | None) -> float:
+    """Give the gap that counts: a smaller one where the score is sure to suffer."""
+    return THRESHOLDS.near_margin if is_sure_to_cost(effect) else THRESHOLDS.margin
+
+
+def fits_as_shipped(effect: EffectEvidence | None) -> bool:
+    """Tell whether statistics, odd as they are, were measured to serve these data no worse than the data's own."""
+    return harm_of(effect) is Harm.EXCLUDED and (effect is None or (effect.gain or 0.0) <= 0)
+
+
+def loss_falls(effect: EffectEvidence | None) -> bool:
+    """Tell whether the paired loss is sure to be smaller with other statistics, however little."""
+    task = None if effect is None else effect.task
+    return task is not None and task.loss is not None and task.loss.t > THRESHOLDS.task_z
+
+
+def beyond_noise(value: float | None, noise: float | None) -> float:
+    """Give a change less what noise in the statistics makes of it; 0 where it is not known."""
+    if value is None or math.isnan(value):
+        return 0.0
+    return value - THRESHOLDS.effect_noises * (noise or 0.0)
+
+
+def _by_task(effect: EffectEvidence, task: TaskEffect) -> Harm:
+    gain = task.score.gain / task.unit
+    if _score_rises(task) and gain > THRESHOLDS.large_gain:
+        return Harm.LARGE
+    if _errors_fall(task, THRESHOLDS.large_errors) and gain > THRESHOLDS.gain_margin:
+        return Harm.LARGE
+    if _is_shown(task):
+        return Harm.SHOWN
+    if _is_excluded(task):
+        # Right predictions that change speak for the stored statistics, unless few were right.
+        changed = beyond_noise(effect.predictions_changed, effect.changed_by_noise) if task.counts_right else 0.0
+        weighed_change = changed if _is_poor(effect) else changed - (effect.lost or 0.0)
+        return Harm.SHOWN if weighed_change > THRESHOLDS.large_effect else Harm.EXCLUDED
+    return Harm.UNKNOWN
+
+
+def _is_shown(task: TaskEffect) -> bool:
+    return _score_rises(task) or _errors_fall(task, THRESHOLDS.errors_margin) or _loss_clearly_falls(task)
+
+
+def _score_rises(task: TaskEffect) -> bool:
+    return task.score.low(THRESHOLDS.confidence_z) > THRESHOLDS.gain_margin * task.unit
+
+
+def _errors_fall(task: TaskEffect, share: float) -> bool:
+    return _falls_by(task.score, task.errors, share)
+
+
+def _loss_clearly_falls(task: TaskEffect) -> bool:
+    return task.loss is not None and _falls_by(task.loss, task.loss.shipped, THRESHOLDS.loss_margin)
+
+
+def _falls_by(one: Improvement, lacking: float | None, share: float) -> bool:
+    """Tell whether that share of what is lacking is won back beyond doubt."""
+    return lacking is not None and lacking > 0 and one.low(THRESHOLDS.task_z) > share * lacking
+
+
+def _is_excluded(task: TaskEffect) -> bool:
+    """Tell whether the score loses less than can matter, and of a score that is an error, little of that."""
+    score = task.score
+    if score.samples < THRESHOLDS.fewest_excluding:
+        return False
+    high = score.high(THRESHOLDS.two_sided_z)
+    if not task.larger_is_better and task.errors is not None and high > THRESHOLDS.errors_margin * task.errors:
+        return False
+    return high <= THRESHOLDS.excluded_cost * task.unit
+
+
+def _is_poor(effect: EffectEvidence) -> bool:
+    """Tell whether the accuracy as shipped is nearer to the guessing baseline than to perfect."""
+    if effect.accuracy is None or effect.accuracy.stored is None or not effect.classes:
+        return False
+    return effect.accuracy.stored < poor_accuracy(effect.classes)
+
+
+def _by_predictions(effect: EffectEvidence, share: float) -> Harm:
+    changed = beyond_noise(share, effect.changed_by_noise)
+    samples = effect.samples or effect.predictions
+    error = math.sqrt(share * (1 - share) / samples) if samples else math.inf
+    if changed - THRESHOLDS.confidence_z * error > THRESHOLDS.changed_margin:
+        return Harm.LARGE if changed > THRESHOLDS.large_effect else Harm.SHOWN
+    unseen = 3 / samples if samples else math.inf
+    high = max(share + THRESHOLDS.two_sided_z * error, unseen)
+    return Harm.EXCLUDED if _are_enough(samples) and high <= THRESHOLDS.excluded_cost else Harm.UNKNOWN
+
+
+def _by_outputs(effect: EffectEvidence) -> Harm:
+    if effect.output_change is None or math.isnan(effect.output_change):
+        return Harm.UNKNOWN
+    if beyond_noise(effect.output_change, effect.output_change_by_noise) > THRESHOLDS.output_margin:
+        return Harm.SHOWN
+    is_small = effect.output_change <= THRESHOLDS.excluded_cost
+    return Harm.EXCLUDED if is_small and _are_enough(effect.samples or 0) else Harm.UNKNOWN
+
+
+def _are_enough(samples: int) -> bool:
+    return samples >= THRESHOLDS.fewest_excluding

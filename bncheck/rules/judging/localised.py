@@ -1,0 +1,66 @@
+"""Layers whose own statistics are certainly wrong: their own gaps stand far out of the others'."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bncheck.core import THRESHOLDS, rms
+from bncheck.evidence import Evidence
+
+
+def localised(evidence: Evidence) -> tuple[str, ...]:
+    """Give the layers that are wrong by themselves, the largest own gap first; none where nothing stands out.
+
+    Whether they cost anything is another question. Layers that the input feeds, and the first behind a flattening,
+    look so on other data too: they are among these only where training data show the same.
+    """
+    own = denoised_gaps(evidence)
+    candidates = {name: gap for name, gap in own.items() if _may_be_wrong(name, evidence)}
+    others = [gap for name, gap in own.items() if name not in candidates]
+    if any(own[name] >= THRESHOLDS.outlier_input for name in _fed(evidence) if name in own and name not in candidates):
+        return ()  # the data are of another kind, and inner layers feel that unlike
+    ranked = sorted(candidates, key=candidates.__getitem__, reverse=True)
+    most = max(1, int(len(own) * THRESHOLDS.outlier_layers))
+    for number in range(1, min(most, len(ranked)) + 1):
+        rest = [candidates[name] for name in ranked[number:]] or others
+        if rest and _stand_out([candidates[name] for name in ranked[:number]], max(rest), len(own)):
+            return tuple(ranked[:number])
+    return ()
+
+
+def denoised_gaps(evidence: Evidence) -> dict[str, float]:
+    """Give own gaps by layer, sampling noise taken off; without those that are not known."""
+    gaps = {}
+    for name, layer in evidence.measured.items():
+        own = layer.own_gap
+        if own is not None and math.isfinite(own):
+            gaps[name] = math.sqrt(max(0.0, own**2 - rms(layer.noise[layer.visible]) ** 2))
+    return gaps
+
+
+def _stand_out(gaps: Sequence[float], next_one: float, layers: int) -> bool:
+    smallest = min(gaps)
+    if layers <= THRESHOLDS.few_layers and next_one >= THRESHOLDS.near_margin:
+        return False
+    return smallest >= THRESHOLDS.outlier_gap and smallest >= THRESHOLDS.outlier * next_one
+
+
+def _may_be_wrong(name: str, evidence: Evidence) -> bool:
+    """Tell whether a large gap of it would be its own, and not the data's: sure, and on training data too."""
+    if not evidence.measured[name].lower > THRESHOLDS.near_margin:
+        return False
+    if evidence.training is None:
+        return name not in evidence.closer.fed_by_input and not _flattens(name, evidence)
+    layer = evidence.training.measured.get(name)
+    return layer is not None and layer.lower > THRESHOLDS.outlier_gap
+
+
+def _fed(evidence: Evidence) -> frozenset[str]:
+    return evidence.closer.fed_by_input
+
+
+def _flattens(name: str, evidence: Evidence) -> bool:
+    """Tell whether the layer is the first that sees one value of a channel in a sample, behind some that see more."""
+    first = next((other for other, layer in evidence.measured.items() if layer.positions <= 1), None)
+    return name == first and name != next(iter(evidence.measured))
