@@ -34,7 +34,7 @@ class Thresholds:
 
     # What wrong statistics look like
 
-    pattern_left: float = 1 / 3
+    pattern_left: float = 0.333
     """Share of a layer's own gap that an explanation of its statistics may leave."""
     pattern_factor: float = 1.5
     """Times. A factor on all variances below it is drift."""
@@ -46,30 +46,23 @@ class Thresholds:
     sure_gain: float = 0.02
     """Score. What recalibration must win, with 95 % confidence, before the nearer margin is taken."""
     gain_margin: float = 0.01
-    """Score (0 to 1, or the error over the labels' variance). What recalibration must win, with 95 % confidence, before
-    drift is said to cost."""
-    large_gain: float = 0.1
+    """Score (0 to 1, or error over the labels' variance). What recalibration must surely win for drift to cost."""
+    large_cost: float = 0.1
     """Score. What it must win to be an error rather than a warning, if that is sure to cost."""
     errors_margin: float = 0.2
-    """Share of what the score lacks of perfect that recalibration must win back, with `task_z` standard errors: so that
-    rare classes and models that are nearly perfect count."""
+    """Share of what the score lacks of perfect that it must win back: rare classes and good models count so."""
     large_errors: float = 0.5
     """Share of it from which that is an error, where the score rises by `gain_margin` too."""
-    loss_margin: float = 0.1
-    """Share of the loss that recalibration must take off, with `task_z` standard errors, where the score is too coarse
-    to tell: the loss moves before a decision does."""
     task_z: float = 2.33
     """Standard errors. One-sided 99 % of the normal distribution, for what is asked beside the score."""
     excluded_cost: float = 0.01
-    """Score, share of predictions or relative change of outputs, below which the upper 95 % bound of a loss must lie
-    before it is called harmless."""
+    """Score, predictions or change of outputs. The upper 95 % bound of a loss lies below, before it is harmless."""
     fewest_excluding: int = 300
-    """Samples below which no loss is excluded: so many may hide one of 1 % without a single wrong one (3 / n)."""
+    """Samples below which no loss is excluded: they may hide one of 1 % without a single wrong one (3 / n)."""
     two_sided_z: float = 1.96
     """Standard errors to either side that make a 95 % interval."""
     far_gap: float = 0.6
-    """Gap that neither a healthy layer shows (up to 0.27) nor one on data of another kind (up to 0.56): where its cost
-    is not known, it counts all the same."""
+    """Gap that neither healthy layers show (up to 0.27) nor other data (0.56): it counts where no cost is known."""
     changed_margin: float = 0.05
     """Share of predictions, beyond noise, that recalibration must change before drift is said to matter."""
     output_margin: float = 0.25
@@ -77,8 +70,7 @@ class Thresholds:
     large_effect: float = 0.2
     """Share of predictions changed from which drift is an error rather than a warning."""
     information_margin: float = 0.1
-    """Share of what predictions tell about the inputs (mutual information) that a change of the input must cost or win,
-    where there are no labels, before it says whether that is the right input."""
+    """Share of what predictions tell about inputs that a change of these costs or wins, where no labels say more."""
     effect_noises: float = 2.0
     """Times. What noise in the statistics changes is taken off so many times before a change counts."""
     poor: float = 0.5
@@ -134,7 +126,7 @@ class Thresholds:
     """Eps. PyTorch's, taken for that comparison where the file does not give it."""
     largest_eps: float = 1e-3
     """Eps. The largest in common use: assumed where a file does not give it and a larger one makes the claim weaker."""
-    large_amplification: float = 10.0
+    large_gain: float = 10.0
     """Abs(gamma) / sqrt(variance + eps) from which an input that varies at all is amplified."""
     noticeable_output: float = 1e-3
     """Standard deviation of a channel's output from which its loss counts."""

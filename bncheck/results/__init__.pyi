@@ -110,8 +110,7 @@ from .report import (
     finite,
 )
 from .run import Asked
-from .scores import SHARES, Score, score_subject, score_title, score_value
-from .units import GAP, amount, is_count
+from .scores import GAP, SHARES, Score, amount, is_count, score_subject, score_title, score_value
 
 __all__ = [
     "ADVICE",

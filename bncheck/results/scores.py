@@ -1,4 +1,4 @@
-"""What a model's predictions are judged by, how it is called, and how its values are written."""
+"""Scores and other measures: what they are called, and how their values are written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ SHARES = frozenset({"accuracy", "balanced accuracy", "agreement of neighbours"})
 """Scores that are shares of right ones, and are written in percent."""
 COMMON_NOUNS = frozenset({METRIC, "relative squared error", "agreement of neighbours"})
 """Scores that are named with an article."""
+GAP = "gap"
+"""In standard deviations; what all tables are about, so that gaps are told without it."""
+COUNTED = frozenset(
+    {
+        *("channel", "layer", "model", "tensor", "sample", "pixel", "call", "update"),
+        *("batch", "value", "weight", "prediction"),
+    }
+)
+"""The units of what is counted, in the singular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +74,21 @@ def score_value(name: str, value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.1%}" if name in SHARES and math.isfinite(value) else f"{value:.3g}"
+
+
+def is_count(unit: str) -> bool:
+    """Whether values of that unit are counted, and so compared exactly."""
+    return unit in COUNTED
+
+
+def amount(value: float, unit: str | None) -> str:
+    """A value with its unit.
+
+    >>> amount(0.7612, "gap"), amount(64, "channel"), amount(0.1, "accuracy")
+    ('0.761', '64 channels', '0.1 (accuracy)')
+    """
+    if unit is None or unit == GAP:
+        return f"{value:.3g}"
+    if is_count(unit):
+        return f"{value:.9g} {unit}{'' if value == 1 else 'es' if unit.endswith('ch') else 's'}"
+    return f"{value:.3g} ({unit})"

@@ -22,12 +22,14 @@ def judge(evidence: Evidence, codes: Collection[str] | None = None) -> tuple[Fin
     """
     chosen = [rule for rule in RULES if codes is None or rule.code in codes]
     found = [(rule, finding) for rule in chosen for finding in rule.judge(evidence)]
-    kept = [finding for rule, finding in found if not any(_explains(*cause, rule) for cause in found)]
+    kept = [finding for rule, finding in found if not any(_explains(*cause, rule, finding) for cause in found)]
     return tuple(sorted(kept, key=lambda finding: (Severity(finding.severity).rank, finding.code)))
 
 
-def _explains(cause: Rule, finding: Finding, effect: Rule) -> bool:
-    """Tell whether a finding of `cause` makes those of `effect` superfluous; a remark does not."""
-    if finding.severity == Severity.INFO or (cause.by_layer and not finding.layers):
+def _explains(cause: Rule, finding: Finding, effect: Rule, found: Finding) -> bool:
+    """Tell whether a finding of `cause` makes one of `effect` superfluous; a remark that is not certain does not."""
+    if cause.by_layer and not finding.layers:
+        return False
+    if finding.severity == Severity.INFO and not (cause.certain and found.severity == Severity.INFO):
         return False
     return effect.shows in all_of(cause.explains) and effect.code != cause.code

@@ -25,7 +25,7 @@ ROOM = Path(__file__).parent
 NEEDS = ("statistics", "data", "training data", "architecture", "reference", "expectation")
 _FENCE = "+++\n"
 _TITLE = re.compile(r"# (BN\d{3}): (.+)")
-_KEYS = {"severity", "needs", "shows", "explains", "by_layer", "symptoms"}
+_KEYS = {"severity", "needs", "shows", "explains", "by_layer", "certain", "symptoms"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Rule:
         shows: the phenomenon it sees; a rule that explains it replaces this one. `None` for what nothing replaces.
         explains: the phenomena it knows the cause of.
         by_layer: a finding that names no layer is about another copy of the model, and explains nothing of this one.
+        certain: its remarks name the cause too, and explain other remarks.
         symptoms: by the key of a symptom, its place among the causes of it, the likeliest first.
     """
 
@@ -53,6 +54,7 @@ class Rule:
     shows: Phenomenon | None = None
     explains: tuple[Phenomenon, ...] = ()
     by_layer: bool = False
+    certain: bool = False
     symptoms: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -137,6 +139,7 @@ def _rule(code: str, title: str, values: Mapping[str, Any], path: Path) -> Rule:
         shows=Phenomenon(values["shows"]) if "shows" in values else None,
         explains=tuple(map(Phenomenon, values.get("explains", ()))),
         by_layer=bool(values.get("by_layer", False)),
+        certain=bool(values.get("certain", False)),
         symptoms=tuple((str(key), int(place)) for key, place in values.get("symptoms", {}).items()),
     )
 

@@ -9,7 +9,6 @@ import torch
 
 from bncheck.predictions.change import OutputChange, changed_fraction, relative_change
 from bncheck.predictions.effect import PredictionEffect
-from bncheck.predictions.hits import PairedHits
 from bncheck.predictions.information import MutualInformation, information_of
 from bncheck.predictions.pairs import PairedSums, TaskPairs
 
@@ -44,15 +43,17 @@ def taken_in(effect, before, after, labels, batches):
 
 def numbers_of(value):
     """A dataclass as a flat list of what it holds."""
-    return list(dataclasses.asdict(value).values())
+    return list(leaves(dataclasses.asdict(value)))
+
+
+def leaves(value):
+    for each in value.values() if isinstance(value, dict) else [value]:
+        yield from leaves(each) if isinstance(each, dict) else [each]
 
 
 def alike(one, other):
     for a, b in zip(numbers_of(one), numbers_of(other), strict=True):
-        if isinstance(a, dict):
-            assert a == pytest.approx(b, rel=1e-9)
-        else:
-            assert a == (b if b is None else pytest.approx(b, rel=1e-9, abs=1e-12))
+        assert a == (b if b is None or isinstance(b, str) else pytest.approx(b, rel=1e-9, abs=1e-12))
 
 
 @pytest.mark.parametrize(("before", "labels"), KINDS.values(), ids=list(KINDS))
@@ -64,12 +65,7 @@ def test_shards_that_were_pickled_and_merged_equal_the_whole(before, labels):
         shard = taken_in(PredictionEffect(None, None), before, after, labels, batches)
         merged.merge(pickle.loads(pickle.dumps(shard)))
     alike(merged.result(), whole.result())
-    one, other = whole.comparison(), merged.comparison()
-    assert (one is None) == (other is None) == (labels is None)
-    if one is not None and other is not None:
-        assert one.task.name == other.task.name
-        alike(one.losses, other.losses)
-        alike(one.scores, other.scores)
+    assert (whole.result().task is None) == (labels is None)
 
 
 def test_an_effect_is_merged_with_nothing_unchanged():
@@ -95,9 +91,11 @@ def test_a_metric_that_cannot_be_pickled_stays_with_the_one_who_merges():
         )
     alike(merged.result(), whole.result())
     assert merged.result().accuracy.stored == pytest.approx(right(before, labels))
-    by_metric = merged.comparison()
-    assert by_metric.task.name == "metric"
-    assert by_metric.scores.mean_after == pytest.approx(right(after, labels))
+    by_metric = merged.result().task
+    assert (by_metric.task, by_metric.has_scale, by_metric.loss) == ("metric", False, None)
+    assert by_metric.score.other == pytest.approx(right(after, labels))
+    won = (after.argmax(1) == labels).double() - (before.argmax(1) == labels).double()
+    assert by_metric.score.error == pytest.approx(float(won.std()) / math.sqrt(len(won)), rel=0.5)
     alone = pickle.loads(pickle.dumps(merged))
     with pytest.raises(ValueError, match="merge it into one that has it"):
         alone.result()
@@ -109,17 +107,17 @@ def test_paired_losses_and_discordant_pairs_of_an_effect_by_hand():
     labels = torch.tensor([0, 0, 1, 1])
     effect = PredictionEffect(None, None)
     effect.add_recalibrated(before, after, labels)
-    found = effect.comparison()
-    assert (found.scores.rose, found.scores.fell) == (1, 2)
+    found = effect.result().task
+    assert (found.score.better, found.score.worse) == (1, 2)
     good, bad = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
-    assert found.losses.mean_before == pytest.approx((3 * good + bad) / 4, rel=1e-6)
-    assert found.losses.mean_after == pytest.approx((2 * good + 2 * bad) / 4, rel=1e-6)
+    assert found.loss.shipped == pytest.approx((3 * good + bad) / 4, rel=1e-6)
+    assert found.loss.other == pytest.approx((2 * good + 2 * bad) / 4, rel=1e-6)
     # differences 0, +d, -d, +d
     d = bad - good
-    assert found.losses.difference == pytest.approx(d / 4, rel=1e-6)
+    assert found.loss.gain == pytest.approx(-d / 4, rel=1e-6)
     variance = (3 * d**2 - 4 * (d / 4) ** 2) / 3
-    assert found.losses.standard_error == pytest.approx(math.sqrt(variance / 4), rel=1e-6)
-    assert found.losses.t == pytest.approx((d / 4) / math.sqrt(variance / 4), rel=1e-6)
+    assert found.loss.error == pytest.approx(math.sqrt(variance / 4), rel=1e-6)
+    assert found.loss.t == pytest.approx((-d / 4) / math.sqrt(variance / 4), rel=1e-6)
     assert effect.result().lost == 0.5
 
 
@@ -127,10 +125,10 @@ def test_a_chosen_task_is_used_whatever_the_labels_look_like():
     outputs, labels = torch.tensor([0.2, 0.9, 0.4]), torch.tensor([0.0, 1.0, 1.0])
     chosen = PredictionEffect(None, None, task="numbers")
     chosen.add_recalibrated(outputs, outputs, labels)
-    assert chosen.comparison().task.name == "numbers"
+    assert chosen.result().task.task == "numbers"
     recognised = PredictionEffect(None, None)
     recognised.add_recalibrated(outputs, outputs, labels)
-    assert recognised.comparison().task.name == "yes-no"
+    assert recognised.result().task.task == "yes-no"
 
 
 def test_numbers_of_shards_add_up_though_each_has_settled_its_own_unit():
@@ -142,10 +140,10 @@ def test_numbers_of_shards_add_up_though_each_has_settled_its_own_unit():
     second.add(outputs[20:], outputs[20:] + 1, labels[20:])
     assert first.task.unit != second.task.unit
     first.merge(second)
-    alike(first.comparison().losses, whole.comparison().losses)
+    alike(first.effect().loss, whole.effect().loss)
     error = (outputs - labels).square().mean() / labels[:20].var(correction=0)
-    assert whole.comparison().losses.mean_before == pytest.approx(float(error), rel=1e-5)
-    assert whole.comparison().scores.mean_before == pytest.approx(float(error), rel=1e-5)
+    assert whole.effect().loss.shipped == pytest.approx(float(error), rel=1e-5)
+    assert whole.effect().score.shipped == pytest.approx(float(error), rel=1e-5)
 
 
 def test_shards_of_different_tasks_do_not_add_up():
@@ -197,8 +195,35 @@ def test_one_mutual_information():
     assert first.classes() == 3
 
 
-def test_the_sample_is_the_unit_of_a_gain():
-    paired = PairedHits()
-    paired.add(torch.tensor([[True, True], [False, False]]), torch.tensor([[True, False], [True, True]]))
-    assert (paired.won, paired.lost, paired.squared_gains) == (2, 1, 5.0)
-    assert paired.gain_error(4) == pytest.approx(math.sqrt(5) / 4)
+def test_a_rare_yes_counts_as_much_as_the_many_noes():
+    labels = torch.tensor([1.0] * 2 + [0.0] * 38)
+    before, after = torch.full((40,), -1.0), torch.where(labels > 0, 1.0, -1.0)
+    effect = PredictionEffect(None, None)
+    effect.add_batch(after, labels)
+    effect.add_recalibrated(before, after, labels)
+    found = effect.result().task
+    assert (found.score_name, found.score.shipped, found.score.other) == ("balanced accuracy", 0.5, 1.0)
+    assert (found.score.gain, found.score.error, found.batch_score) == (0.5, 0.0, 1.0)
+
+
+def test_with_no_task_labels_judge_nothing():
+    effect = PredictionEffect(None, None, task="none")
+    effect.add_recalibrated(torch.eye(4), torch.eye(4).flip(0), torch.arange(4))
+    found = effect.result()
+    assert (found.task, found.accuracy, found.predictions_changed) == (None, None, 1.0)
+
+
+def test_a_metric_may_be_better_when_smaller_and_have_no_value_for_few_samples():
+    def spread(outputs, labels):
+        if len(labels) < 12:
+            raise ValueError("needs twelve samples")
+        return float((outputs[:, 0] - labels).abs().max())
+
+    spread.larger_is_better = False
+    outputs, labels = normal(12, 1), torch.arange(12)
+    effect = PredictionEffect(None, spread)
+    effect.add_recalibrated(outputs, labels[:, None] + 0.5, labels)
+    found = effect.result().task
+    assert found.score.gain == pytest.approx(found.score.shipped - 0.5)
+    assert not found.larger_is_better
+    assert found.score.error == math.inf  # it has none of fewer

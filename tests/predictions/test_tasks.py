@@ -8,11 +8,10 @@ from importlib import import_module
 import pytest
 import torch
 
-from bncheck.errors import DataError, UsageError
+from bncheck.errors import UsageError
 from bncheck.predictions.tasks import recognised, task_named, tasks
 from bncheck.predictions.tasks.classes import WORST, Classes
 from bncheck.predictions.tasks.embeddings import TEMPERATURE
-from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.numbers import Numbers
 
 NAN = math.nan
@@ -232,29 +231,6 @@ def test_embeddings_by_hand():
     fifth = -math.log(zero / (2 * zero + 2 * minus))
     close(task.losses(outputs, labels), [first, first, third, NAN, fifth])
     close(task.scores(outputs[:1], labels[:1]), [NAN])
-
-
-def test_a_metric_judges_each_sample_and_all():
-    def share(outputs, labels):
-        return float((outputs.argmax(1) == labels).double().mean())
-
-    task, outputs = ByMetric(share), torch.eye(3)
-    close(task.scores(outputs, torch.tensor([0, 1, 0])), [1.0, 1.0, 0.0])
-    close(task.losses(outputs, torch.tensor([0, 1, 0])), [-1.0, -1.0, 0.0])
-    close(ByMetric(share, larger_is_better=False).losses(outputs, torch.tensor([0, 1, 0])), [1.0, 1.0, 0.0])
-    assert task.over_all(outputs, torch.tensor([0, 1, 0])) == pytest.approx(2 / 3)
-
-
-def test_a_metric_without_a_value_for_one_sample_counts_none():
-    def spread(outputs, labels):
-        if len(labels) < 2:
-            raise ValueError("needs two samples")
-        return float(outputs.std())
-
-    task = ByMetric(spread)
-    close(task.scores(torch.eye(2), torch.tensor([0, 1])), [NAN, NAN])
-    with pytest.raises(DataError, match="metric: ValueError: needs two samples"):
-        task.over_all(torch.eye(1), torch.tensor([0]))
 
 
 def test_tasks_are_found_by_their_files_and_chosen_by_name():

@@ -22,6 +22,7 @@ from bncheck.results.repair import (
     RepairResult,
 )
 from bncheck.results.report import Report
+from bncheck.results.scores import Score
 from bncheck.vocabulary import Reason
 
 LAYERS = (
@@ -31,7 +32,8 @@ LAYERS = (
     LayerRepair("head.unused", False, Reason.NOT_EXERCISED, None, None, None, None, None),
     LayerRepair("head.traced", False, Reason.BY_INPUT, 0.3, 0.3, 0.3, 0.3, None),
 )
-LABELLED = Comparison(0.405, 0.9933, 0.5883, 0.0315, 597, 0.5946, 1.31, 1.13, 2.25)
+METRIC = Score("metric", True, -12.5, None, -0.41, 12.09, None, None, 597)
+LABELLED = Comparison(0.405, 0.9933, 0.5883, 0.0315, 597, 0.5946, 1.31)
 
 
 def better() -> RepairResult:
@@ -62,16 +64,21 @@ def worse() -> RepairResult:
 
 
 def worse_without_labels() -> RepairResult:
-    return replace(worse_by_labels_that_fit_nothing(), before=unlabelled())
+    fitting_nothing = worse_by_labels_that_fit_nothing()
+    good = fitting_nothing.before
+    data = None if good.data is None else replace(good.data, labelled=False)
+    return replace(fitting_nothing, before=replace(good, data=data))
 
 
 def worse_by_labels_that_fit_nothing() -> RepairResult:
-    lost = Comparison(None, None, None, None, 597, 0.4, 0.7, 2.2, 1.1)
-    return replace(better(), outcome=WORSE, path=None, comparison=lost)
+    lost = Comparison(None, None, None, None, 597, 0.4, 0.7)
+    good = healthy_report()
+    grown = replace(good, summary=replace(good.summary, gap=1.7))
+    return replace(better(), outcome=WORSE, path=None, comparison=lost, before=good, after=grown)
 
 
 def undecided() -> RepairResult:
-    unknown = Comparison(None, None, None, None, 597, None, 0.37, None, None)
+    unknown = Comparison(None, None, None, None, 597, None, 0.37)
     return replace(better(), outcome=UNDECIDED, comparison=unknown, before=unlabelled(), after=full_report())
 
 
@@ -90,12 +97,12 @@ def too_few() -> RepairResult:
 
 
 def with_metric() -> RepairResult:
-    scored = replace(LABELLED, accuracy_before=-12.5, accuracy_after=-0.41, gain=12.09, gain_error=None)
+    scored = replace(LABELLED, accuracy_before=-12.5, accuracy_after=-0.41, gain=12.09, gain_error=None, score=METRIC)
     return replace(better(), comparison=scored)
 
 
 def once_not_finite() -> RepairResult:
-    born = Comparison(None, None, None, None, 597, None, NAN, NAN, 2.2)
+    born = Comparison(None, None, None, None, 597, None, NAN)
     return replace(better(), comparison=born)
 
 

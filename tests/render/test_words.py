@@ -20,8 +20,9 @@ from hand_made import (
 )
 
 from bncheck.render.words.report import closing, concerning, effect_lines, headline, layer_verdict
-from bncheck.results.finding import Finding, Measure
+from bncheck.results.finding import Cost, Finding, Measure
 from bncheck.results.report import AUDITED, SKIPPED, Accuracy, Effect, Report
+from bncheck.vocabulary import Harm
 
 
 def finding(severity: str, code: str = "BN603", layer: str | None = None, **evidence: object) -> Finding:
@@ -85,8 +86,11 @@ def test_the_headline_does_not_praise_gaps_that_no_rule_reported() -> None:
     )
     harmless = replace(gapped, findings=(finding("info"),))
     assert headline(harmless) == (
-        "The data differ from the stored statistics, without a clear harm to the predictions."
+        "The data differ from the stored statistics; whether that costs predictions, these samples do not show."
     )
+    cost = Cost("accuracy", 0.9, 0.9, harm=Harm.EXCLUDED)
+    excluded = replace(gapped, findings=(replace(finding("info"), cost=cost),))
+    assert headline(excluded) == "The data differ from the stored statistics, without harm to the predictions."
 
 
 @pytest.mark.parametrize(

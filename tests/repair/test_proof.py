@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,22 @@ from repair_nets import ARCH, images, stale_net
 
 import bncheck
 from bncheck.errors import UsageError
+from bncheck.evidence import EffectEvidence, Improvement, TaskEffect
 from bncheck.repair.evaluation.comparison import outcome_of, samples_needed
-from bncheck.results.repair import BETTER, NO_DIFFERENCE, TOO_FEW, UNDECIDED, WORSE, Comparison, RepairResult
+from bncheck.results.repair import BETTER, NO_DIFFERENCE, TOO_FEW, UNDECIDED, WORSE, RepairResult
 from bncheck.results.report import Report
+from bncheck.rules.judging.cost import what_helps
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 NET = f"{SAMPLES / 'digits_net.py'}:build"
-PLAIN = Comparison(None, None, None, None, 100, None, None, None, None)
+PLAIN = EffectEvidence(None, None, None, None, 100, None, samples=400)
+
+
+def with_gain(gain: float, error: float | None, samples: int = 400) -> EffectEvidence:
+    """Accuracy on so many samples; a metric that has no error where that is `None`."""
+    known = error is not None and math.isfinite(error)
+    score = Improvement(0.5, 0.5 + gain, gain, error if known else math.inf, 1, 1, samples)
+    return replace(PLAIN, task=TaskEffect("classes" if known else "metric", "accuracy", True, known, score))
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +46,8 @@ def with_gap(report: Report, gap: float) -> Report:
     ("gain", "error", "outcome"),
     [
         (0.05, 0.01, BETTER),
+        (0.02, 0.01, BETTER),
+        (0.004, 0.002, NO_DIFFERENCE),
         (0.01, 0.01, NO_DIFFERENCE),
         (0.0, 0.0, NO_DIFFERENCE),
         (-0.005, 0.004, NO_DIFFERENCE),
@@ -47,25 +59,27 @@ def with_gap(report: Report, gap: float) -> Report:
     ],
 )
 def test_labels_decide(report: Report, gain: float, error: float | None, outcome: str) -> None:
-    comparison = replace(PLAIN, gain=gain, gain_error=error, information_before=2.0, information_after=0.1)
-    assert outcome_of(comparison, with_gap(report, 0.1), with_gap(report, 9.0)) == outcome
+    assert outcome_of(with_gain(gain, error), with_gap(report, 0.1), with_gap(report, 9.0)) == outcome
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "changed", "outcome"),
-    [
-        (2.0, 1.7, 0.5, WORSE),
-        (2.0, 1.9, 0.5, UNDECIDED),
-        (2.0, 2.0, 0.01, NO_DIFFERENCE),
-        (math.nan, 2.0, 0.9, UNDECIDED),
-        (2.0, math.nan, 0.9, WORSE),
-    ],
-)
-def test_without_labels_the_predictions_must_not_tell_less(
-    report: Report, before: float, after: float, changed: float, outcome: str
+def test_what_an_inspection_says_to_leave_no_repair_calls_better() -> None:
+    for gain, error, samples in product((-0.02, 0.0, 0.004, 0.02, 0.3), (0.0005, 0.002, 0.01, 0.1), (100, 1000)):
+        effect = with_gain(gain, error, samples)
+        told = what_helps(effect)
+        if outcome_of(effect, None, None) == BETTER:
+            assert "Leave" not in told
+            assert "does not help" not in told
+        if told.startswith("Recalibrate the statistics"):
+            assert outcome_of(effect, None, None) == BETTER
+
+
+@pytest.mark.parametrize(("changed", "samples", "outcome"), [
+    (0.0, 400, NO_DIFFERENCE), (0.0, 200, UNDECIDED), (0.005, 400, UNDECIDED), (0.5, 400, UNDECIDED)
+])  # fmt: skip
+def test_without_labels_only_what_changes_next_to_nothing_makes_no_difference(
+    report: Report, changed: float, samples: int, outcome: str
 ) -> None:
-    comparison = replace(PLAIN, information_before=before, information_after=after, predictions_changed=changed)
-    assert outcome_of(comparison, report, report) == outcome
+    assert outcome_of(replace(PLAIN, predictions_changed=changed, samples=samples), report, report) == outcome
 
 
 def test_without_predictions_the_gap_must_not_grow_beyond_the_margin(report: Report) -> None:

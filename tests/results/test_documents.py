@@ -31,7 +31,7 @@ NAN = float("nan")
 
 
 def repairs() -> Iterator[RepairResult]:
-    compared = Comparison(0.4, 0.9, 0.5, 0.03, 597, 0.59, NAN, 1.1, None)
+    compared = Comparison(0.4, 0.9, 0.5, 0.03, 597, 0.59, NAN)
     layers = (
         LayerRepair("a", True, None, NAN, 0.01, 0.7, None, 0.008),
         LayerRepair("b", False, Reason.BY_INPUT, *[None] * 5),

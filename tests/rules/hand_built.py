@@ -66,7 +66,7 @@ def effect(**changes: Any) -> EffectEvidence:
         "samples": 1000,
     }
     error, lost = changes.pop("gain_error", 0.002), changes.pop("lost", 0.0)
-    if stored is not None:
+    if stored is not None and "task" not in changes:
         values |= {"accuracy": Accuracy(stored, recalibrated, recalibrated)}
         values |= {"task": task_effect(stored, recalibrated, error, lost)}
     return EffectEvidence(**(values | changes))

@@ -110,7 +110,7 @@ def test_data_show_where_copied_buffers_do_not_fit(healthy, training, held_out, 
     stale = {name: state[name] if "running" in name else average[name] for name in average}
     path = save({"model": state, "ema": stale})
     finding = only(bncheck.inspect(path, held_out, arch=ARCH, key="ema"), "BN401")
-    assert finding.severity == "warning"
+    assert finding.severity == "error"
     assert "Inspect the raw model" in finding.fix
     assert codes(bncheck.inspect(path, held_out, arch=ARCH, key="model")) == []
 

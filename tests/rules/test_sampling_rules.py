@@ -222,7 +222,8 @@ def test_the_cause_is_named_where_the_training_data_can_tell(gap, lower, smalles
 def test_layers_are_named_by_how_far_they_move_the_outputs():
     layers = [measured(1.0, name=name) for name in "abc"]
     alone = {"b": 0.7, "c": 0.2, "a": 0.1}
-    seen = evidence(*layers, effect=effect(predictions_changed=0.5), closer=CloserLook(alone=alone))
+    moved = {name: effect(output_change=change) for name, change in alone.items()}
+    seen = evidence(*layers, effect=effect(predictions_changed=0.5), closer=CloserLook(alone=moved))
     (finding,) = drift(seen)
     assert finding.evidence["layers"] == ["b", "c", "a"]
     assert finding.evidence["output_change_alone"] == alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,11 +19,11 @@ from digit_nets import (
     only,
     train,
 )
-from hand_built import effect, evidence, measured, with_own
+from hand_built import effect, evidence, measured, task_effect, with_own
 from torch import nn
 
 import bncheck
-from bncheck.evidence import CallsApart, CloserLook, FlatShare, TrainingEvidence
+from bncheck.evidence import CallsApart, CloserLook, FlatShare, Improvement, TrainingEvidence
 from bncheck.rules import judge
 from bncheck.rules.drift.bn604 import judge as unlike_calls
 from bncheck.rules.drift.bn607 import judge as wrong_alone
@@ -62,7 +63,12 @@ def test_a_fault_that_costs_nothing_is_only_mentioned(healthy, held_out):
     healthy.blocks[2].body[1].bn.running_var.mul_(4)
     report = bncheck.inspect(healthy, held_out)
     assert_healthy(report)
-    assert only(report, "BN603").severity == "info"
+    finding = only(report, "BN607")
+    assert (finding.severity, finding.cost.harm) == ("info", "excluded")
+    few = only(bncheck.inspect(healthy, held_out, limit=100), "BN607")
+    assert (few.severity, few.cost.harm) == ("error", "not known")
+    assert "The loss falls from 0.0" in few.message  # which shows it where no decision changes
+    assert only(bncheck.inspect(healthy, held_out[0], limit=100), "BN607").severity == "warning"
 
 
 def test_a_layer_fed_by_the_input_needs_training_data_that_disagree_too(healthy, training, held_out):
@@ -150,15 +156,16 @@ def layers_of(*own):
     ("own", "found"),
     [
         ((0.02, 0.6, 0.02, 0.05), ["b"]),
-        ((0.02, 0.6, 0.21, 0.05), []),
-        ((0.02, 0.24, 0.02, 0.05), ["b"]),
-        ((0.02, 0.09, 0.02, 0.02), []),
+        ((0.02, 0.6, 0.25, 0.15), []),
+        ((0.02, 0.21, 0.02, 0.05), ["b"]),
+        ((0.02, 0.19, 0.02, 0.02), []),
         ((0.6,), []),
         ((0.02, 0.6), ["b"]),
         ((0.14, 0.6), []),
-        ((0.02, 0.7, 0.7, 0.02), []),
+        ((0.02, 0.7, 0.7, 0.02), ["b", "c"]),
+        ((0.02, 0.7, 0.7, 0.7), []),
         ((0.02, 0.7, 0.9, 0.02, 0.02, 0.02, 0.02, 0.02), ["b", "c"]),
-        ((3.0, 0.7, 0.9, 0.6, 0.5, 0.5, 0.6, 0.5), []),
+        ((0.9, 0.7, 0.9, 0.6, 0.5, 0.5, 0.6, 0.5), []),
         ((0.3, 0.3, 0.3, 0.3), []),
     ],
     ids=[
@@ -170,6 +177,7 @@ def layers_of(*own):
         "one neighbour",
         "one that hardly fits",
         "half of them",
+        "most of them",
         "two of eight",
         "all off",
         "all alike",
@@ -180,23 +188,73 @@ def test_few_layers_stand_far_out_of_all_others(own, found):
     assert sorted(name for finding in findings for name in finding.layers) == found
 
 
-def test_it_takes_harm_and_confidence():
+FALLS = Improvement(0.5, 0.49, 0.01, 0.002, 80, 20, 100)
+"""A loss that is sure to fall, though by too little to be a cost by itself."""
+
+
+def with_loss(samples, error):
+    task = task_effect(0.9, 0.9, error)
+    return effect(task=replace(task, score=replace(task.score, samples=samples), loss=FALLS), samples=samples)
+
+
+@pytest.mark.parametrize(
+    ("together", "cost", "severity"),
+    [
+        (None, None, "warning"),
+        (None, HARM, "error"),
+        (effect(predictions_changed=0.2), effect(), "error"),
+        (effect(predictions_changed=0.06, samples=100), None, "warning"),
+        (effect(predictions_changed=0.03), None, "warning"),
+        (effect(predictions_changed=0.0), effect(), "info"),
+        (effect(predictions_changed=0.0, samples=200), None, "warning"),
+        (effect(stored=0.9, recalibrated=0.9), effect(), "info"),
+        (effect(stored=0.9, recalibrated=0.9, gain_error=0.02), None, "warning"),
+        (with_loss(100, 0.02), None, "error"),
+        (with_loss(1000, 0.002), effect(), "info"),
+        (effect(predictions_changed=0.0, samples=200), effect(), "info"),
+    ],
+    ids=[
+        "not measured",
+        "a cost of all layers",
+        "predictions change",
+        "perhaps by chance",
+        "some predictions change",
+        "none of many changes",
+        "none of few changes",
+        "no cost in accuracy",
+        "too noisy to tell",
+        "the loss falls",
+        "the loss falls by nothing that matters",
+        "all layers together change nothing",
+    ],
+)
+def test_what_they_cost_decides_how_grave_it_is(together, cost, severity):
+    layers, closer = layers_of(0.02, 0.6, 0.02, 0.05), CloserLook(wrong=("b",), together=together)
+    (finding,) = wrong_alone(evidence(*layers, effect=cost, closer=closer))
+    assert finding.severity == severity
+
+
+def test_it_takes_confidence_and_an_input_that_fits():
     layers = layers_of(0.02, 0.6, 0.02, 0.05)
-    assert not list(wrong_alone(evidence(*layers, effect=effect())))
-    assert not list(wrong_alone(evidence(*layers, effect=None)))
     layers[1] = with_own(measured(0.6, lower=0.09, name="b"), 0.6)
     assert not list(wrong_alone(evidence(*layers, effect=HARM)))
+    for stem, found in ((0.29, 1), (0.31, 0)):
+        layers, closer = layers_of(stem, 0.8, 0.02, 0.05), CloserLook(fed_by_input=frozenset("a"))
+        assert len(list(wrong_alone(evidence(*layers, effect=HARM, closer=closer)))) == found
 
 
-def test_without_labels_the_wider_margin_counts():
-    changed = effect(predictions_changed=0.5)
-    for gap, found in ((0.24, 0), (0.6, 1)):
-        assert len(list(wrong_alone(evidence(*layers_of(0.02, gap, 0.02, 0.05), effect=changed)))) == found
+def test_a_layer_between_unlike_calls_is_not_wrong():
+    layers = layers_of(0.02, 0.6, 0.02, 0.05)
+    layers[1] = replace(layers[1], calls=2, call_gaps=(0.6, 0.6))
+    for apart, found in ((0.1, 1), (0.3, 0)):
+        closer = CloserLook(calls={"b": CallsApart(apart, apart, None)})
+        assert len(list(wrong_alone(evidence(*layers, effect=HARM, closer=closer)))) == found
 
 
 def test_layers_are_ranked_by_how_far_they_move_the_outputs():
     layers = layers_of(0.02, 0.7, 0.9, 0.02, 0.02, 0.02, 0.02, 0.02)
-    (finding,) = wrong_alone(evidence(*layers, effect=HARM, closer=CloserLook(alone={"b": 0.5, "c": 0.1})))
+    moved = {"b": effect(output_change=0.5), "c": effect(output_change=0.1)}
+    (finding,) = wrong_alone(evidence(*layers, effect=HARM, closer=CloserLook(alone=moved)))
     assert finding.evidence["layers"] == ["b", "c"]
 
 
@@ -231,7 +289,7 @@ def test_a_norm_shared_by_unlike_inputs_is_named_with_what_it_costs(training, he
         report = bncheck.inspect(net, data)
         assert set(codes(report)) == {"BN604"}
         finding = report.findings[0]
-        assert (finding.severity, finding.layer) == ("warning", "branch.1")
+        assert (finding.severity, finding.layer) == ("error", "branch.1")
         assert finding.evidence["calls"] == 2
         assert finding.evidence["gap_between_calls_lower_bound"] > 0.25
     assert finding.evidence["predictions_changed"] > 0.05

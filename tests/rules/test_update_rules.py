@@ -60,10 +60,10 @@ def test_checkpointing_counts_twice(checkpointed, held_out, tmp_path):
     assert "does not call them so often" in only(bncheck.inspect(net, held_out), "BN501").message
 
 
-def test_it_is_a_warning_where_the_drift_comes_from_these_layers():
+def test_it_counts_by_its_cost_where_the_drift_comes_from_these_layers():
     cost = evidence(measured(1.0)).effect
     worse = {"predictions_changed": 0.4, "changed_by_noise": 0.0}
-    for gap, effect_changes, expected in ((1.0, worse, "warning"), (1.0, {}, "info"), (0.01, worse, "info")):
+    for gap, effect_changes, expected in ((1.0, worse, "error"), (1.0, {}, "info"), (0.01, worse, "info")):
         effect = dataclasses.replace(cost, **effect_changes)
         often, once = measured(gap, name="often"), measured(0.01, name="once")
         often = dataclasses.replace(often, layer=layer("often", updates=200))

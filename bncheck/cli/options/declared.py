@@ -28,6 +28,7 @@ from bncheck.cli.options.sections.judging import (
     Metric,
     Select,
     Strict,
+    Task,
     WriteBaseline,
 )
 from bncheck.cli.options.sections.model import (
@@ -135,6 +136,7 @@ __all__ = [
     "Std",
     "Steps",
     "Strict",
+    "Task",
     "Train",
     "TrainData",
     "TrainedOn",

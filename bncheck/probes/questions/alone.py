@@ -12,6 +12,7 @@ from bncheck.measure import SMALL_BATCH
 from bncheck.predictions import PredictionEffect
 from bncheck.probes.case import FEW, Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
+from bncheck.probes.questions.calls import Calls
 from bncheck.probes.questions.fed_by_input import FedByInput
 from bncheck.probes.session import ProbeSession
 from bncheck.rules import localised
@@ -42,7 +43,7 @@ class Alone(Probe[Moved]):
     """Runs samples with one layer after the other normalizing by what was measured."""
 
     needs = Needs(layers=True, suspicion=Suspicion.LAYER_OFF)
-    after = (FedByInput,)
+    after = (FedByInput, Calls)
 
     def cost(self, case: Case) -> int:
         """Count a forward as shipped, one for each layer, and three for the comparison of those that are wrong."""

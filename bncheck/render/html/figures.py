@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, lines_across, svg_of
 from bncheck.render.words.cells import count, number, printable, span
-from bncheck.render.words.report import score_shown, scored
+from bncheck.render.words.predictions import score_shown, scored
 from bncheck.results import MEASURED, SHARES, BatchSize, LayerReport, Report, score_title
 
 MANY = 90

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from bncheck.render.words.cells import count
-from bncheck.render.words.report import LIMIT, headline, prediction_lines, score_shown
+from bncheck.render.words.predictions import prediction_lines, score_shown
+from bncheck.render.words.report import LIMIT, headline
 from bncheck.results import FINDINGS, INFO, Cost, Finding, Report, score_title
 from bncheck.vocabulary import Remedy
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
+from bncheck.render.words.predictions import prediction_lines
 from bncheck.render.words.reasons import reason_in_a_cell
 from bncheck.results import (
     AUDITED,
@@ -15,7 +16,6 @@ from bncheck.results import (
     INFO,
     NOT_CHECKED,
     OK,
-    SHARES,
     SKIPPED,
     WARNING,
     Finding,
@@ -23,7 +23,6 @@ from bncheck.results import (
     ModelFacts,
     Report,
     Run,
-    score_title,
 )
 from bncheck.vocabulary import Harm, Reason, argument, spelled
 
@@ -37,8 +36,6 @@ DATA_GROUP = "BN6"
 LIMIT = "BN600"
 """That a limit of the user's is exceeded tells no cause, and nothing of the margin in force."""
 GAP = "gap"
-ACCURACY, METRIC = "accuracy", "metric"
-AS_SHIPPED, BY_BATCH = "as shipped", "normalized by the batch"
 _DATA = f"{argument('data')} D"
 
 
@@ -230,50 +227,6 @@ def _call_lines(report: Report) -> list[str]:
     return lines
 
 
-def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
-    """Accuracy by each set of statistics, and what recalibrating changes; briefly without how that was measured."""
-    effect = report.effect
-    if effect is None:
-        return []
-    lines = []
-    name, values = scored(report)
-    if values:
-        told = values if not briefly else [value for value in values if value[1] != BY_BATCH]
-        lines.append(f"{score_title(name)}: {', '.join(f'{score_shown(name, each)} {how}' for each, how in told)}.")
-    if effect.output_change is not None and not math.isfinite(effect.output_change):
-        return [*lines, "The outputs are not finite, so how far recalibrating moves them cannot be told."]
-    if effect.predictions_changed is not None:
-        moved = f"changes {percent(effect.predictions_changed)} of the predictions"
-    elif effect.output_change is not None:
-        moved = f"moves the outputs by {percent(effect.output_change)}"
-    else:
-        return lines
-    how = "" if briefly else " (measured on one half of these data, judged on the other)"
-    return [*lines, f"Recalibrating {moved}{how}."]
-
-
-def scored(report: Report) -> tuple[str, list[tuple[float, str]]]:
-    """What predictions are judged by, and its value with each set of statistics; nothing without labels."""
-    effect = report.effect
-    if effect is None:
-        return "", []
-    score, accuracy = effect.score, effect.accuracy
-    if score is not None and (score.name not in (ACCURACY, METRIC) or accuracy is None):
-        name, told = score.name, (score.stored, score.batch, score.recalibrated)
-    elif accuracy is not None:
-        name = METRIC if report.run.asked.metric else ACCURACY
-        told = (accuracy.stored, accuracy.batch, accuracy.recalibrated)
-    else:
-        return "", []
-    named = zip(told, (AS_SHIPPED, BY_BATCH, "recalibrated"), strict=True)
-    return name, [(value, how) for value, how in named if value is not None]
-
-
-def score_shown(name: str, value: float | None) -> str:
-    """A value of that score, in percent where it is a share."""
-    return percent(value) if name in SHARES else number(value)
-
-
 def _exit_lines(report: Report) -> list[str]:
     """Why the process ends otherwise than the verdict lets one expect."""
     summary = report.summary
@@ -317,8 +270,3 @@ def _unreached(layer: LayerReport) -> bool:
 
 def _margin_of(report: Report) -> float:
     return report.run.thresholds["margin"]
-
-
-def percent(value: float | None) -> str:
-    """With one decimal; as `number` where it is not finite."""
-    return number(value) if value is None or not math.isfinite(value) else f"{value:.1%}"

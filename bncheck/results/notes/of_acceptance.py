@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import THE_MODEL, listed, place
-from bncheck.results.units import amount
+from bncheck.results.scores import amount
 from bncheck.vocabulary import Severity, Worse, argument
 
 NAMED = 5

@@ -36,7 +36,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         message=(
             f"The statistics of {some_names(ranked)} are wrong by themselves (own gap {shown[ranked[0]]:.2f}), while "
             f"the other layers fit (own gaps up to {rest:.2f}){_patterns(ranked, evidence)}. {inherit}"
-            f"{in_words(effect)}"
+            f"{in_words(effect)}{_loss_in_words(effect)}"
         ),
         fix=(
             (
@@ -74,10 +74,19 @@ def _decisive(evidence: Evidence) -> tuple[EffectEvidence | None, Severity]:
     for effect in (evidence.closer.together, evidence.effect):
         if is_harmful(effect):
             return effect, Severity.ERROR
+    for effect in (evidence.closer.together, evidence.effect):
+        if harm_of(effect) is Harm.EXCLUDED:
+            return effect, Severity.INFO
     effect = evidence.closer.together or evidence.effect
-    if harm_of(effect) is Harm.EXCLUDED:
-        return effect, Severity.INFO
     return effect, Severity.ERROR if loss_falls(evidence.closer.together) else Severity.WARNING
+
+
+def _loss_in_words(effect: EffectEvidence | None) -> str:
+    """Tell what only the loss shows: it moves before a decision does."""
+    loss = None if effect is None or effect.task is None else effect.task.loss
+    if loss is None or not loss_falls(effect) or harm_of(effect) is not Harm.UNKNOWN:
+        return ""
+    return f" The loss falls from {loss.shipped:.3g} to {loss.other:.3g} with them (t = {loss.t:.1f})."
 
 
 def _patterns(names: Sequence[str], evidence: Evidence) -> str:

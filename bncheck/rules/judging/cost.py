@@ -61,7 +61,8 @@ def _power(task: TaskEffect) -> str:
     smallest = task.score.visible(THRESHOLDS.two_sided_z)
     if not math.isfinite(smallest):
         return " So few samples cannot show what it costs."
-    return f" With these {task.score.samples} samples a loss below {score_value(task.score_name, smallest)} cannot be seen."
+    shown = score_value(task.score_name, smallest)
+    return f" With these {task.score.samples} samples a loss below {shown} cannot be seen."
 
 
 def what_helps(effect: EffectEvidence | None) -> str:
@@ -102,8 +103,8 @@ def _how_many(task: TaskEffect) -> str:
     if not math.isfinite(score.error) or not score.samples:
         return "Give more samples to see whether recalibrating the statistics would help."
     needed = score.samples * (z * score.error / (THRESHOLDS.excluded_cost * task.unit)) ** 2
-    wanted = max(THRESHOLDS.fewest_excluding, 2 * score.samples, math.ceil(needed / 100) * 100)
-    return f"About {wanted} samples would show whether recalibrating the statistics helps."
+    wanted = max(THRESHOLDS.fewest_excluding, 2 * score.samples, needed)
+    return f"About {math.ceil(wanted / 100) * 100} samples would show whether recalibrating the statistics helps."
 
 
 def _no_gain(task: TaskEffect) -> str:

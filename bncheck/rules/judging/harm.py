@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bncheck.core import THRESHOLDS, poor_accuracy
-from bncheck.evidence import EffectEvidence, Evidence, Improvement, TaskEffect
+from bncheck.evidence import EffectEvidence, Evidence, TaskEffect
 from bncheck.vocabulary import Harm, Severity
 
 _SEVERITY = {
@@ -19,8 +19,9 @@ _SEVERITY = {
 def harm_of(effect: EffectEvidence | None) -> Harm:
     """Tell what the comparison with other statistics shows, whichever rule names the cause.
 
-    Labels decide: by the task's score, by the share of its errors, and by its loss, which moves before a decision
-    does. Without them, the predictions or outputs that change: a score cannot differ by more than these.
+    Labels decide: by the task's score, and by the share of its errors. Without them, the predictions or outputs that
+    change: a score cannot differ by more than these. A loss alone decides nothing here: it falls where a model that
+    is wrong becomes less sure.
     """
     if effect is None:
         return Harm.UNKNOWN
@@ -74,7 +75,10 @@ def fits_as_shipped(effect: EffectEvidence | None) -> bool:
 
 
 def loss_falls(effect: EffectEvidence | None) -> bool:
-    """Tell whether the paired loss is sure to be smaller with other statistics, however little."""
+    """Tell whether the paired loss is sure to be smaller with other statistics, however little.
+
+    It moves before a decision does, so it shows what a layer that is wrong by itself costs on few samples.
+    """
     task = None if effect is None else effect.task
     return task is not None and task.loss is not None and task.loss.t > THRESHOLDS.task_z
 
@@ -88,22 +92,26 @@ def beyond_noise(value: float | None, noise: float | None) -> float:
 
 def _by_task(effect: EffectEvidence, task: TaskEffect) -> Harm:
     gain = task.score.gain / task.unit
-    if _score_rises(task) and gain > THRESHOLDS.large_gain:
+    if _score_rises(task) and gain > THRESHOLDS.large_cost:
         return Harm.LARGE
     if _errors_fall(task, THRESHOLDS.large_errors) and gain > THRESHOLDS.gain_margin:
         return Harm.LARGE
     if _is_shown(task):
         return Harm.SHOWN
-    if _is_excluded(task):
-        # Right predictions that change speak for the stored statistics, unless few were right.
-        changed = beyond_noise(effect.predictions_changed, effect.changed_by_noise) if task.counts_right else 0.0
-        weighed_change = changed if _is_poor(effect) else changed - (effect.lost or 0.0)
-        return Harm.SHOWN if weighed_change > THRESHOLDS.large_effect else Harm.EXCLUDED
-    return Harm.UNKNOWN
+    if task.counts_right and _changes_much(effect):
+        return Harm.SHOWN
+    return Harm.EXCLUDED if _is_excluded(task) else Harm.UNKNOWN
+
+
+def _changes_much(effect: EffectEvidence) -> bool:
+    """Tell whether many predictions change, to which right ones speak for the stored statistics, unless few were."""
+    changed = beyond_noise(effect.predictions_changed, effect.changed_by_noise)
+    weighed_change = changed if _is_poor(effect) else changed - (effect.lost or 0.0)
+    return weighed_change > THRESHOLDS.large_effect
 
 
 def _is_shown(task: TaskEffect) -> bool:
-    return _score_rises(task) or _errors_fall(task, THRESHOLDS.errors_margin) or _loss_clearly_falls(task)
+    return _score_rises(task) or _errors_fall(task, THRESHOLDS.errors_margin)
 
 
 def _score_rises(task: TaskEffect) -> bool:
@@ -111,16 +119,9 @@ def _score_rises(task: TaskEffect) -> bool:
 
 
 def _errors_fall(task: TaskEffect, share: float) -> bool:
-    return _falls_by(task.score, task.errors, share)
-
-
-def _loss_clearly_falls(task: TaskEffect) -> bool:
-    return task.loss is not None and _falls_by(task.loss, task.loss.shipped, THRESHOLDS.loss_margin)
-
-
-def _falls_by(one: Improvement, lacking: float | None, share: float) -> bool:
-    """Tell whether that share of what is lacking is won back beyond doubt."""
-    return lacking is not None and lacking > 0 and one.low(THRESHOLDS.task_z) > share * lacking
+    """Tell whether that share of what is lacking of perfect is won back beyond doubt."""
+    lacking = task.errors
+    return lacking is not None and lacking > 0 and task.score.low(THRESHOLDS.task_z) > share * lacking
 
 
 def _is_excluded(task: TaskEffect) -> bool:

@@ -48,12 +48,22 @@ def _stand_out(gaps: Sequence[float], next_one: float, layers: int) -> bool:
 
 def _may_be_wrong(name: str, evidence: Evidence) -> bool:
     """Tell whether a large gap of it would be its own, and not the data's: sure, and on training data too."""
-    if not evidence.measured[name].lower > THRESHOLDS.near_margin:
+    measured = evidence.measured[name]
+    if not measured.lower > THRESHOLDS.near_margin or _is_between_its_calls(name, evidence):
         return False
     if evidence.training is None:
         return name not in evidence.closer.fed_by_input and not _flattens(name, evidence)
     layer = evidence.training.measured.get(name)
     return layer is not None and layer.lower > THRESHOLDS.outlier_gap
+
+
+def _is_between_its_calls(name: str, evidence: Evidence) -> bool:
+    """Tell whether unlike calls of one layer, whose average is all that it can store, may account for its gap."""
+    own = evidence.measured[name].own_gap
+    if evidence.measured[name].calls == 1 or own is None:
+        return False
+    apart = evidence.closer.calls.get(name)
+    return apart is not None and own < THRESHOLDS.outlier * apart.gap
 
 
 def _fed(evidence: Evidence) -> frozenset[str]:

@@ -78,7 +78,7 @@ def _dead(layer: NormLayer, evidence: Evidence) -> Dead | None:
     nothing = THRESHOLDS.no_variance * (THRESHOLDS.smallest_eps if eps is None else eps)
     with np.errstate(invalid="ignore", divide="ignore"):
         gain = gamma / np.sqrt(var + (THRESHOLDS.largest_eps if eps is None else eps))
-        channels = (var >= 0) & (var <= nothing) & (gain >= THRESHOLDS.large_amplification)
+        channels = (var >= 0) & (var <= nothing) & (gain >= THRESHOLDS.large_gain)
     measured = evidence.measured.get(layer.name)
     if measured is not None:
         channels &= own_statistics(measured)[1] > (eps or 0.0)
