@@ -73,6 +73,8 @@ def worse_without_labels() -> RepairResult:
 def worse_by_labels_that_fit_nothing() -> RepairResult:
     lost = Comparison(None, None, None, None, 597, 0.4, 0.7)
     good = healthy_report()
+    assert good.data is not None
+    good = replace(good, data=replace(good.data, labelled=True, samples=597))
     grown = replace(good, summary=replace(good.summary, gap=1.7))
     return replace(better(), outcome=WORSE, path=None, comparison=lost, before=good, after=grown)
 
