@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from bncheck.__main__ import main
+from called import Done, call
 
+__all__ = ["SCHEMA", "Done", "call", "call_process", "refused", "users_code"]
 SCHEMA = json.loads(files("bncheck").joinpath("report.schema.json").read_text("utf-8"))
 USERS_CODE = Path(__file__).with_name("users_code.py")
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        """What stdout holds, which must be JSON to the letter: no NaN, no Infinity."""
-        return json.loads(self.stdout, parse_constant=_refuse)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def call(*arguments: object) -> Done:
-    """Run it in this process."""
-    stdout, stderr = io.StringIO(), io.StringIO()
-    before = sys.argv
-    sys.argv = ["bncheck", *map(str, arguments)]
-    code: object = 0
-    try:
-        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-            main()
-    except SystemExit as end:
-        code = end.code
-    finally:
-        sys.argv = before
-    assert isinstance(code, int), f"ended with {code!r}"
-    return Done(code, stdout.getvalue(), stderr.getvalue())
 
 
 def call_process(*arguments: object, **options: Any) -> Done:
