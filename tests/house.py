@@ -72,9 +72,10 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
     return found
 
 
-def imports() -> list[Import]:
+@functools.cache
+def imports() -> tuple[Import, ...]:
     """Every import of the package's own modules in the package, wherever in a file and however written."""
-    return [one for name, path in modules().items() for one in imports_of(name, path.read_text(encoding="utf-8"))]
+    return tuple(one for name, path in modules().items() for one in imports_of(name, path.read_text(encoding="utf-8")))
 
 
 def imports_of(importer: str, source: str) -> Iterator[Import]:

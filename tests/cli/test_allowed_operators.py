@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import call, call_process, refused
+from command_line import call, refused
 from made_files import Files
 from torch import nn
 
@@ -67,11 +67,12 @@ def test_what_was_allowed_is_said_and_stands_in_the_report(files: Files, saving:
     assert done.json["run"]["options"]["allow_op"] == ["aten::save"]
 
 
-def test_what_it_prints_is_harmless(files: Files, saving: str) -> None:
-    done = call_process("inspect", saving, "--data", files.data, "--allow-op", "aten::save")
+def test_what_it_prints_is_harmless(files: Files, saving: str, capfd: pytest.CaptureFixture[str]) -> None:
+    done = call("inspect", saving, "--data", files.data, "--allow-op", "aten::save")
     assert "\x1b" not in done.stdout + done.stderr
     assert "The model prints: ::error::saved �[31m\n" in done.stderr
     assert not any(line.startswith("::") for line in (done.stdout + done.stderr).splitlines())
+    assert capfd.readouterr() == ("", ""), "the program printed past Python"
 
 
 def test_a_name_that_is_none(files: Files) -> None:
