@@ -44,6 +44,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
+def without_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inspections that measure and judge, and ask nothing further: the probes' answers take half of their time."""
+    monkeypatch.setattr("bncheck.api.inspecting.run_probes", lambda session, subject, seen, evidence: evidence)
+
+
+@pytest.fixture
 def agrees_with_golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
     """Asserts that a golden file holds a text; with `--update-goldens` it holds it from then on."""
     update = request.config.getoption("--update-goldens")

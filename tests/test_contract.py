@@ -15,7 +15,7 @@ from torch import nn
 
 import bncheck
 from bncheck.results.report import Report
-from bncheck.testing import check_backend, reference_numbers
+from bncheck.testing import ReferenceNumbers, check_backend, reference_numbers
 
 Way = Callable[[nn.Module, Path], Written]
 
@@ -26,8 +26,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Way], Written
     return cache(lambda way: way(made_net(), tmp_path_factory.mktemp(way.__name__)))
 
 
-def inspected(written: Written) -> Report:
-    return bncheck.inspect(written.model, data(), **written.how)
+@pytest.fixture(scope="module")
+def inspected(written: Callable[[Way], Written]) -> Callable[[Way], Report]:
+    """The report on the network in any format, made once."""
+    return cache(lambda way: bncheck.inspect(written(way).model, data(), **written(way).how))
+
+
+@pytest.fixture(scope="module")
+def numbers() -> ReferenceNumbers:
+    return reference_numbers(made_net(), data())
 
 
 def convolve(x: np.ndarray, conv: nn.Conv2d) -> np.ndarray:
@@ -77,9 +84,9 @@ def expected_gap(fed: np.ndarray, norm: nn.Module) -> np.ndarray:
 
 
 @pytest.mark.parametrize("way", FORMATS, ids=lambda way: way.__name__)
-def test_every_format_gives_the_numbers_of_plain_numpy(way: Way, written: Callable[[Way], Written]) -> None:
+def test_every_format_gives_the_numbers_of_plain_numpy(way: Way, inspected: Callable[[Way], Report]) -> None:
     net = made_net()
-    report = inspected(written(way))
+    report = inspected(way)
     assert [layer.name for layer in report.layers] == NAMES
     assert [layer.status for layer in report.layers] == ["measured"] * 3
     assert [layer.kind for layer in report.layers] == ["batch_norm"] * 3
@@ -97,9 +104,9 @@ def test_every_format_gives_the_numbers_of_plain_numpy(way: Way, written: Callab
 
 
 @pytest.mark.parametrize("way", FORMATS, ids=lambda way: way.__name__)
-def test_every_format_gives_the_own_gap_of_plain_numpy(way: Way, written: Callable[[Way], Written]) -> None:
+def test_every_format_gives_the_own_gap_of_plain_numpy(way: Way, inspected: Callable[[Way], Report]) -> None:
     net = made_net()
-    report = inspected(written(way))
+    report = inspected(way)
     # The batch pass normalizes two halves of the samples, in the seeded order, each by itself.
     drawn = data()[np.random.default_rng(0).permutation(SAMPLES)].astype(float)
     halves = [inputs_of_norms(net, half, True) for half in (drawn[: SAMPLES // 2], drawn[SAMPLES // 2 :])]
@@ -109,8 +116,8 @@ def test_every_format_gives_the_own_gap_of_plain_numpy(way: Way, written: Callab
         np.testing.assert_allclose(layer.table.own_gap, gap, rtol=1e-4, atol=1e-5)
 
 
-def test_all_formats_agree_on_everything_else(written: Callable[[Way], Written]) -> None:
-    first, *others = [inspected(written(way)).to_dict() for way in FORMATS]
+def test_all_formats_agree_on_everything_else(inspected: Callable[[Way], Report]) -> None:
+    first, *others = [inspected(way).to_dict() for way in FORMATS]
     for other in others:
         assert other["summary"]["verdict"] == first["summary"]["verdict"]
         assert [(f["code"], f["severity"]) for f in other["findings"]] == [
@@ -125,13 +132,14 @@ def test_all_formats_agree_on_everything_else(written: Callable[[Way], Written])
 
 
 @pytest.mark.parametrize("way", FORMATS, ids=lambda way: way.__name__)
-def test_every_format_keeps_the_contract_of_backends(way: Way, written: Callable[[Way], Written]) -> None:
-    check_backend(written(way).model, reference_numbers(made_net(), data()), **written(way).how)
+def test_every_format_keeps_the_contract_of_backends(
+    way: Way, written: Callable[[Way], Written], numbers: ReferenceNumbers
+) -> None:
+    check_backend(written(way).model, numbers, **written(way).how)
 
 
-def test_the_reference_numbers_are_those_of_plain_numpy() -> None:
+def test_the_reference_numbers_are_those_of_plain_numpy(numbers: ReferenceNumbers) -> None:
     net = made_net()
-    numbers = reference_numbers(net, data())
     assert [layer.name for layer in numbers.layers] == NAMES
     shipped, by_batch = (inputs_of_norms(net, data().astype(float), way) for way in (False, True))
     for layer, fed, batch_fed in zip(numbers.layers, shipped, by_batch, strict=True):
