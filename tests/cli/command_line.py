@@ -19,7 +19,7 @@ USERS_CODE = Path(__file__).with_name("users_code.py")
 def call_process(*arguments: object, **options: Any) -> Done:
     """Run it as `python -m bncheck`, its output piped."""
     command = [sys.executable, "-m", "bncheck", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, **options)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=600, **options)
     return Done(done.returncode, done.stdout, done.stderr)
 
 

@@ -80,13 +80,18 @@ def repairs(model: Path, data: str, out: str, *more: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("what", CHANGES)
-@pytest.mark.parametrize("part", [False, True], ids=["itself", "part"])
-@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        *(pytest.param(make, False, id=f"{make.__name__}-itself") for make in MAKERS),
+        *(pytest.param(make, True, id=f"{make.__name__}-part") for make in PARTS),
+    ],
+)
 def test_a_model_that_is_not_any_more_what_was_measured(
     files: Files, scratch: Path, make: Callable[[Files, Path], Path], part: bool, what: str
 ) -> None:
     model = make(files, scratch).relative_to(scratch)
-    changed = PARTS.get(make, str(model)) if part else str(model)
+    changed = PARTS[make] if part else str(model)
     Path("other.file").write_bytes(Path(changed).read_bytes() + b"\0")
     Path(f"{make.__name__}_changing.py").write_text(
         f"import sys\nsys.path.append({str(CODE.parent)!r})\nNAME = {changed!r}\n{CHANGING}\n"
@@ -124,7 +129,10 @@ def tiny_files() -> Iterator[None]:
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
 
 
-@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make",
+    [pytest.param(make, marks=[pytest.mark.slow] if make is state_dict else [], id=make.__name__) for make in MAKERS],
+)
 def test_names_that_are_no_utf8(files: Files, scratch: Path, make: Callable[[Files, Path], Path]) -> None:
     folder = scratch / NOT_UTF8
     folder.mkdir()
@@ -145,10 +153,10 @@ def test_names_that_are_no_utf8(files: Files, scratch: Path, make: Callable[[Fil
     assert "\\ud" not in texts["json"] + texts["sarif"]
     assert call("gate", reports["json"], "-q", "--report", f"sarif={NOT_UTF8}/again").code == done.code
     out = f"{NOT_UTF8}/new{model.suffix}"
-    repaired = run(*repairs(model, f"{NOT_UTF8}/data.npz", out, "--report", f"html={out}.html"))
+    repaired = call(*repairs(model, f"{NOT_UTF8}/data.npz", out, "--report", f"html={out}.html"))
     assert repaired.code in (0, 1), repaired
     assert Path(out).exists()
-    gone = run("inspect", f"{NOT_UTF8}.pt", "--report", f"json={NOT_UTF8}/{NOT_UTF8}/a.json")
+    gone = call("inspect", f"{NOT_UTF8}.pt", "--report", f"json={NOT_UTF8}/{NOT_UTF8}/a.json")
     assert "there is no folder caf" in refused(gone, 2)
 
 

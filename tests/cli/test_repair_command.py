@@ -155,12 +155,13 @@ def test_what_cannot_be_read_is_exit_3(files: Files, scratch: Path) -> None:
     assert not (files.folder / "executed").exists()
 
 
+@pytest.mark.slow
 def test_as_a_process_of_its_own(files: Files, scratch: Path) -> None:
     done = call_process("repair", files.never_updated, "--data", files.data, "--out", "new.pt", "--limit", "150")
     assert done.code == 0, done
     assert "recalibrated by 150 samples" in done.stdout
     assert "Traceback" not in done.stderr
-    again = call_process("repair", files.never_updated, "--data", files.data, "--out", "new.pt")
+    again = call("repair", files.never_updated, "--data", files.data, "--out", "new.pt")
     assert "it exists already; name another file, or pass --overwrite" in refused(again, 2)
 
 
