@@ -33,11 +33,13 @@ def inspect_loudly(files: Files, *options: str) -> Done:
     return call("inspect", files.healthy, *loud, *options)
 
 
-def test_json_alone_is_on_stdout(files: Files) -> None:
+def test_json_alone_is_on_stdout_and_what_the_users_code_prints_is_talk(files: Files) -> None:
     done = inspect_loudly(files, "--report", "json=-")
     assert done.code == 0
     assert done.json["layers"][0]["name"] == "norm"
     Draft202012Validator(SCHEMA).validate(done.json)
+    for talk in ("building the network", "reading a batch", "running the network"):
+        assert talk in done.stderr
 
 
 def test_csv_alone_is_on_stdout(files: Files) -> None:
@@ -50,12 +52,6 @@ def test_channels_csv_alone_is_on_stdout(files: Files) -> None:
     frame = read_csv(inspect_loudly(files, "--report", "channels-csv=-"))
     assert ",".join(frame.columns) == CHANNELS_HEADER
     assert frame["channel"].tolist() == [0, 1]
-
-
-def test_what_the_users_code_prints_is_talk(files: Files) -> None:
-    done = inspect_loudly(files, "--report", "json=-")
-    for talk in ("building the network", "reading a batch", "running the network"):
-        assert talk in done.stderr
 
 
 def test_what_a_metric_prints_is_talk(files: Files) -> None:
@@ -196,6 +192,7 @@ def batches():
 """
 
 
+@pytest.mark.slow
 def test_a_real_process_keeps_its_pipe_clean(files: Files, scratch: Path) -> None:
     """Also of what libraries and child processes write, which Python's sys.stdout never sees."""
     Path("loader.py").write_text(WRITES_BEHIND_PYTHON)
@@ -210,10 +207,27 @@ def test_a_real_process_keeps_its_pipe_clean(files: Files, scratch: Path) -> Non
         assert said in done.stderr
 
 
-@pytest.mark.parametrize("command", [("rules",), ("--help",), ("inspect", "never_updated"), ("inspect", "healthy")])
-def test_a_reader_who_leaves_early_changes_no_exit_code(files: Files, command: tuple[str, ...]) -> None:
+@pytest.fixture
+def healthy_saved(files: Files, scratch: Path) -> str:
+    """A report without findings: what judges it again starts in a fraction of the time that `inspect` takes."""
+    assert call("inspect", files.healthy, "-q", "--report", "json=healthy.json").code == 0
+    return "healthy.json"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("rules",),
+        ("--help",),
+        pytest.param(("inspect", "never_updated"), marks=pytest.mark.slow),
+        ("gate", "healthy.json"),
+    ],
+)
+def test_a_reader_who_leaves_early_changes_no_exit_code(
+    files: Files, healthy_saved: str, command: tuple[str, ...]
+) -> None:
     """`bncheck ... | head -1` in a pipeline that fails if any part of it does."""
-    arguments = [getattr(files, one) if one in ("never_updated", "healthy") else one for one in command]
+    arguments = [files.never_updated if one == "never_updated" else one for one in command]
     with subprocess.Popen(
         [sys.executable, "-m", "bncheck", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -224,14 +238,16 @@ def test_a_reader_who_leaves_early_changes_no_exit_code(files: Files, command: t
     assert (process.returncode, told) == (1 if "never_updated" in command else 0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="closes a descriptor the way a Unix shell does")
-def test_without_any_stdout_the_exit_code_is_the_verdict_too(files: Files) -> None:
-    for name, code in (("healthy", 0), ("never_updated", 1)):
-        command = [sys.executable, "-m", "bncheck", "inspect", getattr(files, name)]
+def test_without_any_stdout_the_exit_code_is_the_verdict_too(files: Files, healthy_saved: str) -> None:
+    for typed, code in ((("gate", healthy_saved), 0), (("inspect", files.never_updated), 1)):
+        command = [sys.executable, "-m", "bncheck", *typed]
         done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (code, "")
 
 
+@pytest.mark.slow
 def test_a_real_process_ends_with_the_code_and_prints_the_report(files: Files) -> None:
     done = call_process("inspect", files.never_updated)
     assert done.code == 1

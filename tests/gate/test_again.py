@@ -133,7 +133,7 @@ def test_data_that_could_not_be_run_are_no_all_clear() -> None:
 
 
 @pytest.mark.parametrize("name", ["healthy.pt", "never_updated.torchscript.pt", "nan_statistics.pt2"])
-@pytest.mark.parametrize("with_data", [True, False])
+@pytest.mark.parametrize("with_data", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_real_report_is_judged_as_it_was(name: str, with_data: bool) -> None:
     data = SAMPLES / "digits_eval.npz" if with_data and name != "healthy.pt" else None
     limited = bncheck.inspect(SAMPLES / name, data, max_gap=0.5, limit=100)
