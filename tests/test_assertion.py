@@ -53,6 +53,7 @@ def test_the_message_begins_with_the_answer():
     assert max(map(len, lines)) <= 100
 
 
+@pytest.mark.slow
 def test_what_pytest_shows_is_that_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     test = tmp_path / "test_export.py"
     test.write_text(

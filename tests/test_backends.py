@@ -199,6 +199,7 @@ def test_a_folder_without_a_format_is_none(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_telling_a_format_loads_nothing_that_opening_takes() -> None:
     code = "from bncheck.formats import known_formats\nimport sys\nassert len(known_formats()) > 5\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -157,6 +157,7 @@ def test_reports_are_written_without_what_is_slow() -> None:
     assert not loaded & {"torch", "onnx", "pandas", "numpy"}
 
 
+@pytest.mark.slow
 def test_the_page_is_drawn_without_torch_and_the_notebook_without_matplotlib() -> None:
     making = "import sys; sys.path.insert(0, 'tests'); from hand_made import full_report\n"
     assert "torch" not in loaded_by(f"{making}from bncheck.render import renderer\nrenderer('html')(full_report())")

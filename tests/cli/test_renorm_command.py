@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 import torch
 import training_code
 from command_line import call, refused, users_code
@@ -50,6 +51,7 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.training
 def test_the_one_class_sample_is_repaired_by_its_own_bad_batches(scratch: Path) -> None:
     arch = ("--arch", f"{SAMPLES / 'digits_net.py'}:build")
     judge = SAMPLES / "digits_eval.npz"
@@ -100,6 +102,7 @@ def test_a_run_that_diverges_is_refused_and_leaves_nothing(scratch: Path) -> Non
     assert sorted(os.listdir()) == ["data.npz", "net.pt"]
 
 
+@pytest.mark.training
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(scratch: Path) -> None:
     model, judge = healthy("net.pt"), learnable("judge.npz")
     given = ("repair", model, *ARCH, "--arch-kwargs", '{"outputs": 2}', *RENORM, "--train-data", f"{CODE}:batches")

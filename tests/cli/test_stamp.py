@@ -98,6 +98,7 @@ def codes(report: dict[str, Any]) -> list[str]:
 # As a CI job has it
 
 
+@pytest.mark.slow
 def test_a_healthy_export_passes_with_its_checkpoint_and_alone_once_stamped(made, alone):
     wanted = inspected(made / "model.pt", "--arch", f"{SAMPLES / 'digits_net.py'}:build", "--data", made / "val.npz")
     beside = inspected(made / "folded.onnx", "--data", made / "val.npz", "--reference", made / "model.pt")
@@ -117,6 +118,7 @@ def test_a_healthy_export_passes_with_its_checkpoint_and_alone_once_stamped(made
         assert report["effect"]["accuracy"] == wanted["effect"]["accuracy"]
 
 
+@pytest.mark.slow
 def test_the_same_export_fed_shifted_data_fails(made):
     for model, more in (("folded.onnx", ["--reference", made / "model.pt"]), ("stamped.onnx", [])):
         report = inspected(made / model, "--data", made / "shifted.npz", *more)
@@ -125,6 +127,7 @@ def test_the_same_export_fed_shifted_data_fails(made):
         assert "BN403" not in codes(report)
 
 
+@pytest.mark.slow
 def test_statistics_that_changed_after_the_export_fail(made, net, tmp_path):
     moved = copy.deepcopy(net)
     moved.stem.bn.running_mean += 0.2

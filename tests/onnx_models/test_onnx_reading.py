@@ -195,6 +195,7 @@ def test_a_folded_export_names_both_ways_out(tmp_path: Path) -> None:
     assert report.summary.exit_code == 4
 
 
+@pytest.mark.slow
 def test_other_formats_do_without_onnx() -> None:
     code = "import bncheck, bncheck.formats, bncheck.api.inspecting, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
