@@ -96,7 +96,10 @@ COMMANDS = {
         BESIDE,
     ),
     "inspect --renorm": Command(
-        ("inspect", "model.pt", "--arch", "net.py:Net", "--renorm", "--train-data", "data.npz", "--data", "held.npz"),
+        (
+            *("inspect", "model.pt", "--arch", "net.py:Net", "--data", "held.npz"),
+            *("--renorm", "--train-data", "data.npz", "--steps", "3"),
+        ),
         (REPORT, OUT),
         {**CONFIGURATION, "model.pt": "MODEL", "net.py": "--arch", "data.npz": "--train-data", "held.npz": "--data"},
         BESIDE,

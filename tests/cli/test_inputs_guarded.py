@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -23,23 +24,23 @@ from bncheck.errors import UsageError
 NAMES_NO_FILE = {"JSON", "NAME", "N", "X", "CODES", "GLOB", "CODE", "imagenet"}
 
 
-def same(file: str) -> str:
-    return file
+def own_name(file: str) -> Iterator[str]:
+    yield file
 
 
-def around(file: str) -> str:
-    """The same, another way."""
-    return str(Path("photos", "..", file))
+def under_every_name(file: str) -> Iterator[str]:
+    """The file's own name, the same another way, and a symbolic and a hard link to it, one after another."""
+    yield file
+    yield str(Path("photos", "..", file))
+    yield from linked(file)
 
 
-def symbolic(file: str) -> str:
-    Path("link.json").symlink_to(file)
-    return "link.json"
-
-
-def hard(file: str) -> str:
-    Path("link.json").hardlink_to(file)
-    return "link.json"
+def linked(file: str) -> Iterator[str]:
+    link = Path("link.json")
+    for make in (link.symlink_to, link.hardlink_to):
+        make(file)
+        yield str(link)
+        link.unlink()
 
 
 @pytest.fixture(scope="session")
@@ -66,33 +67,44 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     }
 
 
-def cases() -> list[object]:
-    return [
-        pytest.param(command, output, file, role, id=f"{name}-{output[-1].rstrip('=')}-{file}")
-        for name, command in COMMANDS.items()
-        for output in command.outputs
-        for file, role in command.inputs.items()
-    ]
+def cases() -> Iterator[object]:
+    """Every input of every command under its own name, against each output.
+
+    Under every name the first time that a file is read as what it is, and that an output is given: whether two names
+    are one file is told in one place for all commands.
+    """
+    seen: set[object] = set()
+    for name, command in COMMANDS.items():
+        for output in command.outputs:
+            for file, role in command.inputs.items():
+                names = own_name if {(file, role), output} <= seen else under_every_name
+                seen |= {(file, role), output}
+                identity = f"{name}-{output[-1].rstrip('=')}-{file}"
+                yield pytest.param(command, output, file, role, names, id=identity)
 
 
-@pytest.mark.parametrize("name", [same, around, symbolic, hard], ids=lambda name: name.__name__)
-@pytest.mark.parametrize(("command", "output", "file", "role"), cases())
+@pytest.mark.parametrize(("command", "output", "file", "role", "names"), list(cases()))
 def test_an_output_that_is_an_input(
-    here: Path, command: Command, output: tuple[str, ...], file: str, role: str, name: Callable[[str], str]
+    here: Path,
+    command: Command,
+    output: tuple[str, ...],
+    file: str,
+    role: str,
+    names: Callable[[str], Iterator[str]],
 ) -> None:
     if file == "pyproject.toml":
         Path("bncheck.toml").unlink()
     if file.startswith("photos/"):
         command = Command(tuple("photos" if part == "data.npz" else part for part in command.typed), (), {})
-    path = name(file)
     before = contents(here)
-    last = output[-1]
-    typed = (*output[:-1], f"{last}{path}") if last.endswith("=") else (*output, path)
-    told = refused(call(*command.typed, *command.beside, *typed), 2)
     option = next(part for part in reversed(output) if part.startswith("--"))
-    assert told.strip().splitlines()[-1].startswith(f"bncheck: {option} {path}: that is ")
-    assert f"read as {role}" in told
-    assert contents(here) == before
+    last = output[-1]
+    for path in names(file):
+        typed = (*output[:-1], f"{last}{path}") if last.endswith("=") else (*output, path)
+        told = refused(call(*command.typed, *command.beside, *typed), 2)
+        assert told.strip().splitlines()[-1].startswith(f"bncheck: {option} {path}: that is ")
+        assert f"read as {role}" in told
+        assert contents(here) == before | ({"link.json": before[file]} if path == "link.json" else {})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -228,27 +240,24 @@ def test_every_option_that_names_a_file_is_known_to_the_guard() -> None:
     assert named == known
 
 
-@pytest.mark.parametrize("name", [same, symbolic, hard], ids=lambda name: name.__name__)
 @pytest.mark.parametrize("file", ["weights.safetensors.index.json", *SHARDS, "net.py", "data.npz", "photos/cat/1.png"])
-def test_the_library_guards_what_it_repairs(here: Path, file: str, name: Callable[[str], str]) -> None:
-    path = name(file)
+def test_the_library_guards_what_it_repairs(here: Path, file: str) -> None:
     before = contents(here)
     data = "photos" if file.startswith("photos") else "data.npz"
     index = "weights.safetensors.index.json"
-    for out in (path, "."):  # the folder that the shards are in already
+    for path in chain((file,), linked(file), (".",)):  # the last is the folder that the shards are in already
         with pytest.raises(UsageError, match=r"^out .*: that is (one of the inputs|in photos)"):
-            bncheck.repair_file(index, data, out=out, arch="net.py:Net", overwrite=True, force=True)
-    assert contents(here) == before
+            bncheck.repair_file(index, data, out=path, arch="net.py:Net", overwrite=True, force=True)
+        assert contents(here) == before | ({"link.json": before[file]} if path == "link.json" else {})
 
 
-@pytest.mark.parametrize("name", [same, symbolic, hard], ids=lambda name: name.__name__)
 @pytest.mark.parametrize("file", [file for file, role in COMMANDS["stamp"].inputs.items() if "conf" not in role])
-def test_the_library_guards_what_it_stamps(here: Path, file: str, name: Callable[[str], str]) -> None:
-    path = name(file)
+def test_the_library_guards_what_it_stamps(here: Path, file: str) -> None:
     before = contents(here)
-    with pytest.raises(UsageError, match=r"^out .*: that is one of the inputs \(.*read as (a part of )?\w+\)"):
-        stamp("model.onnx", "weights.safetensors.index.json", path, reference_arch="old_net.py:Net")
-    assert contents(here) == before
+    for path in chain((file,), linked(file)):
+        with pytest.raises(UsageError, match=r"^out .*: that is one of the inputs \(.*read as (a part of )?\w+\)"):
+            stamp("model.onnx", "weights.safetensors.index.json", path, reference_arch="old_net.py:Net")
+        assert contents(here) == before | ({"link.json": before[file]} if path == "link.json" else {})
 
 
 def test_a_stamped_model_is_not_written_over_a_copy_of_its_own_tensors(here: Path) -> None:
