@@ -205,6 +205,10 @@ class Thresholds:
     map_left_far: float = 0.05
     """Share of a gap that only the right map leaves: what then exceeds the margin is another domain, not another
     scale."""
+    beyond_pictures: float = 5.0
+    """Gap of the layers fed by the input that no other exposure, contrast or domain has shown: only another unit."""
+    beyond_shift: float = 0.6
+    """Gap of the layers fed by the input beyond what shifted data have shown (0.56; healthy ones 0.27)."""
     map_left_near: float = 0.25
     """Share of a gap that a map may leave whose factor exposure or contrast may reach."""
     near_factor: float = 4.0
@@ -221,6 +225,10 @@ class Thresholds:
     """Accuracy below that of recalibrated statistics that the right map, or the right order, of the input may leave."""
     least_skill: float = 0.25
     """Share of the way from guessing to perfect that predictions must reach in the right order."""
+    twice_ends: float = 0.15
+    """How near to 0 and to 1 the extremes must come where a normalization that was solved for is undone twice."""
+    unit_factor: float = 0.05
+    """Relative difference within which a solved factor is that of another unit."""
     flat: float = 0.5
     """Share of a layer's input that is flat from which padding dominates it."""
     lopsided: float = 0.3

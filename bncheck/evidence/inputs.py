@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 
 from bncheck.core import THRESHOLDS
 from bncheck.evidence.pairs import Paired
@@ -50,6 +51,18 @@ class AffineMap:
         return all(slope < 0 for slope in self.slope)
 
 
+class Mistake(Enum):
+    """What was done wrong on the way to the network, where the map and the data's own range tell.
+
+    `RAW`: pixels as they are stored were not normalized. `UNSCALED`: they were normalized by constants for 0..1
+    without having been divided by 255, or divided once too often. `TWICE`: they were normalized twice.
+    """
+
+    RAW = "not normalized"
+    UNSCALED = "normalized in another unit"
+    TWICE = "normalized twice"
+
+
 @dataclass(frozen=True, slots=True)
 class InputScaling:
     """A map of the input under which the layers fed by it see what their statistics describe.
@@ -60,6 +73,7 @@ class InputScaling:
         expected: what they become; `None` where the factor was solved from the statistics, and has no name.
         seen: the samples as they are, and mapped.
         constant: the map's numbers are known, not taken from the data.
+        mistake: what was done wrong, where that is told apart from all else; `None` where the map alone is known.
     """
 
     map: AffineMap
@@ -67,6 +81,7 @@ class InputScaling:
     expected: str | None
     seen: Paired
     constant: bool = True
+    mistake: Mistake | None = None
 
     @property
     def fits(self) -> bool:
@@ -93,36 +108,33 @@ class InputScaling:
 
     @property
     def reaches_everywhere(self) -> bool:
-        """Whether the gap goes in the layers behind too."""
+        """Whether the gap goes in the layers behind too.
+
+        Under a known map that leaves next to nothing of a gap no picture can make, another domain may leave some.
+        """
         seen = self.seen
-        return seen.after.model_gap <= min(THRESHOLDS.margin, THRESHOLDS.map_left * seen.before.model_gap)
+        is_far = self.constant and seen.after.gap <= THRESHOLDS.map_left_far * seen.before.gap
+        most = math.inf if is_far and seen.before.gap > THRESHOLDS.beyond_pictures else THRESHOLDS.margin
+        return seen.after.model_gap <= min(most, THRESHOLDS.map_left * seen.before.model_gap)
 
     @property
     def explains(self) -> bool:
-        """Whether the predictions say so too: by their accuracy, or without labels by what reaches the last layer."""
+        """Whether the predictions say so too: by their accuracy, or without labels by what reaches the last layer.
+
+        How sure a network looks is not asked: far outside of what it was trained on it looks surer than it is.
+        """
         seen = self.seen
         if not self.fits or (self.is_solved and not self.reaches_everywhere):
             return False
         if seen.wins_accuracy is not None:
             return seen.wins_accuracy
-        if self.constant and self.expected is not None and seen.after.gap <= THRESHOLDS.map_left_far * seen.before.gap:
-            return self.reaches_everywhere and seen.moves_outputs  # far outside, outputs look surer than they are
-        return (
-            self.reaches_everywhere
-            and seen.moves_outputs
-            and seen.information_ratio >= 1 - THRESHOLDS.information_margin
-        )
+        return self.reaches_everywhere and seen.moves_outputs
 
     @property
     def is_plausible(self) -> bool:
         """Whether every gap is explained and no prediction speaks against it, although none may speak for it."""
         gain = self.seen.gain
-        unharmed = (
-            gain > -THRESHOLDS.gain_margin
-            if gain is not None
-            else self.seen.information_ratio >= 1 - THRESHOLDS.information_margin
-        )
-        return self.fits and self.reaches_everywhere and unharmed
+        return self.fits and self.reaches_everywhere and (gain is None or gain > -THRESHOLDS.gain_margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +171,16 @@ class ChannelOrder:
             is_large = (seen.gain or 0.0) > THRESHOLDS.large_effect and seen.after.gap <= THRESHOLDS.margin
             return seen.wins_accuracy and (share < THRESHOLDS.order_left or is_large)
         is_clear = share < THRESHOLDS.order_left_unlabelled and seen.before.gap > THRESHOLDS.near_margin
-        return is_clear and seen.moves_outputs and seen.information_ratio > 1 + THRESHOLDS.information_margin
+        return (
+            is_clear
+            and seen.moves_outputs
+            and (self._mends_the_impossible or seen.information_ratio > 1 + THRESHOLDS.information_margin)
+        )
+
+    @property
+    def _mends_the_impossible(self) -> bool:
+        """Whether a gap beyond what other pictures make goes in all layers: then nothing else has to speak for it."""
+        seen = self.seen
+        falls = seen.after.gap <= min(THRESHOLDS.margin, THRESHOLDS.map_left_near * seen.before.gap)
+        everywhere = seen.after.model_gap <= min(THRESHOLDS.margin, THRESHOLDS.map_left * seen.before.model_gap)
+        return seen.before.gap > THRESHOLDS.beyond_shift and falls and everywhere

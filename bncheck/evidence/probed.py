@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bncheck.evidence.composition import Composition, Invariance
-from bncheck.evidence.inputs import AS_READ, BY_OPTIONS, AffineMap, ChannelOrder, InputScaling
+from bncheck.evidence.inputs import AS_READ, BY_OPTIONS, AffineMap, ChannelOrder, InputScaling, Mistake
 from bncheck.evidence.other_eps import OtherEps
 from bncheck.evidence.pairs import Paired, Trial
 
@@ -17,6 +17,7 @@ __all__ = [
     "Composition",
     "InputScaling",
     "Invariance",
+    "Mistake",
     "OtherEps",
     "Paired",
     "Probed",

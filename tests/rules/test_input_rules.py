@@ -6,6 +6,7 @@ import dataclasses
 import re
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from digit_nets import ARCH, SAMPLES, assert_healthy, codes, conv_net, norms, only, train
@@ -14,7 +15,9 @@ from torch import nn
 
 import bncheck
 from bncheck.data import DataOptions
-from bncheck.evidence.probed import AffineMap, InputScaling, Paired, Probed, Trial
+from bncheck.evidence.probed import AffineMap, InputScaling, Mistake, Paired, Probed, Trial
+from bncheck.probes.input.conventions import InputRange, mistake_of
+from bncheck.results import Finding
 from bncheck.rules import judge
 from bncheck.vocabulary import argument
 
@@ -256,8 +259,10 @@ def scaling(before: float, after: float, *, factor: float = 255.0, expected: str
         (scaling(0.24, 0.01, gain=0.4), []),
         (scaling(1.0, 0.26, gain=0.4), []),
         (scaling(237.0, 0.32, gain=0.4), ["error"]),  # another domain besides: seen on PaddleOCR's classifier
-        (scaling(237.0, 0.32, gain=0.01), []),
-        (scaling(237.0, 0.32), []),
+        (scaling(237.0, 0.32, gain=0.01), ["info"]),
+        (scaling(237.0, 0.32), ["error"]),  # no picture makes such a gap, labelled or not
+        (scaling(4.9, 0.24, everywhere=0.4), []),
+        (scaling(237.0, 0.32, everywhere=0.5), []),
         (scaling(237.0, 0.32, gain=0.4, expected=None), []),
         (scaling(6.0, 0.32, gain=0.4), []),
         (scaling(0.4, 0.21, gain=0.4), []),
@@ -269,9 +274,8 @@ def scaling(before: float, after: float, *, factor: float = 255.0, expected: str
         (scaling(1.0, 0.1, gain=0.03), ["info"]),
         (scaling(1.0, 0.1, gain=-0.02), []),
         (scaling(1.0, 0.1, predictions_changed=0.04), ["info"]),
-        (scaling(1.0, 0.1, information=0.89), []),
-        (scaling(370.0, 0.1, information=0.89), ["error"]),  # saturated outputs look surer: a Fashion-MNIST MLP x 255
-        (scaling(370.0, 0.1, information=0.89, expected=None), []),
+        (scaling(1.0, 0.1, information=0.1), ["error"]),  # saturated outputs look surer: that excuses nothing
+        (scaling(370.0, 0.1, information=0.1, expected=None), ["error"]),
         (scaling(1.0, 0.1, everywhere=0.15), []),
         (scaling(1.0, 0.1, predictions_changed=None, output_change=0.26), ["error"]),
         (scaling(1.0, 0.1, predictions_changed=None, output_change=0.24), ["info"]),
@@ -322,13 +326,96 @@ def test_a_solved_map_may_leave_a_gap_where_the_input_alone_is_off(own, left, fo
     assert [finding.code for finding in judge(whole)] == found
 
 
-def test_an_input_normalized_twice_by_unknown_constants_is_called_so():
+def solved(slope: float, intercept: float, mistake: Mistake | None) -> Finding:
+    """What is found of a map that was solved for."""
     probed = scaling(5.0, 0.05, gain=0.4, expected=None)
-    probed = Probed(scaling=dataclasses.replace(probed.scaling, map=AffineMap((0.212,), (0.16,)), constant=False))
+    by = AffineMap((slope,), (intercept,))
+    probed = Probed(scaling=dataclasses.replace(probed.scaling, map=by, constant=False, mistake=mistake))
     (finding,) = judge(evidence(measured(0.1), probed=probed))
-    assert "as where it was normalized once too often: it expects 0.212 x +0.16 in place of x" in finding.message
+    assert finding.evidence["mistake"] == (None if mistake is None else mistake.value)
+    return finding
+
+
+def test_an_input_normalized_twice_by_unknown_constants_is_called_so():
+    finding = solved(0.212, 0.16, Mistake.TWICE)
+    assert "normalized once too often" in finding.message
+    assert "by mean 0.16 and standard deviation 0.212 each time" in finding.message
     assert finding.fix.startswith("Look for a normalization that is done twice (to try what fits these data: ")
     assert f"{argument('mean')} -0.7547 {argument('std')} 4.717)" in finding.fix
+
+
+def test_an_input_that_is_spread_too_wide_is_not_said_to_be_normalized_twice():
+    finding = solved(0.212, 0.16, None)
+    assert "4.72 times as wide as it expects: 0.212 x +0.16 in place of x. Which step" in finding.message
+    assert "is not known" in finding.message
+    raw = solved(0.0105, -0.827, Mistake.RAW)
+    assert raw.message.startswith(
+        "The data are pixels as they are stored, and the network expects the input normalized"
+    )
+    unscaled = solved(1 / 255, -0.79, Mistake.UNSCALED)
+    assert "255 times as wide as the network expects, with black where it should be" in unscaled.message
+    assert unscaled.fix.startswith("Divide by 255 before the normalization")
+
+
+class Prepared(nn.Module):
+    """Takes pixels normalized by a mean and a standard deviation of each colour; the net gets the brightest colour."""
+
+    def __init__(self, net: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.net = net
+        self.mean, self.std = (torch.tensor(values).view(1, -1, 1, 1) for values in (mean, std))
+
+    def normalized(self, x: torch.Tensor) -> torch.Tensor:
+        """What it expects of pixels."""
+        return (x - self.mean) / self.std
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.net((z * self.std + self.mean).amax(1, keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "fed"),
+    [
+        ((0.5,), (0.5,), "0..1 normalized by mean 0.5 and std 0.5 twice"),
+        ((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616), "0..1 normalized by CIFAR-10's mean and std twice"),
+        ((0.7, 0.4, 0.2), (0.4, 0.2, 0.3), "as given"),
+    ],
+    ids=["-1..1", "known constants", "constants of each colour that nobody has told"],
+)
+@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
+def test_an_input_normalized_twice(healthy, held_out, mean, std, fed, labelled):
+    x, y = held_out
+    net = Prepared(healthy, mean, std).eval()
+    tints = torch.rand((len(x), len(mean), 1, 1), generator=torch.Generator().manual_seed(0))
+    once = net.normalized(x * tints / tints.amax(1, keepdim=True))
+    assert codes(bncheck.inspect(net, once[:200])) == []
+    twice = net.normalized(once)
+    finding = only(bncheck.inspect(net, (twice, y) if labelled else twice), "BN601")
+    assert (finding.severity, finding.evidence["fed"]) == ("error", fed)
+    assert finding.evidence["mistake"] == "normalized twice"
+    assert finding.evidence["slope"] == pytest.approx(std, rel=0.05)
+    assert finding.evidence["intercept"] == pytest.approx(mean, abs=0.05)
+    assert "Leave out a step" in finding.fix or "Look for a normalization that is done twice" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "slope", "intercept", "found"),
+    [
+        (-3.0, 1.0, 0.5, 0.5, Mistake.TWICE),
+        (-12.3, 10.2, 0.21, 0.45, Mistake.TWICE),
+        (-2.0, 2.0, 0.5, 0.0, None),  # twice the contrast, about gray
+        (-2.0, 1.0, 0.7, 0.2, None),
+        (0.0, 255.0, 0.0105, -0.827, Mistake.RAW),
+        (0.0, 0.8, 3.0, -1.0, Mistake.RAW),
+        (-2.1, 1212.0, 1 / 255, -2.09, Mistake.UNSCALED),
+        (-2.14, -2.12, 255.0, 543.6, Mistake.UNSCALED),
+        (-300.0, 1212.0, 1 / 255, -1.0, None),  # black was moved too
+        (-1.0, 1.0, 0.9, 0.4, None),
+    ],
+)
+def test_the_range_of_the_data_tells_which_step_is_wrong(low, high, slope, intercept, found):
+    ends = (np.array([end]) for end in (low, high, (low + high) / 2, (high - low) / 4))
+    assert mistake_of(InputRange(*ends, is_image=True), AffineMap((slope,), (intercept,))) == found
 
 
 @pytest.mark.parametrize(("constant", "found"), [(True, ["BN601"]), (False, [])])

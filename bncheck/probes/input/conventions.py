@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bncheck.core import THRESHOLDS
-from bncheck.evidence import AS_READ, BY_OPTIONS, AffineMap
+from bncheck.evidence import AS_READ, BY_OPTIONS, AffineMap, Mistake
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,12 +20,14 @@ class Convention:
 
     Attributes:
         name: what the fed values are called in a sentence.
+        repeats: the name of the convention that it is when done once more.
     """
 
     name: str
     scale: float = 1.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    repeats: str | None = None
 
     @property
     def slope(self) -> FloatArray:
@@ -68,25 +70,25 @@ class Candidate:
         fed: what they are by their range, in words.
         expected: what they become; `None` where it has no name.
         constant: its numbers are known, not taken from the data.
+        mistake: what was done wrong if it is the one.
     """
 
     map: AffineMap
     fed: str
     expected: str | None
     constant: bool = True
+    mistake: Mistake | None = None
 
 
 def _normalized(
-    name: str, mean: tuple[float, ...], std: tuple[float, ...], *, times: bool = True
+    name: str, mean: tuple[float, ...], std: tuple[float, ...], *, once: str | None = None
 ) -> tuple[Convention, ...]:
     """Normalization by a mean and a standard deviation, done once, twice, and without scaling to 0..1 before."""
     twice = tuple(m * (1 + s) for m, s in zip(mean, std, strict=True)), tuple(s * s for s in std)
-    once = Convention(f"0..1 normalized by {name}", 1.0, mean, std)
-    if not times:
-        return (once,)
+    called = once or f"0..1 normalized by {name}"
     return (
-        once,
-        Convention(f"0..1 normalized by {name} twice", 1.0, *twice),
+        Convention(called, 1.0, mean, std),
+        Convention(f"0..1 normalized by {name} twice", 1.0, *twice, repeats=called),
         Convention(f"0..255 normalized by {name} (meant for 0..1)", 255.0, mean, std),
     )
 
@@ -95,14 +97,14 @@ UNIT = Convention("0..1")
 CONVENTIONS = (
     UNIT,
     Convention("0..255", 255.0),
-    Convention("-1..1", 2.0, (1.0,)),
+    *_normalized("mean 0.5 and std 0.5", (0.5,), (0.5,), once="-1..1"),
     Convention("0..16", 16.0),
     Convention("0..1 divided by 255 again", 1 / 255),
     Convention("0..128", 128.0),
     Convention("-0.5..0.5", 1.0, (0.5,)),
     Convention("-128..127", 255.0, (128.0,)),
     *_normalized("ImageNet's mean and std", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    *_normalized("CIFAR-10's mean and std", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616), times=False),
+    *_normalized("CIFAR-10's mean and std", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
     Convention("0..255 less ImageNet's mean", 255.0, (123.68, 116.78, 103.94)),
     Convention("0..255 less ImageNet's mean in BGR", 255.0, (103.94, 116.78, 123.68)),
     *_normalized("MNIST's mean and std", (0.1307,), (0.3081,)),
@@ -112,6 +114,8 @@ FULL = CONVENTIONS[:2]
 """What pictures are read as: their values use all of 0..1, or of 0..255."""
 STANDARDIZED = "mean 0 and standard deviation 1 per channel"
 INVERTED = "its inverse, bright for dark"
+AS_GIVEN = "as given"
+OWN_UNITS = "features that are not standardized, in their own units or standardized twice"
 
 
 def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iterator[Candidate]:
@@ -126,16 +130,14 @@ def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iter
     channels = len(data.low)
     if not data.is_image:
         if _standard_gap(data) > THRESHOLDS.unstandardized:
-            yield Candidate(
-                _standardizing(data), "features of their own units", "standardized features", constant=False
-            )
+            yield Candidate(_standardizing(data), OWN_UNITS, "standardized features", constant=False)
         return
     known = [one for one in CONVENTIONS if one.fits(channels) and (channels == 1 or "MNIST" not in one.name)]
     seen: set[AffineMap] = set()
     for fed in (one for one in known if _may_be(data, one)):
         others = [(one, _between(fed, one)) for one in known if one != fed]
         for candidate in (
-            *(Candidate(leading, fed.name, one.name) for one, leading in others),
+            *(Candidate(leading, fed.name, one.name, mistake=_mistake(fed, one)) for one, leading in others),
             Candidate(_standardizing(data), fed.name, f"values of {STANDARDIZED}", constant=False),
         ):
             if candidate.map not in seen:
@@ -145,10 +147,12 @@ def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iter
         yield from _from_standardized(data, known)
     name = f"values of {STANDARDIZED}"
     if _is_standardized_twice(data):
-        yield Candidate(_standardizing(data), f"{name}, standardized twice", name, constant=False)
+        again = f"{name}, standardized twice"
+        yield Candidate(_standardizing(data), again, name, constant=False, mistake=Mistake.TWICE)
     if _is_unscaled(data):
         yield Candidate(_standardizing(data), "0..255 standardized as if 0..1", name, constant=False)
     yield Candidate(_as_map(-np.ones(channels), data.low + data.high), INVERTED, "it as it was", constant=False)
+    yield from _undoing_twice(data)
 
 
 def colour_constants(data: InputRange) -> Iterator[tuple[str, AffineMap]]:
@@ -176,6 +180,45 @@ def _is_standardized_twice(data: InputRange) -> bool:
     mean = -data.mean * std
     low, high = ((values * std + mean) * std + mean for values in (data.low, data.high))
     return bool(abs(low.min()) <= THRESHOLDS.pixel_ends and abs(high.max() - 1) <= THRESHOLDS.pixel_ends)
+
+
+def _undoing_twice(data: InputRange) -> Iterator[Candidate]:
+    """Give what undoes the second of two equal normalizations of pixels from black to white, colour by colour.
+
+    Of z = ((p - m)/s - m)/s the smallest and the largest value lie 1/s^2 apart, and the smallest is -m (1 + s)/s^2.
+    """
+    span = data.high - data.low
+    if not np.all(span > 1):
+        return
+    std = 1 / np.sqrt(span)
+    mean = -data.low * std**2 / (1 + std)
+    if np.all((std > THRESHOLDS.pixel_least_std) & (mean > 0) & (mean < 1)):
+        yield Candidate(_as_map(std, mean), AS_GIVEN, None, constant=False, mistake=Mistake.TWICE)
+
+
+def mistake_of(data: InputRange, by: AffineMap) -> Mistake | None:
+    """Name the step of the preprocessing that leads to a map with one slope and one intercept for all channels.
+
+    Pixels that fill 0..1 or 0..255 were not normalized. Pixels that were normalized in another unit, black being as
+    dark as it should be, are off by 255. Those normalized twice by mean m and standard deviation s take s z + m, and
+    the same once more makes pixels from black to white of them: two numbers that were solved for would have to meet
+    both ends by accident.
+    """
+    (slope, intercept), *_ = by.of_each()
+    low, high = float(data.low.min()), float(data.high.max())
+    to_low, to_high = slope * low + intercept, slope * high + intercept
+    if any(fills(data, one) for one in FULL):
+        return Mistake.RAW
+    in_units = min(abs(slope * unit - 1) for unit in (255.0, 1 / 255))
+    if in_units <= THRESHOLDS.unit_factor and abs(to_low - low) <= THRESHOLDS.pixel_ends * (to_high - to_low):
+        return Mistake.UNSCALED
+    dark, bright = slope * to_low + intercept, slope * to_high + intercept
+    meets = abs(dark) <= THRESHOLDS.twice_ends and abs(bright - 1) <= THRESHOLDS.twice_ends
+    return Mistake.TWICE if THRESHOLDS.pixel_least_std < slope < 1 and meets else None
+
+
+def _mistake(fed: Convention, expected: Convention) -> Mistake | None:
+    return Mistake.TWICE if fed.repeats == expected.name else None
 
 
 def _is_unscaled(data: InputRange) -> bool:

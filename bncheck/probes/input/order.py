@@ -134,4 +134,4 @@ def _normalized_before(others: list[tuple[int, ...]], name: str, constants: Affi
 def _predicts_better(one: Paired, other: Paired) -> bool:
     if one.gain is not None and other.gain is not None:
         return one.gain > other.gain
-    return (one.after.information or 0.0) > (other.after.information or 0.0)
+    return one.after.model_gap < other.after.model_gap

@@ -88,7 +88,7 @@ class _Search:
             after = self._session.stored(mapped(self._samples, one.map))
             seen = paired(self._layers, self._samples.size, self._before, after)
             if seen is not None:
-                scaling = InputScaling(one.map, one.fed, one.expected, seen, one.constant)
+                scaling = InputScaling(one.map, one.fed, one.expected, seen, one.constant, one.mistake)
                 found.append((self._rank(after, one), scaling))
         left, best = min(found, key=_first, default=(math.inf, None))
         return best if left < self._before.gap(self._layers) else None

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bncheck.core import THRESHOLDS, FloatArray
-from bncheck.evidence import NEAR_FACTOR, AffineMap
-from bncheck.probes.input.conventions import FULL, Candidate, InputRange, fills
+from bncheck.evidence import NEAR_FACTOR, AffineMap, Mistake
+from bncheck.probes.input.conventions import AS_GIVEN, FULL, Candidate, InputRange, fills, mistake_of
 from bncheck.probes.session import Watched
 from bncheck.watch import together
 
@@ -51,9 +51,9 @@ def factors(layers: tuple[str, ...], seen: Watched) -> Iterator[Candidate]:
         factor = numerator / denominator if denominator > 0 else 1.0
         is_known = any(abs(factor / known - 1) < THRESHOLDS.known_factor for known in KNOWN_FACTORS)
         if math.isfinite(factor) and not (is_known or 1 / NEAR_FACTOR < factor < NEAR_FACTOR):
-            yield Candidate(AffineMap((float(factor),)), "as given", None, constant=False)
+            yield Candidate(AffineMap((float(factor),)), AS_GIVEN, None, constant=False)
     for known in KNOWN_FACTORS:
-        yield Candidate(AffineMap((known,)), "as given", None)
+        yield Candidate(AffineMap((known,)), AS_GIVEN, None)
 
 
 def affine(layers: tuple[str, ...], data: InputRange, attempt: Try, start: AffineMap) -> Iterator[Candidate]:
@@ -93,8 +93,9 @@ def affine(layers: tuple[str, ...], data: InputRange, attempt: Try, start: Affin
         ):
             break
     found = _map(slope, level, center)
-    if not _may_be_exposure(data, found):
-        yield Candidate(found, "as given", None, constant=False)
+    mistake = mistake_of(data, found)
+    if mistake in (Mistake.TWICE, Mistake.UNSCALED) or not _may_be_exposure(data, found):
+        yield Candidate(found, AS_GIVEN, None, constant=False, mistake=mistake)
 
 
 def _map(slope: float, level: float, center: float) -> AffineMap:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bncheck.core import THRESHOLDS
-from bncheck.evidence import AS_READ, AffineMap, Evidence, InputScaling, Paired
+from bncheck.evidence import AS_READ, AffineMap, Evidence, InputScaling, Mistake, Paired
 from bncheck.results import Finding
 from bncheck.rules.judging.fed import (
     cost_of_change,
@@ -43,6 +43,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "expected": found.expected,
             "slope": list(found.map.slope),
             "intercept": list(found.map.intercept),
+            "mistake": None if found.mistake is None else found.mistake.value,
             **numbers_of(found.seen),
         },
     )
@@ -101,17 +102,38 @@ def _what(found: InputScaling) -> str:
     if found.expected is None and found.map.factor is not None:
         times = 1 / found.map.factor
         return f"The input is {times:.3g} times what the network expects."
-    if found.expected is None and max(found.map.slope) < 1:
-        return (
-            "The input reaches the network spread too wide, as where it was normalized once too often: it expects "
-            f"{found.map.slope[0]:.3g} x {found.map.intercept[0]:+.3g} in place of x."
-        )
     if found.expected is None:
-        mean, std = _as_normalization(found.map)
-        return f"The network expects the input normalized, as by mean {mean} and standard deviation {std}."
+        return _what_was_solved(found)
     if found.map.inverts:
         return "The input is inverted, bright for dark."
     return f"The data are fed as {found.fed}; the network expects {found.expected}."
+
+
+def _what_was_solved(found: InputScaling) -> str:
+    """Tell what a slope and an intercept come from as far as the data say so, and else only what they are."""
+    mean, std = _as_normalization(found.map)
+    if found.mistake == Mistake.TWICE:
+        each, by = _listed(found.map.intercept), _listed(found.map.slope)
+        return (
+            "The input was normalized once too often: undone once it is what the network expects, and undone twice, by "
+            f"mean {each} and standard deviation {by} each time, it is pixels from black to white."
+        )
+    if found.mistake == Mistake.UNSCALED:
+        return (
+            f"The input is {1 / found.map.slope[0]:.3g} times as wide as the network expects, with black where it "
+            "should be: it was normalized by constants for pixels of another unit, of 0..1 or of 0..255."
+        )
+    if found.mistake is None and max(found.map.slope) < 1:
+        return (
+            f"The input reaches the network {1 / max(found.map.slope):.3g} times as wide as it expects: "
+            f"{_formula(found.map)} in place of x. Which step of the preprocessing makes it so is not known."
+        )
+    fed = "The data are pixels as they are stored, and the" if found.mistake == Mistake.RAW else "The"
+    return f"{fed} network expects the input normalized, as by mean {mean} and standard deviation {std}."
+
+
+def _formula(by: AffineMap) -> str:
+    return f"{by.slope[0]:.3g} x {by.intercept[0]:+.3g}"
 
 
 def _remedy(found: InputScaling) -> str:
@@ -128,13 +150,18 @@ def _remedy(found: InputScaling) -> str:
         constants = sorted(set(found.map.intercept))
         shown = f"{constants[0]:.4g} - x" if len(constants) == 1 else "low + high - x, channel by channel"
         return f"Invert the input: feed {shown}."
-    if found.expected is not None and found.expected in found.fed:
+    if found.expected is not None and found.mistake == Mistake.TWICE:
         return f"Leave out a step of the preprocessing: feed {found.expected}, not {found.fed}."
     mean, std = _as_normalization(found.map)
     options = f"{argument('mean')} {mean} {argument('std')} {std}"
     if found.expected is None:
-        if max(found.map.slope) < 1:
+        if found.mistake == Mistake.TWICE:
             return f"Look for a normalization that is done twice (to try what fits these data: {options})."
+        if found.mistake == Mistake.UNSCALED:
+            change = "Divide by 255" if max(found.map.slope) < 1 else "Leave out a division by 255"
+            return f"{change} before the normalization (to try what fits these data: {options})."
+        if found.mistake is None and max(found.map.slope) < 1:
+            return f"Feed the input as in training (to try what fits these data: {options})."
         return f"Normalize as in training (to try what fits these data: {options})."
     roughly = " These constants fit roughly: take those of your training, if you know them."
     return f"Feed {found.expected}: to try it, {options}.{roughly if _fits_roughly(found) else ''}"
