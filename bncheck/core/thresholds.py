@@ -240,6 +240,10 @@ class Thresholds:
     """Share of the squared own gaps that one fraction of the way from (0, 1) must explain."""
     lag_channels: int = 8
     """Channels below which a fraction fits by accident."""
+    power_explained: float = 0.9
+    """Share of the squared own gaps that a power of the stored variances must explain to stand for another quantity."""
+    power_left: float = 0.25
+    """Share of what the best factor on all variances leaves of them, that such a power may leave."""
     lag_begun: float = 0.02
     """Share of the way below which statistics never moved."""
     lag_arrived: float = 0.98

@@ -102,6 +102,15 @@ def _lagging() -> Evidence:
     return evidence(seen, effect=HARM)
 
 
+def _standard_deviations() -> Evidence:
+    """A layer of eight channels that stores the roots of the variances that it sees."""
+    mean, var = np.zeros(8), np.geomspace(0.1, 10, 8)
+    one = NormLayer("bn", "batch_norm", 8, mean, var**0.5, 1e-5, 0.1, 200, np.ones(8), np.arange(8.0))
+    gap = compare(mean, var, mean, var**0.5, 1e-5)
+    seen = MeasuredLayer(one, 1, None, mean, var, gap, gap, np.full(8, 0.01), lower=1.0, p_value=0.0)
+    return evidence(seen, effect=HARM)
+
+
 def _moved(name: str, error: float) -> Comparison:
     return Comparison("before.pt", (ComparedLayer(name, name, error, 0, agrees=False, folded=False),), ())
 
@@ -122,6 +131,7 @@ FIRES: dict[str, Callable[[], Evidence]] = {
     "BN204": lambda: static(layer(var=np.array([1e6, 4.0])), deploy_dtype="float16"),
     "BN205": stored(dtype="float16", mean=np.full(2, 3.0)),
     "BN206": stored(mean=np.array([0.0, 5000.0])),
+    "BN207": _standard_deviations,
     "BN301": lambda: static(layer(momentum=0.99), training_planned=True),
     "BN302": probed(eps=OtherEps(1.0, ("bn",), changed_input(0.5, 0.05))),
     "BN303": stored(mean=None, var=None),
