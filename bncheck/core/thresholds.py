@@ -234,6 +234,13 @@ class Thresholds:
     lopsided: float = 0.3
     """Share. How one-sided the rest of it must lie: a plain background is flat on all sides."""
 
+    # What the file says of a drift
+
+    copy_left: float = 0.5
+    """Share of a gap that the statistics of another copy in the same file may leave where they are said to fit."""
+    pruned: float = 0.05
+    """Share of weights that are exactly 0 from which they were pruned: training leaves none."""
+
     # Lag and dropout
 
     lag_explained: float = 0.9

@@ -21,6 +21,7 @@ from .probed import (
 from .runtime import RuntimeCheck
 from .task import Improvement, TaskEffect
 from .training import TrainingEvidence
+from .weights import ZeroedWeights
 from .whole import Evidence
 
 __all__ = [
@@ -57,4 +58,5 @@ __all__ = [
     "TaskEffect",
     "TrainingEvidence",
     "Trial",
+    "ZeroedWeights",
 ]

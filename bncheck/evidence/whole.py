@@ -14,6 +14,7 @@ from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
 from bncheck.evidence.training import TrainingEvidence
+from bncheck.evidence.weights import ZeroedWeights
 from bncheck.results import DataFacts, Note
 from bncheck.vocabulary import Reason
 
@@ -32,6 +33,7 @@ class Evidence:
         averaged: the model is an averaged copy (EMA, SWA), by its name in the checkpoint.
         siblings: other copies of it in the same file.
         optimizer_steps: how often the optimizer in the same file has stepped; `None` where none says.
+        zeroed: weights of exactly 0; `None` where that was not looked at, or there are none.
         in_training: names of layers that were in training mode when the module was pickled.
         data: what was run; `None` for a static audit.
         not_run: data were given, but the model's runtime refuses it, so only the file was audited.
@@ -62,6 +64,7 @@ class Evidence:
     averaged: bool = False
     siblings: tuple[SiblingCopy, ...] = ()
     optimizer_steps: int | None = None
+    zeroed: ZeroedWeights | None = None
     in_training: frozenset[str] = frozenset()
     data: DataFacts | None = None
     not_run: bool = False

@@ -27,6 +27,7 @@ from bncheck.measure.layers import measured_layer, moving_average, stored_statis
 from bncheck.measure.notes import depends_on_composition, notes_on, notes_on_file
 from bncheck.measure.observation import Observation
 from bncheck.measure.plan import Plan
+from bncheck.measure.zeros import zeroed_weights
 from bncheck.results import Accuracy, DataFacts, NotRun
 from bncheck.vocabulary import Reason
 from bncheck.watch import CallMoments, Statistics, together
@@ -91,6 +92,7 @@ def measured_evidence(
     smallest, needed = detectable(measured, seen.samples)
     if smallest == math.inf:  # also of any number of samples that are all alike: no gap of theirs is sure
         measured = {name: replace(layer, lower=0.0, p_value=1.0) for name, layer in measured.items()}
+    is_off = any(layer.gap > THRESHOLDS.near_margin for layer in measured.values())
     return replace(
         _file_evidence(model),
         layers=layers,
@@ -105,6 +107,7 @@ def measured_evidence(
         samples_needed=needed,
         max_gap=max_gap,
         training=training,
+        zeroed=zeroed_weights(model.tensors().values()) if is_off else None,
     )
 
 

@@ -9,6 +9,7 @@ from bncheck.core import THRESHOLDS
 from bncheck.evidence import BrokenSamples, CloserLook, Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.results import Finding, Measure
 from bncheck.rules.judging.calls import unlike_calls
+from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
 from bncheck.rules.judging.harm import harm_of, margin_of, may_win, severity_of, wins
@@ -36,6 +37,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if _of_unlike_calls(origin, evidence):
         return  # that one set of statistics cannot describe them all explains it, and recalibrating would not mend it
     cause = _cause(origin, margin, evidence.training)
+    in_file = () if cause == OTHER_DOMAIN else causes_in_file(evidence, origin)
     yield Finding(
         code="BN603",
         severity=severity,
@@ -44,11 +46,14 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             f"The stored statistics of {_named(origin)} do not describe these data "
             f"({_largest(origin, farthest)}){_heirs(drifted, origin)}{_foremost(origin, evidence.closer)}. "
             f"{in_words(evidence.effect)}{_told(cause, farthest, evidence.training)}"
+            f"{_why(cause, in_file, severity, evidence)}"
         ),
-        fix=_repair(cause, severity) or what_helps(evidence.effect),
+        fix=_by_the_file(in_file, severity) or _repair(cause, severity) or what_helps(evidence.effect),
         measure=worst("gap", {layer.layer.name: layer.gap for layer in origin}, noise=noise_of(origin), limit=margin),
         cost=cost_of(evidence.effect, evidence),
-        evidence=_evidence(drifted, origin, farthest, margin, evidence) | _beside_training(cause, origin, evidence),
+        evidence=_evidence(drifted, origin, farthest, margin, evidence)
+        | _beside_training(cause, origin, evidence)
+        | {"causes_in_file": [{"cause": one.key, **one.numbers} for one in in_file]},
     )
 
 
@@ -157,6 +162,26 @@ def _told(cause: str | None, worst: MeasuredLayer, training: TrainingEvidence | 
     if cause == STALE:
         return f" They do not describe the training data either (gap {gap} there): they are stale."
     return f" They do describe the training data (gap {gap} there): these data are of another kind."
+
+
+def _why(cause: str | None, in_file: Sequence[FileCause], severity: Severity, evidence: Evidence) -> str:
+    """Tell what the file says of the cause, and where nothing does that it is not known."""
+    if in_file:
+        return "".join(f" {one.told}" for one in in_file)
+    if cause is not None or severity == Severity.INFO:
+        return ""
+    fed = [layer.gap for name, layer in evidence.measured.items() if name in evidence.closer.fed_by_input]
+    is_scaled_right = bool(fed) and max(fed) <= THRESHOLDS.near_margin
+    likely = (
+        "other data or stale statistics" if is_scaled_right else "the preprocessing, other data or stale statistics"
+    )
+    fits = "the layers that the input feeds fit, so its scale is right, and " if is_scaled_right else ""
+    return f" The cause is not known: {fits}the file tells nothing; it may be {likely}."
+
+
+def _by_the_file(in_file: Sequence[FileCause], severity: Severity) -> str | None:
+    """Tell what mends the surest cause that the file supports; nothing where nothing has to be done."""
+    return None if severity == Severity.INFO or not in_file else in_file[0].remedy
 
 
 def _repair(cause: str | None, severity: Severity) -> str | None:
