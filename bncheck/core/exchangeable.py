@@ -40,9 +40,18 @@ class Exchangeability:
         return (self.ratio - 1) / (self.ratio - 1 + self.batch_size)
 
     @property
+    def is_grouped(self) -> bool:
+        """Tell whether batches vary far more than chance allows, and by enough to matter."""
+        beyond = self.ratio > self.chance + THRESHOLDS.beyond_chance * self.chance_spread
+        return beyond and self.ratio > THRESHOLDS.ratio and self.correlation > THRESHOLDS.correlation
+
+    @property
     def effective_size(self) -> float:
-        """How many samples, drawn at random, a batch is worth: B / F."""
-        return self.batch_size / self.ratio
+        """How many samples, drawn at random, a batch is worth: B / (1 + (B - 1) x correlation), 1 at the least.
+
+        That is the batch size over the design effect (Kish 1965, section 5.4).
+        """
+        return self.batch_size / (1 + (self.batch_size - 1) * max(self.correlation, 0.0))
 
 
 def exchangeability(

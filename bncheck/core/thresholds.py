@@ -286,6 +286,8 @@ class Thresholds:
     composition_margin: float = 0.05
     """Accuracy by which batches grouped by label must be predicted better than by any stored statistics, and by
     `sure_z` standard errors, before a model is said to depend on the composition of its batches."""
+    composition_loss: float = 0.1
+    """Share of the loss that grouped batches must save over the best of all others, and by `sure_z` standard errors."""
     composition_change: float = 0.01
     """Relative change of outputs in batches of another composition that matters even where no decision changes."""
     alike_again: float = 3.0

@@ -1,6 +1,7 @@
 from .advice import PYTORCH_ADVICE, Advice
 from .closer import NOTHING_CLOSER, BrokenSamples, CallsApart, CloserLook, DropoutGap, FlatShare
 from .comparison import ComparedLayer, Comparison
+from .composition import ACCURACY, Grouping
 from .inputs import NEAR_FACTOR, ORDER_SHARE, SHARE
 from .measured import MeasuredLayer
 from .outputs import EffectEvidence, OutputAgreement
@@ -25,6 +26,7 @@ from .weights import ZeroedWeights
 from .whole import Evidence
 
 __all__ = [
+    "ACCURACY",
     "AS_READ",
     "BY_OPTIONS",
     "NEAR_FACTOR",
@@ -45,6 +47,7 @@ __all__ = [
     "EffectEvidence",
     "Evidence",
     "FlatShare",
+    "Grouping",
     "Improvement",
     "InputScaling",
     "Invariance",

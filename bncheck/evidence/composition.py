@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 
 from bncheck.core import THRESHOLDS
+
+ACCURACY = "accuracy"
+
+
+class Grouping(Enum):
+    """What the samples of a grouped batch have in common."""
+
+    LABEL = "of one label"
+    LOADER = "as the training loader gives them"
+    ORDER = "of neighbours in the data's own order"
+    ALONE = "of a single sample"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,10 @@ class Composition:
         mixed: the same with the samples mixed.
         stored: by the stored statistics.
         recalibrated: by statistics measured on the other half of the same samples.
+        grouping: what makes the groups; without it `by_label` tells labels from a loader.
+        score: what the numbers are: accuracy, or a loss of the task's own, which is better when smaller.
+        lead: of a loss, by how much grouped batches are better than the best of the others, in its own units.
+        lead_error: its standard error, paired by sample, the batch being the unit.
     """
 
     by_label: bool
@@ -33,6 +49,20 @@ class Composition:
     mixed: float
     stored: float
     recalibrated: float | None
+    grouping: Grouping | None = None
+    score: str = ACCURACY
+    lead: float | None = None
+    lead_error: float = math.inf
+
+    @property
+    def of(self) -> Grouping:
+        """What makes the groups."""
+        return self.grouping or (Grouping.LABEL if self.by_label else Grouping.LOADER)
+
+    @property
+    def by_accuracy(self) -> bool:
+        """Whether right predictions were counted."""
+        return self.score == ACCURACY
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,8 @@ def to_batch_renorm(
     module: nn.Module,
     *,
     momentum: float | None = PAPER_MOMENTUM,
-    schedule: RenormSchedule = PAPER_SCHEDULE,
+    schedule: RenormSchedule | None = None,
+    total_steps: int | None = None,
     inplace: bool = False,
 ) -> nn.Module:
     """Replace every BatchNorm layer of `module` that learns by a Batch Renormalization layer.
@@ -71,12 +73,17 @@ def to_batch_renorm(
         module: any eager module, a single BatchNorm layer included.
         momentum: of the new layers (PyTorch's sense; alpha of the paper, 0.01), whatever BatchNorm's was, which
             `to_batch_norm` gives back; `None` averages all batches equally and goes on counting where BatchNorm was.
-        schedule: the limits of r and d; `RenormSchedule.for_run(steps)` scales them to a run.
+        schedule: the limits of r and d. By default the paper's, which stays plain BatchNorm for 5,000 steps and is
+            made for runs of 40,000 and more.
+        total_steps: of the training to come: the schedule is scaled to it, as by `RenormSchedule.for_run`.
         inplace: convert `module` itself. Its parameters stay the same objects, so an optimizer stays valid.
             By default a deep copy is converted and `module` is left alone.
 
+    Warns:
+        RuntimeWarning: from `to_batch_norm`, where the training ended before the schedule opened.
+
     Raises:
-        UsageError: a layer cannot be converted without changing what it does: a subclass with a `forward` of its
+        UsageError: `schedule` and `total_steps` are both given, or a layer cannot be converted without changing what it does: a subclass with a `forward` of its
             own, an uninitialized lazy layer, a scripted module, a variance that is negative or not finite.
 
     Source: Ioffe 2017, section 3.
@@ -85,6 +92,9 @@ def to_batch_renorm(
     >>> to_batch_renorm(net)[1]
     BatchRenorm2d(4, eps=1e-05, momentum=0.01, affine=True, r_max=3.0, d_max=5.0)
     """
+    if schedule is not None and total_steps is not None:
+        raise UsageError("Give schedule or total_steps, not both: total_steps makes the schedule.")
+    limits = schedule or (PAPER_SCHEDULE if total_steps is None else RenormSchedule.for_run(total_steps))
     _refuse_scripted(module)
     learning = [(name, layer) for name, layer in module.named_modules() if _learns(layer, module)]
     obstacles = [(name, layer, why) for name, layer in learning if (why := _obstacle(layer))]
@@ -97,7 +107,7 @@ def to_batch_renorm(
     own = module if inplace else copy.deepcopy(module)
     wanted = {name for name, _ in learning}
     targets = {id(layer) for name, layer in own.named_modules() if name in wanted}
-    return _replaced(own, targets, lambda layer: _renorm_of(layer, momentum, schedule))
+    return _replaced(own, targets, lambda layer: _renorm_of(layer, momentum, limits))
 
 
 def to_batch_norm(module: nn.Module, *, inplace: bool = False) -> nn.Module:
@@ -118,8 +128,22 @@ def to_batch_norm(module: nn.Module, *, inplace: bool = False) -> nn.Module:
     """
     _refuse_scripted(module)
     own = module if inplace else copy.deepcopy(module)
+    _warn_of_closed(own)
     targets = {id(layer) for layer in own.modules() if isinstance(layer, BatchRenorm)}
     return _replaced(own, targets, _norm_of)
+
+
+def _warn_of_closed(module: nn.Module) -> None:
+    """Warn where all of the training that ends here was plain BatchNorm, because its schedule had not opened yet."""
+    closed = [layer for layer in module.modules() if isinstance(layer, BatchRenorm) and layer.never_opened()]
+    if closed:
+        warnings.warn(
+            f"{len(closed)} Batch Renormalization layers were trained for {int(closed[0].schedule_step)} steps, all "
+            f"of them as plain BatchNorm: their schedule opens after step {closed[0].closed_until}. Scale it to the "
+            "run: to_batch_renorm(module, total_steps=...).",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def is_frozen(layer: nn.Module, root: nn.Module) -> bool:

@@ -178,8 +178,22 @@ class BatchRenorm(nn.Module):
         """What `print(layer)` shows."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"r_max={self.r_max}, d_max={self.d_max}"
+            f"r_max={self.r_max}, d_max={self.d_max}{self._how_far_opened()}"
         )
+
+    def _how_far_opened(self) -> str:
+        """Say where the schedule stands, once training has begun: until it opens this is BatchNorm."""
+        step = int(self.schedule_step) if self.schedule_step.device.type != "meta" else 0
+        if step == 0 or step >= max(self.r_open_at, self.d_open_at):
+            return ""
+        if step <= self.closed_until:
+            return f", BatchNorm so far: step {step}, opens after {self.closed_until}"
+        return f", opening: step {step} of {max(self.r_open_at, self.d_open_at)}"
+
+    def never_opened(self) -> bool:
+        """Whether it was trained, and as plain BatchNorm from first to last, although its limits are to open."""
+        is_to_open = self.r_max > 1.0 or self.d_max > 0.0
+        return is_to_open and 0 < int(self.schedule_step) <= self.closed_until
 
     def _load_from_state_dict(
         self,

@@ -4,6 +4,7 @@ from .effect import Metric, PredictionEffect, merged_effects
 from .information import information_of
 from .labels import are_soft_rows, class_labels, class_of_each, correct, counted, require_classes
 from .outputs import choose_output, read_scores
+from .tasks import recognised
 
 __all__ = [
     "LEAST_PROBABILITY",
@@ -23,6 +24,7 @@ __all__ = [
     "merged_effects",
     "probabilities",
     "read_scores",
+    "recognised",
     "relative_change",
     "require_classes",
     "sum_to_one",

@@ -18,6 +18,7 @@ from bncheck.predictions import (
     information_of,
     probabilities,
     read_scores,
+    recognised,
 )
 
 
@@ -30,12 +31,16 @@ class Answers:
         classes: predicted classes, (n, ...); `None` for outputs that are no class scores.
         right: share of each sample's predictions that are right, (n,); `None` without labels.
         information: mutual information of input and predicted class, in nats; `None` without class scores.
+        losses: how bad each sample's output is, (n,), where there are labels but no right or wrong by them.
+        loss_name: what they are called.
     """
 
     scores: torch.Tensor
     classes: torch.Tensor | None
     right: torch.Tensor | None
     information: float | None
+    losses: torch.Tensor | None = None
+    loss_name: str = ""
 
     @property
     def accuracy(self) -> float | None:
@@ -72,7 +77,10 @@ class Reader:
         scores = torch.cat(tensors)
         wanted = None if labels is None or not self._labelled else class_labels(labels, scores)
         classes = self._predictor.classes(scores, wanted)
-        return Answers(scores, classes, _right(classes, wanted), information_of(probabilities(scores, wanted)))
+        right, information = _right(classes, wanted), information_of(probabilities(scores, wanted))
+        if right is not None or labels is None or not self._labelled:
+            return Answers(scores, classes, right, information)
+        return Answers(scores, classes, None, information, *_losses(scores, labels.to(scores.device)))
 
 
 def gain(before: Answers, after: Answers) -> tuple[float | None, float | None]:
@@ -91,6 +99,15 @@ def change(before: Answers, after: Answers) -> OutputChange:
     if before.classes is not None and after.classes is not None and before.classes.shape == after.classes.shape:
         change.add_predictions(before.classes, after.classes)
     return change
+
+
+def _losses(scores: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor | None, str]:
+    """The losses of the task that the samples look like, and their name; those of samples without labels are 0."""
+    task = recognised(scores, labels)
+    if task is None or not task.matches(scores, labels):
+        return None, ""
+    name = "loss" if task.larger_is_better else task.score_name
+    return task.losses(scores, labels).nan_to_num(nan=0.0).cpu(), name
 
 
 def _right(classes: torch.Tensor | None, labels: torch.Tensor | None) -> torch.Tensor | None:

@@ -88,11 +88,11 @@ class ProbeSession:
             self.run(batch, policy, recorder)
         return recorder
 
-    def answers(self, batches: Iterable[Batch], policy: Policy) -> Answers | None:
+    def answers(self, batches: Iterable[Batch], policy: Policy, recorder: Recorder | None = None) -> Answers | None:
         """Answers to `batches`, each run by itself, one after the other."""
         outputs, labels = [], []
         for batch in batches:
-            outputs.append(self.run(batch, policy))
+            outputs.append(self.run(batch, policy, recorder))
             labels.append(batch.labels)
         known = [one for one in labels if one is not None]
         return self.read(outputs, torch.cat(known) if known and len(known) == len(labels) else None)

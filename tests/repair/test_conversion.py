@@ -23,6 +23,9 @@ from bncheck.nn.renorm import BatchRenorm
 from bncheck.nn.schedule import ALWAYS_OPEN
 from bncheck.nn.synchronized import SyncBatchRenorm
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*all of them as plain BatchNorm:RuntimeWarning")
+"""Most of these trainings are of one step."""
+
 
 def images(n=6, seed=0, **how):
     return torch.randn(n, 1, 9, 9, generator=torch.Generator().manual_seed(seed)).to(**how)
@@ -244,3 +247,43 @@ def test_gamma_without_beta_is_kept():
     torch.testing.assert_close(renorm(images()), norm(images()))
     torch.testing.assert_close(renorm.train()(images()), nn.BatchNorm2d(1)(images()) * norm.weight)
     assert to_batch_norm(renorm).bias is None
+
+
+def trained(steps, **how):
+    net = to_batch_renorm(nn.Sequential(nn.BatchNorm2d(1)), **how)
+    for step in range(steps):
+        net.train()(images(seed=step))
+    return net
+
+
+def test_a_schedule_that_never_opened_is_said_so_in_the_repr_and_where_the_training_ends():
+    net = trained(3)
+    assert "BatchNorm so far: step 3, opens after 5000" in repr(net)
+    with pytest.warns(RuntimeWarning, match=r"trained for 3 steps, all of them as plain BatchNorm.*total_steps"):
+        to_batch_norm(net)
+
+
+@pytest.mark.parametrize(
+    ("steps", "how"),
+    [
+        (0, {}),
+        (10, {"total_steps": 10}),
+        (3, {"schedule": ALWAYS_OPEN}),
+        (3, {"schedule": RenormSchedule(1, 5, 5)}),
+        (3, {"schedule": RenormSchedule(0, 0, 0, 1.0, 0.0)}),
+    ],
+    ids=["not trained", "scaled to the run", "always open", "opening", "BatchNorm on purpose"],
+)
+def test_a_schedule_that_opened_or_never_should_warns_of_nothing(steps, how):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        to_batch_norm(trained(steps, **how))
+
+
+def test_the_schedule_follows_the_length_of_the_run():
+    layer = trained(0, total_steps=1000)[0]
+    assert (layer.closed_until, layer.r_open_at, layer.d_open_at) == (50, 300, 300)
+    assert "opening: step 10 of 18" in repr(trained(10, total_steps=60))
+    assert "step" not in repr(trained(10, total_steps=10))
+    with pytest.raises(UsageError, match="not both"):
+        trained(0, total_steps=10, schedule=ALWAYS_OPEN)

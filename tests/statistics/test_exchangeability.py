@@ -25,7 +25,7 @@ def test_the_ratio_is_that_of_the_analysis_of_variance() -> None:
     found = exchangeability({"norm": values}, 20, 4, seed=0)
     assert found is not None
     assert found.ratio == pytest.approx(between / within)
-    assert found.effective_size == pytest.approx(4 / found.ratio)
+    assert found.effective_size == pytest.approx(1 + 3 / found.ratio)
 
 
 def test_the_correlation_is_the_share_of_the_variance_between_batches() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 from torch import nn
@@ -106,7 +107,9 @@ class Trainee:
             write_variances(self.net)
             state = self.net.state_dict()
         else:
-            state = to_batch_norm(self.net).state_dict()
+            with warnings.catch_warnings():  # a state from before the schedule opens is no end of the training
+                warnings.simplefilter("ignore", RuntimeWarning)
+                state = to_batch_norm(self.net).state_dict()
         return {name: state[name].detach().to("cpu", value.dtype, copy=True) for name, value in self.given.items()}
 
     def _tensors(self) -> State:

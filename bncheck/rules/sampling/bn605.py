@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from bncheck.core import THRESHOLDS, Exchangeability
 from bncheck.evidence import Evidence
 from bncheck.results import Finding, Measure
-from bncheck.rules.judging.grouping import is_grouped
 from bncheck.rules.judging.measures import single
 from bncheck.vocabulary import Severity
 
@@ -15,12 +14,12 @@ from bncheck.vocabulary import Severity
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Yield a warning of a training loader's own batches, and a remark on a file that comes in an order."""
     training, order = evidence.training, evidence.closer.order
-    if training is not None and training.order is not None and is_grouped(training.order):
+    if training is not None and training.order is not None and training.order.is_grouped:
         if training.own_batches:
             yield _grouped(training.order, training.source, loader=True)
-        elif order is None or not is_grouped(order):
+        elif order is None or not order.is_grouped:
             yield _in_order(training.order, training.source)
-    if order is not None and evidence.data is not None and is_grouped(order):
+    if order is not None and evidence.data is not None and order.is_grouped:
         yield _in_order(order, evidence.data.source)
 
 
@@ -30,9 +29,10 @@ def _grouped(order: Exchangeability, source: str, *, loader: bool) -> Finding:
         severity=Severity.WARNING,
         layers=(),
         message=(
-            f"The batches of the training loader {source} are no random draws: their means vary {order.ratio:.1f} "
-            f"times as much as those of random batches (most in {order.layer}), so that {order.batch_size} samples "
-            f"are worth {max(order.effective_size, 1):.0f}."
+            f"The batches of the training loader {source} are no random draws: {order.correlation:.0%} of the variance "
+            f"of the samples' means lies between batches (most in {order.layer}; F = {order.ratio:.3g}, where random "
+            f"batches give {order.chance:.2g}), so that {order.batch_size} samples are worth "
+            f"{order.effective_size:.2g}."
         ),
         fix=(
             "Shuffle the samples, not the batches (shuffle=True, a larger shuffle buffer, several sources in every "
@@ -50,7 +50,8 @@ def _in_order(order: Exchangeability, source: str) -> Finding:
         layers=(),
         message=(
             f"The samples of {source} come sorted or grouped: neighbours are alike (most in {order.layer}, where "
-            f"{order.correlation:.0%} of the variance lies between groups of {order.batch_size})."
+            f"{order.correlation:.0%} of the variance lies between groups of {order.batch_size}; F = "
+            f"{order.ratio:.3g}, where random groups give {order.chance:.2g})."
         ),
         fix="Nothing for this report, which draws at random. Shuffle them before you train or recalibrate on them.",
         measure=_measure(order),

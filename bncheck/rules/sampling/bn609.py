@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from bncheck.core import THRESHOLDS, rms
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.grouping import is_grouped
 from bncheck.rules.judging.measures import single
 from bncheck.vocabulary import Severity
 
@@ -16,7 +15,7 @@ from bncheck.vocabulary import Severity
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Yield a remark with the batch size that would do."""
     training = evidence.training
-    if training is None or not training.noise or (training.order is not None and is_grouped(training.order)):
+    if training is None or not training.noise or (training.order is not None and training.order.is_grouped):
         return
     noise = rms(list(training.noise.values()))
     if not noise > THRESHOLDS.batch_noise:
