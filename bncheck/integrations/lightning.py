@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from bncheck.errors import BncheckError, UsageError
+from bncheck.errors import UsageError
 from bncheck.integrations.monitor import GapMonitor
 from bncheck.integrations.refreshing import Refresher
-from bncheck.integrations.watching import Tolerance, Watching
+from bncheck.integrations.tolerance import Tolerance
+from bncheck.integrations.watching import Watching
 from bncheck.settings import BATCH_SIZE, RECALIBRATION_SAMPLES, SAMPLES, SEED, MonitorSettings
 
 try:
@@ -23,9 +24,11 @@ class BatchNormMonitor(Callback):
     """Logs the gap of the model's BatchNorm statistics at every validation, and recalibrates them if asked.
 
     Logged through `pl_module.log_dict`, so every logger gets them, and `ModelCheckpoint` and `EarlyStopping` can
-    monitor them: `bncheck/gap`, `bncheck/own_gap` and `bncheck/layers_over_margin`. Always the same samples are
-    measured, on a copy: without `recalibrate` the training gives exactly the weights it gives without the callback.
-    The sanity check before training is measured too, and not logged, so that a wrong set-up shows at once.
+    monitor them: `bncheck/gap`, `bncheck/own_gap` and `bncheck/layers_over_margin`. With `recalibrate` these are of the
+    statistics that a checkpoint gets, and so tell no epoch from another; `bncheck/gap_before` is what training had
+    left. Choose checkpoints by the loss. Always the same samples are measured, on a copy: without `recalibrate` the
+    training gives exactly the weights it gives without the callback. The sanity check before training is measured too,
+    and not logged, so that a wrong set-up shows at once.
 
     With `recalibrate=True` running statistics that training has moved are replaced by those of the training data
     before each validation, before checkpoints are saved (`save_weights_only` checkpoints in the middle of an epoch
@@ -48,7 +51,8 @@ class BatchNormMonitor(Callback):
         device: where the copy runs; by default where the model is.
 
     Raises:
-        BncheckError: the first measurement failed; what fails after that is warned of, and training goes on.
+        BncheckError: the set-up is wrong, which shows before training and in the sanity check; what fails in training
+            is warned of once, and training goes on without.
     """
 
     def __init__(
@@ -70,10 +74,13 @@ class BatchNormMonitor(Callback):
         self._monitor: GapMonitor | None = None
         self._refresher: Refresher | None = None
         self._measuring, self._recalibrating = Tolerance(), Tolerance()
+        self._before: dict[str, float] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget the last run: it may have had another model."""
         self._monitor = self._refresher = None
+        self._measuring, self._recalibrating = Tolerance(), Tolerance()
+        self._watching.module(pl_module)  # a part that is not there shows before anything is trained
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the statistics that training starts from."""
@@ -82,17 +89,29 @@ class BatchNormMonitor(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Recalibrate, so that validation judges what a checkpoint will hold."""
+        self._before = {}
+        if self._refresher is not None and trainer.is_global_zero:
+            values = self._measure(trainer, pl_module)
+            self._before = {} if values is None else {"bncheck/gap_before": values["bncheck/gap"]}
         self._recalibrate(trainer)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure and log."""
         if not trainer.is_global_zero:
             return
-        if self._monitor is None:
-            self._monitor = self._watching.monitor(pl_module, _first(trainer.val_dataloaders, "data"))
-        values = self._measuring(self._monitor.measure)
+        values = self._measure(trainer, pl_module)
         if values is not None:  # Lightning itself drops what is logged in the sanity check
-            pl_module.log_dict(values, rank_zero_only=True)
+            pl_module.log_dict(values | self._before, rank_zero_only=True)
+
+    def _measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float] | None:
+        """The values now; `None` where measuring failed."""
+
+        def measured() -> dict[str, float]:
+            if self._monitor is None:
+                self._monitor = self._watching.monitor(pl_module, _first(trainer.val_dataloaders, "data"))
+            return self._monitor.measure()
+
+        return self._measuring(measured, before_training=bool(trainer.sanity_checking) or trainer.state.fn != "fit")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Recalibrate where there was no validation: checkpoints are saved after this."""
@@ -117,15 +136,10 @@ class BatchNormMonitor(Callback):
         refresher = self._refresher
         if refresher is None:
             return {}
-        found: dict[str, torch.Tensor] | BncheckError | None = None
+        found: dict[str, torch.Tensor] | None = None
         if trainer.is_global_zero:
-            try:
-                found = self._recalibrating(lambda: refresher.measured(self._train_data(trainer)))
-            except BncheckError as error:
-                found = error  # raised below on every rank: the others wait for the broadcast
+            found = self._recalibrating(lambda: refresher.measured(self._train_data(trainer)))
         found = trainer.strategy.broadcast(found)
-        if isinstance(found, BncheckError):
-            raise found
         if found:
             refresher.write(found)
         return found or {}

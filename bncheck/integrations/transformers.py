@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bncheck.integrations.monitor import GapMonitor
+from bncheck.integrations.reading import GapReading
 from bncheck.integrations.refreshing import Refresher
-from bncheck.integrations.watching import Tolerance, Watching
+from bncheck.integrations.tolerance import Tolerance
+from bncheck.integrations.watching import Watching
 from bncheck.settings import BATCH_SIZE, RECALIBRATION_SAMPLES, SAMPLES, SEED, MonitorSettings
 
 try:
@@ -23,10 +25,12 @@ RUNTIME = "_runtime"
 class BatchNormCallback(TrainerCallback):
     """Logs the gap of the model's BatchNorm statistics at every evaluation, and recalibrates them if asked.
 
-    Logged through `trainer.log`, so everything in `report_to` gets them, and added to the evaluation's metrics, so
-    that `metric_for_best_model="eval_bncheck_gap"` works: `eval_bncheck_gap`, `eval_bncheck_own_gap` and
-    `eval_bncheck_layers_over_margin`. Of each evaluation set always the same samples are measured, on a copy: without
-    `recalibrate` the training gives exactly the weights it gives without the callback.
+    Logged through `trainer.log`, so everything in `report_to` gets them, and added to the evaluation's metrics, so that
+    `metric_for_best_model="eval_bncheck_gap"` works: `eval_bncheck_gap`, `eval_bncheck_own_gap` and
+    `eval_bncheck_layers_over_margin`; with `recalibrate` they are of the renewed statistics, and
+    `eval_bncheck_gap_before` (from the second evaluation on) is what training had left. Of each evaluation set always
+    the same samples are measured, on a copy: without `recalibrate` the training gives exactly the weights it gives
+    without the callback.
 
     With `recalibrate=True` running statistics that training has moved are replaced by those of the training data
     before each evaluation, before each checkpoint and when training ends. Weights, counters, and layers that are
@@ -49,7 +53,8 @@ class BatchNormCallback(TrainerCallback):
         device: where the copy runs; by default where the model is.
 
     Raises:
-        BncheckError: the first measurement failed; what fails after that is warned of, and training goes on.
+        BncheckError: the set-up is wrong, as far as that shows before training; what fails in training is warned of
+            once, and training goes on without.
     """
 
     def __init__(
@@ -72,12 +77,15 @@ class BatchNormCallback(TrainerCallback):
         self._monitors: dict[str, GapMonitor] = {}
         self._refresher: Refresher | None = None
         self._measuring, self._recalibrating = Tolerance(), Tolerance()
+        self._before: dict[str, float] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Note the statistics that training starts from."""
         self._monitors.clear()  # a hyper-parameter search makes a new model for each run
+        self._measuring, self._recalibrating = Tolerance(), Tolerance()
+        self._watching.module(kwargs["model"])  # a part that is not there shows before anything is trained
         if self._watching.recalibrate:
             self._refresher = self._watching.refresher(kwargs["model"])
 
@@ -99,11 +107,17 @@ class BatchNormCallback(TrainerCallback):
             return
         metrics: dict[str, float] = kwargs["metrics"]
         prefix = next((name.removesuffix(RUNTIME) for name in metrics if name.endswith(RUNTIME)), "eval")
-        if prefix not in self._monitors:
-            self._monitors[prefix] = self._watching.monitor(kwargs["model"], kwargs["eval_dataloader"])
-        reading = self._measuring(self._monitors[prefix].read)
+
+        def read() -> GapReading:
+            if prefix not in self._monitors:
+                self._monitors[prefix] = self._watching.monitor(kwargs["model"], kwargs["eval_dataloader"])
+            return self._monitors[prefix].read()
+
+        reading = self._measuring(read, before_training=not self._trainer.is_in_train)
         if reading is not None:
             values = reading.scalars(f"{prefix}_bncheck_")
+            if prefix in self._before:
+                values[f"{prefix}_bncheck_gap_before"] = self._before.pop(prefix)
             metrics.update(values)
             self._trainer.log(values)
 
@@ -118,6 +132,11 @@ class BatchNormCallback(TrainerCallback):
         refresher, given = self._refresher, self._watching.train_data
         if refresher is None:
             return
+        if refresher.moved():
+            for prefix, monitor in self._monitors.items():
+                reading = self._measuring(monitor.read)
+                if reading is not None:
+                    self._before[prefix] = reading.gap
         found = self._recalibrating(lambda: refresher.measured(loader if given is None else given))
         if found:
             refresher.write(found)

@@ -1,20 +1,16 @@
-"""What the frameworks' callbacks have in common: their options, and what happens when measuring fails."""
+"""What the frameworks' callbacks have in common: their options, and what they make of them."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
-from bncheck.errors import BncheckError, UsageError
+from bncheck.errors import UsageError
 from bncheck.integrations.monitor import GapMonitor
 from bncheck.integrations.refreshing import Refresher
 from bncheck.settings import MonitorSettings
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,30 +61,3 @@ class Watching:
     def refresher(self, model: torch.nn.Module) -> Refresher:
         """What recalibrates `model`, whose statistics count as moved from now on."""
         return Refresher(self.module(model), self.settings)
-
-
-class Tolerance:
-    """Lets a training outlive a failed measurement, unless it is the first.
-
-    A first failure is a mistake in the set-up, and had better end the run in its first minute; after one success a
-    failure is about the model of that moment (activations that overflow), and no reason to lose the run.
-    """
-
-    def __init__(self) -> None:
-        self._succeeded = False
-
-    def __call__(self, task: Callable[[], Result]) -> Result | None:
-        """What `task` gives; `None`, with a warning, where it failed after an earlier success.
-
-        Raises:
-            BncheckError: the first task failed.
-        """
-        try:
-            result = task()
-        except BncheckError as error:
-            if not self._succeeded:
-                raise
-            warnings.warn(f"bncheck could not measure, and training goes on without: {error}", RuntimeWarning, 2)
-            return None
-        self._succeeded = True
-        return result

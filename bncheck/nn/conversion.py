@@ -83,8 +83,9 @@ def to_batch_renorm(
         RuntimeWarning: from `to_batch_norm`, where the training ended before the schedule opened.
 
     Raises:
-        UsageError: `schedule` and `total_steps` are both given, or a layer cannot be converted without changing what it does: a subclass with a `forward` of its
-            own, an uninitialized lazy layer, a scripted module, a variance that is negative or not finite.
+        UsageError: `schedule` and `total_steps` are both given, or a layer cannot be converted without changing what
+            it does: a subclass with a `forward` of its own, an uninitialized lazy layer, a scripted module, a
+            variance that is negative or not finite.
 
     Source: Ioffe 2017, section 3.
 

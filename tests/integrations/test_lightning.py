@@ -202,3 +202,17 @@ def test_a_later_failure_is_a_warning(tmp_path: Path):
     with pytest.warns(RuntimeWarning, match="training goes on without: .* is not finite"):
         fit(module, tmp_path, BatchNormMonitor(recalibrate=True), max_epochs=3)
     assert module.current_epoch == 3
+
+
+def test_no_failure_ends_a_training_that_has_begun(tmp_path: Path):
+    """Without a sanity check the first measurement comes after an epoch, and its failure is warned of once."""
+    module = built(WithoutForward)
+    with pytest.warns(RuntimeWarning, match="training goes on without: WithoutForward cannot be run on") as seen:
+        fit(module, tmp_path, BatchNormMonitor(), num_sanity_val_steps=0)
+    assert module.current_epoch == 2
+    assert len([one for one in seen if "training goes on without" in str(one.message)]) == 1
+
+
+def test_the_gap_before_recalibration_is_logged_beside_what_it_leaves(tmp_path: Path):
+    trainer = fit(built(momentum=0.01), tmp_path, BatchNormMonitor(recalibrate=True), num_sanity_val_steps=0)
+    assert trainer.callback_metrics["bncheck/gap"] < 0.2 < trainer.callback_metrics["bncheck/gap_before"]
