@@ -9,7 +9,7 @@ from bncheck.evidence import Evidence, Paired
 from bncheck.results import Cost, Measure
 from bncheck.rules.judging.measures import noise_of, single
 from bncheck.rules.judging.naming import some_names
-from bncheck.vocabulary import Remedy
+from bncheck.vocabulary import Harm, Remedy
 
 
 def recalibrating_wins_more(seen: Paired, evidence: Evidence) -> bool:
@@ -54,10 +54,21 @@ def cost_of_change(seen: Paired, remedy: Remedy) -> Cost:
         if seen.gain is not None and seen.gain_error is not None:
             width = THRESHOLDS.two_sided_z * seen.gain_error
             low, high = seen.gain - width, seen.gain + width
-        return Cost("accuracy", before, after, low, high, remedy, seen.samples)
+        return Cost("accuracy", before, after, low, high, remedy, seen.samples, harm=_harm(seen))
     if seen.predictions_changed is not None:
-        return Cost("predictions changed", None, seen.predictions_changed, remedy=remedy, samples=seen.samples)
-    return Cost("output change", None, seen.output_change, remedy=remedy, samples=seen.samples)
+        return Cost(
+            "predictions changed", None, seen.predictions_changed, remedy=remedy, samples=seen.samples, harm=_harm(seen)
+        )
+    return Cost("output change", None, seen.output_change, remedy=remedy, samples=seen.samples, harm=_harm(seen))
+
+
+def _harm(seen: Paired) -> Harm:
+    """Tell what the comparison shows of the cost."""
+    if seen.wins_accuracy is None:
+        return Harm.SHOWN if seen.moves_outputs else Harm.UNKNOWN
+    if not seen.wins_accuracy:
+        return Harm.UNKNOWN
+    return Harm.LARGE if (seen.gain or 0.0) > THRESHOLDS.large_cost else Harm.SHOWN
 
 
 def numbers_of(seen: Paired) -> dict[str, Any]:

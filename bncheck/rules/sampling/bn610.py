@@ -9,7 +9,7 @@ from bncheck.evidence import Composition, Evidence, Grouping
 from bncheck.results import Cost, Finding
 from bncheck.rules.judging.measures import single
 from bncheck.rules.judging.naming import shown as shown_number
-from bncheck.vocabulary import Remedy, Severity
+from bncheck.vocabulary import Harm, Remedy, Severity
 
 _RENORM = "fine-tune with Batch Renormalization on the batches there are (`bncheck repair --method renorm`)."
 _FIXES = {
@@ -114,6 +114,7 @@ def _cost(found: Composition, evidence: Evidence) -> Cost:
         remedy=Remedy.GROUPED,
         samples=found.samples,
         recalibrated=recalibrated,
+        harm=Harm.LARGE,
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from bncheck.core import BATCH_NORM, THRESHOLDS
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, in_words, severity_of
+from bncheck.rules.judging.cost import cost_of, in_words
+from bncheck.rules.judging.harm import weighed
 from bncheck.rules.judging.measures import noise_of, single
 from bncheck.rules.judging.powers import fit_power
 from bncheck.vocabulary import Severity, argument
@@ -21,7 +22,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         code="BN207",
-        severity=_severity(evidence),
+        severity=weighed(evidence, Severity.WARNING),
         layers=found.layers,
         message=(
             f"{found.power.stored[0].upper()}{found.power.stored[1:]} is stored where the variance belongs: over all "
@@ -47,10 +48,3 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "predictions_changed": evidence.effect.predictions_changed if evidence.effect else None,
         },
     )
-
-
-def _severity(evidence: Evidence) -> Severity:
-    """Judge by the cost; a fault that is certain is a remark only where labels have shown that it costs nothing."""
-    severity, effect = severity_of(evidence.effect), evidence.effect
-    has_labels = effect is not None and effect.gain is not None
-    return Severity.WARNING if severity == Severity.INFO and not has_labels else severity
