@@ -3,7 +3,7 @@ from .closer import NOTHING_CLOSER, BrokenSamples, CallsApart, CloserLook, Dropo
 from .comparison import ComparedLayer, Comparison
 from .composition import ACCURACY, Grouping
 from .inputs import NEAR_FACTOR, ORDER_SHARE, SHARE
-from .measured import MeasuredLayer
+from .measured import MeasuredLayer, ZeroedWeights
 from .outputs import EffectEvidence, OutputAgreement
 from .probed import (
     AS_READ,
@@ -22,7 +22,6 @@ from .probed import (
 from .runtime import RuntimeCheck
 from .task import Improvement, TaskEffect
 from .training import TrainingEvidence
-from .weights import ZeroedWeights
 from .whole import Evidence
 
 __all__ = [

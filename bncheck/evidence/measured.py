@@ -1,4 +1,4 @@
-"""A layer as measured."""
+"""A layer as measured, and what the weights of a file show by themselves."""
 
 from __future__ import annotations
 
@@ -56,3 +56,16 @@ class MeasuredLayer:
     def own_gap(self) -> float | None:
         """RMS of the own gap over channels."""
         return None if self.own is None else rms(self.own.gap[self.visible])
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroedWeights:
+    """Weights that are exactly 0, which training leaves nowhere and pruning does.
+
+    Attributes:
+        filters: rows of weights (the filters of convolutions, the units of linear layers) that are 0 as a whole.
+        share: of the weights in all other rows, those that are 0.
+    """
+
+    filters: int
+    share: float

@@ -9,12 +9,11 @@ from bncheck.core import BatchSizeRow, NormLayer, SiblingCopy
 from bncheck.evidence.advice import PYTORCH_ADVICE, Advice
 from bncheck.evidence.closer import NOTHING_CLOSER, CloserLook
 from bncheck.evidence.comparison import Comparison
-from bncheck.evidence.measured import MeasuredLayer
+from bncheck.evidence.measured import MeasuredLayer, ZeroedWeights
 from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
 from bncheck.evidence.training import TrainingEvidence
-from bncheck.evidence.weights import ZeroedWeights
 from bncheck.results import DataFacts, Note
 from bncheck.vocabulary import Reason
 

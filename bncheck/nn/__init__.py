@@ -9,7 +9,8 @@ no random sample, and `to_batch_norm` brings them back, with the same function o
 >>> trained = to_batch_renorm(net, schedule=RenormSchedule.for_run(steps=1000))
 >>> trained[1]
 BatchRenorm1d(8, eps=1e-05, momentum=0.01, affine=True, r_max=3.0, d_max=5.0)
->>> output = trained(torch.randn(16, 4))  # a step of your own training loop
+>>> for _ in range(60):  # steps of your own training loop
+...     output = trained(torch.randn(16, 4))
 >>> type(to_batch_norm(trained)[1]).__name__
 'BatchNorm1d'
 """

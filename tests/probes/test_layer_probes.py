@@ -15,6 +15,7 @@ from bncheck.data.batches import Batch
 from bncheck.formats import from_module
 from bncheck.formats.backend import Backend
 from bncheck.measure.plan import Plan
+from bncheck.predictions import PredictionEffect
 from bncheck.probes.answers import Reader
 from bncheck.probes.questions.alone import moved_alone
 from bncheck.probes.questions.calls import calls_apart
@@ -59,12 +60,13 @@ def test_each_layer_moves_the_outputs_by_itself_only() -> None:
     model, x = TwoStems().eval(), images()
     statistics = {"stem": Statistics(np.full(4, 0.3), np.full(4, 2.0)), "raw": Statistics(np.zeros(1), np.ones(1))}
     with probing(model) as session:
-        moved = moved_alone(session, batch_of(x), statistics, ["stem", "raw", "inner"], None)
+        moved = moved_alone(session, batch_of(x), statistics, ["stem", "raw", "inner"], PredictionEffect(None, None))
     before = model(x)
     model.stem.running_mean.fill_(0.3)
     model.stem.running_var.fill_(2.0)
     expected = float(((model(x) - before).norm() / before.norm()).detach())
-    assert moved == {"stem": pytest.approx(expected, rel=1e-4), "raw": pytest.approx(0.0, abs=1e-6)}
+    found = {name: effect.output_change for name, effect in moved.items()}
+    assert found == {"stem": pytest.approx(expected, rel=1e-4), "raw": pytest.approx(0.0, abs=1e-6)}
 
 
 class Shared(nn.Module):

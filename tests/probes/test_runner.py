@@ -29,7 +29,7 @@ from bncheck.probes.runner import all_probes, run_probes
 from bncheck.probes.session import ProbeSession
 
 BY_NAME = {type(probe).__name__: probe for probe in all_probes()}
-EXACT = ("FedByInput", "Alone", "Padding", "Dropout", "BatchInvariance")
+EXACT = ("FedByInput", "Padding", "Dropout", "BatchInvariance")
 """Questions that run what they say, neither more nor less."""
 
 

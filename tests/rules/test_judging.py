@@ -103,6 +103,7 @@ EXPLAINED = {
     "BN401": {"BN102", "BN103", *DRIFT},
     "BN601": {"BN608", "BN610", *OF_LAYERS},
     "BN602": {"BN608", "BN610", *OF_LAYERS},
+    "BN207": {"BN603", "BN607", "BN608", "BN611"},
     "BN607": {"BN603", "BN608"},
     "BN608": {"BN603"},
     "BN610": {"BN608", *OF_LAYERS},

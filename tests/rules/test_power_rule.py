@@ -102,7 +102,7 @@ def test_a_power_has_to_say_more_than_a_factor(shown, found):
     assert [finding.severity for finding in judge(whole)] == found
 
 
-def test_what_is_certain_is_a_remark_only_where_labels_show_no_cost():
+def test_what_is_certain_is_a_remark_only_where_a_cost_is_excluded():
     shown = seen(VAR**0.5, VAR)
-    costs = (None, effect(), effect(stored=0.99, recalibrated=0.99))
+    costs = (None, effect(predictions_changed=0.03), effect(stored=0.99, recalibrated=0.99))
     assert [next(judge(evidence(shown, effect=one))).severity for one in costs] == ["warning", "warning", "info"]

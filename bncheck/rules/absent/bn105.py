@@ -10,11 +10,11 @@ from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, or_leave
 from bncheck.rules.judging.counters import Short, short_trainings
+from bncheck.rules.judging.drifting import own_statistics
 from bncheck.rules.judging.harm import weighed
 from bncheck.rules.judging.initial import was_trained
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import name_some
-from bncheck.rules.judging.own import own_statistics
 from bncheck.vocabulary import Severity
 
 

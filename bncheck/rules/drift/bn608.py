@@ -12,10 +12,9 @@ from bncheck.core import BATCH_NORM, THRESHOLDS, FloatArray, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words
-from bncheck.rules.judging.drifting import drifted_layers
+from bncheck.rules.judging.drifting import drifted_layers, own_statistics
 from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import noise_of, single
-from bncheck.rules.judging.own import own_statistics
 from bncheck.vocabulary import Severity
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from bncheck.core import THRESHOLDS, NormLayer, SiblingCopy, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.rules.judging.drifting import own_statistics
 from bncheck.rules.judging.naming import some_names
-from bncheck.rules.judging.own import own_statistics
 from bncheck.vocabulary import argument
 
 

@@ -1,10 +1,17 @@
-"""Which layers drift, and which of them by themselves."""
+"""Which layers drift, which of them by themselves, and whether a cause accounts for all of it."""
 
 from __future__ import annotations
 
-from bncheck.core import THRESHOLDS, discoveries
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from bncheck.core import THRESHOLDS, FloatArray, discoveries, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.rules.judging.harm import margin_of
+
+Channels = npt.NDArray[np.bool_]
 
 
 def drifted_layers(evidence: Evidence) -> list[MeasuredLayer]:
@@ -22,3 +29,31 @@ def origin_of(drifted: list[MeasuredLayer], margin: float = THRESHOLDS.margin) -
     own = {layer.layer.name: layer.own_gap for layer in drifted if layer.own_gap is not None}
     least = max(margin, min(THRESHOLDS.margin, THRESHOLDS.beside * max(own.values(), default=0.0)))
     return [layer for layer in drifted if own.get(layer.layer.name, 0.0) > least] or drifted
+
+
+def own_statistics(measured: MeasuredLayer) -> tuple[FloatArray, FloatArray]:
+    """Give mean and variance of the layer's input on the data, upstream errors removed where there was a batch pass."""
+    gap, eps = measured.own, measured.layer.eps or 0.0
+    if gap is None:
+        return measured.mean, measured.var
+    mean, var = measured.layer.statistics
+    with np.errstate(invalid="ignore"):
+        sigma = np.sqrt(var + eps)
+        return mean + gap.shift * sigma, np.maximum((gap.scale * sigma) ** 2 - eps, 0.0)
+
+
+def own_gaps(measured: MeasuredLayer) -> FloatArray:
+    """Give the gap per channel, upstream errors removed where there was a batch pass."""
+    return measured.inherited.gap if measured.own is None else measured.own.gap
+
+
+def accounts_for_drift(evidence: Evidence, suspects: Mapping[str, Channels]) -> bool:
+    """Tell whether these channels (by layer) are all that drifts: without them every layer is within the margin."""
+    sources = origin_of(drifted_layers(evidence))
+    return bool(sources) and all(
+        layer.layer.name in suspects and _within(own_gaps(layer)[~suspects[layer.layer.name]]) for layer in sources
+    )
+
+
+def _within(gaps: FloatArray) -> bool:
+    return gaps.size == 0 or rms(gaps) <= THRESHOLDS.margin

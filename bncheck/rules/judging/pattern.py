@@ -9,7 +9,7 @@ import numpy as np
 
 from bncheck.core import THRESHOLDS, FloatArray, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.rules.judging.own import own_gaps, own_statistics
+from bncheck.rules.judging.drifting import own_gaps, own_statistics
 
 
 @dataclass(frozen=True, slots=True, eq=False)

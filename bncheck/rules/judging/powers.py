@@ -10,7 +10,7 @@ import numpy as np
 
 from bncheck.core import THRESHOLDS, FloatArray, compare, rms
 from bncheck.evidence import MeasuredLayer
-from bncheck.rules.judging.own import own_statistics
+from bncheck.rules.judging.drifting import own_statistics
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.drifting import Channels, accounts_for_drift, own_statistics
 from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import total
 from bncheck.rules.judging.naming import SHOWN_CHANNELS, name_some, shown
-from bncheck.rules.judging.own import Channels, accounts_for_drift, own_statistics
 from bncheck.vocabulary import Severity, argument
 
 

@@ -10,9 +10,9 @@ from bncheck.core import PRECISIONS, THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.drifting import accounts_for_drift, own_gaps
 from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import worst
-from bncheck.rules.judging.own import accounts_for_drift, own_gaps
 from bncheck.vocabulary import Severity
 
 

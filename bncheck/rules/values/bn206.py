@@ -10,10 +10,10 @@ from bncheck.core import BATCH_NORM, THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.drifting import Channels, accounts_for_drift, own_statistics
 from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import SHOWN_CHANNELS, name_some
-from bncheck.rules.judging.own import Channels, accounts_for_drift, own_statistics
 from bncheck.vocabulary import Severity
 
 FLOAT32_UNIT = 2.0**-24

@@ -1,0 +1,133 @@
+"""The numbers that decide what a file's values and settings say, and whether the input is the right one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileAndInputThresholds:
+    """Those of `bncheck.core.Thresholds` that are about values, settings, a reference and the input."""
+
+    # Values and their precision
+
+    no_variance: float = 0.01
+    """Times eps. A variance below it is as good as 0: eps alone makes the root."""
+    smallest_eps: float = 1e-5
+    """Eps. PyTorch's, taken for that comparison where the file does not give it."""
+    largest_eps: float = 1e-3
+    """Eps. The largest in common use: assumed where a file does not give it and a larger one makes the claim weaker."""
+    large_gain: float = 10.0
+    """Abs(gamma) / sqrt(variance + eps) from which an input that varies at all is amplified."""
+    noticeable_output: float = 1e-3
+    """Standard deviation of a channel's output from which its loss counts."""
+    cancelling: float = 1000.0
+    """Standard deviations of a channel's mean from 0 beyond which a variance taken in float32 is off by 6 % and
+    more."""
+    cancelled_roundings: float = 8.0
+    """Roundings of a mean of squares that may have added up."""
+    roundings: float = 16.0
+    """Roundings, each by the size of the terms added, that a runtime's normalization may be off: the fused form a*x
+    + b with a and b in the layer's own type takes about four, an approximate reciprocal root a few more."""
+
+    # Settings and updates
+
+    other_convention: float = 0.9
+    """Momentum from which it is Keras' or TensorFlow's weight of the old value, where PyTorch's is that of the new
+    one."""
+    eps_far: float = 10.0
+    """Times. An eps so many times another is of another convention (1e-3 and 1e-5), not another taste."""
+    eps_seen: float = 0.1
+    """Relative change of a typical channel's output by the other eps, from which the difference counts."""
+    eps_behind: int = 2
+    """Places behind such a layer, as layers run, where its consequences must be worst: the next, or that of a
+    branch."""
+    eps_left: float = 0.25
+    """Share of the gap over all layers that the right eps may leave."""
+    eps_shows: float = 0.02
+    """Relative change of a layer's outputs, at the median of its channels, below which another eps is not tried."""
+    eps_clearly: float = 0.8
+    """Share of the gap under one usual eps that it must fall below under the next, where both are tried."""
+    fewest_updates: int = 20
+    """Updates below which any counter is a multiple by accident, or of warm-up forwards."""
+    largest_factor: int = 32
+    """Times as often as the others that a layer may have been updated, and nobody's accident."""
+
+    # Beside a reference
+
+    output_agreement: float = 0.01
+    """Relative difference between a model's outputs and its reference's, in float32, that is more than rounding."""
+    statistics_agreement: float = 5e-3
+    """Gap between a model's statistics and its reference's, stored or of what a layer is fed in both, in float32, that
+    is more than rounding."""
+    agreement_roundings: int = 50
+    """Times the precision of the coarsest type, which both may differ by where it is coarser than float32."""
+
+    # The input
+
+    fed_alike: float = 1e-3
+    """RMS gap between what a layer is fed in two runs that rounding does not reach, and a norm before exceeds."""
+    map_handicap: float = 0.03
+    """Gap by which a map without a name, or made from these very data, must be better than one that has both."""
+    known_factor: float = 0.03
+    """Relative difference within which a solved factor is a known one."""
+    exposure_overlap: float = 0.5
+    """Overlap of the values as fed and as expected above which contrast or exposure may account for the difference."""
+    exposure_inside: float = 1 / 3
+    """Overlap below which values expected within those fed are so much narrower that no other exposure gives them."""
+    below_black: float = 0.1
+    """How far below 0 normalized values begin, in their range: MNIST's at 0.13, ImageNet's at 0.44."""
+    pixel_overshoot: float = 0.02
+    """How far pixels may lie outside of 0..1 (resizing overshoots)."""
+    pixel_ends: float = 0.05
+    """How near to 0 and to 1 the extremes must lie, or the range names no convention."""
+    pixel_range: float = 0.3
+    """How bright the brightest pixel must be where black is fed as 0, so that the unit alone is in question."""
+    pixel_contrast: float = 0.5
+    """What the brightest pixel must reach for the values to have their contrast."""
+    pixel_least_std: float = 0.05
+    """Standard deviation of pixels in 0..1 that nobody divides by less than."""
+    standardized: float = 0.3
+    """RMS gap from mean 0 and standard deviation 1 that standardized values stay below."""
+    unstandardized: float = 1.5
+    """The same, that none of them reaches."""
+    map_left: float = 0.5
+    """Share of a gap that a map of the input may leave."""
+    map_left_far: float = 0.05
+    """Share of a gap that only the right map leaves: what then exceeds the margin is another domain, not another
+    scale."""
+    beyond_pictures: float = 5.0
+    """Gap of the layers fed by the input that no other exposure, contrast or domain has shown: only another unit."""
+    beyond_shift: float = 0.6
+    """Gap of the layers fed by the input beyond what shifted data have shown (0.56; healthy ones 0.27)."""
+    map_left_near: float = 0.25
+    """Share of a gap that a map may leave whose factor exposure or contrast may reach."""
+    near_factor: float = 4.0
+    """Times. Pictures differ in exposure and contrast by factors below it."""
+    map_left_solved: float = 0.125
+    """Share of a gap that two numbers made to fit may leave: initial statistics mixed in can be met to a sixth."""
+    order_left: float = 0.97
+    """Share of the gap that another order of the channels must fall below, where accuracy says the rest."""
+    order_left_unlabelled: float = 0.6
+    """Share of the gap that it must fall below without labels."""
+    order_room: float = 0.1
+    """Share of wrong predictions below which hardly any can come of the order."""
+    accuracy_left: float = 0.1
+    """Accuracy below that of recalibrated statistics that the right map, or the right order, of the input may leave."""
+    least_skill: float = 0.25
+    """Share of the way from guessing to perfect that predictions must reach in the right order."""
+    twice_ends: float = 0.15
+    """How near to 0 and to 1 the extremes must come where a normalization that was solved for is undone twice."""
+    unit_factor: float = 0.05
+    """Relative difference within which a solved factor is that of another unit."""
+    flat: float = 0.5
+    """Share of a layer's input that is flat from which padding dominates it."""
+    lopsided: float = 0.3
+    """Share. How one-sided the rest of it must lie: a plain background is flat on all sides."""
+
+    # What the file says of a drift
+
+    copy_left: float = 0.5
+    """Share of a gap that the statistics of another copy in the same file may leave where they are said to fit."""
+    pruned: float = 0.05
+    """Share of weights that are exactly 0 from which they were pruned: training leaves none."""
