@@ -123,7 +123,8 @@ def test_a_page_names_the_thresholds_that_decide(rule: Rule) -> None:
 
 
 def test_every_number_that_decides_has_its_unit_and_its_reason() -> None:
-    source = Path(thresholds.__file__).read_text(encoding="utf-8")
+    files = sorted(Path(thresholds.__file__).parent.glob("*thresholds.py"))
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
     for name in Thresholds.__dataclass_fields__:
         assert re.search(rf'^    {name}: (int|float) = .+\n    """\w', source, re.MULTILINE), name
 
