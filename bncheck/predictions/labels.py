@@ -69,8 +69,8 @@ def require_classes(labels: torch.Tensor, classes: int) -> None:
     if highest >= classes:
         raise DataError(
             f"the labels run up to {highest} but the model gives {classes} scores: labels are class "
-            f"numbers from 0; give labels below {classes}, choose another {argument('output')}, or leave the labels "
-            "out."
+            f"numbers from 0; give labels below {classes}, choose another {argument('output')}, say "
+            f"{argument('task')} embeddings where these are no scores, or leave the labels out."
         )
 
 

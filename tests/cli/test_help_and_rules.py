@@ -19,7 +19,7 @@ OPTIONS = {
     *("--reference", "--reference-arch", "--reference-key"),
     *("--data", "--train-data", "--label-column", "--batch-size", "--limit", "--until", "--batch-sizes", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
-    *("--metric", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
+    *("--metric", "--task", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),
     *("--report", "--quiet", "--debug", "--help", "--no-config"),
 }

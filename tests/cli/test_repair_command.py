@@ -21,7 +21,7 @@ SHARED = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
     *("--data", "--label-column", "--batch-size", "--limit", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
-    *("--metric", "--fail-on", "--report", "--quiet", "--debug", "--help", "--no-config"),
+    *("--metric", "--task", "--fail-on", "--report", "--quiet", "--debug", "--help", "--no-config"),
 }
 ARCH = ("--arch", users_code("Net"))
 

@@ -15,6 +15,8 @@ from bncheck.predictions.tasks.task import per_sample
 WORST = -math.log(LEAST_PROBABILITY)
 """The largest loss of a prediction, in nats: one sample must not decide for all, and NaN is no better than wrong."""
 _UNIT_NORM = 1e-3
+NARROWEST = 4
+"""Width of outputs below which labels beyond it are a mistake: nobody embeds samples in so few dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def look_embedded(outputs: torch.Tensor, labels: torch.Tensor | None) -> bool:
         wanted = class_labels(labels, outputs)
         if wanted.is_floating_point() or labels.numel() != len(outputs):
             return False
-        if highest_class(wanted.reshape(-1)) > outputs.shape[1]:  # by one: classes counted from 1
+        if highest_class(wanted.reshape(-1)) > outputs.shape[1] >= NARROWEST:  # by one: classes counted from 1
             return True
     norms = outputs.norm(dim=1)
     return torch.allclose(norms, torch.ones_like(norms), atol=_UNIT_NORM) and not sum_to_one(outputs)
