@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NO_STATISTICS = "no-running-statistics"
     NOT_EXERCISED = "not-exercised"
     FOLDED = "folded"
+    UNTOLD = "never-updated-or-folded"
     UNSUPPORTED = "unsupported"
     BY_INPUT = "normalizes-by-its-input"
     NO_PLACE = "nameless-in-the-file"

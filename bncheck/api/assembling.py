@@ -27,7 +27,10 @@ from bncheck.results import (
     Run,
     Summary,
 )
-from bncheck.vocabulary import Kind
+from bncheck.vocabulary import Kind, Reason
+
+UNJUDGED = (Reason.FOLDED, Reason.UNTOLD)
+"""Why what a layer stores says nothing about any data."""
 
 
 def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
@@ -45,7 +48,10 @@ def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], ru
     skipped = [layer for layer in layers if layer.status == SKIPPED]
     smallest = evidence.smallest_detectable_gap
     coverage = Coverage(
-        with_statistics=sum(layer.has_statistics or layer.missing for layer in evidence.layers),
+        with_statistics=sum(
+            (layer.has_statistics or layer.missing) and evidence.skipped.get(layer.name) not in UNJUDGED
+            for layer in evidence.layers
+        ),
         measured=None if evidence.data is None and not evidence.not_run else len(measured),
         conclusive=evidence.data is None or (smallest is not None and smallest <= run.margin),
         incomplete=bool(skipped) or evidence.dropped > 0,

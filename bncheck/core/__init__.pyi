@@ -2,6 +2,7 @@ from .exchangeable import Exchangeability, exchangeability
 from .gap import Gap, compare, rms
 from .guessing import above_guessing, poor_accuracy
 from .half_precision import PRECISIONS, Precision
+from .initial import Identities, identities, is_initial, is_unclassed, may_be_folded, was_trained
 from .layers import (
     BATCH_NORM,
     GROUP_NORM,
@@ -62,6 +63,7 @@ __all__ = [
     "Exchangeability",
     "FloatArray",
     "Gap",
+    "Identities",
     "InstanceMoments",
     "Moments",
     "MovingAverage",
@@ -78,10 +80,15 @@ __all__ = [
     "exchangeability",
     "gap_lower_bound",
     "gap_p_value",
+    "identities",
     "in_force",
+    "is_initial",
+    "is_unclassed",
+    "may_be_folded",
     "noise_floor",
     "poor_accuracy",
     "rms",
     "samples_needed",
     "smallest_detectable_gap",
+    "was_trained",
 ]

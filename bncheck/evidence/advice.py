@@ -17,6 +17,7 @@ class Advice:
         run_elsewhere: how to have the same computed by another kernel.
         lost: how normalization may have gone from a file that holds convolutions alone.
         recovered: where its statistics may be found then.
+        identity: what tells statistics that were never updated from those that were folded away.
         is_trained_on: whether anything updates the statistics of such a file, so that momentum is read.
     """
 
@@ -27,6 +28,10 @@ class Advice:
     recovered: str = (
         "Name the file from before the folding, the training checkpoint or its state dict: "
         f"{argument('reference')} model.pt. Or inspect that file itself."
+    )
+    identity: str = (
+        f"Name the file from before the folding, if there is one: {argument('reference')} model.pt. Or run it on "
+        f"labelled data ({argument('data')} D): they show whether it works as it is."
     )
     is_trained_on: bool = True
 

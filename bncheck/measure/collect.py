@@ -18,6 +18,8 @@ from bncheck.core import (
     SampleMoments,
     StoredChannels,
     batch_size_rows,
+    identities,
+    may_be_folded,
     samples_needed,
     smallest_detectable_gap,
 )
@@ -35,9 +37,10 @@ from bncheck.watch import CallMoments, Statistics, together
 
 def static_evidence(model: Backend, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
     """What the file alone shows: no data, or (`not_run` says why) data that nothing can be run on."""
+    reasons = {layer.name: _static_reason(layer, model) for layer in model.layers if _tells_nothing(layer)}
     return replace(
         _file_evidence(model),
-        skipped={layer.name: _static_reason(layer, model) for layer in model.layers if _never_stores(layer)},
+        skipped=reasons | dict.fromkeys(identities(model.layers).untold, Reason.UNTOLD),
         max_gap=max_gap,
         not_run=not_run is not None,
         notes=(*notes_on_file(model), *([] if not_run is None else [NotRun(not_run)])),
@@ -196,8 +199,13 @@ def _reason(layer: NormLayer, seen: Observation, model: Backend) -> Reason:
     return Reason.NOT_EXERCISED if not _never_stores(layer) else Reason.NO_STATISTICS
 
 
+def _tells_nothing(layer: NormLayer) -> bool:
+    """Whether no statistics of the layer's can be judged: it stores none, or they were folded away."""
+    return _never_stores(layer) or (not layer.missing and may_be_folded(layer))
+
+
 def _static_reason(layer: NormLayer, model: Backend) -> Reason:
-    if _unfound(layer, model):
+    if not _never_stores(layer) or _unfound(layer, model):
         return Reason.FOLDED
     return Reason.UNSUPPORTED if layer.name in model.unsupported else Reason.NO_STATISTICS
 

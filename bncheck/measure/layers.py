@@ -97,12 +97,14 @@ def moving_average(layer: NormLayer, batch_size: float | None = None) -> MovingA
     """The layer's own moving average, as far as what the file says of it can be believed.
 
     A momentum of 0 keeps nothing, one of 0.9 is mostly the other convention's 0.1, and a counter that says
-    the initial variance is still there, where it is not, was reset over statistics that had been learned.
+    the initial variance is still there, where it is not, was reset over statistics that had been learned. InstanceNorm
+    never counts.
     """
     momentum = layer.momentum if layer.momentum and layer.momentum <= LARGEST_MOMENTUM else ASSUMED_MOMENTUM
     initial = (1 - momentum) ** (layer.updates or 0)
     was_reset = layer.var is not None and bool(np.any(layer.var < ROUNDED * initial))
-    return MovingAverage(momentum, None if was_reset else layer.updates, batch_size or ASSUMED_TRAINING_BATCH)
+    uncounted = was_reset or layer.kind == INSTANCE_NORM
+    return MovingAverage(momentum, None if uncounted else layer.updates, batch_size or ASSUMED_TRAINING_BATCH)
 
 
 def _call_gap(entry: CallMoments, visible: slice | npt.NDArray[np.bool_]) -> float:

@@ -125,6 +125,7 @@ FIRES: dict[str, Callable[[], Evidence]] = {
     "BN103": stored(mean=np.zeros(2), var=np.full(2, 0.9), updates=1),
     "BN104": stored(updates=0),
     "BN105": _few_updates,
+    "BN107": stored(var=np.array([4.0, 1.0])),
     "BN201": stored(mean=np.array([0.0, np.nan])),
     "BN202": stored(var=np.array([4.0, -1.0])),
     "BN203": stored(var=np.array([0.0, 4.0])),

@@ -95,7 +95,7 @@ def test_a_new_network_that_only_saw_zeros_has_nothing_to_lose(save):
         {"mean": np.zeros(2), "var": np.array([0.9, 0.90001])},
         {"mean": np.zeros(2), "var": np.full(2, 0.87)},
         {"mean": np.zeros(2), "var": np.full(2, 0.9), "trainable_class": False},
-        {"mean": np.zeros(2), "var": np.full(2, 0.9), "trainable_class": None, "updates": None},
+        {"mean": np.zeros(2), "var": np.full(2, 0.999), "trainable_class": None, "updates": None, "eps": None},
         {"mean": np.zeros(2), "var": np.full(2, 1 - 1e-3), "eps": 1e-3},
         {"mean": np.zeros(2), "var": np.full(2, 1 - 1e-3), "eps": None, "momentum": None, "updates": 0},
         {"mean": np.zeros(2), "var": np.full(2, 1.1)},

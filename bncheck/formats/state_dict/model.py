@@ -34,6 +34,10 @@ class TensorsBackend(Backend):
             f"Name the architecture with {argument('arch')}: it shows whether statistics are missing. Else inspect the "
             "checkpoint."
         ),
+        identity=(
+            f"{argument('arch')} FILE.py:CALLABLE tells: name the architecture. A frozen class was folded on purpose; "
+            "a class that training updates never was updated, and its statistics are to be measured on training data."
+        ),
     )
 
     def tensors(self) -> Mapping[str, torch.Tensor]:

@@ -13,8 +13,8 @@ from bncheck.results import FINDINGS, INFO, Cost, Finding, Report, score_title
 from bncheck.vocabulary import Remedy
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
-SUBJECT = {"inconclusive": "BN707", "not-checked": "BN705", "ok": "BN603"}
-"""The finding that a verdict without a fault is about."""
+SUBJECT = {"inconclusive": ("BN707",), "not-checked": ("BN102", "BN705"), "ok": ("BN603",)}
+"""The findings, one of which a verdict without a fault is about."""
 OF_CALLS = "BN604"
 """No one set of statistics helps there: what it costs stands in its message, last."""
 
@@ -54,8 +54,8 @@ def subject(report: Report) -> Finding | None:
         faults = [finding for finding in report.findings if finding.severity != INFO and finding.accepted is None]
         causes = [finding for finding in faults if finding.code != LIMIT]
         return next(iter(causes or faults), None)
-    code = SUBJECT.get(report.summary.verdict)
-    return next((finding for finding in report.findings if finding.code == code), None)
+    codes = SUBJECT.get(report.summary.verdict, ())
+    return next((finding for finding in report.findings if finding.code in codes), None)
 
 
 def first_sentence(text: str) -> str:

@@ -8,6 +8,7 @@ _SHORT = {Reason.NO_STATISTICS: "no statistics"}
 _TOLD = {
     Reason.NOT_EXERCISED: "the data do not reach them",
     Reason.FOLDED: "they were folded into their weights, and divide by 1 on purpose",
+    Reason.UNTOLD: "nothing in the file tells whether they were never updated or folded on purpose",
     Reason.UNSUPPORTED: "they cannot be measured in this format",
     Reason.BY_INPUT: "they normalize by their input (export the model in eval mode)",
     Reason.NO_PLACE: "their statistics have no names of their own in the file",

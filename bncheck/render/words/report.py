@@ -111,6 +111,8 @@ def _headline(report: Report) -> str:
     if summary.verdict == NOT_CHECKED:
         if report.layers and report.data is not None and any(_unreached(layer) for layer in report.layers):
             return "Not checked: no layer with stored statistics was reached by these data."
+        if any(layer.reason is Reason.UNTOLD for layer in report.layers):
+            return "Not checked: all stored statistics are mean 0 and variance 1, never updated or folded on purpose."
         return "Not checked: there is no normalization layer with stored statistics in this file."
     if summary.verdict == INCONCLUSIVE:
         return "Inconclusive: too few samples to tell."
@@ -265,7 +267,7 @@ def _inherited(layer: LayerReport, margin: float) -> bool:
 
 
 def _unreached(layer: LayerReport) -> bool:
-    return layer.status == SKIPPED and layer.reason not in (Reason.NO_STATISTICS, Reason.FOLDED)
+    return layer.status == SKIPPED and layer.reason not in (Reason.NO_STATISTICS, Reason.FOLDED, Reason.UNTOLD)
 
 
 def _margin_of(report: Report) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bncheck.core import FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer, identities
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words, or_leave
@@ -16,9 +16,16 @@ from bncheck.vocabulary import Severity, argument
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    """Yield one finding where all layers are initial, else one for each that is."""
+    """Yield one finding where all layers are initial, else one for each that is; a remark where nothing tells why."""
     layers = [layer for layer in evidence.with_statistics() if not layer.missing]
-    suspects = [layer for layer in layers if is_initial(layer) and would_have_learned(layer)]
+    found = identities(layers)
+    if found.untold and evidence.data is None:
+        yield _untold([layer for layer in layers if layer.name in found.untold], evidence)
+    suspects = [
+        layer
+        for layer in layers
+        if is_initial(layer) and (would_have_learned(layer) or layer.name in found.never_updated)
+    ]
     trained = [layer for layer in suspects if was_trained(layer)]
     if not trained:
         return
@@ -59,6 +66,23 @@ def _finding(layers: Sequence[NormLayer], trained: NormLayer, evidence: Evidence
             "gamma_min_max": _spread(trained.weight),
             "beta_min_max": _spread(trained.bias),
         },
+    )
+
+
+def _untold(layers: Sequence[NormLayer], evidence: Evidence) -> Finding:
+    names = tuple(layer.name for layer in layers)
+    return Finding(
+        code="BN102",
+        severity=Severity.INFO,
+        layers=names,
+        message=(
+            f"The statistics of {name_some(layers)} are mean 0 and variance 1 in every channel under trained weights: "
+            "either never updated, or folded into gamma and beta on purpose. Without update counters the file does not "
+            "tell which."
+        ),
+        fix=evidence.advice.identity,
+        measure=layers_counted(names),
+        evidence={"layers": list(names), "mean": 0.0, "variance": 1.0, "updates": None},
     )
 
 

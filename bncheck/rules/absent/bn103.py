@@ -17,7 +17,7 @@ from bncheck.vocabulary import Severity
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Yield a warning; with data, by what it costs."""
-    layers = [layer for layer in learning_layers(evidence) if warm_up_of(layer)]
+    layers = [layer for layer in learning_layers(evidence, unclassed=True) if warm_up_of(layer)]
     found = warm_up_of(layers[0]) if layers else None
     if found is None or not any(was_trained(layer) for layer in layers):
         return

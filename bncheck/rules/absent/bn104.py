@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from bncheck.core import NormLayer
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.counters import counted, short_trainings
@@ -15,11 +16,11 @@ from bncheck.vocabulary import Severity
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Yield a remark that names every such layer."""
     layers = [layer for layer in counted(evidence) if layer.updates == 0 and layer.momentum != 0]
-    # Without the momentum there is nothing to compare a counter above 0 with.
+    # Without the momentum a counter above 0 is wrong where none that people write could have left such values.
     layers += [
         layer
         for short in short_trainings(evidence)
-        if short.contradicted and not short.assumed
+        if short.contradicted_at_any_momentum or (short.contradicted and not short.assumed)
         for layer in short.layers
     ]
     if not layers:
@@ -32,7 +33,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         layers=names,
         message=(
             f"The update counter of {name_some(layers)} says {' and '.join(map(str, counts))}, but the statistics have "
-            "moved further than that: it was reset or not carried over, or counts the batches of a recalibration."
+            "moved further than that: it was reset or not carried over, or counts the batches of a recalibration"
+            f"{_or_of_instances(layers)}."
         ),
         fix=(
             "Nothing for inference. Before training on with momentum=None (a cumulative average) set "
@@ -45,3 +47,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "lowest_variance": min(float(layer.statistics[1].min()) for layer in layers),
         },
     )
+
+
+def _or_of_instances(layers: Sequence[NormLayer]) -> str:
+    """Where only tensors are known, and none was ever counted, the layers may be of a class that never counts."""
+    unknown = all(layer.trainable_class is None and layer.updates == 0 for layer in layers)
+    return " (or these are InstanceNorm layers, which never count)" if unknown else ""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS, FloatArray, NormLayer
+from bncheck.core import INSTANCE_NORM, THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence
-from bncheck.rules.judging.initial import is_initial, learning_layers
+from bncheck.rules.judging.initial import is_half_initial, is_initial, learning_layers
 from bncheck.rules.judging.warm_up import warm_up_of
 
 
@@ -48,13 +48,25 @@ class Short:
         """A variance lies below the share that the counter says is left: the counter was reset, for all of them."""
         return bool(self.variances.min() < THRESHOLDS.counter_rounding * self.share)
 
+    @property
+    def contradicted_at_any_momentum(self) -> bool:
+        """So it does whatever the momentum was, where the file does not give it; a known class has a cumulative one."""
+        least = (1 - THRESHOLDS.largest_momentum) ** self.updates
+        unclassed = all(layer.trainable_class is None for layer in self.layers)
+        return self.assumed and unclassed and bool(self.variances.min() < THRESHOLDS.counter_rounding * least)
+
 
 def counted(evidence: Evidence) -> list[NormLayer]:
-    """Give the layers with a counter whose statistics have moved; those that only a warm-up moved are BN103."""
+    """Give the layers with a counter whose statistics have moved.
+
+    Those that only a warm-up moved are BN103, those of which one half moved BN107. InstanceNorm never counts.
+    """
     return [
         layer
         for layer in learning_layers(evidence)
-        if layer.updates is not None and not is_initial(layer) and not warm_up_of(layer)
+        if layer.updates is not None
+        and layer.kind != INSTANCE_NORM
+        and not (is_initial(layer) or is_half_initial(layer) or warm_up_of(layer))
     ]
 
 

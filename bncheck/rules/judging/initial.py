@@ -1,16 +1,21 @@
-"""Which layers hold initial statistics, were trained, or would have learned."""
+"""Which layers would have learned statistics, and which hold but half of what they learned."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS, NormLayer
+from bncheck.core import OTHER, THRESHOLDS, NormLayer, is_initial, is_unclassed, may_be_folded, was_trained
 from bncheck.evidence import Evidence
 
-
-def is_initial(layer: NormLayer) -> bool:
-    """Tell whether no update has ever run: mean 0 and variance 1 to the last digit."""
-    return bool(np.all(layer.mean == 0.0) and np.all(layer.var == 1.0))
+__all__ = [
+    "has_initial_means",
+    "has_initial_variances",
+    "is_half_initial",
+    "is_initial",
+    "learning_layers",
+    "was_trained",
+    "would_have_learned",
+]
 
 
 def would_have_learned(layer: NormLayer) -> bool:
@@ -21,28 +26,49 @@ def would_have_learned(layer: NormLayer) -> bool:
     return layer.trainable_class is True or (layer.trainable_class is None and layer.updates is not None)
 
 
-def was_trained(layer: NormLayer) -> bool:
-    """Tell whether beta varies over channels: no initialisation does that (gamma is drawn at random by some)."""
-    values = layer.bias if layer.bias is not None else layer.weight
-    return values is not None and values.size > 1 and float(np.ptp(values)) > 0
+def learning_layers(evidence: Evidence, *, unclassed: bool = False) -> list[NormLayer]:
+    """Give the layers whose statistics training is known to update, with values that can be judged.
 
-
-def learning_layers(evidence: Evidence) -> list[NormLayer]:
-    """Give the layers whose statistics training is known to update, with values that can be judged."""
+    Args:
+        evidence: of the file.
+        unclassed: also those of which neither class nor counter tells, for claims that no folded layer can fit.
+    """
     return [
         layer
         for layer in evidence.with_statistics()
-        if would_have_learned(layer) and not layer.missing and not _may_be_folded(layer) and _possible(layer)
+        if (would_have_learned(layer) or (unclassed and is_unclassed(layer)))
+        and not layer.missing
+        and not may_be_folded(layer)
+        and _possible(layer)
     ]
 
 
-def _may_be_folded(layer: NormLayer) -> bool:
-    """Folded into gamma and beta, or (where eps is not known) so near to a variance of 1 - eps that it may be."""
-    if layer.eps is not None:
-        return layer.is_folded
+def has_initial_means(layer: NormLayer) -> bool:
+    """Tell whether the variances were learned, in the typical channel at least, and no mean was.
+
+    A dead layer has means of 0 too, and variances that decayed towards 0, all alike; forwards of zeros leave one
+    variance in all channels.
+    """
     mean, variance = layer.statistics
-    nearly = bool(np.all(mean == 0.0) and np.all(np.abs(variance - 1.0) <= 2 * THRESHOLDS.largest_eps))
-    return nearly and not is_initial(layer)
+    if np.any(mean != 0.0) or mean.size < 2 or np.median(np.abs(variance - 1.0)) == 0.0:
+        return False
+    spread = float(np.ptp(variance))
+    return spread > THRESHOLDS.one_variance * float(variance.max()) and spread > THRESHOLDS.no_variance * _eps(layer)
+
+
+def has_initial_variances(layer: NormLayer) -> bool:
+    """Tell whether the means were learned, in the typical channel at least, and no variance was."""
+    mean, variance = layer.statistics
+    return mean.size > 1 and bool(np.all(variance == 1.0) and np.median(np.abs(mean)) > 0.0)
+
+
+def is_half_initial(layer: NormLayer) -> bool:
+    """Tell whether one of the two was learned and the other was not."""
+    return layer.kind != OTHER and (has_initial_means(layer) or has_initial_variances(layer))
+
+
+def _eps(layer: NormLayer) -> float:
+    return layer.eps if layer.eps else THRESHOLDS.smallest_eps
 
 
 def _possible(layer: NormLayer) -> bool:
