@@ -5,6 +5,7 @@ from .mixing import limited
 from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
+from .screening import ScreenedSource
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
 from .sources.streams import StreamSource
@@ -15,6 +16,7 @@ __all__ = [
     "FileKind",
     "IndexedSource",
     "Inputs",
+    "ScreenedSource",
     "Source",
     "StreamSource",
     "array_source",

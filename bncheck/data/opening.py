@@ -13,6 +13,7 @@ import torch
 from bncheck.data.batches import Source
 from bncheck.data.conversion import type_name
 from bncheck.data.kinds import kind_of
+from bncheck.data.screening import ScreenedSource
 from bncheck.data.sources.arrays import array_source
 from bncheck.data.sources.image_folder import image_folder
 from bncheck.data.sources.streams import StreamSource, stream_source
@@ -25,8 +26,8 @@ _AS_THEY_ARE: Final = DataSettings()
 _DATA: Final = argument("data")
 
 
-def open_data(source: object, reading: DataSettings = _AS_THEY_ARE, named: str = _DATA) -> Source:
-    """The data that `source` names or is.
+def open_data(source: object, reading: DataSettings = _AS_THEY_ARE, named: str = _DATA) -> ScreenedSource:
+    """The data that `source` names or is; samples that are not finite are refused as they are read, or left out.
 
     Args:
         source: a path (string or `Path`) of an `.npz`, `.npy`, `.pt`, `.safetensors`, `.csv`, `.parquet` or
@@ -41,6 +42,10 @@ def open_data(source: object, reading: DataSettings = _AS_THEY_ARE, named: str =
         UsageError: there is no such file or callable, or an option does not apply to these data.
         DataError: the data are empty, damaged, or of a form that is not accepted.
     """
+    return ScreenedSource(_opened(source, reading, named), skip=reading.skip_bad_samples)
+
+
+def _opened(source: object, reading: DataSettings, named: str) -> Source:
     if isinstance(source, str | Path):
         return _open_named(source, reading, named)
     inner = source.func if isinstance(source, partial) else source

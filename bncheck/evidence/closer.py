@@ -45,21 +45,6 @@ class DropoutGap:
     on: float
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenSamples:
-    """Samples that hold NaN or infinity.
-
-    Attributes:
-        number: how many do.
-        samples: how many were read.
-        first: the number of the first in the data, from 0; `None` where they have no order of their own.
-    """
-
-    number: int
-    samples: int
-    first: int | None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class CloserLook:
     """What probes on a few samples showed of single layers, by name.
@@ -76,7 +61,6 @@ class CloserLook:
         flat: layers fed feature maps or sequences.
         order: whether batches in the data's own order could be random draws.
         broken: tensors of the model that are not finite, where what a layer sees is not.
-        broken_samples: samples that are not, where no tensor of the model is to blame.
     """
 
     fed_by_input: frozenset[str] = frozenset()
@@ -89,7 +73,6 @@ class CloserLook:
     flat: Mapping[str, FlatShare] = field(default_factory=dict)
     order: Exchangeability | None = None
     broken: tuple[str, ...] = ()
-    broken_samples: BrokenSamples | None = None
 
     def moved_by(self, name: str) -> float | None:
         """Relative L2 change of the outputs by that layer alone; `None` where it was not asked."""

@@ -36,7 +36,7 @@ class Evidence:
         in_training: names of layers that were in training mode when the module was pickled.
         data: what was run; `None` for a static audit.
         not_run: data were given, but the model's runtime refuses it, so only the file was audited.
-        dropped: samples left out, because a fixed batch size could not take them.
+        dropped: samples left out: a fixed batch size could not take them, or they are not finite.
         effect: `None` without data, or where it could not be measured.
         runtime: what became of a few samples in the runtime's normalization, call by call.
         batch_sizes: what-ifs from the stored pass.

@@ -18,6 +18,7 @@ from bncheck.formats.folding import AffineOperation, Fold, Reference, Sources, f
 from bncheck.formats.format import Container
 from bncheck.formats.origin import Origin
 from bncheck.formats.parts import require_unchanged
+from bncheck.formats.quantization import holds_quantized
 from bncheck.formats.tensors import coarsest_precision
 from bncheck.results import Note
 from bncheck.watch import Session
@@ -193,6 +194,14 @@ class Backend(abc.ABC):
         self.require_metadata()
         raise NotImplementedError(f"{type(self).__name__} writes no provenance metadata")
 
+    def is_quantized(self) -> bool:
+        """Whether it computes in steps, by its operators and the types of its tensors: its outputs differ by design."""
+        return holds_quantized(self.tensors())
+
     def precision(self) -> float | None:
         """Spacing of the numbers around 1 in the coarsest type it computes in; `None` for a quantized model."""
+        return None if self.is_quantized() else self.coarsest_type()
+
+    def coarsest_type(self) -> float:
+        """Spacing of the numbers around 1 in the coarsest type of floats that it holds."""
         return coarsest_precision(self.tensors().values())

@@ -32,12 +32,9 @@ def dtype_name(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def coarsest_precision(tensors: Iterable[torch.Tensor]) -> float | None:
-    """Spacing of the numbers around 1 in the coarsest type of `tensors`; `None` where one is quantized."""
-    held = list(tensors)
-    if any(tensor.is_quantized for tensor in held):
-        return None
-    return max((torch.finfo(tensor.dtype).eps for tensor in held if tensor.is_floating_point()), default=2.0**-23)
+def coarsest_precision(tensors: Iterable[torch.Tensor]) -> float:
+    """Spacing of the numbers around 1 in the coarsest type of `tensors` that are floats."""
+    return max((torch.finfo(tensor.dtype).eps for tensor in tensors if tensor.is_floating_point()), default=2.0**-23)
 
 
 def same_storage(tensor: torch.Tensor) -> tuple[int, int] | None:

@@ -102,7 +102,7 @@ def measured_evidence(
         measured=measured,
         skipped={layer.name: _reason(layer, seen, model) for layer in layers if layer.name not in measured},
         data=DataFacts(source_name, seen.samples, seen.session.fixed_batch or plan.batch_size, seen.labelled),
-        dropped=seen.dropped,
+        dropped=seen.dropped + seen.bad,
         effect=_effect(seen) if measured else None,
         runtime=seen.session.runtime,
         batch_sizes=_batch_sizes(records, sizes, plan.seed),

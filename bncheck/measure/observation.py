@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bncheck.core import NormLayer
-from bncheck.data import Source
+from bncheck.data import ScreenedSource, Source
 from bncheck.errors import DataError
 from bncheck.evidence import RuntimeCheck
 from bncheck.measure.reservoir import Reservoir
@@ -140,6 +140,7 @@ class Observation:
         reservoir: samples for probes to run again.
         samples: samples read.
         dropped: samples left over that a fixed batch size could not take.
+        bad: samples left out because they hold NaN or infinity.
         labelled: whether they had labels.
         session: what the session found out about the model.
         notes: what could not be measured, and why.
@@ -151,6 +152,7 @@ class Observation:
     reservoir: Reservoir
     samples: int
     dropped: int
+    bad: int
     labelled: bool
     session: SessionFacts
     notes: tuple[Note, ...]
@@ -175,6 +177,7 @@ class Observation:
             reservoir=stored.reservoir,
             samples=stored.samples,
             dropped=stored.dropped,
+            bad=source.left_out if isinstance(source, ScreenedSource) else 0,
             labelled=stored.labelled,
             session=stored.session,
             notes=(*source.notes, *stored.session.notes, *batch.notes, *lacking, *stop.notes()),

@@ -106,7 +106,7 @@ class Summary:
         gap: root mean square over the measured layers; `own_gap` with upstream errors removed.
         smallest_detectable_gap: with so many samples; infinite where there were too few to tell any.
         layers_measured, layers_skipped: how many.
-        samples_left_out: because the model takes batches of one size alone, and they fill none.
+        samples_left_out: they fill no batch of the one size that the model takes, or are not finite.
     """
 
     verdict: Verdict

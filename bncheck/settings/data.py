@@ -40,6 +40,7 @@ class DataSettings:
         crop: centre crop; an int is a square, a tuple is (height, width). Nothing is ever padded.
         channels: `"rgb"`, `"bgr"` (reversed RGB) or `"gray"` (ITU-R 601-2 luma, one channel).
         scale: factor on the floats in 0..1: 255 for networks that are fed 0..255.
+        skip_bad_samples: leave samples that hold NaN or infinity out, and count them, instead of refusing the data.
         preset: `"imagenet"` is resize 256, crop 224 and ImageNet's mean and std, each unless given.
 
     Raises:
@@ -55,6 +56,7 @@ class DataSettings:
     channels: Channels | None = None
     scale: float | None = None
     preset: Preset | None = None
+    skip_bad_samples: bool = False
 
     def __post_init__(self) -> None:
         _require_one_of("layout", self.layout, LAYOUTS)

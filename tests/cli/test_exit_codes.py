@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import call, refused, users_code
 from made_files import Files
@@ -243,3 +244,23 @@ def test_the_verdict_is_findings_whatever_fail_on_says(files: Files) -> None:
     for fail_on in ("error", "warning", "never"):
         done = call("inspect", files.never_updated, "--fail-on", fail_on, "--report", "json=-")
         assert json.loads(done.stdout)["summary"]["verdict"] == "findings"
+
+
+def test_3_for_samples_that_are_not_finite_unless_they_are_skipped(files: Files, tmp_path: Path) -> None:
+    with np.load(files.data) as held:
+        arrays = {name: held[name].copy() for name in held.files}
+    arrays["x"][3].fill(np.nan)
+    np.savez(tmp_path / "bad.npz", **arrays)
+    command = ("inspect", files.healthy, *NET, "--data", str(tmp_path / "bad.npz"))
+    refused = call(*command)
+    assert refused.code == 3
+    assert "number 3, counted from 0" in refused.stderr.replace("\n", " ")
+    assert "--skip-bad-samples" in refused.stderr
+    skipped = call(*command, "--skip-bad-samples")
+    assert skipped.code == 0
+    assert "1 sample left out (number 3)" in skipped.stdout.replace("\n", " ")
+    assert call(*command, "--skip-bad-samples", "--strict").code == 4
+    out = ("--out", str(tmp_path / "out.pt"))
+    repair = ("repair", files.drifted, *NET, "--data", str(tmp_path / "bad.npz"), *out)
+    assert call(*repair).code == 3
+    assert call(*repair, "--skip-bad-samples").code == 0

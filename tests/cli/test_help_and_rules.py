@@ -17,7 +17,8 @@ from bncheck.rules.catalogue import GROUPS, RULES
 OPTIONS = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
     *("--reference", "--reference-arch", "--reference-key"),
-    *("--data", "--train-data", "--label-column", "--batch-size", "--limit", "--until", "--batch-sizes", "--seed"),
+    *("--data", "--train-data", "--label-column", "--skip-bad-samples"),
+    *("--batch-size", "--limit", "--until", "--batch-sizes", "--seed"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--task", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),

@@ -101,10 +101,10 @@ def sorted_loader(x: torch.Tensor) -> Source:
     return open_data(DataLoader(TensorDataset(x[order], labels[order]), 20))
 
 
-def with_nan(x: torch.Tensor) -> torch.Tensor:
-    x = x.clone()
-    x[5] = float("nan")
-    return x
+def with_nan(net: nn.Module) -> nn.Module:
+    with torch.no_grad():
+        next(net.parameters()).view(-1)[0] = float("nan")
+    return net
 
 
 INSPECTED: dict[str, Callable[[], Inspected]] = {
@@ -119,5 +119,5 @@ INSPECTED: dict[str, Callable[[], Inspected]] = {
     "shared": lambda: Inspected(shared(), open_data(torch.randn(300, 4))),
     "loader": lambda: Inspected(colour_net(), sorted_loader(images()), sorted_loader(images(500))),
     "fixed batch": lambda: Inspected(torch.export.export(colour_net(), (images(32),)), labelled(255 * images())),
-    "bad sample": lambda: Inspected(colour_net(), open_data(with_nan(images()))),
+    "bad weight": lambda: Inspected(with_nan(colour_net()), open_data(images())),
 }

@@ -21,8 +21,6 @@ from bncheck.probes import questions, runner
 from bncheck.probes.answers import Reader
 from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
-from bncheck.probes.questions.broken_samples import BrokenInput
-from bncheck.probes.questions.broken_tensors import BrokenTensors
 from bncheck.probes.questions.fed_by_input import FedByInput
 from bncheck.probes.questions.input_form import InputForm
 from bncheck.probes.runner import all_probes, run_probes
@@ -95,14 +93,13 @@ def test_answers_stand_in_the_evidence() -> None:
     assert evidence.closer.alone.keys() >= {"1"}
     assert evidence.closer.dropout.keys() == {"1", "5"}
     assert evidence_of("shared").closer.calls.keys() == {"norm"}
-    assert evidence_of("bad sample").closer.broken_samples is not None
+    assert evidence_of("bad weight").closer.broken
 
 
 def test_a_question_comes_after_those_whose_answers_it_goes_by_and_else_the_cheaper_first() -> None:
     rounds = list(runner._rounds(all_probes()))
     place = {type(probe): number for number, round_ in enumerate(rounds) for probe in round_}
     assert place[InputForm] > place[FedByInput]
-    assert place[BrokenInput] > place[BrokenTensors]
     with pytest.raises(ValueError, match="in a circle"):
         list(runner._rounds([Circular()]))
 
@@ -208,7 +205,7 @@ def test_needs_are_met_by_what_is_there() -> None:
         "no labels": {"layers", "dropout", Suspicion.LAYER_OFF},
         "shared": {"layers", Suspicion.LAYER_OFF, Suspicion.SHARED_LAYER},
         "loader": {"labels", "layers", "dropout", "order", Suspicion.LAYER_OFF},
-        "bad sample": {"layers", "dropout", Suspicion.NOT_FINITE},
+        "bad weight": {"layers", "dropout", Suspicion.NOT_FINITE},
     }
     plain = [field.name for field in fields(Needs) if field.type == "bool"]
     for name, expected in met.items():

@@ -13,7 +13,6 @@ import numpy as np
 from bncheck.core import Exchangeability, compare
 from bncheck.core.layers import NormLayer, SiblingCopy
 from bncheck.evidence import (
-    BrokenSamples,
     CallsApart,
     CloserLook,
     DropoutGap,
@@ -177,9 +176,9 @@ VARIANTS: dict[str, Callable[[], Evidence]] = {
     ),
     "BN302 unlike": lambda: static(layer("a"), layer("b"), layer("odd", eps=1e-3, var=np.full(2, 2e-3))),
     "BN501 steps": lambda: static(layer(updates=200), optimizer_steps=100),
-    "BN603 samples": lambda: evidence(
+    "BN603 tensors": lambda: evidence(
         replace(measured(1.0), inherited=replace(measured(1.0).inherited, gap=np.full(2, np.nan))),
-        closer=CloserLook(broken_samples=BrokenSamples(3, 1000, 7)),
+        closer=CloserLook(broken=("bn.weight",)),
     ),
 }
 """Other findings of the same rules, by code and what they are about."""

@@ -94,8 +94,8 @@ def test_the_worst_layer_stands_for_all() -> None:
 
 
 def test_what_is_no_number_is_measured_by_what_spoils_it() -> None:
-    assert variant_of("BN603 samples").measure == Measure("sample", 3.0)
-    seen = VARIANTS["BN603 samples"]()
+    assert variant_of("BN603 tensors").measure == Measure("tensor", 1.0)
+    seen = VARIANTS["BN603 tensors"]()
     finding, *_ = judge(replace(seen, closer=CloserLook()), {"BN603"})
     assert finding.measure == Measure("layer", 1.0)
     finding, *_ = judge(replace(seen, closer=CloserLook(broken=("a", "b"))), {"BN603"})

@@ -191,7 +191,7 @@ def test_a_conversion_that_copied_one_of_the_two(healthy, save, held_out, half, 
     path = save(healthy, counters=counters)
     report = bncheck.inspect(path)
     finding = only(report, "BN107")
-    assert (finding.severity, len(finding.layers), finding.evidence["initial"]) == ("warning", 6, half)
+    assert (finding.severity, len(finding.layers), finding.evidence["initial_half"]) == ("warning", 6, half)
     assert report.summary.exit_code == 1
     if counters:
         with_data = bncheck.inspect(path, held_out, arch=ARCH)

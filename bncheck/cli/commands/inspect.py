@@ -68,6 +68,7 @@ def inspect_command(
     reference_key: opt.ReferenceKey = None,
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
+    skip_bad_samples: opt.SkipBadSamples = False,
     batch_size: opt.BatchSize = BATCH_SIZE,
     limit: opt.Limit = None,
     until: opt.Until = None,
@@ -138,6 +139,7 @@ def inspect_command(
                 channels=cast("Channels | None", channels),
                 scale=scale,
                 preset=cast("Preset | None", preset),
+                skip_bad_samples=skip_bad_samples,
             ),
             sampling=SamplingSettings(
                 batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes")

@@ -42,6 +42,10 @@ class GraphBackend(ProgramBackend):
             if weight is not None:
                 yield operator, weight, bias, given
 
+    def names_of_operators(self) -> Iterator[str]:
+        """See `ProgramBackend.names_of_operators`."""
+        return (str(node.target) for node in self.program.graph.nodes if node.op == "call_function")
+
     def names_of_products(self) -> Iterator[str]:
         """See `ProgramBackend.names_of_products`: all but the quantized ones are read."""
         return (str(node.target) for node in self.program.graph.nodes if "quantized" in str(node.target))

@@ -15,9 +15,8 @@ from bncheck.core import PRECISION, FloatArray
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import DEFAULT_DOMAINS
+from bncheck.formats.quantization import computes_in_steps
 
-_OF_INTEGERS = ("ConvInteger", "MatMulInteger")
-_QUANTIZING = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", *_OF_INTEGERS)
 _PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
@@ -79,7 +78,7 @@ class _Reader:
         if origin is None:
             return False
         types, operators = origin
-        return not operators.isdisjoint(_QUANTIZING) or not all(map(_is_common, types))
+        return computes_in_steps(operators) or not all(map(_is_common, types))
 
     @cached_property
     def _ranks(self) -> dict[str, int]:
@@ -154,7 +153,7 @@ def hidden_forms(proto: onnx.ModelProto, opset: int) -> tuple[str, ...]:
     reader = _Reader(proto, opset)
     forms: dict[str, None] = {}
     for node in proto.graph.node:
-        of_integers = node.op_type.startswith("QLinear") or node.op_type in _OF_INTEGERS
+        of_integers = not _converts(node) and computes_in_steps([node.op_type])
         if of_integers or (_multiplies(node) and reader.is_quantized(node)):
             forms["quantized"] = None
         elif node.domain not in DEFAULT_DOMAINS and any(name in node.op_type for name in _PRODUCTS):
@@ -162,18 +161,17 @@ def hidden_forms(proto: onnx.ModelProto, opset: int) -> tuple[str, ...]:
     return tuple(forms)
 
 
+def _converts(node: onnx.NodeProto) -> bool:
+    """Whether it only changes how values are written, which hides no weight by itself."""
+    return node.op_type in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+
+
 def _multiplies(node: onnx.NodeProto) -> bool:
     return node.op_type in _PRODUCTS and node.domain in DEFAULT_DOMAINS
 
 
-def _quantizes(node: onnx.NodeProto) -> bool:
-    return node.op_type in _QUANTIZING or node.op_type.startswith("QLinear")
-
-
-def coarsest_precision(proto: onnx.ModelProto) -> float | None:
-    """Spacing of the numbers around 1 in the coarsest type a tensor is stored in; `None` where it is quantized."""
-    if any(_quantizes(node) for node in proto.graph.node):
-        return None
+def coarsest_precision(proto: onnx.ModelProto) -> float:
+    """Spacing of the numbers around 1 in the coarsest type of floats that a tensor is stored in."""
     kinds = {str(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)) for tensor in proto.graph.initializer}
     return max((PRECISION[kind] for kind in kinds if kind in PRECISION), default=PRECISION["float32"])
 

@@ -22,6 +22,7 @@ from bncheck.formats.onnx.affine import affine_operations, coarsest_precision, h
 from bncheck.formats.onnx.bare import bare_convolutions
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
 from bncheck.formats.onnx.provenance import provenance_text, read_provenance, with_metadata
+from bncheck.formats.quantization import computes_in_steps
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 
@@ -111,6 +112,10 @@ class OnnxBackend(Backend):
         target.write_bytes(content)
         return len(text)
 
-    def precision(self) -> float | None:
-        """See `Backend.precision`."""
+    def is_quantized(self) -> bool:
+        """See `Backend.is_quantized`: whatever is stored, the nodes compute."""
+        return computes_in_steps(node.op_type for node in self.graph.proto.graph.node)
+
+    def coarsest_type(self) -> float:
+        """See `Backend.coarsest_type`."""
         return coarsest_precision(self.graph.proto)

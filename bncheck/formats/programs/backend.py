@@ -16,6 +16,7 @@ from bncheck.formats.backend import Backend
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.programs.affine import Call, operations_of_calls
 from bncheck.formats.programs.session import TorchSession
+from bncheck.formats.quantization import class_of, computes_in_steps, holds_quantized
 from bncheck.formats.tensors import coarsest_precision
 from bncheck.user_code import user_output_to_stderr
 from bncheck.watch import Session
@@ -78,8 +79,15 @@ class ProgramBackend(Backend, abc.ABC):
     def names_of_products(self) -> Iterator[str]:
         """Names of the operators or classes by which products with weights may be computed."""
 
-    def precision(self) -> float | None:
-        """See `Backend.precision`."""
-        if any("quantized" in type(module).__module__ for module in self.program.modules()):
-            return None
+    def names_of_operators(self) -> Iterator[str]:
+        """Names of all operators that the program calls, as far as they are known before it runs; of modules none."""
+        return iter(())
+
+    def is_quantized(self) -> bool:
+        """See `Backend.is_quantized`."""
+        classes = (class_of(module) for module in self.program.modules())
+        return computes_in_steps([*self.names_of_operators(), *classes]) or holds_quantized(self.program.state_dict())
+
+    def coarsest_type(self) -> float:
+        """See `Backend.coarsest_type`."""
         return coarsest_precision([*self.program.parameters(), *self.program.buffers()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 
@@ -32,8 +33,12 @@ def sibling_copies(own: Tensors, others: Iterable[Candidate]) -> tuple[SiblingCo
 def tensors_of(candidate: Candidate) -> dict[str, torch.Tensor]:
     """The tensors of a state dict or of a module, by name."""
     content = candidate.content
-    items = content.state_dict() if isinstance(content, torch.nn.Module) else content
-    return {name: value for name, value in items.items() if isinstance(name, str) and isinstance(value, torch.Tensor)}
+    return tensors_in(content.state_dict() if isinstance(content, torch.nn.Module) else content)
+
+
+def tensors_in(values: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Those of the values that are tensors under a name."""
+    return {name: value for name, value in values.items() if isinstance(name, str) and isinstance(value, torch.Tensor)}
 
 
 def _compared(own: Tensors, other: Candidate) -> SiblingCopy | None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
 from bncheck.core import NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.messages import block, first_line
+from bncheck.formats.quantization import packed_values, shape_of
 from bncheck.formats.state_dict.prefixes import best_names, name_in_file
 from bncheck.formats.tensors import dtype_name, plain, same_storage
 from bncheck.formats.torch_module.listing import list_layers
 from bncheck.results import NamesFitted, Note, PrecisionChanged
 from bncheck.vocabulary import argument
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _STATISTICS = ("running_mean", "running_var")
 _BOOKKEEPING = ("num_batches_tracked", "total_ops", "total_params", "n_averaged", "_extra_state")
 
@@ -35,23 +39,35 @@ class Fitted:
     names: Mapping[str, tuple[str, ...]]
 
 
-def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> Fitted:
+def fit(
+    module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: str, packed: Mapping[str, Any] = _NOTHING
+) -> Fitted:
     """Copy `tensors` into `module`, whose dtypes are kept, under the prefix that fits best.
 
-    Statistics may be absent, where everything else is there; so may counters.
+    Statistics may be absent, where everything else is there; so may counters. What quantized layers keep in tuples
+    (`packed`) goes in as it is.
 
     Raises:
         ModelError: anything else is missing, left over or of another shape.
     """
-    expected = {name: value for name, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
-    shapes = {name: value.shape for name, value in expected.items()}
-    names, renaming = best_names({name: value.shape for name, value in tensors.items()}, shapes)
+    held = module.state_dict()
+    expected = {name: value for name, value in held.items() if isinstance(value, torch.Tensor)}
+    shapes = {name: shape_of(value) for name, value in (expected | packed_values(held)).items()}
+    stored = {name: shape_of(value) for name, value in (*tensors.items(), *packed.items())}
+    names, renaming = best_names(stored, shapes)
     given = {names[name]: value for name, value in tensors.items()}
-    if misfits := _misfits(given, expected):
+    if misfits := _misfits({names[name]: shape for name, shape in stored.items()}, shapes):
         raise ModelError(f"{source} does not fit the architecture.\n{misfits}\n{_advice(given)}")
-    values = {name: plain(value) for name, value in given.items() if _fits(name, value, expected)}
+    values = {
+        name: value if expected[name].is_quantized else plain(value)
+        for name, value in given.items()
+        if name in expected and value.shape == expected[name].shape
+    }
+    if packed:  # whose layers go by the version of their form, which PyTorch keeps beside the values
+        held.clear()
+        held.update(values | {names[name]: value for name, value in packed.items()})
     try:
-        module.load_state_dict(values, strict=False)
+        module.load_state_dict(held if packed else values, strict=False)
     except Exception as error:
         raise ModelError(f"{source} cannot be loaded into the architecture: {first_line(error)}.") from error
     notes: list[Note] = [NamesFitted(renaming)] if renaming else []
@@ -60,14 +76,14 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: st
     return Fitted(layers, tuple(notes), _names_in_file(names, expected))
 
 
-def _misfits(given: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
+def _misfits(given: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> str:
     """What is missing, left over and of another shape, as text; empty where all fits."""
     absent = [name for name in expected if name not in given and _leaf(name) not in (*_STATISTICS, *_BOOKKEEPING)]
     left_over = [name for name in given if name not in expected and _leaf(name) not in _BOOKKEEPING]
     other_shape = [
         (name, f"file {_shape(value)}", f"architecture {_shape(expected[name])}")
         for name, value in given.items()
-        if name in expected and not _fits(name, value, expected) and _leaf(name) not in _BOOKKEEPING
+        if expected.get(name, value) != value and _leaf(name) not in _BOOKKEEPING
     ]
     parts: list[tuple[str, Sequence[Sequence[str]]]] = [
         ("missing from the file", [(name, _shape(expected[name])) for name in absent]),
@@ -84,10 +100,6 @@ def _advice(given: Mapping[str, torch.Tensor]) -> str:
         f"Build the network that was trained ({argument('arch')}, its size and classes by {argument('arch_kwargs')}), "
         f"or choose another state dict of the file with {argument('key')}."
     )
-
-
-def _fits(name: str, value: torch.Tensor, expected: Mapping[str, torch.Tensor]) -> bool:
-    return name in expected and value.shape == expected[name].shape
 
 
 def _precision_notes(values: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[Note]:
@@ -124,5 +136,5 @@ def _leaf(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _shape(tensor: torch.Tensor) -> str:
-    return str(tuple(tensor.shape))
+def _shape(shape: torch.Size) -> str:
+    return str(tuple(shape))

@@ -24,9 +24,11 @@ class TensorsBackend(Backend):
 
     Attributes:
         held: by their names in the file, without the prefixes of wrappers.
+        quantized: weights among them, or packed beside them, are.
     """
 
     held: Mapping[str, torch.Tensor]
+    quantized: bool = False
     runnable: ClassVar[bool] = False
     advice: ClassVar[Advice] = Advice(
         lost="it was folded into them, or its statistics were not saved",
@@ -43,6 +45,14 @@ class TensorsBackend(Backend):
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """See `Backend.tensors`."""
         return self.held
+
+    def is_quantized(self) -> bool:
+        """See `Backend.is_quantized`."""
+        return self.quantized
+
+    def hidden_forms(self) -> tuple[str, ...]:
+        """See `Backend.hidden_forms`."""
+        return ("quantized",) if self.quantized else ()
 
     def session(self, source_name: str, seed: int) -> AbstractContextManager[Session]:
         """Refuse: there is nothing to run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +13,10 @@ from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Adoption, Architecture, Request
 from bncheck.formats.in_memory import adopted
 from bncheck.formats.pickles.reading import load_pickle
+from bncheck.formats.quantization import holds_quantized, packed_values
 from bncheck.formats.state_dict import FORMAT
 from bncheck.formats.state_dict.architecture import build, require
-from bncheck.formats.state_dict.copies import sibling_copies, tensors_of
+from bncheck.formats.state_dict.copies import sibling_copies, tensors_in, tensors_of
 from bncheck.formats.state_dict.fitting import fit
 from bncheck.formats.state_dict.model import TensorsBackend
 from bncheck.formats.state_dict.nesting import Candidate, choose, others
@@ -70,9 +72,9 @@ def open_tensors(request: Request, content: Content) -> Backend:
             source = replace(source, notes=(*notes, ArchitectureIgnored()))
         model = replace(_pickled(chosen.content, source), origin=origin)
     elif request.arch is None:
-        model = _audited(content.format, tensors_of(chosen), source, origin)
+        model = _audited(content.format, chosen.content, source, origin)
     else:
-        model = _in_architecture(request, request.arch, content.format, tensors_of(chosen), source, origin)
+        model = _in_architecture(request, request.arch, content.format, chosen, source, origin)
     return _beside_others(model, content.values, chosen, request)
 
 
@@ -89,9 +91,9 @@ def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Requ
     )
 
 
-def _audited(name: str, tensors: dict[str, torch.Tensor], source: Adoption, origin: TensorsOrigin) -> Backend:
+def _audited(name: str, values: Mapping[str, Any], source: Adoption, origin: TensorsOrigin) -> Backend:
     """A state dict without its architecture: nothing to run."""
-    stripped, removed = without_wrappers(tensors)
+    stripped, removed = without_wrappers(tensors_in(values))
     return TensorsBackend(
         path=source.path,
         format=name,
@@ -101,6 +103,7 @@ def _audited(name: str, tensors: dict[str, torch.Tensor], source: Adoption, orig
         has_convolutions=tensors_have_convolutions(stripped),
         notes=(*source.notes, PrefixStripped(removed)) if removed else source.notes,
         held=stripped,
+        quantized=holds_quantized(values),
     )
 
 
@@ -108,13 +111,14 @@ def _in_architecture(
     request: Request,
     arch: Architecture,
     name: str,
-    tensors: dict[str, torch.Tensor],
+    chosen: Candidate,
     source: Adoption,
     origin: TensorsOrigin,
 ) -> Backend:
     """A state dict in its architecture."""
     module = build(arch, request.arch_kwargs)
-    fitted = fit(module, tensors, source.path)
+    packed = {} if isinstance(chosen.content, torch.nn.Module) else packed_values(chosen.content)
+    fitted = fit(module, tensors_of(chosen), source.path, packed)
     return replace(
         adopted(module, source),
         format=name,

@@ -40,7 +40,7 @@ def list_layers(module: torch.nn.Module) -> tuple[NormLayer, ...]:
 
 def require_values(module: torch.nn.Module) -> None:
     """Raise ModelError where a parameter or buffer has no values: lazy, or on the meta device."""
-    for name, tensor in _all_tensors(module):
+    for name, tensor in _listed(module):
         if is_lazy(tensor):
             raise ModelError(
                 f"{name} is lazy: its shape is unknown until a first batch. Run the model once on a batch "
@@ -62,6 +62,17 @@ def class_name(module: torch.nn.Module) -> str:
     """The name of the class that was written: a scripted module's own class says nothing."""
     original = getattr(module, "original_name", None)
     return original if isinstance(original, str) else type(module).__name__
+
+
+def _listed(module: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """All tensors; PyTorch gives some classes of its own back from a pickle without the table they stand in."""
+    try:
+        return list(_all_tensors(module))
+    except AttributeError as error:
+        raise ModelError(
+            f"The parts of the module cannot be listed: {error}. PyTorch does not restore every quantized class from a "
+            "pickle: save it scripted (`torch.jit.script`), or its state dict."
+        ) from error
 
 
 def _all_tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

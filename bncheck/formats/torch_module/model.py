@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from bncheck.formats.programs.affine import Call
 from bncheck.formats.programs.backend import ProgramBackend
+from bncheck.formats.quantization import class_of
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -27,4 +28,4 @@ class ModuleBackend(ProgramBackend):
 
     def names_of_products(self) -> Iterator[str]:
         """See `ProgramBackend.names_of_products`."""
-        return (type(module).__module__ for module in self.program.modules())
+        return map(class_of, self.program.modules())

@@ -44,6 +44,10 @@ class ScriptBackend(ProgramBackend):
             if operator is not None and isinstance(weight, torch.Tensor):
                 yield operator, weight, bias, given
 
+    def names_of_operators(self) -> Iterator[str]:
+        """See `ProgramBackend.names_of_operators`."""
+        return iter(operator_kinds(self.program))
+
     def names_of_products(self) -> Iterator[str]:
         """See `ProgramBackend.names_of_products`; a product with a constant matrix is one too."""
         for kind in operator_kinds(self.program):

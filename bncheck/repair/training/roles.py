@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bncheck.data import Batch, DataOptions, IndexedSource, Source, open_data
+from bncheck.data import Batch, DataOptions, Source, open_data
 from bncheck.errors import UsageError
 from bncheck.repair.methods.method import Method
 from bncheck.results import HeldOutDrawn, Note
@@ -71,7 +71,7 @@ def roles_of(way: Method, *, data: Any, train_data: Any, heldout: Any, how: Data
     mixed = option == argument("data")
     if others:
         return Roles(TrainingSource(source, mixed=mixed), others[-1], others[0] if len(others) > 1 else None)
-    if not isinstance(source, IndexedSource):
+    if not source.can_split:
         missing = argument("heldout") if option == argument("data") else argument("data")
         raise UsageError(
             f"{option} {source.name} makes its own batches and may draw them anew in every pass, so nothing of it can "
@@ -99,8 +99,13 @@ class TrainingSource:
         self.name = source.name
         self.samples = source.samples
         self.own_batches, self.in_order = source.own_batches, source.in_order
-        self.notes, self.hint = source.notes, source.hint
+        self.hint = source.hint
         self.read = 0
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """See `Source`; a reading may add to them."""
+        return self._source.notes
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """See `Source`."""

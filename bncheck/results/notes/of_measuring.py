@@ -50,6 +50,21 @@ class SamplesLeftOut(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class SamplesNotFinite(Note):
+    """Samples were left out since they hold NaN or infinity; the numbers of the first, counted from 0."""
+
+    samples: int
+    first: tuple[int, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        more = ", ..." if self.samples > len(self.first) else ""
+        named = f" (number{'s' if self.samples > 1 else ''} {', '.join(map(str, self.first))}{more})"
+        return f"{count(self.samples, 'sample')} left out{named}: NaN or infinity in the data"
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSamplesCompared(Note):
     """The training sampling was measured beside the data; `batch_size` where it makes its own batches."""
 

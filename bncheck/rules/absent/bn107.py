@@ -44,5 +44,5 @@ def _finding(half: str, other: str, initial: float, layers: Sequence[NormLayer],
         ),
         measure=layers_counted(names),
         cost=cost_of(evidence.effect, evidence),
-        evidence={"layers": list(names), "initial": half, "value": initial, "learned": other},
+        evidence={"layers": list(names), "initial_half": half, "initial_value": initial, "learned_half": other},
     )

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bncheck.core import THRESHOLDS
-from bncheck.evidence import BrokenSamples, CloserLook, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.results import Finding, Measure
+from bncheck.evidence import CloserLook, Evidence, MeasuredLayer, TrainingEvidence
+from bncheck.results import Finding
 from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
@@ -20,7 +20,6 @@ from bncheck.vocabulary import Harm, Severity
 NAMED = 3
 STALE, OTHER_DOMAIN = "stale", "other domain"
 _TAKE_EARLIER = "Go back to a checkpoint from before those values appeared: nothing measured here can repair weights."
-_MEND_SAMPLES = "Take those samples out, or mend what wrote them; the model's own outputs are spoiled by them too."
 _LOOK_BEFORE = "The data are finite: look for overflow in the layers before (half precision), or a division by 0."
 
 
@@ -71,45 +70,30 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
     """Yield the first layer whose input on these data is not finite; those behind it inherit the values."""
     for name, layer in evidence.measured.items():
         if not math.isfinite(layer.gap):
-            broken, samples = evidence.closer.broken, evidence.closer.broken_samples
+            broken = evidence.closer.broken
             yield Finding(
                 code="BN603",
                 severity=Severity.ERROR,
                 layers=(name,),
                 message=(
                     f"On these data the input of {name} is not finite, so nothing can be compared from there on."
-                    f"{_held(broken, samples)}"
+                    f"{_held(broken)}"
                 ),
-                fix=_TAKE_EARLIER if broken else _LOOK_BEFORE if samples is None else _MEND_SAMPLES,
-                measure=_spoiled(broken, samples),
+                fix=_TAKE_EARLIER if broken else _LOOK_BEFORE,
+                measure=single("tensor", len(broken)) if broken else single("layer", 1),
                 evidence={
                     "gap": shown(layer.gap),
                     "measured_mean": str(layer.mean.sum()),
                     "measured_var": str(layer.var.sum()),
                     "tensors_not_finite": list(broken),
-                    "samples_not_finite": None if samples is None else samples.number,
-                    "first_sample_not_finite": None if samples is None else samples.first,
                 },
             )
             return
 
 
-def _spoiled(broken: Sequence[str], samples: BrokenSamples | None) -> Measure:
-    """Measure by what brings the values in: tensors, samples, or nothing else than the layer itself."""
-    if broken:
-        return single("tensor", len(broken))
-    return single("layer", 1) if samples is None else single("sample", samples.number)
-
-
-def _held(tensors: Sequence[str], samples: BrokenSamples | None) -> str:
-    """Tell where the values come from, as far as that is known."""
-    if tensors:
-        return f" {some_names(tensors)} {'holds' if len(tensors) == 1 else 'hold'} NaN or infinity."
-    if samples is None:
-        return ""
-    first = "" if samples.first is None else f" (the first is number {samples.first}, counted from 0)"
-    holds = "holds" if samples.number == 1 else "hold"
-    return f" {samples.number} of {samples.samples} samples{first} {holds} NaN or infinity."
+def _held(tensors: Sequence[str]) -> str:
+    """Tell where the values come from, where it is the model: samples that are not finite are never run."""
+    return f" {some_names(tensors)} {'holds' if len(tensors) == 1 else 'hold'} NaN or infinity." if tensors else ""
 
 
 def _sources(drifted: list[MeasuredLayer], margin: float, evidence: Evidence) -> list[MeasuredLayer]:

@@ -69,6 +69,14 @@ LabelColumn = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The column of a table that holds the labels.", rich_help_panel=PANEL),
 ]
+SkipBadSamples = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-samples",
+        help="Leave samples that hold NaN or infinity out, and count them; without it they are an error.",
+        rich_help_panel=PANEL,
+    ),
+]
 BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Samples in a forward.", rich_help_panel=PANEL)]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Draw N samples at random.", rich_help_panel=PANEL)]
 Until = Annotated[float | None, _until(PANEL)]

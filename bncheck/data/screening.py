@@ -1,0 +1,149 @@
+"""Samples that hold NaN or infinity: found when a batch is read, before anything is run on it or judged by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from bncheck.data.batches import Batch, Source
+from bncheck.data.mixing import limited
+from bncheck.data.sources.indexed import IndexedSource
+from bncheck.errors import DataError
+from bncheck.results import Note, SamplesNotFinite
+from bncheck.vocabulary import argument
+
+NAMED = 8
+"""How many samples are named."""
+_SCANNED = 256
+"""Samples read at once where all that are bad are counted for a message."""
+
+
+class ScreenedSource:
+    """A source whose samples are looked at as they are read: what is not finite is refused, or left out and counted.
+
+    A mask that is added to scores, of 0 and minus infinity alone, is as it should be.
+
+    Args:
+        source: the data.
+        skip: leave such samples out.
+
+    Attributes:
+        left_out: how many were, the most in any one reading.
+    """
+
+    def __init__(self, source: Source, *, skip: bool) -> None:
+        self.name, self.samples = source.name, source.samples
+        self.own_batches, self.in_order = source.own_batches, source.in_order
+        self.hint = source.hint
+        self.left_out = 0
+        self._source = source
+        self._skip = skip
+        self._first: tuple[int, ...] = ()
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """The source's own, and how many samples were left out so far."""
+        counted = (SamplesNotFinite(self.left_out, self._first),) if self.left_out else ()
+        return (*self._source.notes, *counted)
+
+    @property
+    def can_split(self) -> bool:
+        """Whether the samples can be read by number, so that some can be kept apart."""
+        return isinstance(self._source, IndexedSource)
+
+    def split(self, share: float, seed: int) -> tuple[ScreenedSource, ScreenedSource]:
+        """Two sources that share no sample, see `IndexedSource.split`."""
+        if not isinstance(self._source, IndexedSource):
+            raise TypeError(f"{self.name} cannot be split")
+        rest, drawn = self._source.split(share, seed)
+        return ScreenedSource(rest, skip=self._skip), ScreenedSource(drawn, skip=self._skip)
+
+    def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+        """See `Source`."""
+        return self._screened(lambda: self._source.batches(batch_size, seed=seed, limit=limit), drawn=limit)
+
+    def given_batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
+    ) -> Iterator[Batch]:
+        """See `Source`; a few from the beginning are the first that are not left out."""
+        within = None if self._skip and every == 1 else limit
+        read = self._screened(
+            lambda: self._source.given_batches(batch_size, seed=seed, limit=within, every=every), drawn=None
+        )
+        return limited(read, limit) if within != limit else read
+
+    def _screened(self, read: Callable[[], Iterator[Batch]], drawn: int | None) -> Iterator[Batch]:
+        found: list[int] = []
+        passed = samples = 0
+        for batch in read():
+            bad = not_finite(batch)
+            if not bool(bad.any()):
+                yield batch
+                passed += batch.size
+            elif not self._skip:
+                raise DataError(self._refusal(batch, bad, samples, drawn))
+            else:
+                found += _numbers(batch, bad, samples)
+                self._count(found)
+                kept = batch.take(torch.nonzero(~bad).flatten()) if batch.is_in_step else None
+                if kept is not None and kept.size:
+                    yield kept
+                    passed += kept.size
+            samples += batch.size
+        if samples and not passed:
+            raise DataError(f"{self.name}: all {samples} samples read hold NaN or infinity. Look at what wrote them.")
+
+    def _count(self, found: list[int]) -> None:
+        if len(found) > self.left_out:
+            self.left_out, self._first = len(found), tuple(sorted(found)[:NAMED])
+
+    def _refusal(self, batch: Batch, bad: torch.Tensor, before: int, drawn: int | None) -> str:
+        """Name the samples: all of the data's where they can be read by number, else those of this batch."""
+        numbers, of = _numbers(batch, bad, before), before + batch.size
+        if drawn is None and self.can_split:
+            numbers, of = [], 0
+            for each in self._source.given_batches(_SCANNED):
+                numbers += _numbers(each, not_finite(each), of)
+                of += each.size
+        named = ", ".join(map(str, sorted(numbers)[:NAMED]))
+        more = len(numbers) - NAMED
+        shown = f"{named} and {more} more" if more > 0 else named
+        which = "number" if len(numbers) == 1 else "numbers"
+        holds = "holds" if len(numbers) == 1 else "hold"
+        return (
+            f"{self.name}: {len(numbers)} of {of} samples read {holds} NaN or infinity: {which} {shown}, counted from "
+            f"0. Mend what wrote them, or leave them out with {argument('skip_bad_samples')}."
+        )
+
+
+def not_finite(batch: Batch) -> torch.Tensor:
+    """Which samples hold NaN or infinity, (N,) bool; all of them where it cannot be told whose a value is."""
+    bad = torch.zeros(batch.size, dtype=torch.bool)
+    for tensor in batch.tensors:
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            continue
+        values = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
+        finite = values.isfinite()
+        if bool(finite.all()) or _is_additive_mask(values, finite):
+            continue
+        if batch.is_in_step:
+            bad |= ~finite.reshape(batch.size, -1).all(1).cpu()
+        else:
+            bad[:] = True
+    return bad
+
+
+def _is_additive_mask(values: torch.Tensor, finite: torch.Tensor) -> bool:
+    """Whether all that is finite is 0, and all else minus infinity."""
+    if values.is_complex():
+        return False
+    return bool(torch.where(finite, values == 0, values == -torch.inf).all()) and bool(finite.any())
+
+
+def _numbers(batch: Batch, bad: torch.Tensor, before: int) -> list[int]:
+    """Where they stand in the source, or, where nobody has counted, in the reading."""
+    places = torch.nonzero(bad).flatten()
+    if batch.positions is None:
+        return [before + place for place in places.tolist()]
+    return [int(number) for number in batch.positions[places].tolist()]
