@@ -101,6 +101,7 @@ class Remedy(StrEnum):
     EPS = "another eps"
     GROUPED = "grouped batches"
     CALLS = "each call's own statistics"
+    INSTANCE = "each instance's own statistics"
     COMPOSITION = "another batch composition"
     REFERENCE = "the reference"
 

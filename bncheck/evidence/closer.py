@@ -60,6 +60,7 @@ class CloserLook:
         dropout: layers of a model whose dropout could be switched on.
         flat: layers fed feature maps or sequences.
         order: whether batches in the data's own order could be random draws.
+        by_instance: what it does to predictions that every InstanceNorm with stored statistics takes each sample's own.
         broken: tensors of the model that are not finite, where what a layer sees is not.
     """
 
@@ -72,6 +73,7 @@ class CloserLook:
     dropout: Mapping[str, DropoutGap] = field(default_factory=dict)
     flat: Mapping[str, FlatShare] = field(default_factory=dict)
     order: Exchangeability | None = None
+    by_instance: EffectEvidence | None = None
     broken: tuple[str, ...] = ()
 
     def moved_by(self, name: str) -> float | None:

@@ -2,7 +2,7 @@ from .call_moments import CallMoments, together
 from .ending import Ending, SeenEnoughError
 from .kernels import BLOCK, CANCELLATION, batch_moments, sample_moments
 from .keys import sample_keys
-from .policies import BATCH, STORED, Batch, Given, Policy, Statistics, Stored
+from .policies import BATCH, STORED, Batch, ByInstance, Given, Policy, Statistics, Stored
 from .randomness import accelerators
 from .recorder import Recorder
 from .rows import Rows
@@ -15,6 +15,7 @@ __all__ = [
     "CANCELLATION",
     "STORED",
     "Batch",
+    "ByInstance",
     "CallMoments",
     "Ending",
     "Given",

@@ -1,4 +1,4 @@
-"""What a normalization layer normalizes by while it is watched: the three policies of the tap."""
+"""What a normalization layer normalizes by while it is watched: the policies of the tap."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ class Given:
         return self.calls.get(site) or self.layers.get(site.layer)
 
 
+@dataclass(frozen=True, slots=True)
+class ByInstance:
+    """The named layers normalize each sample by its own statistics, as InstanceNorm without stored ones does."""
+
+    layers: frozenset[str]
+
+
 STORED = Stored()
 BATCH = Batch()
-Policy = Stored | Batch | Given
+Policy = Stored | Batch | Given | ByInstance

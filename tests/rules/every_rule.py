@@ -152,6 +152,10 @@ FIRES: dict[str, Callable[[], Evidence]] = {
     "BN610": probed(composition=Composition(True, 16, 20, 320, 0.92, 0.01, 0.21, 0.18, 0.2)),
     "BN611": closer(dropout={"bn": DropoutGap(off=1.0, on=0.1)}),
     "BN612": training(values={"bn": 8}),
+    "BN613": lambda: replace(
+        evidence(replace(measured(0.1), layer=replace(layer(), kind="instance_norm"))),
+        closer=CloserLook(by_instance=HARM),
+    ),
     "BN701": stored(by_input=True),
     "BN702": lambda: static(layer(), in_training=frozenset({"bn"})),
     "BN703": probed(invariance=Invariance(64, 16, 0.2, 1e-6, 0.1, 1e-3)),

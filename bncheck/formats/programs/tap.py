@@ -23,7 +23,19 @@ from bncheck.formats.programs.calls import NormCall, read_call
 from bncheck.formats.programs.folds import AFFINE, fits, normalized_again
 from bncheck.formats.programs.runtime import compared_tensors
 from bncheck.formats.programs.sites import CallSites
-from bncheck.watch import BATCH, STORED, Batch, Given, Policy, Recorder, Site, Statistics, batch_moments, sample_moments
+from bncheck.watch import (
+    BATCH,
+    STORED,
+    Batch,
+    ByInstance,
+    Given,
+    Policy,
+    Recorder,
+    Site,
+    Statistics,
+    batch_moments,
+    sample_moments,
+)
 
 if TYPE_CHECKING:
     from bncheck.formats.programs.backend import ProgramBackend
@@ -114,6 +126,8 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
             case Batch():
                 moments = measured or batch_moments(call.input)
                 return call.with_statistics(torch.from_numpy(moments.mean), torch.from_numpy(moments.variance))
+            case ByInstance(layers) if site.layer in layers:
+                return call.by_instance()
             case Given() as given if (chosen := given.at(site)) is not None:
                 return call.with_statistics(*chosen.tensors())
             case _:

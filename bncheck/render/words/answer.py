@@ -82,6 +82,8 @@ def _measured(cost: Cost) -> str:
         return f"{title}{samples}: {show(cost.shipped)} as fed, {show(cost.remedied)} with the input changed."
     if cost.remedy is Remedy.EPS:
         return f"{title}{samples}: {show(cost.shipped)} as shipped, {show(cost.remedied)} with another eps."
+    if cost.remedy is Remedy.INSTANCE:
+        return f"{title}{samples}: {show(cost.shipped)} as shipped, {show(cost.remedied)} by each instance's own."
     if cost.remedy is Remedy.CALLS:
         return f"{title} is {show(cost.shipped)} with the average and {show(cost.remedied)} by each call's own."
     if cost.remedy is Remedy.GROUPED:
