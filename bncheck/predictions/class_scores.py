@@ -57,9 +57,16 @@ def largest(scores: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def class_axis(scores: torch.Tensor, labels: torch.Tensor | None) -> int | None:
-    """The axis of `scores` that runs over the classes; `None` where there is none, or only one class on it."""
+    """The axis of `scores` that runs over the classes; `None` where there is none, or only one class on it.
+
+    Outputs with positions (N, K, ...) may as well be images or features: without labels for the positions they are
+    class scores only where they are distributions, over axis 1 or the last.
+    """
     if scores.dim() < 2:
         return None
+    has_positions = scores.dim() > 2 and scores[:1, :1].numel() > 1
+    if has_positions and (labels is None or not _are_of_positions(labels, scores)):
+        return next((axis for axis in (1, scores.dim() - 1) if _are_distributions(scores, axis)), None)
     if labels is not None and scores.dim() > 2 and labels.shape == scores.shape[:-1] != _without_axis_1(scores):
         return scores.dim() - 1 if scores.shape[-1] > 1 else None
     return 1 if scores.shape[1] > 1 else None
@@ -83,6 +90,25 @@ def sum_to_one(rows: torch.Tensor) -> bool:
 def lie_in_unit_interval(scores: torch.Tensor) -> bool:
     """Whether scores of one class each are probabilities already."""
     return bool(((scores >= 0) & (scores <= 1)).all())
+
+
+def _are_of_positions(labels: torch.Tensor, scores: torch.Tensor) -> bool:
+    """Whether there is one for each position, whichever axis the classes run over; one-hot maps have the scores'."""
+    shapes = (_without_axis_1(scores), scores.shape[:-1], scores.shape)
+    return _significant(labels.shape) in [_significant(shape) for shape in shapes]
+
+
+def _significant(shape: torch.Size) -> list[int]:
+    """The samples, and every other axis that is longer than 1."""
+    return [*shape[:1], *(size for size in shape[1:] if size > 1)]
+
+
+def _are_distributions(scores: torch.Tensor, axis: int) -> bool:
+    """Whether scores are probabilities of the classes on that axis, or their logarithms."""
+    if scores.shape[axis] < 2:
+        return False
+    rows = scores.movedim(axis, 1)
+    return sum_to_one(rows) or (bool((rows <= 0).all()) and sum_to_one(rows.exp()))
 
 
 def _without_axis_1(scores: torch.Tensor) -> torch.Size:

@@ -227,3 +227,25 @@ def test_a_metric_may_be_better_when_smaller_and_have_no_value_for_few_samples()
     assert found.score.gain == pytest.approx(found.score.shipped - 0.5)
     assert not found.larger_is_better
     assert found.score.error == math.inf  # it has none of fewer
+
+
+@pytest.mark.parametrize("labels", [None, torch.arange(6)], ids=["no labels", "labels of whole images"])
+def test_images_are_no_maps_of_classes(labels):
+    """An autoencoder's output: the channel that happens to be the brightest is no prediction that could change."""
+    images = normal(6, 3, 4, 4).sigmoid()
+    effect = PredictionEffect(None, None)
+    effect.add_recalibrated(images, images.flip(1), labels)
+    found = effect.result()
+    assert (found.predictions_changed, found.classes, found.accuracy) == (None, None, None)
+    assert found.output_change > 0.1
+
+
+def test_maps_of_probabilities_are_predictions_without_labels():
+    maps = normal(6, 3, 4, 4)
+    for one, other in ((maps.softmax(1), maps.flip(1).softmax(1)), (maps.log_softmax(1), maps.flip(1).log_softmax(1))):
+        effect = PredictionEffect(None, None)
+        effect.add_recalibrated(one, other, None)
+        assert effect.result().predictions_changed > 0.3
+    labelled = PredictionEffect(None, None)
+    labelled.add_recalibrated(maps, maps.flip(1), maps.argmax(1, keepdim=True).squeeze(1))
+    assert labelled.result().accuracy.stored == 1.0

@@ -39,7 +39,7 @@ class Positions:
         if outputs.dim() < 3:
             return False
         if labels is None:
-            return outputs.shape[1] > 1
+            return class_axis(outputs, None) is not None
         if labels.shape == outputs.shape and outputs.shape[1] > 1:
             return are_soft_rows(labels)
         wanted = class_labels(labels, outputs)
@@ -58,7 +58,7 @@ class Positions:
 
     def settled(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> Positions:
         """See `Task`."""
-        axis = 1 if labels is None else self._axis(outputs, labels)
+        axis = (class_axis(outputs, None) or 1) if labels is None else self._axis(outputs, labels)
         return replace(self, are_probabilities=sum_to_one(outputs.movedim(axis, 1)), axis=axis)
 
     def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bncheck.render.words.cells import count
-from bncheck.render.words.predictions import prediction_lines, score_shown
+from bncheck.render.words.predictions import percent, prediction_lines, score_shown
 from bncheck.render.words.report import LIMIT, headline
 from bncheck.results import FINDINGS, INFO, Cost, Finding, Report, score_title
 from bncheck.vocabulary import Remedy
@@ -74,6 +74,9 @@ def _cost(report: Report, about: Finding | None = None) -> str:
 
 def _measured(cost: Cost) -> str:
     """What another remedy than recalibrating was measured to be worth; empty where none was."""
+    if cost.remedy is Remedy.EPS and cost.shipped is None and cost.remedied is not None:
+        what = "of the predictions" if cost.score == "predictions changed" else "of the outputs"
+        return f"Another eps changes {percent(cost.remedied)} {what}."
     if cost.shipped is None or cost.remedied is None:
         return ""
     title, show = score_title(cost.score), partial(score_shown, cost.score)

@@ -26,8 +26,12 @@ from bncheck.results import (
 )
 from bncheck.vocabulary import argument, spelled
 
-OF_THE_INPUT = ("BN601", "BN602")
-"""Faults of the data, whose remedy is not in the model."""
+HIDDEN = {
+    **dict.fromkeys(("BN601", "BN602"), ("the data", "spoil the model for data fed rightly")),
+    "BN302": ("eps", "spoil the model for the eps that it was trained with"),
+    "BN613": ("how it normalizes", "leave the layers to normalize by what is not the instance's own"),
+}
+"""Faults whose remedy is not in the statistics: by code what they speak of, and what new statistics would do."""
 ACCURACY = "accuracy"
 SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
@@ -206,13 +210,13 @@ def _of_few(result: RepairResult) -> list[str]:
 
 
 def _hidden(result: RepairResult) -> list[str]:
-    """What is wrong with the data that the repair was judged on, which new statistics do not mend but hide."""
+    """What is wrong with the data or the settings, which new statistics do not mend but hide."""
     if result.outcome == NOTHING:
         return []
-    wrong = [each for each in result.before.findings if each.code in OF_THE_INPUT and each.severity != INFO]
+    wrong = [each for each in result.before.findings if each.code in HIDDEN and each.severity != INFO]
     return [
-        f"But {each.code} speaks of the data: {first_sentence(each.message)} The repair would only hide that, and "
-        f"spoil the model for data fed rightly. {first_sentence(each.fix)}"
+        f"But {each.code} speaks of {HIDDEN[each.code][0]}: {first_sentence(each.message)} The repair would only hide "
+        f"that, and {HIDDEN[each.code][1]}. {first_sentence(each.fix)}"
         for each in wrong
     ]
 

@@ -71,6 +71,8 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
             f"Measure the statistics under the averaged weights on training data, {_UPDATE}. Inspect the raw model "
             f"({argument('key')}) on the same data: if it drifts as much, the data are the cause."
             if drifted
+            else "Nothing: they fit these data."
+            if evidence.measured
             else f"Nothing by itself; run it on data ({argument('data')}) to see whether they fit."
         ),
         measure=(
@@ -117,12 +119,18 @@ def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
                 "inspected here, bit for bit. That is common, and harmless while both sets of weights are close."
             ),
             fix=(
-                "If that copy is the one to be used, inspect it, on data "
-                f"({argument('key')} NAME {argument('data')} D)."
+                f"If that copy is the one to be used, inspect it on "
+                f"{'these data' if evidence.data else 'data'} too ({_chosen(averaged, evidence)})."
             ),
             measure=layers_counted(layer.name for layer in averaged.layers),
             evidence={"copy": averaged.name, "same_statistics": True, "same_weights": False},
         )
+
+
+def _chosen(copy: SiblingCopy, evidence: Evidence) -> str:
+    """Give the arguments that inspect the copy; the data that were given need no naming again."""
+    key = f"{argument('key')} {copy.name or 'NAME'}"
+    return key if evidence.data else f"{key} {argument('data')} D"
 
 
 def _left_behind(averaged: Sequence[NormLayer], raw: Sequence[NormLayer]) -> list[NormLayer]:

@@ -43,8 +43,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         layers=tuple(layer.name for layer in named),
         message=_seen_in_words(named, fitting) if fitting else " ".join(_sentences(above, unlike, common, explained)),
         fix=(
-            "Build the layers with the eps they were trained with: the original framework's default (Keras 0.001, "
-            "PyTorch 1e-05), or the other layers'."
+            _the_right_one(fitting, unlike, common)
             if explained
             else "Nothing, if the model was trained with it. After a conversion compare with the original's eps."
         ),
@@ -61,6 +60,18 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "explains_the_drift": explained,
             **(_numbers(tried) if tried is not None else {}),
         },
+    )
+
+
+def _the_right_one(fitting: OtherEps | None, unlike: Mapping[str, NormLayer], common: float | None) -> str:
+    """Name the eps that fits, where that was seen, or the other layers'; else how to find it."""
+    if fitting is not None:
+        return f"Build these layers with eps={fitting.eps:g}, by which they fit. The statistics are right as they are."
+    if unlike and common is not None:
+        return f"Build these layers with eps={common:g}, as the others have it, and inspect again."
+    return (
+        "Build the layers with the eps they were trained with: the original framework's default (Keras 0.001, "
+        "PyTorch 1e-05)."
     )
 
 
