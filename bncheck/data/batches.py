@@ -122,7 +122,6 @@ class Source(Protocol):
         samples: how many samples there are; `None` for a stream that has not said.
         own_batches: whether it makes its own batches, as a loader does.
         in_order: whether somebody chose its order: class folders are listed one after the other by anybody.
-        notes: what the reader of a report should know of them.
         hint: what to try where a model refuses them; empty where nothing is known.
     """
 
@@ -130,8 +129,12 @@ class Source(Protocol):
     samples: int | None
     own_batches: bool
     in_order: bool
-    notes: tuple[Note, ...]
     hint: str
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What the reader of a report should know of them; reading them may add to it."""
+        ...
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches of `batch_size` samples (the last may be smaller), mixed: drawn at random under `seed`.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import hand_repaired
@@ -95,3 +96,16 @@ def test_every_outcome_is_said(name: str, said: list[str], unsaid: str) -> None:
     for part in said:
         assert part in text
     assert unsaid not in text
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("BN302", "speaks of eps"), ("BN613", "speaks of how it normalizes"), ("BN602", "speaks of the data")],
+)
+@pytest.mark.parametrize("severity", ["warning", "info"])
+def test_a_cause_that_new_statistics_only_hide_is_told_with_its_remedy(code: str, said: str, severity: str) -> None:
+    scaled = hand_repaired.on_scaled_data()
+    found = replace(scaled.before.findings[0], code=code, severity=severity, fix="Build these layers with eps=1e-05.")
+    text = words(drawn(replace(scaled, before=replace(scaled.before, findings=(found,))), 200))
+    assert (f"But {code} {said}" in text) == (severity == "warning")
+    assert ("Build these layers with eps=1e-05." in text) == (severity == "warning")

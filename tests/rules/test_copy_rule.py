@@ -98,7 +98,13 @@ def test_buffers_copied_along_are_a_remark(healthy, held_out, save):
     for data in (None, held_out):
         report = bncheck.inspect(path, data, arch=ARCH, key="ema")
         assert_healthy(report)
-        assert only(report, "BN401").severity == "info"
+        finding = only(report, "BN401")
+        assert finding.severity == "info"
+        assert ("run it on data (data)" in finding.fix) == (data is None)
+        assert (finding.fix == "Nothing: they fit these data.") == (data is not None)
+    assert beside.fix.endswith("on data too (key ema data D).")
+    given = only(bncheck.inspect(path, held_out, arch=ARCH), "BN401")
+    assert given.fix.endswith("on these data too (key ema).")
 
 
 def test_data_show_where_copied_buffers_do_not_fit(healthy, training, held_out, save):

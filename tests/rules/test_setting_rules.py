@@ -127,6 +127,7 @@ def test_a_wrong_eps_in_all_layers(healthy, held_out, labelled):
     finding = only(bncheck.inspect(healthy, held_out if labelled else held_out[0]), "BN302")
     assert finding.severity == "error"
     assert "With 1e-05 in its place, the gap over all layers falls from" in finding.message
+    assert finding.fix.startswith("Build these layers with eps=1e-05")
     assert finding.evidence["model_gap_after"] < 0.1 < finding.evidence["model_gap_before"]
     if labelled:
         assert finding.evidence["accuracy_before"] < 0.95 < finding.evidence["accuracy_after"]
@@ -146,6 +147,7 @@ def test_an_eps_too_small_is_found_by_the_usual_one(training, held_out):
         norm.eps = 1e-5
     finding = only(bncheck.inspect(net, faint), "BN302")
     assert (finding.severity, finding.evidence["eps_tried"]) == ("error", 1e-3)
+    assert finding.fix.startswith("Build these layers with eps=0.001")
 
 
 @pytest.mark.parametrize(
