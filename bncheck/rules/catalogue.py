@@ -122,7 +122,14 @@ def matching(selectors: tuple[str, ...], option: str) -> frozenset[str]:
     return frozenset(codes)
 
 
+_MISREAD = str.maketrans("OIL", "011")
+"""Letters that are typed for digits."""
+
+
 def _suggestion(code: str) -> str:
+    digits = code.upper().translate(_MISREAD)
+    if digits in {rule.code for rule in RULES}:
+        return f" (did you mean {digits}?)"
     close = get_close_matches(code.upper(), [rule.code for rule in RULES], n=len(RULES))
     if not close:
         return ""
