@@ -99,7 +99,6 @@ EXPLAINED = {
     **dict.fromkeys(["BN101", "BN102", "BN103", "BN105", "BN107", "BN201", "BN202", "BN203"], DRIFT),
     **dict.fromkeys(["BN205", "BN302", "BN403", "BN704"], DRIFT),
     "BN206": {"BN203", *DRIFT},
-    "BN207": {"BN608", *OF_LAYERS},
     "BN303": {"BN703"},
     "BN401": {"BN102", "BN103", "BN107", *DRIFT},
     "BN601": {"BN608", "BN610", *OF_LAYERS},

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import OTHER, NormLayer
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, or_leave, severity_of
+from bncheck.rules.judging.cost import cost_of, or_leave
+from bncheck.rules.judging.harm import weighed
 from bncheck.rules.judging.initial import has_initial_means, has_initial_variances, learning_layers, was_trained
 from bncheck.rules.judging.measures import layers_counted
 from bncheck.rules.judging.naming import name_some
@@ -26,7 +27,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _finding(half: str, other: str, initial: float, layers: Sequence[NormLayer], evidence: Evidence) -> Finding:
-    severity = Severity.WARNING if evidence.effect is None else severity_of(evidence.effect)
+    severity = weighed(evidence, Severity.WARNING)
     names = tuple(layer.name for layer in layers)
     return Finding(
         code="BN107",
