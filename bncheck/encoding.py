@@ -1,6 +1,12 @@
-"""Text that every reader can decode: names of files need not be UTF-8, and what is written about them must be."""
+"""Text from files, made fit for whoever reads it: decodable, on one line, and no longer than can be read."""
 
 from __future__ import annotations
+
+import re
+
+LONGEST_WORD, LONGEST_LINE = 240, 2000
+"""Characters; of what is longer the beginning and the end are shown."""
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 
 def encodable(text: str) -> str:
@@ -10,3 +16,30 @@ def encodable(text: str) -> str:
     True
     """
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def printable(text: str) -> str:
+    r"""`text` without control characters, those that end a line included: a terminal, or a CI system, would obey them.
+
+    >>> printable("bn\n::error::1") == "bn\ufffd::error::1"
+    True
+    """
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
+def one_line(text: str) -> str:
+    """`text` as one line of a message: printable, its long words and itself cut in the middle.
+
+    Whatever a file says goes through here before it is said on stderr, so that no name of megabytes fills a log, and
+    none starts a line of its own.
+    """
+    short = _LONG_WORD.sub(lambda found: _without_middle(found[0], LONGEST_WORD), text)
+    return printable(_without_middle(short, LONGEST_LINE))
+
+
+def _without_middle(text: str, longest: int) -> str:
+    """The first two thirds of what may be shown, and the last."""
+    if len(text) <= longest:
+        return text
+    tail = longest // 3
+    return f"{text[: longest - tail - 1]}…{text[-tail:]}"

@@ -9,9 +9,12 @@
         ├── ModelError         ... the model
         └── DataError          ... the data
             └── UnfitError         ... which the model refuses
+                └── MemoryLimitError   ... since they take more memory than there is
 
 A message names the file, what was expected, what was found, and the next thing to try; it is
 printed as it stands, without a traceback. Anything else that escapes is a bug in bncheck (70).
+
+A message is one line, or several that are given one by one: what comes from files can start none, see `one_line`.
 
 Arguments are marked in a message, `f"{argument('until')} ..."`, and spelled where it is read: `--until` on the
 command line, `bncheck.toml: until` of what came from a file, `until` in Python.
@@ -19,20 +22,30 @@ command line, `bncheck.toml: until` of what came from a file, `until` in Python.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+from bncheck.encoding import one_line
 from bncheck.vocabulary import Spelling, arguments_named, spelled
 
 
 class BncheckError(Exception):
-    """A mistake the user can mend; `exit_code` is what the process ends with."""
+    """A mistake the user can mend; `exit_code` is what the process ends with.
+
+    Args:
+        lines: the message; nearly always one line.
+    """
 
     exit_code = 2
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
 
     @property
     def marked(self) -> str:
         """The message with its arguments marked."""
-        return super().__str__()
+        return "\n".join(map(str, self.lines))
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -41,7 +54,7 @@ class BncheckError(Exception):
 
     def told(self, spelling: Spelling | Callable[[str], str]) -> str:
         """The message, its arguments named as they are where it is read, or as a function of the name says."""
-        return spelled(self.marked, spelling)
+        return "\n".join(one_line(spelled(str(line), spelling)) for line in self.lines)
 
     def __str__(self) -> str:
         """The message as a Python caller reads it."""
@@ -74,3 +87,24 @@ class DataError(UnreadableError):
 
 class UnfitError(DataError):
     """The data can be read, and the model refuses them."""
+
+
+class MemoryLimitError(UnfitError):
+    """A batch takes more memory than there is, or than the run may use."""
+
+
+_OUT_OF_MEMORY = re.compile(
+    r"can't allocate memory|could not allocate|failed to allocate|unable to allocate|bad_alloc|bad allocation"
+    r"|out of memory|cannot allocate memory",
+    re.IGNORECASE,
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of some library says that memory is used up; only Python and NumPy have a class for it."""
+    if isinstance(error, MemoryError):
+        return True
+    try:
+        return isinstance(error, Exception) and _OUT_OF_MEMORY.search(str(error)) is not None
+    except Exception:  # noqa: BLE001  # of somebody else's, whose words cannot be had
+        return False

@@ -8,14 +8,11 @@ import sys
 import warnings
 from collections.abc import Iterator
 
+from bncheck.encoding import printable
+
 LINES = 20
 """Lines that one program may print before the rest is left out."""
 _WIDTH = 200
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: it comes from files, and a terminal would obey them."""
-    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
 
 
 class ProgramOutput(io.TextIOBase):

@@ -10,7 +10,7 @@ import typer
 
 from bncheck import __version__
 from bncheck.cli.listing import EVERY_EXIT_CODE, HELP_OPTIONS, LazyGroup
-from bncheck.cli.process import INTERNAL_ERROR, prepare_streams, say
+from bncheck.cli.process import INTERNAL_ERROR, about_bug, prepare_streams, say
 
 HELP = """Tells whether the statistics stored in a model's normalization layers describe the data it runs on.
 
@@ -69,12 +69,5 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
-        say(
-            f"bncheck: internal error: {type(error).__name__}: {_first_line(error)}. This is a bug in bncheck: please "
-            "report it with what --debug prints."
-        )
+        say(f"bncheck: {about_bug(error)}")
         raise SystemExit(INTERNAL_ERROR) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import typer
 
+from bncheck.cli import memory
 from bncheck.cli.spelling import spelling_in
-from bncheck.errors import BncheckError
-from bncheck.render import printable
+from bncheck.encoding import one_line
+from bncheck.errors import BncheckError, MemoryLimitError, is_out_of_memory
+from bncheck.vocabulary import argument
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -65,16 +67,36 @@ def exit_codes(debug: bool = False, context: typer.Context | None = None) -> Ite
         debug: print the traceback too.
         context: of the command, which knows what came from a configuration file.
     """
+    params = {} if context is None else context.params
+    allowed = None
     try:
-        yield
+        allowed = memory.allowed(params.get("max_memory"))
+        with memory.limited(allowed if params.get("device", "cpu") == "cpu" else None):
+            yield
+    except MemoryLimitError as error:
+        if debug:
+            traceback.print_exc()
+        say_error(MemoryLimitError(f"{error.marked} {memory.about_limit(allowed, params)}"), context)
+        raise typer.Exit(error.exit_code) from error
     except BncheckError as error:
         if debug:
             traceback.print_exc()
-        say(f"bncheck: {printable(error.told(spelling_in(context)))}")
+        say_error(error, context)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         say("bncheck: interrupted.")
         raise typer.Exit(INTERRUPTED) from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        if debug:
+            traceback.print_exc()
+        told = MemoryLimitError(
+            f"There is not enough memory for this: {_first_line(error)}. Try a smaller {argument('batch_size')} or "
+            f"{argument('limit')}. {memory.about_limit(allowed, params)}"
+        )
+        say_error(told, context)
+        raise typer.Exit(told.exit_code) from error
 
 
 @contextlib.contextmanager
@@ -97,4 +119,25 @@ def stdout_to_stderr() -> Iterator[None]:
 
 def say(message: str) -> None:
     """One line of talk, on stderr: stdout belongs to the report."""
-    print(message, file=sys.stderr, flush=True)
+    print(one_line(message), file=sys.stderr, flush=True)
+
+
+def say_error(error: BncheckError, context: typer.Context | None) -> None:
+    """What an error tells, on stderr; its lines are safe already."""
+    print(f"bncheck: {error.told(spelling_in(context))}", file=sys.stderr, flush=True)
+
+
+def about_bug(error: Exception) -> str:
+    """What is said of an exception that nothing has foreseen."""
+    return (
+        f"internal error: {type(error).__name__}: {_first_line(error)}. This is a bug in bncheck: please report it "
+        "with what --debug prints."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    try:
+        said = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  # of somebody else's, whose words cannot be had
+        said = []
+    return (said or ["no message"])[0].rstrip(".")

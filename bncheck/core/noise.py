@@ -152,7 +152,7 @@ def gap_lower_bound(
     spread = math.sqrt((groups - 1) / groups * float(np.sum((np.array(squares) - np.mean(squares)) ** 2)))
     if average is not None:
         spread *= math.sqrt(1 + len(samples) / average.effective_samples)
-    bound = full - noise**2 - _student_quantile(groups - 1) * spread
+    bound = full - noise * noise - _student_quantile(groups - 1) * spread
     return bound if math.isnan(bound) else math.sqrt(max(0.0, bound))
 
 
@@ -200,6 +200,7 @@ def samples_needed(noise: float, samples: int, stored_samples: float, margin: fl
     """
     if samples < 2 or not noise > 0:
         return None
-    allowed = (margin / (CONFIDENCE_Z * noise)) ** 2 * (1 / samples + 1 / stored_samples)
+    ratio = margin / (CONFIDENCE_Z * noise)
+    allowed = ratio * ratio * (1 / samples + 1 / stored_samples)
     remaining = allowed - 1 / stored_samples
     return max(math.ceil(1 / remaining), samples + 1) if remaining > 0 else None

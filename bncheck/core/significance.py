@@ -56,9 +56,9 @@ def _degrees_of_freedom(samples: SampleMoments, stored_var: FloatArray, eps: flo
     number = len(few) - 1
     products = (terms @ terms.T if len(terms) < terms.shape[1] else terms.T @ terms) / number
     trace, squares = float(np.trace(products)), float((products**2).sum())
-    squares = (squares - trace**2 / number) * number**2 / ((number - 1) * (number + 2))
+    squares = (squares - trace * trace / number) * number**2 / ((number - 1) * (number + 2))
     most = float(terms.shape[1])
-    return min(max(trace**2 / squares, 1.0), most) if squares > 0 else most
+    return min(max(trace * trace / squares, 1.0), most) if squares > 0 else most
 
 
 def discoveries(p_values: Sequence[float], rate: float = THRESHOLDS.false_discoveries) -> list[bool]:

@@ -6,7 +6,7 @@ from .folding.referencing import reference_of, with_reference
 from .format import Adoption, Container, Format, Request
 from .in_memory import adopted, copied, from_module
 from .kinds import kind_without_statistics
-from .messages import first_line
+from .messages import beyond_memory, first_line
 from .opening import open_any, open_model, require_device, require_runnable
 from .origin import Origin
 from .parts import model_inputs, parts_of, require_unchanged
@@ -32,6 +32,7 @@ __all__ = [
     "Runner",
     "adopted",
     "best_names",
+    "beyond_memory",
     "coarsest_precision",
     "compare_layers",
     "copied",

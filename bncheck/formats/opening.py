@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bncheck.errors import ModelError, UsageError
+from bncheck.errors import BncheckError, ModelError, UsageError
 from bncheck.formats.backend import Backend
 from bncheck.formats.format import Architecture, Request
 from bncheck.formats.in_memory import from_module
@@ -55,16 +56,33 @@ def open_model(
         raise UsageError(f"{argument('arch_kwargs')} is given without {argument('arch')}, the callable it is for.")
     require_device(device)
     file = Path(path)
+    with readable(file):
+        try:
+            found, container = format_of(file)
+        except ModelError:
+            require(arch)  # a wrong command comes before an unreadable file
+            raise
+        return found.open(Request(file, container, arch, arch_kwargs, key, trust_pickle, device, allowed(allow_ops)))
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """While a model file is read every fault is a ModelError that names the file, whatever a library raised."""
     try:
-        found, container = format_of(file)
-    except ModelError:
-        require(arch)  # a wrong command comes before an unreadable file
+        yield
+    except ModelError as error:
+        if str(path) in error.marked:
+            raise
+        raise ModelError(f"{path}: {error.lines[0]}", *error.lines[1:]) from error
+    except BncheckError:
         raise
-    request = Request(file, container, arch, arch_kwargs, key, trust_pickle, device, allowed(allow_ops))
-    try:
-        return found.open(request)
     except OSError as error:  # it was there a moment ago
         raise ModelError(f"{path} cannot be read: {error.strerror or first_line(error)}.") from error
+    except Exception as error:
+        raise ModelError(
+            f"{path} cannot be read: {type(error).__name__}: {first_line(error)}. It is damaged, or holds what bncheck "
+            "does not know. Save or export it again; if it is sound, please report this with what --debug prints."
+        ) from error
 
 
 def require_device(device: str) -> None:

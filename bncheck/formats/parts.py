@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bncheck.errors import BncheckError, ModelError
+from bncheck.errors import ModelError
 from bncheck.files import InputFiles
 from bncheck.formats.digest import sha256_of
 from bncheck.formats.recognition.recognise import format_of
@@ -28,7 +28,7 @@ def parts_of(path: Path) -> tuple[Path, ...]:
     try:
         found, container = format_of(path)
         return found.parts(path, container)
-    except (BncheckError, OSError, ValueError):
+    except Exception:  # noqa: BLE001  # whatever a damaged file provokes
         return ()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from bncheck.errors import ModelError
+from bncheck.formats.tensors import same_storage
 
 
 def in_form_of(old: torch.Tensor, new: torch.Tensor, name: str) -> torch.Tensor:
@@ -16,6 +17,12 @@ def in_form_of(old: torch.Tensor, new: torch.Tensor, name: str) -> torch.Tensor:
     Raises:
         ModelError: a value is beyond the range of the dtype, or there are not as many.
     """
+    if old.layout != torch.strided or old.is_quantized or old.is_complex():
+        stored = "quantized" if old.is_quantized else str(old.dtype if old.is_complex() else old.layout)
+        raise ModelError(
+            f"{name} is stored as a tensor that cannot be replaced ({stored.removeprefix('torch.')}). Save the model "
+            "with plain tensors, and repair that."
+        )
     if new.numel() != old.numel():
         raise ModelError(f"{name} holds {old.numel()} values in the file, and {new.numel()} were to be written.")
     value = fitting(new, old.dtype, name).reshape(old.shape).to(old.device)
@@ -56,7 +63,7 @@ def by_file_name(
     for name, new in tensors.items():
         names = file_names.get(name, (name,))
         there = [known for known in names if isinstance(held.get(known), torch.Tensor)]
-        shared = {held[known].data_ptr() for known in there}
+        shared = {same_storage(held[known]) or known for known in there}
         first: torch.Tensor | None = None
         for known in there:
             # What was one tensor under two names stays one.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
 
 from bncheck.core import FloatArray, NormLayer
 from bncheck.errors import ModelError
+from bncheck.formats.declared import ALWAYS, require_backed
+from bncheck.formats.messages import first_line
+
+LARGEST_COUNT = 2**53
+"""Beyond it floats, which may hold a count, skip numbers; no training takes so many steps."""
 
 
 def plain(tensor: torch.Tensor) -> torch.Tensor:
@@ -20,11 +25,56 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def channel_values(tensor: torch.Tensor) -> FloatArray:
-    """A read-only float64 copy, shape (C,); shapes such as (1, C, 1, 1) are flattened."""
-    values = plain(tensor).reshape(-1).to("cpu", torch.float64, copy=True).numpy()
+    """A read-only float64 copy, shape (C,); shapes such as (1, C, 1, 1) are flattened.
+
+    Raises:
+        ModelError: its values are no real numbers, or of a type whose values PyTorch cannot give.
+    """
+    if tensor.is_complex():
+        raise ModelError(f"values of type {dtype_name(tensor)}, where a layer's values are real numbers.")
+    try:
+        values = plain(tensor).reshape(-1).to("cpu", torch.float64, copy=True).numpy()
+    except (RuntimeError, TypeError) as error:
+        raise ModelError(f"values of type {dtype_name(tensor)} cannot be read: {first_line(error)}.") from error
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
     return array
+
+
+def require_readable(tensors: Mapping[str, torch.Tensor], source: str) -> None:
+    """Raise ModelError where a file's tensors have no values, or claim far more than the file holds.
+
+    Nothing is materialised: an expanded or sparse tensor of 10^12 elements may stand in a file of a few hundred bytes.
+
+    Args:
+        tensors: by name.
+        source: the file, for messages.
+    """
+    claimed = 0
+    storages: dict[int, int] = {}
+    for name, tensor in tensors.items():
+        if tensor.is_nested:
+            raise ModelError(f"{source} holds {name} as a nested tensor, which is not read. Save it as a plain tensor.")
+        if tensor.is_meta:
+            raise ModelError(
+                f"{source} has no values for {name}: it was saved from the meta device. Save it from another."
+            )
+        claimed += tensor.numel() * tensor.element_size()
+        for part in _strided_parts(tensor):
+            storages[part.untyped_storage()._cdata] = part.untyped_storage().nbytes()
+        require_backed(claimed, sum(storages.values()) if claimed > ALWAYS else 0, f"{name} of {source}")
+
+
+def _strided_parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The tensor itself, or what a sparse one stores; nothing of layouts that have no storage to ask."""
+    if tensor.layout == torch.strided:
+        yield tensor.detach()
+    elif tensor.layout == torch.sparse_coo:
+        yield from (tensor.detach()._indices(), tensor.detach()._values())
+    elif tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        yield from (tensor.detach().crow_indices(), tensor.detach().col_indices(), tensor.detach().values())
+    elif tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        yield from (tensor.detach().ccol_indices(), tensor.detach().row_indices(), tensor.detach().values())
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
@@ -34,7 +84,15 @@ def dtype_name(tensor: torch.Tensor) -> str:
 
 def coarsest_precision(tensors: Iterable[torch.Tensor]) -> float:
     """Spacing of the numbers around 1 in the coarsest type of `tensors` that are floats."""
-    return max((torch.finfo(tensor.dtype).eps for tensor in tensors if tensor.is_floating_point()), default=2.0**-23)
+    return max((epsilon_of(tensor.dtype) for tensor in tensors if tensor.is_floating_point()), default=2.0**-23)
+
+
+def epsilon_of(dtype: torch.dtype) -> float:
+    """Spacing of the numbers around 1; 1 for types so coarse that PyTorch does not say it (4 bits)."""
+    try:
+        return torch.finfo(dtype).eps
+    except (RuntimeError, TypeError):
+        return 1.0
 
 
 def same_storage(tensor: torch.Tensor) -> tuple[int, int] | None:
@@ -90,25 +148,43 @@ def build_layer(
         name=name,
         kind=kind,
         channels=size,
-        mean=channel_values(mean) if complete and mean is not None else None,
-        var=channel_values(var) if complete and var is not None else None,
+        mean=_named_values(name, mean) if complete else None,
+        var=_named_values(name, var) if complete else None,
         eps=eps,
         momentum=momentum,
-        updates=_count(tensors.get("num_batches_tracked")),
-        weight=_affine(weight, size),
-        bias=_affine(tensors.get("bias"), size),
+        updates=whole_number(tensors.get("num_batches_tracked")),
+        weight=_affine(name, weight, size),
+        bias=_affine(name, tensors.get("bias"), size),
         expects_statistics=complete,
         trainable_class=trainable_class,
         dtype=dtype_name(mean) if complete and mean is not None else None,
     )
 
 
-def _affine(tensor: torch.Tensor | None, channels: int) -> FloatArray | None:
+def _affine(name: str, tensor: torch.Tensor | None, channels: int) -> FloatArray | None:
     """Gamma or beta; a tensor of another size is something else (the kernel of a fused layer)."""
-    return channel_values(tensor) if tensor is not None and tensor.numel() == channels else None
+    return _named_values(name, tensor) if tensor is not None and tensor.numel() == channels else None
 
 
-def _count(tensor: torch.Tensor | None) -> int | None:
-    if tensor is None or tensor.numel() != 1 or not torch.isfinite(tensor).all():
+def _named_values(layer: str, tensor: torch.Tensor | None) -> FloatArray | None:
+    if tensor is None:
         return None
-    return int(tensor.item())
+    try:
+        return channel_values(tensor)
+    except ModelError as error:
+        raise ModelError(f"{layer or 'The layer'} has {error.marked} Save it in float32.") from error
+
+
+def whole_number(value: object) -> int | None:
+    """A count that a file holds, as a number or as a tensor of one; `None` where it cannot be one.
+
+    It may be anything: NaN, complex, negative, 1e300, without values, of a type that nothing converts.
+    """
+    if isinstance(value, torch.Tensor):
+        try:
+            value = plain(value).item() if value.numel() == 1 else None
+        except (RuntimeError, ValueError, TypeError):
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= LARGEST_COUNT else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -80,6 +81,7 @@ class Folds:
         shard: which of the pairs are read here.
 
     Attributes:
+        half: samples in a half batch at the most.
         dropped: samples that a fixed batch size could not take, of those that the shard read in the last pass.
     """
 
@@ -104,14 +106,14 @@ class Folds:
         self._progress = progress
         self._shard = shard
         self._expected = _expected(source, limit)
-        self._half = fixed or self._large_batch(large_batch)
+        self.half = fixed or self._large_batch(large_batch)
 
     def read(self, task: str) -> Iterator[FoldPair]:
         """The shard's pairs, under the name of what is being done."""
         self.dropped = start = seen = 0
-        for number, batch in enumerate(self._source.batches(2 * self._half, seed=self._seed, limit=self._limit)):
+        for number, batch in enumerate(self._source.batches(2 * self.half, seed=self._seed, limit=self._limit)):
             whole = batch.size if self._fixed is None else batch.size // self._fixed * self._fixed
-            middle = min(self._half, whole) if self._fixed else (whole + 1) // 2
+            middle = min(self.half, whole) if self._fixed else (whole + 1) // 2
             is_large = min(middle, whole - middle) >= min(SMALL_BATCH, seen)
             if self._shard.takes(number):
                 self.dropped += batch.size - whole
@@ -122,6 +124,12 @@ class Folds:
             seen += middle if is_large else 0
             if whole:
                 self._progress(task, start, self._expected)
+
+    def with_large_batch(self, size: int) -> Folds:
+        """The same data in smaller pairs."""
+        smaller = copy.copy(self)
+        smaller.half = self._fixed or self._large_batch(size)
+        return smaller
 
     def pairs(self, task: str) -> Iterator[tuple[Batch, Batch]]:
         """The half batches of all pairs."""

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bncheck.data import Batch, Source
-from bncheck.errors import UnfitError
+from bncheck.errors import MemoryLimitError, UnfitError, is_out_of_memory
+from bncheck.formats import beyond_memory
 from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
 from bncheck.measure.plan import Plan
@@ -23,7 +24,7 @@ from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.stopping import StoppingRule
 from bncheck.predictions import PredictionEffect
 from bncheck.progress import Progress
-from bncheck.results import FixedBatchTooSmall, Note
+from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note
 from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
 
 __all__ = ["Passes", "Plan", "observe"]
@@ -77,18 +78,39 @@ class Passes:
         self._gaps_only = gaps_only
         self._fixed = session.fixed_batch
         self._folds = plan.folds(source, self._fixed, progress, shard)
-        self._stop = StoppingRule.of(plan.until, source, shard)
+        self._stop = self._first_stop = StoppingRule.of(plan.until, source, shard)
+        self._notes: tuple[Note, ...] = ()
 
     def batch_pass(self) -> BatchPass:
-        """Moments of each fold while every layer normalizes by its batch.
+        """Moments of each fold while every layer normalizes by its batch; by fewer samples where memory is short.
 
         Raises:
             DataError: the data cannot be read, or do not fit the model.
         """
+        smallest = max(self._plan.batch_size, SMALL_BATCH)
+        while True:
+            try:
+                return self._batch_pass()
+            except MemoryLimitError:
+                tried = self._folds.half
+                if self._fixed is not None or tried <= self._plan.batch_size:
+                    raise
+            if tried <= smallest:
+                return self._no_batch_pass((NoMemoryForBatchPass(tried),))
+            fewer = max(smallest, tried // 2)
+            self._notes = (BatchesReduced(fewer),)
+            self._folds = self._folds.with_large_batch(fewer)
+            self._stop = self._first_stop
+
+    def _no_batch_pass(self, notes: tuple[Note, ...]) -> BatchPass:
+        folds = tuple(Recorder(per_sample=False, errors=False, seed=self._plan.seed) for _ in range(2))
+        return BatchPass((folds[0], folds[1]), self._meter(), (0, 0), self._first_stop, notes)
+
+    def _batch_pass(self) -> BatchPass:
         errors, seed = self._stop.is_wanted, self._plan.seed
         folds = tuple(Recorder(per_sample=False, errors=errors, seed=seed) for _ in range(2))
         effect, seen = self._meter(), [0, 0]
-        notes: tuple[Note, ...] = ()
+        notes = self._notes
         if self._fixed is not None and self._fixed < SMALL_BATCH:
             notes = (FixedBatchTooSmall(self._fixed),)
         else:
@@ -152,8 +174,14 @@ class Passes:
     def _run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         try:
             return self._session.run(batch, policy, recorder)
+        except MemoryLimitError:
+            raise
         except UnfitError as error:
-            raise UnfitError(f"{error} {self._source.hint}".strip()) from error
+            raise UnfitError(f"{error.marked} {self._source.hint}".strip()) from error
+        except Exception as error:
+            if is_out_of_memory(error):  # while its layers were read
+                raise beyond_memory("The model", batch.size) from error
+            raise
 
     def _compare(
         self, effect: PredictionEffect, chunk: Chunk, stored: Any, recalibrated: Sequence[Given] | None, fold: int

@@ -11,11 +11,9 @@ from bncheck.cli.configuration import configuration_of
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import split_codes
-from bncheck.cli.process import exit_codes, say, stdout_to_stderr
-from bncheck.cli.spelling import spelling_in
-from bncheck.errors import BncheckError
+from bncheck.cli.process import about_bug, exit_codes, say, say_error, stdout_to_stderr
+from bncheck.errors import BncheckError, UnreadableError
 from bncheck.gate import accept
-from bncheck.render import printable
 from bncheck.results import Report
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, ModelSettings
 from bncheck.vocabulary import FailOn, Spelling
@@ -54,8 +52,13 @@ def audit_command(
             except BncheckError as error:
                 if debug:
                     traceback.print_exc()
-                say(f"bncheck: {printable(error.told(spelling_in(context)))}")
+                say_error(error, context)
                 codes.append(error.exit_code)
+            except Exception as error:  # noqa: BLE001  # the others are audited all the same
+                if debug:
+                    traceback.print_exc()
+                say(f"bncheck: {model} could not be audited: {about_bug(error)}")
+                codes.append(UnreadableError.exit_code)
             else:
                 codes.append(report.summary.exit_code)
                 if not quiet:

@@ -74,6 +74,7 @@ def inspect_command(
     until: opt.Until = None,
     batch_sizes: opt.BatchSizes = _BATCH_SIZES,
     seed: opt.Seed = SEED,
+    max_memory: opt.MaxMemory = None,
     layout: opt.Layout = LAYOUTS[0],
     mean: opt.Mean = None,
     std: opt.Std = None,

@@ -76,6 +76,7 @@ def repair_command(
     batch_size: opt.BatchSize = BATCH_SIZE,
     limit: opt.Limit = None,
     seed: opt.Seed = SEED,
+    max_memory: opt.MaxMemory = None,
     layout: opt.Layout = LAYOUTS[0],
     mean: opt.Mean = None,
     std: opt.Std = None,

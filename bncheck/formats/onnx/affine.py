@@ -53,7 +53,7 @@ class _Reader:
         types, _ = self._constants.made_of(node.input[1]) or (set(), set())
         precision = max(PRECISION[name] for name in {*types, str(weight.dtype)} if name in PRECISION)
         if node.op_type == "Gemm":
-            if attributes.get("transA", 0):
+            if attributes.get("transA", 0) or weight.ndim != 2:
                 return None
             weight = (weight if attributes.get("transB", 0) else weight.T) * attributes.get("alpha", 1.0)
         elif node.op_type == "MatMul":
@@ -62,6 +62,8 @@ class _Reader:
             weight = weight.T
         transposed = node.op_type == "ConvTranspose"
         groups = int(attributes.get("group", 1)) if transposed else 1
+        if groups < 1 or weight.shape[0] % groups:
+            return None
         bare = AffineOperation(
             node.output[0], node.input[1], weight, None, transposed=transposed, groups=groups, precision=precision
         )

@@ -21,13 +21,18 @@ class GraphInput:
 
     Attributes:
         name: as the graph calls it.
-        element_type: `onnx.TensorProto.FLOAT` and the like.
+        element_type: `onnx.TensorProto.FLOAT` and the like; 0 for what is no tensor (a sequence, a map).
         shape: a size per axis, `None` where any goes; `None` where not even the rank is declared.
     """
 
     name: str
     element_type: int
     shape: tuple[int | None, ...] | None
+
+    @property
+    def is_tensor(self) -> bool:
+        """Whether an array can be fed to it."""
+        return self.element_type != 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM, NormLayer
+from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM, FloatArray, NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import NormNode, nodes_below
@@ -58,11 +58,14 @@ def list_onnx_layers(proto: onnx.ModelProto, opset: int) -> Listing:
     """
     lister = _Lister(trainable=proto.producer_name == "pytorch" or None, opset=opset)
     constants = Constants([proto.graph], opset)
+    bodies: dict[int, tuple[onnx.GraphProto, Constants]] = {}
     for node in proto.graph.node:
         lister.add(node, constants)
         for inner, graph in nodes_below(node):
             if _kind(inner) is not None:
-                lister.add(inner, Constants([proto.graph, graph], opset), inside=node.op_type)
+                if id(graph) not in bodies:  # and kept with it, for an id is taken again
+                    bodies[id(graph)] = graph, Constants([proto.graph, graph], opset)
+                lister.add(inner, bodies[id(graph)][1], inside=node.op_type)
     return lister.found
 
 
@@ -100,11 +103,7 @@ class _Lister:
     ) -> NormLayer:
         weight, bias, mean, var = (constants.channel_values(given) for given in node.input[1:5])
         known = mean is not None and var is not None
-        if mean is not None and var is not None and mean.size != var.size:
-            raise ModelError(
-                f"The statistics of {name} do not belong together: the mean has {mean.size} values, the variance "
-                f"{var.size}. The file is damaged or was edited."
-            )
+        _require_of_one_size(name, {"mean": mean, "variance": var, "weight": weight, "bias": bias})
         sized = next((values for values in (mean, var, weight, bias) if values is not None), None)
         return NormLayer(
             name=name,
@@ -136,6 +135,15 @@ class _Lister:
         if node.op_type == "BatchNormalization" or any(_OWNED.fullmatch(value) for value in values):
             self._names[values] = name
         return name
+
+
+def _require_of_one_size(name: str, values: Mapping[str, FloatArray | None]) -> None:
+    sizes = {role: array.size for role, array in values.items() if array is not None}
+    if len(set(sizes.values())) > 1:
+        counted = ", ".join(f"the {role} has {size} values" for role, size in sizes.items())
+        raise ModelError(
+            f"The statistics of {name} do not belong together: {counted}. The file is damaged or was edited."
+        )
 
 
 def _candidates(node: onnx.NodeProto) -> Iterator[str]:

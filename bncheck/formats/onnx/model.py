@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from bncheck.errors import RefusedError, UsageError
 from bncheck.evidence import Advice
@@ -42,8 +42,10 @@ class OnnxBackend(Backend):
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """The initializers of types that PyTorch has too."""
-        stored = ((tensor.name, numpy_helper.to_array(tensor)) for tensor in self.graph.proto.graph.initializer)
-        return {name: torch.from_numpy(np.array(value)) for name, value in stored if value.dtype.kind in "fiub"}
+        stored = [tensor for tensor in self.graph.proto.graph.initializer if tensor.data_type != TensorProto.STRING]
+        arrays = ((tensor.name, numpy_helper.to_array(tensor)) for tensor in stored)
+        # Of NumPy's own types alone: PyTorch takes no others over.
+        return {name: torch.from_numpy(np.array(value)) for name, value in arrays if _is_plain(value.dtype)}
 
     @contextlib.contextmanager
     def session(self, source_name: str, seed: int) -> Iterator[Session]:
@@ -119,3 +121,7 @@ class OnnxBackend(Backend):
     def coarsest_type(self) -> float:
         """See `Backend.coarsest_type`."""
         return coarsest_precision(self.graph.proto)
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "fiub" and dtype.isbuiltin == 1

@@ -11,7 +11,9 @@ from google.protobuf.message import DecodeError
 from bncheck.errors import ModelError
 from bncheck.formats.messages import first_line
 from bncheck.formats.onnx.graph import all_tensors, opset_of
+from bncheck.formats.onnx.soundness import bytes_of, require_finite_functions, require_sound
 
+_LONGEST_LOCATION = 4096
 OLDEST_OPSET = 7
 """Before it BatchNormalization told by an attribute whether it was in training."""
 
@@ -33,7 +35,9 @@ def read_onnx(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
         raise ModelError(f"{path} begins like an ONNX model but holds no graph: is the file complete?")
     _require_opset(proto, path)
     files = _load_external_data(proto, path)
-    return _inlined(proto, path), files
+    inlined = _inlined(proto, path)
+    require_sound(inlined)
+    return inlined, files
 
 
 def external_locations(proto: onnx.ModelProto) -> tuple[str, ...]:
@@ -76,6 +80,7 @@ def _inlined(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     """Without functions, so that every normalization is a node of the graph."""
     if not proto.functions:
         return proto
+    require_finite_functions(proto)
     try:
         return onnx.inliner.inline_local_functions(proto)
     except Exception as error:  # the inliner is C++ and raises plain RuntimeErrors among others
@@ -89,7 +94,7 @@ def _load_external_data(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             entries = {entry.key: entry.value for entry in tensor.external_data}
             file = confined(entries.get("location", ""), path)
-            tensor.raw_data = _read_part(file, entries, tensor.name, path)
+            tensor.raw_data = _read_part(file, entries, tensor, path)
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
             files.setdefault(file)
@@ -102,6 +107,8 @@ def confined(location: str, path: Path) -> Path:
     Raises:
         ModelError: it lies elsewhere, or is not there.
     """
+    if "\0" in location or len(location) > _LONGEST_LOCATION:
+        raise ModelError(f"{path} keeps tensors in {location!r}, which names no file. Export the model again.")
     parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
     absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
     folder = path.parent.resolve()
@@ -116,17 +123,24 @@ def confined(location: str, path: Path) -> Path:
     return file
 
 
-def _read_part(file: Path, entries: dict[str, str], name: str, path: Path) -> bytes:
+def _read_part(file: Path, entries: dict[str, str], tensor: onnx.TensorProto, path: Path) -> bytes:
+    """The bytes of one tensor: as many as its shape takes, if the file has them."""
+    length = bytes_of(tensor)
     try:
-        offset = int(entries.get("offset", 0))
-        length = int(entries["length"]) if "length" in entries else file.stat().st_size - offset
-        with file.open("rb") as opened:
-            opened.seek(offset)
-            content = opened.read(length) if length >= 0 else b""
+        offset = int(entries.get("offset") or 0)
+        declared = int(entries.get("length") or length)
+        held = file.stat().st_size
+        if declared == length and 0 <= offset <= held - length:
+            with file.open("rb") as opened:
+                opened.seek(offset)
+                return opened.read(length)
     except (OSError, ValueError) as error:
         raise ModelError(f"The external data of {path} cannot be read: {first_line(error)}.") from error
-    if len(content) != length:
+    if declared != length or offset < 0:
         raise ModelError(
-            f"{file} ends before the tensor {name} does: it is cut off, or belongs to another model than {path}."
+            f"{path} has {length} bytes of {tensor.name} stand at {offset} in {file}, and declares {declared} of them: "
+            "it is damaged or was edited. Export the model again."
         )
-    return content
+    raise ModelError(
+        f"{file} ends before the tensor {tensor.name} does: it is cut off, or belongs to another model than {path}."
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from bncheck.formats.folding import AffineOperation
-from bncheck.formats.tensors import channel_values, plain
+from bncheck.formats.tensors import channel_values, epsilon_of, plain, same_storage
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -61,11 +61,11 @@ def operation_of(
     """
     transposed = operator in TRANSPOSED or given.get("transposed") is True
     return AffineOperation(
-        key=weight.data_ptr(),
+        key=(same_storage(weight) or (name,))[0],
         name=name,
         weight=plain(weight).cpu().float().numpy(),
         bias=None if bias is None else channel_values(bias),
         transposed=transposed,
         groups=int(given.get("groups") or 1) if transposed else 1,
-        precision=torch.finfo(weight.dtype).eps,
+        precision=epsilon_of(weight.dtype),
     )

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from bncheck.data import Batch, Inputs, channel_axis, tensors
-from bncheck.errors import UnfitError
+from bncheck.errors import UnfitError, is_out_of_memory
+from bncheck.formats.messages import beyond_memory
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 
@@ -46,20 +47,22 @@ class Runner:
         Raises:
             UnfitError: the model refuses the batch.
         """
-        inputs = self._prepared(batch.inputs)
         try:
+            inputs = self._prepared(batch.inputs)
             with self._output():
                 if isinstance(inputs, dict):
                     return self.program(**inputs)
                 if isinstance(inputs, tuple):
                     return self.program(*inputs)
                 return self.program(inputs)
-        except (KeyboardInterrupt, MemoryError):
+        except KeyboardInterrupt:
             raise
         except (Exception, SystemExit) as error:
+            if is_out_of_memory(error):
+                raise beyond_memory(self._model_path, batch.size) from error
             raise UnfitError(
-                f"{self._model_path} cannot be run on {self._source_name}: given {described(inputs)}, it says: "
-                f"{_cause(error)}. {advice(inputs)}"
+                f"{self._model_path} cannot be run on {self._source_name}: given {described(batch.inputs)}, it says: "
+                f"{_cause(error)}. {advice(batch.inputs)}"
             ) from error
 
     def _prepared(self, inputs: Inputs) -> Inputs:

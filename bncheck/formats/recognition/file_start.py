@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import tarfile
 import zipfile
 from functools import cached_property
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.errors import ModelError
+from bncheck.formats.declared import require_backed
 
 HEAD = 4096
 """Bytes that are read of every file."""
@@ -38,18 +40,22 @@ class FileStart:
         """Names of what a zip archive holds; none for other files.
 
         Raises:
-            ModelError: its table of contents cannot be read.
+            ModelError: its table of contents cannot be read, or declares much more than the file can hold.
         """
         if not self.is_zip:
             return ()
         try:
             with zipfile.ZipFile(self.path) as archive:
-                return tuple(archive.namelist())
-        except (zipfile.BadZipFile, ValueError, OSError) as error:
+                members = archive.infolist()
+        except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, struct.error) as error:
             raise ModelError(
                 f"{self.path} is cut off or damaged: it begins like a PyTorch (zip) file, but its table of contents, "
                 "at the end of the file, cannot be read. Copy or download it again."
             ) from error
+        require_backed(
+            sum(member.file_size for member in members), self.path.stat().st_size, f"{self.path}: what is packed in it"
+        )
+        return tuple(member.filename for member in members)
 
     @cached_property
     def records(self) -> tuple[str, ...]:
@@ -72,7 +78,7 @@ class FileStart:
             return None
         try:
             return json.loads(self.path.read_text("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"{self.path} is a text file, not a model.") from error
 
     @cached_property

@@ -39,6 +39,8 @@ def _start_of(path: Path, formats: tuple[Format, ...]) -> FileStart:
     if path.is_dir():
         suffixes = {suffix for one in formats for container in one.containers for suffix in container.suffixes}
         raise ModelError(about_folder(path, suffixes))
+    if not path.is_file():  # a pipe or a device may never end, or wait for ever
+        raise ModelError(f"{path} is no ordinary file, and a model is read more than once: copy it into one first.")
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)

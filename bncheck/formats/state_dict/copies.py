@@ -65,7 +65,9 @@ def _compared(own: Tensors, other: Candidate) -> SiblingCopy | None:
 
 def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
     """To the last bit; a copy that was loaded into a wider type is still the same."""
-    return torch.equal(plain(one).cpu().double(), plain(other).cpu().double())
+    first, second = plain(one).cpu(), plain(other).cpu()
+    wide = torch.complex128 if first.is_complex() or second.is_complex() else torch.float64
+    return torch.equal(first.to(wide), second.to(wide))
 
 
 def _shapes(tensors: Tensors) -> dict[str, torch.Size]:

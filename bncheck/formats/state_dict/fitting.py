@@ -57,7 +57,7 @@ def fit(
     names, renaming = best_names(stored, shapes)
     given = {names[name]: value for name, value in tensors.items()}
     if misfits := _misfits({names[name]: shape for name, shape in stored.items()}, shapes):
-        raise ModelError(f"{source} does not fit the architecture.\n{misfits}\n{_advice(given)}")
+        raise ModelError(f"{source} does not fit the architecture.", *misfits, _advice(given))
     values = {
         name: value if expected[name].is_quantized else plain(value)
         for name, value in given.items()
@@ -76,8 +76,8 @@ def fit(
     return Fitted(layers, tuple(notes), _names_in_file(names, expected))
 
 
-def _misfits(given: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> str:
-    """What is missing, left over and of another shape, as text; empty where all fits."""
+def _misfits(given: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> list[str]:
+    """What is missing, left over and of another shape, as lines; empty where all fits."""
     absent = [name for name in expected if name not in given and _leaf(name) not in (*_STATISTICS, *_BOOKKEEPING)]
     left_over = [name for name in given if name not in expected and _leaf(name) not in _BOOKKEEPING]
     other_shape = [
@@ -90,7 +90,7 @@ def _misfits(given: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]
         ("not in the architecture", [(name, _shape(given[name])) for name in left_over]),
         ("of another shape", other_shape),
     ]
-    return "\n".join(block(title, rows) for title, rows in parts if rows)
+    return [line for title, rows in parts if rows for line in block(title, rows)]
 
 
 def _advice(given: Mapping[str, torch.Tensor]) -> str:

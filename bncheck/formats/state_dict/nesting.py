@@ -173,7 +173,8 @@ def _notes(chosen: Candidate, others: list[Candidate]) -> Iterator[Note]:
 
 def _description(content: Any) -> str:
     if isinstance(content, torch.Tensor):
-        return f"one tensor of shape {tuple(content.shape)}, which is data, not a model"
+        shape = "" if content.is_nested else f" of shape {tuple(content.shape)}"
+        return f"one tensor{shape}, which is data, not a model"
     if isinstance(content, Mapping):
         return f"the names at its top are {listed(content)}" if content else "it is an empty dict"
     return f"it is a {type(content).__name__}"

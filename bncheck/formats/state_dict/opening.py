@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from bncheck.errors import ModelError
 from bncheck.formats.backend import Backend
 from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Adoption, Architecture, Request
@@ -24,6 +25,7 @@ from bncheck.formats.state_dict.optimizer import optimizer_steps
 from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, tensors_have_convolutions, without_wrappers
 from bncheck.formats.state_dict.writing import CheckpointOrigin
+from bncheck.formats.tensors import require_readable
 from bncheck.formats.torch_module.listing import list_layers, require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results import ArchitectureIgnored, HalfPrecisionRaised, PrefixStripped
@@ -71,10 +73,12 @@ def open_tensors(request: Request, content: Content) -> Backend:
         if request.arch is not None:
             source = replace(source, notes=(*notes, ArchitectureIgnored()))
         model = replace(_pickled(chosen.content, source), origin=origin)
-    elif request.arch is None:
-        model = _audited(content.format, chosen.content, source, origin)
     else:
-        model = _in_architecture(request, request.arch, content.format, chosen, source, origin)
+        require_readable(tensors_of(chosen), source.path)
+        if request.arch is None:
+            model = _audited(content.format, chosen.content, source, origin)
+        else:
+            model = _in_architecture(request, request.arch, content.format, chosen, source, origin)
     return _beside_others(model, content.values, chosen, request)
 
 
@@ -82,13 +86,21 @@ def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Requ
     """The model with what else its checkpoint tells: other copies of it, and the optimizer's steps."""
     # Whoever names the raw model asks about that one alone.
     beside = others(values, chosen) if chosen.is_averaged or request.key is None else []
-    counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged]
+    counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged and _is_readable(other)]
     return replace(
         model,
         averaged=chosen.is_averaged,
         siblings=sibling_copies(model.tensors(), counterparts),
         optimizer_steps=optimizer_steps(values),
     )
+
+
+def _is_readable(candidate: Candidate) -> bool:
+    try:
+        require_readable(tensors_of(candidate), candidate.path)
+    except ModelError:
+        return False
+    return True
 
 
 def _audited(name: str, values: Mapping[str, Any], source: Adoption, origin: TensorsOrigin) -> Backend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
+from bncheck.formats.tensors import whole_number
 
 _DEPTH = 2
 _PARAMETERS = 64
@@ -38,8 +38,6 @@ def _steps(content: Any, depth: int) -> Iterator[int]:
 
 def _counted(state: Mapping[Any, Any]) -> Iterator[int]:
     for entry in list(state.values())[:_PARAMETERS]:
-        step = entry.get("step") if isinstance(entry, Mapping) else None
-        if isinstance(step, torch.Tensor) and step.numel() == 1 and bool(torch.isfinite(step).all()):
-            step = step.item()
-        if isinstance(step, (int, float)) and not isinstance(step, bool):
-            yield int(step)
+        step = whole_number(entry.get("step")) if isinstance(entry, Mapping) else None
+        if step is not None:
+            yield step

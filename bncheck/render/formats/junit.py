@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from bncheck import encoding
 from bncheck.render.format import Format, Result
 from bncheck.render.told import judged_report, told
 from bncheck.render.words.cells import number, printable
@@ -173,8 +174,9 @@ def _found(place: str, rule: Rule, findings: Sequence[Finding], report: Report) 
 
 
 def _text(finding: Finding) -> str:
-    accepted = "" if finding.accepted is None else f"Accepted: {finding.accepted}\n"
-    return f"{finding.severity}: {finding.message}\n{accepted}What to do: {finding.fix}"
+    accepted = [] if finding.accepted is None else [f"Accepted: {finding.accepted}"]
+    lines = [f"{finding.severity}: {finding.message}", *accepted, f"What to do: {finding.fix}"]
+    return "\n".join(map(encoding.printable, lines))
 
 
 def _name(rule: Rule) -> str:

@@ -9,7 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bncheck.render.words.cells import printable, shorten
+from bncheck.encoding import one_line, printable
+from bncheck.render.words.cells import shorten
 
 CORE = 3
 """Columns up to this rank stand in every terminal that is not very narrow: names are shortened for them."""
@@ -31,12 +32,12 @@ class Column:
     @property
     def width(self) -> int:
         """Of its widest cell."""
-        return max(len(self.title), *map(len, self.cells))
+        return max(len(self.title), *(len(one_line(cell)) for cell in self.cells))
 
 
 def table_of_layers(names: Sequence[str], columns: Sequence[Column], styles: Sequence[str], width: int) -> Table:
     """One row per layer; names are shortened where even the first columns leave them no room."""
-    shown = [printable(name).replace("\n", "�") or "(the model)" for name in names]
+    shown = [printable(name) or "(the model)" for name in names]
     chosen = _fitting(columns, width, max(len("layer"), *map(len, shown)))
     room = max(SHORTENED_NAME, width - _taken(chosen))
     table = plain_table()
@@ -44,7 +45,7 @@ def table_of_layers(names: Sequence[str], columns: Sequence[Column], styles: Seq
     for column in chosen:
         table.add_column(column.title, justify="left" if column.left else "right", no_wrap=True)
     for row, (name, style) in enumerate(zip(shown, styles, strict=True)):
-        cells = (shorten(name, room), *(column.cells[row] for column in chosen))
+        cells = (shorten(name, room), *(one_line(column.cells[row]) for column in chosen))
         table.add_row(*map(Text, cells), style=style)
     return table
 

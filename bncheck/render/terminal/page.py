@@ -9,7 +9,7 @@ from rich.constrain import Constrain
 from rich.segment import Segment, Segments
 from rich.text import Text
 
-from bncheck.render.words.cells import printable
+from bncheck.encoding import one_line
 
 PROSE = 100
 """The widest a sentence runs, however wide the terminal."""
@@ -29,7 +29,7 @@ def prose(*parts: RenderableType) -> RenderableType:
 
 def sentence(text: str, style: str = "") -> Text:
     """Text that may hold names from files."""
-    return Text(printable(text), style)
+    return Text(one_line(text), style)
 
 
 def _trimmed(line: list[Segment]) -> list[Segment]:

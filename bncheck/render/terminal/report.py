@@ -8,11 +8,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bncheck.encoding import one_line
 from bncheck.render.terminal.columns import plain_table
 from bncheck.render.terminal.layer_table import STYLES, layer_table, legend
 from bncheck.render.terminal.page import PROSE, print_parts, prose, sentence
 from bncheck.render.words.answer import answer
-from bncheck.render.words.cells import number, printable, span
+from bncheck.render.words.cells import number, span
 from bncheck.render.words.report import ALIKE, about_data, about_model, alike, closing, effect_lines, headline, noted
 from bncheck.render.words.shortening import shortened
 from bncheck.results import BatchSize, Finding, Report
@@ -69,12 +70,12 @@ def _answer(report: Report, width: int) -> Iterator[Text]:
     """Cause, cost, what to do: each in its lines."""
     told = answer(report)
     for text, lines, style in zip((told.cause, told.cost, told.action), ANSWER_LINES, ("bold", "", ""), strict=True):
-        yield from (Text(line, style) for line in shortened(printable(text), width, lines))
+        yield from (Text(line, style) for line in shortened(one_line(text), width, lines))
 
 
 def _header(report: Report) -> Text:
-    about = f"  {about_model(report.model)}\n{about_data(report)}"
-    return Text.assemble(sentence(report.model.path, "bold"), sentence(about))
+    about = sentence(f"  {about_model(report.model)}")
+    return Text.assemble(sentence(report.model.path, "bold"), about, "\n", sentence(about_data(report)))
 
 
 def _batch_sizes(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 
+from bncheck import encoding
 from bncheck.results import count
-from bncheck.talk import printable
 
 __all__ = ["NOT_MEASURED", "count", "number", "printable", "shorten", "span"]
 
 NOT_MEASURED = "-"
+
+
+def printable(text: str) -> str:
+    """`text` without control characters but the ends of its lines, which whoever makes lines of it has checked."""
+    return "\n".join(map(encoding.printable, text.split("\n")))
 
 
 def number(value: float | None) -> str:

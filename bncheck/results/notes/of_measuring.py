@@ -148,6 +148,33 @@ class FixedBatchTooSmall(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class BatchesReduced(Note):
+    """The batch pass normalized fewer samples together than it wants, for want of memory."""
+
+    batch_size: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"batch statistics are of {self.batch_size} samples together: more take more memory than there is"
+
+
+@dataclass(frozen=True, slots=True)
+class NoMemoryForBatchPass(Note):
+    """So many samples as batch statistics take do not fit into memory."""
+
+    batch_size: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"no batch pass: to normalize {self.batch_size} samples together takes more memory than there is; own gaps "
+            "and the effect need a machine that has more, or smaller inputs"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TooFewForBatchPass(Note):
     """Half the data are too few to normalize by."""
 

@@ -23,7 +23,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     known = {name: gap for name, gap in gaps.items() if gap is not None}
     if not known or len(known) < len(drifted) or severity_of(evidence.effect) == Severity.INFO:
         return
-    off, on = (math.sqrt(sum(getattr(gap, mode) ** 2 for gap in known.values())) for mode in ("off", "on"))
+    off, on = (math.hypot(*(getattr(gap, mode) for gap in known.values())) for mode in ("off", "on"))
     most = max(known, key=lambda name: known[name].off)
     if on > THRESHOLDS.dropout_left * off or known[most].on > THRESHOLDS.dropout_left * known[most].off:
         return

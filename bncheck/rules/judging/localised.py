@@ -35,7 +35,8 @@ def denoised_gaps(evidence: Evidence) -> dict[str, float]:
     for name, layer in evidence.measured.items():
         own = layer.own_gap
         if own is not None and math.isfinite(own):
-            gaps[name] = math.sqrt(max(0.0, own**2 - rms(layer.noise[layer.visible]) ** 2))
+            noise = rms(layer.noise[layer.visible])
+            gaps[name] = math.sqrt(max(0.0, own * own - noise * noise))  # ** raises where floats overflow
     return gaps
 
 

@@ -21,7 +21,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if not noise > THRESHOLDS.batch_noise:
         return
     # The noise falls with the root of the batch size; sizes are told in powers of two.
-    needed = training.batch_size * (noise / THRESHOLDS.batch_noise) ** 2
+    excess = noise / THRESHOLDS.batch_noise
+    needed = training.batch_size * excess * excess
     enough = 2 ** math.ceil(math.log2(needed))
     worst = max(training.noise, key=training.noise.__getitem__)
     yield Finding(

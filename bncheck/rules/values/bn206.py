@@ -48,7 +48,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         layers=tuple(layer.name for layer in layers),
         message=(
             f"The means of {name_some(layers)} lie up to {most:.3g} standard deviations from 0: where a variance is "
-            f"taken as mean square less squared mean in float32, {_error_in_words(most**2 * FLOAT32_UNIT)}."
+            f"taken as mean square less squared mean in float32, {_error_in_words(most * most * FLOAT32_UNIT)}."
         ),
         fix=(
             "Center the input (subtract its mean) or leave the bias out of the layer before; recalibrate in float64."
@@ -63,7 +63,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 name: np.flatnonzero(where)[:SHOWN_CHANNELS].tolist() for name, where in suspects.items()
             },
             "largest_ratio": most,
-            "relative_variance_error": most**2 * FLOAT32_UNIT,
+            "relative_variance_error": most * most * FLOAT32_UNIT,
             "explains_the_drift": explained,
         },
     )

@@ -86,3 +86,11 @@ BatchSizes = Annotated[
     typer.Option(metavar="N,N,...", help="Batch sizes of the what-if table.", rich_help_panel=PANEL),
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of every random draw.", rich_help_panel=PANEL)]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Memory the run may use, like 4G; by default three quarters of the machine's. On the CPU under Linux.",
+        rich_help_panel=PANEL,
+    ),
+]

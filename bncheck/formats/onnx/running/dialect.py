@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,8 @@ _IR_VERSIONS = 8, 10
 """Older ones list constants as inputs, which keeps them from being optimised; newer ones older runtimes refuse."""
 _TRIED = 2
 """How many times the fixed batch size is tried at once."""
+_LARGEST_TRIAL = 2**28
+"""Bytes of random input that are tried; a program of larger batches is left as it is."""
 _AGREEMENT = 1e-2
 """Largest difference, relative to the largest output, between a batch run at once and run in parts."""
 
@@ -134,10 +137,15 @@ def _samples(graph: OnnxGraph, size: int) -> dict[str, npt.NDArray[Any]] | None:
     """Random inputs for several batches; `None` where the graph does not say their shape."""
     generator = np.random.default_rng(0)
     samples = {}
+    room = _LARGEST_TRIAL
     for declared in graph.inputs:
         sizes = declared.shape[1:] if declared.shape else (None,)
         known = [number for number in sizes if number is not None]
-        if not declared.shape or declared.shape[0] != size or len(known) < len(sizes):
+        is_whole = bool(declared.shape) and len(known) == len(sizes) and declared.is_tensor
+        if not is_whole or not declared.shape or declared.shape[0] != size:
+            return None
+        room -= _TRIED * size * math.prod(known) * np.dtype(np.float64).itemsize
+        if room < 0:
             return None
         dtype = onnx.helper.tensor_dtype_to_np_dtype(declared.element_type)
         samples[declared.name] = generator.uniform(0, 1, (_TRIED * size, *known)).astype(dtype)

@@ -67,6 +67,8 @@ class Feeds:
 
     def _cast(self, declared: GraphInput, tensor: torch.Tensor) -> npt.NDArray[Any]:
         values = tensor.detach().cpu()
+        if not declared.is_tensor:
+            raise self.refusal(tensor, f"{declared.name} is no tensor, which bncheck cannot feed")
         array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
         dtype = onnx.helper.tensor_dtype_to_np_dtype(declared.element_type)
         if dtype.kind not in "biuf":
@@ -82,6 +84,8 @@ class Feeds:
 
 
 def _declared(declared: GraphInput) -> str:
+    if not declared.is_tensor:
+        return f"{declared.name}, which is no tensor"
     sizes = "of any shape"
     if declared.shape is not None:
         shown = ["N" if not axis else "?" if size is None else str(size) for axis, size in enumerate(declared.shape)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 import onnx
 
-from bncheck.errors import ModelError
+from bncheck.errors import MemoryLimitError, ModelError, is_out_of_memory
 from bncheck.vocabulary import argument
 
 _LARGEST = 2**31
@@ -47,6 +47,8 @@ class LoadedModel:
                 proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
+            if is_out_of_memory(error):
+                raise MemoryLimitError(f"{path} takes more memory than there is for it to be loaded.") from error
             raise ModelError(f"onnxruntime cannot load {path}: {telling_line(error)}.") from error
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]], wanted: Sequence[str]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from onnx import TensorProto
 
 from bncheck.core import Moments, NormLayer, SampleMoments
 from bncheck.data import Batch
-from bncheck.errors import UnreadableError
+from bncheck.errors import UnreadableError, is_out_of_memory
 from bncheck.evidence import RuntimeCheck
+from bncheck.formats.messages import beyond_memory
 from bncheck.formats.onnx.graph import OnnxGraph
 from bncheck.formats.onnx.model import OnnxBackend
 from bncheck.formats.onnx.running.dialect import adapted
@@ -173,6 +174,8 @@ class OnnxSession:
         try:
             return session.run(feeds, wanted)
         except Exception as error:
+            if is_out_of_memory(error):
+                raise beyond_memory(self._path, batch.size, fixed=self.fixed_batch is not None) from error
             raise self._feeds.refusal(batch.inputs, telling_line(error)) from error
 
     def _tap_feeds(self) -> dict[str, Any]:
