@@ -153,6 +153,7 @@ def swollen(archive: bytes, record: str, size: int) -> bytes:
 def _onnx() -> dict[str, Case]:
     size = "what it holds is"
     shape = numpy_helper.from_array(np.array([10**12]), "shape")
+    text = onnx.TensorProto(name="m", data_type=TensorProto.STRING, dims=[1], string_data=[b"\xff"])
     cast = [helper.make_node("Cast", ["m"], ["c"], to=TensorProto.FLOAT)]
     return {
         "more values declared than held": Case(".onnx", graph(stored("m", dims=(400,))), 3, size),
@@ -162,9 +163,7 @@ def _onnx() -> dict[str, Case]:
         "negative size": Case(".onnx", graph(stored("m", dims=(-4,))), 3, "cannot be of the shape"),
         "unknown type": Case(".onnx", graph(stored("m", kind=99)), 3, "type that ONNX does not have"),
         "no type": Case(".onnx", graph(stored("m", kind=0)), 3, "type that ONNX does not have"),
-        "text": Case(
-            ".onnx", graph(onnx.TensorProto(name="m", data_type=8, dims=[1], string_data=[b"\xff"])), 3, "real"
-        ),
+        "text": Case(".onnx", graph(text), 3, "real"),
         "complex": Case(".onnx", graph(stored("m", kind=TensorProto.COMPLEX64, raw=FLOATS * 2)), 3, "real numbers"),
         "statistics longer than the weight": Case(
             ".onnx", graph(stored("s", dims=(7,), raw=np.ones(7, np.float32).tobytes())), 3, "belong together"
@@ -228,6 +227,7 @@ def _checkpoints() -> dict[str, Case]:
     steps = {"inf": float("inf"), "digits": 10**400, "tensor": torch.tensor(float("inf")), "complex": 1j}
     states = {name: {"state": {0: {"step": step}}, "param_groups": []} for name, step in steps.items()}
     plain = checkpoint(norm())
+    huge = torch.full((4,), 1e300, dtype=torch.float64)
     cases = {
         f"counter {name}": Case(".pth", checkpoint(norm(num_batches_tracked=to)), 0) for name, to in counters.items()
     }
@@ -238,9 +238,7 @@ def _checkpoints() -> dict[str, Case]:
         for name, state in states.items()
     }
     return cases | {
-        "mean beyond float": Case(
-            ".pth", checkpoint(norm(running_mean=torch.full((4,), 1e300, dtype=torch.float64))), 0
-        ),
+        "mean beyond float": Case(".pth", checkpoint(norm(running_mean=huge)), 0),
         "weight expanded": Case(
             ".pth", checkpoint(norm() | {"conv.weight": one.expand(4, 3, 10**6, 10**6)}), 3, "made to fill"
         ),
