@@ -34,7 +34,16 @@ def one_line(text: str) -> str:
     none starts a line of its own.
     """
     short = _LONG_WORD.sub(lambda found: _without_middle(found[0], LONGEST_WORD), text)
-    return printable(_without_middle(short, LONGEST_LINE))
+    return no_command(printable(_without_middle(short, LONGEST_LINE)))
+
+
+def no_command(line: str) -> str:
+    """The line, marked where a CI system would take it for a command: GitHub obeys `::error::`, blanks before it too.
+
+    >>> no_command("  ::error::") == "\ufffd  ::error::"
+    True
+    """
+    return f"\ufffd{line}" if line.lstrip().startswith("::") else line
 
 
 def _without_middle(text: str, longest: int) -> str:

@@ -58,7 +58,7 @@ def test_what_is_read_beyond_the_layers_breaks_as_little(name: str, tmp_path: Pa
 
 
 def test_no_name_starts_a_line_or_fills_a_page(tmp_path: Path) -> None:
-    for name in (INJECTED, LONG):
+    for name in (INJECTED, LONG, "::error::x", "a ::error::x " * 30):
         (tmp_path / "model.onnx").write_bytes(graph(name=name))
         (tmp_path / "model.pth").write_bytes(checkpoint({name + "." + key: value for key, value in norm().items()}))
         said = audited(tmp_path / "model.onnx", tmp_path / "model.pth")

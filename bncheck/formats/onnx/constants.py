@@ -150,7 +150,8 @@ def _fits(model: onnx.ModelProto, name: str, most: int) -> bool:
     known = [size for size in sizes if size is not None]
     if not declared.HasField("shape") or len(known) < len(sizes):
         return False
-    return math.prod(known) * helper.tensor_dtype_to_np_dtype(declared.elem_type).itemsize <= most
+    each = int(helper.tensor_dtype_to_np_dtype(declared.elem_type).itemsize)
+    return math.prod(map(int, known)) * each <= most
 
 
 def _array(tensor: onnx.TensorProto) -> npt.NDArray[Any]:

@@ -7,7 +7,7 @@ than its operator's, a name need not be text.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import onnx
 from onnx import AttributeProto, TensorProto, helper
@@ -87,13 +87,18 @@ def bytes_of(tensor: onnx.TensorProto) -> int:
     if math.prod(max(size, 1) for size in tensor.dims) >= 2**59:  # also where another size is 0: no array can be it
         raise ModelError(f"The tensor {tensor.name} cannot be of the shape {_shape(tensor)}. {_DAMAGED}.")
     each = 1 if tensor.data_type == TensorProto.STRING else _itemsize(tensor.data_type)
-    return math.ceil(math.prod(tensor.dims) / _packed(tensor)) * each
+    return _count(tensor) * each
 
 
 def _entries(tensor: onnx.TensorProto) -> int:
     """How many numbers the typed field of a tensor holds."""
     numbers = 2 if tensor.data_type in (TensorProto.COMPLEX64, TensorProto.COMPLEX128) else 1
-    return math.ceil(math.prod(tensor.dims) / _packed(tensor)) * numbers
+    return _count(tensor) * numbers
+
+
+def _count(tensor: onnx.TensorProto) -> int:
+    """How many entries it takes, where several values may share one."""
+    return -(-math.prod(int(size) for size in tensor.dims) // _packed(tensor))
 
 
 def _packed(tensor: onnx.TensorProto) -> int:
@@ -167,7 +172,7 @@ def require_finite_functions(proto: onnx.ModelProto) -> None:
         raise ModelError(f"Its functions come to {total:.3g} nodes, more than any model has. {_DAMAGED}.")
 
 
-def _called_by(nodes: Iterator[onnx.NodeProto] | object) -> Iterator[tuple[str, str]]:
-    for node in nodes:  # type: ignore[attr-defined]  # protobuf's own containers have no common type
+def _called_by(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:
+    for node in nodes:
         yield node.domain, node.op_type
         yield from ((inner.domain, inner.op_type) for inner, _ in nodes_below(node))

@@ -9,7 +9,7 @@ from rich.constrain import Constrain
 from rich.segment import Segment, Segments
 from rich.text import Text
 
-from bncheck.encoding import one_line
+from bncheck.encoding import no_command, one_line
 
 PROSE = 100
 """The widest a sentence runs, however wide the terminal."""
@@ -19,7 +19,10 @@ def print_parts(parts: Iterable[RenderableType], console: Console) -> None:
     """Print them without the blanks that fill up lines."""
     for part in parts:
         for line in console.render_lines(part, pad=False):
-            console.print(Segments([*_trimmed(line), Segment.line()]), end="")
+            shown = _trimmed(line)
+            text = "".join(segment.text for segment in shown)
+            mark = [Segment("\ufffd")] if no_command(text) != text else []
+            console.print(Segments([*mark, *shown, Segment.line()]), end="")
 
 
 def prose(*parts: RenderableType) -> RenderableType:
