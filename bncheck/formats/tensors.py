@@ -65,6 +65,12 @@ def require_readable(tensors: Mapping[str, torch.Tensor], source: str) -> None:
         require_backed(claimed, sum(storages.values()) if claimed > ALWAYS else 0, f"{name} of {source}")
 
 
+def require_readable_module(module: torch.nn.Module, source: str) -> None:
+    """The same of a program's parameters and buffers."""
+    held = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
+    require_readable(held, source)
+
+
 def _strided_parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
     """The tensor itself, or what a sparse one stores; nothing of layouts that have no storage to ask."""
     if tensor.layout == torch.strided:

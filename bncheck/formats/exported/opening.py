@@ -15,7 +15,7 @@ from bncheck.formats.exported.model import GraphBackend
 from bncheck.formats.exported.reading import load_exported, not_loaded, program_of
 from bncheck.formats.exported.writing import ExportOrigin
 from bncheck.formats.format import Adoption, Request
-from bncheck.formats.tensors import tensor_names
+from bncheck.formats.tensors import require_readable_module, tensor_names
 
 
 def open_exported(request: Request) -> GraphBackend:
@@ -30,6 +30,7 @@ def open_exported(request: Request) -> GraphBackend:
         program = program_of(exported, device=request.device)
     except Exception as error:
         raise ModelError(not_loaded(path, error)) from error
+    require_readable_module(program, str(path))
     source = Adoption(str(path), sha256_of(path), request.device, request.ignored())
     origin = ExportOrigin(
         path=path,

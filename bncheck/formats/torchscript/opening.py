@@ -9,7 +9,7 @@ from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Adoption, Request
 from bncheck.formats.messages import first_line
 from bncheck.formats.programs.operators import require_admitted
-from bncheck.formats.tensors import same_storage, tensor_names
+from bncheck.formats.tensors import require_readable_module, same_storage, tensor_names
 from bncheck.formats.torch_module.listing import has_convolutions
 from bncheck.formats.torchscript import FORMAT
 from bncheck.formats.torchscript.checking import check_script
@@ -52,6 +52,7 @@ def open_script(request: Request) -> ScriptBackend:
         ) from error
     # Once more, by what the compiler made of the source.
     require_admitted(operator_kinds(program), path, request.allow_ops)
+    require_readable_module(program, str(path))
     source = Adoption(str(path), sha256_of(path), request.device, request.ignored())
     return model_of_script(
         program, source, ScriptOrigin(path=path, container=request.container, allow_ops=request.allow_ops)
