@@ -274,10 +274,24 @@ def _safetensors() -> dict[str, Case]:
     }
 
 
+def _programs() -> dict[str, Case]:
+    stream = io.BytesIO()
+    torch.jit.save(torch.jit.script(torch.nn.BatchNorm2d(4).eval()), stream)
+    plain = stream.getvalue()
+    return {
+        "sound": Case(".pt", plain, 0),
+        "storage of no bytes": Case(".pt", packed(plain, "data/0", b""), 3, "the storage 0"),
+        "storage cut off": Case(".pt", packed(plain, "data/0", bytes(12)), 3, "the storage 0"),
+        "version of bytes": Case(".pt", packed(plain, "version", b"\x80\xff"), 3, "damaged"),
+    }
+
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what PyTorch says of nested and sparse tensors
-    CASES = {
-        f"{kind}: {name}": case
-        for kind, cases in (("onnx", _onnx()), ("checkpoint", _checkpoints()), ("safetensors", _safetensors()))
-        for name, case in cases.items()
+    _KINDS = {
+        "onnx": _onnx(),
+        "checkpoint": _checkpoints(),
+        "safetensors": _safetensors(),
+        "program": _programs(),
     }
+CASES = {f"{kind}: {name}": case for kind, cases in _KINDS.items() for name, case in cases.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,10 +20,12 @@ from bncheck.formats.messages import listed
 from bncheck.formats.pickles.reading import damaged
 from bncheck.formats.programs.operators import require_admitted
 from bncheck.formats.torchscript.source import UnusualSourceError, used_by
+from bncheck.formats.torchscript.storages import require_within_storages
 
 _CLASS_IN_PICKLE = re.compile(rb"torch[.\n]classes[.\n](\w+)[.\n](\w+)")
 _FLATBUFFER = b"PTMF"
 _OLD_LAYOUT = "model.json"
+_LOADED = ("data.pkl", "constants.pkl")
 
 
 def check_script(path: Path, allow_ops: Collection[str] = ()) -> None:
@@ -44,7 +46,7 @@ def _check_archive(file: BinaryIO, path: Path, allow_ops: Collection[str]) -> No
     try:
         reader = torch._C.PyTorchFileReader(file)  # by its name it opens no file whose name is not UTF-8
         records = {name: name.lower() for name in reader.get_all_records()}
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise ModelError(damaged(path, error)) from error
     twice = [name for name, times in Counter(records.values()).items() if times > 1]
     if twice:
@@ -59,7 +61,9 @@ def _used(reader: torch._C.PyTorchFileReader, records: dict[str, str], path: Pat
         if lowered.endswith(".py"):
             yield from _used_in_source(_read(reader, name, path), name, path)
         elif lowered.endswith(".pkl"):
-            for match in _CLASS_IN_PICKLE.finditer(_read(reader, name, path)):
+            content = _read(reader, name, path)
+            _require_stored(content, name, reader, records, path)
+            for match in _CLASS_IN_PICKLE.finditer(content):
                 yield f"torch.classes.{match[1].decode()}.{match[2].decode()}"
 
 
@@ -77,6 +81,20 @@ def _used_in_source(content: bytes, name: str, path: Path) -> Iterator[str]:
 def _read(reader: torch._C.PyTorchFileReader, name: str, path: Path) -> bytes:
     try:
         content: bytes = reader.get_record(name)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise ModelError(damaged(path, error)) from error
     return content
+
+
+def _require_stored(
+    content: bytes, name: str, reader: torch._C.PyTorchFileReader, records: Iterable[str], path: Path
+) -> None:
+    """Raise ModelError where a tensor of a pickle that the loader reads is not all in the archive."""
+    if name not in _LOADED:
+        return
+    sizes = {record: len(_read(reader, record, path)) for record in records if not record.endswith((".py", ".pkl"))}
+    folder = name.removesuffix(".pkl")
+    try:
+        require_within_storages(content, sizes, folder)
+    except Exception as error:
+        raise ModelError(damaged(path, error)) from error
