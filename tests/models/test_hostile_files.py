@@ -103,7 +103,7 @@ def test_what_a_library_raises_names_the_file(tmp_path: Path, monkeypatch: pytes
     model = tmp_path / "model.pth"
     model.write_bytes(checkpoint(norm()))
 
-    def failing(*_: object) -> object:
+    def failing(*_: object, **__: object) -> object:
         raise RecursionError("maximum recursion depth exceeded")
 
     monkeypatch.setattr("bncheck.formats.state_dict.opening.choose", failing)

@@ -58,7 +58,7 @@ class _Inert:
         """Nothing is kept."""
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the one in C allocates what indices claim
+class _Reader(pickle._Unpickler):  # the one in C allocates what indices claim
     def __init__(self, content: bytes, size_of: Callable[[str], int | None]) -> None:
         super().__init__(io.BytesIO(content))
         self._size_of = size_of
