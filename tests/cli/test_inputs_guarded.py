@@ -21,7 +21,7 @@ from bncheck.cli import guard
 from bncheck.cli.app import app
 from bncheck.errors import UsageError
 
-NAMES_NO_FILE = {"JSON", "NAME", "N", "X", "CODES", "GLOB", "CODE", "imagenet"}
+NAMES_NO_FILE = {"JSON", "NAME", "N", "X", "CODES", "GLOB", "CODE", "SIZE", "imagenet"}
 
 
 def own_name(file: str) -> Iterator[str]:

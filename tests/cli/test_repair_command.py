@@ -19,7 +19,7 @@ REPAIR_ONLY = {
 }
 SHARED = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
-    *("--data", "--label-column", "--skip-bad-samples", "--batch-size", "--limit", "--seed"),
+    *("--data", "--label-column", "--skip-bad-samples", "--batch-size", "--limit", "--seed", "--max-memory"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--task", "--fail-on", "--report", "--quiet", "--debug", "--help", "--no-config"),
 }
