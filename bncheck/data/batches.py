@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -49,10 +49,10 @@ class Batch:
         return all(tensor.dim() > 0 and len(tensor) == self.size for tensor in self.all_tensors)
 
     @property
-    def form(self) -> object:
+    def form(self) -> Hashable:
         """What must be equal for two batches to be joined."""
         names = tuple(self.inputs) if isinstance(self.inputs, dict) else type(self.inputs)
-        tensors = [(tensor.dtype, tensor.device, tensor.shape[1:]) for tensor in self.all_tensors]
+        tensors = tuple((tensor.dtype, tensor.device, tensor.shape[1:]) for tensor in self.all_tensors)
         return names, self.labels is None, tensors
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Batch:

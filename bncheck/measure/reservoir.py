@@ -43,6 +43,7 @@ class Reservoir:
         self._drawn: Drawn = {}
         self._by_label: dict[int, Drawn] = {}
         self._seen = 0
+        self._joined: Batch | None = None
 
     @property
     def room(self) -> int:
@@ -76,8 +77,10 @@ class Reservoir:
 
     def samples(self) -> Batch | None:
         """The samples drawn, in the order of their keys; where they have several forms, those of the commonest."""
-        chosen = _of_form(self._drawn, self._commonest_form())
-        return Batch.join(chosen) if chosen else None
+        if self._joined is None:  # put together once: every question asks for them
+            chosen = _of_form(self._drawn, self._commonest_form())
+            self._joined = Batch.join(chosen) if chosen else None
+        return self._joined
 
     def groups(self) -> list[Batch]:
         """Groups of equal size, a power of two, of one label each; none where hardly any label has so many samples."""
@@ -118,19 +121,20 @@ class Reservoir:
 
     def _let_go(self) -> None:
         """Keep what there is room for."""
+        self._joined = None
         self._drawn = _first(self._drawn, self.room)
         self._by_label = {label: _first(self._by_label[label], 2 * GROUP) for label in self._labels()}
 
     def _commonest_form(self) -> object:
         """The form that most of the samples have; among equals that of the smallest key."""
-        forms = [repr(self._drawn[key].form) for key in sorted(self._drawn)]
+        forms = [self._drawn[key].form for key in sorted(self._drawn)]
         counted = Counter(forms)
         return max(forms, key=counted.__getitem__, default=None)
 
 
 def _of_form(drawn: Drawn, form: object) -> list[Batch]:
     """Those that can be joined, in the order of their keys."""
-    return [drawn[key] for key in sorted(drawn) if repr(drawn[key].form) == form]
+    return [drawn[key] for key in sorted(drawn) if drawn[key].form == form]
 
 
 def _first(drawn: Drawn, most: int) -> Drawn:

@@ -22,6 +22,7 @@ from folded_nets import (
     inspect_both,
     notes,
     operators,
+    report_of,
     skipped,
     the,
     three_blocks,
@@ -77,7 +78,7 @@ def unfolded(net, x, folder) -> Path:
 # Both exporters, every mode
 
 
-@pytest.mark.parametrize("exporter", ["traced", "dynamo", "unfolded"])
+@pytest.mark.parametrize("exporter", ["traced", pytest.param("dynamo", marks=pytest.mark.slow), "unfolded"])
 def test_the_report_of_an_export_is_that_of_the_network(exporter, net, x, request):
     got, wanted = inspect_both(net, request.getfixturevalue(exporter), x)
     assert_same(got, wanted, uncounted=exporter == "unfolded")
@@ -94,6 +95,7 @@ def test_an_export_in_training_mode_is_still_refused(net, x, folder):
     assert "BN701" in codes(bncheck.inspect(path, x, reference=net))
 
 
+@pytest.mark.slow
 def test_an_export_through_dynamo_that_was_not_optimized(net, x, folder):
     path = exported(net, x, folder / "dynamo_plain.onnx", dynamo=True, optimize=False)
     assert "BatchNormalization" in operators(path)
@@ -154,7 +156,7 @@ def test_convolutions_fused_with_their_activation_are_skipped_and_said_to_be(unf
     assert "BN403" not in codes(report)
     assert [layer.name for layer in report.layers] == LAYERS
     measured = report.layers[-1]
-    assert measured.gap == pytest.approx(bncheck.inspect(net, x).layers[-1].gap, rel=1e-3)
+    assert measured.gap == pytest.approx(report_of(net, x).layers[-1].gap, rel=1e-3)
     assert bncheck.inspect(path, x, reference=net, select=["BN4"], strict=True).summary.exit_code == 4
 
 
@@ -321,6 +323,7 @@ def test_quantized_exports_are_a_note_and_no_finding(form, dynamo, net, x, folde
 # Networks of other shapes
 
 
+@pytest.mark.slow
 def test_convolutions_that_meet_in_an_add(x, folder):
     net = trained(Residual())
     for dynamo in (False, True):
@@ -446,16 +449,17 @@ def test_a_head_that_is_not_exported_and_a_plain_twin(x, folder):
     assert skipped(report) == {"extra_bn": "folded"}
     assert "Layers of Auxiliary that are not found: extra_bn; their weights were changed" in notes(report)
     measured = {layer.name: layer.gap for layer in report.layers if layer.status == "measured"}
-    assert measured == {"bn": pytest.approx(bncheck.inspect(net, x).layers[0].gap, rel=1e-3)}
+    assert measured == {"bn": pytest.approx(report_of(net, x).layers[0].gap, rel=1e-3)}
     assert "BN403" not in codes(report)
 
 
 # References of every kind, and wrong ones
 
 
+@pytest.mark.slow
 def test_references_of_every_kind(traced, net, x, folder, unfolded):
     state, tensor = net.state_dict(), torch.from_numpy(x[:3])
-    wanted = bncheck.inspect(net, x)
+    wanted = report_of(net, x)
     torch.save(state, folder / "state.pt")
     torch.save({f"module.{name}": value for name, value in state.items()}, folder / "parallel.pt")
     torch.save({"epoch": 3, "model": state, "optimizer": {"state": {}}}, folder / "nested.pt")
@@ -520,7 +524,7 @@ def test_whatever_moved_since_is_found_in_its_layer_alone(what, traced, net, x):
     assert "gamma and beta" in finding.fix
     assert [layer.codes for layer in report.layers] == [(), ("BN403",), ()]
     if what.startswith("running"):  # the gaps are those against what was folded in
-        wanted = bncheck.inspect(net, x)
+        wanted = report_of(net, x)
         assert [layer.gap for layer in report.layers] == pytest.approx([layer.gap for layer in wanted.layers], rel=1e-3)
 
 

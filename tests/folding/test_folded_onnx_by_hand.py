@@ -10,7 +10,7 @@ import onnx
 import onnx.defs
 import pytest
 import torch
-from folded_nets import assert_same, codes, images, inspect_both, notes, the, trained
+from folded_nets import assert_same, codes, images, inspect_both, notes, report_of, the, trained
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -195,7 +195,7 @@ def test_in_every_form_statistics_that_moved_are_found(kind, tmp_path):
         (conv_net(), conv_graph, images(3, 5, 5)) if kind in CONV_KINDS else (linear_net(), linear_graph, images(6))
     )
     path = saved(made(kind, net), tmp_path)
-    before = bncheck.inspect(net, x)
+    before = report_of(net, x)
     net.norm.running_mean += 0.3
     report = bncheck.inspect(path, x, reference=net)
     finding = the(report, "BN403")

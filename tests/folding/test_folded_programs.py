@@ -20,6 +20,7 @@ from folded_nets import (
     images,
     inspect_both,
     notes,
+    report_of,
     skipped,
     the,
     three_blocks,
@@ -107,7 +108,7 @@ def test_the_report_of_a_folded_program_is_that_of_the_network(form: Form, tmp_p
 @pytest.mark.parametrize("form", FORMS)
 def test_statistics_that_moved_since_are_found(form: Form, tmp_path):
     net, x = three_blocks(), images()
-    model, wanted = form(net, x, tmp_path), bncheck.inspect(net, x)
+    model, wanted = form(net, x, tmp_path), report_of(net, x)
     torch.save(net.state_dict(), tmp_path / "state.pt")
     state = net.state_dict()
     state["body.4.running_mean"] += 0.5

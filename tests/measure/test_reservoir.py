@@ -76,6 +76,16 @@ def test_what_is_kept_has_memory_of_its_own() -> None:
     assert reservoir.samples().inputs.sum() == 0
 
 
+def test_they_are_put_together_once_until_others_are_drawn() -> None:
+    reservoir = Reservoir()
+    reservoir.add(batch(3, start=0))
+    before = reservoir.samples()
+    assert reservoir.samples() is before
+    reservoir.add(batch(2, start=3))
+    assert sorted(values(reservoir)) == [0, 1, 2, 3, 4]
+    assert before.size == 3
+
+
 def test_of_several_forms_the_commonest_is_given_out() -> None:
     for order in ((3, 8), (8, 3)):
         reservoir = Reservoir()
