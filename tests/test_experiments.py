@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +40,16 @@ def garments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def trial(garments: Path) -> Callable[[str], Seen]:
+    """Gives what an experiment shows under seed 0, run once for all tests."""
+    return cache(lambda code: experiments(garments)[code].one(0, TRIAL))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("code", sorted(experiments(Path())))
-def test_every_experiment_runs_and_is_drawn(code: str, garments: Path, tmp_path: Path) -> None:
-    experiment = experiments(garments)[code]
-    seen = experiment.one(0, TRIAL)
+def test_every_experiment_runs_and_is_drawn(code: str, trial: Callable[[str], Seen], tmp_path: Path) -> None:
+    experiment, seen = experiments(Path())[code], trial(code)
     assert [line.split(" | ")[0] for line in experiment.table([seen]).splitlines()[2:]] == [
         f"| {name}" for name in seen.numbers
     ]
@@ -49,15 +57,17 @@ def test_every_experiment_runs_and_is_drawn(code: str, garments: Path, tmp_path:
     assert "</svg>" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["E3", "E4"])
-def test_a_seed_gives_the_same_numbers_again(code: str) -> None:
+def test_a_seed_gives_the_same_numbers_again(code: str, trial: Callable[[str], Seen]) -> None:
     one = experiments(None)[code].one
-    assert one(3, TRIAL) == one(3, TRIAL)
-    assert one(3, TRIAL) != one(4, TRIAL)
+    assert one(0, TRIAL) == trial(code)
+    assert one(4, TRIAL) != trial(code)
 
 
+@pytest.mark.slow
 def test_one_command_runs_and_records(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.experiments", "--only", "E3", "--effort", "0.001"]
+    command = [sys.executable, "-m", "benchmarks.experiments", "--only", "E3", "--effort", "0.001", "--processes", "1"]
     done = subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(read(tmp_path / RECORD)["E3"].seen) == 5
@@ -95,6 +105,7 @@ def test_figures_and_page_belong_together() -> None:
     assert max((DOCS / name).stat().st_size for name in shown) < LARGEST
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_the_record(tmp_path: Path) -> None:
     (tmp_path / "experiments").mkdir()
     (tmp_path / PAGE).write_text(re.sub(r"(<!-- [\w-]+ -->\n).*?(<!-- /)", r"\1\2", TEXT, flags=re.DOTALL))
@@ -128,6 +139,7 @@ def test_the_record_bears_the_story_out() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", re.findall(r"^\$ bncheck (inspect .*)$", TEXT, re.MULTILINE))
 def test_the_commands_of_the_page_find_what_it_says(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

@@ -11,8 +11,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from plain_yaml import read_yaml
+from typer.testing import CliRunner
 
+from bncheck.cli.app import app
 from bncheck.cli.commands.audit import together
 
 ROOT = Path(__file__).parents[2]
@@ -25,12 +28,16 @@ def takes(name: str) -> bool:
     return bool(re.search(HOOK["files"], name)) and not re.search(HOOK["exclude"], name)
 
 
-def audit(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
-    """The entry with files appended, as pre-commit runs it."""
+def entry(*names: str) -> list[str]:
+    """The arguments of the entry with files appended, as pre-commit runs it."""
     program, *arguments = shlex.split(HOOK["entry"])
     assert program == "bncheck"
-    command = [sys.executable, "-m", program, *arguments, *names]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+    return [*arguments, *names]
+
+
+def audit(*names: str) -> Result:
+    """The entry run in this process, in the working folder."""
+    return CliRunner().invoke(app, entry(*names))
 
 
 @pytest.mark.parametrize(
@@ -59,40 +66,47 @@ def test_the_hook_has_what_pre_commit_needs() -> None:
     assert HOOK["require_serial"] == "true"
 
 
-def test_changed_models_are_audited(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_changed_models_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names = [path.name for path in SAMPLES.iterdir() if takes(path.name)]
     assert {"healthy.pt", "negative_variance.pth", "nan_statistics.pt2", "stale_statistics.ckpt"} <= set(names)
     for name in names:
         shutil.copy(SAMPLES / name, tmp_path)
-    fine = audit(tmp_path, "healthy.pt", "stale_statistics.ckpt", "one_class_batches.pt")
+    command = [sys.executable, "-m", "bncheck", *entry("healthy.pt", "stale_statistics.ckpt", "one_class_batches.pt")]
+    fine = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (fine.returncode, fine.stderr) == (0, "")
     assert [line.split()[0] for line in fine.stdout.splitlines() if "Nothing wrong" in line] == [
         "healthy.pt",
         "stale_statistics.ckpt",
         "one_class_batches.pt",
     ]
-    bad = audit(tmp_path, "healthy.pt", "negative_variance.pth", "nan_statistics.pt2")
-    assert bad.returncode == 1
+    bad = audit("healthy.pt", "negative_variance.pth", "nan_statistics.pt2")
+    assert bad.exit_code == 1
     assert "BN202 error" in bad.stdout
     assert "BN201 error" in bad.stdout
 
 
-def test_one_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+def test_one_file_that_cannot_be_read_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in ("negative_variance.pth", "unscaled_input.pickled.pt"):
         shutil.copy(SAMPLES / name, tmp_path)
-    done = audit(tmp_path, "unscaled_input.pickled.pt", "negative_variance.pth")
-    assert done.returncode == 3
+    done = audit("unscaled_input.pickled.pt", "negative_variance.pth")
+    assert done.exit_code == 3
     assert "unscaled_input.pickled.pt holds more than tensors" in done.stderr
     assert "BN202 error" in done.stdout
 
 
-def test_the_configuration_of_the_repository_holds(tmp_path: Path) -> None:
+def test_the_configuration_of_the_repository_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     shutil.copy(SAMPLES / "negative_variance.pth", tmp_path)
     (tmp_path / "bncheck.toml").write_text(
         'data = "val.npz"\n[[ignore-layers]]\nlayer = "blocks.*"\ncodes = ["BN202"]\nreason = "Planted."\n'
     )
-    done = audit(tmp_path, "negative_variance.pth")
-    assert done.returncode == 0
+    done = audit("negative_variance.pth")
+    assert done.exit_code == 0
     assert "Accepted BN202 in blocks.2.body.0.bn: ignored, Planted" in done.stdout
 
 

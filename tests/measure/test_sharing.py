@@ -45,6 +45,11 @@ def reported(seen: Observation) -> dict[str, Any]:
     return json.loads(json.dumps(report.to_dict()))
 
 
+@pytest.fixture(scope="module")
+def whole_report(whole: Observation) -> dict[str, Any]:
+    return reported(whole)
+
+
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
     """Where two JSON documents differ by more than 1e-10."""
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
@@ -86,17 +91,25 @@ def assert_same(seen: Observation, expected: Observation) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [{"shards": 3}, {"shards": 3, "backwards": True}, {"shards": 2, "in_processes": True}], ids=str
+    "how",
+    [
+        {"shards": 3},
+        {"shards": 3, "backwards": True},
+        pytest.param({"shards": 2, "in_processes": True}, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
-def test_shards_come_to_what_the_whole_comes_to(whole: Observation, how: dict[str, Any]) -> None:
+def test_shards_come_to_what_the_whole_comes_to(
+    whole: Observation, whole_report: dict[str, Any], how: dict[str, Any]
+) -> None:
     seen = shared(**how)
     assert_same(seen, whole)
-    assert differences(reported(seen), reported(whole)) == []
+    assert differences(reported(seen), whole_report) == []
 
 
-def test_the_report_finds_what_is_wrong(whole: Observation) -> None:
+def test_the_report_finds_what_is_wrong(whole_report: dict[str, Any]) -> None:
     """Else two empty reports would be compared above."""
-    assert any(finding["layers"] == ["4"] for finding in reported(whole)["findings"])
+    assert any(finding["layers"] == ["4"] for finding in whole_report["findings"])
 
 
 def folds(shard: Shard, fixed: int | None = None) -> Folds:

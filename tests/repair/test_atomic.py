@@ -20,9 +20,11 @@ import bncheck
 from bncheck.errors import BncheckError, UsageError
 from bncheck.files import written_whole
 
-KILLS = 20
+KILLS = 10
 BALLAST = 2_000_000
 """Values beside the model, so that writing takes a while."""
+PUBLISHING = ("fsync", "replace", "unlink")
+"""The calls that bring a file to its place."""
 
 
 def in_child(work: Callable[[], None], kill_after: float | None = None) -> int:
@@ -72,7 +74,8 @@ def assert_complete_or_absent(out: Path) -> bool:
     return True
 
 
-def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "new").mkdir()
     path, out = checkpoint(tmp_path / "old"), tmp_path / "new" / "net.pt"
@@ -98,12 +101,46 @@ def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:
     assert killed > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [checkpoint, shards], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("existing", [False, True], ids=["new", "overwriting"])
-def test_killed_at_every_step_of_publishing(tmp_path: Path, make: Callable[[Path], Path], existing: bool) -> None:
+def test_complete_or_absent_at_every_step_of_publishing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Path], existing: bool
+) -> None:
+    """What lies there before each step is what would be left by a kill in that moment."""
     (tmp_path / "old").mkdir()
     (tmp_path / "new").mkdir()
     path = make(tmp_path / "old")
+    out = tmp_path / "new" / path.name
+    before = bytes_of(tmp_path / "old")
+    if existing:
+        bncheck.repair_file(path, images(), out=out, arch=ARCH, force=True)
+    present: list[bool] = []
+
+    def watch(name: str) -> None:
+        original = getattr(os, name)
+
+        def call(*args: object, **kwargs: object) -> object:
+            assert bytes_of(tmp_path / "old") == before
+            present.append(assert_complete_or_absent(out))
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in PUBLISHING:
+        watch(name)
+    bncheck.repair_file(path, images(), out=out, arch=ARCH, overwrite=True)
+    assert present.count(existing) > 0
+    assert present[0] is existing
+    assert assert_complete_or_absent(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("existing", [False, True], ids=["new", "overwriting"])
+def test_killed_at_every_step_of_publishing(tmp_path: Path, existing: bool) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    path = checkpoint(tmp_path / "old")
     out = tmp_path / "new" / path.name
     before = bytes_of(tmp_path / "old")
     if existing:
@@ -123,7 +160,7 @@ def test_killed_at_every_step_of_publishing(tmp_path: Path, make: Callable[[Path
 
                 setattr(os, name, call)
 
-            for name in ("fsync", "replace", "unlink"):
+            for name in PUBLISHING:
                 watched(name)
             bncheck.repair_file(path, images(), out=out, arch=ARCH, overwrite=True)
 

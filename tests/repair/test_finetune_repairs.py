@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -53,6 +54,7 @@ def tuned(model: nn.Module, **options: object) -> nn.Module:
     return own
 
 
+@pytest.mark.training
 def test_the_same_steps_with_batch_norm_do_not_repair_it():
-    """With Batch Renormalization they do: see the commands' tests, which take as many."""
-    assert accuracy(tuned(sample(), r_max=1.0, d_max=0.0)) < 0.8
+    """With Batch Renormalization as many bring it above 0.85, and those of the commands' test above 0.95."""
+    assert accuracy(tuned(sample(), r_max=1.0, d_max=0.0, steps=1000)) < 0.6
