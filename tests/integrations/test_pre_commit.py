@@ -87,9 +87,7 @@ def test_changed_models_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "BN201 error" in bad.stdout
 
 
-def test_one_file_that_cannot_be_read_does_not_hide_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("negative_variance.pth", "unscaled_input.pickled.pt"):
         shutil.copy(SAMPLES / name, tmp_path)

@@ -145,7 +145,10 @@ def test_recalibrated_checkpoints_pass_inspection(tmp_path: Path, strategy: str)
     for step in (20, 40) if strategy == "epoch" else (13, 26, 39):
         before, after = (
             bncheck.inspect(
-                tmp_path / name / f"checkpoint-{step}" / "model.safetensors", HELD_OUT, arch=Digits, output="logits"
+                *(tmp_path / name / f"checkpoint-{step}" / "model.safetensors", HELD_OUT),
+                arch=Digits,
+                output="logits",
+                limit=128,
             )
             for name in ("slow", "renewed")
         )
