@@ -81,7 +81,8 @@ def readable(path: Path) -> Iterator[None]:
     except Exception as error:
         raise ModelError(
             f"{path} cannot be read: {type(error).__name__}: {first_line(error)}. It is damaged, or holds what bncheck "
-            "does not know. Save or export it again; if it is sound, please report this with what --debug prints."
+            f"does not know. Save or export it again; if it is sound, please report this with what {argument('debug')} "
+            "prints."
         ) from error
 
 

@@ -154,7 +154,7 @@ def test_operator_sets_before_7_are_refused(tmp_path: Path) -> None:
 def test_statistics_of_different_sizes_are_refused(tmp_path: Path) -> None:
     *values, _ = norm_values("bn")
     odd = numpy_helper.from_array(np.ones(4, np.float32), "bn.running_var")
-    with pytest.raises(ModelError, match="the mean has 3 values, the variance 4"):
+    with pytest.raises(ModelError, match="the mean has 3 values, the variance has 4 values"):
         open_model(saved(model([norm_node("bn", "x", "y")], [*values, odd]), tmp_path))
 
 
