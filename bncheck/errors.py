@@ -26,6 +26,7 @@ import re
 from collections.abc import Callable
 
 from bncheck.encoding import one_line
+from bncheck.talk import text_of
 from bncheck.vocabulary import Spelling, arguments_named, spelled
 
 
@@ -102,9 +103,8 @@ _OUT_OF_MEMORY = re.compile(
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of some library says that memory is used up; only Python and NumPy have a class for it."""
-    if isinstance(error, MemoryError):
-        return True
-    try:
-        return isinstance(error, Exception) and _OUT_OF_MEMORY.search(str(error)) is not None
-    except Exception:  # noqa: BLE001  # of somebody else's, whose words cannot be had
-        return False
+    return isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text_of(error)) is not None
+
+
+class UnwindingError(BaseException):
+    """Ends a call of somebody else's code from within: no handler of theirs or ours is to take it for an error."""

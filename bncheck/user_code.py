@@ -6,11 +6,14 @@ import contextlib
 import importlib
 import importlib.util
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bncheck.errors import UsageError
+from bncheck.errors import BncheckError, UnwindingError, UsageError
+from bncheck.talk import said_by
 
 
 def import_callable(target: str, named: str) -> Callable[..., Any]:
@@ -31,10 +34,11 @@ def import_callable(target: str, named: str) -> Callable[..., Any]:
         )
     module = import_file(location, named) if location.endswith(".py") else _import_name(location, named)
     found: Any = module
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"{named} {target!r}: {location} has no {attribute!r}; it defines {_public(module)}.")
-        found = getattr(found, part)
+    with users_code(_import_failed(named, location)):  # a module's own `__getattr__`
+        for part in attribute.split("."):
+            if not hasattr(found, part):
+                raise UsageError(f"{named} {target!r}: {location} has no {attribute!r}; it defines {_public(module)}.")
+            found = getattr(found, part)
     if not callable(found):
         raise UsageError(f"{named} {target!r}: {attribute} is a {type(found).__name__}, not something to call.")
     return found  # type: ignore[no-any-return]  # callable() narrowed an Any
@@ -45,6 +49,47 @@ def user_output_to_stderr() -> Iterator[None]:
     """While it is active what the user's code prints goes to stderr: stdout belongs to the report."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
+
+
+@contextlib.contextmanager
+def users_code(told: Callable[[str], BncheckError]) -> Iterator[None]:
+    """The one way to run code that is not ours: whatever it raises is an error of bncheck's, and nothing else.
+
+    That holds for what would end the process as well: `sys.exit(0)` in a loader is no pass. What the code prints goes
+    to stderr. Ctrl-C, errors of bncheck's own and what unwinds a forward go through.
+
+    Args:
+        told: makes the error of what the exception says, type and message in one line.
+
+    Raises:
+        BncheckError: the one that `told` makes.
+    """
+    try:
+        with user_output_to_stderr():
+            yield
+    except (BncheckError, UnwindingError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise told(said_by(error)) from error
+
+
+def users_place(error: BaseException) -> str | None:
+    """The file and line of the user's code that an exception comes from, or the library's that this called.
+
+    `None` where it comes from bncheck, also from what bncheck does within a call of the user's.
+    """
+    place = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if file.startswith(_OURS):
+            place = None
+        elif Path(file).is_file() and not file.startswith(_LIBRARIES):
+            place = f"{file}, line {line}"
+    return place
+
+
+_OURS = str(Path(__file__).parent)
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def import_file(location: str, named: str) -> Any:
@@ -74,15 +119,19 @@ def import_file(location: str, named: str) -> Any:
         sys.path.insert(0, folder)
     sys.modules[name] = module
     try:
-        with user_output_to_stderr():
+        with users_code(_import_failed(named, location)):
             spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException:
         if loaded is None:
-            del sys.modules[name]
+            sys.modules.pop(name, None)  # its own code may have taken it out
         else:
             sys.modules[name] = loaded
-        raise UsageError(f"{named}: importing {location} failed: {type(error).__name__}: {error}") from error
+        raise
     return module
+
+
+def _import_failed(named: str, location: str) -> Callable[[str], UsageError]:
+    return lambda said: UsageError(f"{named}: importing {location} failed: {said}")
 
 
 def _same_file(name: str | None, path: Path) -> bool:
@@ -92,11 +141,8 @@ def _same_file(name: str | None, path: Path) -> bool:
 def _import_name(location: str, named: str) -> Any:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    try:
-        with user_output_to_stderr():
-            return importlib.import_module(location)
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"{named}: importing {location} failed: {type(error).__name__}: {error}") from error
+    with users_code(_import_failed(named, location)):
+        return importlib.import_module(location)
 
 
 def _public(module: Any) -> str:

@@ -66,7 +66,9 @@ def main() -> None:
     prepare_streams()
     try:
         app()
-    except Exception as error:
+    except (SystemExit, KeyboardInterrupt):  # how the commands end, and Ctrl-C before one has begun
+        raise
+    except BaseException as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
         say(f"bncheck: {about_bug(error)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -13,7 +14,12 @@ from typing import Any, Literal
 from bncheck.errors import UsageError
 from bncheck.rules import matching
 from bncheck.settings import LayerIgnore
+from bncheck.talk import text_of
 
+_LARGEST = 4 * 2**20
+"""Bytes of a configuration."""
+_SAID = 200
+"""Characters of what is wrong."""
 OWN_FILE, SHARED_FILE = "bncheck.toml", "pyproject.toml"
 IGNORES = "ignore-layers"
 PER_RUN = {
@@ -78,7 +84,7 @@ def find_configuration(folder: Path, options: Callable[[], Mapping[str, OptionKi
         shared = above / SHARED_FILE
         if shared.is_file():
             read.append(shared)
-            table = _toml(shared).get("tool", _NOTHING).get("bncheck")
+            table = _table_in(_toml(shared), shared)
             if table is not None:
                 found = _configuration(table, shared, f"{_shown(shared)} [tool.bncheck]", options())
                 return replace(found, read=tuple(read))
@@ -89,16 +95,33 @@ def _toml(path: Path) -> dict[str, Any]:
     import tomllib  # most runs have no such file
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST // 2**20} MiB")
+        return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"{_shown(path)} cannot be read: {error.strerror}. --no-config leaves it out.") from error
-    except ValueError as error:  # neither UTF-8 nor TOML
-        raise UsageError(f"{_shown(path)} is not TOML: {error}. --no-config leaves it out.") from error
+    except RecursionError as error:
+        raise UsageError(f"{_shown(path)} is nested too deeply. --no-config leaves it out.") from error
+    except ValueError as error:  # neither UTF-8 nor TOML, or a number of thousands of digits
+        said = text_of(error)[:_SAID].rstrip(".")
+        raise UsageError(f"{_shown(path)} is not TOML: {said}. --no-config leaves it out.") from error
+
+
+def _table_in(content: Mapping[str, Any], path: Path) -> Any:
+    """What stands under `[tool.bncheck]`; `None` where nothing does."""
+    tool = content.get("tool", _NOTHING)
+    if not isinstance(tool, Mapping):
+        raise UsageError(f"{_shown(path)}: tool should be a table, and is {reprlib.repr(tool)}.")
+    return tool.get("bncheck")
 
 
 def _configuration(
     table: Mapping[str, Any], path: Path, source: str, options: Mapping[str, OptionKind]
 ) -> Configuration:
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{source} should be a table of options, and is {reprlib.repr(table)}.")
     values = {}
     for key, value in table.items():
         if key == IGNORES:
@@ -113,7 +136,7 @@ def _configuration(
                 f"{SHARED_FILE}, and [[{IGNORES}]] the only one here."
             )
         if key not in options:
-            raise UsageError(f"{source}: there is no option {key!r}{_nearest(key, options)}.")
+            raise UsageError(f"{source}: there is no option {reprlib.repr(key)}{_nearest(key, options)}.")
         values[key] = _value(value, options[key], f"{source}: {key}", path.parent)
     return Configuration(source, values, _ignores(table.get(IGNORES, []), source))
 
@@ -133,10 +156,17 @@ def _value(value: Any, kind: OptionKind, place: str, folder: Path) -> Any:
         items = value if isinstance(value, list) else [value]
         return [_named(_text(item, place), kind, folder) for item in items]
     if isinstance(value, dict):
-        return json.dumps(value)
+        return _json_text(value, place)
     if isinstance(value, list):
         return ",".join(_text(item, place) for item in value)
     return _named(_text(value, place), kind, folder)
+
+
+def _json_text(value: Mapping[str, Any], place: str) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:  # a date, or what is not finite
+        raise UsageError(f"{place} should hold texts, finite numbers, lists and tables alone.") from error
 
 
 def _number(value: Any, kind: OptionKind, place: str) -> float:
@@ -155,7 +185,7 @@ def _text(value: Any, place: str) -> str:
 
 
 def _refuse(place: str, expected: str, value: Any) -> Any:
-    raise UsageError(f"{place} should be {expected}, and is {value!r}.")
+    raise UsageError(f"{place} should be {expected}, and is {reprlib.repr(value)}.")
 
 
 def _named(text: str, kind: OptionKind, folder: Path) -> str:
@@ -185,7 +215,7 @@ def _ignores(tables: Any, source: str) -> tuple[LayerIgnore, ...]:
 def _ignore(table: Mapping[str, Any], place: str, source: str) -> LayerIgnore:
     unknown = sorted(table.keys() - {"layer", "codes", "reason"})
     if unknown:
-        raise UsageError(f"{place} has {unknown[0]!r}; it takes layer, codes and reason.")
+        raise UsageError(f"{place} has {reprlib.repr(unknown[0])}; it takes layer, codes and reason.")
     layer, reason, codes = table.get("layer"), table.get("reason"), table.get("codes")
     if not isinstance(layer, str) or not layer:
         raise UsageError(f"{place} needs a layer: its name, with * and ? for any characters.")

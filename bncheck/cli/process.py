@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import typer
 
 from bncheck.cli import memory
 from bncheck.cli.spelling import spelling_in
-from bncheck.encoding import one_line
-from bncheck.errors import BncheckError, MemoryLimitError, is_out_of_memory
+from bncheck.encoding import one_line, printable
+from bncheck.errors import BncheckError, MemoryLimitError, UnreadableError, UsageError, is_out_of_memory
+from bncheck.talk import said_by, text_of
+from bncheck.user_code import users_place
 from bncheck.vocabulary import argument
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
+_NAME = 200
+"""Characters of a file's name that are shown."""
 
 
 class _Unread(io.TextIOWrapper):
@@ -84,19 +89,43 @@ def exit_codes(debug: bool = False, context: typer.Context | None = None) -> Ite
         say_error(error, context)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
-        say("bncheck: interrupted.")
+        place = users_place(error)
+        say("bncheck: interrupted." if place is None else f"bncheck: interrupted, in {printable(place)}.")
         raise typer.Exit(INTERRUPTED) from error
-    except Exception as error:
-        if not is_out_of_memory(error):
+    except BaseException as error:
+        known = _known_as(error, lambda: memory.about_limit(allowed, params))
+        if known is None:
             raise
         if debug:
             traceback.print_exc()
-        told = MemoryLimitError(
+        say_error(known, context)
+        raise typer.Exit(known.exit_code) from error
+
+
+def _known_as(error: BaseException, about_limit: Callable[[], str]) -> BncheckError | None:
+    """What an exception means that is no bug of bncheck's; `None` for what may be one, and for our own end.
+
+    What looks like an orderly end and is not ours, `sys.exit(0)` or `typer.Exit(0)` in the user's code, is no pass.
+    """
+    if is_out_of_memory(error):
+        return MemoryLimitError(
             f"There is not enough memory for this: {_first_line(error)}. Try a smaller {argument('batch_size')} or "
-            f"{argument('limit')}. {memory.about_limit(allowed, params)}"
+            f"{argument('limit')}. {about_limit()}"
         )
-        say_error(told, context)
-        raise typer.Exit(told.exit_code) from error
+    place = users_place(error)
+    if place is not None or not isinstance(error, Exception):
+        who = place or "the code that was called"
+        return UnreadableError(
+            f"{who} raised {said_by(error)}. It is run by what was named on the command line: mend it there."
+        )
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes | os.PathLike):
+        name = os.fsdecode(error.filename)
+        shown = name if len(name) <= _NAME else f"{name[:_NAME]}..."
+        kind = UsageError if error.errno == errno.ENAMETOOLONG else UnreadableError
+        return kind(f"{shown}: {error.strerror or said_by(error)}.")
+    if isinstance(error, ValueError) and "embedded null" in text_of(error):
+        return UsageError("the name of a file holds a null character, which no file can have.")
+    return None
 
 
 @contextlib.contextmanager
@@ -127,7 +156,7 @@ def say_error(error: BncheckError, context: typer.Context | None) -> None:
     print(f"bncheck: {error.told(spelling_in(context))}", file=sys.stderr, flush=True)
 
 
-def about_bug(error: Exception) -> str:
+def about_bug(error: BaseException) -> str:
     """What is said of an exception that nothing has foreseen."""
     return (
         f"internal error: {type(error).__name__}: {_first_line(error)}. This is a bug in bncheck: please report it "
@@ -135,9 +164,6 @@ def about_bug(error: Exception) -> str:
     )
 
 
-def _first_line(error: Exception) -> str:
-    try:
-        said = str(error).strip().splitlines()
-    except Exception:  # noqa: BLE001  # of somebody else's, whose words cannot be had
-        said = []
+def _first_line(error: BaseException) -> str:
+    said = text_of(error).strip().splitlines()
     return (said or ["no message"])[0].rstrip(".")

@@ -80,6 +80,7 @@ def _row(layers: Sequence[StoredChannels], size: int, order: npt.NDArray[np.intp
         gaps.append(rms(difference.gap))
         shifts.append(np.abs(difference.shift).ravel())
         scales.append(difference.scale.ravel())
-    low, high = np.percentile(np.concatenate(scales), [5, 95])
-    shift = float(np.percentile(np.concatenate(shifts), 95))
+    with np.errstate(invalid="ignore"):  # between two infinite ones NumPy's interpolation is inf - inf
+        low, high = np.percentile(np.concatenate(scales), [5, 95])
+        shift = float(np.percentile(np.concatenate(shifts), 95))
     return BatchSizeRow(size, rms(gaps), shift, float(low), float(high))

@@ -5,6 +5,7 @@ from .mixing import limited
 from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
+from .process_state import same_random_state, same_settings
 from .screening import ScreenedSource
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
@@ -27,6 +28,8 @@ __all__ = [
     "open_data",
     "reading_also",
     "require_named",
+    "same_random_state",
+    "same_settings",
     "tensors",
     "type_name",
 ]

@@ -43,13 +43,14 @@ def inputs_and_labels(value: object, where: str) -> tuple[Inputs, object]:
 
 
 def to_tensor(value: object, what: str) -> torch.Tensor:
-    """A tensor or NumPy array as a detached tensor that shares its memory where torch can.
+    """A tensor or NumPy array as a detached, plain tensor that shares its memory where torch can.
 
     Raises:
-        DataError: `value` is something else, or holds something other than numbers.
+        DataError: `value` is something else, or holds something other than numbers, one after the other.
     """
     if isinstance(value, torch.Tensor):
-        return value.detach()
+        with torch._C.DisableTorchFunctionSubclass():  # a subclass's own functions are not ours to run
+            return _plain(value, what)
     if not isinstance(value, np.ndarray):
         raise DataError(f"{what} is a {type_name(value)}, not a tensor or a NumPy array.")
     if value.dtype.kind not in "biufc":
@@ -62,6 +63,22 @@ def to_tensor(value: object, what: str) -> torch.Tensor:
             return torch.from_numpy(array)
     except TypeError as error:
         raise DataError(f"{what} has dtype {value.dtype}, which torch does not know.") from error
+
+
+def _plain(tensor: torch.Tensor, what: str) -> torch.Tensor:
+    """The tensor without what a subclass adds, if samples can be taken from it."""
+    if tensor.is_nested:
+        unfit = "a nested tensor, whose samples have shapes of their own", "pad it, or give a batch for each shape"
+    elif tensor.layout != torch.strided:
+        unfit = f"a sparse tensor ({str(tensor.layout).removeprefix('torch.')})", "give .to_dense()"
+    elif tensor.is_quantized:
+        unfit = f"a quantized tensor ({str(tensor.dtype).removeprefix('torch.')})", "give .dequantize()"
+    elif tensor.is_meta:
+        unfit = "on the meta device and has no values", "load it, or make it on the CPU"
+    else:
+        plain = tensor.detach()
+        return plain if type(plain) is torch.Tensor else plain.as_subclass(torch.Tensor)
+    raise DataError(f"{what} is {unfit[0]}: {unfit[1]}.")
 
 
 def labels_of_all(value: object, where: str) -> torch.Tensor | None:
@@ -82,8 +99,12 @@ def labels_of_batch(value: object, where: str) -> torch.Tensor | None:
     if isinstance(value, tuple | list) and all(isinstance(label, int | float) for label in value):
         value = np.asarray(value)
     labels = to_tensor(value, f"{where}: the label")
+    if labels.is_complex():
+        raise DataError(f"{where}: the labels are complex numbers; labels are classes or real numbers.")
     if labels.dtype in _WIDE_UNSIGNED:
         labels = labels.long()  # torch stores these and cannot compare them
+        if labels.numel() and int(labels.min()) < 0:
+            raise DataError(f"{where}: a label is {int(labels.min()) + 2**64}, which no class and no tensor can have.")
     is_column = labels.ndim == 2 and labels.shape[1] == 1
     return labels.squeeze(1) if is_column and not labels.is_floating_point() else labels
 

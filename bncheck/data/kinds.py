@@ -14,6 +14,7 @@ import bncheck.data.sources
 from bncheck.data.batches import Source
 from bncheck.discovery import added, modules_in
 from bncheck.errors import DataError, UsageError
+from bncheck.files import is_special
 from bncheck.settings import DataSettings
 from bncheck.user_code import import_file
 from bncheck.vocabulary import argument
@@ -73,6 +74,8 @@ def kind_of(path: Path) -> FileKind:
     Raises:
         DataError: it is empty, cannot be read, or is of no kind that is known.
     """
+    if is_special(path):
+        raise DataError(f"{path} is not read: it is a pipe or a device, which may never end. Name a file.")
     try:
         with path.open("rb") as file:
             start = file.read(_SIGNATURE)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bncheck.encoding import one_line
 from bncheck.errors import MemoryLimitError
 from bncheck.results import listed
+from bncheck.talk import text_of
 from bncheck.vocabulary import argument
 
 __all__ = ["beyond_memory", "block", "first_line", "listed"]
@@ -14,11 +15,7 @@ __all__ = ["beyond_memory", "block", "first_line", "listed"]
 
 def first_line(error: BaseException) -> str:
     """The first line of what an exception says; below it torch prints stacks that help nobody here."""
-    try:
-        said = str(error)
-    except Exception:  # noqa: BLE001  # of somebody else's, whose words cannot be had
-        return type(error).__name__
-    for line in said.splitlines():
+    for line in text_of(error).splitlines():
         if line.strip():
             return line.strip()[:240].rstrip(".:")
     return type(error).__name__

@@ -27,6 +27,10 @@ def open_any(model: Any, *, device: str = "cpu", **how: Any) -> Backend:
     return from_module(model, device=device)
 
 
+_DEVICE = 40
+"""Characters of a device that are shown."""
+
+
 def open_model(
     path: str | Path,
     *,
@@ -87,11 +91,14 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def require_device(device: str) -> None:
-    """Raise UsageError where PyTorch cannot use `device` here."""
+    """Raise UsageError where PyTorch cannot use `device` here, or nothing has values there."""
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"{argument('device')} {device} cannot be used here: {first_line(error)}.") from error
+        torch.zeros(1, device=device).cpu()  # which `meta` cannot give
+    except Exception as error:  # for a device that this build of torch knows by name alone: what its absence provokes
+        raise UsageError(
+            f"{argument('device')} {device[:_DEVICE]} cannot be used here: {first_line(error)}. On most machines it is "
+            "cpu or cuda."
+        ) from error
 
 
 def require_runnable(model: Backend, otherwise: str | None = None) -> None:

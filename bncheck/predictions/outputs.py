@@ -29,9 +29,11 @@ def choose_output(output: Any, selector: str | None) -> torch.Tensor | None:
         chosen = _select(output, selector)
         if not isinstance(chosen, torch.Tensor):
             raise UsageError(_refusal(selector, f"that output is a {type(chosen).__name__}, not a tensor."))
+        if not _is_dense(chosen):
+            raise UsageError(_refusal(selector, "that output is sparse, nested, quantized or without values."))
         return chosen
     if isinstance(output, torch.Tensor):
-        return output if output.is_floating_point() else None
+        return output if output.is_floating_point() and _is_dense(output) else None
     if isinstance(output, Mapping):
         return _first(list(output.values()))
     if isinstance(output, Sequence) and not isinstance(output, str):
@@ -66,4 +68,10 @@ def _refusal(selector: str, why: str) -> str:
 
 
 def _first(values: list[Any]) -> torch.Tensor | None:
-    return next((v for v in values if isinstance(v, torch.Tensor) and v.is_floating_point()), None)
+    return next((v for v in values if isinstance(v, torch.Tensor) and v.is_floating_point() and _is_dense(v)), None)
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Whether it holds its values one after the other, so that they can be compared."""
+    unusual = tensor.is_nested or tensor.is_quantized or tensor.is_meta
+    return not unusual and tensor.layout == torch.strided

@@ -1,7 +1,8 @@
 from .codec import Origin, Written, decoded, encoded
 from .difference import COLUMNS, Difference, DifferenceSummary, LayerChange, TensorChange
+from .earlier import COMPLETE
 from .finding import Cost, Finding, Measure
-from .json_file import json_in
+from .json_file import json_in, json_of
 from .misfit import MisfitError
 from .notes import Note
 from .notes.of_acceptance import (
@@ -121,6 +122,7 @@ __all__ = [
     "BETTER",
     "CHANNEL_COLUMNS",
     "COLUMNS",
+    "COMPLETE",
     "CROSS_FITTED",
     "ERROR",
     "FINDINGS",
@@ -232,6 +234,7 @@ __all__ = [
     "finite",
     "is_count",
     "json_in",
+    "json_of",
     "layer_repairs",
     "listed",
     "score_subject",

@@ -32,6 +32,7 @@ class Written:
         places: of fields that stand under another key, or within an object: `{"stored_eps": ("stored", "eps")}`.
         derived: keys that are written for readers and follow from the fields; they are not read.
         first: the keys that come first, in this order; the others follow in the order of the fields.
+        last: the keys that come last.
         gathered: fields that are made of several keys, and by what; it is given the object, and `derived` writes them.
         left_out: fields that no document holds.
         added: fields that documents of earlier versions lack; they are read as their default.
@@ -43,6 +44,7 @@ class Written:
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     derived: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     first: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
     gathered: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()
@@ -180,7 +182,8 @@ def _writing(kind: type[Any]) -> tuple[tuple[tuple[str, ...], Callable[[Any], An
         *((each.place, each.name) for each in _plan_of(kind)),
     ]
     order = {key: at for at, key in enumerate(written.first)}
-    return tuple(sorted(parts, key=lambda part: order.get(part[0][0], len(order))))
+    order |= {key: len(parts) + at for at, key in enumerate(written.last)}
+    return tuple(sorted(parts, key=lambda part: order.get(part[0][0], len(written.first))))
 
 
 def _object_of(value: Any) -> Json:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
-from bncheck.results.earlier import SCHEMA_VERSION, require_version
+from bncheck.results.earlier import COMPLETE, SCHEMA_VERSION, require_complete, require_version
 from bncheck.results.finding import Finding
 from bncheck.results.report import ModelFacts
 from bncheck.results.rows import chosen
@@ -99,8 +99,9 @@ class Difference:
 
     __json__: ClassVar = Written(
         places={"version": ("bncheck",)},
-        derived={"schema_version": lambda _: SCHEMA_VERSION},
+        derived={"schema_version": lambda _: SCHEMA_VERSION, COMPLETE: lambda _: True},
         first=("schema_version", "bncheck", "run", "before", "after", "summary", "findings"),
+        last=(COMPLETE,),
     )
 
     def to_dict(self) -> Json:
@@ -113,10 +114,12 @@ class Difference:
         """The difference that `to_dict` made `document` of.
 
         Raises:
-            UnreadableError: it was made of none, or by another schema version.
+            UnreadableError: it was made of none, or by another schema version, or lacks its end mark.
         """
         require_version(document, origin)
-        return decoded(cls, document, origin)
+        difference = decoded(cls, document, origin)
+        require_complete(document, origin)
+        return difference
 
     def rows(self) -> list[Json]:
         """One flat row for every layer and every other tensor; what only the other kind has is `None`."""

@@ -14,6 +14,8 @@ from bncheck.results.misfit import shown
 
 SCHEMA_VERSION = 1
 KEY = "schema_version"
+COMPLETE = "complete"
+"""The end mark: the last key of a document, true. It is written when all else is known."""
 _LEFT_OUT = re.compile(r"(\d{1,15}) samples? left out")
 
 
@@ -27,6 +29,24 @@ def require_version(document: object, origin: Origin) -> None:
             f"{origin.name} has {KEY} {shown(version)}; this bncheck reads {SCHEMA_VERSION}. "
             f"Inspect the model again, or judge the {origin.what} with the bncheck that wrote it."
         )
+
+
+def require_complete(document: object, origin: Origin) -> None:
+    """Raise UnreadableError where a document that was read lacks its end mark. Those of 0.1.0 had none.
+
+    These are told by what else they had not yet, see `run_before`. They were written whole or not at all, too, and a
+    part of a document is no JSON.
+    """
+    run = document.get("run") if isinstance(document, Mapping) else None
+    if not isinstance(document, Mapping) or (isinstance(run, Mapping) and "asked" not in run):
+        return
+    if COMPLETE not in document:
+        raise origin.is_none(
+            f"its end mark, {COMPLETE}, is missing. The run that it is of did not finish, or somebody changed it",
+            f"whole {origin.what}",
+        )
+    if document[COMPLETE] is not True:
+        raise origin.is_none(f"{COMPLETE} should be true and is {shown(document[COMPLETE])}", f"whole {origin.what}")
 
 
 def finding_before(document: Mapping[str, Any]) -> Mapping[str, Any]:

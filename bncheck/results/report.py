@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
-from bncheck.results.earlier import SCHEMA_VERSION, report_before, require_version
+from bncheck.results.earlier import COMPLETE, SCHEMA_VERSION, report_before, require_complete, require_version
 from bncheck.results.finding import Finding
 from bncheck.results.layer import ChannelTable, LayerReport
 from bncheck.results.rows import CHANNEL_COLUMNS, LAYER_COLUMNS, channel_rows, layer_row
@@ -148,8 +148,9 @@ class Report:
 
     __json__: ClassVar = Written(
         places={"version": ("bncheck",)},
-        derived={"schema_version": lambda _: SCHEMA_VERSION},
+        derived={"schema_version": lambda _: SCHEMA_VERSION, COMPLETE: lambda _: True},
         first=("schema_version",),
+        last=(COMPLETE,),
         earlier=report_before,
         settled=_with_nan,
     )
@@ -164,10 +165,12 @@ class Report:
         """The report that `to_dict` made `document` of; its layers have no `table`, the JSON keeps none.
 
         Raises:
-            UnreadableError: it was made of none, or by another schema version.
+            UnreadableError: it was made of none, or by another schema version, or lacks its end mark.
         """
         require_version(document, origin)
-        return decoded(cls, document, origin)
+        report = decoded(cls, document, origin)
+        require_complete(document, origin)
+        return report
 
     def rows(self) -> list[Json]:
         """One flat row per layer: the JSON's layer fields in their order, nested ones joined by `_`."""

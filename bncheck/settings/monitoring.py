@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bncheck.settings.checks import require_at_least
+from bncheck.settings.checks import require_count, require_seed
 from bncheck.settings.sampling import BATCH_SIZE, SEED
 
 SAMPLES = 256
@@ -35,5 +35,5 @@ class MonitorSettings:
 
     def __post_init__(self) -> None:
         for name in ("samples", "recalibration_samples", "batch_size"):
-            require_at_least(name, getattr(self, name), 1)
-        require_at_least("seed", self.seed, 0)
+            require_count(name, getattr(self, name))
+        require_seed("seed", self.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_at_least
+from bncheck.settings.checks import require_at_least, require_count, require_seed
 from bncheck.vocabulary import argument
 
 BATCH_SIZE = 64
@@ -36,9 +36,11 @@ class SamplingSettings:
     batch_sizes: tuple[int, ...] = BATCH_SIZES
 
     def __post_init__(self) -> None:
-        require_at_least("batch_size", self.batch_size, 1)
-        require_at_least("limit", self.limit, 1)
+        require_count("batch_size", self.batch_size)
+        require_count("limit", self.limit)
         if any(size < 1 for size in self.batch_sizes):
             raise UsageError(f"{argument('batch_sizes')}: sizes are whole numbers from 1.")
+        for size in self.batch_sizes:
+            require_count("batch_sizes", size)
         require_at_least("until", self.until, 0)
-        require_at_least("seed", self.seed, 0)
+        require_seed("seed", self.seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_at_least, require_between, require_one_of
+from bncheck.settings.checks import require_between, require_count, require_one_of, require_seed
 from bncheck.settings.edge import name_of_callable
 from bncheck.settings.model import DEVICE
 from bncheck.settings.sampling import SEED
@@ -87,7 +87,8 @@ class TrainingSettings:
                 f"{argument('steps')} and {argument('epochs')} both say how long to train: give one of them."
             )
         for name in ("steps", "epochs", "batch_size", "evaluations", "patience", "checkpoint_every"):
-            require_at_least(name, getattr(self, name), 1)
+            require_count(name, getattr(self, name))
+        require_seed("seed", self.seed)
         require_one_of("optimizer", self.optimizer, OPTIMIZERS)
         require_one_of("train", self.train, TRAINED)
         require_one_of("precision", self.precision, PRECISIONS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bncheck.core import Moments, NormLayer, SampleMoments
+from bncheck.errors import UnwindingError
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
 
-class SeenEnoughError(BaseException):
-    """Unwinds a forward: no `except Exception` in the model's own code is to keep it."""
+class SeenEnoughError(UnwindingError):
+    """Unwinds a forward."""
 
 
 class Ending(Recorder):

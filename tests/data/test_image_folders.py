@@ -1,6 +1,7 @@
 """Folders of images: classes, modes, and files that are refused or left out."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -187,3 +188,41 @@ def encoded(image, suffix, **options):
     content = io.BytesIO()
     image.save(content, {".png": "PNG", ".tif": "TIFF"}[suffix], **options)
     return content.getvalue()
+
+
+@pytest.mark.parametrize("target", [".", "..", "../dog"])
+def test_links_that_never_end_are_named(tmp_path, target):
+    save(tmp_path / "cat" / "a.png")
+    save(tmp_path / "dog" / "a.png")
+    (tmp_path / "cat" / "again").symlink_to(target)
+    (tmp_path / "dog" / "back").symlink_to("../cat")
+    with pytest.raises(DataError, match=r"links to a folder that it lies in, so there is no end to it"):
+        open_data(tmp_path)
+
+
+def test_links_that_double_at_each_level_are_followed_once(tmp_path):
+    for level in range(40):
+        (tmp_path / "else" / str(level)).mkdir(parents=True)
+        for name in "ab" if level < 39 else "":
+            (tmp_path / "else" / str(level) / name).symlink_to(tmp_path / "else" / str(level + 1))
+    save(tmp_path / "else" / "39" / "x.png")
+    save(tmp_path / "data" / "cat" / "a.png")
+    save(tmp_path / "data" / "dog" / "a.png")
+    (tmp_path / "data" / "cat" / "linked").symlink_to(tmp_path / "else" / "0")
+    assert len(only_batch(tmp_path / "data").inputs) == 3
+
+
+def test_pipes_and_devices_are_no_images(tmp_path):
+    save(tmp_path / "cat" / "a.png")
+    save(tmp_path / "dog" / "a.png")
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    (tmp_path / "dog" / "zero.png").symlink_to("/dev/zero")
+    assert len(only_batch(tmp_path).inputs) == 2
+    with pytest.raises(DataError, match="it is a pipe or a device, which may never end"):
+        open_data(tmp_path / "cat" / "pipe.png")
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    (tmp_path / "gone.png").symlink_to("nothing")
+    with pytest.raises(DataError, match=r"gone\.png cannot be read: No such file"):
+        only_batch(tmp_path)

@@ -92,6 +92,12 @@ def test_the_library_reads_it(tmp_path: Path) -> None:
         (("layers", 0, "codes"), "BN1" * 30, r": layers\[0\]\.codes should be a list of texts and is .{40}\.\.\.\."),
         (("findings", 1, "evidence"), KeyError, r": findings\[1\]\.evidence is missing\."),
         (("run", "thresholds"), {}, r": run\.thresholds\.margin is missing\."),
+        (
+            ("complete",),
+            KeyError,
+            r"^r\.json is no whole report: its end mark, complete, is missing\. The run that it is",
+        ),
+        (("complete",), False, r"^r\.json is no whole report: complete should be true and is false\."),
         (("effect", "accuracy"), 0.5, r": effect\.accuracy should be an object and is 0\.5\."),
     ],
 )
@@ -107,6 +113,7 @@ def test_what_is_wrong_is_named_with_its_place(place: tuple[str | int, ...], val
         (b"[]", r"report\.json is no report of bncheck: it has no schema_version"),
         (b'{"schema_version": NaN}', r"report\.json is no report of bncheck: NaN is not JSON"),
         (b"\xff\xfe", r"report\.json is no report of bncheck: 'utf-8' codec can't decode"),
+        (b'{"schema_version": 1, "schema_version": 1}', r'the key "schema_version" stands twice in an object'),
         (b"PK\x03\x04", r"report\.json is no report of bncheck: "),
     ],
 )
@@ -115,6 +122,12 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -
     path.write_bytes(content)
     with pytest.raises(UnreadableError, match=message):
         read_report(path)
+
+
+def test_reports_of_0_1_0_have_no_end_mark_and_are_read() -> None:
+    document = full_report().to_dict()
+    del document["complete"], document["run"]["asked"]
+    assert report_of(document).summary == full_report().summary
 
 
 def test_a_report_that_does_not_exist_and_a_folder(tmp_path: Path) -> None:

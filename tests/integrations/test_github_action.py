@@ -156,6 +156,14 @@ def test_a_healthy_model_passes(repository: Path) -> None:
     assert (options["limit"], options["ignore"], options["fail_on"]) == (300, ["BN706, BN707"], "error")
 
 
+def test_a_loader_that_ends_the_process_is_no_pass(repository: Path) -> None:
+    """No command can catch it: the reports that are not there tell."""
+    (repository / "leaving.py").write_text("import os\ndef batches():\n    os._exit(0)\n")
+    ended = run_step(repository, model="models/healthy.pt", arch="net.py:build", data="leaving.py:batches")
+    assert (ended.code, ended.outputs) == (3, {"exit-code": "3"})
+    assert "::error title=bncheck::The inspection ended before its reports were written." in ended.stdout
+
+
 @pytest.mark.slow
 def test_a_model_that_cannot_be_checked_fails_the_job_too(repository: Path) -> None:
     ended = run_step(repository, model="models/folded.torchscript.pt")

@@ -113,6 +113,7 @@ def test_a_new_format_is_a_file_in_the_folder() -> None:
 def test_the_json_of_a_repair_is_the_report_on_the_repaired_model_and_says_what_was_done(name: str) -> None:
     result = hand_repaired.ALL[name]()
     document = json.loads(renderer("json")(result))
+    assert list(document)[-2:] == ["repair", "complete"]
     repair = document.pop("repair")
     report = result.after or result.before
     assert document == json.loads(renderer("json")(report))

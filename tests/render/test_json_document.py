@@ -103,6 +103,7 @@ def without(document: dict[str, Any], *path: str | int) -> dict[str, Any]:
         ("findings", 0, "evidence"),
         ("layers", 0, "stored", "eps"),
         ("layers", 0, "codes"),
+        ("complete",),
     ],
 )
 def test_the_schema_misses_what_is_left_out(path: tuple[str | int, ...]) -> None:

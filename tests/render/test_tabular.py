@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -103,3 +105,28 @@ def test_channels_read_back_add_up_to_the_layers_and_the_model() -> None:
 def test_reports_without_rows_still_have_their_columns() -> None:
     assert render_csv(empty_report()).count("\n") == 1
     assert render_channels_csv(static_report()).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-x", "'-x"),
+        ("@sum", "'@sum"),
+        ("\t=1", "\ufffd=1"),
+        (" =1", "' =1"),
+        ("\r=1", "\ufffd=1"),
+        ("a\rb", "a\ufffdb"),
+        ("a\nb", "a\ufffdb"),
+        ("a\x1b[31m\0", "a\ufffd[31m\ufffd"),
+        ('a,"b', 'a,"b'),
+    ],
+)
+def test_names_are_text_to_whoever_opens_it(name: str, cell: str) -> None:
+    report = full_report()
+    odd = replace(report, layers=(replace(report.layers[0], name=name), *report.layers[1:]))
+    for render in (render_csv, render_channels_csv):
+        rows = list(csv.reader(io.StringIO(render(odd), newline="")))
+        assert rows[1][0] == cell
+        assert {len(row) for row in rows} == {len(rows[0])}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from bncheck.errors import UsageError
+from bncheck.results import json_of
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument
 
@@ -63,8 +63,8 @@ def read_kwargs(text: str | None) -> dict[str, Any] | None:
         return None
     name = argument("arch_kwargs")
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = json_of(text)
+    except ValueError as error:
         raise UsageError(f"{name}: not JSON ({error}); write it like '{{\"depth\": 18}}'.") from error
     if not isinstance(value, dict):
         raise UsageError(f"{name}: expected a JSON object, like '{{\"depth\": 18}}'.")

@@ -11,6 +11,9 @@ from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource
 from bncheck.errors import DataError
 
+_CLAIMED = 2**32
+"""Bytes that an array may stand for without holding them."""
+
 
 def array_source(name: str, value: object, options: DataOptions, *, hint: str = "") -> IndexedSource:
     """A source over ``x``, ``(x, y)`` or a dict of arrays.
@@ -40,6 +43,13 @@ def array_source(name: str, value: object, options: DataOptions, *, hint: str = 
 def _shared_length(arrays: tuple[torch.Tensor, ...], name: str) -> int:
     if any(array.ndim == 0 for array in arrays):
         raise DataError(f"{name}: an array without axes; the first axis must be the sample.")
+    for array in arrays:
+        claimed, held = array.nbytes, array.untyped_storage().nbytes()
+        if claimed > max(held, _CLAIMED):
+            raise DataError(
+                f"{name}: an array of shape {tuple(array.shape)} claims {claimed} bytes and holds {held}: it repeats "
+                "itself (`expand`). Save the samples themselves."
+            )
     lengths = sorted({len(array) for array in arrays})
     if len(lengths) != 1:
         raise DataError(f"{name}: its inputs have different numbers of samples: {', '.join(map(str, lengths))}.")

@@ -13,6 +13,7 @@ from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource, Indices
 from bncheck.errors import DataError
+from bncheck.files import FileId, file_id, is_special
 from bncheck.results import Note, OneClassOnly
 
 
@@ -63,8 +64,12 @@ def _about_classes(folder: Path, paths: list[Path]) -> list[Note]:
 
 
 def _find_images(folder: Path) -> tuple[list[Path], list[int] | None]:
-    flat = [path for path in sorted(folder.iterdir()) if path.is_file() and _is_image(path)]
-    subfolders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not _hidden(path.name)]
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
+    flat = [path for path in inside if _is_image(path) and not path.is_dir()]
+    subfolders = [path for path in inside if path.is_dir() and not _hidden(path.name)]
     within = [(path, number) for number, subfolder in enumerate(subfolders) for path in _walk(subfolder)]
     if flat and within:
         raise DataError(
@@ -79,16 +84,43 @@ def _find_images(folder: Path) -> tuple[list[Path], list[int] | None]:
 
 
 def _walk(folder: Path) -> list[Path]:
+    """The images below a class folder, links followed: class folders are often links to a larger data set.
+
+    Raises:
+        DataError: a folder cannot be read, or links to one that it lies in: it would never end.
+    """
     found: list[Path] = []
-    # Class folders are often links to a larger data set.
-    for parent, subfolders, files in os.walk(folder, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
-        found += [Path(parent, name) for name in sorted(files) if _is_image(Path(name))]
+    above: dict[str, tuple[FileId | None, ...]] = {
+        str(folder): (file_id(folder),)
+    }  # by folder, what it is and what it lies in
+    met = set(above[str(folder)])
+    for parent, subfolders, files in os.walk(folder, followlinks=True, onerror=_cannot_be_read):
+        found += [path for name in sorted(files) if _is_image(path := Path(parent, name))]
+        inner = {name: file_id(os.path.join(parent, name)) for name in sorted(subfolders) if not _hidden(name)}
+        for name, identity in inner.items():
+            if identity in above[parent]:
+                raise DataError(
+                    f"{os.path.join(parent, name)} links to a folder that it lies in, so there is no end to it. "
+                    "Remove the link."
+                )
+        # What another link led to is there already, and links could double at each level.
+        subfolders.clear()
+        for name, identity in inner.items():
+            if identity not in met:
+                met.add(identity)
+                above[os.path.join(parent, name)] = (*above[parent], identity)
+                subfolders.append(name)
     return found
 
 
+def _cannot_be_read(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in image_suffixes() and not _hidden(path.name)
+    """Whether it is called like an image. A link to nothing is one that cannot be read; pipes and devices are none."""
+    named = path.suffix.lower() in image_suffixes() and not _hidden(path.name)
+    return named and not is_special(path)
 
 
 def _hidden(name: str) -> bool:

@@ -11,9 +11,10 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, RandomSampler
 
 from bncheck.data.conversion import type_name
+from bncheck.data.process_state import same_settings
 from bncheck.data.randomness import IsolatedRandomness
-from bncheck.errors import BncheckError, DataError
-from bncheck.user_code import user_output_to_stderr
+from bncheck.errors import DataError
+from bncheck.user_code import users_code
 
 _END = object()
 
@@ -26,6 +27,9 @@ class LoaderPass:
         open_loader: gives the iterable of batches, or a single batch.
         seed: for the random numbers the loader draws.
 
+    Attributes:
+        is_shuffled: whether it is known that the loader draws its samples at random.
+
     Raises:
         DataError: `open_loader` raised, or gave something that is no iterable of batches.
     """
@@ -35,16 +39,13 @@ class LoaderPass:
         self._randomness = IsolatedRandomness(seed)
         with self._running_user_code():
             opened = open_loader()
-        refuse_non_loader(opened, name)
-        # Iterating a single batch would give its samples, or x and then y.
-        is_batch = isinstance(opened, torch.Tensor | np.ndarray | tuple | Mapping)
-        self._loader = [opened] if is_batch else opened
-        self._randomness.cover(_generators(self._loader))
-
-    @property
-    def is_shuffled(self) -> bool:
-        """Whether it is known that the loader draws its samples at random."""
-        return isinstance(getattr(self._loader, "sampler", None), RandomSampler)
+            refuse_non_loader(opened, name)
+            # Iterating a single batch would give its samples, or x and then y.
+            is_batch = isinstance(opened, torch.Tensor | np.ndarray | tuple | Mapping)
+            self._loader = [opened] if is_batch else opened
+            generators = _generators(self._loader)
+            self.is_shuffled = isinstance(getattr(self._loader, "sampler", None), RandomSampler)
+        self._randomness.cover(generators)
 
     def items(self) -> Iterator[object]:
         """What the loader gives; it is closed when the caller stops early.
@@ -59,7 +60,8 @@ class LoaderPass:
                 yield item
         finally:
             if isinstance(iterator, Generator):
-                with self._running_user_code():
+                # What it raises now says nothing of the batches that were read, and nobody is there to hear it.
+                with contextlib.suppress(DataError), self._running_user_code():
                     iterator.close()
 
     def _next(self, iterator: Iterator[object]) -> object:
@@ -68,13 +70,12 @@ class LoaderPass:
 
     @contextlib.contextmanager
     def _running_user_code(self) -> Iterator[None]:
-        with self._randomness.active(), user_output_to_stderr():
-            try:
-                yield
-            except BncheckError:
-                raise
-            except (Exception, SystemExit) as error:
-                raise DataError(f"{self._name}: the loader raised {_summary(error)}") from error
+        with (
+            self._randomness.active(),
+            same_settings(),
+            users_code(lambda said: DataError(f"{self._name}: the loader raised {said}")),
+        ):
+            yield
 
 
 def refuse_non_loader(loader: object, name: str) -> None:
@@ -93,9 +94,3 @@ def _generators(loader: object) -> list[torch.Generator]:
     owners = (loader, getattr(loader, "sampler", None))
     found = [getattr(owner, "generator", None) for owner in owners]
     return [generator for generator in found if isinstance(generator, torch.Generator)]
-
-
-def _summary(error: BaseException) -> str:
-    """Type and message; of an error in a worker process the last line, because the rest is its traceback."""
-    text = str(error).strip()
-    return text.splitlines()[-1] if "Original Traceback" in text else f"{type(error).__name__}: {text}"

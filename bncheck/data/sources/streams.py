@@ -19,6 +19,10 @@ from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
 from bncheck.errors import DataError
 from bncheck.results import Note
+from bncheck.user_code import users_code
+
+_MOST_EMPTY = 1000
+"""Empty batches in a row after which no more samples are waited for: a stream need not end."""
 
 
 class StreamSource:
@@ -39,6 +43,7 @@ class StreamSource:
         self.own_batches = self.in_order = True
         self.notes: tuple[Note, ...] = ()
         self.hint = ""
+        self._labelled: bool | None = None
         self._open_loader = open_loader
         self._preprocess = Preprocessing(options, name)
 
@@ -59,14 +64,28 @@ class StreamSource:
         yield from self._preprocessed(islice(limited(self._read(loader), limit), None, None, every))
 
     def _read(self, loader: LoaderPass) -> Iterator[Batch]:
-        read = 0
+        read = empty = 0
         for item in loader.items():
             batch = _to_batch(item, self.name)
             if batch.size > 0:
+                self._require_labelled_alike(batch)
                 yield replace(batch, positions=torch.arange(read, read + batch.size))
                 read += batch.size
+            empty = 0 if batch.size > 0 else empty + 1
+            if empty == _MOST_EMPTY:
+                raise DataError(f"{self.name} gave {_MOST_EMPTY} batches without a sample, one after the other.")
         if not read:
             raise DataError(f"{self.name} gave no samples. Is it empty, or can it be read only once?")
+
+    def _require_labelled_alike(self, batch: Batch) -> None:
+        """Samples without a label among others that have one would be left out of all that is said of predictions."""
+        labelled = batch.labels is not None
+        if self._labelled is None:
+            self._labelled = labelled
+        if labelled != self._labelled:
+            raise DataError(
+                f"{self.name}: some of its batches have labels and some have none; give all of them labels, or none."
+            )
 
     def _preprocessed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
@@ -79,9 +98,11 @@ def stream_source(name: str, loader: object, options: DataOptions) -> StreamSour
     Raises:
         DataError: it is no iterable of batches, or it raised when it was read.
     """
-    refuse_non_loader(loader, name)
+    with users_code(lambda said: DataError(f"{name}: the loader raised {said}")):
+        refuse_non_loader(loader, name)
+        length = _known_length(loader)
     if not isinstance(loader, Iterator):
-        return StreamSource(name, lambda: loader, options, _known_length(loader))
+        return StreamSource(name, lambda: loader, options, length)
     batches = [_to_batch(item, name) for item in LoaderPass(name, lambda: loader, seed=0).items()]
     kept = [(batch.inputs, batch.labels) for batch in batches]
     return StreamSource(name, lambda: kept, options, sum(batch.size for batch in batches))
@@ -94,7 +115,14 @@ def _to_batch(item: object, name: str) -> Batch:
     sizes = [len(tensor) for tensor in tensors(inputs) if tensor.ndim > 0]
     if not sizes:
         raise DataError(f"{name}: a batch without a tensor that has axes; the first axis must be the sample.")
-    return Batch(inputs, labels, sizes[0])
+    batch = Batch(inputs, labels, sizes[0])
+    if labels is not None and not batch.is_in_step and replace(batch, labels=None).is_in_step:
+        given = f"{len(labels)} labels" if labels.ndim else "a single label"
+        raise DataError(
+            f"{name}: a batch of {batch.size} samples, but {given}; there must be as many. The first axis is the "
+            "sample."
+        )
+    return batch
 
 
 def _known_length(loader: object) -> int | None:

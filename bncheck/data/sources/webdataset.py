@@ -6,7 +6,6 @@ The tar is not streamed: its headers are read once, so that samples can be drawn
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource, Indices
 from bncheck.errors import DataError
+from bncheck.results import json_of
 
 _PICKLES = ("pyd", "pickle", "pkl", "pth", "pt")
 _JSON_LABELS = ("label", "cls", "class")
@@ -126,7 +126,7 @@ def _label(path: Path, parts: _Sample) -> int | str | None:
 
 def _json_label(path: Path, member: _Member) -> int | str | None:
     try:
-        fields = json.loads(_text(path, member))
+        fields = json_of(_text(path, member))
     except ValueError as error:
         raise DataError(f"{path}: {member.name} cannot be read as JSON: {error}.") from error
     keys = [key for key in _JSON_LABELS if isinstance(fields, dict) and key in fields]

@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 
-from bncheck.data import Batch, Inputs, channel_axis, tensors
-from bncheck.errors import UnfitError, is_out_of_memory
+from bncheck.data import Batch, Inputs, channel_axis, same_settings, tensors
+from bncheck.errors import UnfitError, UnwindingError, is_out_of_memory
 from bncheck.formats.messages import beyond_memory
+from bncheck.talk import text_of
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 
+_LONGEST = 400
+"""Characters of what a model says that are told."""
 Output = Callable[[], AbstractContextManager[Any]]
 
 
@@ -49,15 +52,15 @@ class Runner:
         """
         try:
             inputs = self._prepared(batch.inputs)
-            with self._output():
+            with self._output(), same_settings():
                 if isinstance(inputs, dict):
                     return self.program(**inputs)
                 if isinstance(inputs, tuple):
                     return self.program(*inputs)
                 return self.program(inputs)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, UnwindingError):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if is_out_of_memory(error):
                 raise beyond_memory(self._model_path, batch.size) from error
             raise UnfitError(
@@ -104,8 +107,9 @@ def _shape(tensor: torch.Tensor) -> str:
 def _cause(error: BaseException) -> str:
     """The line that says why: TorchScript puts its own stack before it."""
     if isinstance(error, SystemExit):
-        return f"sys.exit({error.code!r}) was called"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        code = error.code
+        return f"sys.exit({repr(code)[:40] if isinstance(code, int | str | None) else '...'}) was called"
+    lines = [line.strip() for line in text_of(error).splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("RuntimeError:", "Error:"))]
     line = telling[-1] if telling else (lines[0] if lines else type(error).__name__)
-    return line.removeprefix("RuntimeError:").strip().rstrip(".")
+    return line.removeprefix("RuntimeError:").strip()[:_LONGEST].rstrip(".")

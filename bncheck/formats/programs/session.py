@@ -6,10 +6,8 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from bncheck.core import NormLayer
-from bncheck.data import Batch
+from bncheck.data import Batch, same_random_state
 from bncheck.errors import UnfitError
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.programs.hooks import custom_norms
@@ -45,9 +43,8 @@ class TorchSession:
 
     @contextlib.contextmanager
     def attached(self, seed: int) -> Iterator[None]:
-        """Hooks in place and torch's random state our own; both are undone at the end."""
-        with torch.random.fork_rng(devices=accelerators()), custom_norms(self._runner.program, self._tap):
-            torch.manual_seed(seed)
+        """Hooks in place and the random state our own; both are undone at the end."""
+        with same_random_state(accelerators(), seed), custom_norms(self._runner.program, self._tap):
             yield
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:

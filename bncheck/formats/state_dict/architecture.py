@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
+from bncheck.data import same_random_state
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.format import Architecture
-from bncheck.formats.messages import first_line
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.user_code import import_callable, user_output_to_stderr
+from bncheck.user_code import import_callable, user_output_to_stderr, users_code
 from bncheck.vocabulary import argument
 
 
@@ -33,7 +30,7 @@ def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> t
         UsageError: it cannot be imported, the call fails, or it does not give a module with values.
     """
     shown = arch if isinstance(arch, str) else getattr(arch, "__name__", type(arch).__name__)
-    with _same_random_state(), user_output_to_stderr():
+    with same_random_state(range(torch.cuda.device_count())), user_output_to_stderr():
         target = import_callable(arch, argument("arch")) if isinstance(arch, str) else arch
         module = target if isinstance(target, torch.nn.Module) else _call(target, arch_kwargs or {}, shown)
     if not isinstance(module, torch.nn.Module):
@@ -41,13 +38,12 @@ def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> t
             f"{argument('arch')} {shown} gave a {type(module).__name__}; it must return a torch.nn.Module."
         )
     try:
-        require_values(module)
-        # What a file builds is built for this run; what Python code hands over may be in use there.
-        return unwrapped(module) if isinstance(arch, str) else copy.deepcopy(unwrapped(module))
+        with users_code(lambda said: UsageError(f"{argument('arch')} {shown}: its module cannot be used: {said}")):
+            require_values(module)
+            # What a file builds is built for this run; what Python code hands over may be in use there.
+            return unwrapped(module) if isinstance(arch, str) else copy.deepcopy(unwrapped(module))
     except ModelError as error:
         raise UsageError(f"{argument('arch')} {shown}: {error.marked}") from error
-    except Exception as error:
-        raise UsageError(f"{argument('arch')} {shown}: its module cannot be copied: {first_line(error)}.") from error
 
 
 def require(arch: Architecture | None) -> None:
@@ -57,29 +53,17 @@ def require(arch: Architecture | None) -> None:
         UsageError: it cannot be imported.
     """
     if isinstance(arch, str):
-        with _same_random_state(), user_output_to_stderr():
+        with same_random_state(range(torch.cuda.device_count())), user_output_to_stderr():
             import_callable(arch, argument("arch"))
 
 
 def _call(target: Callable[..., Any], arch_kwargs: Mapping[str, Any], shown: str) -> Any:
-    try:
-        return target(**arch_kwargs)
-    except (Exception, SystemExit) as error:
+    def failed(said: str) -> UsageError:
         given = ", ".join(f"{name}={value!r}" for name, value in arch_kwargs.items())
-        raise UsageError(
-            f"{argument('arch')} {shown}: calling it with ({given}) failed: {type(error).__name__}: "
-            f"{first_line(error)}. Give it other arguments with {argument('arch_kwargs')}, as JSON."
-        ) from error
+        return UsageError(
+            f"{argument('arch')} {shown}: calling it with ({given}) failed: {said.rstrip('.')}. Give it other "
+            f"arguments with {argument('arch_kwargs')}, as JSON."
+        )
 
-
-@contextlib.contextmanager
-def _same_random_state() -> Iterator[None]:
-    python_state = random.getstate()
-    numpy_state = np.random.get_state()  # the user's code may draw from the global generator
-    devices = range(torch.cuda.device_count())
-    try:
-        with torch.random.fork_rng(devices=devices):
-            yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
+    with users_code(failed):
+        return target(**arch_kwargs)

@@ -11,12 +11,13 @@ import torch
 
 from bncheck.core import NormLayer
 from bncheck.errors import ModelError
-from bncheck.formats.messages import block, first_line
+from bncheck.formats.messages import block
 from bncheck.formats.quantization import packed_values, shape_of
 from bncheck.formats.state_dict.prefixes import best_names, name_in_file
 from bncheck.formats.tensors import dtype_name, plain, same_storage
-from bncheck.formats.torch_module.listing import list_layers
+from bncheck.formats.torch_module.listing import list_layers, require_state
 from bncheck.results import NamesFitted, Note, PrecisionChanged
+from bncheck.user_code import users_code
 from bncheck.vocabulary import argument
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -50,7 +51,9 @@ def fit(
     Raises:
         ModelError: anything else is missing, left over or of another shape.
     """
-    held = module.state_dict()
+    with users_code(lambda said: ModelError(f"{source}: state_dict() of the architecture raised {said}")):
+        require_state(module)
+        held = module.state_dict()
     expected = {name: value for name, value in held.items() if isinstance(value, torch.Tensor)}
     shapes = {name: shape_of(value) for name, value in (expected | packed_values(held)).items()}
     stored = {name: shape_of(value) for name, value in (*tensors.items(), *packed.items())}
@@ -66,10 +69,8 @@ def fit(
     if packed:  # whose layers go by the version of their form, which PyTorch keeps beside the values
         held.clear()
         held.update(values | {names[name]: value for name, value in packed.items()})
-    try:
+    with users_code(lambda said: ModelError(f"{source} cannot be loaded into the architecture: {said}")):
         module.load_state_dict(held if packed else values, strict=False)
-    except Exception as error:
-        raise ModelError(f"{source} cannot be loaded into the architecture: {first_line(error)}.") from error
     notes: list[Note] = [NamesFitted(renaming)] if renaming else []
     notes += _precision_notes(values, expected)
     layers = tuple(_as_stored(layer, given) for layer in list_layers(module))

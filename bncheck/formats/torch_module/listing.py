@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -51,6 +52,13 @@ def require_values(module: torch.nn.Module) -> None:
                 f"{name} is on the meta device and has no values. Build the model on the CPU "
                 "(without `torch.device('meta')`, or after `to_empty` and loading the weights)."
             )
+
+
+def require_state(module: torch.nn.Module) -> None:
+    """Raise `ModelError` where `state_dict()` was written anew and gives something else than values by name."""
+    state: Any = module.state_dict()
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise ModelError(f"state_dict() of a {class_name(module)} gives no values by name.")
 
 
 def has_convolutions(module: torch.nn.Module) -> bool:
@@ -151,5 +159,8 @@ def _number(module: torch.nn.Module, *attributes: str) -> float | None:
     for attribute in attributes:
         found = getattr(module, attribute, None)
         if isinstance(found, (int, float)) and not isinstance(found, bool):
-            return float(found)
+            try:
+                return float(found)
+            except OverflowError:  # a whole number of hundreds of digits
+                return math.inf if found > 0 else -math.inf
     return None

@@ -12,7 +12,7 @@ import torch
 from bncheck.core import THRESHOLDS
 from bncheck.errors import DataError
 from bncheck.evidence import Improvement, TaskEffect
-from bncheck.user_code import user_output_to_stderr
+from bncheck.user_code import users_code
 from bncheck.vocabulary import argument
 
 Metric = Callable[[torch.Tensor, torch.Tensor], float]
@@ -47,11 +47,11 @@ class ByMetric:
         Raises:
             DataError: the function raised, or gave no number.
         """
-        try:
-            with user_output_to_stderr():
-                return float(self.metric(outputs, labels))
-        except (Exception, SystemExit) as error:
-            raise DataError(f"{argument('metric')}: {type(error).__name__}: {error}") from error
+        with users_code(lambda said: DataError(f"{argument('metric')}: {said}")):
+            value = float(self.metric(outputs.clone(), labels.clone()))  # it may write to what it is given
+        if not math.isfinite(value) and bool(torch.as_tensor(outputs).isfinite().all()):
+            raise DataError(f"{argument('metric')}: over {len(outputs)} samples it is {value}, which is no score.")
+        return value
 
     def compared(
         self, before: torch.Tensor, after: torch.Tensor, labels: torch.Tensor, batch: float | None

@@ -38,6 +38,8 @@ def factors(layers: tuple[str, ...], seen: Watched) -> Iterator[Candidate]:
     records = seen.recorder.by_layer()
     products = np.zeros((2, 2))  # rows: spreads, means; columns: measured x stored, measured x measured
     for name in layers:
+        if name not in records:  # a model may take another way for other values
+            continue
         whole = together(records[name])
         found, stored = whole.statistics(), whole.layer
         if stored.mean is None or stored.var is None:
@@ -103,10 +105,15 @@ def _map(slope: float, level: float, center: float) -> AffineMap:
 
 
 def _residuals(layers: tuple[str, ...], seen: Watched) -> FloatArray:
-    """Per channel: shift in stored standard deviations, and ratio of the standard deviations less 1."""
+    """Per channel: shift in stored standard deviations, and ratio of the standard deviations less 1.
+
+    NaN where a layer was not run this time: a model may take another way for other values.
+    """
     records = seen.recorder.by_layer()
     parts = []
     for name in layers:
+        if name not in records:
+            return np.full(1, np.nan)
         whole = together(records[name])
         found, stored = whole.statistics(), whole.layer
         if stored.mean is None or stored.var is None:
@@ -128,7 +135,8 @@ def _may_be_exposure(data: InputRange, by: AffineMap) -> bool:
     low, high = float(data.low.min()), float(data.high.max())
     to_low, to_high = (by.slope[0] * value + by.intercept[0] for value in (low, high))
     shared = min(high, to_high) - max(low, to_low)
-    overlap = max(shared, 0.0) / (max(high, to_high) - min(low, to_low))
+    width = max(high, to_high) - min(low, to_low)
+    overlap = max(shared, 0.0) / width if width > 0 else 1.0  # all of one value, before and after
     if any(fills(data, one) for one in FULL):
         return overlap > THRESHOLDS.exposure_overlap or to_low > -THRESHOLDS.below_black * (to_high - to_low)
     return not (low <= to_low and to_high <= high and overlap < THRESHOLDS.exposure_inside)

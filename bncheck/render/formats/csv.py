@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from typing import Any
 
 from bncheck.render.format import Format
 from bncheck.render.told import judged_report
+from bncheck.render.words.cells import printable
 from bncheck.results import COLUMNS, LAYER_COLUMNS, Difference, Json, LayerRepair, RepairResult, Report, finite
 
 _WHOLE_NUMBERS = (
     *("channels", "calls", "stored_updates", "worst_channel", "channel"),
     *("updates_before", "updates_after"),
 )
+_FORMULAS = ("=", "+", "-", "@")
+"""How formulas begin in spreadsheets; what begins with a tab or CR has lost it by then."""
 _REPAIR_COLUMNS = [f"repair_{field.name}" for field in fields(LayerRepair) if field.name != "name"]
 
 
@@ -36,13 +40,25 @@ def of_difference(difference: Difference) -> str:
 
 
 def csv_text(rows: list[Json], columns: list[str]) -> str:
-    """The rows as CSV, whole numbers without a point."""
+    """The rows as CSV, whole numbers without a point, and texts that are nothing else to whoever opens it."""
     import pandas
 
-    frame = pandas.DataFrame(rows, columns=columns)
+    harmless = [{name: _harmless(value) for name, value in row.items()} for row in rows]
+    frame = pandas.DataFrame(harmless, columns=columns)
     whole = [column for column in _WHOLE_NUMBERS if column in frame]
     text: str = frame.astype(dict.fromkeys(whole, "Int64")).to_csv(index=False, lineterminator="\n")
     return text
+
+
+def _harmless(value: Any) -> Any:
+    """A text without control characters, a bare CR among them, and not taken for a formula by a spreadsheet.
+
+    Names come from model files. One that begins as formulas do gets an apostrophe before it, as OWASP recommends.
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value).replace("\n", "\ufffd")
+    return f"'{text}" if text.lstrip().startswith(_FORMULAS) else text
 
 
 FORMAT = Format("csv", (".csv",), of_report, of_repair, of_difference)

@@ -6,7 +6,7 @@ import json
 
 from bncheck.render.format import Format
 from bncheck.render.told import judged_report, repair_alone
-from bncheck.results import Difference, Json, RepairResult, Report
+from bncheck.results import COMPLETE, Difference, Json, RepairResult, Report
 
 
 def of_report(report: Report) -> str:
@@ -16,7 +16,9 @@ def of_report(report: Report) -> str:
 
 def of_repair(repair: RepairResult) -> str:
     """The report on the repaired model, and what was done to it under `repair`."""
-    return _text({**judged_report(repair).to_dict(), "repair": repair_alone(repair)})
+    report = judged_report(repair).to_dict()
+    end = {COMPLETE: report.pop(COMPLETE)}  # the last key of any document
+    return _text({**report, "repair": repair_alone(repair), **end})
 
 
 def of_difference(difference: Difference) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from bncheck.errors import BncheckError, DataError, UsageError
+from bncheck.errors import DataError, UsageError
 from bncheck.predictions import (
     LEAST_PROBABILITY,
     Predictor,
@@ -23,7 +23,7 @@ from bncheck.predictions import (
     sum_to_one,
 )
 from bncheck.repair.training.options import FineTuneOptions
-from bncheck.user_code import user_output_to_stderr
+from bncheck.user_code import users_code
 from bncheck.vocabulary import argument
 
 
@@ -92,13 +92,8 @@ class Objective:
 
     def _own_loss(self, output: Any, labels: torch.Tensor | None) -> torch.Tensor:
         chosen = output if self._output is None else choose_output(output, self._output)
-        try:
-            with user_output_to_stderr():
-                loss = self._loss(chosen, labels)  # type: ignore[operator]  # the caller looked: callable
-        except (KeyboardInterrupt, MemoryError, BncheckError):
-            raise
-        except (Exception, SystemExit) as error:
-            raise DataError(f"{argument('loss')}: the function raised {type(error).__name__}: {error}") from error
+        with users_code(lambda said: DataError(f"{argument('loss')}: the function raised {said}")):
+            loss = self._loss(chosen, labels)  # type: ignore[operator]  # the caller looked: callable
         if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
             raise UsageError(
                 f"{argument('loss')}: the function must return a tensor of one number, not {_described(loss)}."

@@ -1,0 +1,111 @@
+"""Whatever the user's code does, the run ends in one message and never in a pass that it did not earn."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import hostile_code
+import numpy as np
+import pytest
+import torch
+from command_line import Done, call, refused, users_code
+from made_files import Files
+
+import bncheck.data.mixing
+
+NET = ("--arch", users_code("Net"))
+CODE = Path(hostile_code.__file__)
+
+
+def named(name: str) -> str:
+    return f"{CODE}:{name}"
+
+
+def bounded(done: Done, code: int) -> str:
+    said = refused(done, code)
+    assert len(said) < 1500
+    assert "\x1b" not in said
+    assert not any(line.startswith("::") for line in said.splitlines())
+    return said
+
+
+@pytest.mark.parametrize("name", hostile_code.ERRORS)
+@pytest.mark.parametrize("role", ["loader", "asked", "forward", "eval", "state", "listed", "metric"])
+def test_what_it_raises_is_one_error_that_names_it(files: Files, role: str, name: str) -> None:
+    """`asked`, `eval` and `listed` are no places where bncheck expects code of the user's."""
+    what = named(f"{role}_{name}")
+    command: tuple[Any, ...] = (files.healthy, *NET, "--data", files.labelled, "--metric", what)
+    if role in ("loader", "asked"):
+        command = (files.healthy, *NET, "--data", what)
+    elif role != "metric":
+        command = (files.healthy, "--arch", what, "--data", files.data)
+    done = call("inspect", *command, "--quiet", "--report", "json=never.json")
+    said = bounded(done, 2 if role == "listed" else 3)  # no --arch that cannot be used
+    assert role == "forward" or type(hostile_code.ERRORS[name]()).__name__ in said
+    assert (
+        "--metric" if role == "metric" else str(files.healthy) if role in ("forward", "eval", "state") else str(CODE)
+    ) in said
+    assert not Path("never.json").exists()
+
+
+def test_what_it_sets_of_the_process_is_put_back(files: Files) -> None:
+    def state() -> tuple[Any, ...]:
+        drawn = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+        settings = (torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled())
+        return (*drawn, *settings, torch.get_deterministic_debug_mode(), np.geterr())
+
+    def numbers(arch: str, data: object) -> Any:
+        report = call("inspect", files.healthy, "--arch", arch, "--data", data, "--report", "json=-").json
+        return report["summary"], report["effect"]
+
+    expected, before = numbers(users_code("Net"), files.data), state()
+    assert numbers(named("Zeroing"), files.data) == expected
+    assert state() == before
+    call("inspect", files.healthy, *NET, "--data", named("setting_batches"))
+    assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("arch", "code", "message"),
+    [
+        ("EvalGivesNothing", 0, ""),
+        ("SparseScores", 0, ""),
+        ("StateOfNothing", 3, "state_dict() of a StateOfNothing gives no values by name."),
+        ("WithinItself", 3, "RecursionError"),
+    ],
+)
+def test_a_network_of_odd_methods(files: Files, arch: str, code: int, message: str) -> None:
+    done = call("inspect", files.healthy, "--arch", named(arch), "--data", files.data, "--quiet")
+    assert done.code == code
+    assert message in done.stderr
+    assert code == 0 or bounded(done, code)
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("nan_metric", "--metric: over 200 samples it is nan, which is no score."),
+        ("text_metric", "--metric: ValueError: could not convert string to float: 'good'"),
+    ],
+)
+def test_a_metric_that_is_no_number(files: Files, metric: str, message: str) -> None:
+    command = ("inspect", files.healthy, *NET, "--data", files.labelled, "--metric", named(metric))
+    assert message in bounded(call(*command), 3)
+
+
+def test_a_metric_is_given_copies(files: Files) -> None:
+    command = ("inspect", files.healthy, *NET, "--data", files.labelled, "--report", "json=-")
+    plain, by_metric = call(*command).json, call(*command, "--metric", named("zeroing_metric")).json
+    assert by_metric["effect"]["accuracy"] == pytest.approx(plain["effect"]["accuracy"])
+    assert by_metric["effect"]["predictions_changed"] == plain["effect"]["predictions_changed"]
+
+
+def test_an_endless_loader_is_read_up_to_the_limit(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bncheck.data.mixing, "READ_AT_MOST", 500)
+    endless = named("endless_batches")
+    command = ("inspect", files.healthy, *NET, "--data", endless, "--train-data", endless, "--limit", "100")
+    assert call(*command, "--quiet").code in (0, 1, 4)
+    empty = call("inspect", files.healthy, *NET, "--data", named("endless_empty_batches"))
+    assert "gave 1000 batches without a sample, one after the other" in bounded(empty, 3)
