@@ -6,6 +6,10 @@ import re
 
 LONGEST_WORD, LONGEST_LINE = 240, 2000
 """Characters; of what is longer the beginning and the end are shown."""
+_SAID = 400
+"""Characters of an exception's message that are shown."""
+_LONGEST = 2**14
+"""Characters of one that are looked at."""
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 
@@ -52,3 +56,32 @@ def _without_middle(text: str, longest: int) -> str:
         return text
     tail = longest // 3
     return f"{text[: longest - tail - 1]}…{text[-tail:]}"
+
+
+def text_of(error: BaseException) -> str:
+    """The message of somebody else's exception, of bounded length; empty where it cannot be told.
+
+    What it says is its author's code, which may raise, end the process, or go on for megabytes.
+    """
+    try:
+        return str(error)[:_LONGEST]
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # of it nothing more can be asked
+        return ""
+
+
+def said_by(error: BaseException) -> str:
+    r"""Type and message of somebody else's exception, in one line that is not long: its first.
+
+    >>> said_by(ValueError("cannot reshape\n  3 x 4"))
+    'ValueError: cannot reshape'
+    """
+    text = text_of(error)
+    lines = [line for each in text.splitlines() if (line := printable(each).strip())]
+    if "Original Traceback" in text:  # of a worker process, whose own traceback comes before what it says
+        return lines[-1][:_SAID]
+    if not lines:
+        return f"{type(error).__name__} without a message"
+    rest = " ..." if len(lines[0]) > _SAID else ""
+    return f"{type(error).__name__}: {lines[0][:_SAID]}{rest}"

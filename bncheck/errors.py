@@ -25,8 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bncheck.encoding import one_line
-from bncheck.talk import text_of
+from bncheck.encoding import one_line, text_of
 from bncheck.vocabulary import Spelling, arguments_named, spelled
 
 

@@ -13,10 +13,6 @@ from bncheck.encoding import printable
 LINES = 20
 """Lines that one program may print before the rest is left out."""
 _WIDTH = 200
-_SAID = 400
-"""Characters of a message that are shown."""
-_LONGEST = 2**14
-"""Characters of a message that are looked at."""
 
 
 class ProgramOutput(io.TextIOBase):
@@ -70,32 +66,3 @@ class ProgramOutput(io.TextIOBase):
             print(f"The model {does}: {printable(shown)}", file=sys.stderr)
         elif self._lines == LINES + 1:
             print("The model says more, which is left out.", file=sys.stderr)
-
-
-def text_of(error: BaseException) -> str:
-    """The message of somebody else's exception, of bounded length; empty where it cannot be told.
-
-    What it says is its author's code, which may raise, end the process, or go on for megabytes.
-    """
-    try:
-        return str(error)[:_LONGEST]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001  # of it nothing more can be asked
-        return ""
-
-
-def said_by(error: BaseException) -> str:
-    r"""Type and message of somebody else's exception, in one line that is not long: its first.
-
-    >>> said_by(ValueError("cannot reshape\n  3 x 4"))
-    'ValueError: cannot reshape'
-    """
-    text = text_of(error)
-    lines = [line for each in text.splitlines() if (line := printable(each).strip())]
-    if "Original Traceback" in text:  # of a worker process, whose own traceback comes before what it says
-        return lines[-1][:_SAID]
-    if not lines:
-        return f"{type(error).__name__} without a message"
-    rest = " ..." if len(lines[0]) > _SAID else ""
-    return f"{type(error).__name__}: {lines[0][:_SAID]}{rest}"

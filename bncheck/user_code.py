@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bncheck.encoding import said_by
 from bncheck.errors import BncheckError, UnwindingError, UsageError
-from bncheck.talk import said_by
 
 
 def import_callable(target: str, named: str) -> Callable[..., Any]:

@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+from bncheck.encoding import text_of
 from bncheck.errors import UsageError
 from bncheck.rules import matching
 from bncheck.settings import LayerIgnore
-from bncheck.talk import text_of
 
 _LARGEST = 4 * 2**20
 """Bytes of a configuration."""

@@ -15,9 +15,8 @@ import typer
 
 from bncheck.cli import memory
 from bncheck.cli.spelling import spelling_in
-from bncheck.encoding import one_line, printable
+from bncheck.encoding import one_line, printable, said_by, text_of
 from bncheck.errors import BncheckError, MemoryLimitError, UnreadableError, UsageError, is_out_of_memory
-from bncheck.talk import said_by, text_of
 from bncheck.user_code import users_place
 from bncheck.vocabulary import argument
 

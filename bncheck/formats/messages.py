@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bncheck.encoding import one_line
+from bncheck.encoding import one_line, text_of
 from bncheck.errors import MemoryLimitError
 from bncheck.results import listed
-from bncheck.talk import text_of
 from bncheck.vocabulary import argument
 
 __all__ = ["beyond_memory", "block", "first_line", "listed"]

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from bncheck.data import Batch, Inputs, channel_axis, same_settings, tensors
+from bncheck.encoding import text_of
 from bncheck.errors import UnfitError, UnwindingError, is_out_of_memory
 from bncheck.formats.messages import beyond_memory
-from bncheck.talk import text_of
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 
