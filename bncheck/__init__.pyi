@@ -1,4 +1,4 @@
-from . import nn
+from . import data, formats, integrations, nn, rules, testing
 from .api import diff, inspect, recalibrate, repair_file
 from .errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
 from .gate import read_report
@@ -19,12 +19,17 @@ __all__ = [
     "Report",
     "UnreadableError",
     "UsageError",
+    "data",
     "diff",
+    "formats",
     "inspect",
+    "integrations",
     "nn",
     "read_report",
     "recalibrate",
     "repair_file",
+    "rules",
+    "testing",
     "to_batch_norm",
     "to_batch_renorm",
 ]

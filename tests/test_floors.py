@@ -1,5 +1,6 @@
 """The house: who may import whom, how large its parts may be, and that what must start fast loads nothing slow."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -104,6 +105,31 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_values_and_renderers_do_without_torch() -> None:
     assert "torch" not in loaded_by("from bncheck import core, evidence, gate, render, results, rules")
+
+
+def test_rooms_that_the_documentation_names_are_reached_from_the_package() -> None:
+    """In an interpreter that imported `bncheck` alone, spelled as pages and docstrings spell them."""
+    root = house.PACKAGE.parent
+    pages = [root / "CONTRIBUTING.md", root / "CHANGELOG.md", root / "README.md", *(root / "docs").glob("*.md")]
+    sources = [
+        *(page.read_text("utf-8") for page in pages),
+        *(path.read_text("utf-8") for path in house.modules().values()),
+    ]
+    spelled = {name for text in sources for name in re.findall(r"(?:`|with |= )(bncheck\.[a-z]+\.[a-z_]+)[(`]", text)}
+    public = {name for name in spelled if name.split(".")[1] in bncheck.__all__ and not is_a_module(name)}
+    assert public >= {
+        *("bncheck.rules.rules_from", "bncheck.formats.registered", "bncheck.data.reading_also"),
+        *("bncheck.testing.check_backend", "bncheck.testing.assert_statistics_match"),
+    }
+    light = "import sys\nassert not {'torch', 'numpy', 'bncheck.rules'} & set(sys.modules)"
+    loaded = loaded_by("\n".join(["import bncheck", light, "bncheck.integrations", *sorted(public)]))
+    assert "torch" in loaded
+
+
+def is_a_module(name: str) -> bool:
+    return (house.PACKAGE.parent / f"{name.replace('.', '/')}.py").exists() or (
+        house.PACKAGE.parent / name.replace(".", "/")
+    ).is_dir()
 
 
 LIGHT = [
