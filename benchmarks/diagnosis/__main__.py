@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.diagnosis.nets import NETS
 from benchmarks.diagnosis.page import missed, other, page
+from benchmarks.diagnosis.sections import put
 from benchmarks.diagnosis.trials import Job, Result, examine
 
 
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> None:
     command = " ".join(["python -m benchmarks.diagnosis", *shown])
     text = page([results[job] for job in jobs if job in results], command)
     if given.out:
-        given.out.write_text(text, encoding="utf-8")
+        put(given.out, None, text)
     print(text)
 
 

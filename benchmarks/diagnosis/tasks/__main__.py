@@ -1,0 +1,53 @@
+"""Train nets for every kind of task, plant faults, and print what was found and what following the advice does.
+
+`python -m benchmarks.diagnosis.tasks [--quick] [--from-seed S] [--seeds N] [--only NET] [--out FILE]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from benchmarks.diagnosis.sections import TASKS, put
+from benchmarks.diagnosis.tasks.nets import KINDS, SEEN
+from benchmarks.diagnosis.tasks.page import must, section, told
+from benchmarks.diagnosis.tasks.planting import QUICK
+from benchmarks.diagnosis.tasks.trials import Job, Result, examine
+
+SIZES, FEW_SIZES = (50, 300, 1000, 3000), (100, 400)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="six nets, a few faults, 100 and 400 samples")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--from-seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--only", action="append", choices=sorted(KINDS), help="a net; repeatable")
+    parser.add_argument("--samples", type=int, action="append", help="how many are inspected; repeatable")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="page whose part about tasks is written anew")
+    given = parser.parse_args(arguments)
+    kinds = given.only or (SEEN if given.quick else KINDS)
+    sizes = tuple(given.samples or (FEW_SIZES if given.quick else SIZES))
+    seeds = range(given.from_seed, given.from_seed + given.seeds)
+    jobs = [Job(kind, seed, sizes, QUICK if given.quick else ()) for kind in kinds for seed in seeds]
+    results: dict[Job, Result] = {}
+    with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(examine, job): job for job in jobs}
+        for done in as_completed(running):
+            result = results[running[done]] = done.result()
+            print(f"{result.kind}: score {result.score:.3f}, stale by {result.stale:.4f}", file=sys.stderr, flush=True)
+            for line in (*result.alarms, *(told(trial) for trial in result.trials if must(trial) and not trial.found)):
+                print(f"  {line}", file=sys.stderr, flush=True)
+    command = " ".join(["python -m benchmarks.diagnosis.tasks", *arguments])
+    text = section([results[job] for job in jobs], command)
+    if given.out:
+        put(given.out, TASKS, text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
