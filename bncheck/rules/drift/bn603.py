@@ -195,8 +195,14 @@ def _largest(origin: list[MeasuredLayer], worst: MeasuredLayer) -> str:
     return f"gap {worst.gap:.2f}" + (f" in {worst.layer.name}" if len(origin) > 1 else "")
 
 
+def _inherits(layer: MeasuredLayer) -> bool:
+    """Tell whether most of its gap is gone once the layers before it are right."""
+    return layer.own_gap is None or layer.own_gap < layer.gap / 2
+
+
 def _heirs(drifted: list[MeasuredLayer], origin: list[MeasuredLayer]) -> str:
-    number = len(drifted) - len(origin)
+    named = {layer.layer.name for layer in origin}
+    number = sum(layer.layer.name not in named and _inherits(layer) for layer in drifted)
     if number == 0:
         return ""
     return f", and {number} {'layer inherits' if number == 1 else 'layers inherit'} the error"
@@ -215,7 +221,7 @@ def _evidence(
     names = [layer.layer.name for layer in origin]
     return {
         "layers": names,
-        "inherited_by": [layer.layer.name for layer in drifted if layer.layer.name not in names],
+        "inherited_by": [layer.layer.name for layer in drifted if layer.layer.name not in names and _inherits(layer)],
         "measured": len(evidence.measured),
         "worst_layer": worst.layer.name,
         "gap": worst.gap,
