@@ -9,6 +9,9 @@ import re
 from collections.abc import Callable
 from enum import Enum, StrEnum
 
+CHECK = "inspect"
+"""The command for what no command does: the same inspection once more, afterwards."""
+
 
 class Severity(StrEnum):
     """How grave a finding is, the gravest first."""

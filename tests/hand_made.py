@@ -34,6 +34,11 @@ from bncheck.results.report import (
 )
 
 NAN, INF = float("nan"), float("inf")
+REPAIR = (
+    "bncheck repair checkpoints/run_17/epoch_090.ckpt --arch 'my nets/resnet.py:build' --data data/validation.npz "
+    "--out checkpoints/run_17/epoch_090-repaired.ckpt"
+)
+AGAIN = "bncheck inspect checkpoints/run_17/epoch_090.ckpt --arch 'my nets/resnet.py:build' --data data/validation.npz"
 UNTOLD = Measure("finding", None)
 """How bad a finding is, where a test does not ask."""
 THRESHOLDS = {
@@ -171,6 +176,7 @@ def full_report() -> Report:
                 "Check the preprocessing first (scaling, mean and std, channel order): if it matches training, "
                 "recalibrate the statistics, which was measured to help here."
             ),
+            command=REPAIR,
             measure=Measure(
                 "gap",
                 0.76,
@@ -198,10 +204,12 @@ def full_report() -> Report:
     )
     return Report(
         version="0.1.0",
-        run=run(notes=("Took 'state_dict' from the checkpoint; --key chooses another: ema.", "3 samples left out")),
+        run=run(
+            ("Took 'state_dict' from the checkpoint; --key chooses another: ema.", "3 samples left out"), again=AGAIN
+        ),
         model=ModelFacts("checkpoints/run_17/epoch_090.ckpt", "ab" * 32, "state_dict", len(layers), True),
         data=DataFacts("data/validation.npz", 597, 64, True),
-        summary=summary(layers, FINDINGS, 1, smallest=0.0213),
+        summary=replace(summary(layers, FINDINGS, 1, smallest=0.0213), next=REPAIR),
         effect=Effect(0.0934, 0.31, Accuracy(0.712, 0.751, 0.74)),
         batch_sizes=(
             BatchSize(1, 3.14159, 4.25, 0.003, 1.9),
@@ -298,8 +306,9 @@ def broken_report() -> Report:
     )
     return replace(
         healthy_report(),
+        run=run(again="bncheck inspect model.pt --data data.npy"),
         data=DataFacts("data.npy", 40, 64, False),
-        summary=summary(layers, FINDINGS, 1, smallest=INF),
+        summary=replace(summary(layers, FINDINGS, 1, smallest=INF), next="bncheck inspect model.pt --data data.npy"),
         effect=Effect(None, NAN, Accuracy(NAN, None, 0.5)),
         batch_sizes=(BatchSize(1, NAN, INF, NAN, NAN),),
         findings=(finding,),
@@ -343,7 +352,9 @@ def many_layers(number: int = 500) -> Report:
         for layer in layers
     )
     layers = tuple(replace(layer, codes=("BN600",)) for layer in layers)
-    return replace(full_report(), summary=summary(layers, FINDINGS, 1, 0.1), findings=findings, layers=layers)
+    return replace(
+        replace(full_report(), run=run()), summary=summary(layers, FINDINGS, 1, 0.1), findings=findings, layers=layers
+    )
 
 
 ALL = {

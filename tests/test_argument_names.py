@@ -17,6 +17,7 @@ from bncheck.vocabulary import Spelling, argument
 PACKAGE = Path(__file__).parent.parent / "bncheck"
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 ELSEWHERE = re.compile(r"`[^`]*`|var\(--[a-z]+\)")
+TEMPLATE = re.compile(r"(inspect|repair|diff)( --[a-z-]+[ =]\S*)+$")
 """Commands for a shell, and what CSS calls its own."""
 
 
@@ -41,8 +42,11 @@ def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def spelled_in(text: str) -> list[str]:
-    """The options that a text spells; commands between backticks are typed out for a shell, and keep theirs."""
-    return OPTION.findall(ELSEWHERE.sub("", text))
+    """The options that a text spells; commands between backticks are typed out for a shell, and keep theirs.
+
+    So do the templates of commands, which begin with one: they are filled in for a shell or for Python.
+    """
+    return [] if TEMPLATE.match(text) else OPTION.findall(ELSEWHERE.sub("", text))
 
 
 def test_an_option_is_found_unless_it_stands_in_a_command_for_the_shell() -> None:
@@ -52,6 +56,8 @@ def test_an_option_is_found_unless_it_stands_in_a_command_for_the_shell() -> Non
     told = list(texts(ast.parse("f'`bncheck diff {a} --key {b}`, {c} --key'")))
     assert told == [(1, "`bncheck diff {} --key {}`, {} --key")]
     assert spelled_in(told[0][1]) == ["--key"]
+    assert spelled_in("repair --data TRAIN") == []
+    assert spelled_in("repair takes --data TRAIN") == ["--data"]
 
 
 def test_library_code_spells_no_options() -> None:

@@ -80,6 +80,20 @@ def test_the_commands_of_a_page_exist(rule: Rule) -> None:
         assert {argument for argument in arguments if argument.startswith("--")} <= known
 
 
+@every_rule
+def test_a_page_tells_the_command_of_its_remedy(rule: Rule) -> None:
+    repairing = rule.page.split("## How to repair\n")[1].split("\n## ")[0].replace("\\\n", "")
+    command, *options = rule.remedy.split()
+    wanted = {option for option in options if option.startswith("--")}
+    told = [line.split() for line in re.findall(r"(?:^|`)(bncheck [^`\n]+)", repairing, re.MULTILINE)]
+    assert any(line[:2] == ["bncheck", command] and wanted <= set(line) for line in told)
+
+
+def test_no_page_sends_to_update_bn_whose_drawbacks_they_list() -> None:
+    pages = [*(rule.page for rule in RULES), *(path.with_suffix(".py").read_text() for path in MODULES)]
+    assert not [page for page in pages if "update_bn" in page]
+
+
 ROOM = Path(bncheck.rules.__file__).parent
 MODULES = sorted(ROOM.rglob("bn[0-9]*.py"), key=lambda path: path.stem)
 """The rules' own modules, from which nothing but the rules' machinery takes anything."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bncheck.api.calling import Call, call_of
 from bncheck.data import normalization_of
 from bncheck.errors import UsageError
 from bncheck.measure import Plan
@@ -30,6 +31,7 @@ class Request:
         edge: where it was asked for.
         options: as the report prints them.
         asked: as the report is told by them.
+        call: as another command would repeat it.
     """
 
     batch_sizes: tuple[int, ...]
@@ -38,6 +40,7 @@ class Request:
     edge: Edge
     options: Mapping[str, Any]
     asked: Asked
+    call: Call
 
 
 def request_of(settings: Settings, *, reference: str | None = None, training: str | None = None) -> Request:
@@ -58,6 +61,7 @@ def request_of(settings: Settings, *, reference: str | None = None, training: st
         settings.edge,
         printed_options(settings, reference=reference, training=training),
         asked_of(settings),
+        call_of(settings),
     )
 
 

@@ -27,10 +27,12 @@ from bncheck.results import (
     Run,
     Summary,
 )
-from bncheck.vocabulary import Kind, Reason
+from bncheck.vocabulary import Kind, Reason, Severity
 
 UNJUDGED = (Reason.FOLDED, Reason.UNTOLD)
 """Why what a layer stores says nothing about any data."""
+_OF_DATA = "BN6"
+_MORE_SAMPLES = "Give more samples first: BN707 says how many."
 
 
 def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
@@ -56,6 +58,8 @@ def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], ru
         conclusive=evidence.data is None or (smallest is not None and smallest <= run.margin),
         incomplete=bool(skipped) or evidence.dropped > 0,
     )
+    if not coverage.conclusive:
+        findings = tuple(map(_with_more_samples, findings))
     verdict = judge_findings(findings, coverage, fail_on=run.asked.fail_on, strict=run.asked.strict)
     gaps = [layer.gap for layer in measured if layer.gap is not None]
     own = [layer.own_gap for layer in measured if layer.own_gap is not None]
@@ -81,6 +85,12 @@ def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], ru
         findings=findings,
         layers=layers,
     )
+
+
+def _with_more_samples(finding: Finding) -> Finding:
+    """A remark on data that are too few advises no more than how many it takes."""
+    is_of_data = finding.code.startswith(_OF_DATA) and finding.severity == Severity.INFO
+    return replace(finding, fix=_MORE_SAMPLES) if is_of_data else finding
 
 
 def _effect(evidence: Evidence) -> Effect | None:

@@ -11,6 +11,7 @@ from typing import Any
 from bncheck import __version__
 from bncheck.api.asking import Request, chosen_codes, plan_of, request_of, spelling_arguments
 from bncheck.api.assembling import assemble
+from bncheck.api.next_step import advised
 from bncheck.api.opening import model_of
 from bncheck.core import in_force
 from bncheck.data import DataOptions, Source, open_data, require_named
@@ -217,7 +218,8 @@ def report_on(
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
     evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
     run = Run(how.edge.command, how.options, plan.seed, _versions(opened), in_force(), evidence.notes, how.asked)
-    return assemble(opened, evidence, judge(evidence, how.codes), run)
+    call = replace(how.call, can_be_trained=opened.advice.can_be_trained)
+    return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)
 
 
 def _require_inputs(settings: InspectionSettings) -> None:

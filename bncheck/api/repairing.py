@@ -99,7 +99,7 @@ def repaired(
 
     if settings.out is None:
         with tempfile.TemporaryDirectory(prefix="bncheck-") as folder:
-            return _unwritten(repaired_to(Path(folder) / Path(shipped.path).name), shipped.path)
+            return _unwritten(repaired_to(Path(folder) / Path(shipped.path).name))
     result = repaired_to(settings.out)
     if result.path is not None:
         forget_checkpoint(training.checkpoint)
@@ -158,7 +158,7 @@ class _Job:
             notes = shipped.write(made.tensors, staged, beside=self.target.beside)
             self.target.require_free(folder)
             written = model_of(replace(self.settings.model, source=staged))
-            after = self._named(self._report(written))
+            after = self._report(written, self.called)
             evaluation = made.evaluation
             if self.judged == HELD_OUT:
                 evaluation = side_by_side(shipped, written, self.judge, self.plan, self.progress)
@@ -180,12 +180,18 @@ class _Job:
             publish(folder, self.target.out)
         return replace(result, path=str(self.target.out))
 
-    def _report(self, model: Backend) -> Report:
-        return report_on(model, self.judge, self.plan, self.request, self.progress)
+    @property
+    def called(self) -> str:
+        """What the repaired file is going to be called; one that nobody is to hear of, as the model."""
+        return str(self.target.out if self.settings.out is not None else self.settings.model.source)
 
-    def _named(self, report: Report) -> Report:
-        """The report on the file under the name it is going to have."""
-        return replace(report, model=replace(report.model, path=str(self.target.out)))
+    def _report(self, model: Backend, called: str | None = None) -> Report:
+        """The report on a model, under another name than its file has."""
+        request = self.request
+        if called is not None:
+            request = replace(request, call=replace(request.call, model=called))
+        report = report_on(model, self.judge, self.plan, request, self.progress)
+        return report if called is None else replace(report, model=replace(report.model, path=called))
 
     def _result(self, outcome: Outcome, before: Report, made: Repaired) -> RepairResult:
         return RepairResult(
@@ -214,9 +220,6 @@ def _kept(name: str, reason: Reason) -> LayerRepair:
     return LayerRepair(name, False, reason, None, None, None, None, None)
 
 
-def _unwritten(result: RepairResult, model: str) -> RepairResult:
+def _unwritten(result: RepairResult) -> RepairResult:
     """The result of a repair that went to a file nobody is to hear of."""
-    after = result.after
-    if after is not None:
-        after = replace(after, model=replace(after.model, path=model))
-    return replace(result, path=None, out=None, after=after)
+    return replace(result, path=None, out=None)

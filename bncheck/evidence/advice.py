@@ -18,6 +18,7 @@ class Advice:
         lost: how normalization may have gone from a file that holds convolutions alone.
         recovered: where its statistics may be found then.
         identity: what tells statistics that were never updated from those that were folded away.
+        can_be_trained: whether bncheck can go on training it.
         is_trained_on: whether anything updates the statistics of such a file, so that momentum is read.
     """
 
@@ -33,6 +34,7 @@ class Advice:
         f"Name the file from before the folding, if there is one: {argument('reference')} model.pt. Or run it on "
         f"labelled data ({argument('data')} D): they show whether it works as it is."
     )
+    can_be_trained: bool = False
     is_trained_on: bool = True
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from bncheck.errors import UsageError
 from bncheck.gate.verdict import Coverage, judge_findings
-from bncheck.results import MEASURED, SKIPPED, Asked, Finding, Note, Report, encoded
-from bncheck.rules import LIMIT, RULES, beyond_limit, judged_rules, matching, require_limit
+from bncheck.results import FINDINGS, LIMIT, MEASURED, SKIPPED, Asked, Finding, Note, Report, encoded, next_command
+from bncheck.rules import RULES, beyond_limit, judged_rules, matching, require_limit
 from bncheck.vocabulary import FailOn, argument
 
 
@@ -64,10 +64,13 @@ def settled(report: Report, findings: Sequence[Finding], notes: Sequence[Note] =
         replace(layer, codes=tuple(dict.fromkeys(found.code for found in findings if layer.name in found.layers)))
         for layer in report.layers
     )
+    summary = replace(report.summary, verdict=verdict.verdict, exit_code=verdict.exit_code)
+    if FINDINGS in (verdict.verdict, report.summary.verdict):
+        summary = replace(summary, next=next_command(findings, report.run.again))
     return replace(
         report,
         run=replace(report.run, noted=tuple(dict.fromkeys((*report.run.noted, *notes)))),
-        summary=replace(report.summary, verdict=verdict.verdict, exit_code=verdict.exit_code),
+        summary=summary,
         findings=tuple(findings),
         layers=layers,
     )

@@ -1,7 +1,7 @@
 from .codec import Origin, Written, decoded, encoded
 from .difference import COLUMNS, Difference, DifferenceSummary, LayerChange, TensorChange
 from .earlier import COMPLETE
-from .finding import Cost, Finding, Measure
+from .finding import LIMIT, Cost, Finding, Measure, gravest, next_command
 from .json_file import json_in, json_of
 from .misfit import MisfitError
 from .notes import Note
@@ -131,6 +131,7 @@ __all__ = [
     "INCONCLUSIVE",
     "INFO",
     "LAYER_COLUMNS",
+    "LIMIT",
     "MEASURED",
     "NAMED",
     "NOTHING",
@@ -232,11 +233,13 @@ __all__ = [
     "decoded",
     "encoded",
     "finite",
+    "gravest",
     "is_count",
     "json_in",
     "json_of",
     "layer_repairs",
     "listed",
+    "next_command",
     "score_subject",
     "score_title",
     "score_value",

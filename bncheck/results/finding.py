@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from bncheck.results.codec import Written, encoded
 from bncheck.results.earlier import finding_before
 from bncheck.vocabulary import Harm, Remedy, Severity, Spelling, Worse, spelled
+
+LIMIT = "BN600"
+"""That a limit of the user's is exceeded tells no cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class Finding:
         cost: what it costs in predictions; `None` where that was not measured.
         evidence: the numbers that decided, for the reader alone; what is not finite stands here as a string.
         accepted: why it is known and fails nothing (a baseline, an ignore with its reason); `None` if it counts.
+        command: what does it, ready to be typed; `None` where no command does. Rules give a template of it: the
+            command's name and the options that are new, see `bncheck.api.next_step`.
     """
 
     code: str
@@ -95,11 +100,15 @@ class Finding:
     cost: Cost | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     accepted: str | None = None
+    command: str | None = None
 
     __json__: ClassVar = Written(
         derived={"layer": lambda finding: finding.layer},
-        first=("code", "severity", "layer", "layers", "message", "fix", "measure", "cost", "accepted", "evidence"),
-        added=frozenset({"cost", "accepted"}),
+        first=(
+            *("code", "severity", "layer", "layers", "message", "fix", "command"),
+            *("measure", "cost", "accepted", "evidence"),
+        ),
+        added=frozenset({"cost", "accepted", "command"}),
         earlier=_before,
     )
 
@@ -111,3 +120,16 @@ class Finding:
     def told(self, spelling: Spelling) -> Finding:
         """The same with its arguments named as they are where it is read."""
         return replace(self, message=spelled(self.message, spelling), fix=spelled(self.fix, spelling))
+
+
+def next_command(findings: Sequence[Finding], again: str | None) -> str | None:
+    """The command that does what the gravest finding advises, or `again`, which checks it afterwards."""
+    about = gravest(findings)
+    return None if about is None else about.command or again
+
+
+def gravest(findings: Sequence[Finding]) -> Finding | None:
+    """The finding that a report is about: of faults that count the gravest, a limit that is exceeded last."""
+    faults = [finding for finding in findings if finding.severity != Severity.INFO and finding.accepted is None]
+    causes = [finding for finding in faults if finding.code != LIMIT]
+    return next(iter(causes or faults), None)

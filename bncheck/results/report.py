@@ -107,6 +107,7 @@ class Summary:
         smallest_detectable_gap: with so many samples; infinite where there were too few to tell any.
         layers_measured, layers_skipped: how many.
         samples_left_out: they fill no batch of the one size that the model takes, or are not finite.
+        next: the command that does what the report advises; `None` where it advises none.
     """
 
     verdict: Verdict
@@ -117,6 +118,9 @@ class Summary:
     layers_measured: int
     layers_skipped: int
     samples_left_out: int = 0
+    next: str | None = None
+
+    __json__: ClassVar = Written(added=frozenset({"next"}))
 
 
 def _with_nan(report: Report) -> Report:

@@ -72,6 +72,7 @@ class Run:
         thresholds: the numbers that decide, by name.
         noted: what a reader should know of how the report came about.
         asked: what was asked for.
+        again: the same inspection once more, ready to be typed; `None` where it is not known.
     """
 
     command: str
@@ -81,12 +82,13 @@ class Run:
     thresholds: Mapping[str, float]
     noted: tuple[Note, ...] = ()
     asked: Asked = field(default_factory=Asked)
+    again: str | None = None
 
     __json__: ClassVar = Written(
         derived={"notes": lambda run: run.notes, "noted": lambda run: documents_of(run.noted, run.spelling)},
         gathered={"noted": notes_in},
         first=("command", "options", "seed", "versions", "thresholds", "notes", "noted"),
-        added=frozenset({"asked"}),
+        added=frozenset({"asked", "again"}),
         earlier=run_before,
         settled=_require_margin,
     )

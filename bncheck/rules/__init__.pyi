@@ -1,16 +1,15 @@
 from .catalogue import GROUPS, RULES, find_rule, load, matching, rules_from
 from .findings import judge
 from .judged import judged_rules
-from .judging.harm import harm_of, wins
+from .judging.harm import harm_of, is_better
 from .judging.localised import localised
-from .limit import LIMIT, beyond_limit, require_limit
+from .limit import beyond_limit, require_limit
 from .phenomena import Phenomenon
 from .rule import Rule
 from .symptoms import SYMPTOMS, Symptom
 
 __all__ = [
     "GROUPS",
-    "LIMIT",
     "RULES",
     "SYMPTOMS",
     "Phenomenon",
@@ -19,6 +18,7 @@ __all__ = [
     "beyond_limit",
     "find_rule",
     "harm_of",
+    "is_better",
     "judge",
     "judged_rules",
     "load",
@@ -26,5 +26,4 @@ __all__ = [
     "matching",
     "require_limit",
     "rules_from",
-    "wins",
 ]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 
 from bncheck.errors import UsageError
-from bncheck.results import Finding, Measure
+from bncheck.results import LIMIT, Finding, Measure
 from bncheck.vocabulary import Severity, argument
-
-LIMIT = "BN600"
 
 
 def require_limit(limit: float | None) -> None:

@@ -8,14 +8,14 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bncheck.errors import UsageError
 from bncheck.rules.phenomena import Phenomenon, all_of
-from bncheck.vocabulary import Severity
+from bncheck.vocabulary import CHECK, Severity
 
 if TYPE_CHECKING:
     from bncheck.evidence import Evidence
@@ -25,7 +25,7 @@ ROOM = Path(__file__).parent
 NEEDS = ("statistics", "data", "training data", "architecture", "reference", "expectation")
 _FENCE = "+++\n"
 _TITLE = re.compile(r"# (BN\d{3}): (.+)")
-_KEYS = {"severity", "needs", "shows", "explains", "by_layer", "certain", "symptoms"}
+_KEYS = {"remedy", "severity", "needs", "shows", "explains", "by_layer", "certain", "symptoms"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Rule:
         explains: the phenomena it knows the cause of.
         by_layer: a finding that names no layer is about another copy of the model, and explains nothing of this one.
         certain: its remarks name the cause too, and explain other remarks.
+        remedy: the command that does what it advises, without what a report fills in: `repair`, or the options that
+            are new; `inspect` alone is the check after something that no command does.
         symptoms: by the key of a symptom, its place among the causes of it, the likeliest first.
     """
 
@@ -55,6 +57,7 @@ class Rule:
     explains: tuple[Phenomenon, ...] = ()
     by_layer: bool = False
     certain: bool = False
+    remedy: str = CHECK
     symptoms: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -82,7 +85,7 @@ class Rule:
         for finding in judge(evidence):
             if finding.code != self.code:
                 raise UsageError(f"{self.path.with_suffix('.py')} judges {self.code} and gave a {finding.code}.")
-            yield finding
+            yield finding if finding.command is not None else replace(finding, command=self.remedy)
 
 
 def read_rule(path: Path) -> Rule:
@@ -140,6 +143,7 @@ def _rule(code: str, title: str, values: Mapping[str, Any], path: Path) -> Rule:
         explains=tuple(map(Phenomenon, values.get("explains", ()))),
         by_layer=bool(values.get("by_layer", False)),
         certain=bool(values.get("certain", False)),
+        remedy=str(values.get("remedy", CHECK)),
         symptoms=tuple((str(key), int(place)) for key, place in values.get("symptoms", {}).items()),
     )
 

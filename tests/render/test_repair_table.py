@@ -38,7 +38,8 @@ def words(text: str) -> str:
 def test_golden_pages(name: str, width: int, agrees_with_golden: Callable[[Path, str], None]) -> None:
     text = drawn(ALL[name](), width)
     agrees_with_golden(GOLDEN / f"{name}_{width}.txt", text)
-    assert max(map(len, text.splitlines())) <= width
+    lines = [line for line in text.splitlines() if ": bncheck " not in line]  # a command to copy stands in one line
+    assert max(map(len, lines)) <= width
 
 
 def test_there_is_no_golden_page_too_many() -> None:
@@ -79,7 +80,7 @@ def test_the_numbers_of_the_table_are_those_of_the_result(width: int) -> None:
             "without labels",
         ),
         ("undecided", ["cannot be told without labels", "move by 37.0%", "still has findings"], "Accuracy"),
-        ("useless", ["does not help", "+0.0 points"], "fewer wrong"),
+        ("useless", ["makes no difference that these data can show", "+0.0 points"], "fewer wrong"),
         ("with_metric", ["Metric: -12.5 as shipped, -0.41 repaired"], "%, "),
         ("once_not_finite", ["outputs of the model as shipped are not finite"], "move by"),
         (

@@ -31,6 +31,7 @@ class TensorsBackend(Backend):
     quantized: bool = False
     runnable: ClassVar[bool] = False
     advice: ClassVar[Advice] = Advice(
+        can_be_trained=True,
         lost="it was folded into them, or its statistics were not saved",
         recovered=(
             f"Name the architecture with {argument('arch')}: it shows whether statistics are missing. Else inspect the "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from bncheck.evidence import Advice
 from bncheck.formats.programs.affine import Call
 from bncheck.formats.programs.backend import ProgramBackend
 from bncheck.formats.quantization import class_of
@@ -16,6 +18,8 @@ from bncheck.formats.quantization import class_of
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ModuleBackend(ProgramBackend):
     """A module of Python code."""
+
+    advice: ClassVar[Advice] = Advice(can_be_trained=True)
 
     def affine_calls(self) -> Iterator[Call]:
         """See `ProgramBackend.affine_calls`: by the modules there are, called or not."""

@@ -32,6 +32,7 @@ from bncheck.render.words.report import (
     effect_lines,
     headline,
     layer_verdict,
+    next_step,
     noted,
 )
 from bncheck.results import MEASURED, Difference, Finding, LayerChange, LayerReport, RepairResult, Report, TensorChange
@@ -99,6 +100,8 @@ def _parts(report: Report) -> Iterator[str]:
     ending = [*closing(report), *noted(report.run)]
     if ending:
         yield "\n".join(f"- {_escaped(line)}" for line in ending)
+    if (step := next_step(report)) is not None:
+        yield f"**{step[0]}:**\n{_block(step[1])}"
     if report.layers:
         yield _folded(count(len(report.layers), "layer"), _layers(report))
     if report.batch_sizes:
@@ -221,6 +224,13 @@ def _escaped(text: str) -> str:
     if len(parts) % 2 == 0:  # a lone backtick opens no code
         return _SPECIAL.sub(r"\\\1", "`".join(parts)).replace("`", "\\`")
     return "`".join(part if at % 2 else _SPECIAL.sub(r"\\\1", part) for at, part in enumerate(parts))
+
+
+def _block(command: str) -> str:
+    """A command, as code that can be copied."""
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", command)), 3)
+    told = printable(command).replace("\n", "�")
+    return f"{fence}\n{told}\n{fence}"
 
 
 def _code(name: str) -> str:

@@ -10,7 +10,16 @@ from markupsafe import Markup
 
 from bncheck.render.html import view
 from bncheck.render.words.cells import count, number, printable, span
-from bncheck.render.words.report import ALIKE, about_data, about_model, closing, effect_lines, headline, standing
+from bncheck.render.words.report import (
+    ALIKE,
+    about_data,
+    about_model,
+    closing,
+    effect_lines,
+    headline,
+    next_step,
+    standing,
+)
 from bncheck.results import Report
 
 SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
@@ -34,6 +43,7 @@ def of_report(report: Report) -> dict[str, Any]:
         "standing": standing(report),
         "effect": effect_lines(report),
         "closing": closing(report),
+        "next_step": next_step(report),
         "about_model": about_model(report.model),
         "about_data": about_data(report),
         "groups": view.groups(report.findings),

@@ -9,7 +9,7 @@ from rich.constrain import Constrain
 from rich.segment import Segment, Segments
 from rich.text import Text
 
-from bncheck.encoding import no_command, one_line
+from bncheck.encoding import no_command, one_line, printable
 
 PROSE = 100
 """The widest a sentence runs, however wide the terminal."""
@@ -18,6 +18,9 @@ PROSE = 100
 def print_parts(parts: Iterable[RenderableType], console: Console) -> None:
     """Print them without the blanks that fill up lines."""
     for part in parts:
+        if isinstance(part, Text) and part.no_wrap:
+            console.print(part, soft_wrap=True)
+            continue
         for line in console.render_lines(part, pad=False):
             shown = _trimmed(line)
             text = "".join(segment.text for segment in shown)
@@ -33,6 +36,11 @@ def prose(*parts: RenderableType) -> RenderableType:
 def sentence(text: str, style: str = "") -> Text:
     """Text that may hold names from files."""
     return Text(one_line(text), style)
+
+
+def whole(text: str) -> Text:
+    """A line that a reader copies: the terminal folds it where it ends, and the copy holds no break."""
+    return Text(printable(text), no_wrap=True)
 
 
 def _trimmed(line: list[Segment]) -> list[Segment]:

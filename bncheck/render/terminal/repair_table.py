@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bncheck.render.terminal.columns import Column, table_of_layers
-from bncheck.render.terminal.page import print_parts, prose, sentence
+from bncheck.render.terminal.page import print_parts, prose, sentence, whole
 from bncheck.render.words.cells import number
-from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
+from bncheck.render.words.repair import check_of_repair, closing_lines, headings, statistics_words, verdict_lines
 from bncheck.results import BETTER, CROSS_FITTED, WORSE, LayerRepair, RepairResult
 
 STYLES = {BETTER: "bold green", WORSE: "bold red"}
@@ -44,6 +44,9 @@ def _parts(result: RepairResult, width: int) -> Iterator[RenderableType]:
     if result.notes:
         yield prose(Text(""), *(sentence(note, "dim") for note in result.notes))
     yield prose(Text(""), *map(sentence, closing_lines(result)))
+    if (command := check_of_repair(result)) is not None:
+        yield Text("")
+        yield whole(f"Then check: {command}")
 
 
 def repair_table(layers: tuple[LayerRepair, ...], width: int) -> Table:

@@ -11,10 +11,20 @@ from rich.text import Text
 from bncheck.encoding import one_line
 from bncheck.render.terminal.columns import plain_table
 from bncheck.render.terminal.layer_table import STYLES, layer_table, legend
-from bncheck.render.terminal.page import PROSE, print_parts, prose, sentence
+from bncheck.render.terminal.page import PROSE, print_parts, prose, sentence, whole
 from bncheck.render.words.answer import answer
 from bncheck.render.words.cells import number, span
-from bncheck.render.words.report import ALIKE, about_data, about_model, alike, closing, effect_lines, headline, noted
+from bncheck.render.words.report import (
+    ALIKE,
+    about_data,
+    about_model,
+    alike,
+    closing,
+    effect_lines,
+    headline,
+    next_step,
+    noted,
+)
 from bncheck.render.words.shortening import shortened
 from bncheck.results import BatchSize, Finding, Report
 
@@ -34,7 +44,8 @@ def print_audit(report: Report, console: Console) -> None:
     findings = map(_findings, alike(report.findings))
     notes = (sentence(note, "dim") for note in (noted(report.run) if report.findings else ()))
     line = Text.assemble(sentence(report.model.path, "bold"), sentence(about))
-    print_parts([line, *map(prose, findings), *map(prose, notes)], console)
+    steps = _next_step(report) if report.findings else ()
+    print_parts([line, *map(prose, findings), *map(prose, notes), *steps], console)
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -64,6 +75,14 @@ def _conclusion(report: Report) -> Iterator[RenderableType]:
     ending = [*closing(report), *noted(report.run)]
     if ending:
         yield prose(Text(""), *(sentence(line, "dim") for line in ending))
+    yield from _next_step(report)
+
+
+def _next_step(report: Report) -> Iterator[RenderableType]:
+    """What to type next, last and in one piece."""
+    if (step := next_step(report)) is not None:
+        yield Text("")
+        yield whole(f"{step[0]}: {step[1]}")
 
 
 def _answer(report: Report, width: int) -> Iterator[Text]:

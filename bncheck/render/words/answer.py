@@ -8,8 +8,8 @@ from functools import partial
 
 from bncheck.render.words.cells import count
 from bncheck.render.words.predictions import percent, prediction_lines, score_shown
-from bncheck.render.words.report import LIMIT, headline
-from bncheck.results import FINDINGS, INFO, Cost, Finding, Report, score_title
+from bncheck.render.words.report import headline
+from bncheck.results import FINDINGS, Cost, Finding, Report, gravest, score_title
 from bncheck.vocabulary import Remedy
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
@@ -51,9 +51,7 @@ def answer(report: Report) -> Answer:
 def subject(report: Report) -> Finding | None:
     """The finding that the answer tells: of faults the gravest, a limit last."""
     if report.summary.verdict == FINDINGS:
-        faults = [finding for finding in report.findings if finding.severity != INFO and finding.accepted is None]
-        causes = [finding for finding in faults if finding.code != LIMIT]
-        return next(iter(causes or faults), None)
+        return gravest(report.findings)
     codes = SUBJECT.get(report.summary.verdict, ())
     return next((finding for finding in report.findings if finding.code in codes), None)
 

@@ -91,6 +91,13 @@ def closing_lines(result: RepairResult) -> list[str]:
     return [spelled(line, result.before.run.spelling) for line in _closing(result)]
 
 
+def check_of_repair(result: RepairResult) -> str | None:
+    """The command that shows what a repair has left over, in the file that it wrote."""
+    if result.path is None or result.after is None or not _left_over(result):
+        return None
+    return result.after.run.again
+
+
 def _closing(result: RepairResult) -> list[str]:
     if result.path is not None:
         all_the_same = "Written all the same, being no worse" if result.outcome == NO_DIFFERENCE else "Written"
@@ -119,7 +126,7 @@ def _outcome(result: RepairResult) -> str:
     comparison = result.comparison
     said = {
         BETTER: "The repaired model is better.",
-        NO_DIFFERENCE: "The repair does not help: it makes no difference that these data can show.",
+        NO_DIFFERENCE: "The repair makes no difference that these data can show.",
         WORSE: "The repaired model is worse.",
         TOO_FEW: "Too few samples to repair from: the new statistics may be off by more than a gap that matters.",
         UNDECIDED: f"Whether the repaired model is better cannot be told {_without_accuracy(result)}.",
@@ -241,7 +248,7 @@ def _left_over(result: RepairResult) -> list[str]:
         return []
     codes = sorted({finding.code for finding in after.findings if finding.severity in ("error", "warning")})
     if codes:
-        return [f"The repaired file still has findings: {', '.join(codes)}. Look at it with bncheck inspect."]
+        return [f"The repaired file still has findings: {', '.join(codes)}."]
     if after.summary.exit_code:
         return ["There were too few samples to tell whether its statistics describe the data."]
     return []

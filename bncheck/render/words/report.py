@@ -14,6 +14,7 @@ from bncheck.results import (
     FINDINGS,
     INCONCLUSIVE,
     INFO,
+    LIMIT,
     NOT_CHECKED,
     OK,
     SKIPPED,
@@ -33,9 +34,9 @@ EXIT_OF = {OK: 0, FINDINGS: 1, INCONCLUSIVE: 4, NOT_CHECKED: 4}
 """What each verdict usually ends with."""
 TOLD_NOTHING = 4
 DATA_GROUP = "BN6"
-LIMIT = "BN600"
-"""That a limit of the user's is exceeded tells no cause, and nothing of the margin in force."""
-GAP = "gap"
+OF_NO_SOURCE = frozenset({LIMIT, "BN606"})
+"""Codes that name layers whatever their gap comes from; all others name those whose own statistics are off."""
+DRIFT, GAP = "BN603", "gap"
 _DATA = f"{argument('data')} D"
 
 
@@ -82,9 +83,7 @@ def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float
     """
     codes = list(dict.fromkeys(finding.code for finding in findings if not _in_passing(finding)))
     if codes:
-        drift_only = all(code.startswith(DATA_GROUP) for code in codes)
-        is_inherited = drift_only and _inherited(layer, _counted_from(findings, margin))
-        return " ".join(codes) + (", inherited" if is_inherited else "")
+        return " ".join(codes) + (", inherited" if _is_named_as_heir(layer, findings, margin) else "")
     if layer.status == SKIPPED:
         return "skipped" if layer.reason is None else reason_in_a_cell(layer.reason)
     if layer.status == AUDITED or layer.gap is None:
@@ -180,6 +179,14 @@ def closing(report: Report) -> list[str]:
     return [spelled(line, report.run.spelling) for line in lines]
 
 
+def next_step(report: Report) -> tuple[str, str] | None:
+    """The command to type next, and what it is for; `None` where nothing has to be done."""
+    command = report.summary.next
+    if command is None:
+        return None
+    return "Then check" if command == report.run.again else "To do", command
+
+
 def noted(run: Run) -> list[str]:
     """A run's notes as sentences."""
     return [f"Note: {note.rstrip('.')}." for note in run.notes]
@@ -249,13 +256,15 @@ def _in_passing(finding: Finding) -> bool:
     return finding.severity == INFO and about_several and not finding.code.startswith(DATA_GROUP)
 
 
+def _is_named_as_heir(layer: LayerReport, findings: Sequence[Finding], margin: float) -> bool:
+    """Whether a layer that findings name only inherits: its own gap is within the margin, and none names a source."""
+    told = {finding.code for finding in findings if not _in_passing(finding)}
+    return told <= OF_NO_SOURCE and _inherited(layer, margin)
+
+
 def _counted_from(findings: Sequence[Finding], margin: float) -> float:
-    """The gap above which findings count a layer: a smaller one than usual where accuracy is sure to suffer."""
-    used = (
-        finding.measure.limit
-        for finding in findings
-        if finding.measure.unit == GAP and finding.code.startswith(DATA_GROUP) and finding.code != LIMIT
-    )
+    """The gap above which drift counts: a smaller one than usual where accuracy is sure to suffer."""
+    used = (finding.measure.limit for finding in findings if finding.code == DRIFT and finding.measure.unit == GAP)
     return min((each for each in used if each is not None), default=margin)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from bncheck.core import CONFIDENCE_Z, MARGIN, THRESHOLDS
 from bncheck.evidence import EffectEvidence, TaskEffect
 from bncheck.results import BETTER, NO_DIFFERENCE, UNDECIDED, WORSE, Comparison, Outcome, Report
-from bncheck.rules import harm_of, wins
+from bncheck.rules import harm_of, is_better
 from bncheck.vocabulary import Harm
 
 
@@ -68,12 +68,11 @@ def _by_labels(effect: EffectEvidence, task: TaskEffect) -> Outcome:
         return UNDECIDED
     if not math.isfinite(score.error):  # too few samples, or a metric that has no value without some of them
         return BETTER if score.gain > 0 else WORSE if score.gain < 0 else NO_DIFFERENCE
-    if wins(effect):
+    if is_better(effect):
         return BETTER
     if score.high(THRESHOLDS.confidence_z) < 0 or score.gain <= -THRESHOLDS.gain_margin * task.unit:
         return WORSE
-    is_sure = score.low(THRESHOLDS.confidence_z) > 0
-    return BETTER if is_sure and harm_of(effect) is not Harm.EXCLUDED else NO_DIFFERENCE
+    return NO_DIFFERENCE
 
 
 def _gap_grew(before: Report, after: Report) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import FloatArray, NormLayer, identities
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, in_words, or_leave
+from bncheck.rules.judging.cost import cost_of, in_words, or_leave, repair_or_check
 from bncheck.rules.judging.harm import fits_as_shipped
 from bncheck.rules.judging.initial import is_initial, was_trained, would_have_learned
 from bncheck.rules.judging.measures import layers_counted
@@ -53,11 +53,12 @@ def _finding(layers: Sequence[NormLayer], trained: NormLayer, evidence: Evidence
             evidence,
             severity,
             f"Recalibrate the statistics on training data{'' if evidence.effect else _unless()}. If these are averaged "
-            "weights (SWA, EMA), average or update the buffers too (`torch.optim.swa_utils.update_bn`); if training "
-            "ran in eval mode, train in train mode.",
+            "weights (SWA, EMA), average the buffers along with them next time, or recalibrate after averaging; if "
+            "training ran in eval mode, train in train mode.",
         ),
         measure=layers_counted(names),
         cost=cost_of(evidence.effect, evidence),
+        command=repair_or_check(evidence),
         evidence={
             "layers": list(names),
             "mean": 0.0,

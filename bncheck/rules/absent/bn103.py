@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bncheck.evidence import Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, or_leave
+from bncheck.rules.judging.cost import cost_of, or_leave, repair_or_check
 from bncheck.rules.judging.harm import weighed
 from bncheck.rules.judging.initial import learning_layers, was_trained
 from bncheck.rules.judging.measures import layers_counted
@@ -41,6 +41,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         ),
         measure=layers_counted(names),
         cost=cost_of(evidence.effect, evidence),
+        command=repair_or_check(evidence),
         evidence={
             "layers": list(names),
             "mean": 0.0,

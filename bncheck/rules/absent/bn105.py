@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import THRESHOLDS, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, or_leave
+from bncheck.rules.judging.cost import cost_of, or_leave, repair_or_check
 from bncheck.rules.judging.counters import Short, short_trainings
 from bncheck.rules.judging.drifting import own_statistics
 from bncheck.rules.judging.harm import weighed
@@ -49,6 +49,7 @@ def _finding(short: Short, evidence: Evidence) -> Finding:
         ),
         measure=worst("share of the initial statistics", dict.fromkeys(names, short.share), limit=THRESHOLDS.burn_in),
         cost=cost_of(evidence.effect, evidence),
+        command=repair_or_check(evidence),
         evidence={
             "layers": list(names),
             "updates": short.updates,

@@ -12,10 +12,10 @@ from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
-from bncheck.rules.judging.harm import harm_of, margin_of, may_win, severity_of, wins
+from bncheck.rules.judging.harm import harm_of, is_better, margin_of, may_win, severity_of, wins
 from bncheck.rules.judging.measures import noise_of, single, worst
 from bncheck.rules.judging.naming import shown, some_names
-from bncheck.vocabulary import Harm, Severity
+from bncheck.vocabulary import CHECK, Harm, Severity
 
 NAMED = 3
 STALE, OTHER_DOMAIN = "stale", "other domain"
@@ -50,6 +50,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         fix=_by_the_file(in_file, severity) or _repair(cause, severity) or what_helps(evidence.effect),
         measure=worst("gap", {layer.layer.name: layer.gap for layer in origin}, noise=noise_of(origin), limit=margin),
         cost=cost_of(evidence.effect, evidence),
+        command=_command(cause, in_file, evidence),
         evidence=_evidence(drifted, origin, farthest, margin, evidence)
         | _beside_training(cause, origin, evidence)
         | {"causes_in_file": [{"cause": one.key, **one.numbers} for one in in_file]},
@@ -79,6 +80,7 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
                     f"On these data the input of {name} is not finite, so nothing can be compared from there on."
                     f"{_held(broken)}"
                 ),
+                command=CHECK,
                 fix=_TAKE_EARLIER if broken else _LOOK_BEFORE,
                 measure=single("tensor", len(broken)) if broken else single("layer", 1),
                 evidence={
@@ -161,6 +163,17 @@ def _why(cause: str | None, in_file: Sequence[FileCause], severity: Severity, ev
     )
     fits = "the layers that the input feeds fit, so its scale is right, and " if is_scaled_right else ""
     return f" The cause is not known: {fits}the file tells nothing; it may be {likely}."
+
+
+def _command(cause: str | None, in_file: Sequence[FileCause], evidence: Evidence) -> str:
+    """Give the command that does what the fix says."""
+    if in_file:
+        return in_file[0].command
+    if cause == STALE:
+        return "repair"
+    if is_better(evidence.effect):
+        return "repair --data DATA"
+    return CHECK if evidence.training is not None else "inspect --train-data TRAIN"
 
 
 def _by_the_file(in_file: Sequence[FileCause], severity: Severity) -> str | None:

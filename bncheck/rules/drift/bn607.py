@@ -8,12 +8,12 @@ from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words
-from bncheck.rules.judging.harm import harm_of, is_harmful, loss_falls, wins
+from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, loss_falls
 from bncheck.rules.judging.localised import denoised_gaps, localised
 from bncheck.rules.judging.measures import noise_of, worst
 from bncheck.rules.judging.naming import some_names
 from bncheck.rules.judging.pattern import pattern_of
-from bncheck.vocabulary import Harm, Severity
+from bncheck.vocabulary import CHECK, Harm, Severity
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -55,6 +55,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             limit=THRESHOLDS.outlier_gap,
         ),
         cost=cost_of(effect, evidence),
+        command="repair" if _or_measure(effect) else CHECK,
         evidence={
             "layers": ranked,
             "own_gaps": [shown[name] for name in ranked],
@@ -102,7 +103,7 @@ def _patterns(names: Sequence[str], evidence: Evidence) -> str:
 def _or_measure(effect: EffectEvidence | None) -> str:
     """Name recalibration as the other way, where it was not measured to fail."""
     has_labels = effect is not None and effect.task is not None
-    return "" if has_labels and not wins(effect) and not loss_falls(effect) else ", or recalibrate it"
+    return "" if has_labels and not is_better(effect) and not loss_falls(effect) else ", or recalibrate it"
 
 
 def _on_training_data(names: list[str], evidence: Evidence) -> dict[str, float] | None:

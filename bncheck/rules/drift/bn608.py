@@ -11,7 +11,7 @@ import numpy as np
 from bncheck.core import BATCH_NORM, THRESHOLDS, FloatArray, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, in_words
+from bncheck.rules.judging.cost import cost_of, in_words, or_leave, repair_or_check
 from bncheck.rules.judging.drifting import drifted_layers, own_statistics
 from bncheck.rules.judging.harm import severity_of
 from bncheck.rules.judging.measures import noise_of, single
@@ -53,12 +53,15 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             f"1 to those of the data, in all layers alike ({found.explained:.0%} of the gap is explained)"
             f"{_in_view_of(expected, found.fraction)}. {in_words(evidence.effect)}"
         ),
-        fix=(
-            "Run more batches through the network in train mode, without training it, before you evaluate, or "
-            "recalibrate; for the next training use a larger momentum (PyTorch's sense) or more steps."
+        fix=or_leave(
+            evidence,
+            severity_of(evidence.effect),
+            "Recalibrate, or run more batches through the network in train mode, without training it, before you "
+            "evaluate; for the next training use a larger momentum (PyTorch's sense) or more steps.",
         ),
         measure=single("share of the way", 1 - found.fraction, noise=_noise(found, evidence)),
         cost=cost_of(evidence.effect, evidence),
+        command=repair_or_check(evidence),
         evidence={
             "layers": list(found.layers),
             "fraction": found.fraction,

@@ -16,7 +16,7 @@ from bncheck.rules.judging.fed import (
     what_remains,
 )
 from bncheck.rules.judging.harm import severity_of
-from bncheck.vocabulary import Remedy, Severity, Spelling, argument, spelled
+from bncheck.vocabulary import CHECK, Remedy, Severity, Spelling, argument, spelled
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -38,6 +38,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         ),
         measure=measure_of(found.seen, evidence),
         cost=cost_of_change(found.seen, Remedy.INPUT),
+        command=_command(found),
         evidence={
             "fed": spelled(found.fed, Spelling.PYTHON),
             "expected": found.expected,
@@ -165,6 +166,19 @@ def _remedy(found: InputScaling) -> str:
         return f"Normalize as in training (to try what fits these data: {options})."
     roughly = " These constants fit roughly: take those of your training, if you know them."
     return f"Feed {found.expected}: to try it, {options}.{roughly if _fits_roughly(found) else ''}"
+
+
+def _command(found: InputScaling) -> str:
+    """Give the inspection with the input changed by options, where there are some: a deviation is above 0."""
+    if found.expected == AS_READ:
+        return "inspect --mean= --std= --preset="
+    factor = found.map.factor
+    if min(slope for slope, _ in found.map.of_each()) <= 0:
+        return CHECK
+    if factor is not None:
+        return f"inspect --scale {factor:.6g}"
+    mean, std = _as_normalization(found.map)
+    return f"inspect --mean {mean} --std {std}"
 
 
 def _fits_roughly(found: InputScaling) -> bool:

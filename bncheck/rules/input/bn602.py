@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.core import THRESHOLDS, above_guessing
-from bncheck.evidence import ChannelOrder, Evidence, Paired
+from bncheck.evidence import BY_OPTIONS, ChannelOrder, Evidence, Paired
 from bncheck.results import Finding
 from bncheck.rules.judging.fed import (
     cost_of_change,
@@ -15,7 +15,7 @@ from bncheck.rules.judging.fed import (
     tried_in_words,
     what_remains,
 )
-from bncheck.vocabulary import Remedy, Severity, Spelling, argument, spelled
+from bncheck.vocabulary import CHECK, Remedy, Severity, Spelling, argument, spelled
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -37,6 +37,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         fix=f"{_reorder(found)} Recalibrating would only hide it.{what_remains(found.seen)}",
         measure=measure_of(found.seen, evidence),
         cost=cost_of_change(found.seen, Remedy.INPUT),
+        command=_command(found),
         evidence={
             "order": list(found.order),
             "orders_tried": found.tried,
@@ -63,6 +64,13 @@ def _order_in_words(found: ChannelOrder) -> str:
     if list(found.order) == [2, 1, 0]:
         return f"The input's channels are in the opposite order of training: BGR for RGB, or RGB for BGR{before}."
     return f"The input's channels are in another order than in training, which takes them as {places}{before}."
+
+
+def _command(found: ChannelOrder) -> str:
+    """Give the inspection with the colours turned round, before or after what the options normalize by."""
+    if not found.fits or list(found.order) != [2, 1, 0] or found.normalized not in (None, BY_OPTIONS):
+        return CHECK
+    return "inspect --channels bgr" if found.normalized is None else "inspect --channels bgr-first"
 
 
 def _reorder(found: ChannelOrder) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from bncheck.core import THRESHOLDS, NormLayer, SiblingCopy, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.rules.judging.drifting import own_statistics
 from bncheck.rules.judging.naming import some_names
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import CHECK, argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,14 @@ class FileCause:
         told: a sentence with the numbers that speak for it.
         remedy: what to do about it.
         numbers: for the evidence.
+        command: that does it.
     """
 
     key: str
     told: str
     remedy: str
     numbers: dict[str, Any]
+    command: str = "repair"
 
 
 def causes_in_file(evidence: Evidence, origin: Sequence[MeasuredLayer]) -> tuple[FileCause, ...]:
@@ -58,6 +61,7 @@ def _of_a_copy_that_fits(evidence: Evidence, origin: Sequence[MeasuredLayer]) ->
         f"those stored here lie {here:.2g} off): the weights stand beside another copy's statistics.",
         f"Take running_mean and running_var of {shown}, or use that copy whole ({argument('key')}).",
         {"copy": name, "copy_gap": apart[name], "stored_gap": here},
+        f"inspect --key {shlex.quote(name)}" if name else CHECK,
     )
 
 

@@ -7,8 +7,8 @@ import math
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence, TaskEffect
 from bncheck.results import Cost, score_subject, score_value
-from bncheck.rules.judging.harm import harm_of, may_win, wins
-from bncheck.vocabulary import Harm, Remedy, Severity
+from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, may_win, most_changed
+from bncheck.vocabulary import CHECK, Harm, Remedy, Severity
 
 ELSEWHERE = "statistics measured on other samples of these data"
 UNMEASURED = "What it costs could not be measured."
@@ -16,9 +16,19 @@ CHECK_INPUT = "Check the preprocessing first (scaling, mean and std, channel ord
 
 
 def or_leave(evidence: Evidence, severity: Severity, fix: str) -> str:
-    """Give `fix`, unless data have shown that the predictions do not suffer."""
+    """Give `fix`, unless data have shown that the predictions do not suffer, or that recalibrating does not help."""
     excluded = harm_of(evidence.effect) is Harm.EXCLUDED and severity == Severity.INFO
-    return what_helps(evidence.effect) if excluded else fix
+    return what_helps(evidence.effect) if excluded or _is_no_help(evidence.effect) else fix
+
+
+def repair_or_check(evidence: Evidence) -> str:
+    """Give the command that recalibrates, unless labels have shown that this does not help."""
+    return CHECK if _is_no_help(evidence.effect) else "repair"
+
+
+def _is_no_help(effect: EffectEvidence | None) -> bool:
+    """Tell whether a harm was shown, and recalibrating was measured not to mend it."""
+    return effect is not None and effect.task is not None and is_harmful(effect) and not is_better(effect)
 
 
 def cost_of(effect: EffectEvidence | None, evidence: Evidence, remedy: Remedy = Remedy.RECALIBRATED) -> Cost | None:
@@ -73,12 +83,21 @@ def what_helps(effect: EffectEvidence | None) -> str:
     if effect.task is not None:
         return _by_task(effect, effect.task, harm)
     if harm is Harm.EXCLUDED:
-        return "Nothing has to be done: the predictions hardly change."
+        return f"Nothing has to be done: {_at_most(effect)}."
     return f"{CHECK_INPUT}. Give labels (y in the data) to see whether recalibrating the statistics would help."
 
 
+def _at_most(effect: EffectEvidence) -> str:
+    """Tell the little that changes, where a cost is excluded."""
+    share, moved = effect.predictions_changed, effect.output_change
+    if share is not None:
+        most = most_changed(share, effect.samples or effect.predictions)
+        return f"at most {most:.1%} of the predictions change (95 %)"
+    return f"the outputs move by {moved or 0.0:.1%}"
+
+
 def _by_task(effect: EffectEvidence, task: TaskEffect, harm: Harm) -> str:
-    if wins(effect):
+    if is_better(effect):
         return (
             "Recalibrate the statistics, which was measured to help here; make sure first that the preprocessing "
             "(scaling, mean and std, channel order) matches training."

@@ -53,6 +53,18 @@ def wins(effect: EffectEvidence | None) -> bool:
     return effect is not None and effect.task is not None and _is_shown(effect.task)
 
 
+def is_better(effect: EffectEvidence | None) -> bool:
+    """Tell whether other statistics were measured to be better: by a gain that is sure and not excluded to matter.
+
+    What an inspection advises and what a repair comes to go by this alone, so that they agree.
+    """
+    task = None if effect is None else effect.task
+    if task is None:
+        return False
+    is_sure = task.score.low(THRESHOLDS.confidence_z) > 0
+    return wins(effect) or (is_sure and harm_of(effect) is not Harm.EXCLUDED)
+
+
 def may_win(effect: EffectEvidence | None) -> bool:
     """Tell whether recalibration, without labels or by these, may win."""
     return effect is None or effect.task is None or effect.task.score.gain > 0
@@ -119,7 +131,7 @@ def _score_rises(task: TaskEffect) -> bool:
 
 
 def _errors_fall(task: TaskEffect, share: float) -> bool:
-    """Tell whether that share of what is lacking of perfect is won back beyond doubt."""
+    """Tell whether that share of what is lacking of perfect is won back at the least."""
     lacking = task.errors
     return lacking is not None and lacking > 0 and task.score.low(THRESHOLDS.task_z) > share * lacking
 
@@ -148,9 +160,16 @@ def _by_predictions(effect: EffectEvidence, share: float) -> Harm:
     error = math.sqrt(share * (1 - share) / samples) if samples else math.inf
     if changed - THRESHOLDS.confidence_z * error > THRESHOLDS.changed_margin:
         return Harm.LARGE if changed > THRESHOLDS.large_effect else Harm.SHOWN
-    unseen = 3 / samples if samples else math.inf
-    high = max(share + THRESHOLDS.two_sided_z * error, unseen)
+    high = most_changed(share, samples)
     return Harm.EXCLUDED if _are_enough(samples) and high <= THRESHOLDS.excluded_cost else Harm.UNKNOWN
+
+
+def most_changed(share: float, samples: int) -> float:
+    """Give the largest share of predictions (95 %) that may change, where so many of the samples were seen to."""
+    if not samples:
+        return math.inf
+    error = math.sqrt(share * (1 - share) / samples)
+    return max(share + THRESHOLDS.two_sided_z * error, 3 / samples)
 
 
 def _by_outputs(effect: EffectEvidence) -> Harm:

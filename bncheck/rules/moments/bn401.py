@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from bncheck.core import NormLayer, SiblingCopy
@@ -14,9 +15,9 @@ from bncheck.rules.judging.initial import is_initial, was_trained
 from bncheck.rules.judging.measures import layers_counted, noise_of, worst
 from bncheck.rules.judging.naming import name_some
 from bncheck.rules.judging.warm_up import warm_up_of
-from bncheck.vocabulary import Severity, argument
+from bncheck.vocabulary import CHECK, Severity, argument
 
-_UPDATE = "`torch.optim.swa_utils.update_bn(loader, averaged_model)`"
+_UPDATE = f"{argument('method')} recalibrate"
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -41,7 +42,7 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
                 f"initial ones, while the raw model in the same file ({_shown(raw)}) has learned them."
             ),
             fix=(
-                f"Measure the statistics under the averaged weights on training data, {_UPDATE}; or average or copy "
+                f"Measure the statistics under the averaged weights on training data ({_UPDATE}); or average or copy "
                 "the buffers along with the weights."
             ),
             measure=layers_counted(layer.name for layer in stale),
@@ -68,7 +69,7 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
             )
         ),
         fix=(
-            f"Measure the statistics under the averaged weights on training data, {_UPDATE}. Inspect the raw model "
+            f"Measure the statistics under the averaged weights on training data ({_UPDATE}). Inspect the raw model "
             f"({argument('key')}) on the same data: if it drifts as much, the data are the cause."
             if drifted
             else "Nothing: they fit these data."
@@ -98,9 +99,10 @@ def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
                 f"{name_some(stale)} are the initial ones, while the model inspected here has learned them."
             ),
             fix=(
-                f"Do not deploy that copy as it is: measure its statistics on training data, {_UPDATE}. If only the "
+                f"Do not deploy that copy as it is: measure its statistics on training data ({_UPDATE}). If only the "
                 f"model inspected here is used, name it with {argument('key')}."
             ),
+            command=f"repair --key {shlex.quote(averaged.name)}" if averaged.name else CHECK,
             measure=layers_counted(layer.name for layer in stale),
             evidence={
                 "layers": [],

@@ -12,7 +12,7 @@ from bncheck.evidence import Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.measures import total
 from bncheck.rules.judging.naming import SHOWN_CHANNELS, channels_in_words
-from bncheck.vocabulary import Severity
+from bncheck.vocabulary import CHECK, Severity
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -35,6 +35,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 "them on training data repairs the file. Then look for the batch that overflowed (mixed precision, "
                 "a NaN in the input)."
             ),
+            command=CHECK if {"gamma", "beta"} & bad.keys() else "repair",
             measure=total("value", {layer.name: sum(channels.size for channels in bad.values())}),
             evidence={
                 f"{name}_not_finite": {
