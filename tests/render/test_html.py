@@ -28,7 +28,8 @@ from bncheck.render import renderer
 from bncheck.render.html import page as page_module
 from bncheck.render.html import render_fragment
 from bncheck.results.notes import OtherNote
-from bncheck.results.report import Report
+from bncheck.results.report import Effect, Report
+from bncheck.results.scores import Score
 
 render = renderer("html")
 EVERY = {**ALL, "accepted": accepted_report}
@@ -201,6 +202,15 @@ def test_the_figures_say_their_numbers_in_words() -> None:
     assert "largest in backbone.features.denseblock3.denselayer24.norm2; 3 of 4 above 0.25." in told[1]
     assert "8: gap 1.50, shift 1.75, scale 0.45..1.60" in told[2]
     assert len(told) == 3 + 4
+
+
+def test_a_figure_is_named_by_what_predictions_are_judged_by() -> None:
+    """Dice, or a metric of the user's: no name of another score stands on the page."""
+    score = Score("Dice", True, 0.5, 0.6, 0.7, 0.2, 0.1, 0.3, 100)
+    report = replace(full_report(), effect=Effect(None, 0.1, None, "positions", score))
+    judged = Page(render(report))
+    assert "Dice" in {element.attributes.get("aria-label") for element in judged.all("figure")}
+    assert "accuracy" not in render(replace(report, findings=())).partition("<main")[2].casefold()
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:

@@ -135,7 +135,7 @@ def batch_size_figure(rows: Sequence[BatchSize]) -> str | None:
     return svg_of(figure, "batch-sizes", "Mini-batches against the stored statistics", f"By batch size: {told}.")
 
 
-def accuracy_figure(report: Report) -> str | None:
+def score_figure(report: Report) -> str | None:
     """The predictions with each set of statistics; `None` where there were no labels."""
     score, values = scored(report)
     bars = [(how, value) for value, how in reversed(values) if math.isfinite(value)]
@@ -160,7 +160,7 @@ def accuracy_figure(report: Report) -> str | None:
     figure.subplots_adjust(left=0.19, right=0.99, top=0.97, bottom=0.24)
     title = score_title(score)
     told = ", ".join(f"{word} {name}" for name, word in zip(reversed(names), reversed(words), strict=True))
-    return svg_of(figure, "accuracy", f"{title} with each set of statistics", f"{title}: {told}.")
+    return svg_of(figure, "score", f"{title} with each set of statistics", f"{title}: {told}.")
 
 
 def _values(layers: Sequence[LayerReport], field: str) -> np.ndarray:

@@ -9,13 +9,14 @@ from markupsafe import Markup
 from bncheck.render.html import view
 from bncheck.render.html.channels import ChannelFigure
 from bncheck.render.html.drawing import drawing
-from bncheck.render.html.figures import accuracy_figure, batch_size_figure, depth_figure
+from bncheck.render.html.figures import batch_size_figure, depth_figure, score_figure
 from bncheck.render.html.filling import filled, of_report
 from bncheck.render.html.tables import Line, datatables, safe
 from bncheck.render.told import judged_report
 from bncheck.render.words.cells import number
+from bncheck.render.words.predictions import scored
 from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
-from bncheck.results import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult, Report
+from bncheck.results import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult, Report, score_title
 
 STANDINGS = {BETTER: "ok", NO_DIFFERENCE: "ok", WORSE: "findings"}
 """How an outcome is marked; the others cannot be told."""
@@ -70,7 +71,7 @@ def _values(report: Report) -> dict[str, Any]:
         figures = {
             "depth": depth_figure(report, targets),
             "batch_sizes": batch_size_figure(report.batch_sizes),
-            "accuracy": accuracy_figure(report),
+            "score": score_figure(report),
         }
         shown = _largest_gaps(rows)
         channels = _channel_figures(report, shown)
@@ -81,6 +82,7 @@ def _values(report: Report) -> dict[str, Any]:
         "title": report.model.path,
         "rows": rows,
         "figures": {name: None if svg is None else safe(svg) for name, svg in figures.items()},
+        "score": score_title(scored(report)[0]),
         "channels": channels,
         "listed": {row.target for row in shown},
         "not_drawn": with_channels - DRAWN if with_channels > DRAWN else 0,
