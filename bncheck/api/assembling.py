@@ -26,6 +26,7 @@ from bncheck.results import (
     Report,
     Run,
     Summary,
+    untold_layers,
 )
 from bncheck.vocabulary import Kind, Reason, Severity
 
@@ -57,6 +58,7 @@ def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], ru
         measured=None if evidence.data is None and not evidence.not_run else len(measured),
         conclusive=evidence.data is None or (smallest is not None and smallest <= run.margin),
         incomplete=bool(skipped) or evidence.dropped > 0,
+        untold=untold_layers(layers),
     )
     if not coverage.conclusive:
         findings = tuple(map(_with_more_samples, findings))
@@ -135,7 +137,7 @@ def _with_measurements(report: LayerReport, measured: MeasuredLayer) -> LayerRep
         call_gaps=measured.call_gaps,
         gap=measured.gap,
         gap_max=float(np.max(gaps.gap[visible])),
-        worst_channel=int(np.nanargmax(np.where(visible, gaps.gap, np.nan))) if finite else None,
+        worst_channel=int(np.argmax(np.where(visible, gaps.gap, -np.inf))) if finite else None,  # NaN is the largest
         own_gap=measured.own_gap,
         noise=rms(measured.noise[visible]),
         shift_max=float(np.max(np.abs(gaps.shift[visible]))),

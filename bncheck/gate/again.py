@@ -7,7 +7,19 @@ from dataclasses import dataclass, replace
 
 from bncheck.errors import UsageError
 from bncheck.gate.verdict import Coverage, judge_findings
-from bncheck.results import FINDINGS, LIMIT, MEASURED, SKIPPED, Asked, Finding, Note, Report, encoded, next_command
+from bncheck.results import (
+    FINDINGS,
+    LIMIT,
+    MEASURED,
+    SKIPPED,
+    Asked,
+    Finding,
+    Note,
+    Report,
+    encoded,
+    next_command,
+    untold_layers,
+)
 from bncheck.rules import RULES, beyond_limit, judged_rules, matching, require_limit
 from bncheck.vocabulary import FailOn, argument
 
@@ -86,6 +98,7 @@ def _coverage(report: Report) -> Coverage:
         measured=statuses.count(MEASURED) if with_data else None,
         conclusive=report.data is None or (smallest is not None and smallest <= report.run.margin),
         incomplete=SKIPPED in statuses or report.summary.samples_left_out > 0,
+        untold=untold_layers(report.layers),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bncheck.errors import UsageError
-from bncheck.results import Finding
+from bncheck.results import Finding, unexplained
 from bncheck.vocabulary import FailOn, Severity, argument
 from bncheck.vocabulary import Verdict as Outcome
 
@@ -28,12 +28,14 @@ class Coverage:
         measured: layers the data exercised; `None` without data.
         conclusive: there were enough samples to see a gap that matters.
         incomplete: a layer or a sample was skipped.
+        untold: names of measured layers whose gap is no number.
     """
 
     with_statistics: int
     measured: int | None
     conclusive: bool
     incomplete: bool
+    untold: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,14 @@ def judge_findings(
     """
     severities = {finding.severity for finding in findings}
     checked = coverage.with_statistics > 0 and coverage.measured != 0
-    lacking = not checked or not coverage.conclusive or (strict and coverage.incomplete)
+    conclusive = coverage.conclusive and not unexplained(coverage.untold, findings)
+    lacking = not checked or not conclusive or (strict and coverage.incomplete)
     counted = {finding.severity for finding in findings if finding.accepted is None}
     if counted & _FAILING[fail_on]:
         exit_code = EXIT_FINDINGS
     else:
         exit_code = EXIT_NOT_CHECKED if lacking else EXIT_OK
-    return Verdict(_verdict(severities, checked, coverage.conclusive), exit_code)
+    return Verdict(_verdict(severities, checked, conclusive), exit_code)
 
 
 def _verdict(severities: set[Severity], checked: bool, conclusive: bool) -> Outcome:

@@ -160,10 +160,14 @@ def detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[flo
 
 
 def _typical_noise(layer: MeasuredLayer) -> float:
-    """The median channel's noise, in standard deviations of the data."""
+    """The median channel's noise, in standard deviations of the data.
+
+    Channels whose stored values are no statistics tell none; what the samples can show in the others they still can.
+    """
     noise, scale = layer.noise, layer.inherited.scale
     spread = np.divide(noise, scale, out=noise.copy(), where=scale > 0)
-    return float(np.median(spread[layer.visible]))
+    told = spread[layer.visible & ~np.isnan(spread)]
+    return float(np.median(told)) if told.size else math.nan
 
 
 def _own_statistics(seen: Observation) -> dict[str, Statistics]:

@@ -115,6 +115,7 @@ from .report import (
 )
 from .run import Asked
 from .scores import GAP, SHARES, Score, amount, is_count, score_subject, score_title, score_value
+from .untold import unexplained, untold_layers
 
 __all__ = [
     "ADVICE",
@@ -243,4 +244,6 @@ __all__ = [
     "score_subject",
     "score_title",
     "score_value",
+    "unexplained",
+    "untold_layers",
 ]

@@ -10,8 +10,10 @@ import torch
 
 import bncheck
 from bncheck.gate.acceptance import accept
+from bncheck.gate.again import Limits, judge_again
 from bncheck.gate.baseline import Baseline, accepted_now
 from bncheck.gate.baseline_file import baseline_text, read_baseline
+from bncheck.render.words.report import headline
 from bncheck.results.report import Report
 
 CHANNELS = 64
@@ -53,6 +55,28 @@ def exit_code_after(before: Report, now: Report, folder: Path) -> int:
     path.write_text(baseline_text(accepted_now(before)), encoding="utf-8")
     assert accept(before, baseline=read_baseline(path)).summary.exit_code == 0
     return accept(now, baseline=read_baseline(path)).summary.exit_code
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan")], ids=["negative", "NaN"])
+@pytest.mark.parametrize(
+    ("norms", "faulty", "code"), [(1, 0, 0), (2, 1, 0), (2, 0, 4)], ids=["alone", "last", "one behind"]
+)
+def test_an_accepted_fault_leaves_untold_what_stands_behind_it_alone(
+    value: float, norms: int, faulty: int, code: int
+) -> None:
+    """The layer that the finding names is known to be broken; one that saw nothing but its NaN was not looked at."""
+    model = torch.nn.Sequential(*(net()[0] for _ in range(norms)))
+    model[faulty].running_var[5] = value
+    report = bncheck.inspect(model, data(), select=["BN201", "BN202"])
+    assert report.layers[faulty].worst_channel == 5
+    assert report.summary.exit_code == 1
+    known = accept(report, baseline=Baseline("known.json", accepted_now(report)))
+    again = judge_again(known, Limits())
+    assert known.summary.exit_code == again.summary.exit_code == code
+    assert ("1 more layer could not be judged" in headline(known)) == (code == 4)
+    unnamed = bncheck.inspect(model, data(), select=["BN601"])
+    assert (unnamed.summary.verdict, unnamed.summary.exit_code) == ("inconclusive", 4)
+    assert headline(unnamed).startswith("Inconclusive: the gap of ")
 
 
 def test_one_channel_of_negative_variance_and_then_all(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from bncheck.results import (
     ModelFacts,
     Report,
     Run,
+    unexplained,
+    untold_layers,
 )
 from bncheck.vocabulary import Harm, Reason, argument, spelled
 
@@ -105,7 +107,9 @@ def _headline(report: Report) -> str:
     if summary.verdict == FINDINGS:
         counting, accepted = _counted_apart(report)
         if not counting:
-            return f"Found nothing that counts: {accepted} accepted."
+            untold = unexplained(untold_layers(report.layers), report.findings)
+            behind = f", and {count(len(untold), 'more layer')} could not be judged" if untold else ""
+            return f"Found nothing that counts: {accepted} accepted{behind}."
         return f"Found {counting}." if not accepted else f"Found {counting}; {accepted} accepted."
     if summary.verdict == NOT_CHECKED:
         if report.layers and report.data is not None and any(_unreached(layer) for layer in report.layers):
@@ -114,6 +118,9 @@ def _headline(report: Report) -> str:
             return "Not checked: all stored statistics are mean 0 and variance 1, never updated or folded on purpose."
         return "Not checked: there is no normalization layer with stored statistics in this file."
     if summary.verdict == INCONCLUSIVE:
+        untold = unexplained(untold_layers(report.layers), report.findings)
+        if untold:
+            return f"Inconclusive: the gap of {count(len(untold), 'layer')} is not a number."
         return "Inconclusive: too few samples to tell."
     if report.data is None:
         return f"Nothing wrong in the stored values. Whether they describe your data, only data can tell: {_DATA}."
