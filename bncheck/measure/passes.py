@@ -22,7 +22,7 @@ from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, Sessi
 from bncheck.measure.plan import Plan
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.stopping import StoppingRule
-from bncheck.predictions import PredictionEffect
+from bncheck.predictions import PredictionEffect, read_scores
 from bncheck.progress import Progress
 from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note
 from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
@@ -38,6 +38,9 @@ def observe(
 ) -> Observation:
     """Read `source` twice in `session` and collect everything that evidence is made of.
 
+    A program may take one batch size alone without saying so, as many exports do: where it refuses what it is given,
+    the loader's own size and single samples are tried.
+
     With `gaps_only` no outputs are compared and no samples kept, which takes two forwards of every sample.
 
     Raises:
@@ -46,8 +49,43 @@ def observe(
     for note in source.notes:
         progress(note.sentence, 0, None)
     passes = Passes(session, source, plan, progress, gaps_only=gaps_only)
-    batch = passes.batch_pass()
+    try:
+        batch = passes.batch_pass()
+    except UnfitError:
+        only = only_size(session, source, plan)
+        if only is None:
+            raise
+        session.restrict(only)
+        passes = Passes(session, source, plan, progress, gaps_only=gaps_only)
+        batch = passes.batch_pass()
     return Observation.of(batch, passes.stored_pass(batch), source)
+
+
+def only_size(session: Session, source: Source, plan: Plan) -> int | None:
+    """Find the batch size that a model takes which refuses others: the loader's own, or 1; `None` where it takes none.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    if session.fixed_batch is not None:
+        return None
+    first = next(source.given_batches(1, seed=plan.seed, limit=None if source.own_batches else 1), None)
+    if first is None:
+        return None
+    for size in dict.fromkeys((first.size, 1)):
+        try:
+            output = session.run(first.between(0, size), STORED, None)
+        except UnfitError:
+            continue
+        if _is_of(output, size, plan):
+            return size
+    return None
+
+
+def _is_of(output: Any, samples: int, plan: Plan) -> bool:
+    """Tell whether there is an output for each sample: a model that takes a sample for a batch gives others."""
+    scores = read_scores(output, plan.output)
+    return scores is not None and scores.dim() > 0 and len(scores) == samples
 
 
 class Passes:

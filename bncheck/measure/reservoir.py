@@ -82,6 +82,10 @@ class Reservoir:
             self._joined = Batch.join(chosen) if chosen else None
         return self._joined
 
+    def singles(self) -> list[Batch]:
+        """All samples drawn, whatever their form, each by itself, in the order of their keys."""
+        return [self._drawn[key] for key in sorted(self._drawn)]
+
     def groups(self) -> list[Batch]:
         """Groups of equal size, a power of two, of one label each; none where hardly any label has so many samples."""
         form = self._commonest_form()

@@ -69,6 +69,23 @@ class Case:
         drawn = self.drawn(most)
         return 0 if drawn is None else drawn.size
 
+    def halves(self, most: int) -> tuple[list[Batch], list[Batch]]:
+        """Two halves of the first samples, in batches that the model takes; one by one where they have several forms.
+
+        Sequences of unlike lengths cannot be joined, and any one length may have a sample or two.
+        """
+        singles = self.seen.reservoir.singles()
+        if self.samples is None or self.samples.size < len(singles) // 2:
+            return singles[:most:2], singles[1:most:2]
+        samples = self.drawn(most)
+        if samples is None:
+            return [], []
+        size = self.fixed_batch or self.subject.plan.batch_size
+        middle = samples.size // 2
+        middle -= middle % (self.fixed_batch or 1)
+        parts = (samples.between(0, middle), samples.between(middle, samples.size))
+        return list(parts[0].split(size)), list(parts[1].split(size))
+
     @cached_property
     def suspects(self) -> tuple[str, ...]:
         """Layers above the nearer margin, by their own gap where it is known, the largest first."""

@@ -50,6 +50,10 @@ class Session(Protocol):
         """
         ...
 
+    def restrict(self, batch_size: int) -> None:
+        """Take batches of that size alone from now on: others were tried, and the model refuses them."""
+        ...
+
     def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
         """Record what those calls are fed, as the model is shipped, and run no further than that takes.
 

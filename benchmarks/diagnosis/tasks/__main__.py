@@ -1,6 +1,6 @@
 """Train nets for every kind of task, plant faults, and print what was found and what following the advice does.
 
-`python -m benchmarks.diagnosis.tasks [--quick] [--from-seed S] [--seeds N] [--only NET] [--out FILE]`
+`python -m benchmarks.diagnosis.tasks [--quick] [--few-faults] [--samples N] [--from-seed S] [--seeds N] [--only NET] [--out FILE]`
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SIZES, FEW_SIZES = (50, 300, 1000, 3000), (100, 400)
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="six nets, a few faults, 100 and 400 samples")
+    parser.add_argument("--few-faults", action="store_true", help="those of --quick, in all nets")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--from-seed", type=int, default=0, help="the first seed")
     parser.add_argument("--only", action="append", choices=sorted(KINDS), help="a net; repeatable")
@@ -33,8 +34,12 @@ def main(arguments: list[str]) -> None:
     kinds = given.only or (SEEN if given.quick else KINDS)
     sizes = tuple(given.samples or (FEW_SIZES if given.quick else SIZES))
     seeds = range(given.from_seed, given.from_seed + given.seeds)
-    jobs = [Job(kind, seed, sizes, QUICK if given.quick else ()) for kind in kinds for seed in seeds]
+    jobs = [
+        Job(kind, seed, sizes, QUICK if given.quick or given.few_faults else ()) for kind in kinds for seed in seeds
+    ]
+    command = " ".join(["python -m benchmarks.diagnosis.tasks", *arguments])
     results: dict[Job, Result] = {}
+    text = ""
     with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(examine, job): job for job in jobs}
         for done in as_completed(running):
@@ -42,10 +47,9 @@ def main(arguments: list[str]) -> None:
             print(f"{result.kind}: score {result.score:.3f}, stale by {result.stale:.4f}", file=sys.stderr, flush=True)
             for line in (*result.alarms, *(told(trial) for trial in result.trials if must(trial) and not trial.found)):
                 print(f"  {line}", file=sys.stderr, flush=True)
-    command = " ".join(["python -m benchmarks.diagnosis.tasks", *arguments])
-    text = section([results[job] for job in jobs], command)
-    if given.out:
-        put(given.out, TASKS, text)
+            text = section([results[job] for job in jobs if job in results], command)
+            if given.out:  # each time, so that a run that is interrupted leaves what it has seen
+                put(given.out, TASKS, text)
     print(text)
 
 

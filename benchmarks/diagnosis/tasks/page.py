@@ -33,8 +33,9 @@ def _opening(results: Sequence[Result], command: str) -> Iterator[str]:
         f"{len(results)} further nets, each for its own task, were inspected on {_list(sizes)} samples: "
         f"{sum(result.inspections for result in results)} times as they are, {trials} times with a fault. No rule was "
         f"mended by {len(unseen)} of them ({', '.join(unseen)}). A fault counts where it costs {LOST:.0%} of the "
-        f"task's own score, or {HARMLESS:.0%} and makes {OF_ERRORS:.0%} of its errors, on {TRUTH} samples that were not inspected. Advice "
-        f"was followed: statistics were recalibrated on the samples that were inspected, and judged by those {TRUTH}."
+        f"task's own score, or {HARMLESS:.0%} that makes {OF_ERRORS:.0%} of its errors, on {TRUTH} samples that were "
+        "not inspected. Advice was followed: statistics were recalibrated on the samples that were inspected, and "
+        "judged by those others."
     )
     yield ""
     yield f"```console\n$ {command}\n```"

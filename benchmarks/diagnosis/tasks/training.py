@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,11 +20,8 @@ Samples = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 def seeded(*numbers: int) -> torch.Generator:
-    """Random numbers of their own for these numbers."""
-    seed = 0
-    for number in numbers:
-        seed = seed * 1_000_003 + number + 1
-    return torch.Generator().manual_seed(seed % 2**63)
+    """Random numbers of their own for these numbers; neighbouring seeds would begin alike."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
 
 
 def drawn(problem: Problem, number: int, generator: torch.Generator) -> Samples:
@@ -32,6 +30,14 @@ def drawn(problem: Problem, number: int, generator: torch.Generator) -> Samples:
         return [problem.draw(number, generator)]
     lengths = torch.randint(LENGTHS[0], LENGTHS[1] + 1, (number,), generator=generator)
     return [waves(1, generator, int(length)) for length in lengths]
+
+
+def truth_of(problem: Problem, generator: torch.Generator) -> Samples:
+    """Samples to judge by; those of one length together, which in eval mode changes nothing."""
+    if not problem.uneven:
+        return drawn(problem, TRUTH, generator)
+    lengths = torch.randint(LENGTHS[0], LENGTHS[1] + 1, (20,), generator=generator)
+    return [waves(TRUTH // 20, generator, int(length)) for length in lengths]
 
 
 def trained(kind: str, seed: int) -> nn.Module:

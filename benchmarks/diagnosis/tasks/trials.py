@@ -15,13 +15,13 @@ from benchmarks.diagnosis.tasks.giving import inspected, recalibrated
 from benchmarks.diagnosis.tasks.nets import KINDS
 from benchmarks.diagnosis.tasks.planting import Fault, planted
 from benchmarks.diagnosis.tasks.problems import PROBLEMS, Problem
-from benchmarks.diagnosis.tasks.training import TRUTH, Samples, drawn, losses_of, scores_of, seeded, trained
+from benchmarks.diagnosis.tasks.training import Samples, drawn, losses_of, scores_of, seeded, trained, truth_of
 
 RECALIBRATE, LEAVE, OTHER = "recalibrate", "leave", "other"
 _LEAVE = re.compile(r"Leave the statistics|Nothing has to be done|Recalibrating does not help|not measured to help")
 BEYOND_NOISE = 0.01
 """Score that recalibrating must win, and by 2.33 standard errors, for leaving the statistics to have been wrong."""
-DRAWS = 3
+DRAWS = 2
 """Times a healthy net is inspected with samples of each number."""
 
 
@@ -117,7 +117,7 @@ def examine(job: Job) -> Result:
     """Train the net, inspect it as it is, then with each fault."""
     torch.set_num_threads(1)
     problem, net = PROBLEMS[KINDS[job.kind].problem], trained(job.kind, job.seed)
-    truth = drawn(problem, TRUTH, seeded(job.seed, 2))
+    truth = truth_of(problem, seeded(job.seed, 2))
     whole = scores_of(net, problem, truth)
     alarms, healthy = _healthy(job, net, problem, truth)
     trials = tuple(
@@ -125,7 +125,7 @@ def examine(job: Job) -> Result:
         for number, fault in enumerate(planted(net, problem, job.seed, job.faults))
         for trial in _tried(job, fault, problem, truth, whole, number)
     )
-    again = scores_of(recalibrated(net, drawn(problem, TRUTH, seeded(job.seed, 3))), problem, truth)
+    again = scores_of(recalibrated(net, truth_of(problem, seeded(job.seed, 3))), problem, truth)
     stale = float((again - whole).mean())
     return Result(job.kind, float(whole.mean()), stale, len(job.sizes) * DRAWS, tuple(alarms), tuple(healthy), trials)
 

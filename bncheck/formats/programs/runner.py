@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,6 +18,8 @@ from bncheck.vocabulary import argument
 
 _LONGEST = 400
 """Characters of what a model says that are told."""
+_RAISED = re.compile(r"(builtins\.)?(\w*Error|\w*Exception):")
+"""What an error's own line begins with, where a stack is printed before it."""
 Output = Callable[[], AbstractContextManager[Any]]
 
 
@@ -110,6 +113,6 @@ def _cause(error: BaseException) -> str:
         code = error.code
         return f"sys.exit({repr(code)[:40] if isinstance(code, int | str | None) else '...'}) was called"
     lines = [line.strip() for line in text_of(error).splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("RuntimeError:", "Error:"))]
+    telling = [line for line in lines if _RAISED.match(line)]
     line = telling[-1] if telling else (lines[0] if lines else type(error).__name__)
-    return line.removeprefix("RuntimeError:").strip()[:_LONGEST].rstrip(".")
+    return _RAISED.sub("", line).strip()[:_LONGEST].rstrip(".")

@@ -26,7 +26,7 @@ class TorchSession:
     def __init__(self, model: ProgramBackend, source_name: str) -> None:
         self._tap = Tap(model)
         self._runner = Runner(model.program, model.path, source_name, model.prints_to)
-        self.fixed_batch = model.fixed_batch
+        self.fixed_batch: int | None = model.fixed_batch
         self.notes: tuple[Note, ...] = ()
         self.runtime: list[RuntimeCheck] = []
         self._compared = False
@@ -53,6 +53,10 @@ class TorchSession:
         self._compared = self._compared or compares
         with self._tap.watching(policy, recorder, batch.size, self.runtime if compares else None):
             return self._runner(batch)
+
+    def restrict(self, batch_size: int) -> None:
+        """See `Session.restrict`."""
+        self.fixed_batch = batch_size
 
     def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
         """See `Session.look`."""

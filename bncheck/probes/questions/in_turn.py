@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bncheck.core import THRESHOLDS, compare, rms
@@ -38,20 +38,17 @@ class InTurn:
 class OneAfterTheOther(Probe[InTurn]):
     """Gives the first layer that drifts what it sees, then the next that still does, on two halves of the samples."""
 
-    needs = Needs(samples=2 * 8, layers=True, suspicion=Suspicion.UNMEASURED)
+    needs = Needs(layers=True, suspicion=Suspicion.UNMEASURED)
 
     def cost(self, case: Case) -> int:
         """Count a forward as shipped, one for each layer, and one with all of them."""
-        return case.number(MORE) * (LAYERS + 2)
+        return sum(batch.size for half in case.halves(MORE) for batch in half) * (LAYERS + 2)
 
     def answer(self, case: Case, session: ProbeSession) -> InTurn | None:
-        """The layers, and what they do; `None` where none drifts."""
-        samples = case.drawn(MORE)
-        if samples is None:
+        """The layers, and what they do; `None` where none drifts, or there are too few samples to tell."""
+        halves = case.halves(MORE)
+        if min(sum(batch.size for batch in half) for half in halves) < THRESHOLDS.fewest_groups:
             return None
-        middle = samples.size // 2
-        middle -= middle % (session.fixed_batch or 1)
-        halves = (samples.between(0, middle), samples.between(middle, samples.size))
         given: tuple[Known, Known] = ({}, {})
         gaps: dict[str, float] = {}
         for _ in range(LAYERS):
@@ -71,20 +68,20 @@ class OneAfterTheOther(Probe[InTurn]):
         return replace(evidence, closer=closer, effect=answer.effect)
 
     def _effect(
-        self, case: Case, session: ProbeSession, halves: tuple[Batch, Batch], given: tuple[Known, Known]
+        self, case: Case, session: ProbeSession, halves: tuple[list[Batch], list[Batch]], given: tuple[Known, Known]
     ) -> EffectEvidence | None:
         """The outputs of each half as shipped, and by what the other half showed."""
         plan = case.subject.plan
         meter = PredictionEffect(plan.output, plan.metric, plan.task)
         for half, other in zip(halves, reversed(given), strict=True):
-            for batch in session.batches(half):
+            for batch in half:
                 meter.add_recalibrated(session.run(batch, STORED), session.run(batch, Given(other)), batch.labels)
         return meter.result()
 
 
-def _watched(session: ProbeSession, samples: Batch, given: Known) -> Recorder:
+def _watched(session: ProbeSession, batches: Sequence[Batch], given: Known) -> Recorder:
     policy: Policy = Given(dict(given)) if given else STORED
-    return session.recorded(session.batches(samples), policy)
+    return session.recorded(batches, policy)
 
 
 def _first_off(recorder: Recorder, settled: Mapping[str, float]) -> tuple[str | None, float]:

@@ -84,6 +84,8 @@ def what_helps(effect: EffectEvidence | None) -> str:
         return _by_task(effect, effect.task, harm)
     if harm is Harm.EXCLUDED:
         return f"Nothing has to be done: {_at_most(effect)}."
+    if effect.accuracy is not None:
+        return f"{CHECK_INPUT}. More samples would show whether recalibrating the statistics would help."
     return f"{CHECK_INPUT}. Give labels (y in the data) to see whether recalibrating the statistics would help."
 
 

@@ -97,6 +97,10 @@ class OnnxSession:
                 values = self._run(self._by_given, batch, feeds, self._graph.outputs)
         return {name: _tensor(values[name]) for name in self._graph.outputs}
 
+    def restrict(self, batch_size: int) -> None:
+        """See `Session.restrict`."""
+        self.fixed_batch = batch_size
+
     def look(self, batch: Batch, recorder: Recorder, sites: Collection[Site]) -> None:
         """See `Session.look`: onnxruntime runs what leads to the outputs it is asked for."""
         numbers = [number for number, site in enumerate(self._sites) if site in sites]
