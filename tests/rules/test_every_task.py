@@ -217,9 +217,23 @@ def test_an_exported_program_of_one_sample_is_measured_one_by_one(tmp_path: Path
     assert_measured_in_turn(*reports, "7")
 
 
-def test_sequences_of_unlike_lengths_are_measured_one_by_one() -> None:
+@cache
+def of_sequences() -> tuple[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """A healthy net, and recordings of unlike lengths, one in each batch."""
     net = net_of(4, pooled=True, dims=1)
     spread(net, inputs(200, 2, 2, 40))
     sequences = [inputs(1, 100 + number, 2, 20 + number % 30) for number in range(90)]
-    data = [(one, net(one).argmax(1)) for one in sequences]
+    return net, [(one, net(one).argmax(1)) for one in sequences]
+
+
+def test_sequences_of_unlike_lengths_are_measured_one_by_one() -> None:
+    net, data = of_sequences()
     assert_measured_in_turn(*(bncheck.inspect(one, data) for one in (net, broken(net))), "7")
+
+
+def test_too_few_sequences_to_measure_a_cost_ask_for_more_and_for_no_labels() -> None:
+    net, data = of_sequences()
+    report = bncheck.inspect(broken(net), data[:12])
+    assert "could not be measured" in report.findings[0].message
+    assert "More samples would show" in report.findings[0].fix
+    assert "labels" not in report.findings[0].fix
