@@ -51,6 +51,8 @@ def observe(
     passes = Passes(session, source, plan, progress, gaps_only=gaps_only)
     try:
         batch = passes.batch_pass()
+    except MemoryLimitError:
+        raise
     except UnfitError:
         only = only_size(session, source, plan)
         if only is None:

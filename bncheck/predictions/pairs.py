@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 import torch
 
+from bncheck.errors import DataError
 from bncheck.evidence import Improvement, TaskEffect
 from bncheck.predictions.tasks import recognised, task_named
 from bncheck.predictions.tasks.task import Task
+from bncheck.vocabulary import argument
 
 
 @dataclass(slots=True)
@@ -210,7 +212,12 @@ class TaskPairs:
         if self.wanted is None:
             return recognised(outputs, labels)
         task = task_named(self.wanted)
-        return task.settled(outputs, labels) if task.matches(outputs, labels) else None
+        if not task.matches(outputs, labels):
+            raise DataError(
+                f"{argument('task')} {self.wanted} does not judge outputs {tuple(outputs.shape)} by labels "
+                f"{tuple(labels.shape)}: choose another, or leave it out, and they tell."
+            )
+        return task.settled(outputs, labels)
 
 
 def _groups(task: Task, outputs: torch.Tensor, labels: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:

@@ -112,10 +112,11 @@ from .report import (
     Run,
     Summary,
     finite,
+    unexplained,
+    untold_layers,
 )
 from .run import Asked
 from .scores import GAP, SHARES, Score, amount, is_count, score_subject, score_title, score_value
-from .untold import unexplained, untold_layers
 
 __all__ = [
     "ADVICE",

@@ -254,4 +254,5 @@ def test_a_real_process_ends_with_the_code_and_prints_the_report(files: Files) -
     assert "BN102 error" in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
-    assert max(map(len, done.stdout.splitlines())) <= int(os.environ["COLUMNS"])
+    lines = [line for line in done.stdout.splitlines() if ": bncheck " not in line]  # a command stands in one piece
+    assert max(map(len, lines)) <= int(os.environ["COLUMNS"])

@@ -7,6 +7,7 @@ import pickle
 import pytest
 import torch
 
+from bncheck.errors import DataError
 from bncheck.predictions.change import OutputChange, changed_fraction, relative_change
 from bncheck.predictions.effect import PredictionEffect
 from bncheck.predictions.information import MutualInformation, information_of
@@ -249,3 +250,20 @@ def test_maps_of_probabilities_are_predictions_without_labels():
     labelled = PredictionEffect(None, None)
     labelled.add_recalibrated(maps, maps.flip(1), maps.argmax(1, keepdim=True).squeeze(1))
     assert labelled.result().accuracy.stored == 1.0
+
+
+def test_a_mask_of_0_and_255_says_yes_by_255():
+    outputs = normal(6, 1, 4, 4)
+    mask = (normal(6, 1, 4, 4) > 0).long()
+    found = []
+    for labels in (mask, 255 * mask):
+        effect = PredictionEffect(None, None)
+        effect.add_recalibrated(outputs, -outputs, labels)
+        found.append(effect.result().task.score)
+    assert found[0] == found[1]
+
+
+def test_a_task_that_the_labels_do_not_fit_is_refused():
+    effect = PredictionEffect(None, None, task="numbers")
+    with pytest.raises(DataError, match=r"task numbers does not judge outputs \(4, 4\) by labels \(4,\)"):
+        effect.add_recalibrated(torch.eye(4), torch.eye(4), torch.arange(4))

@@ -14,6 +14,7 @@ from torch import nn
 import bncheck
 from bncheck.core import compare
 from bncheck.evidence import MeasuredLayer
+from bncheck.rules.judging.powers import fit_power
 from bncheck.rules.values.bn207 import judge
 
 STORED = {
@@ -106,3 +107,12 @@ def test_what_is_certain_is_a_remark_only_where_a_cost_is_excluded():
     shown = seen(VAR**0.5, VAR)
     costs = (None, effect(predictions_changed=0.03), effect(stored=0.99, recalibrated=0.99))
     assert [next(judge(evidence(shown, effect=one))).severity for one in costs] == ["warning", "warning", "info"]
+
+
+def test_one_layer_far_off_is_no_power_of_all():
+    """Variances near 1 fit any power, and a sixteenth of them is near their fourth."""
+    near_one = np.geomspace(0.8, 1.25, 8)
+    shown = {name: seen(near_one, near_one) for name in "acd"} | {"b": seen(near_one / 16, near_one)}
+    named = [replace(shown[name], layer=replace(shown[name].layer, name=name)) for name in "abcd"]
+    assert fit_power(named) is not None
+    assert not list(judge(evidence(*named, effect=effect(predictions_changed=0.5))))

@@ -67,7 +67,7 @@ def test_a_fault_that_costs_nothing_is_only_mentioned(healthy, held_out):
     assert (finding.severity, finding.cost.harm) == ("info", "excluded")
     few = only(bncheck.inspect(healthy, held_out, limit=100), "BN607")
     assert (few.severity, few.cost.harm) == ("error", "not known")
-    assert "The loss falls from 0.0" in few.message  # which shows it where no decision changes
+    assert "The training loss falls from 0.0" in few.message  # which shows it where no decision changes
     assert only(bncheck.inspect(healthy, held_out[0], limit=100), "BN607").severity == "warning"
 
 
@@ -410,3 +410,13 @@ def test_a_background_on_all_sides_is_no_padding(share, lopsided, found):
 def test_digits_have_a_background_and_no_padding(healthy, held_out):
     assert norms(healthy)
     assert codes(bncheck.inspect(healthy, held_out)) == []
+
+
+def test_what_was_measured_to_be_worse_is_neither_an_error_by_its_loss_nor_advised():
+    task = task_effect(0.9, 0.87, 0.005)
+    worse = effect(task=replace(task, score=replace(task.score, samples=250), loss=FALLS), samples=250)
+    layers, closer = layers_of(0.02, 0.6, 0.02, 0.05), CloserLook(wrong=("b",), together=worse)
+    (finding,) = wrong_alone(evidence(*layers, effect=None, closer=closer))
+    assert finding.severity == "warning"
+    assert "recalibrate" not in finding.fix
+    assert "cannot be seen" not in finding.message

@@ -28,10 +28,12 @@ class YesNo:
     Attributes:
         are_probabilities: whether outputs are probabilities rather than logits; `None` to look at what is given.
         score_name: by the number of decisions.
+        yes: the label that says yes: 1, or 255 of masks that hold 0 and 255 alone, where it is not what is left out.
     """
 
     are_probabilities: bool | None = None
     score_name: str = "F1"
+    yes: int = 1
     name: ClassVar[str] = "yes-no"
     larger_is_better: ClassVar[bool] = True
     unit: ClassVar[float] = 1.0
@@ -54,7 +56,8 @@ class YesNo:
         """See `Task`: outputs that all lie in 0..1 are probabilities."""
         single = outputs.numel() == len(outputs)
         name = BALANCED if single else self.score_name
-        return replace(self, are_probabilities=lie_in_unit_interval(outputs), score_name=name)
+        yes = IGNORED_LABEL if labels is not None and _holds_ends_alone(labels) else self.yes
+        return replace(self, are_probabilities=lie_in_unit_interval(outputs), score_name=name, yes=yes)
 
     def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
         """See `Task`: yes and no apart, where there is one decision a sample."""
@@ -62,7 +65,7 @@ class YesNo:
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See `Task`: right or wrong of one decision, Dice of many."""
-        wanted, known = _rows(labels, outputs)
+        wanted, known = _rows(self._zero_one(labels), outputs)
         found = self._decided(outputs).reshape(len(outputs), -1)
         if found.shape[1] == 1:
             return per_sample((found == wanted).double(), known)
@@ -76,7 +79,7 @@ class YesNo:
 
     def losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See `Task`: mean binary cross entropy."""
-        wanted, known = _rows(labels, outputs)
+        wanted, known = _rows(self._zero_one(labels), outputs)
         rows = outputs.reshape(len(outputs), -1).double()
         if self._scale(outputs):
             clamped = rows.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
@@ -90,6 +93,10 @@ class YesNo:
         """See `Task`."""
         return self._decided(outputs)
 
+    def _zero_one(self, labels: torch.Tensor) -> torch.Tensor:
+        """The labels as 0 and 1."""
+        return labels if self.yes == 1 else (labels == self.yes).to(labels.dtype)
+
     def _decided(self, outputs: torch.Tensor) -> torch.Tensor:
         threshold = 0.5 if self._scale(outputs) else 0.0
         return (outputs > threshold).long().masked_fill(outputs.isnan(), UNTOLD)
@@ -102,6 +109,11 @@ def _rows(labels: torch.Tensor, outputs: torch.Tensor) -> tuple[torch.Tensor, to
     """Labels (N, decisions), and which of them count."""
     wanted = labels.reshape(len(outputs), -1)
     return wanted, _counted(labels).reshape(len(outputs), -1)
+
+
+def _holds_ends_alone(labels: torch.Tensor) -> bool:
+    """Whether a map holds 0 and 255 and no 1: a mask as images have it, not one with positions to be left out."""
+    return labels.dim() > 1 and bool((labels == IGNORED_LABEL).any()) and bool(((labels == 0) | (labels == 255)).all())
 
 
 def _counted(labels: torch.Tensor) -> torch.Tensor:

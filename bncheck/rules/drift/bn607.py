@@ -8,7 +8,7 @@ from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words
-from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, loss_falls
+from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, loss_falls
 from bncheck.rules.judging.localised import denoised_gaps, localised
 from bncheck.rules.judging.measures import noise_of, worst
 from bncheck.rules.judging.naming import some_names
@@ -79,15 +79,16 @@ def _decisive(evidence: Evidence) -> tuple[EffectEvidence | None, Severity]:
         if harm_of(effect) is Harm.EXCLUDED:
             return effect, Severity.INFO
     effect = evidence.closer.together or evidence.effect
-    return effect, Severity.ERROR if loss_falls(evidence.closer.together) else Severity.WARNING
+    together = evidence.closer.together
+    return effect, Severity.ERROR if loss_falls(together) and not is_worse(together) else Severity.WARNING
 
 
 def _loss_in_words(effect: EffectEvidence | None) -> str:
     """Tell what only the loss shows: it moves before a decision does."""
     loss = None if effect is None or effect.task is None else effect.task.loss
-    if loss is None or not loss_falls(effect) or harm_of(effect) is not Harm.UNKNOWN:
+    if loss is None or not loss_falls(effect) or is_worse(effect) or harm_of(effect) is not Harm.UNKNOWN:
         return ""
-    return f" The loss falls from {loss.shipped:.3g} to {loss.other:.3g} with them (t = {loss.t:.1f})."
+    return f" The training loss falls from {loss.shipped:.3g} to {loss.other:.3g} with them (t = {loss.t:.1f})."
 
 
 def _patterns(names: Sequence[str], evidence: Evidence) -> str:
@@ -103,7 +104,8 @@ def _patterns(names: Sequence[str], evidence: Evidence) -> str:
 def _or_measure(effect: EffectEvidence | None) -> str:
     """Name recalibration as the other way, where it was not measured to fail."""
     has_labels = effect is not None and effect.task is not None
-    return "" if has_labels and not is_better(effect) and not loss_falls(effect) else ", or recalibrate it"
+    may_help = loss_falls(effect) and not is_worse(effect) and harm_of(effect) is not Harm.EXCLUDED
+    return "" if has_labels and not is_better(effect) and not may_help else ", or recalibrate it"
 
 
 def _on_training_data(names: list[str], evidence: Evidence) -> dict[str, float] | None:

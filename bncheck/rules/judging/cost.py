@@ -7,7 +7,7 @@ import math
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence, TaskEffect
 from bncheck.results import Cost, score_subject, score_value
-from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, may_win, most_changed
+from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, may_win, most_changed
 from bncheck.vocabulary import CHECK, Harm, Remedy, Severity
 
 ELSEWHERE = "statistics measured on other samples of these data"
@@ -58,7 +58,7 @@ def in_words(effect: EffectEvidence | None) -> str:
     if task is not None:
         shipped, other = (score_value(task.score_name, one) for one in (task.score.shipped, task.score.other))
         told = f"{score_subject(task.score_name)} is {shipped} as shipped and {other} with {ELSEWHERE}."
-        return f"{told}{_power(task) if harm_of(effect) is Harm.UNKNOWN else ''}"
+        return f"{told}{_power(task) if harm_of(effect) is Harm.UNKNOWN and not is_worse(effect) else ''}"
     if effect.predictions_changed is not None:
         return f"{effect.predictions_changed:.1%} of the predictions change with statistics measured on these data."
     if effect.output_change is not None:

@@ -86,6 +86,14 @@ def fits_as_shipped(effect: EffectEvidence | None) -> bool:
     return harm_of(effect) is Harm.EXCLUDED and (effect is None or (effect.gain or 0.0) <= 0)
 
 
+def is_worse(effect: EffectEvidence | None) -> bool:
+    """Tell whether recalibration was measured to make the task's score worse (95 %)."""
+    task = None if effect is None else effect.task
+    if task is None or not math.isfinite(task.score.error):
+        return False
+    return task.score.gain + THRESHOLDS.two_sided_z * task.score.error < 0
+
+
 def loss_falls(effect: EffectEvidence | None) -> bool:
     """Tell whether the paired loss is sure to be smaller with other statistics, however little.
 
