@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 import torch
 from digit_nets import assert_healthy, measure_statistics, norms
+from hand_built import effect, evidence, measured
 from torch import nn
 
 import bncheck
 from bncheck.errors import UnfitError
+from bncheck.evidence import CloserLook
 from bncheck.results.report import Report
+from bncheck.rules.drift.bn603 import judge as drift
 
 SAMPLES, WRONG, WIDTH = 320, 2, 12
 Labels = Callable[[torch.Tensor], torch.Tensor]
@@ -237,3 +240,12 @@ def test_too_few_sequences_to_measure_a_cost_ask_for_more_and_for_no_labels() ->
     assert "could not be measured" in report.findings[0].message
     assert "More samples would show" in report.findings[0].fix
     assert "labels" not in report.findings[0].fix
+
+
+def test_of_layers_off_in_their_turn_those_that_are_hardly_so_are_not_named() -> None:
+    """What was given other statistics because of a healthy gap inherits the rest of its drift."""
+    layers = (measured(0.9, name="wrong"), measured(0.8, name="behind"))
+    for behind, named in ((0.12, ("wrong",)), (0.5, ("wrong", "behind"))):
+        closer = CloserLook(in_turn={"wrong": 0.9, "behind": behind})
+        (finding,) = drift(evidence(*layers, effect=effect(stored=0.5, recalibrated=0.9), closer=closer))
+        assert finding.layers == named

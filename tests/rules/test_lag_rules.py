@@ -133,6 +133,15 @@ def test_a_lag_counts_where_it_matters(fraction, harmful, found):
     assert len(list(lag(seen))) == found
 
 
+def test_a_lag_whose_cost_too_few_samples_leave_open_is_a_warning():
+    """Ten of 50 predictions change: that may be chance, and one fraction that explains every channel is not."""
+    few = effect(predictions_changed=0.2, changed_by_noise=0.04, samples=50, predictions=50)
+    (finding,) = lag(evidence(lagging(0.75), effect=few))
+    assert (finding.severity, finding.cost.harm) == ("warning", "not known")
+    labelled = effect(stored=0.9, recalibrated=0.88, gain_error=0.03, predictions_changed=0.04)
+    assert not list(lag(evidence(lagging(0.75), effect=labelled)))  # recalibrating does not seem to win
+
+
 # BN611
 
 

@@ -1,7 +1,6 @@
 """Train nets for every kind of task, plant faults, and print what was found and what following the advice does.
 
-`python -m benchmarks.diagnosis.tasks [--quick] [--few-faults] [--samples N] [--from-seed S] [--seeds N] [--only
-NET] [--out FILE]`
+`python -m benchmarks.diagnosis.tasks [--quick] [--few-faults] [--samples N] [--from-seed S] [--only NET] [--out FILE]`
 """
 
 from __future__ import annotations

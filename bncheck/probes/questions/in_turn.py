@@ -85,14 +85,14 @@ def _watched(session: ProbeSession, batches: Sequence[Batch], given: Known) -> R
 
 
 def _first_off(recorder: Recorder, settled: Mapping[str, float]) -> tuple[str | None, float]:
-    """The first layer in running order, of those not settled, that lies off by more than the margin; and how far."""
+    """The first layer in running order, of those not settled, that lies off by the nearer margin; and its gap."""
     for name, calls in recorder.by_layer().items():
         entry = together(calls)
         if name in settled or not entry.layer.has_statistics:
             continue
         found = entry.statistics()
         gap = rms(compare(found.mean, found.var, *stored_statistics(entry.layer)).gap)
-        if gap > THRESHOLDS.margin:
+        if gap > THRESHOLDS.near_margin:
             return name, gap
     return None, 0.0
 

@@ -11,7 +11,7 @@ from bncheck.results import Finding
 from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
-from bncheck.rules.judging.drifting import drifted_layers, origin_of
+from bncheck.rules.judging.drifting import drifted_layers, off_by_themselves, origin_of
 from bncheck.rules.judging.harm import harm_of, is_better, margin_of, may_win, severity_of, wins
 from bncheck.rules.judging.measures import noise_of, single, worst
 from bncheck.rules.judging.naming import shown, some_names
@@ -100,8 +100,7 @@ def _held(tensors: Sequence[str]) -> str:
 
 def _sources(drifted: list[MeasuredLayer], margin: float, evidence: Evidence) -> list[MeasuredLayer]:
     """Give the layers that the drift comes from: where there was no batch pass, those found off in their turn."""
-    in_turn = [layer for layer in drifted if layer.layer.name in evidence.closer.in_turn]
-    return in_turn or origin_of(drifted, margin)
+    return off_by_themselves(drifted, evidence.closer.in_turn, margin) or origin_of(drifted, margin)
 
 
 def _severity(farthest: MeasuredLayer, evidence: Evidence) -> Severity:

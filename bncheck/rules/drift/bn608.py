@@ -13,9 +13,9 @@ from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words, or_leave, repair_or_check
 from bncheck.rules.judging.drifting import drifted_layers, own_statistics
-from bncheck.rules.judging.harm import severity_of
+from bncheck.rules.judging.harm import harm_of, may_win, severity_of
 from bncheck.rules.judging.measures import noise_of, single
-from bncheck.vocabulary import Severity
+from bncheck.vocabulary import Harm, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Lag:
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Yield by its cost where mean = f x measured mean, variance = (1 - f) + f x measured variance, with one f."""
-    drifted = drifted_layers(evidence)
-    if not drifted or severity_of(evidence.effect) == Severity.INFO:
+    drifted, severity = drifted_layers(evidence), _severity(evidence)
+    if not drifted or severity == Severity.INFO:
         return
     found = fit_lag([layer for layer in evidence.measured.values() if layer.layer.kind == BATCH_NORM])
     if found is None or found.explained < THRESHOLDS.lag_explained:
@@ -46,7 +46,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     expected = _by_counter(evidence)
     yield Finding(
         code="BN608",
-        severity=severity_of(evidence.effect),
+        severity=severity,
         layers=tuple(found.layers),
         message=(
             f"The statistics lag: they have gone {found.fraction:.0%} of the way from the initial mean 0 and variance "
@@ -71,6 +71,13 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "accuracy_gain": evidence.effect.gain if evidence.effect else None,
         },
     )
+
+
+def _severity(evidence: Evidence) -> Severity:
+    """Give the severity by cost; what one fraction explains is certain, and a warning where its cost is not known."""
+    severity = severity_of(evidence.effect)
+    is_open = harm_of(evidence.effect) is Harm.UNKNOWN and may_win(evidence.effect)
+    return Severity.WARNING if severity == Severity.INFO and is_open else severity
 
 
 def fit_lag(layers: Sequence[MeasuredLayer]) -> Lag | None:

@@ -27,8 +27,13 @@ def origin_of(drifted: list[MeasuredLayer], margin: float = THRESHOLDS.margin) -
     Behind a large own gap small ones are no causes: under the usual margin they count beside their like only.
     """
     own = {layer.layer.name: layer.own_gap for layer in drifted if layer.own_gap is not None}
+    return off_by_themselves(drifted, own, margin) or drifted
+
+
+def off_by_themselves(drifted: list[MeasuredLayer], own: Mapping[str, float], margin: float) -> list[MeasuredLayer]:
+    """Give those whose own gap, by name, counts beside the largest of them."""
     least = max(margin, min(THRESHOLDS.margin, THRESHOLDS.beside * max(own.values(), default=0.0)))
-    return [layer for layer in drifted if own.get(layer.layer.name, 0.0) > least] or drifted
+    return [layer for layer in drifted if own.get(layer.layer.name, 0.0) > least]
 
 
 def own_statistics(measured: MeasuredLayer) -> tuple[FloatArray, FloatArray]:
