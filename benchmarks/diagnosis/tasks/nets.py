@@ -123,7 +123,7 @@ KINDS = {
     "unlabelled residual": Kind("classes", residual, 3, CLASSES, "no labels"),
     "batch of 1 plain": Kind("classes", plain, 3, CLASSES, "batch of 1"),
     "padded": Kind("padded", sequence, 2, CLASSES),
-    "table": Kind("rare yes", dense, 20, 1),
+    "table": Kind("rare yes", dense, 20, 1, steps=800),
     "classes mobile": Kind("classes", mobile, 3, CLASSES),
 }
 """The first six are those the rules were mended by; the others they had not seen."""

@@ -15,7 +15,7 @@ from benchmarks.diagnosis.tasks.giving import inspected, recalibrated
 from benchmarks.diagnosis.tasks.nets import KINDS
 from benchmarks.diagnosis.tasks.planting import Fault, planted
 from benchmarks.diagnosis.tasks.problems import PROBLEMS, Problem
-from benchmarks.diagnosis.tasks.training import Samples, drawn, losses_of, scores_of, seeded, trained, truth_of
+from benchmarks.diagnosis.tasks.training import Samples, drawn, losses_of, norms, scores_of, seeded, trained, truth_of
 
 RECALIBRATE, LEAVE, OTHER = "recalibrate", "leave", "other"
 _LEAVE = re.compile(r"Leave the statistics|Nothing has to be done|Recalibrating does not help|not measured to help")
@@ -185,8 +185,15 @@ def _grave(report: bncheck.Report) -> list[bncheck.Finding]:
 
 
 def _followed(report: bncheck.Report, net: nn.Module, problem: Problem, samples: Samples, truth: Samples) -> Advice:
-    """Recalibrate on the inspected samples, and judge by others, whatever was advised."""
+    """Recalibrate on the inspected samples, and judge by others, whatever was advised.
+
+    Where single layers are said to be wrong by themselves, the advice is to recalibrate these alone.
+    """
     fresh = recalibrated(net, samples)
+    alone = {name for finding in report.findings if finding.code == "BN607" for name in finding.layers}
+    for name, norm in norms(fresh).items():
+        if alone and name not in alone:
+            norm.load_state_dict(net.get_submodule(name).state_dict())
     before, after = (scores_of(one, problem, truth) for one in (net, fresh))
     won = after - before
     error = float(won.std()) / math.sqrt(len(won))
