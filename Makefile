@@ -11,13 +11,15 @@ SINCE ?= HEAD
 CHANGED = $(shell { git diff --name-only --diff-filter=d $(SINCE) -- 'bncheck/*.py'; \
 	git ls-files --others --exclude-standard -- 'bncheck/*.py'; } 2>/dev/null)
 
-.PHONY: help demo test quick quick-tests lowest lint types tests format samples readme bench experiments diagnosis docs screenshots clean
+.PHONY: help demo test quick quick-tests lowest lint types tests fuzz soak format samples readme bench experiments diagnosis docs screenshots clean
 
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
 	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (about a minute)"
 	@echo "make lowest   the quick tests with the lowest versions that pyproject.toml promises (TESTS= runs all)"
+	@echo "make fuzz [SECONDS=n] [CASES=n] [SEED=n]  hostile files of every format against the command line (docs/fuzzing.md)"
+	@echo "make soak     500 inspections in one process, alone and several at once: nothing may be left of them"
 	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
 	@echo "make experiments [FASHION=folder]  train what docs/why-batch-statistics.md shows (under half an hour)"
 	@echo "make diagnosis [FASHION=folder]  plant faults into trained nets and count what is found (docs/diagnosis.md)"
@@ -60,6 +62,14 @@ types: $(STAMP)
 tests: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
 	@printf "Percent of the branches that the quick tests reach: "; $(BIN)/coverage report --format=total
+
+# Findings go to out/fuzz, each with the command that repeats it; PAGE=1 writes the table into docs/fuzzing.md.
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CASES),--cases $(CASES)) \
+		--seed $(if $(SEED),$(SEED),0) $(if $(PAGE),--page)
+
+soak: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m fuzz.soak --inspections $(if $(CASES),$(CASES),500)
 
 TESTS ?= -m "$(QUICK)"
 lowest: $(LOWEST)/.installed

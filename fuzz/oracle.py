@@ -46,10 +46,10 @@ def judge(case: Case, folder: Path) -> Judged:
     temporary = folder / "tmp"
     temporary.mkdir()
     before = _tree(folder)
-    memory = _memory()
-    with _temporary_files_in(temporary), _watching.over(folder / OUT, temporary) as seen:
+    memory = _in_use()
+    with temporary_files_in(temporary), _watching.over(folder / OUT, temporary) as seen:
         done = call(case.typed, folder)
-    grown = _memory() - memory
+    grown = _most_in_use() - memory
     problems = (*_of_ending(done), *_of_text(case, done), *_of_files(before, folder), *seen, *_of(grown))
     return Judged(done, problems)
 
@@ -117,21 +117,34 @@ def _tree(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def _memory() -> int:
-    """The most bytes in use since this was last asked, where Linux tells; since the process began, elsewhere."""
-    import resource
-
+def _in_use() -> int:
+    """Bytes in use, from which on the most is counted; where Linux does not tell, the most since the process began."""
     try:
-        text = Path("/proc/self/status").read_text("utf-8")
         Path("/proc/self/clear_refs").write_text("5", "ascii")
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    match = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
+        return _most_in_use()
+    return _bytes("VmRSS")
+
+
+def _most_in_use() -> int:
+    """The most bytes in use since `_in_use`."""
+    import resource
+
+    return _bytes("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _bytes(key: str) -> int:
+    try:
+        match = re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return 0
     return int(match[1]) * 1024 if match else 0
 
 
 @contextlib.contextmanager
-def _temporary_files_in(folder: Path) -> Iterator[None]:
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """Temporary files of Python go into that folder, which is made where there is none."""
+    folder.mkdir(exist_ok=True)
     before = tempfile.tempdir
     tempfile.tempdir = str(folder)
     try:

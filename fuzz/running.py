@@ -89,7 +89,7 @@ def _clock() -> Iterator[None]:
         yield
         return
     limits = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 4 * MOST_SECONDS), limits[1]))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 4 * MOST_SECONDS) + 10, limits[1]))
     signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
     try:
         yield

@@ -5,7 +5,7 @@ from .mixing import limited
 from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
-from .process_state import same_random_state, same_settings
+from .process_state import overlapping, same_random_state, same_settings
 from .screening import ScreenedSource
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
@@ -26,6 +26,7 @@ __all__ = [
     "limited",
     "normalization_of",
     "open_data",
+    "overlapping",
     "reading_also",
     "require_named",
     "same_random_state",

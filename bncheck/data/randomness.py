@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from bncheck.data.process_state import overlapping
+
 
 class _Generator(NamedTuple):
     get_state: Callable[[], Any]
@@ -45,19 +47,21 @@ class IsolatedRandomness:
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Within it the states are the loader's; after it, however it ends, they are as they were."""
-        outside = self._states()
-        self._set(self._own)
-        try:
-            yield
-        finally:
-            self._own = self._states()
-            self._set(outside)
+        with overlapping():
+            outside = self._states()
+            self._set(self._own)
+            try:
+                yield
+            finally:
+                self._own = self._states()
+                self._set(outside)
 
     def _add(self, generator: _Generator) -> None:
-        outside = generator.get_state()
-        generator.seed(self._seed)
-        self._own.append(generator.get_state())
-        generator.set_state(outside)
+        with overlapping():
+            outside = generator.get_state()
+            generator.seed(self._seed)
+            self._own.append(generator.get_state())
+            generator.set_state(outside)
         self._generators.append(generator)
 
     def _states(self) -> list[Any]:

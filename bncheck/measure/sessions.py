@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import torch
 
+from bncheck.data import overlapping
 from bncheck.watch import accelerators
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch's random numbers start at `seed` within, and go on after it as if nothing had been."""
-    with torch.random.fork_rng(devices=accelerators()):
+    with overlapping(), torch.random.fork_rng(devices=accelerators()):
         torch.manual_seed(seed)
         yield

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from bncheck.data import overlapping
 from bncheck.encoding import encodable
 from bncheck.formats.torchscript.graph import operator_kinds
 from bncheck.talk import ProgramOutput
@@ -29,6 +30,7 @@ def load_script(source: Any, extra_files: dict[str, Any] | None = None) -> torch
         contextlib.ExitStack() as opened,
         warnings.catch_warnings(),
         ProgramOutput().active(),
+        overlapping(),
         torch.random.fork_rng(devices=[]),
         gradients,
     ):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bncheck.data import Batch, Source
+from bncheck.data import Batch, Source, overlapping
 from bncheck.errors import UsageError
 from bncheck.formats import Backend, Runner, require_device
 from bncheck.nn import RenormSchedule
@@ -67,7 +67,7 @@ class TrainingRun:
     def result(self) -> FineTuned:
         """Train to the end, or to where the run ends early."""
         devices = [torch.cuda.current_device()] if self._device == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
+        with overlapping(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.options.seed)
             self._look_before()
             self._resume()
