@@ -420,3 +420,19 @@ def test_what_was_measured_to_be_worse_is_neither_an_error_by_its_loss_nor_advis
     assert finding.severity == "warning"
     assert "recalibrate" not in finding.fix
     assert "cannot be seen" not in finding.message
+
+
+@pytest.mark.parametrize(
+    ("moved", "is_named"),
+    [
+        (effect(predictions_changed=0.5), True),
+        (effect(predictions_changed=0.1, samples=50, predictions=50), False),  # may be chance
+        (effect(), False),  # nothing is to be won
+        (effect(stored=0.5, recalibrated=0.9), True),
+        (effect(stored=0.9, recalibrated=0.9, gain_error=0.05), False),
+    ],
+)
+def test_recalibrating_the_layer_is_named_only_where_that_was_measured_to_help(moved, is_named):
+    layers = (with_own(measured(1.0, name="wrong"), 1.0), *(with_own(measured(0.05, name=f"{n}"), 0.05) for n in "abc"))
+    (finding,) = wrong_alone(evidence(*layers, effect=moved))
+    assert ("or recalibrate it" in finding.fix) is is_named

@@ -102,10 +102,12 @@ def _patterns(names: Sequence[str], evidence: Evidence) -> str:
 
 
 def _or_measure(effect: EffectEvidence | None) -> str:
-    """Name recalibration as the other way, where it was not measured to fail."""
-    has_labels = effect is not None and effect.task is not None
-    may_help = loss_falls(effect) and not is_worse(effect) and harm_of(effect) is not Harm.EXCLUDED
-    return "" if has_labels and not is_better(effect) and not may_help else ", or recalibrate it"
+    """Name recalibration as the other way, where it was measured to win, or to change what is sure to be wrong."""
+    if effect is None or harm_of(effect) is Harm.EXCLUDED:
+        return ""
+    by_loss = loss_falls(effect) and not is_worse(effect)
+    shown = is_harmful(effect) if effect.task is None else is_better(effect) or by_loss
+    return ", or recalibrate it" if shown else ""
 
 
 def _on_training_data(names: list[str], evidence: Evidence) -> dict[str, float] | None:
