@@ -12,12 +12,12 @@ from bncheck.results import Measure
 
 def layers_counted(names: Iterable[str]) -> Measure:
     """Measure by how many layers there are, each of them one."""
-    return total("layer", dict.fromkeys(names, 1.0))
+    return total("layer", dict.fromkeys(names, 1))
 
 
 def total(unit: str, layers: Mapping[str, float]) -> Measure:
     """Measure by the sum over the layers, of what is counted and so exact."""
-    return Measure(unit, float(sum(layers.values())), dict(layers))
+    return Measure(unit, sum(layers.values()), dict(layers))
 
 
 def worst(unit: str, layers: Mapping[str, float], *, noise: float = 0.0, limit: float | None = None) -> Measure:
