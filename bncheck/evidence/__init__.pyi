@@ -11,13 +11,13 @@ from .probed import (
     AffineMap,
     ChannelOrder,
     Composition,
+    Condition,
     InputScaling,
     Invariance,
     Mistake,
     OtherEps,
     Paired,
     Probed,
-    Trial,
 )
 from .runtime import RuntimeCheck
 from .task import Improvement, TaskEffect
@@ -41,6 +41,7 @@ __all__ = [
     "ComparedLayer",
     "Comparison",
     "Composition",
+    "Condition",
     "DropoutGap",
     "EffectEvidence",
     "Evidence",
@@ -58,6 +59,5 @@ __all__ = [
     "RuntimeCheck",
     "TaskEffect",
     "TrainingEvidence",
-    "Trial",
     "ZeroedWeights",
 ]

@@ -9,7 +9,7 @@ from bncheck.core import THRESHOLDS
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Condition:
     """How a model does on some samples, fed in one way.
 
     Attributes:
@@ -41,8 +41,8 @@ class Paired:
 
     layers: tuple[str, ...]
     samples: int
-    before: Trial
-    after: Trial
+    before: Condition
+    after: Condition
     gain: float | None
     gain_error: float | None
     predictions_changed: float | None

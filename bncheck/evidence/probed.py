@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bncheck.evidence.composition import Composition, Invariance
 from bncheck.evidence.inputs import AS_READ, BY_OPTIONS, AffineMap, ChannelOrder, InputScaling, Mistake
 from bncheck.evidence.other_eps import OtherEps
-from bncheck.evidence.pairs import Paired, Trial
+from bncheck.evidence.pairs import Condition, Paired
 
 __all__ = [
     "AS_READ",
@@ -15,13 +15,13 @@ __all__ = [
     "AffineMap",
     "ChannelOrder",
     "Composition",
+    "Condition",
     "InputScaling",
     "Invariance",
     "Mistake",
     "OtherEps",
     "Paired",
     "Probed",
-    "Trial",
 ]
 
 

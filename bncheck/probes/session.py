@@ -11,7 +11,7 @@ import torch
 
 from bncheck.core import compare, rms
 from bncheck.data import Batch
-from bncheck.evidence import Paired, Trial
+from bncheck.evidence import Condition, Paired
 from bncheck.measure import stored_statistics
 from bncheck.probes.answers import Answers, Reader, change, gain
 from bncheck.probes.input.inputs import floating_input
@@ -122,8 +122,8 @@ def paired(layers: tuple[str, ...], samples: int, before: Watched, after: Watche
     return Paired(
         layers=layers,
         samples=samples,
-        before=_trial(layers, before, before.answers),
-        after=_trial(layers, after, after.answers),
+        before=_condition(layers, before, before.answers),
+        after=_condition(layers, after, after.answers),
         gain=won,
         gain_error=error,
         predictions_changed=moved.changed_fraction(),
@@ -146,5 +146,5 @@ def _layer_gap(calls: list[CallMoments]) -> float:
     return rms(np.hypot(apart.shift, apart.scale - 1))
 
 
-def _trial(layers: tuple[str, ...], seen: Watched, answers: Answers) -> Trial:
-    return Trial(seen.gap(layers), seen.gap(), answers.accuracy, answers.information)
+def _condition(layers: tuple[str, ...], seen: Watched, answers: Answers) -> Condition:
+    return Condition(seen.gap(layers), seen.gap(), answers.accuracy, answers.information)

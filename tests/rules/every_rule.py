@@ -28,12 +28,12 @@ from bncheck.evidence.probed import (
     AffineMap,
     ChannelOrder,
     Composition,
+    Condition,
     InputScaling,
     Invariance,
     OtherEps,
     Paired,
     Probed,
-    Trial,
 )
 from bncheck.results.finding import Finding
 from bncheck.rules import judge
@@ -61,8 +61,8 @@ def drifted(*own: float) -> list[MeasuredLayer]:
 
 def changed_input(before: float, after: float) -> Paired:
     """The same samples as they are, and changed, which wins accuracy."""
-    trials = Trial(before, before, 0.5, 1.0), Trial(after, after, 0.9, 1.3)
-    return Paired(("bn",), 256, *trials, 0.4, 0.01, 0.5, 0.5)
+    conditions = Condition(before, before, 0.5, 1.0), Condition(after, after, 0.9, 1.3)
+    return Paired(("bn",), 256, *conditions, 0.4, 0.01, 0.5, 0.5)
 
 
 def probed(**found: object) -> Callable[[], Evidence]:

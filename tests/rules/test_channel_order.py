@@ -12,7 +12,7 @@ from torch import nn
 
 import bncheck
 from bncheck.data import DataOptions
-from bncheck.evidence.probed import ChannelOrder, Paired, Probed, Trial
+from bncheck.evidence.probed import ChannelOrder, Condition, Paired, Probed
 from bncheck.rules import judge
 
 
@@ -180,8 +180,8 @@ def test_among_guesses_one_order_is_always_best(accuracy, classes, said):
 
 def order(before: float, after: float, *, gain: float | None, ratio: float = 1.0, changed: float = 0.5) -> ChannelOrder:
     error = None if gain is None else 0.01
-    trials = Trial(before, before, None, 1.0), Trial(after, after, None, ratio)
-    return ChannelOrder((2, 1, 0), 5, Paired(("bn",), 256, *trials, gain, error, changed, 0.5))
+    conditions = Condition(before, before, None, 1.0), Condition(after, after, None, ratio)
+    return ChannelOrder((2, 1, 0), 5, Paired(("bn",), 256, *conditions, gain, error, changed, 0.5))
 
 
 @pytest.mark.parametrize(

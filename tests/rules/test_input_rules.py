@@ -15,7 +15,7 @@ from torch import nn
 
 import bncheck
 from bncheck.data import DataOptions
-from bncheck.evidence.probed import AffineMap, InputScaling, Mistake, Paired, Probed, Trial
+from bncheck.evidence.probed import AffineMap, Condition, InputScaling, Mistake, Paired, Probed
 from bncheck.probes.input.conventions import InputRange, mistake_of
 from bncheck.results import Finding
 from bncheck.rules import judge
@@ -241,8 +241,8 @@ def scaling(before: float, after: float, *, factor: float = 255.0, expected: str
     values = {
         "layers": ("bn",),
         "samples": 256,
-        "before": Trial(before, seen.pop("everywhere", before), None if gain is None else 0.5, 1.0),
-        "after": Trial(after, after, None if gain is None else 0.5 + gain, seen.pop("information", 1.0)),
+        "before": Condition(before, seen.pop("everywhere", before), None if gain is None else 0.5, 1.0),
+        "after": Condition(after, after, None if gain is None else 0.5 + gain, seen.pop("information", 1.0)),
         "gain": gain,
         "gain_error": None if gain is None else 0.01,
         "predictions_changed": 0.5,
@@ -293,7 +293,7 @@ def test_without_a_sure_gain_it_is_as_grave_as_the_drift():
 
 def test_what_is_left_is_said():
     left = scaling(9.0, 0.1, gain=0.4)
-    seen = dataclasses.replace(left.scaling.seen, after=Trial(0.1, 0.8, 0.9, 1.0))
+    seen = dataclasses.replace(left.scaling.seen, after=Condition(0.1, 0.8, 0.9, 1.0))
     (finding,) = judge(evidence(probed=Probed(scaling=dataclasses.replace(left.scaling, seen=seen))))
     assert finding.fix.endswith("Then inspect again: a gap of 0.8 over all layers is left.")
 

@@ -14,7 +14,7 @@ from torch import nn
 
 import bncheck
 from bncheck.evidence import Evidence
-from bncheck.evidence.probed import OtherEps, Paired, Trial
+from bncheck.evidence.probed import Condition, OtherEps, Paired
 from bncheck.rules import judge
 
 
@@ -155,8 +155,8 @@ def test_an_eps_too_small_is_found_by_the_usual_one(training, held_out):
 )
 def test_gaps_and_predictions_must_both_speak_for_another_eps(after, gain, explains):
     error = None if gain is None else 0.01
-    trials = Trial(0.5, 0.5, None, 1.0), Trial(after, after, None, 1.0)
-    assert OtherEps(1e-5, ("bn",), Paired(("bn",), 256, *trials, gain, error, 0.5, 0.5)).explains is explains
+    conditions = Condition(0.5, 0.5, None, 1.0), Condition(after, after, None, 1.0)
+    assert OtherEps(1e-5, ("bn",), Paired(("bn",), 256, *conditions, gain, error, 0.5, 0.5)).explains is explains
 
 
 def test_a_model_trained_with_that_eps_is_right(training, held_out):
