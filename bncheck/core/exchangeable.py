@@ -23,16 +23,16 @@ class Exchangeability:
         ratio: F = B x Var(batch means) / mean(within-batch variance), the average over the channels of the layer
             where it is largest; 1 for random batches.
         layer: that layer.
-        chance: the mean of the same number over random rearrangements of the samples into batches.
-        chance_spread: its standard deviation over them.
+        random: the mean of the same number over random rearrangements of the samples into batches.
+        random_spread: its standard deviation over them.
     """
 
     batches: int
     batch_size: int
     ratio: float
     layer: str
-    chance: float
-    chance_spread: float
+    random: float
+    random_spread: float
 
     @property
     def correlation(self) -> float:
@@ -41,8 +41,8 @@ class Exchangeability:
 
     @property
     def is_grouped(self) -> bool:
-        """Tell whether batches vary far more than chance allows, and by enough to matter."""
-        beyond = self.ratio > self.chance + THRESHOLDS.beyond_chance * self.chance_spread
+        """Tell whether batches vary far more than random batches do, and by enough to matter."""
+        beyond = self.ratio > self.random + THRESHOLDS.beyond_random * self.random_spread
         return beyond and self.ratio > THRESHOLDS.ratio and self.correlation > THRESHOLDS.correlation
 
     @property
@@ -59,7 +59,7 @@ def exchangeability(
 ) -> Exchangeability | None:
     """Compare batches by the means of their samples.
 
-    The largest over many layers and correlated channels has no tabled distribution, so chance is asked
+    The largest over many layers and correlated channels has no tabled distribution, so random batches are taken
     directly: the samples are put into batches at random, and the same largest number taken.
 
     Args:
@@ -84,9 +84,9 @@ def exchangeability(
     worst = max(ratios, key=ratios.__getitem__)
     generator = np.random.default_rng(seed)
     orders = [generator.permutation(given) for _ in range(THRESHOLDS.rearrangements)]
-    by_chance = [max(_ratio(values, order, batches) for values in standardized.values()) for order in orders]
+    at_random = [max(_ratio(values, order, batches) for values in standardized.values()) for order in orders]
     return Exchangeability(
-        batches, batch_size, ratios[worst], worst, float(np.mean(by_chance)), float(np.std(by_chance, ddof=1))
+        batches, batch_size, ratios[worst], worst, float(np.mean(at_random)), float(np.std(at_random, ddof=1))
     )
 
 

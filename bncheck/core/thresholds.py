@@ -150,7 +150,7 @@ class Thresholds(FileAndInputThresholds):
     """Share of the variance of sample means between batches from which batches are no random draws."""
     ratio: float = 1.5
     """Variance of the batches' means, in units of what random batches of that size have, that matters."""
-    beyond_chance: float = 5.0
+    beyond_random: float = 5.0
     """Standard deviations by which that must exceed what random rearrangements give."""
     rearrangements: int = 40
     """Random rearrangements that it is compared with."""

@@ -62,7 +62,7 @@ def test_wrong_statistics_are_not_blamed_on_the_batches(held_out):
 
 
 @pytest.mark.parametrize("trained", [False, True], ids=["untrained", "two labels"])
-def test_guesses_do_not_win_by_chance(training, held_out, trained):
+def test_guesses_do_not_win(training, held_out, trained):
     x, y = held_out
     torch.manual_seed(0)
     net = train(dense_net(), (training[0], training[1] % 2)) if trained else dense_net(outputs=2).eval()

@@ -42,14 +42,14 @@ def test_the_layer_where_batches_differ_most_is_named() -> None:
 
 
 @pytest.mark.parametrize(("batches", "size"), [(32, 2), (16, 4), (8, 16), (64, 8)])
-def test_random_batches_stay_within_chance(batches: int, size: int) -> None:
+def test_random_batches_stay_within_what_random_batches_give(batches: int, size: int) -> None:
     """The limit that counts, five standard deviations of the rearrangements, is not reached in 200 draws."""
     beyond = 0
     for seed in range(200):
         layers = {str(number): drawn(batches, size, 6, 0.0, seed=10 * seed + number) for number in range(3)}
         found = exchangeability(layers, batches, size, seed)
         assert found is not None
-        beyond += found.ratio > found.chance + 5 * found.chance_spread
+        beyond += found.ratio > found.random + 5 * found.random_spread
     assert beyond == 0
 
 
@@ -57,7 +57,7 @@ def test_random_batches_stay_within_chance(batches: int, size: int) -> None:
 def test_grouped_batches_lie_far_beyond_it(size: int) -> None:
     found = exchangeability({"norm": drawn(64, size, 8, 1.0)}, 64, size, seed=0)
     assert found is not None
-    assert found.ratio > found.chance + 5 * found.chance_spread
+    assert found.ratio > found.random + 5 * found.random_spread
     assert found.correlation == pytest.approx(0.5, abs=0.15)
 
 

@@ -31,7 +31,7 @@ def _grouped(order: Exchangeability, source: str, *, loader: bool) -> Finding:
         message=(
             f"The batches of the training loader {source} are no random draws: {order.correlation:.0%} of the variance "
             f"of the samples' means lies between batches (most in {order.layer}; F = {order.ratio:.3g}, where random "
-            f"batches give {order.chance:.2g}), so that {order.batch_size} samples are worth "
+            f"batches give {order.random:.2g}), so that {order.batch_size} samples are worth "
             f"{order.effective_size:.2g}."
         ),
         fix=(
@@ -51,7 +51,7 @@ def _in_order(order: Exchangeability, source: str) -> Finding:
         message=(
             f"The samples of {source} come sorted or grouped: neighbours are alike (most in {order.layer}, where "
             f"{order.correlation:.0%} of the variance lies between groups of {order.batch_size}; F = "
-            f"{order.ratio:.3g}, where random groups give {order.chance:.2g})."
+            f"{order.ratio:.3g}, where random groups give {order.random:.2g})."
         ),
         fix="Nothing for this report, which draws at random. Shuffle them before you train or recalibrate on them.",
         measure=_measure(order),
@@ -60,7 +60,7 @@ def _in_order(order: Exchangeability, source: str) -> Finding:
 
 
 def _measure(order: Exchangeability) -> Measure:
-    return single("variance ratio", order.ratio, noise=order.chance_spread, limit=THRESHOLDS.ratio)
+    return single("variance ratio", order.ratio, noise=order.random_spread, limit=THRESHOLDS.ratio)
 
 
 def _numbers(order: Exchangeability, source: str, *, loader: bool) -> dict[str, object]:
@@ -68,8 +68,8 @@ def _numbers(order: Exchangeability, source: str, *, loader: bool) -> dict[str, 
         "source": source,
         "loader": loader,
         "variance_ratio": order.ratio,
-        "by_chance": order.chance,
-        "by_chance_spread": order.chance_spread,
+        "random_batches": order.random,
+        "random_batches_spread": order.random_spread,
         "correlation": order.correlation,
         "effective_batch_size": order.effective_size,
         "batches": order.batches,
