@@ -66,7 +66,7 @@ class _WrittenFrom:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamp:
+class _Provenance:
     """All of it; `values` are the arrays of all layers, compressed."""
 
     version: int
@@ -84,13 +84,13 @@ def provenance_text(
     entries = [_entry(layer, fold, operations) for layer, fold in layers]
     values = [_arrays(layer, fold, operations) for layer, fold in layers]
     packed = np.concatenate([array for arrays in values for array in arrays]).astype("<f4").tobytes()
-    stamp = _Stamp(
+    provenance = _Provenance(
         version=VERSION,
         reference=_WrittenFrom(reference.path.replace("\\", "/").rpartition("/")[2], reference.sha256),
         layers=tuple(entries),
         values=base64.b85encode(zlib.compress(packed, 9)).decode("ascii"),
     )
-    return json.dumps(encoded(stamp), separators=(",", ":"))
+    return json.dumps(encoded(provenance), separators=(",", ":"))
 
 
 def read_provenance(proto: onnx.ModelProto, path: str) -> Reference | None:
@@ -114,8 +114,8 @@ def read_provenance(proto: onnx.ModelProto, path: str) -> Reference | None:
             "it, or stamp the model again."
         )
     try:
-        stamp = decoded(_Stamp, content, Origin(path, "stamp"))
-        return _reference(stamp, _unpacked(stamp.values, stamp.layers), path)
+        provenance = decoded(_Provenance, content, Origin(path, "stamp"))
+        return _reference(provenance, _unpacked(provenance.values, provenance.layers), path)
     except (UnreadableError, ValueError, OverflowError, RecursionError, zlib.error) as error:
         raise ModelError(damaged) from error
 
@@ -167,11 +167,11 @@ def _unpacked(packed: str, entries: Sequence[_Entry]) -> FloatArray:
     return np.frombuffer(content, "<f4").astype(np.float64)
 
 
-def _reference(stamp: _Stamp, values: FloatArray, path: str) -> Reference:
+def _reference(provenance: _Provenance, values: FloatArray, path: str) -> Reference:
     layers: list[NormLayer] = []
     sources: list[Source] = []
     start = 0
-    for entry in stamp.layers:
+    for entry in provenance.layers:
         channels, rows = entry.channels, entry.rows
         block = values[start : start + rows * channels].reshape(rows, channels)
         start += rows * channels
@@ -193,4 +193,4 @@ def _reference(stamp: _Stamp, values: FloatArray, path: str) -> Reference:
         )
         if entry.weight is not None:
             sources.append(Source(entry.weight, norms=block[5], bias=block[4], layer=entry.name))
-    return Reference(path, tuple(layers), tuple(sources), sha256=stamp.reference.sha256, stamped=True)
+    return Reference(path, tuple(layers), tuple(sources), sha256=provenance.reference.sha256, stamped=True)
