@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import typer
 
 import bncheck
@@ -21,8 +25,11 @@ from bncheck.settings import (
     SEED,
     UNTIL,
     UNTIL_OF_REPAIR,
+    DataSettings,
     JudgingSettings,
+    ModelSettings,
     MonitorSettings,
+    PredictionSettings,
     RepairSettings,
     SamplingSettings,
     TrainingSettings,
@@ -68,6 +75,47 @@ def test_settings_without_a_word_are_the_defaults() -> None:
     fields = RepairSettings.__dataclass_fields__
     assert (fields["method"].default, fields["until"].default) == (METHOD, UNTIL_OF_REPAIR)
     assert (TrainingSettings().device, TrainingSettings().seed) == (DEVICE, SEED)
+
+
+WRONG = [
+    *((SamplingSettings, name, value) for name in ("batch_size", "limit", "until", "seed") for value in ("q", [1])),
+    *((SamplingSettings, name, 2.5) for name in ("batch_size", "limit", "seed")),
+    *((SamplingSettings, "batch_sizes", sizes) for sizes in (("x",), (1.5,))),
+    *((JudgingSettings, name, value) for name, value in (("max_gap", "x"), ("fail_on", 3), ("deploy_dtype", [1]))),
+    *((PredictionSettings, "task", value) for value in (1, ["classes"])),
+    *((MonitorSettings, name, "x") for name in ("samples", "recalibration_samples", "batch_size", "seed")),
+    *((TrainingSettings, name, "x") for name in ("steps", "epochs", "batch_size", "lr", "momentum", "weight_decay")),
+    *((TrainingSettings, name, "x") for name in ("r_max", "d_max", "norm_momentum", "evaluations", "patience", "seed")),
+    *((TrainingSettings, name, 1) for name in ("optimizer", "loss", "train", "precision", "device")),
+    *((DataSettings, name, 7) for name in ("layout", "channels", "preset", "label_column", "mean")),
+    *((DataSettings, name, "x") for name in ("mean", "std", "scale", "resize", "crop")),
+    *((DataSettings, name, ("x", 2)) for name in ("mean", "std", "resize", "crop")),
+    *((partial(ModelSettings, "m.pt"), "key", value) for value in (1, ["a"])),
+    *((partial(RepairSettings, ModelSettings("m.pt"), None), name, "x") for name in ("until", "prior")),
+]
+
+
+@pytest.mark.parametrize(("settings", "name", "value"), WRONG, ids=[f"{name}={value!r}" for _, name, value in WRONG])
+def test_a_setting_of_a_wrong_type_is_refused_by_name(settings: Callable[..., Any], name: str, value: object) -> None:
+    with pytest.raises(bncheck.UsageError) as refused:
+        settings(**{name: value})
+    assert name in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("until", "x"), ("seed", "q")])
+def test_the_library_refuses_a_wrong_type_by_name(name: str, value: str) -> None:
+    with pytest.raises(bncheck.UsageError, match=f"^{name} '{value}': expected a (whole )?number, not str"):
+        bncheck.inspect(torch.nn.BatchNorm1d(2), np.zeros((4, 2)), **{name: value})
+
+
+def test_a_file_of_tensors_says_that_python_takes_the_function_itself(tmp_path: Path) -> None:
+    torch.save(torch.nn.BatchNorm1d(2).state_dict(), tmp_path / "net.pt")
+    with pytest.raises(bncheck.UsageError, match=r"arch FILE\.py:CALLABLE .*in Python the function itself"):
+        bncheck.inspect(tmp_path / "net.pt", np.zeros((4, 2), np.float32))
+
+
+def test_a_number_of_numpy_is_one() -> None:
+    assert SamplingSettings(limit=np.int64(5), until=np.float32(0.5), seed=np.uint8(1)).limit == 5
 
 
 def test_settings_that_are_equal_are_one() -> None:

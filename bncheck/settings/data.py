@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from bncheck.errors import UsageError
+from bncheck.settings.checks import require_number, require_text
 from bncheck.vocabulary import argument
 
 Layout = Literal["auto", "nhwc", "nchw"]
@@ -59,6 +61,7 @@ class DataSettings:
     skip_bad_samples: bool = False
 
     def __post_init__(self) -> None:
+        require_text("label_column", self.label_column)
         _require_one_of("layout", self.layout, LAYOUTS)
         _require_one_of("channels", self.channels, (None, *CHANNELS))
         _require_one_of("preset", self.preset, (None, *PRESETS))
@@ -102,12 +105,15 @@ class DataSettings:
 
 
 def _require_one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
+    require_text(name, value)
     if value not in allowed:
         expected = ", ".join(word for word in allowed if word)
         raise UsageError(f"{argument(name)} {value}: expected one of {expected}.")
 
 
 def _require_size(name: str, value: Size | None) -> None:
+    for side in value if isinstance(value, tuple | list) else (value,):
+        require_number(name, side, whole=True)
     sides = (value, value) if isinstance(value, int) else value
     if sides is not None and (len(sides) != 2 or min(sides) < 1):
         raise UsageError(f"{argument(name)} {value}: expected a positive length, or height and width.")
@@ -116,6 +122,10 @@ def _require_size(name: str, value: Size | None) -> None:
 def _require_numbers(name: str, values: tuple[float, ...] | None, *, positive: bool = False) -> None:
     if values is None:
         return
+    if not isinstance(values, Iterable):
+        raise UsageError(f"{argument(name)} {values!r}: expected numbers, one per channel, or one in a tuple.")
+    for value in values:
+        require_number(name, value)
     if not values or not all(math.isfinite(value) and (value > 0 or not positive) for value in values):
         expected = "finite numbers above 0" if positive else "finite numbers"
         raise UsageError(f"{argument(name)} {' '.join(map(str, values))}: expected {expected}.")

@@ -66,4 +66,4 @@ class JudgingSettings:
     def __post_init__(self) -> None:
         require_one_of("fail_on", self.fail_on, tuple(FailOn))
         require_one_of("deploy_dtype", self.deploy_dtype, DEPLOY_DTYPES)
-        require_at_least("max_gap", self.max_gap, 0)
+        require_at_least("max_gap", self.max_gap, 0, whole=False)

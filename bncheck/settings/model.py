@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bncheck.errors import UsageError
+from bncheck.settings.checks import require_text
 from bncheck.vocabulary import argument
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class ModelSettings:
         trust_pickle: unpickle a file that can run code.
         device: where to run the model.
         allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
+
+    Raises:
+        UsageError: the key is no text.
     """
 
     source: ModelSource
@@ -39,6 +43,9 @@ class ModelSettings:
     trust_pickle: bool = False
     device: str = DEVICE
     allow_ops: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_text("key", self.key)
 
     def reference(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_at_least, require_count, require_seed
+from bncheck.settings.checks import require_at_least, require_count, require_number, require_seed
 from bncheck.vocabulary import argument
 
 BATCH_SIZE = 64
@@ -38,9 +38,11 @@ class SamplingSettings:
     def __post_init__(self) -> None:
         require_count("batch_size", self.batch_size)
         require_count("limit", self.limit)
+        for size in self.batch_sizes:
+            require_number("batch_sizes", size, whole=True)
         if any(size < 1 for size in self.batch_sizes):
             raise UsageError(f"{argument('batch_sizes')}: sizes are whole numbers from 1.")
         for size in self.batch_sizes:
             require_count("batch_sizes", size)
-        require_at_least("until", self.until, 0)
+        require_at_least("until", self.until, 0, whole=False)
         require_seed("seed", self.seed)

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_between, require_count, require_one_of, require_seed
+from bncheck.settings.checks import (
+    require_between,
+    require_count,
+    require_number,
+    require_one_of,
+    require_seed,
+    require_text,
+)
 from bncheck.settings.edge import name_of_callable
 from bncheck.settings.model import DEVICE
 from bncheck.settings.sampling import SEED
@@ -94,10 +101,14 @@ class TrainingSettings:
         require_one_of("precision", self.precision, PRECISIONS)
         if not callable(self.loss):
             require_one_of("loss", self.loss, LOSSES, "; for anything else name a function, FILE.py:CALLABLE")
+        for name in ("r_max", "d_max"):
+            require_number(name, getattr(self, name))
         require_between("lr", self.learning_rate, above=0.0)
         require_between("momentum", self.momentum, least=0.0, below=1.0)
         require_between("weight_decay", self.weight_decay, least=0.0)
         require_between("norm_momentum", self.norm_momentum, above=0.0, below=1.0)
+        require_number("seed", self.seed, whole=True)
+        require_text("device", self.device)
         if self.precision == "float16" and self.device.startswith("cpu"):
             raise UsageError(
                 f"{argument('precision')} float16 needs a GPU ({argument('device')} cuda): on the CPU choose bfloat16 "

@@ -66,14 +66,15 @@ class TensorsBackend(Backend):
     def _advice(self, what: str, otherwise: str) -> str:
         return (
             f"{self.path} holds tensors only and cannot be {what}: name the architecture with "
-            f"{argument('arch')} FILE.py:CALLABLE (a function that returns the nn.Module){otherwise}."
+            f"{argument('arch')} FILE.py:CALLABLE (a function that returns the nn.Module; in Python "
+            f"the function itself will do){otherwise}."
         )
 
     def module(self) -> torch.nn.Module:
         """Refuse: there is no module."""
         raise UsageError(
-            f"{self.path} holds tensors only: name the architecture with {argument('arch')} FILE.py:CALLABLE to "
-            "fine-tune it."
+            f"{self.path} holds tensors only: name the architecture with {argument('arch')} FILE.py:CALLABLE, or "
+            "in Python with the function itself, to fine-tune it."
         )
 
     def operations(self) -> tuple[AffineOperation, ...]:
