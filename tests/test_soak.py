@@ -48,4 +48,5 @@ def test_inspections_leave_nothing_behind(threads: int) -> None:
 
     soaked = soak(18, threads)
     assert soaked.left == ()
-    assert soaked.held, soaked
+    assert soaked.python_bytes < 2**20
+    assert soaked.process_bytes < 2**25  # eighteen are too few to tell the allocator's own room: `make soak` runs 500

@@ -165,7 +165,8 @@ def _typical_noise(layer: MeasuredLayer) -> float:
     Channels whose stored values are no statistics tell none; what the samples can show in the others they still can.
     """
     noise, scale = layer.noise, layer.inherited.scale
-    spread = np.divide(noise, scale, out=noise.copy(), where=scale > 0)
+    with np.errstate(invalid="ignore"):  # values near the largest float have neither
+        spread = np.divide(noise, scale, out=noise.copy(), where=scale > 0)
     told = spread[layer.visible & ~np.isnan(spread)]
     return float(np.median(told)) if told.size else math.nan
 
