@@ -68,6 +68,7 @@ def test_lightning():
     assert bncheck.inspect(kept, HELD_OUT, arch=small_net).summary.exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_hugging_face_trainer():
     from test_transformers import Digits, Named, arguments_of
 

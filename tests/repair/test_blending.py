@@ -86,6 +86,7 @@ def share_of(result: bncheck.RepairResult) -> float:
     return float(note.split(": ")[1].split("%")[0]) / 100
 
 
+@pytest.mark.slow
 def test_labels_choose_little_of_statistics_that_describe_nothing_and_much_of_good_ones(tmp_path: Path) -> None:
     shares = {}
     for name, limit in (("stale_statistics.ckpt", 300), ("healthy.pt", 40)):
@@ -104,6 +105,7 @@ def test_labels_choose_little_of_statistics_that_describe_nothing_and_much_of_go
     assert shares["stale_statistics.ckpt"] < 0.2 < 0.5 < shares["healthy.pt"]
 
 
+@pytest.mark.slow
 def test_few_samples_of_another_domain_gain_by_blending(tmp_path: Path) -> None:
     # Schneider et al. 2020: with few samples a prior beats both the stored statistics and the data's alone.
     rng = np.random.default_rng(0)

@@ -98,6 +98,7 @@ def inverted(part: str) -> tuple[np.ndarray, np.ndarray]:
         return 1 - data["x"], data["y"]
 
 
+@pytest.mark.slow
 def test_a_repair_that_hurts_is_not_written_unless_forced(tmp_path: Path) -> None:
     out = tmp_path / "out.pt"
     result = bncheck.repair_file(
@@ -113,6 +114,7 @@ def test_a_repair_that_hurts_is_not_written_unless_forced(tmp_path: Path) -> Non
     assert out.exists()
 
 
+@pytest.mark.slow
 def test_the_held_out_accuracies_are_those_of_the_two_files(tmp_path: Path) -> None:
     with np.load(SAMPLES / "digits_eval.npz") as data:
         x, y = torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
@@ -178,6 +180,7 @@ def test_samples_are_too_few_where_a_mean_may_be_off_by_the_margin(
     assert found == needed or (found is not None and needed is not None and abs(found - needed) <= 1)
 
 
+@pytest.mark.slow
 def test_what_the_file_still_lacks_decides_the_exit_code(tmp_path: Path) -> None:
     state = torch.load(SAMPLES / "stale_statistics.ckpt")["state_dict"]
     state = {name.removeprefix("model."): value for name, value in state.items()}

@@ -35,6 +35,7 @@ def test_the_door_and_the_package_give_the_same_things():
         assert getattr(bncheck.nn, name) is not None
 
 
+@pytest.mark.slow
 def test_the_door_opens_without_being_imported():
     code = "import bncheck, sys; assert 'torch' not in sys.modules; print(bncheck.nn.BatchRenorm2d(3))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

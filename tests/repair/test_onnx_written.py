@@ -56,6 +56,7 @@ def stored(path: Path) -> dict[str, torch.Tensor]:
     return {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in proto.graph.initializer}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("export", [by_torchscript, by_dynamo], ids=lambda export: export.__name__)
 def test_an_exported_graph_runs_by_the_statistics_of_the_data(tmp_path: Path, export: Any) -> None:
     net = stale_net()

@@ -120,6 +120,7 @@ def test_folded_normalization_leaves_nothing_to_repair(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 
 
+@pytest.mark.slow
 def test_a_program_for_single_samples_has_no_batch_to_measure_by(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where
 
 
+@pytest.mark.slow
 def test_synchronized_layers_normalize_by_the_whole_batch(folder):
     layer = BatchRenorm2d(3, schedule=renorm_processes.OPENING, dtype=torch.float64)
     for step in range(3):
@@ -41,6 +42,7 @@ def test_synchronized_layers_normalize_by_the_whole_batch(folder):
             torch.testing.assert_close(got["state"][name], tensor, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_synchronized_parts_may_be_a_single_row_or_empty(folder):
     layer = BatchRenorm1d(3, schedule=renorm_processes.OPENING, dtype=torch.float64)
     whole = [layer(torch.cat([renorm_processes.part(step, rank) for rank in range(2)])) for step in range(2)]
@@ -53,6 +55,7 @@ def test_synchronized_parts_may_be_a_single_row_or_empty(folder):
             torch.testing.assert_close(one["state"][name], tensor, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_data_parallel_evaluation_uses_the_averages_of_the_first_process(folder):
     layer = BatchRenorm2d(3, schedule=renorm_processes.OPENING, dtype=torch.float64)
     for step in range(3):

@@ -108,6 +108,7 @@ def test_buffers_copied_along_are_a_remark(healthy, held_out, save):
     assert given.fix.endswith("on these data too (key ema).")
 
 
+@pytest.mark.slow
 def test_data_show_where_copied_buffers_do_not_fit(healthy, training, held_out, save):
     """An average of weights that lie far apart, over the buffers of the last."""
     state = healthy.state_dict()
@@ -128,6 +129,7 @@ def with_measured_statistics(net, data):
     return measure_statistics(average, data[0]).state_dict()
 
 
+@pytest.mark.slow
 def test_an_average_with_statistics_of_its_own(healthy, training, held_out, save):
     path = save({"model": healthy.state_dict(), "ema": with_measured_statistics(healthy, training)})
     for key in (None, "ema"):

@@ -75,6 +75,7 @@ def test_one_drifted_layer_is_named(healthy, held_out):
     assert only(bncheck.inspect(healthy, held_out, select=["BN603"]), "BN603").layer == "blocks.2.body.1.bn"
 
 
+@pytest.mark.slow
 def test_drift_whose_cost_nothing_shows_is_only_mentioned(healthy, held_out):
     x, y = held_out
     for data in ((1.3 * x, y), 1.3 * x, x + 0.15):

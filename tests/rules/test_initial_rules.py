@@ -66,6 +66,7 @@ def test_the_momentum_may_have_been_set_after_the_warm_up(healthy):
     assert only(bncheck.inspect(net), "BN103").evidence["momentum"] == 0.1
 
 
+@pytest.mark.slow
 def test_with_data_it_replaces_the_drift(healthy, held_out):
     net = after_warm_up(healthy, 2)
     report = bncheck.inspect(net, held_out)
@@ -230,6 +231,7 @@ def wide(training):
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [20, 28])
 def test_a_counter_that_was_reset_over_large_variances(wide, training, held_out, steps):
     """No value contradicts the counter, and still the statistics are good; on other data they drift for that reason."""

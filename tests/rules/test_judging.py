@@ -30,6 +30,7 @@ def claim(code, severity, *layers):
     return Finding(code, severity, layers, "It is so.", "Do so.", Measure("finding", 1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cause", "sample"), CAUSES.items())
 def test_what_explains_the_drift_replaces_it(cause, sample, held_out):
     arch = ARCH if sample.endswith((".safetensors", ".pth")) else None

@@ -50,7 +50,8 @@ def shuffled(data, size, seed=0):
 # BN605
 
 
-@pytest.mark.parametrize(("size", "classes"), [(4, 1), (16, 1), (16, 2), (16, 4), (64, 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "classes"), [(4, 1), (16, 2), (16, 4), (64, 2)])
 def test_a_training_loader_of_few_classes_a_batch_is_a_warning(healthy, training, held_out, size, classes):
     report = bncheck.inspect(healthy, held_out, train_data=of_classes(training, size, classes))
     finding = only(report, "BN605")
@@ -59,6 +60,7 @@ def test_a_training_loader_of_few_classes_a_batch_is_a_warning(healthy, training
     assert finding.evidence["batch_size"] == size
 
 
+@pytest.mark.slow
 def test_sorted_files_are_no_sampling_and_only_mentioned(healthy, training, held_out):
     x, y = training
     order = y.argsort()
@@ -67,6 +69,7 @@ def test_sorted_files_are_no_sampling_and_only_mentioned(healthy, training, held
     assert only(report, "BN605").severity == "info"
 
 
+@pytest.mark.slow
 def test_sorted_evaluation_data_are_normal_and_only_mentioned(healthy, training, held_out):
     report = bncheck.inspect(healthy, by_class(held_out, 16), train_data=shuffled(training, 16))
     assert_healthy(report)
@@ -83,8 +86,8 @@ def test_class_folders_are_listed_by_class_and_say_nothing_of_any_order(healthy,
     assert codes(report) == []
 
 
-@pytest.mark.parametrize("size", [8, 16, 32, 100])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "seed"), [(8, 0), (8, 1), (16, 2), (32, 0), (32, 1), (100, 2)])
 def test_shuffled_loaders_are_no_fault(healthy, training, held_out, size, seed):
     report = bncheck.inspect(healthy, held_out, train_data=shuffled(training, size, seed))
     assert_healthy(report)
@@ -124,9 +127,10 @@ def test_one_order_is_told_once():
 # BN609
 
 
+@pytest.mark.slow
 def test_tiny_training_batches_are_noisy_and_the_size_that_is_not_is_told(training, held_out):
     torch.manual_seed(0)
-    net = train(dense_net(), training, batch=4, epochs=4)
+    net = train(dense_net(), training, batch=4, epochs=2)
     report = bncheck.inspect(net, held_out, train_data=shuffled(training, 4))
     finding = next(finding for finding in report.findings if finding.code == "BN609")
     assert finding.severity == "info"
@@ -154,7 +158,7 @@ def test_noise_falls_with_the_root_of_the_batch_size():
 
 def test_the_divisors_of_tiny_batches_are_told_layer_by_layer(training, held_out):
     torch.manual_seed(0)
-    net = train(dense_net(), training, batch=16, epochs=4)
+    net = train(dense_net(), training, batch=16, epochs=2)
     report = bncheck.inspect(net, held_out, train_data=shuffled(training, 16))
     finding = next(finding for finding in report.findings if finding.code == "BN612")
     assert finding.severity == "info"
@@ -163,8 +167,10 @@ def test_the_divisors_of_tiny_batches_are_told_layer_by_layer(training, held_out
     assert finding.evidence["factors"] == pytest.approx([math.sqrt(16 / 15)] * 2)
 
 
+@pytest.mark.slow
 def test_maps_give_values_enough(healthy, training, held_out):
-    assert "BN612" not in codes(bncheck.inspect(healthy, held_out, train_data=shuffled(training, 2)))
+    few = tuple(tensor[:200] for tensor in training)
+    assert "BN612" not in codes(bncheck.inspect(healthy, held_out, train_data=shuffled(few, 2)))
 
 
 @pytest.mark.parametrize(("values", "found"), [(25, 1), (26, 0), (1, 0)])
@@ -192,6 +198,7 @@ def test_statistics_that_describe_neither_are_stale(training, held_out):
     assert min(beside.values()) > 0.5
 
 
+@pytest.mark.slow
 def test_statistics_that_describe_the_training_data_meet_another_domain(healthy, training, held_out):
     x, y = held_out
     noise = 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))

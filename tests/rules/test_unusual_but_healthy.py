@@ -30,13 +30,18 @@ def after_relu(training) -> nn.Module:
 
 
 def assert_healthy_everywhere(net, data, remarks=()):
-    """On the file alone, and with data, with and without labels: no warning, and no remarks but these."""
+    """On the file alone, and with data, with and without labels: no warning, and no remarks but these.
+
+    Gives the last report, that with data.
+    """
     for given in (None, data, data[0]):
         report = bncheck.inspect(net, given)
         assert_healthy(report)
         assert codes(report) == list(remarks)
+    return report
 
 
+@pytest.mark.slow
 def test_a_keras_conversion_keeps_momentum_0_and_counter_0_over_exact_statistics(after_relu, training, held_out):
     net = copy.deepcopy(after_relu)
     for norm in norms(net):
@@ -134,12 +139,11 @@ def test_identity_statistics_kept_on_purpose_are_a_folded_layer(healthy, held_ou
     # Tensors alone do not tell a frozen class from statistics that were never updated: a remark, and no all-clear.
     assert codes(alone) == (["BN102"] if build is FrozenBatchNorm2d else [])
     assert (alone.summary.verdict, alone.summary.exit_code) == ("not-checked", 4)
-    for data in (held_out, x):
-        for model, arch in ((net, None), (tmp_path / "weights.pt", lambda: net)):
-            report = bncheck.inspect(model, data, arch=arch)
-            assert codes(report) == []
-            assert {(layer.status, layer.reason) for layer in report.layers} == {("skipped", "folded")}
-            assert (report.summary.verdict, report.summary.exit_code) == ("not-checked", 4)
+    for model, arch, data in ((net, None, held_out), (tmp_path / "weights.pt", lambda: net, x)):
+        report = bncheck.inspect(model, data, arch=arch)
+        assert codes(report) == []
+        assert {(layer.status, layer.reason) for layer in report.layers} == {("skipped", "folded")}
+        assert (report.summary.verdict, report.summary.exit_code) == ("not-checked", 4)
 
 
 def test_layers_beside_folded_ones_are_judged_as_ever(healthy, held_out):
@@ -152,10 +156,10 @@ def test_layers_beside_folded_ones_are_judged_as_ever(healthy, held_out):
     assert abs(stored - batch) < 0.01
 
 
+@pytest.mark.slow
 def test_a_frozen_class_with_statistics_of_its_own_is_measured(healthy, held_out):
     net = with_norms(healthy, FrozenBatchNorm2d, folded=False)
-    assert_healthy_everywhere(net, held_out)
-    assert all(layer.status == "measured" for layer in bncheck.inspect(net, held_out).layers)
+    assert all(layer.status == "measured" for layer in assert_healthy_everywhere(net, held_out).layers)
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +171,7 @@ def around_frozen_norms(training) -> nn.Module:
     return train(net, training, epochs=8, rate=0.02, norms_frozen=True)
 
 
+@pytest.mark.slow
 def test_weights_trained_around_frozen_statistics_need_them(around_frozen_norms, held_out):
     report = bncheck.inspect(around_frozen_norms, held_out)
     assert_healthy(report)
@@ -175,7 +180,7 @@ def test_weights_trained_around_frozen_statistics_need_them(around_frozen_norms,
     assert finding.evidence["predictions_changed"] > 0.05
     unlabelled = only(bncheck.inspect(around_frozen_norms, held_out[0]), "BN603")
     assert "Give labels" in unlabelled.fix  # nothing else tells these from stale statistics
-    accuracy = bncheck.inspect(around_frozen_norms, held_out).effect.accuracy
+    accuracy = report.effect.accuracy
     assert accuracy.stored > accuracy.recalibrated + 0.05
 
 
@@ -188,15 +193,16 @@ class StandardizedConv(nn.Conv2d):
         return nn.functional.conv2d(x, weight.reshape_as(self.weight), None, self.stride, self.padding)
 
 
+@pytest.mark.slow
 def test_weight_standardisation_is_no_layer(training, held_out):
     torch.manual_seed(0)
     net = conv_net()
     net[0] = StandardizedConv(1, 16, 3, padding=1, bias=False)
     train(net, training, epochs=6)
-    assert_healthy_everywhere(net, held_out)
-    assert [layer.name for layer in bncheck.inspect(net, held_out).layers] == ["1", "5", "9"]
+    assert [layer.name for layer in assert_healthy_everywhere(net, held_out).layers] == ["1", "5", "9"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2, 10])
 def test_a_short_fine_tune_with_a_fresh_counter(healthy, training, held_out, steps):
     for norm in norms(healthy):
@@ -207,6 +213,7 @@ def test_a_short_fine_tune_with_a_fresh_counter(healthy, training, held_out, ste
     assert bncheck.inspect(healthy, held_out, limit=100).summary.exit_code == 0
 
 
+@pytest.mark.slow
 def test_averaged_weights_whose_buffers_were_copied_along(healthy, training, held_out):
     average = copy.deepcopy(healthy)
     for seed in range(20):
@@ -253,16 +260,17 @@ class Pyramid(nn.Module):
         return self.scores(total)
 
 
+@pytest.mark.slow
 def test_a_head_shared_by_five_levels(training, held_out):
     torch.manual_seed(0)
     net = train(Pyramid(), training, epochs=6)
     remark = only(bncheck.inspect(net), "BN501")
     assert (remark.severity, remark.layer, remark.evidence["factors"]) == ("info", "head.1", [5])
-    for data in (held_out, held_out[0]):
+    for data in (held_out[0], held_out):
         report = bncheck.inspect(net, data)
         assert_healthy(report)
         assert "BN501" not in codes(report)
         head = next(layer for layer in report.layers if layer.name == "head.1")
         assert head.calls == 5
-    accuracy = bncheck.inspect(net, held_out).effect.accuracy
+    accuracy = report.effect.accuracy
     assert accuracy.recalibrated == pytest.approx(accuracy.stored, abs=0.02)

@@ -49,6 +49,7 @@ def checkpointed(training):
     return net.eval(), optimizer
 
 
+@pytest.mark.slow
 def test_checkpointing_counts_twice(checkpointed, held_out, tmp_path):
     net, optimizer = checkpointed
     torch.save({"model": net.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "last.ckpt")
