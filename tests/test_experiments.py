@@ -1,8 +1,6 @@
 """The experiments run, at a size of seconds; and the page that tells their story shows what was recorded."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -67,9 +65,7 @@ def test_a_seed_gives_the_same_numbers_again(code: str, trial: Callable[[str], S
 
 @pytest.mark.slow
 def test_one_command_runs_and_records(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.experiments", "--only", "E3", "--effort", "0.001", "--processes", "1"]
-    done = subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    main(["--only", "E3", "--effort", "0.001", "--processes", "1", "--out", str(tmp_path)])
     assert len(read(tmp_path / RECORD)["E3"].seen) == 5
     assert (tmp_path / "experiments" / "e3.svg").exists()
 
