@@ -89,8 +89,9 @@ def test_drift_whose_cost_nothing_shows_is_only_mentioned(healthy, held_out):
         assert any(words in finding.fix for words in told)
 
 
-def test_a_model_that_is_nearly_perfect_is_judged_by_its_errors(healthy, held_out):
-    report = bncheck.inspect(healthy, (held_out[0] + 0.15, held_out[1]))
+def test_a_model_that_is_nearly_perfect_is_judged_by_its_errors(healthy, all_held_out):
+    x, y = all_held_out
+    report = bncheck.inspect(healthy, (x + 0.15, y))
     finding = only(report, "BN603")
     assert finding.severity == "warning"
     assert 1 - finding.cost.remedied < 0.3 * (1 - finding.cost.shipped) < 0.01

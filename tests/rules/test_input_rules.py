@@ -402,8 +402,8 @@ class Prepared(nn.Module):
     ids=["-1..1", "known constants", "constants of each colour that nobody has told"],
 )
 @pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
-def test_an_input_normalized_twice(healthy, held_out, mean, std, fed, labelled):
-    x, y = held_out
+def test_an_input_normalized_twice(healthy, all_held_out, mean, std, fed, labelled):
+    x, y = all_held_out
     net = Prepared(healthy, mean, std).eval()
     tints = torch.rand((len(x), len(mean), 1, 1), generator=torch.Generator().manual_seed(0))
     once = net.normalized(x * tints / tints.amax(1, keepdim=True))
