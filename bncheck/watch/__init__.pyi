@@ -1,5 +1,5 @@
 from .call_moments import CallMoments, together
-from .ending import Ending, SeenEnoughError
+from .ending import Ending, LastSiteSeenError
 from .kernels import BLOCK, CANCELLATION, batch_moments, sample_moments
 from .keys import sample_keys
 from .policies import BATCH, STORED, Batch, ByInstance, Given, Policy, Statistics, Stored
@@ -19,10 +19,10 @@ __all__ = [
     "CallMoments",
     "Ending",
     "Given",
+    "LastSiteSeenError",
     "Policy",
     "Recorder",
     "Rows",
-    "SeenEnoughError",
     "Session",
     "Site",
     "Statistics",

@@ -21,7 +21,7 @@ class Ending(Recorder):
         done: whether it has ended it.
 
     Raises:
-        SeenEnoughError: at the last of the sites.
+        LastSiteSeenError: at the last of the sites.
     """
 
     def __init__(self, recorder: Recorder, sites: Collection[Site]) -> None:
@@ -36,5 +36,5 @@ class Ending(Recorder):
         self._left.discard(site)
         self.done = not self._left
         if self.done:
-            raise SeenEnoughError
+            raise LastSiteSeenError
         return moments

@@ -14,7 +14,7 @@ from bncheck.formats.programs.hooks import custom_norms
 from bncheck.formats.programs.runner import Runner
 from bncheck.formats.programs.tap import Tap
 from bncheck.results import Note
-from bncheck.watch import STORED, Ending, Policy, Recorder, SeenEnoughError, Site, Stored, accelerators
+from bncheck.watch import STORED, Ending, LastSiteSeenError, Policy, Recorder, Site, Stored, accelerators
 
 if TYPE_CHECKING:
     from bncheck.formats.programs.backend import ProgramBackend
@@ -64,7 +64,7 @@ class TorchSession:
         try:
             with self._tap.watching(STORED, ending, batch.size):
                 self._runner(batch)
-        except SeenEnoughError:
+        except LastSiteSeenError:
             pass
         except UnfitError:  # TorchScript turns what ends it into an error of its own
             if not ending.done:
