@@ -10,7 +10,7 @@ from bncheck.evidence.outputs import EffectEvidence
 
 
 @dataclass(frozen=True, slots=True)
-class CallsApart:
+class CallDistances:
     """How far the calls of one layer lie apart, and what one set of statistics for all of them costs.
 
     Attributes:
@@ -69,7 +69,7 @@ class CloserLook:
     wrong: tuple[str, ...] = ()
     together: EffectEvidence | None = None
     in_turn: Mapping[str, float] = field(default_factory=dict)
-    calls: Mapping[str, CallsApart] = field(default_factory=dict)
+    calls: Mapping[str, CallDistances] = field(default_factory=dict)
     dropout: Mapping[str, DropoutGap] = field(default_factory=dict)
     flat: Mapping[str, FlatShare] = field(default_factory=dict)
     order: Exchangeability | None = None

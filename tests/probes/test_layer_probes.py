@@ -18,7 +18,7 @@ from bncheck.measure.plan import Plan
 from bncheck.predictions import PredictionEffect
 from bncheck.probes.answers import Reader
 from bncheck.probes.questions.alone import moved_alone
-from bncheck.probes.questions.calls import calls_apart
+from bncheck.probes.questions.calls import call_distances
 from bncheck.probes.questions.dropout import dropout_gaps
 from bncheck.probes.questions.padding import flat_shares
 from bncheck.probes.session import ProbeSession
@@ -86,7 +86,7 @@ def test_calls_are_compared_with_their_average(factor: float, apart: bool) -> No
     batches, recorder = batch_of(torch.randn(400, 4)), Recorder(per_sample=True)
     with probing(Shared(factor)) as session:
         session.run(batches[0], STORED, recorder)
-        found = calls_apart(session, batches, recorder, None, None)
+        found = call_distances(session, batches, recorder, None, None)
     assert (set(found) == {"norm"}) is apart
     if apart:
         # Standard deviations 1 and 8 against the root of the average variance, 5.7.

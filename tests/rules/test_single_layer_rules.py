@@ -23,7 +23,7 @@ from hand_built import effect, evidence, measured, task_effect, with_own
 from torch import nn
 
 import bncheck
-from bncheck.evidence import CallsApart, CloserLook, FlatShare, Improvement, TrainingEvidence
+from bncheck.evidence import CallDistances, CloserLook, FlatShare, Improvement, TrainingEvidence
 from bncheck.rules import judge
 from bncheck.rules.drift.bn604 import judge as unlike_calls
 from bncheck.rules.drift.bn607 import judge as wrong_alone
@@ -257,7 +257,7 @@ def test_a_layer_between_unlike_calls_is_not_wrong():
     layers = layers_of(0.02, 0.6, 0.02, 0.05)
     layers[1] = replace(layers[1], calls=2, call_gaps=(0.6, 0.6))
     for apart, found in ((0.1, 1), (0.3, 0)):
-        closer = CloserLook(calls={"b": CallsApart(apart, apart, None)})
+        closer = CloserLook(calls={"b": CallDistances(apart, apart, None)})
         assert len(list(wrong_alone(evidence(*layers, effect=HARM, closer=closer)))) == found
 
 
@@ -328,7 +328,7 @@ def test_a_norm_shared_by_inputs_that_are_nearly_alike(training, held_out):
     ],
 )
 def test_calls_that_disagree_count_where_it_matters(lower, cost, found):
-    closer = CloserLook(calls={"bn": CallsApart(0.6, lower, cost)})
+    closer = CloserLook(calls={"bn": CallDistances(0.6, lower, cost)})
     assert len(list(unlike_calls(evidence(measured(0.1), closer=closer)))) == found
 
 
@@ -339,7 +339,7 @@ def test_calls_that_disagree_count_where_it_matters(lower, cost, found):
 def test_the_drift_of_a_layer_whose_calls_disagree_is_theirs_where_their_own_statistics_win_more(
     won_by_calls, won_by_recalibrating, found
 ):
-    closer = CloserLook(calls={"bn": CallsApart(0.3, 0.26, effect(stored=0.6, recalibrated=0.6 + won_by_calls))})
+    closer = CloserLook(calls={"bn": CallDistances(0.3, 0.26, effect(stored=0.6, recalibrated=0.6 + won_by_calls))})
     recalibrating = effect(stored=0.6, recalibrated=0.6 + won_by_recalibrating, predictions_changed=0.3)
     seen = evidence(measured(1.0), closer=closer, effect=recalibrating)
     assert sorted(finding.code for finding in judge(seen)) == found

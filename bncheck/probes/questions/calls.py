@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bncheck.core import BATCH_NORM, NEAR_MARGIN, MovingAverage, compare, gap_lower_bound, noise_floor, rms
 from bncheck.data import Batch
-from bncheck.evidence import CallsApart, EffectEvidence, Evidence
+from bncheck.evidence import CallDistances, EffectEvidence, Evidence
 from bncheck.predictions import PredictionEffect
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.probe import Needs, Probe, Suspicion
@@ -18,7 +18,7 @@ _EXACT = MovingAverage(momentum=None, updates=2**40)
 """The average of the calls is compared with, not estimated by, a moving average."""
 
 
-class Calls(Probe[Mapping[str, CallsApart]]):
+class Calls(Probe[Mapping[str, CallDistances]]):
     """Compares the calls of shared layers, and runs samples with each call's own statistics."""
 
     needs = Needs(layers=True, suspicion=Suspicion.SHARED_LAYER)
@@ -28,23 +28,23 @@ class Calls(Probe[Mapping[str, CallsApart]]):
         shared = sum(layer.calls > 1 for layer in case.observed.measured.values())
         return 2 * shared * case.number(MORE)
 
-    def answer(self, case: Case, session: ProbeSession) -> Mapping[str, CallsApart]:
+    def answer(self, case: Case, session: ProbeSession) -> Mapping[str, CallDistances]:
         """The layers whose calls lie apart, by name."""
         batches, output = session.batches(case.drawn(MORE)), case.subject.plan.output
-        return calls_apart(session, batches, case.seen.stored, case.seen.folds, output)
+        return call_distances(session, batches, case.seen.stored, case.seen.folds, output)
 
-    def told(self, evidence: Evidence, answer: Mapping[str, CallsApart]) -> Evidence:
+    def told(self, evidence: Evidence, answer: Mapping[str, CallDistances]) -> Evidence:
         """Put them where single layers are judged."""
         return replace(evidence, closer=replace(evidence.closer, calls=answer))
 
 
-def calls_apart(
+def call_distances(
     session: ProbeSession,
     batches: Sequence[Batch],
     stored: Recorder,
     folds: Sequence[Recorder] | None,
     output: str | None,
-) -> dict[str, CallsApart]:
+) -> dict[str, CallDistances]:
     """Layers whose calls lie apart by more than the nearer margin, and what their common statistics cost.
 
     A call's input depends on how the calls before were normalized, so what each would store by itself is what it saw
@@ -68,7 +68,7 @@ def calls_apart(
         gap, lower = (max(values) for values in zip(*distances, strict=True))
         if lower > NEAR_MARGIN and name in together:
             own = {site: entry.statistics() for site, entry in given.sites.items() if site.layer == name}
-            found[name] = CallsApart(gap, lower, _effect(session, batches, {name: together[name]}, own, output))
+            found[name] = CallDistances(gap, lower, _effect(session, batches, {name: together[name]}, own, output))
     return found
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bncheck.evidence import CallsApart, Evidence
+from bncheck.evidence import CallDistances, Evidence
 from bncheck.rules.judging.harm import margin_of, severity_of
 from bncheck.vocabulary import Severity
 
 
-def unlike_calls(evidence: Evidence) -> dict[str, CallsApart]:
+def unlike_calls(evidence: Evidence) -> dict[str, CallDistances]:
     """Give those layers by name, and how far their calls lie apart."""
     return {
         name: apart
