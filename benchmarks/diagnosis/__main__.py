@@ -11,6 +11,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from benchmarks.diagnosis.cases import Job, Result, examine
 from benchmarks.diagnosis.nets import NETS
 from benchmarks.diagnosis.page import missed, other, page
 from benchmarks.diagnosis.sections import put
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> None:
         for done in as_completed(running):
             result = results[running[done]] = done.result()
             print(f"{result.net}: {result.accuracy:.1%}", file=sys.stderr, flush=True)
-            for line in (*result.alarms, *missed(result.trials), *other(result.trials)):
+            for line in (*result.alarms, *missed(result.cases), *other(result.cases)):
                 print(f"  {line}", file=sys.stderr, flush=True)
     shown = [option if not option.startswith("/") else "FOLDER" for option in arguments]
     command = " ".join(["python -m benchmarks.diagnosis", *shown])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmarks.diagnosis.trials import Result, Trial
+from benchmarks.diagnosis.cases import Case, Result
 
 HARM = 0.02
 """Accuracy lost from which a fault has to be found."""
@@ -13,8 +13,8 @@ HARM = 0.02
 
 def page(results: Sequence[Result], command: str) -> str:
     """Markdown."""
-    trials = [trial for result in results for trial in result.trials]
-    return "\n".join([*_opening(results, command), *_confusion(trials), *_recalls(trials), *_misses(trials)]) + "\n"
+    cases = [case for result in results for case in result.cases]
+    return "\n".join([*_opening(results, command), *_confusion(cases), *_recalls(cases), *_misses(cases)]) + "\n"
 
 
 def _opening(results: Sequence[Result], command: str) -> Iterator[str]:
@@ -22,14 +22,14 @@ def _opening(results: Sequence[Result], command: str) -> Iterator[str]:
     healthy = [result for result in results if result not in lagging]
     inspections = sum(result.inspections for result in healthy)
     alarms = [alarm for result in healthy for alarm in result.alarms]
-    trials = sum(len(result.trials) for result in results)
+    cases = sum(len(result.cases) for result in results)
     low, high = (worst(result.accuracy for result in results) for worst in (min, max))
     yield "# How well the diagnosis does"
     yield ""
     yield (
         f"{len(results)} nets were trained ({low:.1%} to {high:.1%} right on held-out samples), and each was inspected "
         f"as it is, in many ways, and with faults planted into it: {inspections} inspections of healthy nets, "
-        f"{trials} of faulty ones. This page is made by"
+        f"{cases} of faulty ones. This page is made by"
     )
     yield ""
     yield f"```console\n$ {command}\n```"
@@ -53,11 +53,11 @@ def _opening(results: Sequence[Result], command: str) -> Iterator[str]:
         yield ""
 
 
-def _must(trial: Trial) -> bool:
-    return trial.certain or trial.lost >= HARM
+def _must(case: Case) -> bool:
+    return case.certain or case.lost >= HARM
 
 
-def _confusion(trials: Sequence[Trial]) -> Iterator[str]:
+def _confusion(cases: Sequence[Case]) -> Iterator[str]:
     yield "## What was planted, and what was found"
     yield ""
     yield (
@@ -68,15 +68,15 @@ def _confusion(trials: Sequence[Trial]) -> Iterator[str]:
     yield ""
     yield "| fault | strength | code | nets | count | found | right layer | found where harmless | others |"
     yield "|---|---|---|---:|---:|---:|---:|---:|---|"
-    groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
-    for trial in trials:
-        groups[trial.fault, trial.strength].append(trial)
+    groups: dict[tuple[str, str], list[Case]] = defaultdict(list)
+    for case in cases:
+        groups[case.fault, case.strength].append(case)
     for (fault, strength), members in groups.items():
-        counted = [trial for trial in members if _must(trial)]
-        found = [trial for trial in counted if trial.found]
-        mild = [trial for trial in members if not _must(trial)]
-        right = sum(trial.right_layer for trial in found)
-        below = f"{sum(trial.found for trial in mild)} of {len(mild)}" if mild else ""
+        counted = [case for case in members if _must(case)]
+        found = [case for case in counted if case.found]
+        mild = [case for case in members if not _must(case)]
+        right = sum(case.right_layer for case in found)
+        below = f"{sum(case.found for case in mild)} of {len(mild)}" if mild else ""
         codes = " or ".join(members[0].wanted)
         yield (
             f"| {fault} | {strength} | {codes} | {len(members)} | {len(counted)} | {len(found)} | {right} | {below} | "
@@ -85,50 +85,50 @@ def _confusion(trials: Sequence[Trial]) -> Iterator[str]:
     yield ""
 
 
-def _others(members: Iterable[Trial]) -> str:
+def _others(members: Iterable[Case]) -> str:
     counts: dict[str, int] = defaultdict(int)
-    for trial in members:
-        for code in set(trial.others):
+    for case in members:
+        for code in set(case.others):
             counts[code] += 1
     return ", ".join(f"{code} {number}" for code, number in sorted(counts.items()))
 
 
-def _recalls(trials: Sequence[Trial]) -> Iterator[str]:
+def _recalls(cases: Sequence[Case]) -> Iterator[str]:
     yield "## Recall by code"
     yield ""
     yield "| code | count | found | recall |"
     yield "|---|---:|---:|---:|"
-    by_code: dict[str, list[Trial]] = defaultdict(list)
-    for trial in filter(_must, trials):
-        by_code[trial.wanted[0]].append(trial)
+    by_code: dict[str, list[Case]] = defaultdict(list)
+    for case in filter(_must, cases):
+        by_code[case.wanted[0]].append(case)
     for code, members in sorted(by_code.items()):
-        found = sum(trial.found for trial in members)
+        found = sum(case.found for case in members)
         yield f"| {code} | {len(members)} | {found} | {found / len(members):.0%} |"
     yield ""
 
 
-def _misses(trials: Sequence[Trial]) -> Iterator[str]:
+def _misses(cases: Sequence[Case]) -> Iterator[str]:
     yield "## Missed"
     yield ""
-    lines = [f"- {line}" for line in missed(trials)]
+    lines = [f"- {line}" for line in missed(cases)]
     yield from lines or ["Nothing."]
     yield ""
     yield "## Called something else besides"
     yield ""
-    lines = [f"- {line}" for line in other(trials)]
+    lines = [f"- {line}" for line in other(cases)]
     yield from lines or ["Nothing."]
 
 
-def missed(trials: Sequence[Trial]) -> Iterator[str]:
+def missed(cases: Sequence[Case]) -> Iterator[str]:
     """A line for each fault that had to be found and was not."""
-    for trial in trials:
-        if _must(trial) and not trial.found:
-            instead = f"called {', '.join(trial.others)}" if trial.others else "nothing said"
-            yield f"{trial.fault}, {trial.strength}: {trial.net}, {trial.lost:.1%} lost, {instead}"
+    for case in cases:
+        if _must(case) and not case.found:
+            instead = f"called {', '.join(case.others)}" if case.others else "nothing said"
+            yield f"{case.fault}, {case.strength}: {case.net}, {case.lost:.1%} lost, {instead}"
 
 
-def other(trials: Sequence[Trial]) -> Iterator[str]:
+def other(cases: Sequence[Case]) -> Iterator[str]:
     """A line for each fault that was found and has other codes beside its own, or that does no harm and has some."""
-    for trial in trials:
-        if trial.others and (trial.found or not _must(trial)):
-            yield f"{trial.fault}, {trial.strength}: {trial.net}, {trial.lost:.1%} lost, also {', '.join(trial.others)}"
+    for case in cases:
+        if case.others and (case.found or not _must(case)):
+            yield f"{case.fault}, {case.strength}: {case.net}, {case.lost:.1%} lost, also {', '.join(case.others)}"

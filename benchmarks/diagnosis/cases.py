@@ -32,7 +32,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Case:
     """One planted fault and what was said of it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Result:
         recalibrated: the same by statistics of its training data.
         inspections: of the net as it is.
         alarms: what was said in them.
-        trials: the faults planted.
+        cases: the faults planted.
     """
 
     net: str
@@ -75,7 +75,7 @@ class Result:
     recalibrated: float
     inspections: int
     alarms: tuple[str, ...]
-    trials: tuple[Trial, ...]
+    cases: tuple[Case, ...]
 
 
 def examine(job: Job) -> Result:
@@ -87,9 +87,9 @@ def examine(job: Job) -> Result:
     before = accuracy(net, task.x_held, task.y_held)
     ways = list(_healthy(net, task))
     alarms = tuple(f"{name}, {way}: {code}" for way, codes in ways for code in codes)
-    trials = tuple(_tried(planted, name, before) for plan in PLANS for planted in plan(net, task))
+    cases = tuple(_tried(planted, name, before) for plan in PLANS for planted in plan(net, task))
     recalibrated = accuracy(bncheck.recalibrate(net, task.x), task.x_held, task.y_held)
-    return Result(name, before, recalibrated, len(ways), alarms, trials)
+    return Result(name, before, recalibrated, len(ways), alarms, cases)
 
 
 def accuracy(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
@@ -121,12 +121,12 @@ def _healthy(net: nn.Module, task: Task) -> Iterator[tuple[str, list[str]]]:
             yield f"{size} samples, no labels", _grave(bncheck.inspect(net, x))
 
 
-def _tried(planted: Planted, name: str, before: float) -> Trial:
+def _tried(planted: Planted, name: str, before: float) -> Case:
     data = (planted.x, planted.y) if planted.labelled else planted.x
     report = bncheck.inspect(planted.model or planted.net, data, **planted.options)
     right = [finding for finding in report.findings if finding.code in planted.codes]
     allowed = {*planted.codes, *planted.tolerated}
-    return Trial(
+    return Case(
         fault=planted.fault,
         strength=planted.strength,
         wanted=planted.codes,
