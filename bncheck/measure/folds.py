@@ -40,18 +40,18 @@ class FoldPair:
 
     Attributes:
         start: number of the first sample in the reading, over all shards.
-        halves: the half batches.
+        folds: the half batches, one for each fold.
         is_large: whether each can be normalized by its own statistics; a last few samples by themselves cannot.
     """
 
     start: int
-    halves: tuple[Batch, Batch]
+    folds: tuple[Batch, Batch]
     is_large: bool
 
     @property
     def size(self) -> int:
         """Samples in both."""
-        return self.halves[0].size + self.halves[1].size
+        return self.folds[0].size + self.folds[1].size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,11 +133,11 @@ class Folds:
 
     def pairs(self, task: str) -> Iterator[tuple[Batch, Batch]]:
         """The half batches of all pairs."""
-        return (pair.halves for pair in self.read(task))
+        return (pair.folds for pair in self.read(task))
 
     def large_enough(self, task: str) -> Iterator[tuple[Batch, Batch]]:
         """The half batches that can be normalized by their own statistics."""
-        return (pair.halves for pair in self.read(task) if pair.is_large)
+        return (pair.folds for pair in self.read(task) if pair.is_large)
 
     def chunks(self, batch: Batch) -> Iterator[Batch]:
         """A half batch in forwards of the size that was asked for."""
@@ -145,8 +145,8 @@ class Folds:
 
     def chunks_of(self, pair: FoldPair, fold: int) -> Iterator[Chunk]:
         """The half batch of that fold likewise, each part with its number."""
-        start = pair.start + sum(half.size for half in pair.halves[:fold])
-        for batch in self.chunks(pair.halves[fold]):
+        start = pair.start + sum(half.size for half in pair.folds[:fold])
+        for batch in self.chunks(pair.folds[fold]):
             yield Chunk(start, batch)
             start += batch.size
 

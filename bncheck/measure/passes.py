@@ -157,7 +157,7 @@ class Passes:
             for pair in self._folds.read("batch statistics"):
                 if not pair.is_large:
                     continue
-                for fold, half in enumerate(pair.halves):
+                for fold, half in enumerate(pair.folds):
                     if half.size > 1:
                         output = self._run(half, BATCH, folds[fold])
                         if not self._gaps_only:
@@ -184,7 +184,7 @@ class Passes:
         effect, samples, labelled, first = self._meter(), 0, False, NO_SAMPLE
         for pair in self._folds.read("stored statistics"):
             first = min(first, pair.start)
-            for fold, half in enumerate(pair.halves):
+            for fold, half in enumerate(pair.folds):
                 for chunk in self._folds.chunks_of(pair, fold):
                     batch = chunk.batch
                     stored = self._run(batch, STORED, recorder.expect(batch.positions, chunk.start))

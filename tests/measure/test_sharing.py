@@ -124,7 +124,7 @@ def test_every_pair_belongs_to_one_shard(fixed: int | None, shards: int) -> None
     def read(shard: Shard) -> tuple[list[tuple[Any, ...]], int]:
         reader = folds(shard, fixed)
         pairs = [
-            (pair.start, pair.is_large, *(half.positions.tolist() for half in pair.halves))
+            (pair.start, pair.is_large, *(half.positions.tolist() for half in pair.folds))
             for pair in reader.read("reading")
         ]
         return pairs, reader.dropped

@@ -99,7 +99,7 @@ def moved_alone(
 def moved_together(
     session: ProbeSession, samples: Batch, layers: Sequence[str], meter: PredictionEffect
 ) -> EffectEvidence | None:
-    """What happens where these layers normalize by what the other half of the samples shows while all do so.
+    """What happens where these layers normalize by what the other fold of the samples shows while all do so.
 
     Args:
         session: runs the samples.
@@ -111,11 +111,11 @@ def moved_together(
     middle -= middle % size
     if middle < THRESHOLDS.fewest_groups:
         return None
-    halves = [samples.between(0, middle), samples.between(middle, samples.size)]
-    given = [_under_batches(session, half, layers) for half in halves]
+    folds = [samples.between(0, middle), samples.between(middle, samples.size)]
+    given = [_under_batches(session, fold, layers) for fold in folds]
     own = meter.copy()
-    for half, policy in zip(halves, reversed(given), strict=True):
-        for batch in session.batches(half):
+    for fold, policy in zip(folds, reversed(given), strict=True):
+        for batch in session.batches(fold):
             own.add_recalibrated(session.run(batch, STORED), session.run(batch, policy), batch.labels)
     return own.result()
 

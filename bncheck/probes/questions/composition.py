@@ -253,12 +253,12 @@ def _standard_error(by_batch: torch.Tensor, kinds: int | None, samples: int | No
 
 
 def _recalibrated(session: ProbeSession, mixed: Batch) -> torch.Tensor | None:
-    """How good each sample of both halves is predicted by the statistics of the other half."""
+    """How good each sample of both folds is predicted by the statistics of the other fold."""
     size = session.fixed_batch or -(-mixed.size // 2)
     middle = -(-mixed.size // 2) // size * size
-    halves = mixed.between(0, middle), mixed.between(middle, mixed.size)
+    folds = mixed.between(0, middle), mixed.between(middle, mixed.size)
     found = []
-    for measured, judged in (halves, halves[::-1]):
+    for measured, judged in (folds, folds[::-1]):
         recorder = session.recorded(measured.split(size), BATCH)
         quality = _quality(session.answers(list(judged.split(size)), Given(recorder.statistics())))
         if quality is None:

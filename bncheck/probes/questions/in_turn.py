@@ -36,7 +36,7 @@ class InTurn:
 
 
 class OneAfterTheOther(Probe[InTurn]):
-    """Gives the first layer that drifts what it sees, then the next that still does, on two halves of the samples."""
+    """Gives the first layer that drifts what it sees, then the next that still does, on two folds of the samples."""
 
     needs = Needs(layers=True, suspicion=Suspicion.UNMEASURED)
 
@@ -52,14 +52,14 @@ class OneAfterTheOther(Probe[InTurn]):
         given: tuple[Known, Known] = ({}, {})
         gaps: dict[str, float] = {}
         for _ in range(LAYERS):
-            seen = [_watched(session, half, known) for half, known in zip(halves, given, strict=True)]
+            seen = [_watched(session, fold, known) for fold, known in zip(folds, given, strict=True)]
             name, gap = _first_off(seen[0].merge(seen[1]), gaps)
             if name is None:
                 break
             gaps[name] = gap
             for known, recorder in zip(given, seen, strict=True):
                 known[name] = recorder.statistics()[name]
-        effect = self._effect(case, session, halves, given) if gaps else None
+        effect = self._effect(case, session, folds, given) if gaps else None
         return None if effect is None else InTurn(gaps, effect)
 
     def told(self, evidence: Evidence, answer: InTurn) -> Evidence:
@@ -70,7 +70,7 @@ class OneAfterTheOther(Probe[InTurn]):
     def _effect(
         self, case: Case, session: ProbeSession, halves: tuple[list[Batch], list[Batch]], given: tuple[Known, Known]
     ) -> EffectEvidence | None:
-        """The outputs of each half as shipped, and by what the other half showed."""
+        """The outputs of each fold as shipped, and by what the other fold showed."""
         plan = case.subject.plan
         meter = PredictionEffect(plan.output, plan.metric, plan.task)
         for half, other in zip(halves, reversed(given), strict=True):
