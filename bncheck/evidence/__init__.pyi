@@ -1,5 +1,5 @@
 from .advice import PYTORCH_ADVICE, Advice
-from .closer import NOTHING_CLOSER, CallsApart, CloserLook, DropoutGap, FlatShare
+from .closer import NOTHING_CLOSER, CallDistances, CloserLook, DropoutGap, FlatShare
 from .comparison import ComparedLayer, Comparison
 from .composition import ACCURACY, Grouping
 from .inputs import NEAR_FACTOR, ORDER_SHARE, SHARE
@@ -35,7 +35,7 @@ __all__ = [
     "SHARE",
     "Advice",
     "AffineMap",
-    "CallsApart",
+    "CallDistances",
     "ChannelOrder",
     "CloserLook",
     "ComparedLayer",

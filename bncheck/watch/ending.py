@@ -10,7 +10,7 @@ from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
 
-class SeenEnoughError(UnwindingError):
+class LastSiteSeenError(UnwindingError):
     """Unwinds a forward."""
 
 

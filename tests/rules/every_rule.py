@@ -13,7 +13,7 @@ import numpy as np
 from bncheck.core import Exchangeability, compare
 from bncheck.core.layers import NormLayer, SiblingCopy
 from bncheck.evidence import (
-    CallsApart,
+    CallDistances,
     CloserLook,
     DropoutGap,
     Evidence,

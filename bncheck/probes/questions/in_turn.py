@@ -42,12 +42,12 @@ class OneAfterTheOther(Probe[InTurn]):
 
     def cost(self, case: Case) -> int:
         """Count a forward as shipped, one for each layer, and one with all of them."""
-        return sum(batch.size for half in case.halves(MORE) for batch in half) * (LAYERS + 2)
+        return sum(batch.size for fold in case.folds(MORE) for batch in fold) * (LAYERS + 2)
 
     def answer(self, case: Case, session: ProbeSession) -> InTurn | None:
         """The layers, and what they do; `None` where none drifts, or there are too few samples to tell."""
-        halves = case.halves(MORE)
-        if min(sum(batch.size for batch in half) for half in halves) < THRESHOLDS.fewest_groups:
+        folds = case.folds(MORE)
+        if min(sum(batch.size for batch in fold) for fold in folds) < THRESHOLDS.fewest_groups:
             return None
         given: tuple[Known, Known] = ({}, {})
         gaps: dict[str, float] = {}
@@ -68,13 +68,13 @@ class OneAfterTheOther(Probe[InTurn]):
         return replace(evidence, closer=closer, effect=answer.effect)
 
     def _effect(
-        self, case: Case, session: ProbeSession, halves: tuple[list[Batch], list[Batch]], given: tuple[Known, Known]
+        self, case: Case, session: ProbeSession, folds: tuple[list[Batch], list[Batch]], given: tuple[Known, Known]
     ) -> EffectEvidence | None:
         """The outputs of each fold as shipped, and by what the other fold showed."""
         plan = case.subject.plan
         meter = PredictionEffect(plan.output, plan.metric, plan.task)
-        for half, other in zip(halves, reversed(given), strict=True):
-            for batch in half:
+        for fold, other in zip(folds, reversed(given), strict=True):
+            for batch in fold:
                 meter.add_recalibrated(session.run(batch, STORED), session.run(batch, Given(other)), batch.labels)
         return meter.result()
 
