@@ -63,6 +63,27 @@ class FileAndInputThresholds:
     agreement_roundings: int = 50
     """Times the precision of the coarsest type, which both may differ by where it is coarser than float32."""
 
+    # Layers as a program computes them
+
+    fold_parallel: float = 1e-3
+    """How far from 1 the cosine may be between a folded row of weights and the row it was made of."""
+    fold_unscaled: float = 1e-4
+    """Relative difference below which a row of weights was not scaled at all, so that nothing was folded into it."""
+    fold_as_good: float = 1e-6
+    """Difference between the errors of two eps that does not tell which of them an export folded."""
+    fold_rounding_room: float = 25.0
+    """Times the smallest number of a type: how large weights are on average whose direction survives rounding to
+    it."""
+    normalizes_alike: float = 1e-3
+    """Difference, relative to the output's own size, from which a user's layer does not normalize by its buffers."""
+    widened_agreement: float = 0.01
+    """Difference, relative to the largest output, between a batch run at once and in parts, from which a program takes
+    its own batch size only."""
+    largest_momentum: float = 0.5
+    """Momentum above which the newest batch outweighs all others, which nobody means."""
+    rounded_variance: float = 0.99
+    """Times the initial variance: what it may fall to by being stored in half precision, without an update."""
+
     # The input
 
     fed_alike: float = 1e-3

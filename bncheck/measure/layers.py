@@ -11,6 +11,7 @@ from bncheck.core import (
     ASSUMED_MOMENTUM,
     ASSUMED_TRAINING_BATCH,
     INSTANCE_NORM,
+    THRESHOLDS,
     FloatArray,
     MovingAverage,
     NormLayer,
@@ -23,11 +24,6 @@ from bncheck.core import (
 )
 from bncheck.evidence import MeasuredLayer
 from bncheck.watch import CallMoments, Statistics, together
-
-LARGEST_MOMENTUM = 0.5
-"""Above it the newest batch outweighs all others, which nobody means."""
-ROUNDED = 0.99
-"""Room for a variance that was stored in half precision."""
 
 
 def measured_layer(
@@ -100,7 +96,7 @@ def moving_average(layer: NormLayer, batch_size: float | None = None) -> MovingA
     the initial variance is still there, where it is not, was reset over statistics that had been learned. InstanceNorm
     never counts.
     """
-    momentum = layer.momentum if layer.momentum and layer.momentum <= LARGEST_MOMENTUM else ASSUMED_MOMENTUM
+    momentum = layer.momentum if layer.momentum and layer.momentum <= THRESHOLDS.largest_momentum else ASSUMED_MOMENTUM
     initial = (1 - momentum) ** (layer.updates or 0)
     was_reset = layer.var is not None and bool(np.any(layer.var < ROUNDED * initial))
     uncounted = was_reset or layer.kind == INSTANCE_NORM

@@ -12,14 +12,8 @@ from bncheck.formats.folding.fold import Fold
 from bncheck.formats.folding.operations import AffineOperation
 from bncheck.formats.folding.reference import Source
 
-_PARALLEL = 1e-3
-"""How far from 1 the cosine between a folded row and its source may be."""
-_SAME = 1e-4
-"""Relative difference below which a weight was not scaled at all."""
 _EPSILONS = (1e-5, 1e-3, 1e-6, 1e-4, 1e-2, 1e-12, 0.0)
 """Tried, in this order, where the reference does not say: those in use, torch's and Keras's first."""
-_AS_GOOD = 1e-6
-"""Difference between the errors of two eps that tells nothing."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -55,7 +49,7 @@ def gain_of(operation: AffineOperation, source: Source) -> Gain | None:
     norms, products = np.linalg.norm(original, axis=1), np.sum(rows * original, axis=1)
     dead = norms == 0
     known = ~dead & ~lost
-    parallel = np.abs(products[known]) >= (1 - _PARALLEL) * (lengths * norms)[known]
+    parallel = np.abs(products[known]) >= (1 - THRESHOLDS.fold_parallel) * (lengths * norms)[known]
     if not known.any() or not parallel.all() or np.any(dead & ~lost):
         return None
     return Gain(_ratio(products, norms**2), dead, lost, norms)
@@ -75,14 +69,16 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 def is_plain(operation: AffineOperation, source: Source, gain: Gain) -> bool:
     """Whether the weight is the reference's own, unscaled."""
     known = ~gain.dead & ~gain.lost
-    close = np.abs(gain.values[known] - 1) <= max(_SAME, 2 * operation.precision)
+    close = np.abs(gain.values[known] - 1) <= max(THRESHOLDS.fold_unscaled, 2 * operation.precision)
     return source.weight is not None and bool(close.all())
 
 
 def changes_nothing(layer: NormLayer) -> bool:
     """Whether the layer divides by about 1 in every channel."""
     gamma = 1.0 if layer.weight is None else layer.weight
-    return layer.var is not None and bool(np.allclose(gamma / np.sqrt(layer.var + (layer.eps or 0.0)), 1, atol=_SAME))
+    return layer.var is not None and bool(
+        np.allclose(gamma / np.sqrt(layer.var + (layer.eps or 0.0)), 1, atol=THRESHOLDS.fold_unscaled)
+    )
 
 
 def explained(operation: AffineOperation, source: Source, gain: Gain, layer: NormLayer) -> Fold | None:
@@ -92,7 +88,7 @@ def explained(operation: AffineOperation, source: Source, gain: Gain, layer: Nor
     known = [layer] if layer.eps is not None else [replace(layer, eps=eps) for eps in _EPSILONS]
     folds = [fold for one in known if (fold := _with_eps(operation, source, gain, one)) is not None]
     least = min((fold.error for fold in folds), default=0.0)
-    return next((fold for fold in folds if fold.error <= 2 * least + _AS_GOOD), None)
+    return next((fold for fold in folds if fold.error <= 2 * least + THRESHOLDS.fold_as_good), None)
 
 
 def _with_eps(operation: AffineOperation, source: Source, gain: Gain, layer: NormLayer) -> Fold | None:

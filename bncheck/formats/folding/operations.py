@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core import PRECISION, FloatArray
+from bncheck.core import PRECISION, THRESHOLDS, FloatArray
 
 Weights = npt.NDArray[Any]
 """Floats in the type they are stored in: a model's weights are many."""
 _SMALLEST_HALF, _SMALLEST = 2.0**-24, 2.0**-133
 """The smallest number above 0 in float16, and in bfloat16, whose range float32 nearly shares."""
-_ROUNDING_ROOM = 25
-"""Times that number: how large weights are on average whose direction survives rounding to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +50,7 @@ class AffineOperation:
     def lost(self) -> float:
         """Norm below which a row is not what it was: its numbers are too small for their type."""
         smallest = _SMALLEST_HALF if self.precision == PRECISION["float16"] else _SMALLEST
-        return _ROUNDING_ROOM * smallest * math.sqrt(self.weight.size / self.channels)
+        return THRESHOLDS.fold_rounding_room * smallest * math.sqrt(self.weight.size / self.channels)
 
     @property
     def rows(self) -> FloatArray:

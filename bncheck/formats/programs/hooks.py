@@ -14,12 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bncheck.core import BATCH_NORM
+from bncheck.core import BATCH_NORM, THRESHOLDS
 from bncheck.formats.programs.calls import NormCall, normalize
 from bncheck.formats.programs.tap import Tap
 
-TOLERANCE = 1e-3
-"""How far a layer's output may lie from the formula, relative to the output's own size."""
 USUAL_EPS = (1e-5, 0.0, 1e-3)
 
 
@@ -120,5 +118,5 @@ def _flat(tensor: Any) -> torch.Tensor:
 def _close(expected: torch.Tensor, output: torch.Tensor) -> bool:
     difference = (expected - output).double().square().mean().sqrt()
     size = output.double().square().mean().sqrt()
-    tolerance = max(TOLERANCE, 4 * torch.finfo(output.dtype).eps)
+    tolerance = max(THRESHOLDS.normalizes_alike, 4 * torch.finfo(output.dtype).eps)
     return bool(difference <= tolerance * size) or not bool(torch.isfinite(difference))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from bncheck.core import THRESHOLDS
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.graph import OnnxGraph, all_tensors, graph_inputs, nodes_below
 from bncheck.formats.onnx.running.loaded import LoadedModel
@@ -162,7 +163,7 @@ def _agree(whole: Any, parts: list[Any]) -> bool:
     joined = np.concatenate(parts)
     if whole.shape != joined.shape:
         return False
-    tolerance = _AGREEMENT * float(np.max(np.abs(joined), initial=0.0))
+    tolerance = THRESHOLDS.widened_agreement * float(np.max(np.abs(joined), initial=0.0))
     return bool(np.allclose(whole.astype(np.float64), joined.astype(np.float64), rtol=0, atol=tolerance))
 
 
