@@ -7,7 +7,7 @@ from benchmarks.diagnosis.planted import Plan
 
 PLANS: tuple[Plan, ...] = (
     statistics_faults.never_updated,
-    statistics_faults.dummy_forwards,
+    statistics_faults.warm_up_forwards,
     statistics_faults.not_burnt_in,
     statistics_faults.lag,
     statistics_faults.broken_values,

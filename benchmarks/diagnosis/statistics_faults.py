@@ -22,7 +22,7 @@ def never_updated(net: nn.Module, task: Task) -> Iterator[Planted]:
     yield Planted("never updated", "all", ("BN102",), broken, *held(task))
 
 
-def dummy_forwards(net: nn.Module, task: Task) -> Iterator[Planted]:
+def warm_up_forwards(net: nn.Module, task: Task) -> Iterator[Planted]:
     """Initial statistics after k forwards of zeros."""
     for k in (1, 3, 10):
         broken = copy.deepcopy(net)
@@ -30,7 +30,7 @@ def dummy_forwards(net: nn.Module, task: Task) -> Iterator[Planted]:
             norm.running_mean.zero_()
             norm.running_var.fill_((1 - norm.momentum) ** k)
             norm.num_batches_tracked.fill_(k)
-        yield Planted("dummy forwards", f"k={k}", ("BN103",), broken, *held(task))
+        yield Planted("warm-up forwards", f"k={k}", ("BN103",), broken, *held(task))
 
 
 def not_burnt_in(net: nn.Module, task: Task) -> Iterator[Planted]:

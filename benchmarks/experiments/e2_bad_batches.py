@@ -1,4 +1,4 @@
-"""E2: a network trained on batches that are no random sample leans on its company; what mends it?"""
+"""E2: a network trained on batches that are no random sample leans on their composition; what mends it?"""
 
 from __future__ import annotations
 

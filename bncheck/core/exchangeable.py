@@ -59,8 +59,8 @@ def exchangeability(
 ) -> Exchangeability | None:
     """Compare batches by the means of their samples.
 
-    The largest over many layers and correlated channels has no tabled distribution, so random batches are taken
-    directly: the samples are put into batches at random, and the same largest number taken.
+    The largest over many layers and correlated channels has no tabled distribution, so it is taken of random
+    batches too: the samples are put into batches at random, again and again.
 
     Args:
         means: by layer, one row per sample, the batches one after the other: shape (batches * batch_size, C).

@@ -17,7 +17,7 @@ class EffectEvidence:
         predictions_changed: fraction of predictions that differ; `None` for outputs that are no class scores.
         changed_by_noise: the same between statistics of one half of the data and of the other.
         output_change: relative L2 change of the outputs.
-        output_change_by_noise: the same between the two halves' statistics.
+        output_change_by_noise: the same between the two folds' statistics.
         predictions: how many predictions were compared.
         accuracy: top-1, or the user's metric, with each set of statistics; `None` without labels.
         classes: how many the model tells apart; `None` for outputs that are no class scores.

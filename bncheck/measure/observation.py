@@ -41,7 +41,7 @@ class BatchPass:
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is something of both halves."""
+        """Whether there is something of both folds."""
         return min(self.samples) > 0
 
     def merge(self, other: BatchPass) -> BatchPass:

@@ -1,4 +1,4 @@
-"""The control of the repair: a network that leans on the company in its batches, trained on with BatchNorm."""
+"""The control of the repair: a network that leans on the composition of its batches, trained on with BatchNorm."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_metric_of_the_users_own_counts_no_right_predictions(held_out):
 
 
 def test_wrong_statistics_are_not_blamed_on_the_batches(held_out):
-    """Its own statistics help in any batch, so the company does not matter."""
+    """Its own statistics help in any batch, so its composition does not matter."""
     report = bncheck.inspect(SAMPLES / "stale_statistics.ckpt", held_out, arch=ARCH)
     assert codes(report) == ["BN603"]
 

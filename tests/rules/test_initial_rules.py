@@ -1,4 +1,4 @@
-"""BN103 (dummy forwards), BN104 (contradicting counter), BN105 (not burnt in): what fires them and what must not."""
+"""BN103 (warm-up forwards), BN104 (contradicting counter), BN105 (not burnt in): what fires them and what must not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BN703 (predictions change with batch mates): what fires it, and what must not."""
+"""BN703 (predictions change with batch composition): what fires it, and what must not."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_randomness_is_not_the_mates(trained, held_out, size):
 
 
 class Counting(nn.Module):
-    """Scores that grow with every call: a state that is kept, whoever the mates are."""
+    """Scores that grow with every call: a state that is kept, whatever the batch is."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()

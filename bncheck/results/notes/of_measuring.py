@@ -86,7 +86,7 @@ class NoBatchSizes(Note):
     @property
     def sentence(self) -> str:
         """See `Note`."""
-        return "no table of batch sizes: what a sample shows depends on its batch mates, so samples cannot be regrouped"
+        return "no table of batch sizes: what a sample shows depends on the batch, so samples cannot be regrouped"
 
 
 @dataclass(frozen=True, slots=True)

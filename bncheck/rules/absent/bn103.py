@@ -37,7 +37,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             evidence,
             severity,
             "Recalibrate the statistics on training data, and find out why training did not update them (eval mode, "
-            "averaged weights without buffers). Run dummy forwards in eval mode.",
+            "averaged weights without buffers). Run warm-up forwards in eval mode.",
         ),
         measure=layers_counted(names),
         cost=cost_of(evidence.effect, evidence),

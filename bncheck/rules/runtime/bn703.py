@@ -30,7 +30,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         severity=Severity.ERROR,
         layers=tuple(layer.name for layer in suspects),
         message=(
-            f"Predictions depend on batch mates. {found.samples} samples run again beside others, in batches of "
+            f"Predictions depend on batch composition. {found.samples} samples run again beside others, in batches of "
             f"{found.batch_size}, move the outputs by {found.change:.2g} (relative L2){decisions}."
             + (f" {name_some(suspects)} normalize by the batch, having no stored statistics." if suspects else "")
         ),
