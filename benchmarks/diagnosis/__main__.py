@@ -15,7 +15,6 @@ from benchmarks.diagnosis.cases import Job, Result, examine
 from benchmarks.diagnosis.nets import NETS
 from benchmarks.diagnosis.page import missed, other, page
 from benchmarks.diagnosis.sections import put
-from benchmarks.diagnosis.trials import Job, Result, examine
 
 
 def main(arguments: list[str]) -> None:

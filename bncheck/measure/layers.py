@@ -98,7 +98,7 @@ def moving_average(layer: NormLayer, batch_size: float | None = None) -> MovingA
     """
     momentum = layer.momentum if layer.momentum and layer.momentum <= THRESHOLDS.largest_momentum else ASSUMED_MOMENTUM
     initial = (1 - momentum) ** (layer.updates or 0)
-    was_reset = layer.var is not None and bool(np.any(layer.var < ROUNDED * initial))
+    was_reset = layer.var is not None and bool(np.any(layer.var < THRESHOLDS.rounded_variance * initial))
     uncounted = was_reset or layer.kind == INSTANCE_NORM
     return MovingAverage(momentum, None if uncounted else layer.updates, batch_size or ASSUMED_TRAINING_BATCH)
 

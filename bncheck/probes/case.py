@@ -69,8 +69,8 @@ class Case:
         drawn = self.drawn(most)
         return 0 if drawn is None else drawn.size
 
-    def halves(self, most: int) -> tuple[list[Batch], list[Batch]]:
-        """Two halves of the first samples, in batches that the model takes; one by one where they have several forms.
+    def folds(self, most: int) -> tuple[list[Batch], list[Batch]]:
+        """Two folds of the first samples, in batches that the model takes; one by one where they have several forms.
 
         Sequences of unlike lengths cannot be joined, and any one length may have a sample or two.
         """

@@ -25,8 +25,6 @@ _TRIED = 2
 """How many times the fixed batch size is tried at once."""
 _LARGEST_TRIAL = 2**28
 """Bytes of random input that are tried; a program of larger batches is left as it is."""
-_AGREEMENT = 1e-2
-"""Largest difference, relative to the largest output, between a batch run at once and run in parts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
