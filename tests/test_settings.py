@@ -90,7 +90,14 @@ WRONG = [
     *((DataSettings, name, 7) for name in ("layout", "channels", "preset", "label_column", "mean")),
     *((DataSettings, name, "x") for name in ("mean", "std", "scale", "resize", "crop")),
     *((DataSettings, name, ("x", 2)) for name in ("mean", "std", "resize", "crop")),
-    *((partial(ModelSettings, "m.pt"), "key", value) for value in (1, ["a"])),
+    *((partial(ModelSettings, "m.pt"), name, value) for name in ("key", "device") for value in (1, ["a"])),
+    *((partial(ModelSettings, "m.pt"), "arch_kwargs", value) for value in (1, ["a"], "a", {1: 2})),
+    *((partial(ModelSettings, "m.pt"), name, 1) for name in ("arch", "trust_pickle")),
+    *((partial(ModelSettings, "m.pt"), "allow_ops", value) for value in (1, "aten::add", [1])),
+    *((JudgingSettings, name, value) for name in ("select", "ignore") for value in (1, "BN101", [1])),
+    *((JudgingSettings, "strict", "no"), (MonitorSettings, "device", 1)),
+    *((PredictionSettings, name, 1.5) for name in ("output", "metric")),
+    *((partial(RepairSettings, ModelSettings("m.pt"), None), name, "no") for name in ("force", "overwrite")),
     *((partial(RepairSettings, ModelSettings("m.pt"), None), name, "x") for name in ("until", "prior")),
 ]
 
@@ -112,6 +119,29 @@ def test_a_file_of_tensors_says_that_python_takes_the_function_itself(tmp_path: 
     torch.save(torch.nn.BatchNorm1d(2).state_dict(), tmp_path / "net.pt")
     with pytest.raises(bncheck.UsageError, match=r"arch FILE\.py:CALLABLE .*in Python the function itself"):
         bncheck.inspect(tmp_path / "net.pt", np.zeros((4, 2), np.float32))
+
+
+@pytest.mark.parametrize(("name", "value"), [("select", "BN6"), ("allow_ops", [1]), ("device", 3), ("device", "gpu")])
+def test_the_library_asks_for_lists_of_texts_and_for_a_device(name: str, value: Any) -> None:
+    with pytest.raises(bncheck.UsageError, match=f"^{name} "):
+        bncheck.inspect(torch.nn.BatchNorm1d(2), np.zeros((4, 2)), **{name: value})
+
+
+def test_a_device_of_pytorch_is_one() -> None:
+    report = bncheck.inspect(torch.nn.BatchNorm1d(2), np.zeros((4, 2), np.float32), device=torch.device("cpu"))  # type: ignore[arg-type]
+    assert report.run.options["device"] == "cpu"
+
+
+class Silent:
+    """An object that raises where it is shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+def test_a_value_that_cannot_be_shown_is_refused_all_the_same() -> None:
+    with pytest.raises(bncheck.UsageError, match=r"^device .*, not Silent\.$"):
+        ModelSettings("m.pt", device=Silent())  # type: ignore[arg-type]
 
 
 def test_a_number_of_numpy_is_one() -> None:

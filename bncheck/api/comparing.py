@@ -22,7 +22,7 @@ from bncheck.formats import Backend, best_names, compare_layers, dtype_name, pla
 from bncheck.gate import Coverage, judge_findings
 from bncheck.results import Difference, DifferenceSummary, EpsUnknown, LayerChange, ModelFacts, Note, Run, TensorChange
 from bncheck.rules import judge
-from bncheck.settings import Edge, ModelSettings, ModelSource
+from bncheck.settings import Edge, ModelSettings, ModelSource, texts
 from bncheck.vocabulary import Kind, argument
 
 USUAL_EPS = 1e-5
@@ -60,11 +60,11 @@ def diff(
         UsageError: no such file or key, or no layer has a name that `expect_frozen` means.
         ModelError: a file cannot be read.
     """
-    typed = {"expect_frozen": list(expect_frozen), "key": key, "key_after": key_after}
-    allowed = tuple(allow_ops)
+    typed = {"expect_frozen": list(texts("expect_frozen", expect_frozen)), "key": key, "key_after": key_after}
+    allowed = texts("allow_ops", allow_ops)
     first = ModelSettings(before, key=key, trust_pickle=trust_pickle, allow_ops=allowed)
     second = ModelSettings(after, key=key_after or key, trust_pickle=trust_pickle, allow_ops=allowed)
-    return compared(first, second, tuple(expect_frozen), Edge("bncheck.diff", typed=typed))
+    return compared(first, second, texts("expect_frozen", expect_frozen), Edge("bncheck.diff", typed=typed))
 
 
 def compared(before: ModelSettings, after: ModelSettings, expect_frozen: tuple[str, ...], edge: Edge) -> Difference:

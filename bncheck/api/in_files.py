@@ -25,6 +25,8 @@ from bncheck.settings import (
     RepairSettings,
     SamplingSettings,
     TrainingSettings,
+    device_name,
+    texts,
 )
 from bncheck.vocabulary import FailOn
 
@@ -105,8 +107,9 @@ def repair_file(
         ModelError: the model cannot be read, or its file cannot hold the new values.
         DataError: the data cannot be read, do not fit the model, or are not finite.
     """
+    where = device_name("device", device)
     settings = RepairSettings(
-        model=ModelSettings(model, arch, arch_kwargs, key, trust_pickle, device, tuple(allow_ops)),
+        model=ModelSettings(model, arch, arch_kwargs, key, trust_pickle, where, texts("allow_ops", allow_ops)),
         out=None if out is None else Path(out),
         data=data,
         train_data=train_data,
@@ -116,7 +119,7 @@ def repair_file(
         until=until,
         force=force,
         overwrite=overwrite,
-        training=fine_tuning or TrainingSettings(batch_size=batch_size, output=output, device=device, seed=seed),
+        training=fine_tuning or TrainingSettings(batch_size=batch_size, output=output, device=where, seed=seed),
         reading=data_options or DataSettings(),
         sampling=SamplingSettings(batch_size, limit, seed=seed),
         predictions=PredictionSettings(output, metric, task),

@@ -13,7 +13,7 @@ from bncheck.formats import copied, from_module, in_form_of, unwrapped
 from bncheck.measure import Plan
 from bncheck.progress import Progress, no_progress
 from bncheck.repair import measure, tensors_of
-from bncheck.settings import BATCH_SIZE, DEVICE, SEED, UNTIL_OF_REPAIR, DataSettings, SamplingSettings
+from bncheck.settings import BATCH_SIZE, DEVICE, SEED, UNTIL_OF_REPAIR, DataSettings, SamplingSettings, device_name
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -63,9 +63,10 @@ def recalibrate(
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"recalibrate takes an nn.Module, not a {type(module).__name__}; for files: bncheck.repair.")
     sampling = SamplingSettings(batch_size, limit, until, seed)
+    place = device_name("device", device)
     source = open_data(data, data_options or DataSettings())
     plan = Plan(sampling.batch_size, sampling.limit, sampling.seed)
-    found = statistics_of(module, source, plan, until=sampling.until, device=device, progress=progress)
+    found = statistics_of(module, source, plan, until=sampling.until, device=place, progress=progress)
     fresh = copied(module)
     store(fresh, found)
     return fresh

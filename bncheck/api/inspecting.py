@@ -44,6 +44,8 @@ from bncheck.settings import (
     ModelSource,
     PredictionSettings,
     SamplingSettings,
+    device_name,
+    texts,
 )
 from bncheck.vocabulary import FailOn, argument
 
@@ -128,7 +130,9 @@ def inspect(
         ModelError: the model cannot be read.
         DataError: the data cannot be read, or do not fit the model.
     """
-    chosen = ModelSettings(model, arch, arch_kwargs, key, trust_pickle, device, tuple(allow_ops))
+    chosen = ModelSettings(
+        model, arch, arch_kwargs, key, trust_pickle, device_name("device", device), texts("allow_ops", allow_ops)
+    )
     settings = InspectionSettings(
         model=chosen,
         data=data,
@@ -137,7 +141,9 @@ def inspect(
         reading=data_options or DataSettings(),
         sampling=SamplingSettings(batch_size, limit, until, seed, tuple(batch_sizes)),
         predictions=PredictionSettings(output, metric, task),
-        judging=JudgingSettings(tuple(select), tuple(ignore), max_gap, fail_on, strict, deploy_dtype),
+        judging=JudgingSettings(
+            texts("select", select), texts("ignore", ignore), max_gap, fail_on, strict, deploy_dtype
+        ),
     )
     return inspected(settings, progress)
 

@@ -24,7 +24,7 @@ from bncheck.formats import (
     require_unchanged,
     with_reference,
 )
-from bncheck.settings import ModelSettings
+from bncheck.settings import ModelSettings, texts
 from bncheck.vocabulary import argument
 
 
@@ -85,7 +85,7 @@ def stamp(
             reference_arch_kwargs,
             reference_key,
             trust_pickle,
-            allow_ops=tuple(allow_ops),
+            allow_ops=texts("allow_ops", allow_ops),
         )
     )
     known = reference_of(before)

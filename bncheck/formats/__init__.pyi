@@ -7,7 +7,7 @@ from .format import Adoption, Container, Format, Request
 from .in_memory import adopted, copied, from_module
 from .kinds import kind_without_statistics
 from .messages import beyond_memory, first_line
-from .opening import open_any, open_model, require_device, require_runnable
+from .opening import open_any, open_model, require_runnable
 from .origin import Origin
 from .parts import model_inputs, parts_of, require_unchanged
 from .programs.precision import coarsest_precision
@@ -16,7 +16,7 @@ from .recognition.recognise import format_of
 from .registry import known_formats, registered
 from .state_dict.prefixes import best_names
 from .stored_values import in_form_of
-from .tensors import dtype_name, plain
+from .tensors import dtype_name, plain, require_device
 from .torch_module.listing import require_values
 from .torch_module.wrappers import unwrapped
 from .torchscript.model import require_not_compiled

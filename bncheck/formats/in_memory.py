@@ -12,6 +12,7 @@ from bncheck.formats.backend import Backend
 from bncheck.formats.format import Adoption, Format
 from bncheck.formats.messages import first_line
 from bncheck.formats.registry import known_formats
+from bncheck.formats.tensors import require_device
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 
@@ -27,9 +28,10 @@ def from_module(module: Any, *, device: str = "cpu") -> Backend:
         device: where bncheck's own copy is run.
 
     Raises:
-        UsageError: it is nothing of these.
+        UsageError: it is nothing of these, or there is no such device.
         ModelError: it cannot be copied, or has no values yet.
     """
+    require_device(device)
     inner = unwrapped(module) if isinstance(module, torch.nn.Module) else module
     found = _format_holding(inner)
     if found is None:

@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bncheck.errors import BncheckError, ModelError, UsageError
 from bncheck.formats.backend import Backend
 from bncheck.formats.format import Architecture, Request
@@ -17,6 +15,7 @@ from bncheck.formats.messages import first_line
 from bncheck.formats.programs.operators import allowed
 from bncheck.formats.recognition.recognise import format_of
 from bncheck.formats.state_dict.architecture import require
+from bncheck.formats.tensors import require_device
 from bncheck.vocabulary import argument
 
 
@@ -25,10 +24,6 @@ def open_any(model: Any, *, device: str = "cpu", **how: Any) -> Backend:
     if isinstance(model, str | Path):
         return open_model(model, device=device, **how)
     return from_module(model, device=device)
-
-
-_DEVICE = 40
-"""Characters of a device that are shown."""
 
 
 def open_model(
@@ -87,17 +82,6 @@ def readable(path: Path) -> Iterator[None]:
             f"{path} cannot be read: {type(error).__name__}: {first_line(error)}. It is damaged, or holds what bncheck "
             f"does not know. Save or export it again; if it is sound, please report this with what {argument('debug')} "
             "prints."
-        ) from error
-
-
-def require_device(device: str) -> None:
-    """Raise UsageError where PyTorch cannot use `device` here, or nothing has values there."""
-    try:
-        torch.zeros(1, device=device).cpu()  # which `meta` cannot give
-    except Exception as error:  # for a device that this build of torch knows by name alone: what its absence provokes
-        raise UsageError(
-            f"{argument('device')} {device[:_DEVICE]} cannot be used here: {first_line(error)}. On most machines it is "
-            "cpu or cuda."
         ) from error
 
 

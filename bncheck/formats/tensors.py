@@ -8,12 +8,15 @@ import numpy as np
 import torch
 
 from bncheck.core import FloatArray, NormLayer
-from bncheck.errors import ModelError
+from bncheck.errors import ModelError, UsageError
 from bncheck.formats.declared import ALWAYS, require_backed
 from bncheck.formats.messages import first_line
+from bncheck.vocabulary import argument
 
 LARGEST_COUNT = 2**53
 """Beyond it floats, which may hold a count, skip numbers; no training takes so many steps."""
+_DEVICE = 40
+"""Characters of a device that are shown."""
 
 
 def plain(tensor: torch.Tensor) -> torch.Tensor:
@@ -194,3 +197,14 @@ def whole_number(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 0 <= value <= LARGEST_COUNT else None
+
+
+def require_device(device: str) -> None:
+    """Raise UsageError where PyTorch cannot use `device` here, or nothing has values there."""
+    try:
+        torch.zeros(1, device=device).cpu()  # which `meta` cannot give
+    except Exception as error:  # for a device that this build of torch knows by name alone: what its absence provokes
+        raise UsageError(
+            f"{argument('device')} {device[:_DEVICE]} cannot be used here: {first_line(error)}. On most machines it is "
+            "cpu or cuda."
+        ) from error

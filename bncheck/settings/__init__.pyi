@@ -1,3 +1,4 @@
+from .checks import device_name, texts
 from .data import CHANNELS, LAYOUTS, PRESETS, Channels, DataSettings, Layout, Preset, Size
 from .edge import Edge, name_of_callable
 from .ignoring import LayerIgnore
@@ -61,5 +62,7 @@ __all__ = [
     "SamplingSettings",
     "Size",
     "TrainingSettings",
+    "device_name",
     "name_of_callable",
+    "texts",
 ]

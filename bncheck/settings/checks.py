@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any
 
 from bncheck.errors import UsageError
 from bncheck.vocabulary import argument
@@ -14,15 +15,70 @@ from bncheck.vocabulary import argument
 def require_text(name: str, value: object) -> None:
     """Raise UsageError where the value is no text; `None` was not given."""
     if value is not None and not isinstance(value, str):
-        raise UsageError(f"{argument(name)} {value!r}: expected text, not {type(value).__name__}.")
+        raise UsageError(f"{argument(name)} {_told(value)}: expected text, not {type(value).__name__}.")
+
+
+def texts(name: str, values: Collection[str]) -> tuple[str, ...]:
+    """The texts as a tuple.
+
+    Raises:
+        UsageError: it is no collection of texts; one text alone is none.
+    """
+    if isinstance(values, str) or not isinstance(values, Collection):
+        raise UsageError(f"{argument(name)} {_told(values)}: expected a list of texts, not {type(values).__name__}.")
+    for value in values:
+        require_text(name, value)
+    return tuple(values)
+
+
+def device_name(name: str, value: object) -> str:
+    """The text that names the device; PyTorch's own object is turned into it.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if type(value).__module__ == "torch" and type(value).__name__ == "device":
+        return str(value)
+    if not isinstance(value, str):
+        raise UsageError(f"{argument(name)} {_told(value)}: expected text like 'cpu', not {type(value).__name__}.")
+    return value
+
+
+def require_flag(name: str, value: object) -> None:
+    """Raise UsageError where the value is neither true nor false."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{argument(name)} {_told(value)}: expected True or False, not {type(value).__name__}.")
+
+
+def require_callable(name: str, value: object) -> None:
+    """Raise UsageError where the value cannot be called; `None` was not given."""
+    if value is not None and not callable(value):
+        raise UsageError(f"{argument(name)} {_told(value)}: expected a callable, not {type(value).__name__}.")
+
+
+def require_arch(name: str, value: str | Callable[..., Any] | None) -> None:
+    """Raise UsageError where the value neither names what builds a module nor does so; `None` was not given."""
+    if not isinstance(value, str):
+        require_callable(name, value)
+
+
+def require_keywords(name: str, values: Mapping[str, Any] | None) -> None:
+    """Raise UsageError where the values are no keyword arguments; `None` was not given."""
+    if values is None:
+        return
+    if not isinstance(values, Mapping):
+        raise UsageError(
+            f"{argument(name)} {_told(values)}: expected keyword arguments by name, not {type(values).__name__}."
+        )
+    for key in values:
+        require_text(name, key)
 
 
 def require_number(name: str, value: object, *, whole: bool = False) -> None:
     """Raise UsageError where the value is no number, or no whole one; NumPy's are numbers, `None` was not given."""
     if value is not None and not isinstance(value, Integral if whole else Real):
-        raise UsageError(
-            f"{argument(name)} {value!r}: expected a {'whole ' if whole else ''}number, not {type(value).__name__}."
-        )
+        number = "a whole number" if whole else "a number"
+        raise UsageError(f"{argument(name)} {_told(value)}: expected {number}, not {type(value).__name__}.")
 
 
 def require_one_of(name: str, value: str | None, allowed: Sequence[str], otherwise: str = "") -> None:
@@ -66,6 +122,14 @@ def require_between(
     require_number(name, value)
     if not (math.isfinite(value) and value >= least and value > above and value < below):
         raise UsageError(f"{argument(name)} {value}: it is out of range.")
+
+
+def _told(value: object) -> str:
+    """Any value, of which no more is shown than it takes to recognise it, whatever its class does when asked."""
+    try:
+        return reprlib.repr(value)
+    except Exception:  # noqa: BLE001  # the user's own code
+        return f"of {type(value).__name__}"
 
 
 def _shown(value: float) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bncheck.settings.checks import require_at_least, require_one_of
+from bncheck.settings.checks import (
+    require_at_least,
+    require_callable,
+    require_flag,
+    require_one_of,
+    require_text,
+    texts,
+)
 from bncheck.vocabulary import FailOn
 
 DEPLOY_DTYPES = ("float16", "bfloat16")
@@ -37,6 +44,8 @@ class PredictionSettings:
     task: str | None = None
 
     def __post_init__(self) -> None:
+        require_text("output", self.output)
+        require_callable("metric", self.metric)
         require_one_of("task", self.task, TASKS)
 
 
@@ -64,6 +73,9 @@ class JudgingSettings:
     deploy_dtype: str | None = None
 
     def __post_init__(self) -> None:
+        texts("select", self.select)
+        texts("ignore", self.ignore)
+        require_flag("strict", self.strict)
         require_one_of("fail_on", self.fail_on, tuple(FailOn))
         require_one_of("deploy_dtype", self.deploy_dtype, DEPLOY_DTYPES)
         require_at_least("max_gap", self.max_gap, 0, whole=False)

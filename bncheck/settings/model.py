@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_text
+from bncheck.settings.checks import require_arch, require_flag, require_keywords, require_text, texts
 from bncheck.vocabulary import argument
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ModelSettings:
         allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
 
     Raises:
-        UsageError: the key is no text.
+        UsageError: a value is of a wrong type.
     """
 
     source: ModelSource
@@ -45,7 +45,12 @@ class ModelSettings:
     allow_ops: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        require_arch("arch", self.arch)
+        require_keywords("arch_kwargs", self.arch_kwargs)
         require_text("key", self.key)
+        require_flag("trust_pickle", self.trust_pickle)
+        require_text("device", self.device)
+        texts("allow_ops", self.allow_ops)
 
     def reference(
         self,

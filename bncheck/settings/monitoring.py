@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bncheck.settings.checks import require_count, require_seed
+from bncheck.settings.checks import device_name, require_count, require_seed
 from bncheck.settings.sampling import BATCH_SIZE, SEED
 
 SAMPLES = 256
@@ -37,3 +37,5 @@ class MonitorSettings:
         for name in ("samples", "recalibration_samples", "batch_size"):
             require_count(name, getattr(self, name))
         require_seed("seed", self.seed)
+        if self.device is not None:
+            device_name("device", self.device)

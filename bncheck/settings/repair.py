@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_number
+from bncheck.settings.checks import require_flag, require_number
 from bncheck.settings.data import DataSettings
 from bncheck.settings.edge import Edge
 from bncheck.settings.judging import JudgingSettings, PredictionSettings
@@ -68,6 +68,8 @@ class RepairSettings:
     edge: Edge = _IN_PYTHON
 
     def __post_init__(self) -> None:
+        require_flag("force", self.force)
+        require_flag("overwrite", self.overwrite)
         require_number("prior", self.prior)
         require_number("until", self.until)
         if self.prior is not None and (self.method != _TAKES_A_PRIOR or not 0 <= self.prior < math.inf):

@@ -99,6 +99,7 @@ class TrainingSettings:
         require_one_of("optimizer", self.optimizer, OPTIMIZERS)
         require_one_of("train", self.train, TRAINED)
         require_one_of("precision", self.precision, PRECISIONS)
+        require_text("output", self.output)
         if not callable(self.loss):
             require_one_of("loss", self.loss, LOSSES, "; for anything else name a function, FILE.py:CALLABLE")
         for name in ("r_max", "d_max"):
