@@ -24,7 +24,7 @@ CHANNELS_HEADER = "name,channel,stored_mean,stored_var,measured_mean,measured_va
 
 
 def read_csv(done: Done) -> pandas.DataFrame:
-    return pandas.read_csv(io.StringIO(done.stdout), engine="python")  # the one that is exact in every version
+    return pandas.read_csv(io.StringIO(done.stdout), float_precision="round_trip")  # exact in every version
 
 
 def inspect_loudly(files: Files, *options: str) -> Done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -19,7 +20,14 @@ def norm_node(prefix: str, x: str, y: str, **attributes: object) -> onnx.NodePro
 
 
 def norm_values(prefix: str, dtype: type = np.float32) -> list[onnx.TensorProto]:
-    return [numpy_helper.from_array(array.astype(dtype), f"{prefix}.{leaf}") for leaf, array in ARRAYS.items()]
+    return [tensor_of(array.astype(dtype), f"{prefix}.{leaf}") for leaf, array in ARRAYS.items()]
+
+
+def tensor_of(array: np.ndarray, name: str) -> onnx.TensorProto:
+    """The constant; by its bytes where it is bfloat16, which older versions of onnx do not take from an array."""
+    if array.dtype == ml_dtypes.bfloat16:
+        return helper.make_tensor(name, TensorProto.BFLOAT16, array.shape, array.tobytes(), raw=True)
+    return numpy_helper.from_array(array, name)
 
 
 def model(

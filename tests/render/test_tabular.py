@@ -21,7 +21,7 @@ every_report = pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 
 
 def read(text: str) -> pandas.DataFrame:
-    return pandas.read_csv(io.StringIO(text), engine="python")  # the one that is exact in every version
+    return pandas.read_csv(io.StringIO(text), float_precision="round_trip")  # exact in every version
 
 
 @every_report
