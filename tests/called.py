@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import pandas
+
 from bncheck.__main__ import main
 
 
@@ -45,3 +47,9 @@ def call(*arguments: object) -> Done:
         sys.argv = before
     assert isinstance(code, int), f"ended with {code!r}"
     return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
+def read_back(text: str) -> pandas.DataFrame:
+    """The CSV as pandas has it, every digit of it: what pandas 3 does by itself, its forerunners have to be told."""
+    told = {} if int(pandas.__version__.partition(".")[0]) >= 3 else {"float_precision": "round_trip"}
+    return pandas.read_csv(io.StringIO(text), **told)  # type: ignore[call-overload, no-any-return]

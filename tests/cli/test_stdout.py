@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pandas
 import pytest
+from called import read_back
 from command_line import SCHEMA, Done, call, call_process, refused, users_code
 from jsonschema import Draft202012Validator
 from made_files import Files
@@ -24,7 +24,7 @@ CHANNELS_HEADER = "name,channel,stored_mean,stored_var,measured_mean,measured_va
 
 
 def read_csv(done: Done) -> pandas.DataFrame:
-    return pandas.read_csv(io.StringIO(done.stdout), float_precision="round_trip")  # exact in every version
+    return read_back(done.stdout)
 
 
 def inspect_loudly(files: Files, *options: str) -> Done:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas
 import pytest
+from called import read_back
 from hand_made import ALL, empty_report, full_report, static_report
 
 from bncheck.render import renderer
@@ -21,7 +22,7 @@ every_report = pytest.mark.parametrize("make", ALL.values(), ids=ALL)
 
 
 def read(text: str) -> pandas.DataFrame:
-    return pandas.read_csv(io.StringIO(text), float_precision="round_trip")  # exact in every version
+    return read_back(text)
 
 
 @every_report
