@@ -107,6 +107,8 @@ def _effect(evidence: Evidence) -> Effect | None:
         task=None if task is None else task.task,
         score=None if task is None else task.as_score(),
         loss=None if task is None else task.as_loss(),
+        head=effect.head,
+        heads=effect.of_heads(),
     )
 
 

@@ -1,4 +1,4 @@
-from .batches import Batch, Inputs, Source, tensors
+from .batches import Batch, Inputs, Labels, Source, foremost, joined, map_labels, tensors
 from .conversion import type_name
 from .kinds import FileKind, known_kinds, reading_also
 from .mixing import limited
@@ -17,13 +17,17 @@ __all__ = [
     "FileKind",
     "IndexedSource",
     "Inputs",
+    "Labels",
     "ScreenedSource",
     "Source",
     "StreamSource",
     "array_source",
     "channel_axis",
+    "foremost",
+    "joined",
     "known_kinds",
     "limited",
+    "map_labels",
     "normalization_of",
     "open_data",
     "overlapping",

@@ -11,6 +11,8 @@ import torch
 from bncheck.results import Note
 
 Inputs = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
+Labels = torch.Tensor | dict[str, torch.Tensor]
+"""Labels of the one output that is judged, or of several outputs, by their keys (or indices, as text)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +22,7 @@ class Batch:
     Attributes:
         inputs: what the model is called with: one tensor (N, ...), a tuple of positional inputs,
             or a dict of named ones; every tensor's first axis is the sample.
-        labels: first axis N, or `None` where the source has no labels.
+        targets: labels, first axis N, or `None` where the source has none.
         size: N.
         positions: where each sample stands in its source, (N,) int64; `None` where nobody has counted.
 
@@ -29,7 +31,7 @@ class Batch:
     """
 
     inputs: Inputs
-    labels: torch.Tensor | None
+    targets: Labels | None
     size: int
     positions: torch.Tensor | None = None
 
@@ -39,9 +41,14 @@ class Batch:
         return tensors(self.inputs)
 
     @property
+    def labels(self) -> torch.Tensor | None:
+        """The labels; of those of several outputs the ones that name one class a sample, else the first."""
+        return None if self.targets is None else foremost(self.targets)[1]
+
+    @property
     def all_tensors(self) -> tuple[torch.Tensor, ...]:
         """The same, and the labels where there are any."""
-        return self.tensors if self.labels is None else (*self.tensors, self.labels)
+        return self.tensors if self.targets is None else (*self.tensors, *tensors(self.targets))
 
     @property
     def is_in_step(self) -> bool:
@@ -51,9 +58,8 @@ class Batch:
     @property
     def form(self) -> Hashable:
         """What must be equal for two batches to be joined."""
-        names = tuple(self.inputs) if isinstance(self.inputs, dict) else type(self.inputs)
-        tensors = tuple((tensor.dtype, tensor.device, tensor.shape[1:]) for tensor in self.all_tensors)
-        return names, self.labels is None, tensors
+        names = [tuple(one) if isinstance(one, dict) else type(one) for one in (self.inputs, self.targets)]
+        return *names, tuple((tensor.dtype, tensor.device, tensor.shape[1:]) for tensor in self.all_tensors)
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         """The same samples with `function` applied to every tensor of the inputs."""
@@ -63,10 +69,8 @@ class Batch:
         """Samples `start` to `stop`, as views."""
         if start == 0 and stop >= self.size:
             return self
-        labels = None if self.labels is None else self.labels[start:stop]
         positions = None if self.positions is None else self.positions[start:stop]
-        inputs = map_tensors(self.inputs, lambda tensor: tensor[start:stop])
-        return Batch(inputs, labels, min(stop, self.size) - start, positions)
+        return self._of_samples(lambda tensor: tensor[start:stop], min(stop, self.size) - start, positions)
 
     def split(self, size: int) -> Iterator[Batch]:
         """Batches of `size` samples each, the last one smaller where they do not come out even."""
@@ -74,28 +78,30 @@ class Batch:
 
     def take(self, order: torch.Tensor) -> Batch:
         """The samples at `order`, a tensor of indices."""
-        labels = None if self.labels is None else self.labels[order]
         positions = None if self.positions is None else self.positions[order]
-        return Batch(map_tensors(self.inputs, lambda tensor: tensor[order]), labels, len(order), positions)
+        return self._of_samples(lambda tensor: tensor[order], len(order), positions)
 
     def copy(self) -> Batch:
         """The same samples in memory of their own."""
-        labels = None if self.labels is None else self.labels.clone()
-        positions = None if self.positions is None else self.positions.clone()
-        return Batch(map_tensors(self.inputs, torch.clone), labels, self.size, positions)
+        return self._of_samples(torch.clone, self.size, None if self.positions is None else self.positions.clone())
 
     @staticmethod
     def join(batches: Sequence[Batch]) -> Batch:
         """The samples of all `batches`, of one form, as one batch; labels and positions only where all have them."""
         columns = iter([torch.cat(column) for column in zip(*(one.tensors for one in batches), strict=True)])
-        labels = [one.labels for one in batches if one.labels is not None]
         positions = [one.positions for one in batches if one.positions is not None]
         return Batch(
             map_tensors(batches[0].inputs, lambda _: next(columns)),
-            torch.cat(labels) if len(labels) == len(batches) else None,
+            joined([one.targets for one in batches]),
             sum(one.size for one in batches),
             torch.cat(positions) if len(positions) == len(batches) else None,
         )
+
+    def _of_samples(
+        self, choose: Callable[[torch.Tensor], torch.Tensor], size: int, positions: torch.Tensor | None
+    ) -> Batch:
+        targets = None if self.targets is None else map_labels(self.targets, choose)
+        return Batch(map_tensors(self.inputs, choose), targets, size, positions)
 
 
 def tensors(inputs: Inputs) -> tuple[torch.Tensor, ...]:
@@ -112,6 +118,36 @@ def map_tensors(inputs: Inputs, function: Callable[[torch.Tensor], torch.Tensor]
     if isinstance(inputs, dict):
         return {name: function(tensor) for name, tensor in inputs.items()}
     return tuple(function(tensor) for tensor in inputs)
+
+
+def map_labels(labels: Labels, function: Callable[[torch.Tensor], torch.Tensor]) -> Labels:
+    """`labels` in the same form, with `function` applied to every tensor."""
+    if isinstance(labels, torch.Tensor):
+        return function(labels)
+    return {head: function(tensor) for head, tensor in labels.items()}
+
+
+def joined(labels: Sequence[Labels | None]) -> Labels | None:
+    """The labels of consecutive batches, of one form, as those of one; `None` where not all have some."""
+    known = [one for one in labels if one is not None]
+    if not known or len(known) < len(labels):
+        return None
+    columns = iter([torch.cat(column) for column in zip(*map(tensors, known), strict=True)])
+    return map_labels(known[0], lambda _: next(columns))
+
+
+def foremost(labels: Labels) -> tuple[str | None, torch.Tensor]:
+    """The labels that samples are told apart by, and whose they are: one class a sample if there are such, else first.
+
+    >>> foremost({"box": torch.zeros(2, 4), "class": torch.tensor([3, 1])})
+    ('class', tensor([3, 1]))
+    """
+    if isinstance(labels, torch.Tensor):
+        return None, labels
+    return next(
+        (one for one in labels.items() if one[1].dim() == 1 and not one[1].is_floating_point()),
+        next(iter(labels.items())),
+    )
 
 
 class Source(Protocol):

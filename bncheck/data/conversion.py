@@ -1,19 +1,20 @@
 """Conversion of the forms in which people hand data over to inputs and labels.
 
 Accepted are ``x``, ``(x, y)`` and a dict. Of a dict, the key `y`, `label`, `labels`, `target` or `targets` is
-the labels and the others are the inputs by name; a single one is the input itself.
+the labels and the others are the inputs by name; a single one is the input itself. Labels of several outputs are a
+dict by the outputs' keys, or a tuple in the outputs' order.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from bncheck.data.batches import Inputs
+from bncheck.data.batches import Inputs, Labels, tensors
 from bncheck.errors import DataError
 
 LABEL_KEYS = ("y", "label", "labels", "target", "targets")
@@ -37,7 +38,8 @@ def inputs_and_labels(value: object, where: str) -> tuple[Inputs, object]:
     if len(value) not in (1, 2):
         raise DataError(
             f"{where}: a {type(value).__name__} of {len(value)} elements. Accepted are x, (x, y) and a dict; several "
-            "inputs are ((x1, x2), y), or a dict of inputs by name."
+            "inputs are ((x1, x2), y), or a dict of inputs by name; several labels are (x, (y1, y2)), or a dict of "
+            "labels by output."
         )
     return _inputs(value[0], where), value[1] if len(value) == 2 else None
 
@@ -81,32 +83,70 @@ def _plain(tensor: torch.Tensor, what: str) -> torch.Tensor:
     raise DataError(f"{what} is {unfit[0]}: {unfit[1]}.")
 
 
-def labels_of_all(value: object, where: str) -> torch.Tensor | None:
+def labels_of_all(value: object, where: str) -> Labels | None:
     """Labels of a whole data set: as they are, (N, 1) integers as (N,), strings numbered in sorted order."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "UST":
-        value = np.unique(value, return_inverse=True)[1]
-    return labels_of_batch(value, where)
+    return _labels(value, where, _numbered)
 
 
-def labels_of_batch(value: object, where: str) -> torch.Tensor | None:
+def labels_of_batch(value: object, where: str) -> Labels | None:
     """Labels of one batch: a tensor, an array or a plain list of numbers; (N, 1) integers become (N,).
+
+    Those of several outputs are a dict of such, or a tuple or list of tensors or arrays, which are numbered.
 
     Raises:
         DataError: they are something else. Strings cannot be numbered before all of them are known.
     """
+    return _labels(value, where, lambda one: one)
+
+
+def _labels(value: object, where: str, prepare: Callable[[object], object]) -> Labels | None:
     if value is None:
         return None
+    heads = _by_head(value)
+    if heads is None:
+        return _labels_of_one(prepare(value), where)
+    if not heads:
+        raise DataError(f"{where}: the labels are an empty {type_name(value)}.")
+    found = {head: _labels_of_one(prepare(one), where, f" of {head}") for head, one in heads.items()}
+    return next(iter(found.values())) if len(found) == 1 and not isinstance(value, Mapping) else found
+
+
+def _by_head(value: object) -> dict[str, object] | None:
+    """The labels of several outputs, each by the key or the index of its output; `None` where they are of one."""
+    if isinstance(value, Mapping):
+        return {str(head): one for head, one in value.items()}
+    if not isinstance(value, tuple | list) or not all(isinstance(one, torch.Tensor | np.ndarray) for one in value):
+        return None
+    return {str(place): one for place, one in enumerate(value)}
+
+
+def _numbered(value: object) -> object:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "UST":
+        return np.unique(value, return_inverse=True)[1]
+    return value
+
+
+def _labels_of_one(value: object, where: str, whose: str = "") -> torch.Tensor:
     if isinstance(value, tuple | list) and all(isinstance(label, int | float) for label in value):
         value = np.asarray(value)
-    labels = to_tensor(value, f"{where}: the label")
+    labels = to_tensor(value, f"{where}: the label{whose}")
     if labels.is_complex():
-        raise DataError(f"{where}: the labels are complex numbers; labels are classes or real numbers.")
+        raise DataError(f"{where}: the labels{whose} are complex numbers; labels are classes or real numbers.")
     if labels.dtype in _WIDE_UNSIGNED:
         labels = labels.long()  # torch stores these and cannot compare them
         if labels.numel() and int(labels.min()) < 0:
-            raise DataError(f"{where}: a label is {int(labels.min()) + 2**64}, which no class and no tensor can have.")
+            raise DataError(
+                f"{where}: a label{whose} is {int(labels.min()) + 2**64}, which no class and no tensor can have."
+            )
     is_column = labels.ndim == 2 and labels.shape[1] == 1
     return labels.squeeze(1) if is_column and not labels.is_floating_point() else labels
+
+
+def number_of(labels: Labels, wanted: int) -> str:
+    """How many labels there are, told of the first that are not as many as `wanted`."""
+    found = tensors(labels)
+    odd = next((one for one in found if one.ndim == 0 or len(one) != wanted), found[0])
+    return f"{len(odd)} labels" if odd.ndim else "a single label"
 
 
 def type_name(value: object) -> str:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from bncheck.evidence.task import TaskEffect
-from bncheck.results import Accuracy
+from bncheck.results import Accuracy, HeadEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class EffectEvidence:
         classes: how many the model tells apart; `None` for outputs that are no class scores.
         samples: that were compared; `None` where it was not counted.
         task: how well the model does at its task; `None` without labels that it could be judged by.
+        head: the output that all of this is about, where several have labels of their own.
+        heads: what each of these shows, the foremost first: the one that probes go by. All the rest is of the one that
+            loses most.
     """
 
     predictions_changed: float | None
@@ -34,6 +37,29 @@ class EffectEvidence:
     classes: int | None = None
     samples: int | None = None
     task: TaskEffect | None = None
+    head: str | None = None
+    heads: tuple[EffectEvidence, ...] = ()
+
+    @property
+    def foremost(self) -> EffectEvidence:
+        """What the output shows that probes go by; this, where there is one alone."""
+        return self.heads[0] if self.heads else self
+
+    def of_heads(self) -> tuple[HeadEffect, ...]:
+        """What each of several outputs shows, as reports hold it."""
+        return tuple(one.as_head() for one in self.heads)
+
+    def as_head(self) -> HeadEffect:
+        """What this output shows, as reports hold it."""
+        task = self.task
+        return HeadEffect(
+            head=self.head or "",
+            task=None if task is None else task.task,
+            score=None if task is None else task.as_score(),
+            loss=None if task is None else task.as_loss(),
+            predictions_changed=self.predictions_changed,
+            output_change=self.output_change,
+        )
 
     @property
     def gain(self) -> float | None:

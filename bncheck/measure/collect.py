@@ -136,6 +136,7 @@ def _effect(seen: Observation) -> EffectEvidence | None:
         changed_by_noise=None,
         accuracy=None if effect.accuracy is None else Accuracy(effect.accuracy.stored, None, None),
         task=None,
+        heads=(),
     )
 
 

@@ -36,7 +36,7 @@ def notes_on(seen: Observation, evidence: Evidence) -> Iterator[Note]:
         yield TrainingSamplesCompared(training.samples, training.source, own)
     if depends_on_composition(evidence):
         yield NoBatchSizes()
-    if effect is not None and effect.accuracy is None and seen.labelled:
+    if effect is not None and effect.accuracy is None and effect.task is None and seen.labelled:
         yield LabelsUnfit()
     if _names_no_cause(evidence.probed):
         yield from _near_guessing(effect, evidence.probed)
@@ -66,6 +66,7 @@ def _names_no_cause(probed: Probed) -> bool:
 
 def _near_guessing(effect: EffectEvidence | None, probed: Probed) -> Iterator[Note]:
     """Where predictions are no better than guesses in any way they were made, the statistics are not to blame."""
+    effect = None if effect is None else effect.foremost
     if effect is None or effect.accuracy is None or effect.gain_error is None or not effect.classes:
         return
     if effect.predictions < FEW_GUESSES * effect.classes:

@@ -161,7 +161,7 @@ class Passes:
                     if half.size > 1:
                         output = self._run(half, BATCH, folds[fold])
                         if not self._gaps_only:
-                            effect.add_batch(output, half.labels)
+                            effect.add_batch(output, half.targets)
                         seen[fold] += half.size
                 self._stop = self._stop.after(sum(seen), *folds)
                 if self._stop.is_reached:
@@ -191,7 +191,7 @@ class Passes:
                     if not self._gaps_only:
                         reservoir.add(batch)
                         self._compare(effect, chunk, stored, recalibrated, fold)
-                labelled = labelled or half.labels is not None
+                labelled = labelled or half.targets is not None
             samples += pair.size
             if alone:
                 self._stop = self._stop.after(samples, recorder)
@@ -229,12 +229,12 @@ class Passes:
         """Outputs as shipped with those by the other fold's statistics, and of a few samples by the own fold's."""
         batch = chunk.batch
         if recalibrated is None:
-            effect.add_stored(stored, batch.labels)
+            effect.add_stored(stored, batch.targets)
             return
         other = self._run(batch, recalibrated[1 - fold], None)
-        effect.add_recalibrated(stored, other, batch.labels)
+        effect.add_recalibrated(stored, other, batch.targets)
         if chunk.start < NOISE_SAMPLES:
-            effect.add_noise(other, self._run(batch, recalibrated[fold], None), batch.labels)
+            effect.add_noise(other, self._run(batch, recalibrated[fold], None), batch.targets)
 
     def _facts(self, first: int) -> SessionFacts:
         session = self._session

@@ -1,6 +1,7 @@
 from .change import OutputChange, relative_change
 from .class_scores import LEAST_PROBABILITY, Predictor, class_axis, lie_in_unit_interval, probabilities, sum_to_one
 from .effect import Metric, PredictionEffect, merged_effects
+from .heads import foremost_head
 from .information import information_of
 from .labels import are_soft_rows, class_labels, class_of_each, correct, counted, require_classes
 from .outputs import choose_output, read_scores
@@ -19,6 +20,7 @@ __all__ = [
     "class_of_each",
     "correct",
     "counted",
+    "foremost_head",
     "information_of",
     "lie_in_unit_interval",
     "merged_effects",

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from bncheck.core import THRESHOLDS
+from bncheck.data import Labels
 from bncheck.evidence import EffectEvidence, TaskEffect
 from bncheck.predictions.change import OutputChange
 from bncheck.predictions.class_scores import Predictor, class_axis
+from bncheck.predictions.heads import judged_by
 from bncheck.predictions.hits import Hits
 from bncheck.predictions.labels import class_labels, correct
 from bncheck.predictions.outputs import read_scores
@@ -17,10 +23,13 @@ from bncheck.predictions.pairs import TaskPairs
 from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results import Accuracy
+from bncheck.rules import harm_of
+from bncheck.vocabulary import Harm
 
 STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"
 EMBEDDINGS, UNJUDGED = "embeddings", "none"
 _SETS = (STORED, BATCH, RECALIBRATED)
+_HARMS = (Harm.EXCLUDED, Harm.UNKNOWN, Harm.SHOWN, Harm.LARGE)
 
 
 class PredictionEffect:
@@ -29,6 +38,9 @@ class PredictionEffect:
     It holds sums, so its memory does not grow with the samples; outputs are kept only for a user's metric, which is
     of all samples at once. Two that saw different samples are merged. It can be pickled; the metric stays behind, since
     a function need not be picklable: what comes out is to be merged into one that has it.
+
+    Where labels are of several outputs each of these is judged by its own, and the one that loses most decides; a
+    metric, or a task that was chosen, judges the foremost.
 
     Args:
         output: key or index of the output that is the prediction.
@@ -46,26 +58,40 @@ class PredictionEffect:
         self._kept: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {name: [] for name in _SETS}
         self._samples = 0
         self._classes: int | None = None
+        self._task = task
         self._unjudged = task == UNJUDGED
         self._pairs = TaskPairs(task)
+        self._heads: dict[str, PredictionEffect] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: everything but the metric."""
         return {**self.__dict__, "_metric": None}
 
-    def add_stored(self, stored: Any, labels: torch.Tensor | None) -> None:
+    def add_stored(self, stored: Any, labels: Labels | None) -> None:
         """Take in outputs as shipped, where there is nothing to compare them with."""
+        if isinstance(labels, dict):
+            for head, own in self._by_heads(stored, labels):
+                head.add_stored(stored, own)
+            return
         self._score(STORED, self._scores(stored), labels)
 
-    def add_batch(self, output: Any, labels: torch.Tensor | None) -> None:
+    def add_batch(self, output: Any, labels: Labels | None) -> None:
         """Take in outputs under batch statistics."""
+        if isinstance(labels, dict):
+            for head, own in self._by_heads(output, labels):
+                head.add_batch(output, own)
+            return
         scores = self._scores(output)
         if scores is not None and labels is not None and self._is_paired:
             self._pairs.add_batch(scores, labels.cpu())
         self._score(BATCH, scores, labels)
 
-    def add_recalibrated(self, stored: Any, recalibrated: Any, labels: torch.Tensor | None) -> None:
+    def add_recalibrated(self, stored: Any, recalibrated: Any, labels: Labels | None) -> None:
         """Take in outputs of the same batch as shipped, and under the other fold's statistics."""
+        if isinstance(labels, dict):
+            for head, own in self._by_heads(stored, labels):
+                head.add_recalibrated(stored, recalibrated, own)
+            return
         before, after = self._scores(stored), self._scores(recalibrated)
         if before is not None and after is not None:
             self._samples += len(before) if before.dim() else 1
@@ -75,8 +101,12 @@ class PredictionEffect:
         self._score(STORED, before, labels)
         self._score(RECALIBRATED, after, labels)
 
-    def add_noise(self, one: Any, other: Any, labels: torch.Tensor | None) -> None:
+    def add_noise(self, one: Any, other: Any, labels: Labels | None) -> None:
         """Take in outputs of the same batch under the statistics of either fold: what differs is noise."""
+        if isinstance(labels, dict):
+            for head, own in self._by_heads(one, labels):
+                head.add_noise(one, other, own)
+            return
         self._compare(self._noise, self._scores(one), self._scores(other), labels)
 
     def merge(self, other: PredictionEffect) -> None:
@@ -90,12 +120,17 @@ class PredictionEffect:
         for name in _SETS:
             self._hits[name].merge(other._hits[name])
             self._kept[name] += other._kept[name]
+        for name, head in other._heads.items():
+            if name not in self._heads:
+                self._heads[name] = PredictionEffect(head._output, self._metric, head._task)
+            self._heads[name].merge(head)
 
     def copy(self) -> PredictionEffect:
         """The same state, which then goes on by itself."""
-        copied = copy.deepcopy({**self.__dict__, "_metric": None})
+        copied = copy.deepcopy({**self.__dict__, "_metric": None, "_heads": {}})
         twin = PredictionEffect(self._output, self._metric)
-        twin.__dict__.update(copied | {"_metric": self._metric})
+        heads = {name: head.copy() for name, head in self._heads.items()}
+        twin.__dict__.update(copied | {"_metric": self._metric, "_heads": heads})
         return twin
 
     def result(self) -> EffectEvidence | None:
@@ -104,6 +139,9 @@ class PredictionEffect:
         Raises:
             DataError: the user's metric raised.
         """
+        if self._heads:
+            found = {name: head.result() for name, head in self._heads.items()}
+            return deciding([replace(one, head=name) for name, one in found.items() if one is not None])
         if self._change.values == 0 and not any(hits.total for hits in self._hits.values()):
             return None
         return EffectEvidence(
@@ -129,6 +167,18 @@ class PredictionEffect:
         if len(before) != len(after):
             return None  # some were compared with nothing
         return ByMetric(self._metric).compared(before, after, labels, self._value(BATCH))
+
+    def _by_heads(
+        self, output: Any, labels: dict[str, torch.Tensor]
+    ) -> Iterator[tuple[PredictionEffect, torch.Tensor]]:
+        """Whatever judges each labelled output, and its labels."""
+        for place, (name, (selector, own)) in enumerate(judged_by(output, labels, self._output).items()):
+            if place and self._keeps:
+                return  # a metric takes one output's scores
+            if name not in self._heads:
+                task = self._task if not place or self._unjudged else None
+                self._heads[name] = PredictionEffect(selector, self._metric, task)
+            yield self._heads[name], own
 
     def _scores(self, output: Any) -> torch.Tensor | None:
         return read_scores(output, self._output)
@@ -192,6 +242,27 @@ class PredictionEffect:
             raise ValueError("the metric stayed behind when this was pickled: merge it into one that has it")
         outputs, labels = (torch.cat(column) for column in zip(*self._kept[name], strict=True))
         return ByMetric(self._metric).over_all(outputs, labels)
+
+
+def deciding(heads: list[EffectEvidence]) -> EffectEvidence | None:
+    """What all labelled outputs show, told of the one that loses most; `None` where there is none.
+
+    Labels that judge go before those that are of no task that is known. The worse harm decides, then the larger share
+    of what is lacking of perfect, as far as it is sure.
+    """
+    if not heads:
+        return None
+    judged = [one for one in heads if one.task is not None] or heads
+    most = max(judged, key=lambda one: (_HARMS.index(harm_of(one)), _surely_lost(one)))
+    return replace(most, heads=tuple(heads)) if len(heads) > 1 else most
+
+
+def _surely_lost(effect: EffectEvidence) -> float:
+    """The least that the score loses, in what is lacking of perfect, or in the score's own unit."""
+    if effect.task is None:
+        return -math.inf
+    low = effect.task.score.low(THRESHOLDS.confidence_z) / (effect.task.errors or effect.task.unit)
+    return -math.inf if math.isnan(low) else low
 
 
 def merged_effects(one: PredictionEffect, other: PredictionEffect) -> PredictionEffect:

@@ -47,6 +47,17 @@ def read_scores(output: Any, selector: str | None) -> torch.Tensor | None:
     return None if chosen is None else chosen.detach().float().cpu()
 
 
+def floating_outputs(output: Any) -> list[str]:
+    """What chooses each floating tensor that a model returned, in order."""
+    if isinstance(output, torch.Tensor):
+        return ["0"] if choose_output(output, None) is not None else []
+    if isinstance(output, Mapping):
+        return [str(key) for key, value in output.items() if _first([value]) is not None]
+    if isinstance(output, Sequence) and not isinstance(output, str):
+        return [str(place) for place, value in enumerate(output) if _first([value]) is not None]
+    return []
+
+
 def _select(output: Any, selector: str) -> Any:
     if isinstance(output, Mapping):
         if selector in output:

@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 
+from bncheck.data import Labels
 from bncheck.measure import Plan
 from bncheck.predictions import (
     OutputChange,
     Predictor,
     class_labels,
     correct,
+    foremost_head,
     information_of,
     probabilities,
     read_scores,
@@ -66,9 +68,13 @@ class Reader:
         """The reader of what the plan calls the prediction."""
         return cls(plan.output, labelled=plan.metric is None)
 
-    def __call__(self, outputs: Sequence[Any], labels: torch.Tensor | None) -> Answers | None:
-        """The answers of consecutive batches together; `None` where outputs cannot be told apart by sample."""
-        found = [read_scores(output, self._output) for output in outputs]
+    def __call__(self, outputs: Sequence[Any], targets: Labels | None) -> Answers | None:
+        """The answers of consecutive batches together; `None` where outputs cannot be told apart by sample.
+
+        Of several outputs with labels of their own the foremost is read.
+        """
+        selector, labels = foremost_head(outputs[0], targets, self._output) if outputs else (None, None)
+        found = [read_scores(output, selector) for output in outputs]
         tensors = [tensor for tensor in found if tensor is not None]
         if not tensors or len(tensors) < len(outputs) or any(one.shape[1:] != tensors[0].shape[1:] for one in tensors):
             return None

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from bncheck.core import compare, rms
-from bncheck.data import Batch
+from bncheck.data import Batch, joined
 from bncheck.evidence import Condition, Paired
 from bncheck.measure import stored_statistics
 from bncheck.probes.answers import Answers, Reader, change, gain
@@ -71,7 +70,7 @@ class ProbeSession:
         """Samples as the model is shipped, or as another policy has it, with the gaps from what it stores."""
         recorder = Recorder(per_sample=False)
         outputs = [self.run(chunk, policy, recorder) for chunk in self.batches(samples)]
-        return Watched(self.read(outputs, samples.labels), recorder)
+        return Watched(self.read(outputs, samples.targets), recorder)
 
     def look(self, samples: Batch, sites: Collection[Site]) -> Watched:
         """What those calls see of samples as the model is shipped: forwards end there, so there are no answers."""
@@ -93,9 +92,8 @@ class ProbeSession:
         outputs, labels = [], []
         for batch in batches:
             outputs.append(self.run(batch, policy, recorder))
-            labels.append(batch.labels)
-        known = [one for one in labels if one is not None]
-        return self.read(outputs, torch.cat(known) if known and len(known) == len(labels) else None)
+            labels.append(batch.targets)
+        return self.read(outputs, joined(labels))
 
 
 def screened(samples: Batch, most: int, fixed_batch: int | None) -> Batch:

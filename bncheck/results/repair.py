@@ -12,7 +12,7 @@ from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.earlier import repair_before, require_version
 from bncheck.results.layer import LayerReport
 from bncheck.results.notes import Note, documents_of, notes_in, sentences
-from bncheck.results.report import Report
+from bncheck.results.report import HeadEffect, Report
 from bncheck.results.scores import Score
 from bncheck.vocabulary import Reason
 
@@ -54,6 +54,8 @@ class Comparison:
         predictions_changed: fraction that differs; `None` for outputs that are no class scores.
         output_change: relative L2 change of the outputs; NaN where those of the model as shipped are not finite.
         score: what the model's own task is judged by; `None` without labels.
+        head: the output that all of this is about, the one that changes most, where several have labels of their own.
+        heads: each of these; empty where there is one alone.
     """
 
     accuracy_before: float | None
@@ -64,8 +66,10 @@ class Comparison:
     predictions_changed: float | None
     output_change: float | None
     score: Score | None = None
+    head: str | None = None
+    heads: tuple[HeadEffect, ...] = ()
 
-    __json__: ClassVar = Written(added=frozenset({"score"}))
+    __json__: ClassVar = Written(added=frozenset({"score", "head", "heads"}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,24 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadEffect:
+    """What the gap costs in one of several outputs that have labels of their own.
+
+    Attributes:
+        head: the output's name: its key or index, or its labels' where the outputs have lost theirs.
+        task, score, loss: what it is judged by; see `Effect`.
+        predictions_changed, output_change: see `Effect`.
+    """
+
+    head: str
+    task: str | None
+    score: Score | None
+    loss: Score | None
+    predictions_changed: float | None
+    output_change: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     """What the gap costs in predictions.
 
@@ -53,6 +71,8 @@ class Effect:
         task: the kind of task that the predictions are judged by; `None` where labels or outputs tell none.
         score: what that task is scored by; `None` without labels.
         loss: likewise; `None` for a user's metric.
+        head: the output that all of this is about, the one that loses most, where several have labels of their own.
+        heads: each of these; empty where there is one alone.
     """
 
     predictions_changed: float | None
@@ -61,8 +81,10 @@ class Effect:
     task: str | None = None
     score: Score | None = None
     loss: Score | None = None
+    head: str | None = None
+    heads: tuple[HeadEffect, ...] = ()
 
-    __json__: ClassVar = Written(added=frozenset({"task", "score", "loss"}))
+    __json__: ClassVar = Written(added=frozenset({"task", "score", "loss", "head", "heads"}))
 
 
 @dataclass(frozen=True, slots=True)

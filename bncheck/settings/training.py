@@ -24,8 +24,9 @@ from bncheck.vocabulary import argument
 if TYPE_CHECKING:
     import torch
 
-LossFunction: TypeAlias = "Callable[[Any, torch.Tensor | None], torch.Tensor]"
-"""`loss(outputs, labels) -> scalar`; the outputs are the model's, or the one that `output` names."""
+LossFunction: TypeAlias = "Callable[[Any, Any], torch.Tensor]"
+"""`loss(outputs, labels) -> scalar`; the outputs are the model's, or the one that `output` names, the labels those of
+the data, `None` without."""
 
 LOSSES = ("cross_entropy", "binary_cross_entropy", "mse")
 OPTIMIZERS = ("sgd", "adam", "adamw")

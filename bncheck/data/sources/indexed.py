@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bncheck.data.batches import Batch, Inputs
+from bncheck.data.batches import Batch, Inputs, Labels, map_labels, tensors
+from bncheck.data.conversion import number_of
 from bncheck.errors import DataError
 from bncheck.results import Note
 
@@ -21,7 +22,7 @@ class IndexedSource:
     Args:
         name: what errors and reports call it.
         count: the number of samples.
-        labels: (count, ...), or `None`.
+        labels: (count, ...), of several outputs by their keys, or `None`.
         read: preprocessed inputs of the samples with these numbers, in this order.
         notes: what the reader of a report should know of them.
         hint: what to try where a model refuses them.
@@ -35,7 +36,7 @@ class IndexedSource:
         self,
         name: str,
         count: int,
-        labels: torch.Tensor | None,
+        labels: Labels | None,
         read: Callable[[Indices], Inputs],
         *,
         notes: Sequence[Note] = (),
@@ -44,9 +45,8 @@ class IndexedSource:
     ) -> None:
         if count == 0:
             raise DataError(f"{name}: it has no samples.")
-        if labels is not None and (labels.ndim == 0 or len(labels) != count):
-            given = "a single label" if labels.ndim == 0 else f"{len(labels)} labels"
-            raise DataError(f"{name}: {count} samples, but {given}; there must be as many.")
+        if labels is not None and any(one.ndim == 0 or len(one) != count for one in tensors(labels)):
+            raise DataError(f"{name}: {count} samples, but {number_of(labels, count)}; there must be as many.")
         self.name = name
         self.samples: int | None = count
         self.own_batches = False
@@ -78,7 +78,7 @@ class IndexedSource:
         yield from self._chunks(np.arange(self._count)[:limit], batch_size, every)
 
     def _part(self, numbers: Indices) -> IndexedSource:
-        labels = None if self._labels is None else self._labels[torch.from_numpy(numbers)]
+        labels = self._labels_at(torch.from_numpy(numbers))
         return IndexedSource(
             self.name,
             len(numbers),
@@ -93,5 +93,7 @@ class IndexedSource:
         for start in range(0, len(order), every * batch_size):
             chosen = order[start : start + batch_size]
             positions = torch.from_numpy(chosen)
-            labels = None if self._labels is None else self._labels[positions]
-            yield Batch(self._read(chosen), labels, len(chosen), positions)
+            yield Batch(self._read(chosen), self._labels_at(positions), len(chosen), positions)
+
+    def _labels_at(self, numbers: torch.Tensor) -> Labels | None:
+        return None if self._labels is None else map_labels(self._labels, lambda tensor: tensor[numbers])

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from bncheck.data.batches import Batch, map_tensors, tensors
-from bncheck.data.conversion import inputs_and_labels, labels_of_batch
+from bncheck.data.conversion import inputs_and_labels, labels_of_batch, number_of
 from bncheck.data.mixing import limited, mixed
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
@@ -79,7 +79,7 @@ class StreamSource:
 
     def _require_labelled_alike(self, batch: Batch) -> None:
         """Samples without a label among others that have one would be left out of all that is said of predictions."""
-        labelled = batch.labels is not None
+        labelled = batch.targets is not None
         if self._labelled is None:
             self._labelled = labelled
         if labelled != self._labelled:
@@ -104,7 +104,7 @@ def stream_source(name: str, loader: object, options: DataOptions) -> StreamSour
     if not isinstance(loader, Iterator):
         return StreamSource(name, lambda: loader, options, length)
     batches = [_to_batch(item, name) for item in LoaderPass(name, lambda: loader, seed=0).items()]
-    kept = [(batch.inputs, batch.labels) for batch in batches]
+    kept = [(batch.inputs, batch.targets) for batch in batches]
     return StreamSource(name, lambda: kept, options, sum(batch.size for batch in batches))
 
 
@@ -116,11 +116,10 @@ def _to_batch(item: object, name: str) -> Batch:
     if not sizes:
         raise DataError(f"{name}: a batch without a tensor that has axes; the first axis must be the sample.")
     batch = Batch(inputs, labels, sizes[0])
-    if labels is not None and not batch.is_in_step and replace(batch, labels=None).is_in_step:
-        given = f"{len(labels)} labels" if labels.ndim else "a single label"
+    if labels is not None and not batch.is_in_step and replace(batch, targets=None).is_in_step:
         raise DataError(
-            f"{name}: a batch of {batch.size} samples, but {given}; there must be as many. The first axis is the "
-            "sample."
+            f"{name}: a batch of {batch.size} samples, but {number_of(labels, batch.size)}; there must be as many. "
+            "The first axis is the sample."
         )
     return batch
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bncheck.data.batches import tensors
+from bncheck.data.batches import Labels, tensors
 from bncheck.data.conversion import labels_of_all, to_tensor
 from bncheck.data.decoding import decode_image, image_suffixes, read_together
 from bncheck.data.kinds import FileKind
@@ -102,7 +102,7 @@ def _array(content: bytes, where: str) -> torch.Tensor:
     return to_tensor(array, where)
 
 
-def _labels(path: Path, samples: dict[str, _Sample]) -> torch.Tensor | None:
+def _labels(path: Path, samples: dict[str, _Sample]) -> Labels | None:
     labels = {key: _label(path, parts) for key, parts in samples.items()}
     missing = [key for key, label in labels.items() if label is None]
     if len(missing) == len(labels):

@@ -89,7 +89,7 @@ def moved_alone(
         if name in measured:
             policy, own = Given({name: measured[name]}), meter.copy()
             for batch, before in zip(batches, shipped, strict=True):
-                own.add_recalibrated(before, session.run(batch, policy), batch.labels)
+                own.add_recalibrated(before, session.run(batch, policy), batch.targets)
             effect = own.result()
             if effect is not None:
                 moved[name] = effect
@@ -116,7 +116,7 @@ def moved_together(
     own = meter.copy()
     for fold, policy in zip(folds, reversed(given), strict=True):
         for batch in session.batches(fold):
-            own.add_recalibrated(session.run(batch, STORED), session.run(batch, policy), batch.labels)
+            own.add_recalibrated(session.run(batch, STORED), session.run(batch, policy), batch.targets)
     return own.result()
 
 

@@ -94,7 +94,7 @@ def _effect(
     for batch in batches:
         one = session.run(batch, Given(together))
         other = session.run(batch, Given({}, of_each))
-        meter.add_recalibrated(one, other, batch.labels)
+        meter.add_recalibrated(one, other, batch.targets)
     return meter.result()
 
 

@@ -183,9 +183,10 @@ def _number(batch_size: int, limit: int = SAMPLES) -> int:
 def _accuracy(seen: Observation) -> float | None:
     """Accuracy over all data, by the stored or by recalibrated statistics, the better one; `None` without labels."""
     effect = seen.effect.result()
-    if effect is None or effect.accuracy is None:
+    accuracy = None if effect is None else effect.foremost.accuracy
+    if accuracy is None:
         return None
-    known = (effect.accuracy.stored, effect.accuracy.recalibrated)
+    known = (accuracy.stored, accuracy.recalibrated)
     return max((one for one in known if one is not None), default=None)
 
 

@@ -75,7 +75,7 @@ class OneAfterTheOther(Probe[InTurn]):
         meter = PredictionEffect(plan.output, plan.metric, plan.task)
         for fold, other in zip(folds, reversed(given), strict=True):
             for batch in fold:
-                meter.add_recalibrated(session.run(batch, STORED), session.run(batch, Given(other)), batch.labels)
+                meter.add_recalibrated(session.run(batch, STORED), session.run(batch, Given(other)), batch.targets)
         return meter.result()
 
 

@@ -47,7 +47,7 @@ def effect_by_instance(
     meter = PredictionEffect(output, None)
     for batch in batches:
         stored = session.run(batch, STORED)
-        meter.add_recalibrated(stored, session.run(batch, ByInstance(layers)), batch.labels)
+        meter.add_recalibrated(stored, session.run(batch, ByInstance(layers)), batch.targets)
     return meter.result()
 
 

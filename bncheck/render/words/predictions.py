@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bncheck.render.words.cells import number
-from bncheck.results import SHARES, Report, score_title
+from bncheck.results import SHARES, HeadEffect, Report, score_title
 
 ACCURACY, METRIC = "accuracy", "metric"
 AS_SHIPPED, BY_BATCH = "as shipped", "normalized by the batch"
@@ -18,9 +18,10 @@ def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
         return []
     lines = []
     name, values = scored(report)
-    if values:
-        told = values if not briefly else [value for value in values if value[1] != BY_BATCH]
-        lines.append(f"{score_title(name)}: {', '.join(f'{score_shown(name, each)} {how}' for each, how in told)}.")
+    if effect.heads:
+        lines += [line for head in effect.heads if (line := _of_head(head, briefly=briefly))]
+    elif values:
+        lines.append(f"{score_title(name)}: {_listed(name, values, briefly=briefly)}.")
     if effect.output_change is not None and not math.isfinite(effect.output_change):
         return [*lines, "The outputs are not finite, so how far recalibrating moves them cannot be told."]
     if effect.predictions_changed is not None:
@@ -30,7 +31,27 @@ def prediction_lines(report: Report, *, briefly: bool = False) -> list[str]:
     else:
         return lines
     how = "" if briefly else " (measured on one half of these data, judged on the other)"
-    return [*lines, f"Recalibrating {moved}{how}."]
+    whose = "" if effect.head is None else f" of {effect.head}, the output that loses most"
+    return [*lines, f"Recalibrating {moved}{whose}{how}."]
+
+
+def _of_head(head: HeadEffect, *, briefly: bool) -> str:
+    """The score of one of several outputs by each set of statistics; empty where labels are of no known task."""
+    score = head.score
+    if score is None:
+        return ""
+    told = _listed(score.name, _by_statistics(score.stored, score.batch, score.recalibrated), briefly=briefly)
+    return f"{score_title(score.name)} of {head.head}: {told}."
+
+
+def _listed(name: str, values: list[tuple[float, str]], *, briefly: bool) -> str:
+    told = values if not briefly else [value for value in values if value[1] != BY_BATCH]
+    return ", ".join(f"{score_shown(name, each)} {how}" for each, how in told)
+
+
+def _by_statistics(*values: float | None) -> list[tuple[float, str]]:
+    named = zip(values, (AS_SHIPPED, BY_BATCH, "recalibrated"), strict=True)
+    return [(value, how) for value, how in named if value is not None]
 
 
 def scored(report: Report) -> tuple[str, list[tuple[float, str]]]:
@@ -46,8 +67,7 @@ def scored(report: Report) -> tuple[str, list[tuple[float, str]]]:
         told = (accuracy.stored, accuracy.batch, accuracy.recalibrated)
     else:
         return "", []
-    named = zip(told, (AS_SHIPPED, BY_BATCH, "recalibrated"), strict=True)
-    return name, [(value, how) for value, how in named if value is not None]
+    return name, _by_statistics(*told)
 
 
 def score_shown(name: str, value: float | None) -> str:

@@ -150,6 +150,8 @@ def _accuracy(result: RepairResult) -> list[str]:
     comparison = result.comparison
     if comparison is None:
         return []
+    if comparison.heads:
+        return [_score(head.score, head.head) for head in comparison.heads if head.score is not None]
     if comparison.score is not None and comparison.score.name != ACCURACY:
         return [_score(comparison.score)]
     if comparison.accuracy_before is None or comparison.accuracy_after is None:
@@ -168,14 +170,15 @@ def _accuracy(result: RepairResult) -> list[str]:
     return lines
 
 
-def _score(score: Score) -> str:
+def _score(score: Score, head: str | None = None) -> str:
     values = (score_value(score.name, value) for value in (score.stored, score.recalibrated))
     shipped, repaired = values
     sure = ""
     if score.low is not None and score.high is not None:
         low, high = (score_value(score.name, value) for value in (score.low, score.high))
         sure = f" (better by {score_value(score.name, score.gain)}, 95 % between {low} and {high})"
-    return f"{score_title(score.name)}: {shipped} as shipped, {repaired} repaired{sure}."
+    whose = "" if head is None else f" of {head}"
+    return f"{score_title(score.name)}{whose}: {shipped} as shipped, {repaired} repaired{sure}."
 
 
 def _points(gain: float, error: float) -> str:
@@ -188,10 +191,15 @@ def _moved(comparison: Comparison | None) -> list[str]:
     if comparison.output_change is not None and not math.isfinite(comparison.output_change):
         return ["The outputs of the model as shipped are not finite; those of the repaired one can be compared."]
     if comparison.predictions_changed is not None:
-        return [f"{comparison.predictions_changed:.1%} of the predictions change."]
+        return [f"{comparison.predictions_changed:.1%} of the predictions{_of(comparison)} change."]
     if comparison.output_change is not None:
-        return [f"The outputs move by {comparison.output_change:.1%}."]
+        return [f"The outputs{_of(comparison)} move by {comparison.output_change:.1%}."]
     return []
+
+
+def _of(comparison: Comparison) -> str:
+    """Which of several outputs with labels of their own is meant."""
+    return "" if comparison.head is None else f" of {comparison.head}"
 
 
 def _gaps(result: RepairResult) -> list[str]:

@@ -26,6 +26,8 @@ def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
         predictions_changed=effect.predictions_changed,
         output_change=effect.output_change,
         score=None if effect.task is None else effect.task.as_score(),
+        head=effect.head,
+        heads=effect.of_heads(),
     )
 
 
@@ -33,7 +35,8 @@ def outcome_of(effect: EffectEvidence | None, before: Report, after: Report) -> 
     """`better`, `no-difference`, `undecided` or `worse`.
 
     Labels decide where there are any, by the yardstick that `inspect` judges by: better is a gain that is sure (95 %,
-    samples paired) and not excluded to matter, worse a loss that is sure or larger than `gain_margin`. Without them the
+    samples paired) and not excluded to matter, worse a loss that is sure or larger than `gain_margin`. Of several
+    outputs with labels the one that wins most decides, unless another gets worse. Without labels the
     gap must not grow beyond the margin; whether a change is for the better nobody can know then.
 
     Args:
@@ -42,7 +45,8 @@ def outcome_of(effect: EffectEvidence | None, before: Report, after: Report) -> 
         after: on the repaired one, on the same data.
     """
     if effect is not None and effect.task is not None:
-        return _by_labels(effect, effect.task)
+        each = [_by_labels(one, one.task) for one in effect.heads if one.task is not None]
+        return WORSE if WORSE in each else _by_labels(effect, effect.task)
     if _gap_grew(before, after):
         return WORSE
     return _without_labels(effect)

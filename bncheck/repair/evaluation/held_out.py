@@ -34,7 +34,7 @@ def cross_fitted(
                 for chunk in folds.chunks(part):
                     stored = watched.run(chunk, STORED, None)
                     repaired = watched.run(chunk, Given(statistics), None)
-                    effect.add_recalibrated(stored, repaired, chunk.labels)
+                    effect.add_recalibrated(stored, repaired, chunk.targets)
     return effect.result()
 
 
@@ -49,5 +49,5 @@ def side_by_side(
         for pair in folds.pairs("judging"):
             for part in pair:
                 for chunk in folds.chunks(part):
-                    effect.add_recalibrated(one.run(chunk, STORED, None), other.run(chunk, STORED, None), chunk.labels)
+                    effect.add_recalibrated(one.run(chunk, STORED, None), other.run(chunk, STORED, None), chunk.targets)
     return effect.result()

@@ -115,7 +115,7 @@ def _by_cross_validation(
     half = measured.samples / 2
     priors = [half * share / (1 - share) for share in SHARES]
     stored = {layer.name: layer for layer in model.layers}
-    meters = [(PredictionEffect(plan.output, plan.metric), PredictionEffect(plan.output, plan.metric)) for _ in priors]
+    meters = [tuple(PredictionEffect(plan.output, plan.metric, plan.task) for _ in range(2)) for _ in priors]
     given = [[Given(blended(stored, other, prior, half)) for other in measured.folds[::-1]] for prior in priors]
     with model.session(source.name, plan.seed) as watched:
         folds = folds_of(model, source, plan, watched.fixed_batch, progress)
@@ -124,8 +124,8 @@ def _by_cross_validation(
                 for chunk in folds.chunks(part):
                     for meter, policies in zip(meters, given, strict=True):
                         output = watched.run(chunk, policies[fold], None)
-                        meter[fold].add_recalibrated(output, output, chunk.labels)
-    scores = np.array([[_accuracy(meter) for meter in both] for both in meters])
+                        meter[fold].add_recalibrated(output, output, chunk.targets)
+    scores = np.array([[_score(meter) for meter in both] for both in meters])
     if np.isnan(scores).any():
         raise UsageError(
             f"{argument('method')} blend: {source.name} has no labels to choose the prior by. Give labels (y in the "
@@ -141,11 +141,12 @@ def _best(priors: list[float], scores: FloatArray) -> float:
     return max(zip(scores.tolist(), priors, strict=True))[1]
 
 
-def _accuracy(meter: PredictionEffect) -> float:
+def _score(meter: PredictionEffect) -> float:
+    """How good the predictions are by their task's score, larger being better; the sum over outputs with labels."""
     effect = meter.result()
-    if effect is None or effect.accuracy is None or effect.accuracy.recalibrated is None:
-        return float("nan")
-    return effect.accuracy.recalibrated
+    tasks = [] if effect is None else [one.task for one in effect.heads or (effect,)]
+    known = [task.score.other if task.larger_is_better else -task.score.other for task in tasks if task is not None]
+    return sum(known) if known else float("nan")
 
 
 def _share(samples: float, prior: float) -> float:

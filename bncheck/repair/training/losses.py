@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from bncheck.data import Labels
 from bncheck.errors import DataError, UsageError
 from bncheck.predictions import (
     LEAST_PROBABILITY,
@@ -18,6 +19,7 @@ from bncheck.predictions import (
     class_labels,
     correct,
     counted,
+    foremost_head,
     lie_in_unit_interval,
     require_classes,
     sum_to_one,
@@ -49,16 +51,17 @@ class Objective:
         self._are_probabilities: bool | None = None
         self._predictor = Predictor()
 
-    def loss(self, output: Any, labels: torch.Tensor | None) -> torch.Tensor:
-        """The scalar loss of a batch, with gradient.
+    def loss(self, output: Any, targets: Labels | None) -> torch.Tensor:
+        """The scalar loss of a batch, with gradient; the user's own function is given the labels of all outputs.
 
         Raises:
             UsageError: labels or outputs are not of the kind that this loss needs.
             DataError: the labels are classes the model does not have, or the user's function raised.
         """
         if callable(self._loss):
-            return self._own_loss(output, labels)
-        scores = self._scores(output)
+            return self._own_loss(output, targets)
+        selector, labels = foremost_head(output, targets, self._output)
+        scores = self._scores(output, selector)
         if labels is None:
             raise UsageError(
                 f"Fine-tuning by {self._loss} needs labels, and the data have none: give data with labels (y in an "
@@ -71,18 +74,21 @@ class Objective:
             return self._binary(scores, labels)
         return self._cross_entropy(scores, labels)
 
-    def right(self, output: Any, labels: torch.Tensor | None) -> tuple[int, int]:
+    def right(self, output: Any, targets: Labels | None) -> tuple[int, int]:
         """How many predictions are right, and of how many; (0, 0) where the loss is of no classes."""
-        if self._loss not in ("cross_entropy", "binary_cross_entropy") or labels is None:
+        if self._loss not in ("cross_entropy", "binary_cross_entropy") or targets is None:
             return 0, 0
-        scores = self._scores(output)
+        selector, labels = foremost_head(output, targets, self._output)
+        if labels is None:
+            return 0, 0
+        scores = self._scores(output, selector)
         wanted = class_labels(labels, scores)
         predicted = self._predictor.classes(scores, wanted)
         found = None if predicted is None else correct(predicted, wanted)
         return (0, 0) if found is None else (int(found[0].sum()), int(found[1].sum()))
 
-    def _scores(self, output: Any) -> torch.Tensor:
-        scores = choose_output(output, self._output)
+    def _scores(self, output: Any, selector: str | None) -> torch.Tensor:
+        scores = choose_output(output, selector)
         if scores is None:
             raise UsageError(
                 f"The model returned a {type(output).__name__} without a floating tensor to train on: "
@@ -90,8 +96,11 @@ class Objective:
             )
         return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
-    def _own_loss(self, output: Any, labels: torch.Tensor | None) -> torch.Tensor:
-        chosen = output if self._output is None else choose_output(output, self._output)
+    def _own_loss(self, output: Any, targets: Labels | None) -> torch.Tensor:
+        chosen, labels = output, _as_given(targets)
+        if self._output is not None:
+            selector, labels = foremost_head(output, targets, self._output)
+            chosen = choose_output(output, selector)
         with users_code(lambda said: DataError(f"{argument('loss')}: the function raised {said}")):
             loss = self._loss(chosen, labels)  # type: ignore[operator]  # the caller looked: callable
         if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
@@ -145,6 +154,13 @@ class Objective:
         if self._are_probabilities:
             return functional.binary_cross_entropy(scores.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY), targets)
         return functional.binary_cross_entropy_with_logits(scores, targets)
+
+
+def _as_given(targets: Labels | None) -> Labels | tuple[torch.Tensor, ...] | None:
+    """Labels as a loader gave them: those that were numbered here were a tuple."""
+    if isinstance(targets, dict) and list(targets) == [str(place) for place in range(len(targets))]:
+        return tuple(targets.values())
+    return targets
 
 
 def _mean_squared_error(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

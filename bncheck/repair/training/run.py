@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bncheck.data import Batch, Source, overlapping
+from bncheck.data import Batch, Labels, Source, map_labels, overlapping
 from bncheck.errors import UsageError
 from bncheck.formats import Backend, Runner, require_device
 from bncheck.nn import RenormSchedule
@@ -117,8 +117,10 @@ class TrainingRun:
         with self._autocast():
             return self.runner(batch)
 
-    def _labels(self, batch: Batch) -> torch.Tensor | None:
-        return None if batch.labels is None else batch.labels.to(self.options.device)
+    def _labels(self, batch: Batch) -> Labels | None:
+        if batch.targets is None:
+            return None
+        return map_labels(batch.targets, lambda tensor: tensor.to(self.options.device))
 
     def _look_before(self) -> None:
         """Run the first batch as the model came in: labels and loss must fit, and the loss be finite."""

@@ -8,7 +8,7 @@ from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words
-from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, loss_falls
+from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, loss_falls, worse_heads
 from bncheck.rules.judging.localised import denoised_gaps, localised
 from bncheck.rules.judging.measures import noise_of, worst
 from bncheck.rules.judging.naming import some_names
@@ -45,8 +45,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 else ""
             )
             + "Take the layer's running_mean and running_var from a checkpoint of the same training"
-            f"{_or_measure(effect)}; then look at what wrote them (a conversion that mixed up tensors, a layer that "
-            "was frozen or copied)."
+            f"{_or_measure(effect, evidence)}; then look at what wrote them (a conversion that mixed up tensors, a "
+            "layer that was frozen or copied)."
         ),
         measure=worst(
             "own gap",
@@ -55,7 +55,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             limit=THRESHOLDS.outlier_gap,
         ),
         cost=cost_of(effect, evidence),
-        command="repair" if _or_measure(effect) else CHECK,
+        command="repair" if _or_measure(effect, evidence) else CHECK,
         evidence={
             "layers": ranked,
             "own_gaps": [shown[name] for name in ranked],
@@ -101,9 +101,15 @@ def _patterns(names: Sequence[str], evidence: Evidence) -> str:
     return "".join(f"; of {name}: {shown}" for name, shown in told)
 
 
-def _or_measure(effect: EffectEvidence | None) -> str:
-    """Name recalibration as the other way, where it was measured to win, or to change what is sure to be wrong."""
+def _or_measure(effect: EffectEvidence | None, evidence: Evidence) -> str:
+    """Name recalibration as the other way, where it was measured to win, or to change what is sure to be wrong.
+
+    A repair measures all layers anew, so it is not advised where that makes the predictions worse, or one of several
+    outputs.
+    """
     if effect is None or harm_of(effect) is Harm.EXCLUDED:
+        return ""
+    if evidence.effect is not None and (is_worse(evidence.effect) or worse_heads(evidence.effect)):
         return ""
     by_loss = loss_falls(effect) and not is_worse(effect)
     shown = is_harmful(effect) if effect.task is None else is_better(effect) or by_loss

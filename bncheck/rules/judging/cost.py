@@ -7,8 +7,8 @@ import math
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence, TaskEffect
 from bncheck.results import Cost, score_subject, score_value
-from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, may_win, most_changed
-from bncheck.vocabulary import CHECK, Harm, Remedy, Severity
+from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, may_win, most_changed, worse_heads
+from bncheck.vocabulary import CHECK, Harm, Remedy, Severity, argument
 
 ELSEWHERE = "statistics measured on other samples of these data"
 UNMEASURED = "What it costs could not be measured."
@@ -57,7 +57,8 @@ def in_words(effect: EffectEvidence | None) -> str:
     task = effect.task
     if task is not None:
         shipped, other = (score_value(task.score_name, one) for one in (task.score.shipped, task.score.other))
-        told = f"{score_subject(task.score_name)} is {shipped} as shipped and {other} with {ELSEWHERE}."
+        whose = "" if effect.head is None else f" of the output {effect.head}"
+        told = f"{score_subject(task.score_name)}{whose} is {shipped} as shipped and {other} with {ELSEWHERE}."
         return f"{told}{_power(task) if harm_of(effect) is Harm.UNKNOWN and not is_worse(effect) else ''}"
     if effect.predictions_changed is not None:
         return f"{effect.predictions_changed:.1%} of the predictions change with statistics measured on these data."
@@ -69,6 +70,8 @@ def in_words(effect: EffectEvidence | None) -> str:
 def _power(task: TaskEffect) -> str:
     """Tell the smallest cost that would have been seen."""
     smallest = task.score.visible(THRESHOLDS.two_sided_z)
+    if not smallest:
+        return ""  # a score over all samples at once that is the same with other statistics
     if not math.isfinite(smallest):
         return " So few samples cannot show what it costs."
     shown = score_value(task.score_name, smallest)
@@ -112,6 +115,11 @@ def _by_task(effect: EffectEvidence, task: TaskEffect, harm: Harm) -> str:
         )
     if harm is Harm.UNKNOWN:
         return f"{CHECK_INPUT}. {_how_many(task) if may_win(effect) else 'Recalibrating was not measured to help.'}"
+    if worse := worse_heads(effect):
+        return (
+            f"Recalibrating was measured to help {effect.head} and to make {' and '.join(worse)} worse: check the "
+            f"preprocessing, or name the one output that counts with {argument('output')}."
+        )
     return (
         f"Recalibrating does not help here: it was measured and {_no_gain(task)}. Check the preprocessing; if "
         "the data are really another domain, fine-tune on them."

@@ -56,10 +56,11 @@ def wins(effect: EffectEvidence | None) -> bool:
 def is_better(effect: EffectEvidence | None) -> bool:
     """Tell whether other statistics were measured to be better: by a gain that is sure and not excluded to matter.
 
-    What an inspection advises and what a repair comes to go by this alone, so that they agree.
+    What an inspection advises and what a repair comes to go by this alone, so that they agree. Where several outputs
+    have labels of their own, none of them may get worse.
     """
     task = None if effect is None else effect.task
-    if task is None:
+    if effect is None or task is None or worse_heads(effect):
         return False
     is_sure = task.score.low(THRESHOLDS.confidence_z) > 0
     return wins(effect) or (is_sure and harm_of(effect) is not Harm.EXCLUDED)
@@ -92,6 +93,11 @@ def is_worse(effect: EffectEvidence | None) -> bool:
     if task is None or not math.isfinite(task.score.error):
         return False
     return task.score.gain + THRESHOLDS.two_sided_z * task.score.error < 0
+
+
+def worse_heads(effect: EffectEvidence) -> tuple[str, ...]:
+    """Name the outputs, of several with labels of their own, that recalibration was measured to make worse."""
+    return tuple(one.head for one in effect.heads if one.head is not None and is_worse(one))
 
 
 def loss_falls(effect: EffectEvidence | None) -> bool:

@@ -83,7 +83,7 @@ def _otherwise(found: Composition, evidence: Evidence) -> str:
 
 def _reported(found: Composition, evidence: Evidence) -> tuple[float, float | None]:
     """Give what the stored and recalibrated statistics reach as the report prints it, if it is of the same data."""
-    accuracy = None if evidence.effect is None else evidence.effect.accuracy
+    accuracy = None if evidence.effect is None else evidence.effect.foremost.accuracy
     if found.by_accuracy and found.of != Grouping.LOADER and accuracy is not None and accuracy.stored is not None:
         return accuracy.stored, accuracy.recalibrated
     return found.stored, found.recalibrated

@@ -1,0 +1,128 @@
+"""Labels of several outputs: which output each is of, and each judged by its own task."""
+
+import pickle
+
+import pytest
+import torch
+
+from bncheck.data.batches import Batch
+from bncheck.data.conversion import labels_of_all, labels_of_batch
+from bncheck.errors import DataError
+from bncheck.predictions.effect import PredictionEffect, merged_effects
+from bncheck.predictions.heads import judged_by
+from bncheck.rules.judging.harm import harm_of, is_better
+from bncheck.vocabulary import Harm
+
+GENERATOR = torch.Generator().manual_seed(4)
+N = 400
+SCORES, BOXES = torch.randn(N, 4, generator=GENERATOR), torch.randn(N, 2, generator=GENERATOR)
+LABELS = {"box": BOXES, "class": SCORES.argmax(1)}
+NOISE = torch.randn(N, 2, generator=GENERATOR)
+GOOD = {"class": SCORES, "box": BOXES + 0.1 * NOISE}
+BAD_BOX = {"class": SCORES, "box": BOXES + 3 * NOISE}
+BAD_CLASS = {"class": SCORES.flip(1), "box": GOOD["box"]}
+FEATURES = torch.zeros(N, 3)
+
+
+def effect_of(before, after, labels=LABELS, output=None, metric=None, task=None):
+    """What becomes of the outputs, over four batches."""
+    effect = PredictionEffect(output, metric, task)
+    for start in range(0, N, 100):
+        part = slice(start, start + 100)
+        chosen = labels if isinstance(labels, torch.Tensor) else {name: one[part] for name, one in labels.items()}
+        one, other = ({name: value[part] for name, value in each.items()} for each in (before, after))
+        effect.add_batch(other, chosen)
+        effect.add_recalibrated(one, other, chosen)
+    return effect
+
+
+@pytest.mark.parametrize(
+    ("output", "labels", "expected"),
+    [
+        (GOOD, ("box", "class"), {"class": "class", "box": "box"}),
+        ((SCORES, BOXES), ("0", "1"), {"0": "0", "1": "1"}),
+        ((FEATURES, SCORES, BOXES), ("1", "2"), {"1": "1", "2": "2"}),
+        ([SCORES, BOXES], ("class", "box"), {"class": "0", "box": "1"}),
+        ((SCORES, N, BOXES), ("class", "box"), {"class": "0", "box": "2"}),
+        (GOOD | {"features": FEATURES}, ("class", "weight"), {"class": "class"}),
+        (SCORES, ("class", "weight"), {"class": "0"}),
+    ],
+    ids=["by key", "by index", "by index, one without", "in order", "past what is no tensor", "weights", "one output"],
+)
+def test_labels_find_their_outputs(output, labels, expected):
+    given = {name: LABELS["class"] if name in ("class", "0", "1") else BOXES for name in labels}
+    assert {name: selector for name, (selector, _) in judged_by(output, given, None).items()} == expected
+
+
+def test_the_output_that_counts_is_judged_by_its_labels_alone():
+    assert list(judged_by(GOOD, LABELS, "box")) == ["box"]
+    assert list(judged_by(GOOD, LABELS, "0")) == ["class"]
+    assert list(judged_by((SCORES, BOXES), {"class": LABELS["class"], "box": BOXES}, "1")) == ["box"]
+    with pytest.raises(DataError, match="none of them is of that output"):
+        judged_by(GOOD | {"features": FEATURES}, LABELS, "features")
+
+
+def test_labels_that_are_of_no_output_are_refused_with_both_names():
+    with pytest.raises(DataError, match="named kind, where, and the model returns the keys class, box, features"):
+        judged_by(GOOD | {"features": FEATURES}, {"kind": LABELS["class"], "where": BOXES}, None)
+
+
+@pytest.mark.parametrize(("before", "head"), [(BAD_BOX, "box"), (BAD_CLASS, "class")])
+def test_the_output_that_loses_most_decides_and_all_are_told(before, head):
+    effect = effect_of(before, GOOD).result()
+    assert (effect.head, harm_of(effect), is_better(effect)) == (head, Harm.LARGE, True)
+    assert [(one.head, one.task.task) for one in effect.heads] == [("class", "classes"), ("box", "numbers")]
+    other = next(one for one in effect.heads if one.head != head)
+    assert other.task.score.gain == 0
+    assert effect.foremost.head == "class"
+
+
+def test_what_helps_one_output_and_ruins_another_is_no_improvement():
+    effect = effect_of(BAD_BOX, BAD_CLASS).result()
+    assert (effect.head, harm_of(effect)) == ("box", Harm.LARGE)
+    assert not is_better(effect)
+
+
+def test_a_metric_or_a_task_that_was_chosen_judges_the_foremost():
+    effect = effect_of(BAD_BOX, GOOD, metric=lambda scores, labels: float((scores.argmax(1) == labels).float().mean()))
+    assert (effect.result().head, effect.result().task.score.gain) == ("class", 0)
+    found = effect_of(BAD_BOX, GOOD, task="embeddings").result()
+    assert [one.task.task for one in found.heads] == ["embeddings", "numbers"]
+    assert effect_of(BAD_BOX, GOOD, task="none").result().task is None
+
+
+def test_shards_copies_and_pickles_are_the_same():
+    whole = effect_of(BAD_BOX, GOOD)
+    half = effect_of({k: v[:N] for k, v in BAD_BOX.items()}, GOOD)
+    assert pickle.loads(pickle.dumps(whole)).result() == whole.copy().result() == whole.result()
+    merged = merged_effects(PredictionEffect(None, None), half)
+    assert merged.result() == half.result()
+    twice = merged_effects(whole, half).result()
+    assert [one.task.score.samples for one in twice.heads] == [2 * N, 2 * N]
+
+
+def test_a_metric_is_back_in_a_copy():
+    effect = effect_of(BAD_BOX, GOOD, metric=lambda scores, labels: float(scores.mean()))
+    assert effect.copy().result() == effect.result()
+
+
+def test_labels_are_read_by_head():
+    assert set(labels_of_batch({"class": [0, 1], "box": torch.zeros(2, 4)}, "d")) == {"class", "box"}
+    assert list(labels_of_batch((torch.zeros(2), torch.zeros(2, 4)), "d")) == ["0", "1"]
+    assert isinstance(labels_of_batch((torch.zeros(2),), "d"), torch.Tensor)
+    assert labels_of_batch([0, 1], "d").tolist() == [0, 1]
+    with pytest.raises(DataError, match="the labels are an empty dict"):
+        labels_of_all({}, "d")
+    with pytest.raises(DataError, match="the labels of box are complex"):
+        labels_of_all({"box": torch.zeros(2, dtype=torch.complex64)}, "d")
+
+
+def test_batches_keep_the_labels_of_all_outputs():
+    batch = Batch(torch.arange(6.0).reshape(6, 1), {name: one[:6] for name, one in LABELS.items()}, 6)
+    assert torch.equal(batch.labels, LABELS["class"][:6])
+    parts = list(batch.split(4))
+    back = Batch.join([part.copy() for part in parts])
+    assert all(torch.equal(back.targets[name], one[:6]) for name, one in LABELS.items())
+    assert torch.equal(batch.take(torch.tensor([3])).targets["box"], BOXES[3:4])
+    assert batch.is_in_step
+    assert parts[0].form == parts[1].form != Batch(batch.inputs, batch.labels, 6).form
