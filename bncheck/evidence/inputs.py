@@ -119,22 +119,21 @@ class InputScaling:
 
     @property
     def explains(self) -> bool:
-        """Whether the predictions say so too: by their accuracy, or without labels by what reaches the last layer.
+        """Whether the predictions say so too: by their task, or without labels by what reaches the last layer.
 
         How sure a network looks is not asked: far outside of what it was trained on it looks surer than it is.
         """
         seen = self.seen
         if not self.fits or (self.is_solved and not self.reaches_everywhere):
             return False
-        if seen.wins_accuracy is not None:
-            return seen.wins_accuracy
+        if seen.wins is not None:
+            return seen.wins
         return self.reaches_everywhere and seen.moves_outputs
 
     @property
     def is_plausible(self) -> bool:
         """Whether every gap is explained and no prediction speaks against it, although none may speak for it."""
-        gain = self.seen.gain
-        return self.fits and self.reaches_everywhere and (gain is None or gain > -THRESHOLDS.gain_margin)
+        return self.fits and self.reaches_everywhere and not self.seen.loses
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +166,9 @@ class ChannelOrder:
         """
         seen = self.seen
         share = seen.after.gap / seen.before.gap if seen.before.gap > 0 else 1.0
-        if seen.wins_accuracy is not None:
+        if seen.wins is not None:
             is_large = (seen.gain or 0.0) > THRESHOLDS.large_effect and seen.after.gap <= THRESHOLDS.margin
-            return seen.wins_accuracy and (share < THRESHOLDS.order_left or is_large)
+            return seen.wins and (share < THRESHOLDS.order_left or is_large)
         is_clear = share < THRESHOLDS.order_left_unlabelled and seen.before.gap > THRESHOLDS.near_margin
         return (
             is_clear

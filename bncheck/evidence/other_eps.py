@@ -29,6 +29,6 @@ class OtherEps:
         before, after = seen.before.model_gap, seen.after.model_gap
         if not after <= min(THRESHOLDS.near_margin, THRESHOLDS.eps_left * before):
             return False
-        if seen.wins_accuracy is not None:
-            return seen.wins_accuracy
+        if seen.wins is not None:
+            return seen.wins
         return seen.moves_outputs and seen.information_ratio >= 1 - THRESHOLDS.information_margin

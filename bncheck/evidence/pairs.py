@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from bncheck.core import THRESHOLDS
+from bncheck.evidence.task import TaskEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,11 @@ class Paired:
         layers: fed by the input alone, in running order.
         samples: how many were run.
         before, after: as they are, and changed.
-        gain: accuracy won; `None` without labels.
+        gain: what the task's score wins, or where samples are right or wrong the accuracy; `None` without labels.
         gain_error: its standard error, the sample being the unit.
         predictions_changed: fraction that differ; `None` for outputs that are no class scores.
         output_change: relative L2 change of the outputs.
+        task: how well the model does at its task, as it is fed and changed; `None` without labels that it is judged by.
     """
 
     layers: tuple[str, ...]
@@ -47,13 +49,31 @@ class Paired:
     gain_error: float | None
     predictions_changed: float | None
     output_change: float
+    task: TaskEffect | None = None
 
     @property
-    def wins_accuracy(self) -> bool | None:
-        """Whether accuracy rises beyond doubt; `None` without labels."""
+    def wins(self) -> bool | None:
+        """Whether the task is done better beyond doubt, by its score or its errors; `None` without labels."""
         if self.gain is None or self.gain_error is None:
             return None
-        return self.gain - THRESHOLDS.sure_z * self.gain_error > THRESHOLDS.gain_margin
+        if self.gain - THRESHOLDS.sure_z * self.gain_error > THRESHOLDS.gain_margin * self._unit:
+            return True
+        errors = (0.0 if self.task is None else self.task.errors) or 0.0
+        return errors > 0 and self.gain - THRESHOLDS.sure_z * self.gain_error > THRESHOLDS.errors_margin * errors
+
+    @property
+    def loses(self) -> bool:
+        """Whether the task is done worse, as far as labels tell: what noise alone may show is none."""
+        if self.gain is None:
+            return False
+        if self.task is None:
+            return self.gain <= -THRESHOLDS.gain_margin
+        high = self.task.score.high(THRESHOLDS.two_sided_z)
+        return high <= 0 and self.gain <= -THRESHOLDS.gain_margin * self._unit
+
+    @property
+    def _unit(self) -> float:
+        return 1.0 if self.task is None else self.task.unit
 
     @property
     def information_ratio(self) -> float:

@@ -1,6 +1,6 @@
 from .change import OutputChange, relative_change
 from .class_scores import LEAST_PROBABILITY, Predictor, class_axis, lie_in_unit_interval, probabilities, sum_to_one
-from .effect import Metric, PredictionEffect, merged_effects
+from .effect import EMBEDDINGS, Metric, PredictionEffect, merged_effects
 from .heads import foremost_head
 from .information import information_of
 from .labels import are_soft_rows, class_labels, class_of_each, correct, counted, require_classes
@@ -8,6 +8,7 @@ from .outputs import choose_output, read_scores
 from .tasks import recognised
 
 __all__ = [
+    "EMBEDDINGS",
     "LEAST_PROBABILITY",
     "Metric",
     "OutputChange",

@@ -40,10 +40,18 @@ class Predictor:
             return predicted
         if labels is None or not _is_binary(scores, labels):
             return None
-        if self._threshold is None:
-            self._threshold = 0.5 if lie_in_unit_interval(scores) else 0.0
+        threshold = self.settle(scores)
         scores = scores.reshape(labels.shape)
-        return (scores > self._threshold).long().masked_fill(scores.isnan(), UNTOLD)
+        return (scores > threshold).long().masked_fill(scores.isnan(), UNTOLD)
+
+    def settle(self, *scores: torch.Tensor) -> float:
+        """Above what a score of one class says yes: one half of probabilities, if all that is seen first lies in 0..1.
+
+        Logits of a model that is fed wrongly may do so by chance, and those with other statistics tell.
+        """
+        if self._threshold is None:
+            self._threshold = 0.5 if all(lie_in_unit_interval(one) for one in scores) else 0.0
+        return self._threshold
 
     def merge(self, other: Predictor) -> None:
         """Take over what another has decided by the first scores it saw, where this one has seen none."""

@@ -95,6 +95,7 @@ class PredictionEffect:
         before, after = self._scores(stored), self._scores(recalibrated)
         if before is not None and after is not None:
             self._samples += len(before) if before.dim() else 1
+            self._predictor.settle(before, after)
             if labels is not None and self._is_paired:
                 self._pairs.add(before, after, labels.cpu())
         self._compare(self._change, before, after, labels)

@@ -145,6 +145,8 @@ class TaskPairs:
 
     def add(self, before: torch.Tensor, after: torch.Tensor, labels: torch.Tensor) -> None:
         """Take in outputs of the same samples; those whose shapes the task cannot score count nothing."""
+        if self.task is None and before.shape == after.shape:
+            self._settle(before, after, labels)
         task = self._task_of(before, labels)
         if task is None or not task.matches(after, labels):
             return
@@ -207,6 +209,13 @@ class TaskPairs:
         if self.task is None:
             self.task = self._recognised(outputs, labels)
         return self.task if self.task is not None and self.task.matches(outputs, labels) else None
+
+    def _settle(self, before: torch.Tensor, after: torch.Tensor, labels: torch.Tensor) -> None:
+        """Decide by both whether outputs are probabilities: logits lie in 0..1 by chance where statistics are wrong."""
+        task = self._recognised(before, labels)
+        if getattr(task, "are_probabilities", False) and task is not None:
+            task = task.settled(torch.cat([before, after]), torch.cat([labels, labels]))
+        self.task = task
 
     def _recognised(self, outputs: torch.Tensor, labels: torch.Tensor) -> Task | None:
         if self.wanted is None:

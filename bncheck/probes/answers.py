@@ -10,9 +10,14 @@ from typing import Any
 import torch
 
 from bncheck.data import Labels
+from bncheck.errors import DataError
+from bncheck.evidence import TaskEffect
 from bncheck.measure import Plan
 from bncheck.predictions import (
+    EMBEDDINGS,
+    Metric,
     OutputChange,
+    PredictionEffect,
     Predictor,
     class_labels,
     correct,
@@ -35,6 +40,7 @@ class Answers:
         information: mutual information of input and predicted class, in nats; `None` without class scores.
         losses: how bad each sample's output is, (n,), where there are labels but no right or wrong by them.
         loss_name: what they are called.
+        labels: of the samples, as they were given; `None` without.
     """
 
     scores: torch.Tensor
@@ -43,6 +49,7 @@ class Answers:
     information: float | None
     losses: torch.Tensor | None = None
     loss_name: str = ""
+    labels: torch.Tensor | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -56,17 +63,23 @@ class Reader:
     Args:
         output: key or index of the output that is the prediction.
         labelled: labels may be compared with predictions; not where the user measures by a metric of their own.
+        metric: that metric.
+        task: the kind of task, where it was chosen.
     """
 
-    def __init__(self, output: str | None, *, labelled: bool) -> None:
+    def __init__(
+        self, output: str | None, *, labelled: bool, metric: Metric | None = None, task: str | None = None
+    ) -> None:
         self._output = output
         self._labelled = labelled
+        self._metric = metric
+        self._task = task
         self._predictor = Predictor()
 
     @classmethod
     def of(cls, plan: Plan) -> Reader:
         """The reader of what the plan calls the prediction."""
-        return cls(plan.output, labelled=plan.metric is None)
+        return cls(plan.output, labelled=plan.metric is None, metric=plan.metric, task=plan.task)
 
     def __call__(self, outputs: Sequence[Any], targets: Labels | None) -> Answers | None:
         """The answers of consecutive batches together; `None` where outputs cannot be told apart by sample.
@@ -81,12 +94,38 @@ class Reader:
         if tensors[0].dim() == 0:
             return None
         scores = torch.cat(tensors)
+        if labels is not None:
+            labels = labels.to(scores.device)
         wanted = None if labels is None or not self._labelled else class_labels(labels, scores)
+        if wanted is not None and self._are_embeddings(scores, labels):
+            return Answers(scores, None, None, None, *_losses(scores, labels), labels)
         classes = self._predictor.classes(scores, wanted)
         right, information = _right(classes, wanted), information_of(probabilities(scores, wanted))
         if right is not None or labels is None or not self._labelled:
-            return Answers(scores, classes, right, information)
-        return Answers(scores, classes, None, information, *_losses(scores, labels.to(scores.device)))
+            return Answers(scores, classes, right, information, labels=labels)
+        return Answers(scores, classes, None, information, *_losses(scores, labels), labels)
+
+    def compared(self, before: Answers, after: Answers, size: int) -> TaskEffect | None:
+        """How well the task is done by answers to the same samples, `size` of them at a time as in the passes."""
+        labels = before.labels
+        if labels is None or before.scores.shape != after.scores.shape or len(labels) != len(before.scores):
+            return None
+        meter = PredictionEffect(None, self._metric, self._task)
+        columns = (torch.split(one, size) for one in (before.scores, after.scores, labels))
+        try:
+            for one, other, wanted in zip(*columns, strict=True):
+                meter.add_recalibrated(one, other, wanted)
+            effect = meter.result()
+        except DataError:
+            return None  # a metric that has no value for such outputs, or a task that does not take them
+        return None if effect is None else effect.task
+
+    def _are_embeddings(self, scores: torch.Tensor, labels: torch.Tensor | None) -> bool:
+        """Whether outputs decide nothing by themselves, though they look like scores of classes."""
+        if self._task is not None:
+            return self._task == EMBEDDINGS
+        task = recognised(scores, labels)
+        return task is not None and task.name == EMBEDDINGS
 
 
 def gain(before: Answers, after: Answers) -> tuple[float | None, float | None]:
@@ -107,10 +146,10 @@ def change(before: Answers, after: Answers) -> OutputChange:
     return change
 
 
-def _losses(scores: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor | None, str]:
+def _losses(scores: torch.Tensor, labels: torch.Tensor | None) -> tuple[torch.Tensor | None, str]:
     """The losses of the task that the samples look like, and their name; those of samples without labels are 0."""
     task = recognised(scores, labels)
-    if task is None or not task.matches(scores, labels):
+    if labels is None or task is None or not task.matches(scores, labels):
         return None, ""
     name = "loss" if task.larger_is_better else task.score_name
     return task.losses(scores, labels).nan_to_num(nan=0.0).cpu(), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from bncheck.core import compare, rms
 from bncheck.data import Batch, joined
-from bncheck.evidence import Condition, Paired
+from bncheck.evidence import Condition, Paired, TaskEffect
 from bncheck.measure import stored_statistics
 from bncheck.probes.answers import Answers, Reader, change, gain
 from bncheck.probes.input.inputs import floating_input
@@ -72,6 +73,10 @@ class ProbeSession:
         outputs = [self.run(chunk, policy, recorder) for chunk in self.batches(samples)]
         return Watched(self.read(outputs, samples.targets), recorder)
 
+    def task_of(self, before: Answers, after: Answers) -> TaskEffect | None:
+        """How well the task is done by answers to the same samples."""
+        return self.read.compared(before, after, self._size)
+
     def look(self, samples: Batch, sites: Collection[Site]) -> Watched:
         """What those calls see of samples as the model is shipped: forwards end there, so there are no answers."""
         recorder = Recorder(per_sample=False)
@@ -111,11 +116,16 @@ def screened(samples: Batch, most: int, fixed_batch: int | None) -> Batch:
     return samples.between(0, number if fixed_batch is None else number // fixed_batch * fixed_batch)
 
 
-def paired(layers: tuple[str, ...], samples: int, before: Watched, after: Watched) -> Paired | None:
+def paired(
+    session: ProbeSession, layers: tuple[str, ...], samples: int, before: Watched, after: Watched
+) -> Paired | None:
     """The comparison of two runs over the same samples; `None` where the outputs cannot be read."""
     if before.answers is None or after.answers is None:
         return None
     won, error = gain(before.answers, after.answers)
+    task = session.task_of(before.answers, after.answers)
+    if task is not None:
+        won, error = task.score.gain, task.score.error if math.isfinite(task.score.error) else None
     moved = change(before.answers, after.answers)
     return Paired(
         layers=layers,
@@ -126,6 +136,7 @@ def paired(layers: tuple[str, ...], samples: int, before: Watched, after: Watche
         gain_error=error,
         predictions_changed=moved.changed_fraction(),
         output_change=moved.relative() or 0.0,
+        task=task,
     )
 
 

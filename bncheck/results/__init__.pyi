@@ -117,7 +117,7 @@ from .report import (
     untold_layers,
 )
 from .run import Asked
-from .scores import GAP, SHARES, Score, amount, is_count, score_subject, score_title, score_value
+from .scores import GAP, SHARES, Score, amount, is_count, score_object, score_subject, score_title, score_value
 
 __all__ = [
     "ADVICE",
@@ -244,6 +244,7 @@ __all__ = [
     "layer_repairs",
     "listed",
     "next_command",
+    "score_object",
     "score_subject",
     "score_title",
     "score_value",

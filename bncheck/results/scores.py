@@ -65,6 +65,15 @@ def score_subject(name: str) -> str:
     return f"The {name}" if name in COMMON_NOUNS else score_title(name)
 
 
+def score_object(name: str) -> str:
+    """The name within a sentence.
+
+    >>> score_object("metric")
+    'the metric'
+    """
+    return f"the {name}" if name in COMMON_NOUNS else name
+
+
 def score_value(name: str, value: float | None) -> str:
     """A value of that score as people write it.
 

@@ -77,7 +77,7 @@ def probe_order(
     best: ChannelOrder | None = None
     for place in finalists:
         change = changes[place]
-        seen = paired(layers, samples.size, before, session.stored(change.of(samples)))
+        seen = paired(session, layers, samples.size, before, session.stored(change.of(samples)))
         if seen is not None and (best is None or _predicts_better(seen, best.seen)):
             best = ChannelOrder(change.order, len(others), seen, change.normalized)
     return best

@@ -86,7 +86,7 @@ class _Search:
         found: list[tuple[float, InputScaling]] = []
         for one in some:
             after = self._session.stored(mapped(self._samples, one.map))
-            seen = paired(self._layers, self._samples.size, self._before, after)
+            seen = paired(self._session, self._layers, self._samples.size, self._before, after)
             if seen is not None:
                 scaling = InputScaling(one.map, one.fed, one.expected, seen, one.constant, one.mistake)
                 found.append((self._rank(after, one), scaling))

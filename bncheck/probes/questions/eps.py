@@ -62,7 +62,7 @@ def probe_eps(session: ProbeSession, samples: Batch, stored: Recorder) -> OtherE
         if not others:
             continue
         before = before or session.stored(samples)
-        seen = paired(names, samples.size, before, session.stored(samples, Given(others)))
+        seen = paired(session, names, samples.size, before, session.stored(samples, Given(others)))
         if seen is not None and (
             best is None or seen.after.model_gap < THRESHOLDS.eps_clearly * best.seen.after.model_gap
         ):

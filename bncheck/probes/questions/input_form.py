@@ -80,7 +80,7 @@ def _of_wrong_input(
     # Neither alone would do: the map is sought again with the channels in order, as the order was with a map.
     ordered = reordered(samples, order.order)
     scaling = probe_scaling(session, ordered, layers, session.stored(ordered), normalization) or scaling
-    both = paired(layers, samples.size, before, session.stored(mapped(ordered, scaling.map)))
+    both = paired(session, layers, samples.size, before, session.stored(mapped(ordered, scaling.map)))
     return FormOfInput(scaling if both is None else replace(scaling, seen=both), order)
 
 

@@ -8,6 +8,7 @@ from bncheck.core import THRESHOLDS
 from bncheck.evidence import AS_READ, AffineMap, Evidence, InputScaling, Mistake, Paired
 from bncheck.results import Finding
 from bncheck.rules.judging.fed import (
+    ahead_of,
     cost_of_change,
     measure_of,
     numbers_of,
@@ -55,14 +56,14 @@ def _does_as_well(found: InputScaling, evidence: Evidence) -> bool:
 
     Numbers that were made to fit must leave less of it, and it must be the input alone that is off.
     """
-    seen, accuracy = found.seen, None if evidence.effect is None else evidence.effect.accuracy
-    if accuracy is None or accuracy.recalibrated is None or seen.after.accuracy is None:
+    seen, ahead = found.seen, ahead_of(found.seen, evidence)
+    if ahead is None:
         return False
     if found.expected is None and not (found.is_solved and found.reaches_everywhere and _input_alone(seen, evidence)):
         return False
     share = THRESHOLDS.map_left if found.expected is not None else THRESHOLDS.map_left_near
     falls = seen.before.gap > THRESHOLDS.margin and seen.after.gap <= share * seen.before.gap
-    return falls and bool(seen.wins_accuracy) and accuracy.recalibrated - seen.after.accuracy < THRESHOLDS.gain_margin
+    return falls and bool(seen.wins) and ahead < THRESHOLDS.gain_margin
 
 
 def _input_alone(seen: Paired, evidence: Evidence) -> bool:

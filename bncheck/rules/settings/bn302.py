@@ -12,7 +12,7 @@ from bncheck.evidence import Evidence, MeasuredLayer, OtherEps
 from bncheck.results import Cost, Finding
 from bncheck.rules.judging.cost import cost_of
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
-from bncheck.rules.judging.fed import cost_of_change
+from bncheck.rules.judging.fed import cost_of_change, score_in_words
 from bncheck.rules.judging.harm import margin_of, severity_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import name_some
@@ -98,8 +98,8 @@ def _seen_in_words(layers: Sequence[NormLayer], tried: OtherEps) -> str:
         f"eps is {values} in {name_some(list(layers))}. With {tried.eps:g} in its place, the gap over all layers falls "
         f"from {seen.before.model_gap:.2g} to {seen.after.model_gap:.2g}"
     )
-    if seen.before.accuracy is not None and seen.after.accuracy is not None:
-        text += f", and accuracy rises from {seen.before.accuracy:.1%} to {seen.after.accuracy:.1%}"
+    if told := score_in_words(seen):
+        text += f", and {told}"
     return f"{text} ({seen.samples} samples)."
 
 
