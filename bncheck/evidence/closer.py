@@ -61,7 +61,7 @@ class CloserLook:
         flat: layers fed feature maps or sequences.
         order: whether batches in the data's own order could be random draws.
         by_instance: what it does to predictions that every InstanceNorm with stored statistics takes each sample's own.
-        broken: tensors of the model that are not finite, where what a layer sees is not.
+        broken: tensors of the model that are not finite, where what a layer sees or the model answers is not.
     """
 
     fed_by_input: frozenset[str] = frozenset()

@@ -23,6 +23,7 @@ class EffectEvidence:
         classes: how many the model tells apart; `None` for outputs that are no class scores.
         samples: that were compared; `None` where it was not counted.
         task: how well the model does at its task; `None` without labels that it could be judged by.
+        not_finite: samples whose outputs are not finite, as shipped and with the other statistics.
         head: the output that all of this is about, where several have labels of their own.
         heads: what each of these shows, the foremost first: the one that probes go by. All the rest is of the one that
             loses most.
@@ -37,6 +38,7 @@ class EffectEvidence:
     classes: int | None = None
     samples: int | None = None
     task: TaskEffect | None = None
+    not_finite: tuple[int, int] = (0, 0)
     head: str | None = None
     heads: tuple[EffectEvidence, ...] = ()
 

@@ -38,6 +38,7 @@ class Evidence:
         not_run: data were given, but the model's runtime refuses it, so only the file was audited.
         dropped: samples left out: a fixed batch size could not take them, or they are not finite.
         effect: `None` without data, or where it could not be measured.
+        outputs_not_finite: samples that are answered by NaN or infinity, as shipped.
         runtime: what became of a few samples in the runtime's normalization, call by call.
         batch_sizes: what-ifs from the stored pass.
         smallest_detectable_gap: what would show in every layer; infinite for too few samples, `None` without data.
@@ -69,6 +70,7 @@ class Evidence:
     not_run: bool = False
     dropped: int = 0
     effect: EffectEvidence | None = None
+    outputs_not_finite: int = 0
     runtime: tuple[RuntimeCheck, ...] = ()
     batch_sizes: tuple[BatchSizeRow, ...] = ()
     smallest_detectable_gap: float | None = None

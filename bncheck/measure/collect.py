@@ -104,6 +104,7 @@ def measured_evidence(
         data=DataFacts(source_name, seen.samples, seen.session.fixed_batch or plan.batch_size, seen.labelled),
         dropped=seen.dropped + seen.bad,
         effect=_effect(seen) if measured else None,
+        outputs_not_finite=seen.not_finite,
         runtime=seen.session.runtime,
         batch_sizes=_batch_sizes(records, sizes, plan.seed),
         smallest_detectable_gap=smallest,

@@ -68,6 +68,7 @@ class StoredPass:
         dropped: samples left over that a fixed batch size could not take.
         labelled: whether they had labels.
         stop: how well the means are known, where there was no batch pass to say so.
+        not_finite: samples whose outputs are not finite.
         session: what the session found out about the model.
     """
 
@@ -78,6 +79,7 @@ class StoredPass:
     dropped: int
     labelled: bool
     stop: StoppingRule
+    not_finite: int
     session: SessionFacts
 
     def merge(self, other: StoredPass) -> StoredPass:
@@ -91,6 +93,7 @@ class StoredPass:
             dropped=self.dropped + other.dropped,
             labelled=self.labelled or other.labelled,
             stop=self.stop.merge(other.stop, stored),
+            not_finite=self.not_finite + other.not_finite,
             session=self.session.merge(other.session),
         )
 
@@ -141,6 +144,7 @@ class Observation:
         samples: samples read.
         dropped: samples left over that a fixed batch size could not take.
         bad: samples left out because they hold NaN or infinity.
+        not_finite: samples whose outputs are not finite.
         labelled: whether they had labels.
         session: what the session found out about the model.
         notes: what could not be measured, and why.
@@ -153,6 +157,7 @@ class Observation:
     samples: int
     dropped: int
     bad: int
+    not_finite: int
     labelled: bool
     session: SessionFacts
     notes: tuple[Note, ...]
@@ -178,6 +183,7 @@ class Observation:
             samples=stored.samples,
             dropped=stored.dropped,
             bad=source.left_out if isinstance(source, ScreenedSource) else 0,
+            not_finite=stored.not_finite,
             labelled=stored.labelled,
             session=stored.session,
             notes=(*source.notes, *stored.session.notes, *batch.notes, *lacking, *stop.notes()),

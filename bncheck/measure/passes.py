@@ -22,7 +22,7 @@ from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, Sessi
 from bncheck.measure.plan import Plan
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.stopping import StoppingRule
-from bncheck.predictions import PredictionEffect, read_scores
+from bncheck.predictions import PredictionEffect, not_finite, read_scores
 from bncheck.progress import Progress
 from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note
 from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
@@ -181,7 +181,7 @@ class Passes:
         recorder = Recorder(per_sample=True, errors=alone and self._stop.is_wanted, seed=self._plan.seed)
         reservoir = Reservoir(self._plan.seed, self._fixed or 0)
         recalibrated = None if alone else [Given(fold.statistics()) for fold in measured.folds]
-        effect, samples, labelled, first = self._meter(), 0, False, NO_SAMPLE
+        effect, samples, labelled, bad, first = self._meter(), 0, False, 0, NO_SAMPLE
         for pair in self._folds.read("stored statistics"):
             first = min(first, pair.start)
             for fold, half in enumerate(pair.folds):
@@ -190,6 +190,7 @@ class Passes:
                     stored = self._run(batch, STORED, recorder.expect(batch.positions, chunk.start))
                     if not self._gaps_only:
                         reservoir.add(batch)
+                        bad += not_finite(stored, self._plan.output)
                         self._compare(effect, chunk, stored, recalibrated, fold)
                 labelled = labelled or half.targets is not None
             samples += pair.size
@@ -205,6 +206,7 @@ class Passes:
             dropped=self._folds.dropped,
             labelled=labelled,
             stop=self._stop,
+            not_finite=bad,
             session=self._facts(first),
         )
 

@@ -4,7 +4,7 @@ from .effect import EMBEDDINGS, Metric, PredictionEffect, merged_effects
 from .heads import foremost_head
 from .information import information_of
 from .labels import are_soft_rows, class_labels, class_of_each, correct, counted, require_classes
-from .outputs import choose_output, read_scores
+from .outputs import choose_output, not_finite, read_scores
 from .tasks import recognised
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "information_of",
     "lie_in_unit_interval",
     "merged_effects",
+    "not_finite",
     "probabilities",
     "read_scores",
     "recognised",

@@ -18,7 +18,7 @@ from bncheck.predictions.class_scores import Predictor, class_axis
 from bncheck.predictions.heads import judged_by
 from bncheck.predictions.hits import Hits
 from bncheck.predictions.labels import class_labels, correct
-from bncheck.predictions.outputs import read_scores
+from bncheck.predictions.outputs import not_finite, read_scores
 from bncheck.predictions.pairs import TaskPairs
 from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.metric import Metric as Metric
@@ -57,6 +57,7 @@ class PredictionEffect:
         self._hits = {name: Hits() for name in _SETS}
         self._kept: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {name: [] for name in _SETS}
         self._samples = 0
+        self._not_finite = [0, 0]
         self._classes: int | None = None
         self._task = task
         self._unjudged = task == UNJUDGED
@@ -96,6 +97,9 @@ class PredictionEffect:
         if before is not None and after is not None:
             self._samples += len(before) if before.dim() else 1
             self._predictor.settle(before, after)
+            self._not_finite = [
+                known + not_finite(one, None) for known, one in zip(self._not_finite, (before, after), strict=True)
+            ]
             if labels is not None and self._is_paired:
                 self._pairs.add(before, after, labels.cpu())
         self._compare(self._change, before, after, labels)
@@ -116,6 +120,7 @@ class PredictionEffect:
         self._change.merge(other._change)
         self._noise.merge(other._noise)
         self._samples += other._samples
+        self._not_finite = [one + more for one, more in zip(self._not_finite, other._not_finite, strict=True)]
         self._classes = self._classes or other._classes
         self._pairs.merge(other._pairs)
         for name in _SETS:
@@ -154,6 +159,7 @@ class PredictionEffect:
             accuracy=self._accuracy(),
             classes=self._classes,
             samples=self._samples or None,
+            not_finite=(self._not_finite[0], self._not_finite[1]),
             task=self._task_effect(),
         )
 

@@ -58,6 +58,30 @@ def floating_outputs(output: Any) -> list[str]:
     return []
 
 
+def not_finite(output: Any, selector: str | None) -> int:
+    """How many samples of a batch are answered by what is no number.
+
+    NaN and plus infinity are none; minus infinity is what scores that were masked on purpose are, unless nothing else
+    is there. Without a selector all floating outputs are looked at; outputs that are not in step with each other count
+    for the samples of the one that has most.
+    """
+    chosen = [choose_output(output, one) for one in ([selector] if selector is not None else floating_outputs(output))]
+    found = [bad for one in chosen if one is not None and one.dim() and len(one) for bad in (_bad_samples(one),)]
+    if not found:
+        return 0
+    if len({len(bad) for bad in found}) == 1:
+        return int(torch.stack(found).any(0).sum())
+    return max(int(bad.sum()) for bad in found)
+
+
+def _bad_samples(scores: torch.Tensor) -> torch.Tensor:
+    """Which samples hold what is no number, (N,) bool, on the CPU."""
+    rows = scores.detach().reshape(len(scores), -1)
+    if not rows.shape[1] or bool(rows.isfinite().all()):
+        return torch.zeros(len(rows), dtype=torch.bool)
+    return (rows.isnan().any(1) | rows.isposinf().any(1) | ~rows.isfinite().any(1)).cpu()
+
+
 def _select(output: Any, selector: str) -> Any:
     if isinstance(output, Mapping):
         if selector in output:

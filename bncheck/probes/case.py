@@ -95,8 +95,10 @@ class Case:
 
     @property
     def is_finite(self) -> bool:
-        """Whether all that was measured is."""
-        return all(math.isfinite(layer.gap) for layer in self.observed.measured.values())
+        """Whether all that was measured is, and the outputs are."""
+        return not self.observed.outputs_not_finite and all(
+            math.isfinite(layer.gap) for layer in self.observed.measured.values()
+        )
 
     @property
     def is_labelled(self) -> bool:

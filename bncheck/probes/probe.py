@@ -19,7 +19,7 @@ class Suspicion(Enum):
 
     LAYER_OFF = "a layer lies off by more than the nearer margin"
     SHARED_LAYER = "a layer runs several times in a forward"
-    NOT_FINITE = "what a layer sees is not finite"
+    NOT_FINITE = "what a layer sees, or the model answers, is not finite"
     UNMEASURED = "a layer lies off, and no batch could be normalized by itself to tell what that costs"
 
     def is_raised_by(self, case: Case) -> bool:

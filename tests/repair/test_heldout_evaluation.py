@@ -87,7 +87,9 @@ def test_without_predictions_the_gap_must_not_grow_beyond_the_margin(report: Rep
     assert outcome_of(moved, with_gap(report, 0.3), with_gap(report, 0.5)) == WORSE
     assert outcome_of(moved, with_gap(report, 0.05), with_gap(report, 0.1)) == UNDECIDED
     assert outcome_of(moved, with_gap(report, 0.5), with_gap(report, math.nan)) == WORSE
-    assert outcome_of(replace(PLAIN, output_change=math.nan), with_gap(report, math.nan), report) == BETTER
+    for bad, outcome in (((3, 0), BETTER), ((3, 3), NO_DIFFERENCE), ((0, 3), WORSE)):
+        lost = replace(PLAIN, output_change=math.nan, not_finite=bad)
+        assert outcome_of(lost, with_gap(report, math.nan), report) == outcome
     assert outcome_of(replace(PLAIN, output_change=0.001), report, report) == NO_DIFFERENCE
     assert outcome_of(None, report, report) == UNDECIDED
 

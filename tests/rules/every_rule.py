@@ -130,6 +130,7 @@ FIRES: dict[str, Callable[[], Evidence]] = {
     "BN203": stored(var=np.array([0.0, 4.0])),
     "BN204": lambda: static(layer(var=np.array([1e6, 4.0])), deploy_dtype="float16"),
     "BN205": stored(dtype="float16", mean=np.full(2, 3.0)),
+    "BN208": lambda: evidence(measured(0.05), outputs_not_finite=3),
     "BN206": stored(mean=np.array([0.0, 5000.0])),
     "BN207": _standard_deviations,
     "BN301": lambda: static(layer(momentum=0.99), training_planned=True),

@@ -1,4 +1,4 @@
-"""Which of the model's own tensors are not finite, where what its layers see is not?"""
+"""Which of the model's own tensors are not finite, where what its layers see, or it answers, is not?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bncheck.probes.session import ProbeSession
 class BrokenTensors(Probe[tuple[str, ...]]):
     """Looks through the model's tensors; nothing is run."""
 
-    needs = Needs(samples=0, layers=True, suspicion=Suspicion.NOT_FINITE)
+    needs = Needs(samples=0, suspicion=Suspicion.NOT_FINITE)
 
     def cost(self, case: Case) -> int:
         """Count nothing."""

@@ -78,7 +78,7 @@ def verdict_lines(result: RepairResult) -> list[str]:
     lines = [
         _outcome(result),
         *_accuracy(result),
-        *_moved(result.comparison),
+        *_moved(result),
         *_gaps(result),
         *_of_few(result),
         *_hidden(result),
@@ -185,11 +185,14 @@ def _points(gain: float, error: float) -> str:
     return f"{100 * gain:+.1f} points, standard error {100 * error:.1f}"
 
 
-def _moved(comparison: Comparison | None) -> list[str]:
+def _moved(result: RepairResult) -> list[str]:
+    comparison = result.comparison
     if comparison is None:
         return []
     if comparison.output_change is not None and not math.isfinite(comparison.output_change):
-        return ["The outputs of the model as shipped are not finite; those of the repaired one can be compared."]
+        if result.outcome == BETTER:
+            return ["The outputs of the model as shipped are not finite; those of the repaired one can be compared."]
+        return ["There are outputs that are not finite, so how far they move cannot be told."]
     if comparison.predictions_changed is not None:
         return [f"{comparison.predictions_changed:.1%} of the predictions{_of(comparison)} change."]
     if comparison.output_change is not None:

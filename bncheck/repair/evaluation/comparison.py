@@ -90,6 +90,7 @@ def _gap_grew(before: Report, after: Report) -> bool:
 def _without_labels(effect: EffectEvidence | None) -> Outcome:
     if effect is None:
         return UNDECIDED
-    if effect.output_change is not None and not math.isfinite(effect.output_change):
-        return BETTER  # outputs that were not finite are now
+    before, after = effect.not_finite
+    if before or after:  # outputs that were not finite may be now
+        return BETTER if after < before else WORSE if after > before else NO_DIFFERENCE
     return NO_DIFFERENCE if harm_of(effect) is Harm.EXCLUDED else UNDECIDED
