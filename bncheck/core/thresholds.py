@@ -130,6 +130,8 @@ class Thresholds(FileAndInputThresholds):
     """Share of the squared own gaps that a power of the stored variances must explain to stand for another quantity."""
     power_left: float = 0.25
     """Share of what the best factor on all variances leaves of them, that such a power may leave."""
+    power_near: float = 0.3
+    """How far the exponent that fits the channels best may be from that power, as a share of it."""
     lag_begun: float = 0.02
     """Share of the way below which statistics never moved."""
     lag_arrived: float = 0.98

@@ -83,7 +83,7 @@ def seen(var: np.ndarray, own: np.ndarray, *, mean: float = 0.0) -> MeasuredLaye
     return MeasuredLayer(one, 1, None, np.full(channels, mean), own, gap, gap, noise, lower=1.0, p_value=0.0)
 
 
-VAR = np.geomspace(0.1, 10, 8)
+VAR, LARGE = np.geomspace(0.1, 10, 8), np.geomspace(50, 400, 8)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,10 @@ VAR = np.geomspace(0.1, 10, 8)
         (seen(VAR[:7] ** 0.5, VAR[:7]), []),  # too few channels
         (seen(VAR**0.5, VAR, mean=3.0), []),  # the means are off as well
         (seen(VAR**0.9, VAR), []),
+        (seen(LARGE, 12 * (LARGE / 140) ** 0.14), []),  # nearer to the root than to the variance, and no root of it
+        (seen(LARGE, 12 * (LARGE / 140) ** 0.4), ["error"]),
+        (seen(LARGE, 12 * (LARGE / 140) ** 0.6), ["error"]),
+        (seen(LARGE, 12 * (LARGE / 140) ** 0.75), []),
         (seen(1.05 * VAR, VAR), []),
     ],
 )
@@ -114,5 +118,5 @@ def test_one_layer_far_off_is_no_power_of_all():
     near_one = np.geomspace(0.8, 1.25, 8)
     shown = {name: seen(near_one, near_one) for name in "acd"} | {"b": seen(near_one / 16, near_one)}
     named = [replace(shown[name], layer=replace(shown[name].layer, name=name)) for name in "abcd"]
-    assert fit_power(named) is not None
+    assert fit_power(named) is None  # the exponent over all channels is near 0
     assert not list(judge(evidence(*named, effect=effect(predictions_changed=0.5))))

@@ -55,7 +55,7 @@ def fit_power(layers: Sequence[MeasuredLayer]) -> PowerFit | None:
     """Find the power that describes every layer where what is stored does not; `None` where none does.
 
     It has no free number, so it must leave far less than the best single factor on all variances, which has one: a
-    model whose variances are all alike shows nothing.
+    model whose variances are all alike shows nothing. And the exponent that fits the channels best must be near it.
     """
     usable = [layer for layer in layers if layer.own_gap is not None and _is_positive(layer)]
     if len(usable) < len(layers) or sum(int(layer.visible.sum()) for layer in usable) < THRESHOLDS.lag_channels:
@@ -70,8 +70,11 @@ def fit_power(layers: Sequence[MeasuredLayer]) -> PowerFit | None:
     beyond_noise = by_factor - _squares(rms(layer.noise[layer.visible]) for layer in usable)
     if not fits or explained < THRESHOLDS.power_explained or _squares(after) > THRESHOLDS.power_left * beyond_noise:
         return None
+    exponent = _exponent(usable)
+    if abs(exponent - power.exponent) > THRESHOLDS.power_near * abs(power.exponent):
+        return None  # variances of another input lie nearer to some power of the stored ones than to these, by accident
     off = [layer.layer.name for layer, was in zip(usable, before, strict=True) if was > THRESHOLDS.margin]
-    return PowerFit(power, explained, _exponent(usable), rms(before), rms(after), tuple(off))
+    return PowerFit(power, explained, exponent, rms(before), rms(after), tuple(off))
 
 
 def _is_positive(layer: MeasuredLayer) -> bool:
