@@ -4,7 +4,7 @@ from .folds import SMALL_BATCH, Folds
 from .layers import stored_statistics
 from .observation import Observation
 from .order import NEIGHBOURS, Reading, compare_batches, read_in_order
-from .passes import observe
+from .passes import observe, settled_session
 from .plan import Plan
 from .reservoir import GROUP, SAMPLES
 from .sessions import seeded
@@ -29,6 +29,7 @@ __all__ = [
     "observe_training",
     "read_in_order",
     "seeded",
+    "settled_session",
     "static_evidence",
     "stored_statistics",
 ]

@@ -119,7 +119,10 @@ class Folds:
                 self.dropped += batch.size - whole
                 if whole:
                     numbered = _numbered(batch, start)
-                    yield FoldPair(start, (numbered.between(0, middle), numbered.between(middle, whole)), is_large)
+                    halves = numbered.between(0, middle), numbered.between(middle, whole)
+                    if whole == 1 and seen < SMALL_BATCH and number % 2:
+                        halves = halves[::-1]  # samples that come one by one go to either fold in turn
+                    yield FoldPair(start, halves, is_large)
             start += whole
             seen += middle if is_large else 0
             if whole:

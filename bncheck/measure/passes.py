@@ -11,12 +11,13 @@ merged, and the stored pass of each goes by the merged statistics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bncheck.data import Batch, Source
 from bncheck.errors import MemoryLimitError, UnfitError, is_out_of_memory
-from bncheck.formats import beyond_memory
+from bncheck.formats import Backend, beyond_memory
 from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
 from bncheck.measure.plan import Plan
@@ -29,6 +30,8 @@ from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
 
 __all__ = ["Passes", "Plan", "observe"]
 
+ODD = 3
+"""Samples of a batch that hardly any program is made for alone."""
 NOISE_SAMPLES = 512
 """Samples on which the two folds' statistics are compared with each other: the first of the reading."""
 
@@ -82,6 +85,28 @@ def only_size(session: Session, source: Source, plan: Plan) -> int | None:
         if _is_of(output, size, plan):
             return size
     return None
+
+
+@contextlib.contextmanager
+def settled_session(model: Backend, source: Source, plan: Plan) -> Iterator[Session]:
+    """A session whose batch size is known, where the model takes one alone without saying so.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    with model.session(source.name, plan.seed) as session:
+        limit = None if source.own_batches else ODD
+        first = next(source.given_batches(ODD, seed=plan.seed, limit=limit), None)
+        if session.fixed_batch is None and first is not None and first.size > 1:
+            try:
+                session.run(first.between(0, ODD), STORED, None)
+            except MemoryLimitError:
+                raise
+            except UnfitError:
+                only = only_size(session, source, plan)
+                if only is not None:
+                    session.restrict(only)
+        yield session
 
 
 def _is_of(output: Any, samples: int, plan: Plan) -> bool:

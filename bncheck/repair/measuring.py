@@ -13,11 +13,12 @@ from bncheck.core import FEWEST_GROUPS, FloatArray, NormLayer, compare
 from bncheck.data import Source
 from bncheck.errors import DataError
 from bncheck.formats import Backend
-from bncheck.measure import SMALL_BATCH, Folds, Plan, StoppingRule
+from bncheck.measure import SMALL_BATCH, Folds, Plan, StoppingRule, settled_session
 from bncheck.progress import Progress
-from bncheck.results import BatchesTooSmallToMeasure, ErrorUnknown, MoreSamplesNeeded, Note, SamplesWereEnough
+from bncheck.repair.one_by_one import Readings, read_one_by_one
+from bncheck.results import ErrorUnknown, MeasuredOneByOne, MoreSamplesNeeded, Note, SamplesWereEnough
 from bncheck.vocabulary import Reason
-from bncheck.watch import BATCH, Recorder, Statistics
+from bncheck.watch import BATCH, Recorder, Session, Statistics
 
 STATISTICS = ("running_mean", "running_var")
 
@@ -56,7 +57,8 @@ def measure(model: Backend, source: Source, plan: Plan, until: float, progress: 
     What is measured is the pooled population variance (divisor n: within plus between batches), where PyTorch's own
     moving average takes the unbiased variances of single batches, which lack what lies between the batches and are
     too small for small ones. InstanceNorm gets what it averages itself, each sample's own unbiased variance. A
-    layer called several times gets the average over its calls. Dropout is off: the model is in eval mode.
+    layer called several times gets the average over its calls. Dropout is off: the model is in eval mode. Where no
+    batch can be normalized by itself, as in a program of one sample, layers are measured one after the other.
 
     Args:
         model: what is to be repaired; it is only run.
@@ -70,22 +72,13 @@ def measure(model: Backend, source: Source, plan: Plan, until: float, progress: 
     Raises:
         DataError: the data cannot be read, do not fit the model, or make a layer's input infinite or NaN.
     """
-    folds = (Recorder(per_sample=False, errors=True), Recorder(per_sample=False, errors=True))
-    samples, stop = 0, StoppingRule.of(until, source)
-    with model.session(source.name, plan.seed) as watched:
-        fixed = watched.fixed_batch
-        if fixed is not None and fixed < SMALL_BATCH:
-            notes = (BatchesTooSmallToMeasure(fixed),)
-            return Measurement(({}, {}), {}, {}, {}, _kept(model, (), frozenset()), 0, until, notes)
-        for parts in folds_of(model, source, plan, fixed, progress).large_enough("measuring statistics"):
-            for fold, part in zip(folds, parts, strict=True):
-                if part.size > 1:
-                    watched.run(part, BATCH, fold)
-                    samples += part.size
-            stop = stop.after(samples, *folds)
-            if stop.is_reached:
-                break
+    with settled_session(model, source, plan) as watched:
+        parts, rule = folds_of(model, source, plan, watched.fixed_batch, progress), StoppingRule.of(until, source)
+        read = None if _is_small(watched.fixed_batch) else _by_batches(watched, parts, rule)
+        if read is None or not read.samples:
+            read = read_one_by_one(watched, parts, rule)
         unsupported = frozenset(watched.unsupported)
+    folds, samples = read.folds, read.samples
     whole = Recorder.merged(folds)
     layers = {name: entries[0].layer for name, entries in whole.by_layer().items()}
     kept = _kept(model, tuple(layers), unsupported)
@@ -100,8 +93,30 @@ def measure(model: Backend, source: Source, plan: Plan, until: float, progress: 
         kept=kept,
         samples=samples,
         until=until,
-        notes=_notes(errors, samples, until, stop.is_reached),
+        notes=(
+            *_notes(errors, samples, until, read.stop.is_reached),
+            *([MeasuredOneByOne(read.number)] if read.number > 1 else []),
+        ),
     )
+
+
+def _is_small(batch_size: int | None) -> bool:
+    """Whether the only batch size that a program takes is too small to normalize by."""
+    return batch_size is not None and batch_size < SMALL_BATCH
+
+
+def _by_batches(watched: Session, parts: Folds, stop: StoppingRule) -> Readings:
+    """Read the data once, every layer normalizing by its batch."""
+    folds, samples = (Recorder(per_sample=False, errors=True), Recorder(per_sample=False, errors=True)), 0
+    for pair in parts.large_enough("measuring statistics"):
+        for fold, part in zip(folds, pair, strict=True):
+            if part.size > 1:
+                watched.run(part, BATCH, fold)
+                samples += part.size
+        stop = stop.after(samples, *folds)
+        if stop.is_reached:
+            break
+    return Readings(folds, samples, stop, 1)
 
 
 def folds_of(model: Backend, source: Source, plan: Plan, fixed: int | None, progress: Progress) -> Folds:

@@ -59,10 +59,10 @@ from .notes.of_measuring import (
     WorseThanGuessing,
 )
 from .notes.of_repairing import (
-    BatchesTooSmallToMeasure,
     BestStateTaken,
     ErrorUnknown,
     HeldOutDrawn,
+    MeasuredOneByOne,
     MoreSamplesNeeded,
     PriorUsed,
     SamplesWereEnough,
@@ -157,7 +157,6 @@ __all__ = [
     "BatchSize",
     "BatchWidened",
     "BatchesReduced",
-    "BatchesTooSmallToMeasure",
     "BestStateTaken",
     "ChannelTable",
     "Comparison",
@@ -188,6 +187,7 @@ __all__ = [
     "LayerReport",
     "LayerUnmeasurable",
     "Measure",
+    "MeasuredOneByOne",
     "MisfitError",
     "ModelChosen",
     "ModelFacts",

@@ -121,10 +121,11 @@ def test_folded_normalization_leaves_nothing_to_repair(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_program_for_single_samples_has_no_batch_to_measure_by(tmp_path: Path) -> None:
+def test_a_program_for_single_samples_is_measured_layer_after_layer(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.export.save(torch.export.export(stale_net(), (X[:1],)), tmp_path / "net.pt2")
     result = bncheck.repair_file(tmp_path / "net.pt2", images(), out=tmp_path / "new.pt2")
-    assert (result.outcome, result.exit_code) == ("nothing-to-repair", 4)
-    assert "batches of exactly 1" in result.notes[-1]
+    assert (result.outcome, result.exit_code) == ("undecided", 0)
+    assert "measured one after the other" in result.notes[-1]
+    assert result.after.summary.gap < 0.02 < 1 < result.before.summary.gap

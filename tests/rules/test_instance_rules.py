@@ -87,3 +87,9 @@ def test_only_a_sure_gain_of_instance_norms_counts(stored, own, kind, found):
     one = replace(measured(0.1), layer=replace(layer(), kind=kind))
     seen = evidence(one, closer=CloserLook(by_instance=effect(stored=stored, recalibrated=own)))
     assert [(finding.code, finding.severity) for finding in judge(seen, {"BN613"})] == found
+
+
+def test_the_command_to_type_does_not_recalibrate_what_that_does_not_mend(tracked, held_out):
+    report = bncheck.inspect(tracked, held_out)
+    told = [finding.command for finding in report.findings] + [report.summary.next]
+    assert not any(command and ("recalibrate" in command or "repair" in command) for command in told)

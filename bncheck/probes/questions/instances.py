@@ -33,7 +33,8 @@ class Instances(Probe[EffectEvidence]):
         if not layers or not case.seen.labelled:
             return None
         batches = session.batches(case.drawn(SAMPLES))
-        return effect_by_instance(session, batches, layers, case.subject.plan.output)
+        plan = case.subject.plan
+        return effect_by_instance(session, batches, layers, PredictionEffect(plan.output, plan.metric, plan.task))
 
     def told(self, evidence: Evidence, answer: EffectEvidence) -> Evidence:
         """Put it where single layers are judged."""
@@ -41,10 +42,9 @@ class Instances(Probe[EffectEvidence]):
 
 
 def effect_by_instance(
-    session: ProbeSession, batches: Sequence[Batch], layers: frozenset[str], output: str | None
+    session: ProbeSession, batches: Sequence[Batch], layers: frozenset[str], meter: PredictionEffect
 ) -> EffectEvidence | None:
     """Compare the outputs as shipped with those where these layers normalize each sample by its own statistics."""
-    meter = PredictionEffect(output, None)
     for batch in batches:
         stored = session.run(batch, STORED)
         meter.add_recalibrated(stored, session.run(batch, ByInstance(layers)), batch.targets)

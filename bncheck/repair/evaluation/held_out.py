@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from bncheck.data import Source
 from bncheck.evidence import EffectEvidence
 from bncheck.formats import Backend
-from bncheck.measure import Plan
+from bncheck.measure import Plan, settled_session
 from bncheck.predictions import PredictionEffect
 from bncheck.progress import Progress
 from bncheck.repair.measuring import LayerStatistics, folds_of
@@ -27,7 +27,7 @@ def cross_fitted(
         progress: told how far it is.
     """
     effect = PredictionEffect(plan.output, plan.metric, plan.task)
-    with model.session(source.name, plan.seed) as watched:
+    with settled_session(model, source, plan) as watched:
         folds = folds_of(model, source, plan, watched.fixed_batch, progress)
         for pair in folds.pairs("judging"):
             for part, statistics in zip(pair, given, strict=True):
@@ -44,7 +44,7 @@ def side_by_side(
     """Compare two models on the same samples; `None` where no outputs can be compared."""
     effect = PredictionEffect(plan.output, plan.metric, plan.task)
     with ExitStack() as stack:
-        one, other = (stack.enter_context(model.session(source.name, plan.seed)) for model in (before, after))
+        one, other = (stack.enter_context(settled_session(model, source, plan)) for model in (before, after))
         folds = plan.folds(source, one.fixed_batch, progress)
         for pair in folds.pairs("judging"):
             for part in pair:

@@ -15,7 +15,7 @@ from bncheck.core import FloatArray, NormLayer
 from bncheck.data import Source
 from bncheck.errors import UsageError
 from bncheck.formats import Backend
-from bncheck.measure import Plan
+from bncheck.measure import Plan, settled_session
 from bncheck.predictions import PredictionEffect
 from bncheck.progress import Progress
 from bncheck.repair.evaluation.held_out import cross_fitted
@@ -117,7 +117,7 @@ def _by_cross_validation(
     stored = {layer.name: layer for layer in model.layers}
     meters = [tuple(PredictionEffect(plan.output, plan.metric, plan.task) for _ in range(2)) for _ in priors]
     given = [[Given(blended(stored, other, prior, half)) for other in measured.folds[::-1]] for prior in priors]
-    with model.session(source.name, plan.seed) as watched:
+    with settled_session(model, source, plan) as watched:
         folds = folds_of(model, source, plan, watched.fixed_batch, progress)
         for pair in folds.pairs("choosing the prior"):
             for fold, part in enumerate(pair):

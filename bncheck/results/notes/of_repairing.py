@@ -10,17 +10,17 @@ from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True)
-class BatchesTooSmallToMeasure(Note):
-    """The program takes batches of one size, too small to measure statistics on."""
+class MeasuredOneByOne(Note):
+    """No batch could be normalized by itself, so layers were measured one after the other."""
 
-    batch_size: int
+    readings: int
 
     @property
     def sentence(self) -> str:
         """See `Note`."""
         return (
-            f"The program takes batches of exactly {self.batch_size}, too few to normalize by: export it with a "
-            "dynamic batch dimension."
+            "No batch of these samples can be normalized by itself, so the layers were measured one after the other, "
+            f"in {self.readings} readings of the data."
         )
 
 
