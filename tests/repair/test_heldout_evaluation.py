@@ -53,8 +53,11 @@ def with_gap(report: Report, gap: float) -> Report:
         (-0.005, 0.004, NO_DIFFERENCE),
         (-0.005, 0.002, WORSE),
         (-0.01, 0.02, WORSE),
-        (0.001, None, BETTER),
-        (-0.001, None, WORSE),
+        (0.001, None, UNDECIDED),
+        (0.3, None, UNDECIDED),
+        (-0.001, None, UNDECIDED),
+        (-0.3, None, WORSE),
+        (0.0, None, NO_DIFFERENCE),
         (math.nan, None, UNDECIDED),
     ],
 )
@@ -63,12 +66,13 @@ def test_labels_decide(report: Report, gain: float, error: float | None, outcome
 
 
 def test_what_an_inspection_says_to_leave_no_repair_calls_better() -> None:
-    for gain, error, samples in product((-0.02, 0.0, 0.004, 0.02, 0.3), (0.0005, 0.002, 0.01, 0.1), (100, 1000)):
+    for gain, error, samples in product((-0.02, 0.0, 0.004, 0.02, 0.3), (0.0005, 0.002, 0.01, 0.1, None), (100, 1000)):
         effect = with_gain(gain, error, samples)
         told = what_helps(effect)
         if outcome_of(effect, None, None) == BETTER:
             assert "Leave" not in told
             assert "does not help" not in told
+            assert "more samples" not in told
         if told.startswith("Recalibrate the statistics"):
             assert outcome_of(effect, None, None) == BETTER
 

@@ -133,6 +133,8 @@ def _outcome(result: RepairResult) -> str:
     }[result.outcome]
     if result.outcome == UNDECIDED and comparison is None:
         return "Whether the repaired model is better cannot be told: its outputs cannot be compared."
+    if result.outcome == UNDECIDED and comparison is not None and comparison.score is not None:
+        return "Whether the repaired model is better so few samples cannot tell: give more."
     if result.outcome == WORSE and comparison is not None and comparison.gain is None:
         return f"The repaired model is likely worse, {_without_accuracy(result)}: its gap over all layers has grown."
     return said

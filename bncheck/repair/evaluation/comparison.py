@@ -34,6 +34,8 @@ def comparison_of(effect: EffectEvidence | None) -> Comparison | None:
 def outcome_of(effect: EffectEvidence | None, before: Report, after: Report) -> Outcome:
     """`better`, `no-difference`, `undecided` or `worse`.
 
+    A gain of which nobody knows how sure it is, as of a metric over few samples, is `undecided`.
+
     Labels decide where there are any, by the yardstick that `inspect` judges by: better is a gain that is sure (95 %,
     samples paired) and not excluded to matter, worse a loss that is sure or larger than `gain_margin`. Of several
     outputs with labels the one that wins most decides, unless another gets worse. Without labels the
@@ -70,12 +72,12 @@ def _by_labels(effect: EffectEvidence, task: TaskEffect) -> Outcome:
     score = task.score
     if math.isnan(score.gain):
         return UNDECIDED
-    if not math.isfinite(score.error):  # too few samples, or a metric that has no value without some of them
-        return BETTER if score.gain > 0 else WORSE if score.gain < 0 else NO_DIFFERENCE
     if is_better(effect):
         return BETTER
     if score.high(THRESHOLDS.confidence_z) < 0 or score.gain <= -THRESHOLDS.gain_margin * task.unit:
         return WORSE
+    if score.gain and not math.isfinite(score.error):
+        return UNDECIDED  # too few samples, or a metric that has no value without some of them: an inspection asks more
     return NO_DIFFERENCE
 
 
