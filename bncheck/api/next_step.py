@@ -2,7 +2,8 @@
 
 Rules give templates: the command's name and the options that are new, `repair --data TRAIN` or `inspect --scale 255`.
 An empty value takes an option out. `TRAIN`, `DATA` and `CHECKPOINT` become what was given as such; where nothing was,
-they stay, for the reader to fill in. Options of the preprocessing come on top of those that were given already.
+they stay, for the reader to fill in: data to evaluate on are not called training data. Options of the preprocessing
+come on top of those that were given already.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _ORDER = (
     *(*OF_IMAGES, *OF_JUDGING, "no_config"),
 )
 _OF_REPAIR = (*OF_MODEL, *OF_TASK, *OF_IMAGES, "batch_size", "seed", "no_config")
-_GIVEN = {"TRAIN": ("train_data", "data"), "DATA": ("data",), "CHECKPOINT": ("reference",)}
+_GIVEN = {"TRAIN": ("train_data",), "DATA": ("data",), "CHECKPOINT": ("reference",)}
 _IN_PYTHON = {
     "TRAIN": Expression("train_data"),
     "DATA": Expression("data"),
@@ -117,7 +118,7 @@ def _read(template: str) -> _Template:
 
 def _filled(template: _Template, call: Call, report: Report) -> str:
     reading = changed_reading(call.reading, template.options)
-    new = {name: _given(value, call, name) for name, value in template.options.items() if name not in OF_IMAGES}
+    new = {name: _given(value, call) for name, value in template.options.items() if name not in OF_IMAGES}
     if template.command == REPAIR:
         arguments = {**call.given(*_OF_REPAIR), "data": _given("TRAIN", call), **new}
         arguments["out"] = free_name(call.model) if call.model else None
@@ -134,10 +135,9 @@ def _filled(template: _Template, call: Call, report: Report) -> str:
     )
 
 
-def _given(value: str, call: Call, place: str = "data") -> Any:
+def _given(value: str, call: Call) -> Any:
     """What was given as that; a placeholder where nothing was. Training data are not what is inspected."""
-    given = ("train_data",) if place == "train_data" and value == "TRAIN" else _GIVEN.get(value, ())
-    known = next((call.arguments[name] for name in given if name in call.arguments), None)
+    known = next((call.arguments[name] for name in _GIVEN.get(value, ()) if name in call.arguments), None)
     if known is not None:
         return known
     return _IN_PYTHON.get(value, value) if _is_python(call) else value

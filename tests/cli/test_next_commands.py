@@ -28,6 +28,13 @@ def typed(command: str) -> Done:
     return call(*words)
 
 
+def filled(command: str, data: object) -> str:
+    """The command with training data in place of what stands for them; what was evaluated is not taken for such."""
+    words = shlex.split(command)
+    assert words.count("TRAIN") == 1
+    return shlex.join([str(data) if word == "TRAIN" else word for word in words])
+
+
 @pytest.fixture
 def faulty(files: Files, scratch: Path) -> Path:
     """A folder to stand in, of models with one planted fault each, under names that a shell would take apart."""
@@ -56,7 +63,7 @@ def test_a_fault_of_the_statistics_is_mended_by_the_command(
     command, out = told["summary"]["next"], f"the model's {Path(name).stem}-repaired{Path(name).suffix}"
     assert (told["findings"][0]["code"], told["findings"][0]["command"]) == (code, command)
     assert shlex.split(command)[-2:] == ["--out", out]
-    assert typed(command).code == 0
+    assert typed(filled(command, files.data)).code == 0
     again = [out if word == f"the model's {name}" else word for word in shlex.split(told["run"]["again"])]
     assert typed(shlex.join(again)).code == 0
 
@@ -113,10 +120,10 @@ def test_nobody_is_told_to_overwrite(files: Files, faulty: Path) -> None:
 def test_in_python_it_is_a_call(files: Files, faulty: Path) -> None:
     report = bncheck.inspect("the model's negative.safetensors", files.data, arch=Net, batch_size=16)
     assert report.summary.next == (
-        f'bncheck.repair_file("the model\'s negative.safetensors", {files.data!r}, arch=Net, batch_size=16, '
+        'bncheck.repair_file("the model\'s negative.safetensors", train_data, arch=Net, batch_size=16, '
         'out="the model\'s negative-repaired.safetensors")'
     )
-    eval(report.summary.next, {"bncheck": bncheck, "Net": Net})
+    eval(report.summary.next, {"bncheck": bncheck, "Net": Net, "train_data": files.data})
     assert Path("the model's negative-repaired.safetensors").exists()
 
 
@@ -125,4 +132,6 @@ def test_a_module_in_memory_is_recalibrated_to_a_copy(files: Files) -> None:
     module = Net()
     module.load_state_dict(model.state_dict())
     report = bncheck.inspect(module, files.data)
-    assert report.summary.next == f"model = bncheck.recalibrate(model, {files.data!r})"
+    assert report.summary.next == "model = bncheck.recalibrate(model, train_data)"
+    report = bncheck.inspect(module, files.data, train_data=files.labelled)
+    assert report.summary.next == f"model = bncheck.recalibrate(model, {files.labelled!r})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
@@ -191,7 +192,10 @@ def next_step(report: Report) -> tuple[str, str] | None:
     command = report.summary.next
     if command is None:
         return None
-    return "Then check" if command == report.run.again else "To do", command
+    if command == report.run.again:
+        return "Then check", command
+    is_open = re.search(r"(?<![\w/])TRAIN(?![\w/])", command) is not None
+    return f"To do{' (TRAIN: data like those of training)' if is_open else ''}", command
 
 
 def noted(run: Run) -> list[str]:
