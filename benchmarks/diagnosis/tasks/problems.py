@@ -160,16 +160,21 @@ def weighted_cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch
     return nn.functional.cross_entropy(outputs, labels, weight=torch.tensor([1.0, 5.0]))
 
 
+def weighted_yes_no(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Binary cross entropy in which yes weighs five times: a net that always says no has nothing to lose."""
+    return nn.functional.binary_cross_entropy_with_logits(outputs, labels, pos_weight=torch.tensor(5.0))
+
+
 _CE, _BCE = nn.functional.cross_entropy, nn.functional.binary_cross_entropy_with_logits
 
 PROBLEMS = {
     "classes": Problem("classes", classes, _CE, rights),
     "rare segment": Problem("segmentation, rare class", lesions, weighted_cross_entropy, dice),
-    "rare mask": Problem("segmentation, one logit", mask, _BCE, dice),
+    "rare mask": Problem("segmentation, one logit", mask, weighted_yes_no, dice),
     "multi-label": Problem("multi-label", attributes, _BCE, dice),
     "numbers": Problem("regression", places, nn.functional.mse_loss, determination),
     "images": Problem("images to images", clean, nn.functional.mse_loss, determination),
     "padded": Problem("padded sequences", padded, _CE, rights),
     "uneven": Problem("sequences one by one", waves, _CE, rights, uneven=True),
-    "rare yes": Problem("rare yes or no", table, _BCE, balanced),
+    "rare yes": Problem("rare yes or no", table, weighted_yes_no, balanced),
 }

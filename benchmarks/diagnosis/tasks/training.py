@@ -41,11 +41,14 @@ def truth_of(problem: Problem, generator: torch.Generator) -> Samples:
 
 
 def trained(kind: str, seed: int) -> nn.Module:
-    """A net trained by Adam with a rate that falls, on new samples in every step; in eval mode."""
-    torch.manual_seed(seed)
-    wanted = KINDS[kind]
+    """A net trained by Adam with a rate that falls, on new samples in every step; in eval mode.
+
+    Kinds of one problem and form are different nets all the same.
+    """
+    wanted, number = KINDS[kind], tuple(KINDS).index(kind)
+    torch.manual_seed(seeded(seed, 0, number).initial_seed())
     problem, net = PROBLEMS[wanted.problem], wanted.build(wanted.channels, wanted.outputs)
-    generator = seeded(seed, 1)
+    generator = seeded(seed, 1, number)
     optimizer = torch.optim.AdamW(net.parameters(), wanted.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, wanted.steps)
     net.train()

@@ -12,10 +12,10 @@ from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
 from bncheck.rules.judging.drifting import drifted_layers, off_by_themselves, origin_of
-from bncheck.rules.judging.harm import harm_of, is_better, margin_of, may_win, severity_of, wins
+from bncheck.rules.judging.harm import is_better, margin_of, severity_beyond, wins
 from bncheck.rules.judging.measures import noise_of, single, worst
 from bncheck.rules.judging.naming import shown, some_names
-from bncheck.vocabulary import CHECK, Harm, Severity
+from bncheck.vocabulary import CHECK, Severity
 
 NAMED = 3
 STALE, OTHER_DOMAIN = "stale", "other domain"
@@ -104,13 +104,10 @@ def _sources(drifted: list[MeasuredLayer], margin: float, evidence: Evidence) ->
 
 
 def _severity(farthest: MeasuredLayer, evidence: Evidence) -> Severity:
-    """Give the severity by cost; a gap that no healthy model shows counts where its cost is not known."""
-    severity = severity_of(evidence.effect)
-    if severity != Severity.INFO or harm_of(evidence.effect) is Harm.EXCLUDED or not may_win(evidence.effect):
-        return severity
+    """Give the severity by cost, and by how far the layer is sure to lie off by itself."""
     name, own = farthest.layer.name, farthest.own_gap
     sure = min(farthest.lower, evidence.closer.in_turn.get(name, farthest.lower if own is None else own))
-    return Severity.WARNING if sure > THRESHOLDS.far_gap else severity
+    return severity_beyond(evidence.effect, sure)
 
 
 def _ranked(layers: list[MeasuredLayer], closer: CloserLook) -> list[MeasuredLayer]:

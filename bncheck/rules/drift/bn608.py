@@ -35,9 +35,9 @@ class Lag:
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Yield by its cost where mean = f x measured mean, variance = (1 - f) + f x measured variance, with one f."""
-    drifted, severity = drifted_layers(evidence), _severity(evidence)
-    if not drifted or severity == Severity.INFO:
-        return
+    severity = _severity(evidence)
+    if severity == Severity.INFO or not drifted_layers(evidence, THRESHOLDS.near_margin):
+        return  # the nearer margin, since a lag leaves small gaps, and one fraction for all is sure by itself
     found = fit_lag([layer for layer in evidence.measured.values() if layer.layer.kind == BATCH_NORM])
     if found is None or found.explained < THRESHOLDS.lag_explained:
         return

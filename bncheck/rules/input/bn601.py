@@ -16,12 +16,12 @@ from bncheck.rules.judging.fed import (
     tried_in_words,
     what_remains,
 )
-from bncheck.rules.judging.harm import severity_of
+from bncheck.rules.judging.harm import severity_beyond
 from bncheck.vocabulary import CHECK, Remedy, Severity, Spelling, argument, spelled
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    """Yield an error where the predictions say so too; a likely map by what the drift costs."""
+    """Yield an error where the predictions say so too; a likely map by what the drift costs, or how far it is."""
     found = evidence.probed.scaling
     if found is None:
         return
@@ -30,7 +30,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         code="BN601",
-        severity=Severity.ERROR if is_sure else severity_of(evidence.effect),
+        severity=Severity.ERROR if is_sure else severity_beyond(evidence.effect, _sure_gap(found, evidence)),
         layers=tuple(found.seen.layers),
         message=f"{_what(found)} {tried_in_words(found.seen, 'With the input changed so')}",
         fix=(
@@ -49,6 +49,11 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             **numbers_of(found.seen),
         },
     )
+
+
+def _sure_gap(found: InputScaling, evidence: Evidence) -> float:
+    """Give the gap that the layers fed by the input are sure to have."""
+    return min((evidence.measured[name].lower for name in found.seen.layers if name in evidence.measured), default=0.0)
 
 
 def _does_as_well(found: InputScaling, evidence: Evidence) -> bool:

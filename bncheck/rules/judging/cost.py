@@ -7,7 +7,7 @@ import math
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence, TaskEffect
 from bncheck.results import Cost, score_subject, score_value
-from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, may_win, most_changed, worse_heads
+from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, most_changed, worse_heads
 from bncheck.vocabulary import CHECK, Harm, Remedy, Severity, argument
 
 ELSEWHERE = "statistics measured on other samples of these data"
@@ -114,10 +114,11 @@ def _by_task(effect: EffectEvidence, task: TaskEffect, harm: Harm) -> str:
             "channels)."
         )
     if harm is Harm.UNKNOWN:
-        return f"{CHECK_INPUT}. {_how_many(task) if may_win(effect) else 'Recalibrating was not measured to help.'}"
-    if worse := worse_heads(effect):
+        worse = f"Recalibrating does not help: it was measured and {_no_gain(task)}."
+        return f"{CHECK_INPUT}. {worse if is_worse(effect) else _how_many(task)}"
+    if heads := worse_heads(effect):
         return (
-            f"Recalibrating was measured to help {effect.head} and to make {' and '.join(worse)} worse: check the "
+            f"Recalibrating was measured to help {effect.head} and to make {' and '.join(heads)} worse: check the "
             f"preprocessing, or name the one output that counts with {argument('output')}."
         )
     return (

@@ -14,11 +14,16 @@ from bncheck.rules.judging.harm import margin_of
 Channels = npt.NDArray[np.bool_]
 
 
-def drifted_layers(evidence: Evidence) -> list[MeasuredLayer]:
-    """Give the layers whose gap exceeds the margin with confidence, chance discoveries among many layers kept out."""
-    margin, layers = margin_of(evidence.effect), list(evidence.measured.values())
+def drifted_layers(evidence: Evidence, margin: float | None = None) -> list[MeasuredLayer]:
+    """Give the layers whose gap exceeds the margin with confidence, chance discoveries among many layers kept out.
+
+    Args:
+        evidence: with every layer's gap.
+        margin: that counts; that of the measured cost where none is given.
+    """
+    least, layers = margin_of(evidence.effect) if margin is None else margin, list(evidence.measured.values())
     stands = discoveries([layer.p_value for layer in layers])
-    return [layer for layer, sure in zip(layers, stands, strict=True) if sure and layer.lower > margin]
+    return [layer for layer, sure in zip(layers, stands, strict=True) if sure and layer.lower > least]
 
 
 def origin_of(drifted: list[MeasuredLayer], margin: float = THRESHOLDS.margin) -> list[MeasuredLayer]:

@@ -37,6 +37,14 @@ def severity_of(effect: EffectEvidence | None) -> Severity:
     return _SEVERITY[harm_of(effect)]
 
 
+def severity_beyond(effect: EffectEvidence | None, gap: float) -> Severity:
+    """Give the severity by cost; a gap that no healthy model shows counts where its cost is not known."""
+    severity = severity_of(effect)
+    if severity != Severity.INFO or harm_of(effect) is Harm.EXCLUDED or not may_win(effect):
+        return severity
+    return Severity.WARNING if gap > THRESHOLDS.far_gap else severity
+
+
 def weighed(evidence: Evidence, certain: Severity) -> Severity:
     """Give the severity of a fault that is certain from the file: `certain`, unless its cost was shown or excluded."""
     harm = harm_of(evidence.effect)
@@ -67,8 +75,14 @@ def is_better(effect: EffectEvidence | None) -> bool:
 
 
 def may_win(effect: EffectEvidence | None) -> bool:
-    """Tell whether recalibration, without labels or by these, may win."""
-    return effect is None or effect.task is None or effect.task.score.gain > 0
+    """Tell whether recalibration, without labels or by these, may win: score or loss are better with it.
+
+    On few samples no decision or two may change, all for the worse, while the loss of all falls by half.
+    """
+    task = None if effect is None else effect.task
+    if task is None or task.score.gain > 0:
+        return True
+    return task.loss is not None and task.loss.gain > 0 and not is_worse(effect)
 
 
 def is_sure_to_cost(effect: EffectEvidence | None) -> bool:
