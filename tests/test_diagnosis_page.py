@@ -1,10 +1,11 @@
-"""The page of the diagnosis: two commands write a part each, and its shares are those of the trials."""
+"""The page of the diagnosis: commands write a part each, and its shares are those of the trials."""
 
 from pathlib import Path
 
 import pytest
 
-from benchmarks.diagnosis.sections import TASKS, put
+from benchmarks.diagnosis.sections import CALIBRATION, MORE, TASKS, put
+from benchmarks.diagnosis.tasks import calibration
 from benchmarks.diagnosis.tasks.page import must, section
 from benchmarks.diagnosis.tasks.trials import LEAVE, OTHER, RECALIBRATE, Advice, Result, Trial
 
@@ -20,11 +21,14 @@ def trial(**changes):
 def test_each_command_writes_its_part_and_leaves_the_other(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     put(page, None, "# First\n")
+    put(page, CALIBRATION, "## Last\n")
     put(page, TASKS, "## Second\n")
-    assert page.read_text() == f"# First\n\n{TASKS}\n\n## Second\n"
+    assert page.read_text() == f"# First\n\n{TASKS}\n\n## Second\n\n{CALIBRATION}\n\n## Last\n"
     put(page, None, "# First again\n")
+    put(page, MORE, "## Third\n")
     put(page, TASKS, "## Second again\n")
-    assert page.read_text() == f"# First again\n\n{TASKS}\n\n## Second again\n"
+    parts = ("# First again\n", f"{TASKS}\n\n## Second again\n", f"{MORE}\n\n## Third\n", f"{CALIBRATION}\n\n## Last\n")
+    assert page.read_text() == "\n".join(parts)
 
 
 def test_a_fault_counts_by_its_share_of_the_score_or_of_the_errors() -> None:
@@ -71,3 +75,17 @@ def test_the_table_and_the_misses_are_those_of_the_trials() -> None:
     assert "- an alarm" in told
     assert "- f in a: n, n = 50, 10.0% of the score, 50% of the errors: info, named none" in told
     assert "- lesion unet, healthy, inspection 0: advised: leave; recalibrating wins +0.0300" in told
+
+
+def test_a_false_alarm_is_a_fall_of_the_loss_that_many_samples_do_not_show() -> None:
+    asked = (
+        calibration.Asked("a", 50, 2.34, 0.001),
+        calibration.Asked("b", 50, 2.34, -0.001),
+        calibration.Asked("a", 300, 2.33, -0.001),
+    )
+    told = calibration.section([calibration.Result("net 0", asked, 4, ("a",), ("BN603 (warning) told",))], "command")
+    assert "| 50 | 2 | 2 | 1 | 1 (50.0%) |" in told
+    assert "| 300 | 1 | 0 | 0 | 0 (0.0%) |" in told
+    assert "| all | 3 | 2 | 1 | 1 (33.3%) |" in told
+    assert "in 4 inspections of these samples 1 layers were said" in told
+    assert "- net 0: BN603 (warning) told" in told

@@ -11,6 +11,7 @@ from hand_built import effect, evidence, measured, task_effect, with_own
 from torch import nn
 
 import bncheck
+from bncheck.evidence import Improvement
 from bncheck.rules import judge
 from bncheck.rules.drift.bn603 import judge as drift
 
@@ -236,6 +237,25 @@ def test_a_gap_far_beyond_healthy_counts_where_its_cost_is_not_known(measured_ef
     (finding,) = drift(evidence(measured(gap), effect=measured_effect))
     assert finding.severity == severity
     assert severity == "info" or finding.cost is None or finding.cost.harm == "not known"
+
+
+@pytest.mark.parametrize(
+    ("gain", "error", "saved", "severity", "advice"),
+    [
+        (-0.02, 0.06, 0.4, "warning", "samples would show whether recalibrating"),
+        (-0.02, 0.06, -0.1, "info", "samples would show whether recalibrating"),
+        (-0.20, 0.06, 0.4, "info", "was measured and makes the predictions worse"),
+    ],
+    ids=["the loss falls", "nothing is better", "less for sure"],
+)
+def test_a_decision_or_two_of_few_samples_excuse_no_far_gap(gain, error, saved, severity, advice):
+    task = task_effect(0.82, 0.82 + gain, error)
+    score = replace(task.score, samples=50)
+    loss = Improvement(0.9, 0.9 - saved, saved, 0.25, 40, 10, 50)
+    seen = effect(task=replace(task, score=score, loss=loss), predictions_changed=0.2)
+    (finding,) = drift(evidence(measured(3.0), effect=seen))
+    assert (finding.severity, finding.cost.harm) == (severity, "not known")
+    assert advice in finding.fix
 
 
 @pytest.mark.parametrize(

@@ -310,6 +310,16 @@ def test_without_a_sure_gain_it_is_as_grave_as_the_drift():
     assert [(finding.code, finding.severity) for finding in judge(seen)] == [("BN601", "warning")]
 
 
+@pytest.mark.parametrize(
+    ("gap", "recalibrated", "found"), [(1.0, 0.82, ["warning"]), (0.5, 0.82, ["info"]), (1.0, 0.70, ["info"])]
+)
+def test_a_map_that_takes_a_far_gap_away_counts_where_the_cost_is_not_known(gap, recalibrated, found):
+    seen = effect(stored=0.80, recalibrated=recalibrated, gain_error=0.03)
+    probed = scaling(gap, 0.05, gain=0.02, expected=None)
+    told = judge(evidence(measured(gap), effect=seen, probed=probed), codes=["BN601"])
+    assert [finding.severity for finding in told] == found
+
+
 def test_what_is_left_is_said():
     left = scaling(9.0, 0.1, gain=0.4)
     seen = dataclasses.replace(left.scaling.seen, after=Condition(0.1, 0.8, 0.9, 1.0))

@@ -142,6 +142,18 @@ def test_a_lag_whose_cost_too_few_samples_leave_open_is_a_warning():
     assert not list(lag(evidence(lagging(0.75), effect=labelled)))  # recalibrating does not seem to win
 
 
+@pytest.mark.parametrize(
+    ("fraction", "recalibrated", "found"),
+    [(0.88, 0.79, ["warning"]), (0.88, 0.75, []), (0.93, 0.79, [])],
+    ids=["a shown loss", "no loss", "a gap too small to explain it"],
+)
+def test_a_lag_counts_from_the_nearer_margin(fraction, recalibrated, found):
+    """12 % that are lacking leave a gap of 0.14: other drift of that size counts only where more is lost for sure."""
+    seen = evidence(lagging(fraction), effect=effect(stored=0.757, recalibrated=recalibrated, gain_error=0.012))
+    seen = replace(seen, measured={name: replace(one, lower=one.gap) for name, one in seen.measured.items()})
+    assert [finding.severity for finding in lag(seen)] == found
+
+
 # BN611
 
 

@@ -11,7 +11,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from benchmarks.diagnosis.sections import TASKS, put
+from benchmarks.diagnosis.sections import MORE, TASKS, put
 from benchmarks.diagnosis.tasks.nets import KINDS, SEEN
 from benchmarks.diagnosis.tasks.page import must, section, told
 from benchmarks.diagnosis.tasks.planting import QUICK
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--only", action="append", choices=sorted(KINDS), help="a net; repeatable")
     parser.add_argument("--samples", type=int, action="append", help="how many are inspected; repeatable")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--more", action="store_true", help="write it as the part on other samples, beside the first")
     parser.add_argument("--out", type=Path, help="page whose part about tasks is written anew")
     given = parser.parse_args(arguments)
     kinds = given.only or (SEEN if given.quick else KINDS)
@@ -47,9 +48,10 @@ def main(arguments: list[str]) -> None:
             print(f"{result.kind}: score {result.score:.3f}, stale by {result.stale:.4f}", file=sys.stderr, flush=True)
             for line in (*result.alarms, *(told(trial) for trial in result.trials if must(trial) and not trial.found)):
                 print(f"  {line}", file=sys.stderr, flush=True)
-            text = section([results[job] for job in jobs if job in results], command)
+            title = "By task, on other numbers of samples" if given.more else "By task"
+            text = section([results[job] for job in jobs if job in results], command, title)
             if given.out:  # each time, so that a run that is interrupted leaves what it has seen
-                put(given.out, TASKS, text)
+                put(given.out, MORE if given.more else TASKS, text)
     print(text)
 
 

@@ -17,17 +17,17 @@ def must(trial: Trial) -> bool:
     return trial.lost >= LOST or (trial.of_errors >= OF_ERRORS and trial.lost >= HARMLESS)
 
 
-def section(results: Sequence[Result], command: str) -> str:
+def section(results: Sequence[Result], command: str, title: str = "By task") -> str:
     """Markdown."""
-    lines = [*_opening(results, command), *_targets(results), *_by_size(results), *_by_kind(results)]
+    lines = [*_opening(results, command, title), *_targets(results), *_by_size(results), *_by_kind(results)]
     return "\n".join([*lines, *_by_fault(results), *_named_cases(results)]) + "\n"
 
 
-def _opening(results: Sequence[Result], command: str) -> Iterator[str]:
+def _opening(results: Sequence[Result], command: str, title: str) -> Iterator[str]:
     trials = sum(len(result.trials) for result in results)
     unseen = [result.kind for result in results if result.kind not in SEEN]
     sizes = sorted({trial.size for result in results for trial in result.trials})
-    yield "## By task"
+    yield f"## {title}"
     yield ""
     yield (
         f"{len(results)} further nets, each for its own task, were inspected on {_list(sizes)} samples: "
