@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from digit_nets import ARCH, SAMPLES, assert_healthy, codes, conv_net, dense_net, norms, only, train
-from hand_built import effect, evidence, layer, measured
+from hand_built import effect, evidence, layer, measured, task_effect
 from torch import nn
 
 import bncheck
 from bncheck.core import compare
 from bncheck.core.layers import BATCH_NORM
-from bncheck.evidence import CloserLook, DropoutGap, MeasuredLayer
+from bncheck.evidence import CloserLook, DropoutGap, Improvement, MeasuredLayer
 from bncheck.rules.drift.bn608 import fit_lag
 from bncheck.rules.drift.bn608 import judge as lag
 from bncheck.rules.drift.bn611 import judge as dropout_before
@@ -138,8 +138,24 @@ def test_a_lag_whose_cost_too_few_samples_leave_open_is_a_warning():
     few = effect(predictions_changed=0.2, changed_by_noise=0.04, samples=50, predictions=50)
     (finding,) = lag(evidence(lagging(0.75), effect=few))
     assert (finding.severity, finding.cost.harm) == ("warning", "not known")
+    assert finding.fix.startswith("Give more samples, and labels")
+    assert finding.command == "inspect"
     labelled = effect(stored=0.9, recalibrated=0.88, gain_error=0.03, predictions_changed=0.04)
     assert not list(lag(evidence(lagging(0.75), effect=labelled)))  # recalibrating does not seem to win
+
+
+@pytest.mark.parametrize(
+    ("saved", "advice", "command"),
+    [(0.08, "Recalibrate, or run more batches", "repair"), (0.05, "samples would show whether recalib", "inspect")],
+    ids=["the loss is sure to fall", "it may be chance"],
+)
+def test_a_lag_whose_cost_is_open_is_recalibrated_where_the_loss_falls(saved, advice, command):
+    task = task_effect(0.757, 0.77, 0.02)
+    seen = effect(task=replace(task, loss=Improvement(0.65, 0.65 - saved, saved, 0.03, 700, 300, 1000)))
+    (finding,) = lag(evidence(lagging(0.75), effect=seen))
+    assert (finding.severity, finding.cost.harm) == ("warning", "not known")
+    assert advice in finding.fix
+    assert finding.command == command
 
 
 @pytest.mark.parametrize(

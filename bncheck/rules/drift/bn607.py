@@ -8,7 +8,14 @@ from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words
-from bncheck.rules.judging.harm import harm_of, is_better, is_harmful, is_worse, loss_falls, worse_heads
+from bncheck.rules.judging.harm import (
+    harm_of,
+    is_harmful,
+    is_worse,
+    loss_falls,
+    speaks_for_recalibrating,
+    worse_heads,
+)
 from bncheck.rules.judging.localised import denoised_gaps, localised
 from bncheck.rules.judging.measures import noise_of, worst
 from bncheck.rules.judging.naming import some_names
@@ -107,13 +114,10 @@ def _or_measure(effect: EffectEvidence | None, evidence: Evidence) -> str:
     A repair measures all layers anew, so it is not advised where that makes the predictions worse, or one of several
     outputs.
     """
-    if effect is None or harm_of(effect) is Harm.EXCLUDED:
+    whole = evidence.effect
+    if not speaks_for_recalibrating(effect) or (whole is not None and (is_worse(whole) or worse_heads(whole))):
         return ""
-    if evidence.effect is not None and (is_worse(evidence.effect) or worse_heads(evidence.effect)):
-        return ""
-    by_loss = loss_falls(effect) and not is_worse(effect)
-    shown = is_harmful(effect) if effect.task is None else is_better(effect) or by_loss
-    return ", or recalibrate it" if shown else ""
+    return ", or recalibrate it"
 
 
 def _on_training_data(names: list[str], evidence: Evidence) -> dict[str, float] | None:

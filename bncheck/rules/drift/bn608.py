@@ -11,11 +11,11 @@ import numpy as np
 from bncheck.core import BATCH_NORM, THRESHOLDS, FloatArray, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, in_words, or_leave, repair_or_check
+from bncheck.rules.judging.cost import cost_of, in_words, more_samples, or_leave, repair_or_check
 from bncheck.rules.judging.drifting import drifted_layers, own_statistics
-from bncheck.rules.judging.harm import harm_of, may_win, severity_of
+from bncheck.rules.judging.harm import harm_of, may_win, severity_of, speaks_for_recalibrating
 from bncheck.rules.judging.measures import noise_of, single
-from bncheck.vocabulary import Harm, Severity
+from bncheck.vocabulary import CHECK, Harm, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,10 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             f"1 to those of the data, in all layers alike ({found.explained:.0%} of the gap is explained)"
             f"{_in_view_of(expected, found.fraction)}. {in_words(evidence.effect)}"
         ),
-        fix=or_leave(
-            evidence,
-            severity_of(evidence.effect),
-            "Recalibrate, or run more batches through the network in train mode, without training it, before you "
-            "evaluate; for the next training use a larger momentum (PyTorch's sense) or more steps.",
-        ),
+        fix=_remedy(evidence),
         measure=single("share of the way", 1 - found.fraction, noise=_noise(found, evidence)),
         cost=cost_of(evidence.effect, evidence),
-        command=repair_or_check(evidence),
+        command=CHECK if _is_open(evidence) else repair_or_check(evidence),
         evidence={
             "layers": list(found.layers),
             "fraction": found.fraction,
@@ -78,6 +73,19 @@ def _severity(evidence: Evidence) -> Severity:
     severity = severity_of(evidence.effect)
     is_open = harm_of(evidence.effect) is Harm.UNKNOWN and may_win(evidence.effect)
     return Severity.WARNING if severity == Severity.INFO and is_open else severity
+
+
+def _is_open(evidence: Evidence) -> bool:
+    """Tell whether neither score nor loss shows yet that other statistics do better."""
+    return harm_of(evidence.effect) is Harm.UNKNOWN and not speaks_for_recalibrating(evidence.effect)
+
+
+def _remedy(evidence: Evidence) -> str:
+    next_time = "for the next training use a larger momentum (PyTorch's sense) or more steps."
+    if _is_open(evidence):
+        return f"{more_samples(evidence.effect)} {next_time[0].upper()}{next_time[1:]}"
+    recalibrate = "Recalibrate, or run more batches through the network in train mode, without training it, before you "
+    return or_leave(evidence, severity_of(evidence.effect), f"{recalibrate}evaluate; {next_time}")
 
 
 def fit_lag(layers: Sequence[MeasuredLayer]) -> Lag | None:

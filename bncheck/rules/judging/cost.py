@@ -127,6 +127,13 @@ def _by_task(effect: EffectEvidence, task: TaskEffect, harm: Harm) -> str:
     )
 
 
+def more_samples(effect: EffectEvidence | None) -> str:
+    """Tell what would show whether recalibrating helps, where that is not known."""
+    if effect is None or effect.task is None:
+        return "Give more samples, and labels (y in the data), to see whether recalibrating the statistics would help."
+    return _how_many(effect.task)
+
+
 def _how_many(task: TaskEffect) -> str:
     """Tell how many samples would show whether recalibrating helps."""
     score, z = task.score, THRESHOLDS.two_sided_z

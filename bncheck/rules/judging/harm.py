@@ -74,6 +74,18 @@ def is_better(effect: EffectEvidence | None) -> bool:
     return wins(effect) or (is_sure and harm_of(effect) is not Harm.EXCLUDED)
 
 
+def speaks_for_recalibrating(effect: EffectEvidence | None) -> bool:
+    """Tell whether what was measured supports recalibrating: score or loss, without labels the predictions that change.
+
+    What is advised goes by this, however sure the fault itself is: few samples measure statistics badly, too.
+    """
+    if effect is None or harm_of(effect) is Harm.EXCLUDED:
+        return False
+    if effect.task is None:
+        return is_harmful(effect)
+    return is_better(effect) or (loss_falls(effect) and not is_worse(effect))
+
+
 def may_win(effect: EffectEvidence | None) -> bool:
     """Tell whether recalibration, without labels or by these, may win: score or loss are better with it.
 
