@@ -58,7 +58,7 @@ def _of_ending(done: Done) -> Iterator[str]:
     if done.late:
         yield f"hang: {done.seconds:.0f} s of a processor"
     elif done.escaped:
-        last = [line.strip() for line in done.escaped.splitlines() if 'File "' in line][-1]
+        last = ([line.strip() for line in done.escaped.splitlines() if 'File "' in line] or ["no line"])[-1]
         yield f"escaped: {done.escaped.strip().splitlines()[-1][:300]} at {last}"
     elif done.code not in CODES:
         yield f"exit code {done.code}: {done.stderr.strip()[-400:]}"
@@ -68,6 +68,8 @@ def _of_text(case: Case, done: Done) -> Iterator[str]:
     for name, text, longest in (("stderr", done.stderr, LONGEST_STDERR), ("stdout", done.stdout, LONGEST_STDOUT)):
         if "Traceback (most recent call last)" in text:
             yield f"traceback on {name}: {text.strip()[-300:]}"
+        if re.search(r"^\S+\.py:\d+: \w+Warning: ", text, re.MULTILINE):
+            yield f"a warning of Python's on {name}: {text.strip()[-300:]}"
         if len(text) > longest:
             yield f"{name} of {len(text)} characters"
         if "\x1b" in text:

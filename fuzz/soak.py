@@ -63,20 +63,23 @@ def soak(inspections: int, threads: int = 1) -> Soaked:
         module.load_state_dict(net().state_dict())
         kinds = _kinds(Path(name), module)
         for _ in range(WARM_UP):
-            _run(kinds, len(kinds), threads)
+            _run(kinds, len(kinds) * threads, threads)
         random.seed(3)
         np.random.seed(3)  # it is the global state that is looked at
         torch.manual_seed(3)
-        before = _state(module)
+        before, threads_before = _state(module), _threads()
         with _traced() as python:
-            start, process = python(), _process_bytes()
-            _run(kinds, inspections, threads)
-            grown, held = python() - start, _process_bytes() - process
+            start = python()
+            _run(kinds, inspections // 2, threads)
+            grown = python() - start
+        process = _process_bytes()  # not while Python's own are traced, which takes memory itself
+        _run(kinds, inspections - inspections // 2, threads)
+        held = _process_bytes() - process
         after = _state(module)
-    # A thread of an earlier test may end meanwhile, which leaves nothing behind.
-    ended = {"threads"} if after["threads"] < before["threads"] else set()
-    changed = [key for key in before if before[key] != after[key] and key not in ended]
-    left = tuple(f"{key}: {before[key]} became {after[key]}" for key in changed)
+    more = _threads() - threads_before  # fewer, where a thread of the warm-up had still to end
+    left = tuple(f"{key}: {before[key]} became {after[key]}" for key in before if before[key] != after[key])
+    if more > 0:
+        left += (f"{more} more threads",)
     return Soaked(inspections, grown, held, left)
 
 
@@ -138,7 +141,6 @@ def _state(module: torch.nn.Module) -> dict[str, object]:
         "attributes": [sorted(vars(one)) for one in modules],
         "files": _opened(),
         "threads of Python": threading.active_count(),
-        "threads": _counted("/proc/self/task"),
         "random state of torch": torch.get_rng_state().tolist(),
         "random state of numpy": str(np.random.get_state()),
         "random state of Python": random.getstate(),
@@ -150,10 +152,11 @@ def _state(module: torch.nn.Module) -> dict[str, object]:
     }
 
 
-def _counted(folder: str) -> int:
+def _threads() -> int:
+    """Those of C++ too, where Linux tells."""
     with contextlib.suppress(OSError):
-        return len(os.listdir(folder))
-    return 0
+        return len(os.listdir("/proc/self/task"))
+    return threading.active_count()
 
 
 def _opened() -> list[str]:

@@ -46,7 +46,7 @@ def test_blocks_that_overlap_leave_the_random_state_as_it_was() -> None:
 def test_inspections_leave_nothing_behind(threads: int) -> None:
     from fuzz.soak import soak
 
-    soaked = soak(18, threads)
+    soaked = soak(12, threads)
     assert soaked.left == ()
     assert soaked.python_bytes < 2**20
-    assert soaked.process_bytes < 2**25  # eighteen are too few to tell the allocator's own room: `make soak` runs 500
+    assert soaked.process_bytes < 2**25  # twelve are too few to tell the allocator's own room: `make soak` runs 500

@@ -45,6 +45,8 @@ class Preprocessing:
     def images(self, pixels: torch.Tensor, name: str | None = None) -> torch.Tensor:
         """uint8 images (N, C, H, W) as float32 (N, C', H', W'); `name` is what errors call them."""
         name = name or self._name
+        if 0 in pixels.shape[1:]:
+            raise DataError(f"{name}: images of {tuple(pixels.shape[1:])} (channels, height, width) have no pixels.")
         if self._options.channels is not None:
             pixels = convert_channels(self._convertible(pixels, name), self._options.channels)
         if self._options.resize is not None:
@@ -53,7 +55,7 @@ class Preprocessing:
         if self._options.crop is not None:
             pixels = _cropped(pixels, self._options.crop, name)
         # Contiguous whatever the layout was, so that the same images take the same path through the model.
-        return self._normalized(pixels.to(torch.float32, memory_format=torch.contiguous_format) / 255)
+        return self._normalized(pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255))
 
     def _batch(self, pixels: torch.Tensor) -> torch.Tensor:
         if pixels.ndim == 3:

@@ -30,7 +30,7 @@ def image(mode: str = "RGB", size: int = SIZE, kind: str = "PNG", seed: int = 0)
 @cache
 def _large() -> bytes:
     stream = io.BytesIO()
-    Image.new("1", (9_000, 9_000)).save(stream, "PNG")
+    Image.new("1", (3_000, 3_000)).save(stream, "PNG")
     return stream.getvalue()
 
 

@@ -130,7 +130,7 @@ def _damage_graph(draw: st.DrawFn, made: Any) -> None:
             length = draw(st.sampled_from([3, 30, 60, 3_000]))
             _chain(made, operator, length, draw(st.sampled_from(_NORM[1:])))
         case "cycle":
-            made.graph.node[1].input[3] = "k1"
+            _feed(made, "bn.running_mean", "k1")
             made.graph.node.insert(0, helper.make_node("Identity", ["k2"], ["k1"]))
             made.graph.node.insert(0, helper.make_node("Neg", ["k1"], ["k2"]))
         case "batch":
@@ -154,13 +154,22 @@ def _damage_graph(draw: st.DrawFn, made: Any) -> None:
             made.graph.node.append(helper.make_node("If", ["x"], ["q"], then_branch=branch, else_branch=branch))
 
 
+def _feed(made: Any, name: str, other: str) -> None:
+    """The normalization takes another value instead of one of its own."""
+    for node in made.graph.node:
+        if node.name == "bn":
+            inputs = [other if given == name else given for given in node.input]
+            del node.input[:]
+            node.input.extend(inputs)
+
+
 def _chain(made: Any, operator: str, length: int, start: str) -> None:
     attributes: dict[str, Any] = {"Concat": {"axis": 0}, "Cast": {"to": TensorProto.FLOAT}}.get(operator, {})
     names = [start, *(f"k{number}" for number in range(length))]
     for given, new in itertools.pairwise(names):
         inputs = [given] * (2 if operator in ("Add", "Mul", "Concat") else 1)
         made.graph.node.insert(0, helper.make_node(operator, inputs, [new], **attributes))
-    made.graph.node[length + 1].input[_NORM.index(start)] = names[-1]
+    _feed(made, start, names[-1])
 
 
 @st.composite

@@ -206,3 +206,10 @@ def test_of_several_inputs_the_images_are_preprocessed():
 def test_options_that_mean_nothing(options, message):
     with pytest.raises(UsageError, match=message):
         DataOptions(**options)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 4, 3), (2, 4, 0, 3), (2, 4, 4, 0)])
+@pytest.mark.parametrize("options", [{}, {"resize": 4}, {"resize": (4, 4)}])
+def test_images_without_pixels(shape, options):
+    with pytest.raises(DataError, match="have no pixels"):
+        prepared(np.zeros(shape, np.uint8), layout="nhwc", **options)

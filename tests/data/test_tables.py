@@ -106,3 +106,17 @@ def test_a_column_that_may_hold_the_labels_is_remembered(write, column, hinted):
     hint = open_data(path).hint
     assert (f"{argument('label_column')} {column}." in hint) == hinted
     assert open_data(path, DataOptions(label_column=column)).hint == ""
+
+
+@pytest.mark.parametrize("cells", [[[1.0, 2.0], [3.0]], [{"a": 1}, {"a": 2}]], ids=["lists", "structs"])
+def test_labels_are_single_values(tmp_path, cells):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({"a": [1.0, 2.0], "label": cells}).to_parquet(path)
+    with pytest.raises(DataError, match=r"table\.parquet: the labels in column 'label' must be single values"):
+        only_batch(path, label_column="label")
+
+
+def test_labels_of_bytes_that_are_no_text(tmp_path):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({"a": [1.0, 2.0, 3.0], "label": [b"\xff", b"a", b"\xff"]}).to_parquet(path)
+    assert only_batch(path, label_column="label").labels.tolist() == [0, 1, 0]

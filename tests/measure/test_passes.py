@@ -311,3 +311,11 @@ def test_instance_norm_is_compared_with_the_average_of_its_instances() -> None:
     # The spread of the instances' means is no part of its variance, so nothing differs.
     assert layer.gap == pytest.approx(0, abs=1e-4)
     assert layer.own_gap == pytest.approx(0, abs=1e-4)
+
+
+def test_one_sample_of_values_that_overflow_ends_without_a_warning() -> None:
+    x = torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    x[0, 1, 2, 2] = 1e30
+    torch.manual_seed(0)
+    report = bncheck.inspect(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval(), x)
+    assert report.summary.verdict != "ok"

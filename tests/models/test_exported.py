@@ -1,5 +1,7 @@
+import time
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -196,3 +198,22 @@ def test_options_without_use_are_noted(archive):
         "arch was ignored: a torch.export archive needs none.",
         "key was ignored: a torch.export archive needs none.",
     )
+
+
+def test_threads_load_one_after_another(archive, monkeypatch):
+    """PyTorch holds what it is loading in a global, and refuses to load two at once."""
+    load, inside, most = torch.export.load, [], []
+
+    def counted(*given, **options):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)  # another thread that may come in comes in now
+        try:
+            return load(*given, **options)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(torch.export, "load", counted)
+    with ThreadPoolExecutor(3) as threads:
+        assert [model.format for model in threads.map(open_model, [archive] * 3)] == ["exported"] * 3
+    assert most == [1, 1, 1]

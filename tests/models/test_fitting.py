@@ -125,6 +125,18 @@ def test_statistics_of_another_length_do_not_fit(tmp_path):
         _open(tmp_path, content)
 
 
+def test_complex_values_do_not_fit_a_real_architecture(tmp_path):
+    """PyTorch would drop the imaginary part."""
+    state = trained(Small()).state_dict()
+    name = next(name for name in state if name.endswith("weight"))
+    with pytest.raises(ModelError, match=rf"complex in the file, real in the architecture \(1\):.*\n? *{name}"):
+        _open(tmp_path, state | {name: state[name].to(torch.complex64)})
+    counter = next(name for name in state if name.endswith("num_batches_tracked"))
+    assert torch.equal(
+        _open(tmp_path, state | {counter: torch.tensor(1 + 2j)}).program(X), _open(tmp_path, state).program(X)
+    )
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_run_in_the_architectures(tmp_path, dtype):
     net = trained(Small()).to(dtype)

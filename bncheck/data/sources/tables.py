@@ -72,7 +72,7 @@ def _split_columns(frame: pd.DataFrame, label_column: str | None, path: Path) ->
         raise UsageError(
             f"{path} has no column {label_column!r} for the labels; it has {_listed(list(frame.columns))}."
         )
-    return Table((_features(frame.drop(columns=label_column), path), _labels(frame[label_column])))
+    return Table((_features(frame.drop(columns=label_column), path), _labels(frame[label_column], path)))
 
 
 def _hint(frame: pd.DataFrame) -> str:
@@ -99,14 +99,20 @@ def _features(frame: pd.DataFrame, path: Path) -> np.ndarray:
     return frame.to_numpy(dtype=np.float32)
 
 
-def _labels(column: pd.Series) -> np.ndarray:
+def _labels(column: pd.Series, path: Path) -> np.ndarray:
     import pandas.api.types as types
 
     if types.is_bool_dtype(column) or types.is_integer_dtype(column):
         return column.to_numpy(dtype=np.int64)
     if types.is_float_dtype(column):
         return column.to_numpy(dtype=np.float64)
-    return column.to_numpy().astype(str)
+    if not types.is_object_dtype(column):
+        return column.to_numpy().astype(str)
+    if not all(map(types.is_scalar, column)):
+        raise DataError(
+            f"{path}: the labels in column {column.name!r} must be single values; there are lists or the like."
+        )
+    return np.array([str(word) for word in column])  # bytes too, which NumPy would decode
 
 
 def _refuse_missing(frame: pd.DataFrame, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
+import threading
 import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from bncheck.errors import ModelError
 from bncheck.formats.exported.program_check import check_exported
 from bncheck.formats.messages import first_line
 
+_ALONE = threading.Lock()
+"""PyTorch keeps the program that it is loading in a global of the process."""
 _TALKATIVE = ("torch.export", "torch.export.pt2_archive._package", "torch._export.serde.serialize")
 
 
@@ -44,7 +47,7 @@ def load_exported(
         check_exported(file, path, trust_pickle=trust_pickle, allow_ops=allow_ops)
         file.seek(0)
         try:
-            with quietly():
+            with _ALONE, quietly():
                 return torch.export.load(file, extra_files=extra_files)
         except Exception as error:
             raise ModelError(not_loaded(path, error)) from error

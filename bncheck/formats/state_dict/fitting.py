@@ -49,7 +49,7 @@ def fit(
     (`packed`) goes in as it is.
 
     Raises:
-        ModelError: anything else is missing, left over or of another shape.
+        ModelError: anything else is missing, left over, of another shape, or complex where the architecture is real.
     """
     with users_code(lambda said: ModelError(f"{source}: state_dict() of the architecture raised {said}")):
         require_state(module)
@@ -59,12 +59,16 @@ def fit(
     stored = {name: shape_of(value) for name, value in (*tensors.items(), *packed.items())}
     names, renaming = best_names(stored, shapes)
     given = {names[name]: value for name, value in tensors.items()}
-    if misfits := _misfits({names[name]: shape for name, shape in stored.items()}, shapes):
+    complex_ = {name for name, value in given.items() if name in expected and _loses_a_part(value, expected[name])}
+    misfits = _misfits({names[name]: shape for name, shape in stored.items()}, shapes)
+    if wrong := [(name, dtype_name(given[name])) for name in sorted(complex_) if _leaf(name) not in _BOOKKEEPING]:
+        misfits += block("complex in the file, real in the architecture", wrong)
+    if misfits:
         raise ModelError(f"{source} does not fit the architecture.", *misfits, _advice(given))
     values = {
         name: value if expected[name].is_quantized else plain(value)
         for name, value in given.items()
-        if name in expected and value.shape == expected[name].shape
+        if name in expected and value.shape == expected[name].shape and name not in complex_
     }
     if packed:  # whose layers go by the version of their form, which PyTorch keeps beside the values
         held.clear()
@@ -92,6 +96,11 @@ def _misfits(given: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]
         ("of another shape", other_shape),
     ]
     return [line for title, rows in parts if rows for line in block(title, rows)]
+
+
+def _loses_a_part(value: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether PyTorch would drop its imaginary part, with a warning alone."""
+    return value.is_complex() and not expected.is_complex()
 
 
 def _advice(given: Mapping[str, torch.Tensor]) -> str:
