@@ -18,7 +18,7 @@ from fuzz.commands import cases
 from fuzz.formats import formats
 from fuzz.oracle import Judged, judge
 
-MOST_SHRINKING = 150
+MOST_SHRINKING = 80
 """Runs that are spent on making one finding smaller."""
 
 

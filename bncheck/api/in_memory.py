@@ -9,7 +9,7 @@ import torch
 
 from bncheck.data import DataOptions, Source, open_data
 from bncheck.errors import UsageError
-from bncheck.formats import copied, from_module, in_form_of, unwrapped
+from bncheck.formats import copied, from_module, put_into, unwrapped
 from bncheck.measure import Plan
 from bncheck.progress import Progress, no_progress
 from bncheck.repair import measure, tensors_of
@@ -105,4 +105,4 @@ def store(module: torch.nn.Module, statistics: Mapping[str, torch.Tensor]) -> No
     own = dict(inner.named_buffers(remove_duplicate=False)) | dict(inner.named_parameters(remove_duplicate=False))
     with torch.no_grad():
         for name, value in statistics.items():
-            own[name].copy_(in_form_of(own[name], value, name))
+            put_into(own[name], value, name)

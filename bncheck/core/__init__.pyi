@@ -2,7 +2,7 @@ from .exchangeable import Exchangeability, exchangeability
 from .gap import Gap, compare, rms
 from .guessing import above_guessing, poor_accuracy
 from .half_precision import PRECISIONS, Precision
-from .initial import Identities, identities, is_initial, is_unclassed, may_be_folded, was_trained
+from .initial import Identities, identities, is_initial, is_unclassed, may_be_folded, spread, was_trained
 from .layers import (
     BATCH_NORM,
     GROUP_NORM,
@@ -90,5 +90,6 @@ __all__ = [
     "rms",
     "samples_needed",
     "smallest_detectable_gap",
+    "spread",
     "was_trained",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core.layers import OTHER, NormLayer
+from bncheck.core.layers import OTHER, FloatArray, NormLayer
 from bncheck.core.thresholds import THRESHOLDS
 
 
@@ -17,10 +17,16 @@ def is_initial(layer: NormLayer) -> bool:
     return bool(np.all(mean == 0.0) and np.all(variance == 1.0))
 
 
+def spread(values: FloatArray) -> float:
+    """The largest value less the smallest; NaN where that is infinity less infinity, or one of them is NaN."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(np.ptp(values))
+
+
 def was_trained(layer: NormLayer) -> bool:
     """Tell whether beta varies over channels: no initialisation does that (gamma is drawn at random by some)."""
     values = layer.bias if layer.bias is not None else layer.weight
-    return values is not None and values.size > 1 and float(np.ptp(values)) > 0
+    return values is not None and values.size > 1 and spread(values) > 0
 
 
 def may_be_folded(layer: NormLayer) -> bool:

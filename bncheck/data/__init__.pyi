@@ -6,7 +6,7 @@ from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
 from .process_state import overlapping, same_random_state, same_settings
-from .screening import ScreenedSource
+from .screening import ScreenedSource, is_finite
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
 from .sources.streams import StreamSource
@@ -24,6 +24,7 @@ __all__ = [
     "array_source",
     "channel_axis",
     "foremost",
+    "is_finite",
     "joined",
     "known_kinds",
     "limited",

@@ -124,7 +124,7 @@ def not_finite(batch: Batch) -> torch.Tensor:
         if not (tensor.is_floating_point() or tensor.is_complex()):
             continue
         values = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
-        finite = values.isfinite()
+        finite = is_finite(values)
         if bool(finite.all()) or _is_additive_mask(values, finite):
             continue
         if batch.is_in_step:
@@ -132,6 +132,19 @@ def not_finite(batch: Batch) -> torch.Tensor:
         else:
             bad[:] = True
     return bad
+
+
+def is_finite(values: torch.Tensor) -> torch.Tensor:
+    """Which values are finite; of 8 bits too, where PyTorch has no answer of its own.
+
+    Raises:
+        DataError: they are of a type that PyTorch can only store.
+    """
+    try:
+        return (values.to(torch.float32) if values.itemsize == 1 else values).isfinite()
+    except NotImplementedError as error:
+        kind = str(values.dtype).removeprefix("torch.")
+        raise DataError(f"Values of type {kind} can only be stored: save them as float32.") from error
 
 
 def _is_additive_mask(values: torch.Tensor, finite: torch.Tensor) -> bool:

@@ -15,7 +15,7 @@ from .programs.runner import Runner
 from .recognition.recognise import format_of
 from .registry import known_formats, registered
 from .state_dict.prefixes import best_names
-from .stored_values import in_form_of
+from .stored_values import put_into
 from .tensors import dtype_name, plain, require_device
 from .torch_module.listing import require_values
 from .torch_module.wrappers import unwrapped
@@ -40,7 +40,6 @@ __all__ = [
     "first_line",
     "format_of",
     "from_module",
-    "in_form_of",
     "kind_without_statistics",
     "known_formats",
     "model_inputs",
@@ -48,6 +47,7 @@ __all__ = [
     "open_model",
     "parts_of",
     "plain",
+    "put_into",
     "reference_of",
     "registered",
     "require_device",

@@ -31,6 +31,21 @@ def in_form_of(old: torch.Tensor, new: torch.Tensor, name: str) -> torch.Tensor:
     return torch.nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, torch.nn.Parameter) else value
 
 
+def put_into(old: torch.Tensor, new: torch.Tensor, name: str) -> None:
+    """Write `new` into the memory of `old`.
+
+    Raises:
+        ModelError: it cannot be in the form of `old`, or several values of `old` share their memory.
+    """
+    shares = any(stride == 0 and size > 1 for stride, size in zip(old.stride(), old.shape, strict=True))
+    if shares and old.numel():
+        raise ModelError(
+            f"{name} was expanded: its {old.numel()} values share their memory, so no two can differ. "
+            "Save the model with .clone() of that tensor, and repair that."
+        )
+    old.copy_(in_form_of(old, new, name))
+
+
 def fitting(new: torch.Tensor, dtype: torch.dtype, name: str) -> torch.Tensor:
     """`new` in `dtype`.
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from bncheck.discovery import modules_in
 from bncheck.errors import DataError
 from bncheck.evidence import Evidence
@@ -52,9 +54,12 @@ def run_probes(
 
 
 def _ask(probe: Probe[Any], case: Case, session: ProbeSession) -> Evidence:
-    """The evidence after the question."""
+    """The evidence after the question.
+
+    Numerics: values out of a file may be of any size; what has no number is NaN, without NumPy's warnings.
+    """
     try:
-        with seeded(case.subject.plan.seed):
+        with seeded(case.subject.plan.seed), np.errstate(all="ignore"):
             answer = probe.answer(case, session)
     except DataError:
         return case.observed

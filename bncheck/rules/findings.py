@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bncheck.results import Finding
 from bncheck.rules.catalogue import RULES
 from bncheck.rules.phenomena import all_of
@@ -21,7 +23,8 @@ def judge(evidence: Evidence, codes: Collection[str] | None = None) -> tuple[Fin
     What another finding explains is left out.
     """
     chosen = [rule for rule in RULES if codes is None or rule.code in codes]
-    found = [(rule, finding) for rule in chosen for finding in rule.judge(evidence)]
+    with np.errstate(all="ignore"):  # values out of a file may be of any size; NaN passes no limit
+        found = [(rule, finding) for rule in chosen for finding in rule.judge(evidence)]
     kept = [finding for rule, finding in found if not any(_explains(*cause, rule, finding) for cause in found)]
     return tuple(sorted(kept, key=lambda finding: (Severity(finding.severity).rank, finding.code)))
 

@@ -153,6 +153,17 @@ def test_which_samples_are_not_finite(inputs, expected):
     assert bad(*inputs) == expected
 
 
+@pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"])
+def test_values_of_eight_bits_are_looked_at(kind):
+    """PyTorch has no `isfinite` for most of them."""
+    assert bad(torch.tensor([1.0, NAN, 3.0]).to(getattr(torch, kind))) == [1]
+
+
+def test_values_that_can_only_be_stored_are_refused():
+    with pytest.raises(DataError, match=r"Values of type float4_e2m1fn_x2 can only be stored"):
+        bad(torch.empty(3, 2, dtype=torch.float4_e2m1fn_x2))
+
+
 def test_whose_a_value_is_cannot_be_told_where_the_first_axis_is_not_the_sample():
     nodes = torch.ones(7, 2)
     nodes[5, 1] = NAN

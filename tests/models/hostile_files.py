@@ -184,6 +184,9 @@ def _onnx() -> dict[str, Case]:
             ".onnx", computed(helper.make_node("ConstantOfShape", ["shape"], ["c"]), tensors=[shape]), 4
         ),
         "cast": Case(".onnx", computed(*cast), 0),
+        "constant that overflows": Case(
+            ".onnx", computed(*chain("Add", 2), tensors=[stored("m", raw=np.full(4, 3e38, np.float32).tobytes())]), 0
+        ),
         "function that calls itself": Case(".onnx", graph(edit=function("A")), 3, "calls itself"),
         "functions of 2^40 nodes": Case(".onnx", graph(edit=doubling_functions), 3, "nodes"),
         "external data beyond the file": Case(
@@ -239,6 +242,11 @@ def _checkpoints() -> dict[str, Case]:
     }
     return cases | {
         "mean beyond float": Case(".pth", checkpoint(norm(running_mean=huge)), 0),
+        "weights of infinity": Case(
+            ".pth",
+            checkpoint(norm(**{name: torch.full((4,), float("inf")) for name in ("bias", "weight", "running_var")})),
+            1,
+        ),
         "weight expanded": Case(
             ".pth", checkpoint(norm() | {"conv.weight": one.expand(4, 3, 10**6, 10**6)}), 3, "made to fill"
         ),

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats import open_model
+from bncheck.formats.safetensors.names import shards_named
 
 
 def _sharded(folder, **weight_map):
@@ -88,3 +89,12 @@ def test_shards_of_another_format(tmp_path):
 def test_a_key_has_no_use_here(tmp_path):
     with pytest.raises(UsageError, match="leave key out"):
         open_model(_sharded(tmp_path), key="model")
+
+
+@pytest.mark.parametrize("shard", [[], {}, 3, None])
+def test_a_shard_that_is_no_name(shard, tmp_path):
+    index = tmp_path / "net.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"bn.weight": shard, "bn.bias": "part.safetensors"}}), "utf-8")
+    assert shards_named(index) == (tmp_path / "part.safetensors",)
+    with pytest.raises(ModelError):
+        open_model(index)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import bncheck
+from bncheck.core import NormLayer
 from bncheck.data.batches import Batch
 from bncheck.formats import from_module
 from bncheck.formats.backend import Backend
@@ -20,6 +21,7 @@ from bncheck.probes.answers import Reader
 from bncheck.probes.questions.alone import moved_alone
 from bncheck.probes.questions.calls import call_distances
 from bncheck.probes.questions.dropout import dropout_gaps
+from bncheck.probes.questions.eps import with_eps
 from bncheck.probes.questions.padding import flat_shares
 from bncheck.probes.session import ProbeSession
 from bncheck.watch.policies import STORED, Given, Statistics
@@ -190,3 +192,18 @@ def test_what_is_constant_in_one_channel_only_is_not_flat() -> None:
     with probing(nn.BatchNorm1d(3)) as session:
         (flat,) = flat_shares(session, batch_of(x)).values()
     assert flat.share == 0
+
+
+@pytest.mark.parametrize("eps", [None, 0.0, -1.0, -1e-30, np.inf, np.nan])
+def test_what_is_no_eps_is_not_exchanged_for_another(eps: float | None) -> None:
+    layer = NormLayer("norm", "batch_norm", 2, np.zeros(2), np.full(2, 1e-4), eps=eps)
+    assert list(with_eps({"norm": layer}, 1e-3)) == []
+
+
+def test_variances_that_are_infinite_are_left_as_they_are() -> None:
+    layer = NormLayer("norm", "batch_norm", 2, np.zeros(2), np.array([1e-4, np.inf]), eps=1e-5)
+    assert list(with_eps({"norm": layer}, 1e-3)) == []
+    finite = NormLayer("norm", "batch_norm", 2, np.zeros(2), np.full(2, 1e-4), eps=1e-5)
+    ((name, other),) = with_eps({"norm": finite}, 1e-3)
+    assert name == "norm"
+    np.testing.assert_allclose(other.var, 1e-4 + 1e-3 - 1e-5)

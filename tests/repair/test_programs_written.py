@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from repair_nets import Net, assert_rest_unchanged, assert_statistics, bytes_of,
 from torch import nn
 
 import bncheck
+from bncheck.errors import ModelError
 from bncheck.formats.recognition.recognise import recognise
 
 X = torch.from_numpy(images())
@@ -108,6 +110,33 @@ def test_statistics_that_freezing_made_constants_are_repaired(tmp_path: Path) ->
     (layer,) = after.layers
     torch.testing.assert_close(torch.tensor(layer.table.stored_mean), X.double().mean((0, 2, 3)), rtol=1e-5, atol=1e-6)
     assert after.summary.gap < 1e-4 < result.before.summary.gap
+
+
+def test_values_that_share_their_memory_cannot_be_given_others(tmp_path: Path) -> None:
+    net = stale_net()
+    net.stem.norm.running_mean = torch.zeros(1).expand(net.stem.norm.num_features)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted(net, tmp_path / "net.pt")
+        with pytest.raises(ModelError, match=r"stem\.norm\.running_mean was expanded: its 5 values share their memory"):
+            bncheck.repair_file(tmp_path / "net.pt", images(), out=tmp_path / "new.pt")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
+    with pytest.raises(ModelError, match=r"stem\.norm\.running_mean was expanded"):
+        bncheck.recalibrate(net, images())
+
+
+def test_a_program_that_torch_cannot_write_again(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted(stale_net(), tmp_path / "whole.pt")
+        with zipfile.ZipFile(tmp_path / "whole.pt") as whole, zipfile.ZipFile(tmp_path / "net.pt", "w") as damaged:
+            for name in whole.namelist():  # which places in the source are told by; nothing else needs them
+                kept = whole.read(name)[:40] if name.endswith(".debug_pkl") else whole.read(name)
+                damaged.writestr(zipfile.ZipInfo(name), kept)
+        (tmp_path / "whole.pt").unlink()
+        with pytest.raises(ModelError, match=r"net\.pt cannot be written again: "):
+            bncheck.repair_file(tmp_path / "net.pt", images(), out=tmp_path / "new.pt")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
 
 
 def test_folded_normalization_leaves_nothing_to_repair(tmp_path: Path) -> None:

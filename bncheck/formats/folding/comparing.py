@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from bncheck.core import FloatArray, NormLayer, compare, rms
+from bncheck.core import FloatArray, NormLayer, compare, rms, spread
 from bncheck.evidence import ComparedLayer
 from bncheck.formats.folding.explanation import tolerance_for
 
@@ -36,7 +36,7 @@ def _only_alike(
     first: FloatArray | None, second: FloatArray | None, reference: Sequence[NormLayer], values: Values
 ) -> NormLayer | None:
     """The one layer of the reference with the same values; `None` where they are initial ones, or there are several."""
-    if first is None or second is None or np.ptp(first) == 0:
+    if first is None or second is None or spread(first) == 0:
         return None
     alike = [layer for layer in reference if all(map(_close, values(layer), (first, second)))]
     return alike[0] if len(alike) == 1 else None

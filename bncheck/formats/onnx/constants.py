@@ -136,7 +136,8 @@ def _run(
         if not _fits(model, name, most):
             return None
         del model.graph.initializer[:]
-        (value,) = ReferenceEvaluator(model).run([name], known)
+        with np.errstate(all="ignore"):  # constants may be of any size
+            (value,) = ReferenceEvaluator(model).run([name], known)
     except Exception:  # noqa: BLE001  # an operator the reference does not know: the value is not known either
         return None
     return np.asarray(value)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bncheck.errors import ModelError
-from bncheck.formats.stored_values import in_form_of
+from bncheck.formats.stored_values import put_into
 
 
 def extra_files(archive: Path, folder: str = "extra/") -> dict[str, Any]:
@@ -42,4 +42,4 @@ def replace_tensors(held: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
             old = held.get(name)
             if not isinstance(old, torch.Tensor):
                 raise ModelError(f"{source} has no tensor {name} that could be replaced.")
-            old.copy_(in_form_of(old, new, name))
+            put_into(old, new, name)

@@ -14,7 +14,8 @@ def shards_named(index: Path) -> tuple[Path, ...]:
         ValueError: it is no JSON.
     """
     weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
-    return tuple(index.parent / name for name in dict.fromkeys(weight_map.values()) if isinstance(name, str))
+    names = dict.fromkeys(name for name in weight_map.values() if isinstance(name, str))
+    return tuple(index.parent / name for name in names)
 
 
 def shard_name(shard: str, index: Path, target: Path, *, beside: bool) -> str:

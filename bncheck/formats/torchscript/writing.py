@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bncheck.errors import ModelError
+from bncheck.formats.messages import first_line
 from bncheck.formats.origin import Origin
 from bncheck.formats.programs.archives import extra_files, replace_tensors
 from bncheck.formats.torchscript.checking import check_script
@@ -49,8 +51,11 @@ def write_script(
     own = dict(program.named_parameters(remove_duplicate=False)) | dict(program.named_buffers(remove_duplicate=False))
     replace_tensors(own | list_script_layers(program).frozen, tensors, source)
     written = io.BytesIO()  # a disk that is full ends the whole process where torch writes a program to it by itself
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.save(program, written, _extra_files=extra)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.save(program, written, _extra_files=extra)
+    except Exception as error:  # torch raises whatever its serializer meets
+        raise ModelError(f"{source} cannot be written again: {first_line(error)}.") from error
     target.write_bytes(written.getbuffer())
     return ()

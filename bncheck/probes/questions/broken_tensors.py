@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bncheck.data import is_finite
 from bncheck.evidence import Evidence
 from bncheck.formats import Backend
 from bncheck.probes.case import Case
@@ -34,7 +35,7 @@ def broken_tensors(model: Backend) -> tuple[str, ...]:
     return tuple(
         name
         for name, value in model.tensors().items()
-        if value.is_floating_point() and not bool(value.isfinite().all())
+        if value.is_floating_point() and not bool(is_finite(value).all())
     )
 
 

@@ -27,7 +27,7 @@ class Eps(Probe[OtherEps]):
     def cost(self, case: Case) -> int:
         """Count a forward as shipped, and one for each usual eps that the layers do not have."""
         layers = _layers(case.seen.stored)
-        tried = sum(bool(dict(_with_eps(layers, eps))) for eps in USUAL)
+        tried = sum(bool(dict(with_eps(layers, eps))) for eps in USUAL)
         is_off = recorded_gap(case.seen.stored) > NEAR_MARGIN
         return case.number(MORE) * (1 + tried) if tried and is_off else 0
 
@@ -58,7 +58,7 @@ def probe_eps(session: ProbeSession, samples: Batch, stored: Recorder) -> OtherE
     best: OtherEps | None = None
     before = None
     for eps in USUAL:
-        others = dict(_with_eps(layers, eps))
+        others = dict(with_eps(layers, eps))
         if not others:
             continue
         before = before or session.stored(samples)
@@ -74,12 +74,14 @@ def _layers(stored: Recorder) -> dict[str, NormLayer]:
     return {name: together(calls).layer for name, calls in stored.by_layer().items()}
 
 
-def _with_eps(layers: dict[str, NormLayer], eps: float) -> Iterator[tuple[str, Statistics]]:
+def with_eps(layers: dict[str, NormLayer], eps: float) -> Iterator[tuple[str, Statistics]]:
     """What the layers of another eps would have to store, to normalize as with this one."""
     for name, layer in layers.items():
-        if layer.kind != BATCH_NORM or layer.mean is None or layer.var is None or not layer.eps:
+        if layer.kind != BATCH_NORM or layer.mean is None or layer.var is None or layer.eps is None:
             continue
         own = layer.eps
+        if not 0 < own < np.inf or not np.all(np.isfinite(layer.var)):
+            continue
         if max(own, eps) < THRESHOLDS.eps_far * min(own, eps) or not np.all(layer.var > 0):
             continue
         if np.median(np.abs(np.sqrt((layer.var + own) / (layer.var + eps)) - 1)) > THRESHOLDS.eps_shows:

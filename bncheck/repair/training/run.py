@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bncheck.data import Batch, Labels, Source, map_labels, overlapping
+from bncheck.data import Batch, Labels, Source, is_finite, map_labels, overlapping
 from bncheck.errors import UsageError
 from bncheck.formats import Backend, Runner, require_device
 from bncheck.nn import RenormSchedule
@@ -242,7 +242,7 @@ class TrainingRun:
 
 
 def _finite(state: State) -> set[str]:
-    return {name for name, value in state.items() if bool(value.isfinite().all())}
+    return {name for name, value in state.items() if bool(is_finite(value).all())}
 
 
 def _optimizer(parameters: list[nn.Parameter], options: FineTuneOptions) -> torch.optim.Optimizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bncheck.core import OTHER, THRESHOLDS, NormLayer, is_initial, is_unclassed, may_be_folded, was_trained
+from bncheck.core import OTHER, THRESHOLDS, NormLayer, is_initial, is_unclassed, may_be_folded, spread, was_trained
 from bncheck.evidence import Evidence
 
 __all__ = [
@@ -52,8 +52,8 @@ def has_initial_means(layer: NormLayer) -> bool:
     mean, variance = layer.statistics
     if np.any(mean != 0.0) or mean.size < 2 or np.median(np.abs(variance - 1.0)) == 0.0:
         return False
-    spread = float(np.ptp(variance))
-    return spread > THRESHOLDS.one_variance * float(variance.max()) and spread > THRESHOLDS.no_variance * _eps(layer)
+    apart = spread(variance)
+    return apart > THRESHOLDS.one_variance * float(variance.max()) and apart > THRESHOLDS.no_variance * _eps(layer)
 
 
 def has_initial_variances(layer: NormLayer) -> bool:

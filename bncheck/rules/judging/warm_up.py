@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS, NormLayer
+from bncheck.core import THRESHOLDS, NormLayer, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def warm_up_of(layer: NormLayer) -> WarmUp | None:
     """
     mean, variances = layer.statistics
     left = float(variances[0])
-    if np.any(mean != 0.0) or not 0 < left < 1 or float(np.ptp(variances)) > THRESHOLDS.one_variance * left:
+    if np.any(mean != 0.0) or not 0 < left < 1 or spread(variances) > THRESHOLDS.one_variance * left:
         return None
     for momentum in (layer.momentum, THRESHOLDS.assumed_momentum):
         if momentum is not None and 0 < momentum < 1:
