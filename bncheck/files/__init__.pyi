@@ -1,15 +1,20 @@
 from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
 from .outputs import OutputFile, require_free, require_place
+from .pickles import LEGACY_PICKLES, buffered, load_tensors, names_asked_for
 from .writing import publish, staging, written_whole
 
 __all__ = [
+    "LEGACY_PICKLES",
     "FileId",
     "InputFile",
     "InputFiles",
     "OutputFile",
+    "buffered",
     "file_id",
     "is_special",
+    "load_tensors",
+    "names_asked_for",
     "publish",
     "require_free",
     "require_place",

@@ -13,7 +13,8 @@ import torch
 from model_networks import Hostile, Small, trained
 from torch import nn
 
-from bncheck.errors import ModelError
+from bncheck.data import open_data
+from bncheck.errors import DataError, ModelError
 from bncheck.formats import open_model
 from bncheck.formats.pickles.opcodes import blocked_globals
 from bncheck.results.notes import sentences
@@ -33,6 +34,33 @@ def test_a_hostile_checkpoint_is_named_and_not_run(tmp_path, legacy, protocol):
     with pytest.raises(ModelError, match=rf"{os.system.__module__}\.system.*trust_pickle"):
         open_model(path)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["archive", "stream"])
+def test_a_name_that_no_class_has_does_not_reach_torch(tmp_path, monkeypatch, legacy):
+    """Torch searches its own message for the name, in a time that grows with the square of its length."""
+    path = tmp_path / "net.pt"
+    torch.save({"args": Hostile("x")}, path, _use_new_zipfile_serialization=not legacy)
+    name = f"c{os.system.__module__}\nsystem\n".encode()
+    content = path.read_bytes()
+    assert name in content
+    with io.BytesIO() as rewritten:
+        if legacy:
+            rewritten.write(content.replace(name, b"ca\n" + b"x" * 2_000 + b"\n"))
+        else:
+            with zipfile.ZipFile(path) as old, zipfile.ZipFile(rewritten, "w") as new:
+                for each in old.namelist():
+                    new.writestr(each, old.read(each).replace(name, b"ca\n" + b"x" * 2_000 + b"\n"))
+        path.write_bytes(rewritten.getvalue())
+
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(torch, "load", never)
+    with pytest.raises(ModelError, match=r"holds more than tensors and was not read: it asks for a\.xxx"):
+        open_model(path)
+    with pytest.raises(DataError, match=r"holds a\.xxx.*could run code"):
+        open_data(path)
 
 
 def test_the_marker_would_appear(tmp_path):

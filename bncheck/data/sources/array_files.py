@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import pickle
 import re
-import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from bncheck.data.batches import Source
 from bncheck.data.kinds import FileKind
 from bncheck.data.sources.arrays import array_source
 from bncheck.errors import DataError
+from bncheck.files import load_tensors
 from bncheck.settings import DataSettings
 
 
@@ -55,9 +54,8 @@ def read_pt(path: Path) -> object:
         DataError: the file is damaged, or a pickle in it asks for anything else (which is named).
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the error below says it better
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            return load_tensors(file)
     except pickle.UnpicklingError as error:
         raise DataError(_pickle_message(path, str(error))) from error
     except Exception as error:

@@ -21,10 +21,11 @@ from typing import IO, Any
 import torch
 
 from bncheck.errors import ModelError
+from bncheck.files import load_tensors
 from bncheck.formats.exported.graph_check import complaints, operators_of
 from bncheck.formats.messages import listed
 from bncheck.formats.pickles.opcodes import blocked_globals
-from bncheck.formats.pickles.reading import damaged, load_tensors
+from bncheck.formats.pickles.reading import damaged
 from bncheck.formats.programs.operators import require_admitted
 from bncheck.vocabulary import argument
 

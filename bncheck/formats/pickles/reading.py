@@ -16,6 +16,7 @@ from typing import IO, Any
 import torch
 
 from bncheck.errors import ModelError
+from bncheck.files import load_tensors
 from bncheck.formats.format import Container
 from bncheck.formats.messages import first_line, listed
 from bncheck.formats.pickles.opcodes import blocked_globals, is_whole_pickle, pickles_are_whole
@@ -47,13 +48,6 @@ def load_pickle(path: Path, container: Container, *, trust_pickle: bool = False)
         if container == PLAIN_PICKLE:
             raise ModelError(_refusal(path, file) if is_whole_pickle(file) else damaged(path))
         return _load_checked(file, path)
-
-
-def load_tensors(file: IO[bytes]) -> Any:
-    """`torch.load` restricted to tensors, without its warnings; raises what torch raises."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def damaged(path: Path, error: BaseException | None = None) -> str:

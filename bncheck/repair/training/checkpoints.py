@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from bncheck.errors import DataError, UsageError
-from bncheck.files import require_place, written_whole
+from bncheck.files import load_tensors, require_place, written_whole
 from bncheck.vocabulary import argument
 
 VERSION = 2
@@ -40,7 +40,8 @@ def read_checkpoint(path: Path, run: Mapping[str, str]) -> dict[str, Any] | None
     if not path.exists():
         return None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            content = load_tensors(file)
     except Exception as error:
         raise DataError(f"{path} is no checkpoint that can be read; delete it, or name another file.") from error
     if not isinstance(content, dict) or content.get("bncheck_fine_tuning") != VERSION:
