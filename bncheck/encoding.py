@@ -10,6 +10,8 @@ _SAID = 400
 """Characters of an exception's message that are shown."""
 _LONGEST = 2**14
 """Characters of one that are looked at."""
+_COMMAND = re.compile(r"#(?=#\w*\[)")
+"""Of `##[error]`, `##vso[...]` and the like, which GitHub and Azure obey wherever they stand in a line."""
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 
@@ -25,10 +27,24 @@ def encodable(text: str) -> str:
 def printable(text: str) -> str:
     r"""`text` without control characters, those that end a line included: a terminal, or a CI system, would obey them.
 
+    Nor does it hold what a CI system obeys in the middle of a line.
+
     >>> printable("bn\n::error::1") == "bn\ufffd::error::1"
     True
+    >>> printable("bn ##vso[task.complete]") == "bn \ufffd#vso[task.complete]"
+    True
     """
-    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+    visible = text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+    return _COMMAND.sub("\ufffd", visible)
+
+
+def harmless_json(text: str) -> str:
+    r"""The same JSON, in which no CI system finds a command, should it be printed.
+
+    >>> harmless_json('{"a": "##[error]"}')
+    '{"a": "\\u0023#[error]"}'
+    """
+    return _COMMAND.sub(r"\\u0023", text)
 
 
 def one_line(text: str) -> str:

@@ -78,6 +78,9 @@ def _of_text(case: Case, done: Done) -> Iterator[str]:
             line = re.search(r"^\s*::.*", text, re.MULTILINE)
             if line:
                 yield f"a line that begins with '::' on {name}: {line[0][:100]}"
+        line = re.search(r"^.*##\w*\[.*", text, re.MULTILINE)
+        if line:
+            yield f"a line with '##[' on {name}: {line[0][:100]}"
     if done.code in (2, 3) and not done.stderr.strip():
         yield f"exit code {done.code} without a word"
 

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 LONG = "x" * 200_000
-INJECTED = "EVIL\n::error file=a.py::injected\x1b[31m"
+INJECTED = "EVIL\n::error file=a.py::injected\x1b[31m ##[error]x ##vso[task.complete]x"
 CANARY = "canary.bin"
 """A file that nothing has to do with."""
 TOUCHED = "touched"
@@ -19,7 +19,7 @@ TOUCHED = "touched"
 TEXTS = st.sampled_from(
     [
         *("", "a", "0", "\0", "../x", "/etc/passwd", ".", "=1+1", "nan", "\r", "٣", "é" * 50, "-", "%s{}", "[red]x[/]"),
-        *(INJECTED, LONG, "::error::x", "a.b.c", CANARY, "\u202e", "🦊", "9" * 400),
+        *(INJECTED, LONG, "::error::x", "##[error]x", "a.b.c", CANARY, "\u202e", "🦊", "9" * 400),
     ]
 )
 SURROGATES = st.sampled_from(["\ud800", "a\udcff", "\udfff\n::error::x"])

@@ -60,6 +60,7 @@ BROKEN = {
     "a long message": (lambda: printing("x" * 30_000), "stderr of 30001 characters"),
     "an escape": (lambda: printing("\x1b[31m"), "an escape on stderr"),
     "a command to GitHub": (lambda: printing("a\n ::error::x"), "a line that begins with '::' on stderr"),
+    "a command to Azure": (lambda: printing("bn ##vso[task.complete]x"), "a line with '##[' on stderr"),
     "the same out of C++": (writing_past_python, "a line that begins with '::' on stderr"),
     "no message": (lambda: sys.exit(3), "exit code 3 without a word"),
     "a file elsewhere": (lambda: writing(f"{tempfile.gettempdir()}/../../elsewhere"), "open: "),

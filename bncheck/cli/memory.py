@@ -49,16 +49,17 @@ def allowed(given: str | None) -> int | None:
 
 
 @contextlib.contextmanager
-def limited(allowed: int | None) -> Iterator[None]:
+def limited(allowed: int | None) -> Iterator[bool]:
     """Within the block allocations fail beyond so many bytes, and libraries raise what `is_out_of_memory` knows.
 
     The kernel is asked to refuse private memory (RLIMIT_DATA), as it does at once and for every library. The address
     space (RLIMIT_AS) would count files that are only mapped. What the process had reserved before and does not use is
-    left out of account. Where there is no such limit, on Windows and macOS, the system's own is left.
+    left out of account. Where there is no such limit, on Windows and macOS, the system's own is left. What is given is
+    whether the limit is kept.
     """
     before = _limit_of_data(allowed)
     try:
-        yield
+        yield before is not None
     finally:
         if before is not None:
             import resource
@@ -101,6 +102,18 @@ def _number(file: Path) -> int | None:
         return int(file.read_text("ascii"))
     except (OSError, ValueError):  # there is none, or it says `max`
         return None
+
+
+def not_kept(given: str, device: str) -> str:
+    """What is said where the user's limit is not kept."""
+    if device == "cpu":
+        why = "this system does not tell how much memory a process uses (Linux does, in /proc), or takes no limit"
+    else:
+        why = f"the memory of {argument('device')} {device} is its own, which bncheck does not limit"
+    return (
+        f"{argument('max_memory')} {given} is not kept: {why}. A run that needs more ends as the system ends it; "
+        f"set the limit of a container or a job, or a smaller {argument('batch_size')}."
+    )
 
 
 def about_limit(size: int | None, params: dict[str, Any]) -> str:

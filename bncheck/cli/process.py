@@ -18,7 +18,7 @@ from bncheck.cli.spelling import spelling_in
 from bncheck.encoding import one_line, printable, said_by, text_of
 from bncheck.errors import BncheckError, MemoryLimitError, UnreadableError, UsageError, is_out_of_memory
 from bncheck.user_code import users_place
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, spelled
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -74,8 +74,11 @@ def exit_codes(debug: bool = False, context: typer.Context | None = None) -> Ite
     params = {} if context is None else context.params
     allowed = None
     try:
-        allowed = memory.allowed(params.get("max_memory"))
-        with memory.limited(allowed if params.get("device", "cpu") == "cpu" else None):
+        given, device = params.get("max_memory"), params.get("device", "cpu")
+        allowed = memory.allowed(given)
+        with memory.limited(allowed if device == "cpu" else None) as is_kept:
+            if given is not None and not is_kept:
+                say(spelled(memory.not_kept(given, device), spelling_in(context)))
             yield
     except MemoryLimitError as error:
         if debug:

@@ -88,7 +88,7 @@ _STATEMENTS = [
     f'torch.save(x, "{TOUCHED}")',
     f'f = torch.save\n    f(x, "{TOUCHED}")',
     f'y = torch.from_file("{CANARY}", True, 4).fill_(1.)',
-    'print("EVIL\\n::error::x\\x1b[31m")',
+    'print("EVIL\\n::error::x\\x1b[31m ##vso[task.complete]x")',
     "torch.manual_seed(3)",
     'ops.prim.RaiseException("EVIL\\n::error::x\\x1b[31m")',
     "x.zero_()",

@@ -83,6 +83,24 @@ def test_the_limit_holds_within_the_block_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((), None),
+        (("--max-memory", "8G"), "this system does not tell how much memory a process uses"),
+        (("--max-memory", "8G", "--device", "cuda"), "the memory of --device cuda is its own"),
+    ],
+)
+def test_a_limit_that_cannot_be_kept_is_said(
+    given: tuple[str, ...], said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({f"norm.{name}": value for name, value in nn.BatchNorm1d(3).state_dict().items()}, tmp_path / "m.pth")
+    monkeypatch.setattr(memory, "_used", lambda: None)  # as on macOS
+    done = CliRunner().invoke(app, ["inspect", str(tmp_path / "m.pth"), *given, "--no-config"])
+    assert done.stderr.count("is not kept") == (said is not None)
+    assert said is None or f"--max-memory 8G is not kept: {said}" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("text", "size"), [("4G", 2**32), ("1.5GiB", 3 * 2**29), ("800M", 800 * 2**20), ("65536", 2**16), ("2 tb", 2**41)]
 )
 def test_sizes_are_read(text: str, size: int) -> None:

@@ -18,7 +18,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 LONG = "x" * 900_000
-INJECTED = "EVIL\n::error file=a.py::injected\x1b[31m"
+INJECTED = "EVIL\n::error file=a.py::injected\x1b[31m ##[error]x ##vso[task.complete]x"
 FLOATS = np.ones(4, np.float32).tobytes()
 
 

@@ -67,6 +67,8 @@ def test_no_name_starts_a_line_or_fills_a_page(tmp_path: Path) -> None:
         for text in (said.output, pages.output, moved.output):
             assert len(text) < 20_000
             assert all(line.isprintable() and not line.strip().startswith("::") for line in text.splitlines())
+            assert "##[" not in text
+            assert "##vso[" not in text
 
 
 def test_a_file_that_breaks_does_not_keep_the_others_from_being_audited(

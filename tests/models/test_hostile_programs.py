@@ -271,7 +271,7 @@ class Talkative(Quiet):
     """Prints and warns what a terminal or a CI system would obey, and fails so if asked to."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        print("loss \x1b[31m0.1\n::error file=a::b")
+        print("loss \x1b[31m0.1\n::error file=a::b ##vso[c]")
         warnings.warn("careful \x1b]0;x\x07\n::warning::c", stacklevel=1)
         if bool(x.sum() > 1e6):
             raise ValueError("\x1b[31m")
@@ -285,7 +285,12 @@ def test_what_a_program_says_is_marked_and_harmless(tmp_path: Path, capsys: pyte
         bncheck.inspect(path, torch.rand(400, 3, 4, 4), batch_size=4)
     out, err = capsys.readouterr()
     assert out == ""
-    marked = ("prints: loss �[31m0.1", "prints: ::error file=a::b", "warns: careful �]0;x�", "warns: ::warning::c")
+    marked = (
+        "prints: loss �[31m0.1",
+        "prints: ::error file=a::b �#vso[c]",
+        "warns: careful �]0;x�",
+        "warns: ::warning::c",
+    )
     assert err.startswith("".join(f"The model {line}\n" for line in marked))
     assert all(line.startswith("The model ") for line in err.splitlines())
     assert not re.search(r"[^\n -~�]", err)

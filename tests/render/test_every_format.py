@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -33,13 +34,24 @@ SARIF = json.loads(Path(__file__).with_name("sarif").joinpath("sarif-2.1.0-rtm.5
 COMPARED = {"moved": hand_compared.MOVED, "same": hand_compared.SAME, "untold": hand_compared.UNTOLD}
 
 
-def evil_repair() -> RepairResult:
-    layers = tuple(replace(layer, name=HOSTILE) for layer in hand_repaired.LAYERS)
-    return replace(hand_repaired.better(), layers=layers, source=HOSTILE)
+COMMANDS = "bn ##[error]a ##vso[task.complete]b ##teamcity[c]"
+"""CI systems obey them in the middle of a line."""
 
 
-def evil_difference() -> Difference:
-    return hand_compared.difference(hand_compared.layer(HOSTILE, 0.5), only_after=(HOSTILE,))
+def evil_report(name: str) -> Report:
+    report = full_report()
+    layers = tuple(replace(layer, name=name) for layer in report.layers)
+    findings = tuple(replace(each, message=f"{name}: {each.message}", layers=(name,)) for each in report.findings)
+    return replace(report, layers=layers, findings=findings, model=replace(report.model, path=name))
+
+
+def evil_repair(name: str = HOSTILE) -> RepairResult:
+    layers = tuple(replace(layer, name=name) for layer in hand_repaired.LAYERS)
+    return replace(hand_repaired.better(), layers=layers, source=name)
+
+
+def evil_difference(name: str = HOSTILE) -> Difference:
+    return hand_compared.difference(hand_compared.layer(name, 0.5), only_after=(name,))
 
 
 RESULTS: dict[str, Result] = {
@@ -82,6 +94,21 @@ def test_every_format_takes_every_result(format_name: str, name: str) -> None:
     text = renderer(format_name)(result)
     assert text.endswith("\n") or (format_name == "github" and not text)
     assert "\x1b" not in text or format_name in ("csv", "channels-csv")
+
+
+@pytest.mark.parametrize("make", [evil_report, evil_repair, evil_difference])
+@pytest.mark.parametrize("format_name", NAMES)
+def test_no_format_holds_what_a_ci_system_obeys(
+    format_name: str, make: Callable[[str], Report | RepairResult | Difference]
+) -> None:
+    if format_name == "channels-csv" and make is evil_difference:
+        return
+    text = renderer(format_name)(make(COMMANDS))
+    assert re.findall(r"##\w*\[", text) == []
+    if make is evil_report and format_name != "channels-csv":  # it is told nevertheless
+        assert "#[error]a" in text
+    if make is evil_report and format_name == "json":
+        assert {layer["name"] for layer in json.loads(text)["layers"]} == {COMMANDS}
 
 
 def test_a_format_there_is_not() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from bncheck.encoding import harmless_json
 from bncheck.render.format import Format
 from bncheck.render.told import judged_report, repair_alone
 from bncheck.results import COMPLETE, Difference, Json, RepairResult, Report
@@ -27,7 +28,7 @@ def of_difference(difference: Difference) -> str:
 
 
 def _text(document: Json) -> str:
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    return harmless_json(json.dumps(document, indent=2, allow_nan=False)) + "\n"
 
 
 FORMAT = Format("json", (".json",), of_report, of_repair, of_difference)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import asdict
 from urllib.parse import quote
 
-from bncheck.encoding import encodable
+from bncheck.encoding import encodable, harmless_json
 from bncheck.render.format import Format, Result
 from bncheck.render.told import Told, told
 from bncheck.render.words.cells import printable
@@ -42,7 +42,8 @@ def of_any(result: Result) -> str:
         "columnKind": "unicodeCodePoints",
         "properties": about.properties,
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, allow_nan=False) + "\n"
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return harmless_json(json.dumps(log, indent=2, allow_nan=False)) + "\n"
 
 
 def _driver(about: Told) -> Json:
