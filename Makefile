@@ -18,7 +18,7 @@ help:
 	@echo "make test     set up, then lint, types and tests"
 	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (about a minute)"
 	@echo "make lowest   the quick tests with the lowest versions that pyproject.toml promises (TESTS= runs all)"
-	@echo "make fuzz [SECONDS=n] [CASES=n] [SEED=n]  hostile files of every format against the command line (docs/fuzzing.md)"
+	@echo "make fuzz [SECONDS=n] [CASES=n] [SEED=n] [JOBS=n]  hostile files of every format against the command line (docs/fuzzing.md)"
 	@echo "make soak     500 inspections in one process, alone and several at once: nothing may be left of them"
 	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
 	@echo "make experiments [FASHION=folder]  train what docs/why-batch-statistics.md shows (under half an hour)"
@@ -66,7 +66,7 @@ tests: $(STAMP)
 # Findings go to out/fuzz, each with the command that repeats it; PAGE=1 writes the table into docs/fuzzing.md.
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CASES),--cases $(CASES)) \
-		--seed $(if $(SEED),$(SEED),0) $(if $(PAGE),--page)
+		--seed $(if $(SEED),$(SEED),0) $(if $(JOBS),--jobs $(JOBS)) $(if $(PAGE),--page)
 
 soak: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m fuzz.soak --inspections $(if $(CASES),$(CASES),500)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import pkgutil
 import sys
 import time
@@ -10,8 +11,14 @@ from importlib import import_module
 from pathlib import Path
 
 from fuzz.campaign import Finding, Ran, batches, keep
+from fuzz.formats import formats
 from fuzz.table import figures, put_into_page
-from fuzz.worker import HarnessError, in_a_worker
+from fuzz.worker import HarnessError, in_workers
+
+SMALL, LARGE = 60, 240
+"""Cases in a process: a minute is to see every format, and a process costs as much to begin as some dozens of cases."""
+MANY, LONG = 5_000, 600.0
+"""Cases and seconds of a run whose processes take more of them."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -20,7 +27,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cases", type=int, help="stop after so many cases")
     parser.add_argument("--seed", type=int, default=0, help="of all draws")
     parser.add_argument("--format", action="append", default=[], dest="formats", help="this one alone; can be repeated")
-    parser.add_argument("--batch", type=int, default=60, help="cases in a process")
+    parser.add_argument("--batch", type=int, help="cases in a process; more where there is time for many")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes at once; which cases are run does not depend on it"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/fuzz"), help="where findings are kept")
     parser.add_argument("--page", action="store_true", help="write the table into docs/fuzzing.md")
     return parser.parse_args()
@@ -41,17 +51,19 @@ def main() -> int:
     """1 where anything was found, or a fuzzer is broken."""
     given = _arguments()
     seconds = 60.0 if given.seconds is None and given.cases is None else given.seconds
+    size = given.batch or (LARGE if (given.cases or 0) >= MANY or (given.seconds or 0) >= LONG else SMALL)
     sys.dont_write_bytecode = True
     import_everything()
+    formats()
+    gc.collect()
+    gc.freeze()  # the workers' collector would look at all of it, and by that copy it
     ran: list[Ran] = []
     broken = 0
     found: dict[str, Finding] = {}
     start = said = time.monotonic()
-    for format, kind, size, seed in batches(given.formats, given.batch, given.seed):
-        try:
-            batch = in_a_worker(format, kind, size, seed)
-        except HarnessError as error:
-            print(f"BROKEN: {format.name}, {kind}, {seed}: {error}", flush=True)
+    for (format, kind, _, seed), batch in in_workers(batches(given.formats, size, given.seed), given.jobs):
+        if isinstance(batch, HarnessError):
+            print(f"BROKEN: {format.name}, {kind}, {seed}: {batch}", flush=True)
             broken += 1
             continue
         ran += batch.ran

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle
 import select
 import signal
 import tempfile
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from fuzz.campaign import Batch, Finding, run_batch
@@ -20,30 +23,89 @@ MOST_MEMORY = 6 * 2**30
 """Bytes that a worker may allocate; bncheck's own limit goes by the machine's memory."""
 
 
+Wanted = tuple[Format, str, int, int]
+"""A format, a kind, how many cases, and the seed."""
+
+
 class HarnessError(Exception):
     """The fuzzers themselves are wrong."""
 
 
-def in_a_worker(format: Format, kind: str, number: int, seed: int) -> Batch:
-    """The batch, run in a forked process; if that ends early, with the case it ended at as a finding."""
-    with tempfile.TemporaryDirectory(prefix="bncheck-fuzz-now-") as folder:
-        last = Path(folder) / "case"
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that runs a batch.
+
+    Attributes:
+        format: of the batch.
+        kind: of its cases.
+        seed: by which they are drawn.
+        folder: where the case it is at stands, as long as the worker is not finished.
+        reading: the pipe that it tells by.
+        child: the process.
+    """
+
+    format: str
+    kind: str
+    seed: int
+    folder: tempfile.TemporaryDirectory[str]
+    reading: int
+    child: int
+
+    @classmethod
+    def started(cls, format: Format, kind: str, number: int, seed: int) -> Worker:
+        """A worker for so many cases."""
+        folder = tempfile.TemporaryDirectory(prefix="bncheck-fuzz-now-")
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
-            _work(lambda before: run_batch(format, kind, number, seed, before), last, writing)
+            _work(lambda before: run_batch(format, kind, number, seed, before), _last(folder.name), writing)
         os.close(writing)
-        batch, told = _heard(reading, child)
-        _, status = os.waitpid(child, 0)
-        if batch is None:
-            batch = Batch(format.name, kind, seed)
-            if not last.exists():
-                raise HarnessError(f"the worker for {format.name} ended before its first case: {told}")
-            case = pickle.loads(last.read_bytes())
-            how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
-            batch.findings.append(Finding(case, (f"the process ended: {how} {told}".strip(),)))
-        return batch
+        return cls(format.name, kind, seed, folder, reading, child)
+
+    def finished(self) -> Batch:
+        """Its batch, once it is done; if it ended early, with the case it ended at as a finding.
+
+        Raises:
+            HarnessError: the fuzzer is wrong, and no command.
+        """
+        with self.folder as folder:
+            batch, told = _heard(self.reading, self.child)
+            _, status = os.waitpid(self.child, 0)
+            if batch is None:
+                batch = Batch(self.format, self.kind, self.seed)
+                if not _last(folder).exists():
+                    raise HarnessError(f"the worker for {self.format} ended before its first case: {told}")
+                case = pickle.loads(_last(folder).read_bytes())
+                signalled = os.WIFSIGNALED(status)
+                how = f"signal {os.WTERMSIG(status)}" if signalled else f"exit code {os.WEXITSTATUS(status)}"
+                batch.findings.append(Finding(case, (f"the process ended: {how} {told}".strip(),)))
+            return batch
+
+
+def _last(folder: str) -> Path:
+    return Path(folder) / "case"
+
+
+def in_workers(wanted: Iterable[Wanted], jobs: int) -> Iterator[tuple[Wanted, Batch | HarnessError]]:
+    """The batches in their order, so many at once; those that are under way are ended with the iteration."""
+    under_way: deque[tuple[Wanted, Worker]] = deque()
+    coming = iter(wanted)
+    try:
+        while True:
+            under_way += [(each, Worker.started(*each)) for each in itertools.islice(coming, jobs - len(under_way))]
+            if not under_way:
+                return
+            each, worker = under_way.popleft()
+            try:
+                yield each, worker.finished()
+            except HarnessError as error:
+                yield each, error
+    finally:
+        for _, worker in under_way:
+            os.kill(worker.child, signal.SIGKILL)
+            with contextlib.suppress(HarnessError):
+                worker.finished()
 
 
 def _work(run: Callable[[Callable[[Case], None]], Batch], last: Path, writing: int) -> None:

@@ -94,6 +94,23 @@ def test_the_lists_name_what_there_is() -> None:
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        ("from_file", "save", "_print"),
+        ("to_here", "owner", "is_owner"),
+        ("manual_seed", "seed"),
+        ("set_", "_reshape_alias", "_nested_view_from_buffer", "_sparse_coo_tensor_unsafe", "_coalesced_"),
+    ],
+    ids=["files and the terminal", "other machines", "random seeds", "memory without bounds"],
+)
+def test_what_does_more_than_compute_is_refused(names: tuple[str, ...]) -> None:
+    there = {schema.name for schema in SCHEMAS}
+    for name in names:
+        assert f"aten::{name}" in there
+        assert not is_admitted(f"aten::{name}")
+
+
+@pytest.mark.parametrize(
     "namespace", ["c10d", "symm_mem", "_c10d_functional", "inductor", "profiler", "debugprims", "mkldnn"]
 )
 def test_other_namespaces_are_refused_whole(namespace: str) -> None:
