@@ -11,7 +11,7 @@ SINCE ?= HEAD
 CHANGED = $(shell { git diff --name-only --diff-filter=d $(SINCE) -- 'bncheck/*.py'; \
 	git ls-files --others --exclude-standard -- 'bncheck/*.py'; } 2>/dev/null)
 
-.PHONY: help demo test quick quick-tests lowest lint types tests fuzz soak format samples readme bench experiments diagnosis docs screenshots clean
+.PHONY: help demo test quick quick-tests lowest lint types tests fuzz soak mutants format samples readme bench experiments diagnosis docs screenshots clean
 
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
@@ -20,6 +20,7 @@ help:
 	@echo "make lowest   the quick tests with the lowest versions that pyproject.toml promises (TESTS= runs all)"
 	@echo "make fuzz [SECONDS=n] [CASES=n] [SEED=n] [JOBS=n]  hostile files of every format against the command line (docs/fuzzing.md)"
 	@echo "make soak     500 inspections in one process, alone and several at once: nothing may be left of them"
+	@echo "make mutants [ROOMS=core] [SHARE=n] [SEED=n] [AGAIN=1]  faults put into the code, which tests must notice (docs/mutation.md)"
 	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
 	@echo "make experiments [FASHION=folder]  train what docs/why-batch-statistics.md shows (under half an hour)"
 	@echo "make diagnosis [FASHION=folder]  plant faults into trained nets and count what is found (docs/diagnosis.md)"
@@ -70,6 +71,11 @@ fuzz: $(STAMP)
 
 soak: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m fuzz.soak --inspections $(if $(CASES),$(CASES),500)
+
+# PAGE=1 writes the table into docs/mutation.md; BUDGET is seconds of tests for a fault.
+mutants: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m mutants $(ROOMS) $(if $(SHARE),--share $(SHARE)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(BUDGET),--budget $(BUDGET)) $(if $(AGAIN),--again) $(if $(PAGE),--page)
 
 TESTS ?= -m "$(QUICK)"
 lowest: $(LOWEST)/.installed

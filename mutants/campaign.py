@@ -1,0 +1,163 @@
+"""A room's mutants, one after another, each against the tests that run its place; what became of them is kept."""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+import sys
+import time
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from mutants.mutant import Mutant, Source
+from mutants.testing import ENDED, KILLED, Reached, Tests, Tried
+
+ROOT = Path(__file__).parent.parent
+OUT = Path("out/mutants")
+QUICK = "not slow and not browser and not training"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is changed, and the tests that must notice: the table `[tool.mutants]` of `pyproject.toml`."""
+
+    rooms: dict[str, Path]
+    tests: tuple[str, ...]
+
+    @classmethod
+    def read(cls, pyproject: Path = ROOT / "pyproject.toml") -> Plan:
+        """Take it from the project's file."""
+        table = tomllib.loads(pyproject.read_text("utf-8"))["tool"]["mutants"]
+        return cls({name: Path(path) for name, path in table["rooms"].items()}, tuple(table["tests"]))
+
+    def files(self, rooms: Iterable[str]) -> list[Path]:
+        """The files of those rooms."""
+        return sorted({file for room in rooms for file in self.rooms[room].rglob("*.py")})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A line of what is kept."""
+
+    path: str
+    line: int
+    kind: str
+    name: str
+    outcome: str
+    by: str | None
+    tests: int
+
+
+def kept(room: str) -> list[Result]:
+    """What became of a room's mutants the last time."""
+    path = OUT / f"{room}.jsonl"
+    return [Result(**json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is tried.
+
+    Attributes:
+        budget: most seconds of tests for a mutant.
+        share: of the mutants of a room that is drawn, by the seed.
+        seed: of that draw.
+        again: only what nobody noticed the last time.
+    """
+
+    budget: float = 6.0
+    share: float = 1.0
+    seed: int = 0
+    again: bool = False
+
+
+class Campaign:
+    """The part of pytest's session that runs tests: here it runs them for every mutant."""
+
+    def __init__(self, plan: Plan, rooms: Sequence[str], effort: Effort) -> None:
+        self._plan, self._rooms, self._effort = plan, rooms, effort
+
+    def pytest_configure(self) -> None:
+        """Have Hypothesis draw the same in every run, and not make smaller what it finds: a notice is enough."""
+        from hypothesis import Phase, settings
+
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile("mutants", phases=phases, database=None, derandomize=True, deadline=None)
+        settings.load_profile("mutants")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Take the place of pytest's own loop."""
+        if session.testsfailed:
+            raise pytest.UsageError("the tests cannot be collected")
+        sources = [Source.read(path) for path in self._plan.files(self._plan.rooms)]
+        tests = Tests(session, sources)
+        reached = tests.reached(OUT / "reached")
+        if reached.failed:
+            raise pytest.UsageError(f"fails without any fault: {', '.join(reached.failed)}")
+        print(f"{len(reached.cost)} tests, {sum(reached.cost.values()):.0f} s of a processor", flush=True)
+        gc.collect()
+        gc.freeze()
+        for room in self._rooms:
+            files = self._plan.files([room])
+            self._try_all(room, tests, reached, [source for source in sources if source.path in files])
+        return True
+
+    def _chosen(self, room: str, sources: Iterable[Source]) -> list[Mutant]:
+        every = [mutant for source in sources for mutant in source.mutants]
+        if self._effort.again:
+            alive = {one.name for one in kept(room) if one.outcome not in (KILLED, ENDED)}
+            return [mutant for mutant in every if mutant.name in alive]
+        if self._effort.share < 1:
+            number = round(self._effort.share * len(every))
+            drawn = set(random.Random(self._effort.seed).sample(range(len(every)), number))
+            return [mutant for i, mutant in enumerate(every) if i in drawn]
+        return every
+
+    def _try_all(self, room: str, tests: Tests, reached: Reached, sources: Sequence[Source]) -> None:
+        start = time.monotonic()
+        mutants = self._chosen(room, sources)
+        results = {one.name: one for one in kept(room)} if self._effort.again else {}
+        kills: dict[str, Counter[str]] = defaultdict(Counter)
+        for i, mutant in enumerate(mutants):
+            known = kills[f"{mutant.path}::{mutant.function}"]
+            names, cost = self._affordable(reached, mutant, known)
+            tried = tests.try_out(mutant, names, 10 + 10 * cost)
+            if tried.by is not None:
+                known[tried.by] += 1
+            results[mutant.name] = _result(mutant, tried)
+            if i % 50 == 49 or i + 1 == len(mutants):
+                outcomes = Counter(one.outcome for one in results.values())
+                words = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+                print(f"{room}: {i + 1} of {len(mutants)}, {time.monotonic() - start:.0f} s: {words}", flush=True)
+                lines = [json.dumps(asdict(one)) for one in results.values()]
+                (OUT / f"{room}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+
+    def _affordable(self, reached: Reached, mutant: Mutant, kills: Counter[str]) -> tuple[list[str], float]:
+        """Choose tests: first what noticed other faults in this function, then the cheapest, within the budget."""
+        names: list[str] = []
+        total = 0.0
+        for name in sorted(reached.tests_of(mutant), key=lambda name: (-kills[name], reached.cost[name])):
+            if names and total + reached.cost[name] > self._effort.budget:
+                break
+            names.append(name)
+            total += reached.cost[name]
+        return names, total
+
+
+def run(plan: Plan, rooms: Sequence[str], effort: Effort) -> int:
+    """Try the mutants of those rooms; the answer is pytest's exit code."""
+    sys.dont_write_bytecode = True
+    off = ["cacheprovider", "xdist", "pytest_cov"]
+    options = [f"-pno:{plugin}" for plugin in off]
+    return int(pytest.main(["-qq", "-m", QUICK, *options, *plan.tests], plugins=[Campaign(plan, rooms, effort)]))
+
+
+def _result(mutant: Mutant, tried: Tried) -> Result:
+    return Result(str(mutant.path), mutant.line, mutant.kind, mutant.name, tried.outcome, tried.by, tried.tests)
