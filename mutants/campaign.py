@@ -24,21 +24,23 @@ QUICK = "not slow and not browser and not training"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is changed, and the tests that must notice: the table `[tool.mutants]` of `pyproject.toml`."""
+class Room:
+    """What is changed, and the tests that must notice: a table `[tool.mutants.NAME]` of `pyproject.toml`."""
 
-    rooms: dict[str, Path]
+    name: str
+    mutate: Path
     tests: tuple[str, ...]
 
-    @classmethod
-    def read(cls, pyproject: Path = ROOT / "pyproject.toml") -> Plan:
-        """Take it from the project's file."""
-        table = tomllib.loads(pyproject.read_text("utf-8"))["tool"]["mutants"]
-        return cls({name: Path(path) for name, path in table["rooms"].items()}, tuple(table["tests"]))
+    @property
+    def files(self) -> list[Path]:
+        """The files to change."""
+        return sorted(self.mutate.rglob("*.py"))
 
-    def files(self, rooms: Iterable[str]) -> list[Path]:
-        """The files of those rooms."""
-        return sorted({file for room in rooms for file in self.rooms[room].rglob("*.py")})
+
+def plan(pyproject: Path = ROOT / "pyproject.toml") -> dict[str, Room]:
+    """The rooms that are configured, by their names."""
+    tables = tomllib.loads(pyproject.read_text("utf-8"))["tool"]["mutants"]
+    return {name: Room(name, Path(table["mutate"]), tuple(table["tests"])) for name, table in tables.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ class Effort:
 class Campaign:
     """The part of pytest's session that runs tests: here it runs them for every mutant."""
 
-    def __init__(self, plan: Plan, rooms: Sequence[str], effort: Effort) -> None:
-        self._plan, self._rooms, self._effort = plan, rooms, effort
+    def __init__(self, room: Room, effort: Effort) -> None:
+        self._room, self._effort = room, effort
 
     def pytest_configure(self) -> None:
         """Have Hypothesis draw the same in every run, and not make smaller what it finds: a notice is enough."""
@@ -96,7 +98,7 @@ class Campaign:
         """Take the place of pytest's own loop."""
         if session.testsfailed:
             raise pytest.UsageError("the tests cannot be collected")
-        sources = [Source.read(path) for path in self._plan.files(self._plan.rooms)]
+        sources = [Source.read(path) for path in self._room.files]
         tests = Tests(session, sources)
         reached = tests.reached(OUT / "reached")
         if reached.failed:
@@ -104,15 +106,13 @@ class Campaign:
         print(f"{len(reached.cost)} tests, {sum(reached.cost.values()):.0f} s of a processor", flush=True)
         gc.collect()
         gc.freeze()
-        for room in self._rooms:
-            files = self._plan.files([room])
-            self._try_all(room, tests, reached, [source for source in sources if source.path in files])
+        self._try_all(tests, reached, self._chosen(sources))
         return True
 
-    def _chosen(self, room: str, sources: Iterable[Source]) -> list[Mutant]:
+    def _chosen(self, sources: Iterable[Source]) -> list[Mutant]:
         every = [mutant for source in sources for mutant in source.mutants]
         if self._effort.again:
-            alive = {one.name for one in kept(room) if one.outcome not in (KILLED, ENDED)}
+            alive = {one.name for one in kept(self._room.name) if one.outcome not in (KILLED, ENDED)}
             return [mutant for mutant in every if mutant.name in alive]
         if self._effort.share < 1:
             number = round(self._effort.share * len(every))
@@ -120,9 +120,8 @@ class Campaign:
             return [mutant for i, mutant in enumerate(every) if i in drawn]
         return every
 
-    def _try_all(self, room: str, tests: Tests, reached: Reached, sources: Sequence[Source]) -> None:
-        start = time.monotonic()
-        mutants = self._chosen(room, sources)
+    def _try_all(self, tests: Tests, reached: Reached, mutants: Sequence[Mutant]) -> None:
+        room, start = self._room.name, time.monotonic()
         results = {one.name: one for one in kept(room)} if self._effort.again else {}
         kills: dict[str, Counter[str]] = defaultdict(Counter)
         for i, mutant in enumerate(mutants):
@@ -151,12 +150,12 @@ class Campaign:
         return names, total
 
 
-def run(plan: Plan, rooms: Sequence[str], effort: Effort) -> int:
-    """Try the mutants of those rooms; the answer is pytest's exit code."""
+def run(room: Room, effort: Effort) -> int:
+    """Try a room's mutants; the answer is pytest's exit code."""
     sys.dont_write_bytecode = True
     off = ["cacheprovider", "xdist", "pytest_cov"]
     options = [f"-pno:{plugin}" for plugin in off]
-    return int(pytest.main(["-qq", "-m", QUICK, *options, *plan.tests], plugins=[Campaign(plan, rooms, effort)]))
+    return int(pytest.main(["-qq", "-m", QUICK, *options, *room.tests], plugins=[Campaign(room, effort)]))
 
 
 def _result(mutant: Mutant, tried: Tried) -> Result:

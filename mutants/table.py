@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from mutants.campaign import ROOT, Plan, Result, kept
+from mutants.campaign import ROOT, Result, kept, plan
 from mutants.testing import BROKEN, ENDED, KILLED, NOT_REACHED, SURVIVED
 
 PAGE = ROOT / "docs" / "mutation.md"
@@ -27,7 +27,7 @@ def figures() -> str:
     """A table of every file of every room, and the survivors, each with why."""
     lines: list[str] = []
     left: list[Result] = []
-    for room in Plan.read().rooms:
+    for room in plan():
         results = kept(room)
         if not results:
             continue

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from mutants.campaign import ROOT, Plan
+from mutants.campaign import ROOT, plan
 from mutants.changes import changes
 from mutants.live import LiveFunctions
 from mutants.mutant import Source
@@ -56,16 +56,17 @@ def written(tmp_path: Path) -> tuple[Path, ModuleType]:
 
 
 def test_the_plan_names_rooms_and_tests_that_are_there() -> None:
-    plan = Plan.read()
-    assert [path for path in plan.rooms.values() if not (ROOT / path).is_dir()] == []
-    assert [path for path in plan.tests if not (ROOT / path).exists()] == []
+    rooms = plan().values()
+    assert {room.name for room in rooms} == {"core", "gate", "rules"}
+    assert [room.mutate for room in rooms if not (ROOT / room.mutate).is_dir()] == []
+    assert [path for room in rooms for path in room.tests if not (ROOT / path).exists()] == []
 
 
 def test_what_is_explained_is_a_mutant_of_the_code_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     names = set(explained())
     paths = {Path(name.partition("::")[0]) for name in names}
-    assert paths <= set(Plan.read().files(Plan.read().rooms))
+    assert paths <= {path for room in plan().values() for path in room.files}
     assert names - {mutant.name for path in paths for mutant in Source.read(path).mutants} == set()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bncheck.core import exchangeability
+from bncheck.core import THRESHOLDS, Exchangeability, exchangeability
 
 
 def drawn(batches: int, size: int, channels: int, between: float, seed: int = 0) -> np.ndarray:
@@ -26,6 +26,38 @@ def test_the_ratio_is_that_of_the_analysis_of_variance() -> None:
     assert found is not None
     assert found.ratio == pytest.approx(between / within)
     assert found.effective_size == pytest.approx(1 + 3 / found.ratio)
+
+
+def variance_ratio(values: np.ndarray, batches: int) -> float:
+    """F of the analysis of variance, averaged over the channels of samples in order."""
+    groups = values.reshape(batches, -1, values.shape[1])
+    between = groups.shape[1] * groups.mean(axis=1).var(axis=0, ddof=1)
+    return float(np.mean(between / groups.var(axis=1, ddof=1).mean(axis=0)))
+
+
+def test_what_random_batches_give_is_the_largest_over_layers_of_batches_rearranged() -> None:
+    layers = {"one": drawn(8, 8, 2, 0.3), "other": drawn(8, 8, 3, 0.3, seed=1)}
+    found = exchangeability(layers, 8, 8, seed=5)
+    assert found is not None
+    generator = np.random.default_rng(5)
+    orders = [generator.permutation(64) for _ in range(THRESHOLDS.rearrangements)]
+    largest = [max(variance_ratio(values[order], 8) for values in layers.values()) for order in orders]
+    assert found.random == pytest.approx(np.mean(largest))
+    assert found.random_spread == pytest.approx(np.std(largest, ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_grouped"),
+    [
+        ({}, True),
+        ({"random": 2.0, "random_spread": (5.0 - 2.0) / THRESHOLDS.beyond_random}, False),
+        ({"ratio": THRESHOLDS.ratio, "batch_size": 2, "random": 0.0}, False),
+        ({"batch_size": round(4.0 * (1 - THRESHOLDS.correlation) / THRESHOLDS.correlation)}, False),
+    ],
+)
+def test_batches_are_grouped_only_beyond_each_limit(changes: dict[str, float], is_grouped: bool) -> None:
+    values = {"batches": 10, "batch_size": 4, "ratio": 5.0, "layer": "norm", "random": 1.0, "random_spread": 0.0}
+    assert Exchangeability(**(values | changes)).is_grouped is is_grouped  # type: ignore[arg-type]
 
 
 def test_the_correlation_is_the_share_of_the_variance_between_batches() -> None:
@@ -74,13 +106,24 @@ def test_neither_offset_nor_unit_matters(offset: float, unit: float) -> None:
 
 def test_dead_and_broken_channels_are_left_out() -> None:
     values = drawn(20, 5, 3, 0.7)
-    spoiled = np.concatenate([values, np.full((100, 1), 3.0), np.full((100, 1), np.nan)], axis=1)
-    spoiled[7, 4] = np.inf
+    spoiled = np.concatenate([values, np.full((100, 1), 3.0), np.full((100, 1), np.nan), values, 1e200 * values], axis=1)
+    spoiled[7, 4:8] = np.inf
     one = exchangeability({"norm": values}, 20, 5, seed=0)
     other = exchangeability({"norm": spoiled, "dead": np.zeros((100, 2))}, 20, 5, seed=0)
     assert one is not None
     assert other is not None
     assert other.ratio == pytest.approx(one.ratio)
+
+
+def test_half_precision_is_no_coarser_than_its_values() -> None:
+    values = (100 + drawn(20, 5, 3, 0.7)).astype(np.float16)
+    one, other = (exchangeability({"norm": as_}, 20, 5, seed=0) for as_ in (values, values.astype(np.float64)))
+    assert one == other
+
+
+def test_as_few_as_can_be_compared() -> None:
+    assert exchangeability({"norm": drawn(8, 8, 3, 1.0)}, 8, 8, seed=0) is not None
+    assert exchangeability({"norm": drawn(32, 2, 3, 1.0)}, 32, 2, seed=0) is not None
 
 
 @pytest.mark.parametrize(("batches", "size"), [(7, 16), (100, 1), (15, 4)])
