@@ -104,6 +104,26 @@ def test_neither_offset_nor_unit_matters(offset: float, unit: float) -> None:
     assert other.ratio == pytest.approx(one.ratio, rel=1e-4)
 
 
+def test_channels_of_tiny_numbers_vary_and_rounding_does_not() -> None:
+    values = drawn(20, 5, 3, 0.7)
+    one = exchangeability({"norm": values}, 20, 5, seed=0)
+    tiny = exchangeability({"norm": 1e-12 * values}, 20, 5, seed=0)
+    constant = np.full((100, 2), 1e6 / 3)
+    constant[::7] = np.nextafter(constant[0, 0], 0)
+    beside = exchangeability({"norm": np.concatenate([values, constant], axis=1)}, 20, 5, seed=0)
+    assert one is not None
+    assert tiny is not None
+    assert beside is not None
+    assert tiny.ratio == pytest.approx(one.ratio)
+    assert beside.ratio == one.ratio
+
+
+def test_batches_without_any_variance_within_have_a_large_ratio_and_no_infinite_one() -> None:
+    found = exchangeability({"norm": drawn(20, 1, 2, 0.0).repeat(5, axis=0)}, 20, 5, seed=0)
+    assert found is not None
+    assert found.ratio == pytest.approx((100 / 19) / (1e-9 * 100 / 80))
+
+
 def test_dead_and_broken_channels_are_left_out() -> None:
     values = drawn(20, 5, 3, 0.7)
     spoiled = np.concatenate([values, np.full((100, 1), 3.0), np.full((100, 1), np.nan), values, 1e200 * values], axis=1)

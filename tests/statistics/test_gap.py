@@ -137,6 +137,17 @@ def test_infinite_measurements_are_no_finite_gap(mean, var):
     assert not np.isfinite(compare(mean, var, 0.0, 1.0, 1e-5).gap)
 
 
+def test_halves_are_compared_in_double_precision():
+    values = [np.array([value], dtype=np.float16) for value in (1.001, 0.3, 0.9, 0.1)]
+    found, expected = compare(*values, 1e-5), compare(*(value.astype(np.float64) for value in values), 1e-5)
+    assert found.gap.dtype == np.float64
+    assert found.gap == expected.gap
+
+
+def test_a_gap_too_large_to_be_squared_is_infinite_without_a_warning():
+    assert compare(1e200, 1.0, 0.0, 1.0, 1e-5).gap == np.inf
+
+
 # Kullback-Leibler
 
 
