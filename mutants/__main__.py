@@ -26,13 +26,14 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the faults that is drawn, by the seed")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
     parser.add_argument("--again", action="store_true", help="only faults that nobody noticed the last time")
+    parser.add_argument("--rest", action="store_true", help="only faults that were not tried before it was stopped")
     parser.add_argument("--table", action="store_true", help="run nothing: what is known from the last time")
     parser.add_argument("--page", action="store_true", help="write it into docs/mutation.md")
     given = parser.parse_args()
     if unknown := set(given.rooms) - set(known):
         parser.error(f"no room: {', '.join(sorted(unknown))}")
     if not given.table:
-        effort = Effort(given.budget, given.share, given.seed, given.again)
+        effort = Effort(given.budget, given.share, given.seed, given.again, given.rest)
         for name in given.rooms or known:
             if _in_a_process(known[name], effort):
                 return 1

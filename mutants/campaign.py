@@ -71,12 +71,19 @@ class Effort:
         share: of the mutants of a room that is drawn, by the seed.
         seed: of that draw.
         again: only what nobody noticed the last time.
+        rest: only what was not tried the last time, before it was stopped.
     """
 
     budget: float = 6.0
     share: float = 1.0
     seed: int = 0
     again: bool = False
+    rest: bool = False
+
+    @property
+    def continues(self) -> bool:
+        """Whether what became of others the last time stays."""
+        return self.again or self.rest
 
 
 class Campaign:
@@ -90,7 +97,9 @@ class Campaign:
         from hypothesis import Phase, settings
 
         phases = [Phase.explicit, Phase.generate]
-        settings.register_profile("mutants", phases=phases, database=None, derandomize=True, deadline=None)
+        settings.register_profile(
+            "mutants", phases=phases, max_examples=30, database=None, derandomize=True, deadline=None
+        )
         settings.load_profile("mutants")
 
     @pytest.hookimpl(tryfirst=True)
@@ -110,19 +119,19 @@ class Campaign:
         return True
 
     def _chosen(self, sources: Iterable[Source]) -> list[Mutant]:
-        every = [mutant for source in sources for mutant in source.mutants]
-        if self._effort.again:
-            alive = {one.name for one in kept(self._room.name) if one.outcome not in (KILLED, ENDED)}
-            return [mutant for mutant in every if mutant.name in alive]
+        chosen = [mutant for source in sources for mutant in source.mutants]
         if self._effort.share < 1:
-            number = round(self._effort.share * len(every))
-            drawn = set(random.Random(self._effort.seed).sample(range(len(every)), number))
-            return [mutant for i, mutant in enumerate(every) if i in drawn]
-        return every
+            number = round(self._effort.share * len(chosen))
+            drawn = set(random.Random(self._effort.seed).sample(range(len(chosen)), number))
+            chosen = [mutant for i, mutant in enumerate(chosen) if i in drawn]
+        known = {one.name: one.outcome for one in kept(self._room.name)}
+        if self._effort.again:
+            return [mutant for mutant in chosen if known.get(mutant.name, KILLED) not in (KILLED, ENDED)]
+        return [mutant for mutant in chosen if mutant.name not in known] if self._effort.rest else chosen
 
     def _try_all(self, tests: Tests, reached: Reached, mutants: Sequence[Mutant]) -> None:
         room, start = self._room.name, time.monotonic()
-        results = {one.name: one for one in kept(room)} if self._effort.again else {}
+        results = {one.name: one for one in kept(room)} if self._effort.continues else {}
         kills: dict[str, Counter[str]] = defaultdict(Counter)
         for i, mutant in enumerate(mutants):
             known = kills[f"{mutant.path}::{mutant.function}"]
@@ -131,7 +140,7 @@ class Campaign:
             if tried.by is not None:
                 known[tried.by] += 1
             results[mutant.name] = _result(mutant, tried)
-            if i % 50 == 49 or i + 1 == len(mutants):
+            if i % 10 == 9 or i + 1 == len(mutants):
                 outcomes = Counter(one.outcome for one in results.values())
                 words = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
                 print(f"{room}: {i + 1} of {len(mutants)}, {time.monotonic() - start:.0f} s: {words}", flush=True)

@@ -126,7 +126,8 @@ def test_batches_without_any_variance_within_have_a_large_ratio_and_no_infinite_
 
 def test_dead_and_broken_channels_are_left_out() -> None:
     values = drawn(20, 5, 3, 0.7)
-    spoiled = np.concatenate([values, np.full((100, 1), 3.0), np.full((100, 1), np.nan), values, 1e200 * values], axis=1)
+    dead, broken = np.full((100, 1), 3.0), np.full((100, 1), np.nan)
+    spoiled = np.concatenate([values, dead, broken, values, 1e200 * values], axis=1)
     spoiled[7, 4:8] = np.inf
     one = exchangeability({"norm": values}, 20, 5, seed=0)
     other = exchangeability({"norm": spoiled, "dead": np.zeros((100, 2))}, 20, 5, seed=0)
