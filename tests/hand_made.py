@@ -32,6 +32,7 @@ from bncheck.results.report import (
     Summary,
     asked_in,
 )
+from bncheck.results.run import RunCost, StageCost
 
 NAN, INF = float("nan"), float("inf")
 REPAIR = (
@@ -205,7 +206,9 @@ def full_report() -> Report:
     return Report(
         version="0.1.0",
         run=run(
-            ("Took 'state_dict' from the checkpoint; --key chooses another: ema.", "3 samples left out"), again=AGAIN
+            ("Took 'state_dict' from the checkpoint; --key chooses another: ema.", "3 samples left out"),
+            again=AGAIN,
+            cost=RunCost(2410, 3.25, (StageCost("batch statistics", 597, 0.75), StageCost("padding", 1813, 2.0))),
         ),
         model=ModelFacts("checkpoints/run_17/epoch_090.ckpt", "ab" * 32, "state_dict", len(layers), True),
         data=DataFacts("data/validation.npz", 597, 64, True),

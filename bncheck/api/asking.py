@@ -77,6 +77,7 @@ def plan_of(settings: Settings) -> Plan:
         task=predictions.task,
         normalization=normalization_of(settings.reading),
         until=sampling.until,
+        exhaustive=sampling.exhaustive,
     )
 
 
@@ -144,6 +145,7 @@ def _of_inspection(settings: InspectionSettings, reference: str | None, training
         "arch": _name(model.arch),
         "reference": reference,
         "batch_sizes": list(sampling.batch_sizes),
+        "exhaustive": sampling.exhaustive,
         "output": settings.predictions.output,
         "metric": _name(settings.predictions.metric),
         "task": settings.predictions.task,

@@ -104,6 +104,7 @@ def _from_python(settings: InspectionSettings | RepairSettings) -> dict[str, Any
         "limit": sampling.limit,
         "until": sampling.until,
         "batch_sizes": sampling.batch_sizes,
+        "exhaustive": sampling.exhaustive,
         "seed": sampling.seed,
         "max_gap": judging.max_gap,
         "deploy_dtype": judging.deploy_dtype,

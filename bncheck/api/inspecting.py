@@ -16,11 +16,14 @@ from bncheck.api.opening import model_of
 from bncheck.core import in_force
 from bncheck.data import DataOptions, Source, open_data, require_named
 from bncheck.errors import UsageError
+from bncheck.evidence import Evidence, TrainingEvidence
 from bncheck.formats import Backend, reference_of, require_runnable, with_reference
 from bncheck.measure import (
+    Observation,
     Plan,
     compare_outputs,
     completed,
+    look_further,
     measured_evidence,
     observe,
     observe_training,
@@ -29,7 +32,7 @@ from bncheck.measure import (
 from bncheck.probes import Subject, run_probes
 from bncheck.progress import Progress, no_progress
 from bncheck.results import Report, Run
-from bncheck.rules import judge
+from bncheck.rules import is_decided, judge
 from bncheck.settings import (
     BATCH_SIZE,
     BATCH_SIZES,
@@ -48,6 +51,7 @@ from bncheck.settings import (
     texts,
 )
 from bncheck.vocabulary import FailOn, argument
+from bncheck.watch import CountedSession, Ledger
 
 
 def inspect(
@@ -71,6 +75,7 @@ def inspect(
     reference_key: str | None = None,
     data_options: DataOptions | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
+    exhaustive: bool = False,
     output: str | None = None,
     metric: Metric | None = None,
     task: str | None = None,
@@ -111,6 +116,7 @@ def inspect(
         reference_key: as `key`, for the reference.
         data_options: preprocessing of images, the label column of tables.
         batch_sizes: of the what-if table.
+        exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows.
         output: key or index of the output that is the prediction.
         metric: `metric(outputs, labels) -> number` instead of the task's own score; larger is better, unless it has an
             attribute `larger_is_better` that is false.
@@ -139,7 +145,7 @@ def inspect(
         train_data=train_data,
         reference=chosen.reference(reference, reference_arch, reference_arch_kwargs, reference_key),
         reading=data_options or DataSettings(),
-        sampling=SamplingSettings(batch_size, limit, until, seed, tuple(batch_sizes)),
+        sampling=SamplingSettings(batch_size, limit, until, seed, tuple(batch_sizes), exhaustive),
         predictions=PredictionSettings(output, metric, task),
         judging=JudgingSettings(
             texts("select", select), texts("ignore", ignore), max_gap, fail_on, strict, deploy_dtype
@@ -201,31 +207,48 @@ def report_on(
     Raises:
         DataError: the data cannot be read, or do not fit the model.
     """
+    ledger = Ledger()
     if source is None:
         evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
-        sampling = None if training is None else observe_training(opened, training, plan, progress)
-        with opened.session(source.name, plan.seed) as session:
+        sampling = None if training is None else observe_training(opened, training, plan, progress, ledger)
+        with opened.session(source.name, plan.seed) as watched:
+            session = CountedSession(watched, ledger)
             seen = observe(session, source, plan, progress)
-            evidence = measured_evidence(
-                opened,
-                seen,
-                plan,
-                source_name=source.name,
-                sizes=how.batch_sizes,
-                max_gap=how.judging.max_gap,
-                training=sampling,
-            )
-            evidence = run_probes(session, Subject(opened, source, plan, training, progress), seen, evidence)
+            evidence = _evidence(opened, seen, plan, source, how, sampling)
+            while seen.compared is not None and not is_decided(evidence, judge(evidence, how.codes)):
+                seen = look_further(session, source, plan, progress, seen)
+                evidence = _evidence(opened, seen, plan, source, how, sampling)
+            evidence = run_probes(session, Subject(opened, source, plan, training, progress, ledger), seen, evidence)
         evidence = completed(opened, seen, evidence)
         if reference is not None:
-            agreement, note = compare_outputs(opened, reference, source, plan)
+            agreement, note = compare_outputs(opened, reference, source, plan, ledger)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
     evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
     run = Run(how.edge.command, how.options, plan.seed, _versions(opened), in_force(), evidence.notes, how.asked)
+    run = run if source is None else replace(run, cost=ledger.total())
     call = replace(how.call, can_be_trained=opened.advice.can_be_trained)
     return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)
+
+
+def _evidence(
+    opened: Backend,
+    seen: Observation,
+    plan: Plan,
+    source: Source,
+    how: Request,
+    sampling: TrainingEvidence | None,
+) -> Evidence:
+    return measured_evidence(
+        opened,
+        seen,
+        plan,
+        source_name=source.name,
+        sizes=how.batch_sizes,
+        max_gap=how.judging.max_gap,
+        training=sampling,
+    )
 
 
 def _require_inputs(settings: InspectionSettings) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from bncheck.cli.configuration import configuration_of
 from bncheck.cli.destinations import STDOUT, Destination
-from bncheck.files import InputFile, InputFiles, OutputFile, require_free, require_place
+from bncheck.files import InputFile, InputFiles, OutputFile, require_existing, require_free, require_place
 from bncheck.vocabulary import argument
 
 MODELS = ("model", "models", "before", "after", "reference")
@@ -58,15 +58,17 @@ def files_of(context: typer.Context, destinations: Sequence[Destination] = ()) -
         destinations: what `--report` says.
 
     Raises:
-        UsageError: an output would be written over an input or another output, or has no folder to stand in.
+        UsageError: a model is not there; an output would be written over an input or another output, or has no folder
+            to stand in.
     """
+    models = {argument(name): context.params[name] for name in MODELS if context.params.get(name)}
+    require_existing(*(path for path in models.values() if isinstance(path, str | Path)))
     inputs = _named(context)
     outputs = tuple(_outputs(context, destinations))
     require_free(outputs, inputs)
     for output in outputs:
         if output.option not in (argument(REPAIRED), STEP_SUMMARY):
             require_place(output.path, output.option)
-    models = {argument(name): context.params[name] for name in MODELS if context.params.get(name)}
     if models and any(os.path.lexists(output.path) for output in outputs):  # what is new cannot be a part of anything
         from bncheck.formats import model_inputs
 

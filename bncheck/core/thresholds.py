@@ -82,6 +82,9 @@ class Thresholds(FileAndInputThresholds):
 
     # How sure a number is
 
+    look_z: float = 3.29
+    """Standard errors by which a look at some samples must decide, to be the last: one in a thousand, two-sided."""
+
     confidence_z: float = 1.645
     """Standard errors. One-sided 95 % of the normal distribution."""
     false_discoveries: float = 0.05

@@ -18,6 +18,7 @@ from bncheck.data.sources.arrays import array_source
 from bncheck.data.sources.image_folder import image_folder
 from bncheck.data.sources.streams import StreamSource, stream_source
 from bncheck.errors import UsageError
+from bncheck.files import meant
 from bncheck.settings import DataSettings
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument
@@ -64,7 +65,7 @@ def require_named(source: object, named: str = _DATA) -> None:
         return
     location = str(source).rpartition(":")[0]
     if not location or (location.endswith(".py") and not Path(location).is_file()):
-        raise UsageError(f"{named}: there is no file or folder {location or source}.")
+        raise UsageError(f"{named}: there is no file or folder {location or source}{meant(location or source)}.")
 
 
 def _open_named(location: str | Path, reading: DataSettings, named: str) -> Source:
@@ -77,7 +78,7 @@ def _open_named(location: str | Path, reading: DataSettings, named: str) -> Sour
     if isinstance(location, str) and ":" in location:
         _refuse_label_column(name, reading)
         return StreamSource(name, import_callable(location, named), reading)
-    raise UsageError(f"{named}: there is no file or folder {location}.")
+    raise UsageError(f"{named}: there is no file or folder {location}{meant(location)}.")
 
 
 def _open_file(path: Path, reading: DataSettings, name: str) -> Source:

@@ -1,3 +1,4 @@
+from .existing import meant, require_existing
 from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
 from .outputs import OutputFile, require_free, require_place
@@ -14,8 +15,10 @@ __all__ = [
     "file_id",
     "is_special",
     "load_tensors",
+    "meant",
     "names_asked_for",
     "publish",
+    "require_existing",
     "require_free",
     "require_place",
     "staging",

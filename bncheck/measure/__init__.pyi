@@ -4,10 +4,10 @@ from .folds import SMALL_BATCH, Folds
 from .layers import stored_statistics
 from .observation import Observation
 from .order import NEIGHBOURS, Reading, compare_batches, read_in_order
-from .passes import observe, settled_session
+from .passes import look_further, observe
 from .plan import Plan
 from .reservoir import GROUP, SAMPLES
-from .sessions import seeded
+from .sessions import seeded, settled_session
 from .stopping import StoppingRule
 from .training import observe_training
 
@@ -24,6 +24,7 @@ __all__ = [
     "compare_batches",
     "compare_outputs",
     "completed",
+    "look_further",
     "measured_evidence",
     "observe",
     "observe_training",

@@ -13,32 +13,35 @@ from bncheck.measure.plan import Plan
 from bncheck.predictions import PredictionEffect, choose_output
 from bncheck.results import Note, OutputsCompared, OutputsNotCompared
 from bncheck.vocabulary import argument
-from bncheck.watch import STORED, CallMoments, Recorder, together
+from bncheck.watch import STORED, CallMoments, CountedSession, Ledger, Recorder, together
 
 COMPARED_SAMPLES = 64
 """Samples that both are run on: a wrong graph shows at once."""
 
 
 def compare_outputs(
-    model: Backend, reference: Backend, source: Source, plan: Plan
+    model: Backend, reference: Backend, source: Source, plan: Plan, ledger: Ledger | None = None
 ) -> tuple[OutputAgreement | None, Note]:
     """What both give for some samples, and a note that says so; `None` where they could not be compared."""
     if not reference.runnable:
         named = argument("reference_arch")
         return None, OutputsNotCompared(f"{reference.path} holds tensors only. Name its architecture with {named}.")
     batch = next(source.batches(COMPARED_SAMPLES, seed=plan.seed, limit=COMPARED_SAMPLES))
+    ledger = ledger or Ledger()
     seen, expected = Recorder(per_sample=True), Recorder(per_sample=True)
     try:
         with (
             model.session(source.name, plan.seed) as ours,
             reference.session(source.name, plan.seed) as theirs,
+            ledger.stage("outputs beside the reference's"),
         ):
             size = ours.fixed_batch or theirs.fixed_batch or batch.size
             if batch.size < size:
                 return None, OutputsNotCompared(f"there are fewer than the {size} samples that a batch has to have.")
             chosen = batch.between(0, size)
-            outputs = choose_output(ours.run(chosen, STORED, seen), plan.output)
-            wanted = choose_output(theirs.run(chosen, STORED, expected), plan.output)
+            one, other = (CountedSession(session, ledger) for session in (ours, theirs))
+            outputs = choose_output(one.run(chosen, STORED, seen), plan.output)
+            wanted = choose_output(other.run(chosen, STORED, expected), plan.output)
     except BncheckError as error:
         return None, OutputsNotCompared(str(error))
     if outputs is None or wanted is None:

@@ -15,6 +15,7 @@ from bncheck.results import (
     NoBetterThanGuessing,
     Note,
     SamplesLeftOut,
+    SomeCompared,
     TrainingSamplesCompared,
     WorseThanGuessing,
 )
@@ -31,6 +32,8 @@ def notes_on(seen: Observation, evidence: Evidence) -> Iterator[Note]:
     yield from seen.notes
     if seen.dropped and seen.session.fixed_batch is not None:
         yield SamplesLeftOut(seen.dropped, seen.session.fixed_batch)
+    if seen.compared is not None:
+        yield SomeCompared(seen.compared, seen.samples)
     if training is not None:
         own = training.batch_size if training.own_batches else None
         yield TrainingSamplesCompared(training.samples, training.source, own)

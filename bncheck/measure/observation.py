@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bncheck.core import NormLayer
 from bncheck.data import ScreenedSource, Source
@@ -31,6 +31,7 @@ class BatchPass:
         samples: run of each half.
         stop: how well the means are known.
         notes: what could not be measured, and why.
+        until: number of the first sample after those looked at.
     """
 
     folds: Recorders
@@ -38,6 +39,7 @@ class BatchPass:
     samples: tuple[int, int]
     stop: StoppingRule
     notes: tuple[Note, ...] = ()
+    until: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -53,6 +55,7 @@ class BatchPass:
             samples=(self.samples[0] + other.samples[0], self.samples[1] + other.samples[1]),
             stop=self.stop.merge(other.stop, *folds),
             notes=_each_once(self.notes, other.notes),
+            until=max(self.until, other.until),
         )
 
 
@@ -148,6 +151,7 @@ class Observation:
         labelled: whether they had labels.
         session: what the session found out about the model.
         notes: what could not be measured, and why.
+        compared: samples run by the batch and with recalibrated statistics too, the first of them; `None`: all.
     """
 
     stored: Recorder
@@ -161,6 +165,7 @@ class Observation:
     labelled: bool
     session: SessionFacts
     notes: tuple[Note, ...]
+    compared: int | None = None
 
     @classmethod
     def of(cls, batch: BatchPass, stored: StoredPass, source: Source) -> Observation:
@@ -187,6 +192,17 @@ class Observation:
             labelled=stored.labelled,
             session=stored.session,
             notes=(*source.notes, *stored.session.notes, *batch.notes, *lacking, *stop.notes()),
+            compared=batch.until if batch.is_complete and batch.until < stored.samples else None,
+        )
+
+    def with_look(self, batch: BatchPass, effect: PredictionEffect) -> Observation:
+        """The same after another look, at the samples that follow those compared so far."""
+        folds = batch.folds if self.folds is None else tuple(map(Recorder.merge, self.folds, batch.folds))
+        return replace(
+            self,
+            folds=(folds[0], folds[1]),
+            effect=merged_effects(merged_effects(self.effect, batch.effect), effect),
+            compared=batch.until if (self.compared or 0) < batch.until < self.samples else None,
         )
 
 

@@ -11,27 +11,25 @@ merged, and the stored pass of each goes by the merged statistics.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bncheck.data import Batch, Source
 from bncheck.errors import MemoryLimitError, UnfitError, is_out_of_memory
-from bncheck.formats import Backend, beyond_memory
+from bncheck.formats import beyond_memory
 from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
 from bncheck.measure.plan import Plan
 from bncheck.measure.reservoir import Reservoir
-from bncheck.measure.stopping import StoppingRule
-from bncheck.predictions import PredictionEffect, not_finite, read_scores
+from bncheck.measure.sessions import only_size
+from bncheck.measure.stopping import Look, StoppingRule
+from bncheck.predictions import PredictionEffect, not_finite
 from bncheck.progress import Progress
 from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note
 from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
 
 __all__ = ["Passes", "Plan", "observe"]
 
-ODD = 3
-"""Samples of a batch that hardly any program is made for alone."""
 NOISE_SAMPLES = 512
 """Samples on which the two folds' statistics are compared with each other: the first of the reading."""
 
@@ -66,53 +64,13 @@ def observe(
     return Observation.of(batch, passes.stored_pass(batch), source)
 
 
-def only_size(session: Session, source: Source, plan: Plan) -> int | None:
-    """Find the batch size that a model takes which refuses others: the loader's own, or 1; `None` where it takes none.
+def look_further(session: Session, source: Source, plan: Plan, progress: Progress, seen: Observation) -> Observation:
+    """What was seen, with another look at samples that were run as shipped alone so far.
 
     Raises:
-        DataError: the data cannot be read.
+        DataError: the data cannot be read, or do not fit the model.
     """
-    if session.fixed_batch is not None:
-        return None
-    first = next(source.given_batches(1, seed=plan.seed, limit=None if source.own_batches else 1), None)
-    if first is None:
-        return None
-    for size in dict.fromkeys((first.size, 1)):
-        try:
-            output = session.run(first.between(0, size), STORED, None)
-        except UnfitError:
-            continue
-        if _is_of(output, size, plan):
-            return size
-    return None
-
-
-@contextlib.contextmanager
-def settled_session(model: Backend, source: Source, plan: Plan) -> Iterator[Session]:
-    """A session whose batch size is known, where the model takes one alone without saying so.
-
-    Raises:
-        DataError: the data cannot be read.
-    """
-    with model.session(source.name, plan.seed) as session:
-        limit = None if source.own_batches else ODD
-        first = next(source.given_batches(ODD, seed=plan.seed, limit=limit), None)
-        if session.fixed_batch is None and first is not None and first.size > 1:
-            try:
-                session.run(first.between(0, ODD), STORED, None)
-            except MemoryLimitError:
-                raise
-            except UnfitError:
-                only = only_size(session, source, plan)
-                if only is not None:
-                    session.restrict(only)
-        yield session
-
-
-def _is_of(output: Any, samples: int, plan: Plan) -> bool:
-    """Tell whether there is an output for each sample: a model that takes a sample for a batch gives others."""
-    scores = read_scores(output, plan.output)
-    return scores is not None and scores.dim() > 0 and len(scores) == samples
+    return Passes(session, source, plan, progress, look=Look.after(seen.compared or 0)).further(seen)
 
 
 class Passes:
@@ -125,6 +83,7 @@ class Passes:
         progress: told how far it is.
         shard: which pairs of half batches are read here.
         gaps_only: compare no outputs, and keep no samples.
+        look: which samples are run by the batch and compared.
     """
 
     def __init__(
@@ -136,7 +95,10 @@ class Passes:
         *,
         shard: Shard = WHOLE,
         gaps_only: bool = False,
+        look: Look | None = None,
     ) -> None:
+        whole = gaps_only or plan.exhaustive or plan.until > 0
+        self._look = look or Look.first(source, plan.limit, whole=whole)
         self._session = session
         self._source = source
         self._plan = plan
@@ -174,12 +136,17 @@ class Passes:
     def _batch_pass(self) -> BatchPass:
         errors, seed = self._stop.is_wanted, self._plan.seed
         folds = tuple(Recorder(per_sample=False, errors=errors, seed=seed) for _ in range(2))
-        effect, seen = self._meter(), [0, 0]
+        effect, seen, until = self._meter(), [0, 0], self._look.start
         notes = self._notes
         if self._fixed is not None and self._fixed < SMALL_BATCH:
             notes = (FixedBatchTooSmall(self._fixed),)
         else:
             for pair in self._folds.read("batch statistics"):
+                if pair.start >= self._look.start and not self._look.holds(pair):
+                    break
+                if pair.start < self._look.start:
+                    continue
+                until = pair.start + pair.size
                 if not pair.is_large:
                     continue
                 for fold, half in enumerate(pair.folds):
@@ -191,7 +158,26 @@ class Passes:
                 self._stop = self._stop.after(sum(seen), *folds)
                 if self._stop.is_reached:
                     break
-        return BatchPass((folds[0], folds[1]), effect, (seen[0], seen[1]), self._stop, notes)
+        return BatchPass((folds[0], folds[1]), effect, (seen[0], seen[1]), self._stop, notes, until)
+
+    def further(self, seen: Observation) -> Observation:
+        """What was seen, with another look: at samples that were run as shipped alone.
+
+        Raises:
+            DataError: the data cannot be read, or do not fit the model.
+        """
+        batch = self._batch_pass()
+        folds = seen.folds or batch.folds
+        given = [Given(Recorder.merge(*both).statistics()) for both in zip(folds, batch.folds, strict=True)]
+        effect = self._meter()
+        for pair in self._folds.read("recalibrated statistics"):
+            if pair.start >= batch.until:
+                break
+            if pair.start >= self._look.start:
+                for fold in range(2):
+                    for chunk in self._folds.chunks_of(pair, fold):
+                        self._compare(effect, chunk, self._run(chunk.batch, STORED, None), given, fold)
+        return seen.with_look(batch, effect)
 
     def stored_pass(self, measured: BatchPass) -> StoredPass:
         """Moments as shipped, and in step with it the outputs under each other's statistics.
@@ -216,7 +202,8 @@ class Passes:
                     if not self._gaps_only:
                         reservoir.add(batch)
                         bad += not_finite(stored, self._plan.output)
-                        self._compare(effect, chunk, stored, recalibrated, fold)
+                        if alone or pair.start < measured.until:
+                            self._compare(effect, chunk, stored, recalibrated, fold)
                 labelled = labelled or half.targets is not None
             samples += pair.size
             if alone:
@@ -234,6 +221,11 @@ class Passes:
             not_finite=bad,
             session=self._facts(first),
         )
+
+    @property
+    def _noise_samples(self) -> int:
+        """As many as `NOISE_SAMPLES`, and half of a look that is not at everything."""
+        return NOISE_SAMPLES if self._look.stop is None else min(NOISE_SAMPLES, self._look.stop // 2)
 
     def _meter(self) -> PredictionEffect:
         return PredictionEffect(self._plan.output, self._plan.metric, self._plan.task)
@@ -260,7 +252,7 @@ class Passes:
             return
         other = self._run(batch, recalibrated[1 - fold], None)
         effect.add_recalibrated(stored, other, batch.targets)
-        if chunk.start < NOISE_SAMPLES:
+        if chunk.start < self._noise_samples:
             effect.add_noise(other, self._run(batch, recalibrated[fold], None), batch.targets)
 
     def _facts(self, first: int) -> SessionFacts:

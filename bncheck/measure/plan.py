@@ -24,6 +24,7 @@ class Plan:
         task: kind of task by its name; `None` where outputs and labels tell.
         normalization: the mean and std by which the user had the data normalized, which may be what is wrong.
         large_batch: samples that normalize together in the batch pass, at the most.
+        exhaustive: look closer at every sample, however early it is known what that shows.
         until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
     """
 
@@ -36,6 +37,7 @@ class Plan:
     normalization: AffineMap | None = None
     large_batch: int = LARGE_BATCH
     until: float = 0.0
+    exhaustive: bool = False
 
     def folds(self, source: Source, fixed: int | None, progress: Progress, shard: Shard = WHOLE) -> Folds:
         """The data in pairs of half batches; `fixed` is the only batch size the model takes."""

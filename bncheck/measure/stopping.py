@@ -1,4 +1,4 @@
-"""When to stop reading: once the mean of every layer is known as well as was asked for."""
+"""When to stop: reading, once every layer's mean is known well enough; looking closer, once that decides no more."""
 
 from __future__ import annotations
 
@@ -6,10 +6,47 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bncheck.data import Source
-from bncheck.measure.folds import WHOLE, Shard
+from bncheck.data import ScreenedSource, Source
+from bncheck.measure.folds import WHOLE, FoldPair, Shard
 from bncheck.results import Note, ReadingEnded
 from bncheck.watch import Recorder
+
+FIRST_LOOK, FEWEST, GROWTH = 1024, 1000, 3
+"""Samples of the first look, at half of them the least; of how many it is some; and how many times more the next takes
+in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The samples that are run by the batch and with recalibrated statistics too, which takes two forwards of each.
+
+    Attributes:
+        start: number of the first in the reading.
+        stop: number of the first that is none of them; `None` where all are.
+    """
+
+    start: int = 0
+    stop: int | None = None
+
+    @classmethod
+    def first(cls, source: Source, limit: int | None, *, whole: bool) -> Look:
+        """The first look; all samples where that is wanted, or the early ones may be unlike the late ones."""
+        samples = source.samples if limit is None or source.samples is None else min(limit, source.samples)
+        draws_from_all = isinstance(source, ScreenedSource) and source.can_split
+        if whole or not draws_from_all or samples is None or samples < FEWEST:
+            return cls()
+        return cls(0, min(FIRST_LOOK, samples // 2))
+
+    @classmethod
+    def after(cls, samples: int) -> Look:
+        """The look that follows so many samples."""
+        return cls(samples, GROWTH * samples)
+
+    def holds(self, pair: FoldPair) -> bool:
+        """Whether these are some of them; the first pair always is."""
+        if pair.start < self.start:
+            return False
+        return self.stop is None or pair.start == self.start or pair.start + pair.size <= self.stop
 
 
 @dataclass(frozen=True, slots=True)

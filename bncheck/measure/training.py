@@ -17,16 +17,19 @@ from bncheck.measure.layers import measured_layer
 from bncheck.measure.order import NEIGHBOURS, Reading, SeenBatch, compare_batches, read_in_order, records_of
 from bncheck.measure.plan import Plan
 from bncheck.progress import Progress
-from bncheck.watch import CallMoments, together
+from bncheck.watch import CallMoments, CountedSession, Ledger, together
 
 SAMPLES = 4096
 """About as many are run: more would not tell more."""
+_TASK = "training data"
 FEWEST_BATCHES, MOST_BATCHES = 16, 256
 READ_AT_MOST = 65_536
 """Samples read of a loader, from which those that are run are spread out."""
 
 
-def observe_training(model: Backend, source: Source, plan: Plan, progress: Progress) -> TrainingEvidence:
+def observe_training(
+    model: Backend, source: Source, plan: Plan, progress: Progress, ledger: Ledger | None = None
+) -> TrainingEvidence:
     """Run `model` as shipped on batches spread over the training source's own order.
 
     Batches, not samples, are the unit of every error here: what shares a batch may be alike.
@@ -34,8 +37,9 @@ def observe_training(model: Backend, source: Source, plan: Plan, progress: Progr
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
-    with model.session(source.name, plan.seed) as session:
-        seen = read_in_order(session, source, _reading(source, plan), progress)
+    ledger = ledger or Ledger()
+    with model.session(source.name, plan.seed) as session, ledger.stage(_TASK):
+        seen = read_in_order(CountedSession(session, ledger), source, _reading(source, plan), progress)
     size = Counter(batch.size for batch in seen).most_common(1)[0][0]
     batch_size = size if source.own_batches else plan.batch_size
     records = records_of(seen)
@@ -67,7 +71,7 @@ def _reading(source: Source, plan: Plan) -> Reading:
         size = first.size if first is not None else NEIGHBOURS
     samples = SAMPLES if plan.limit is None else min(SAMPLES, plan.limit)
     most = min(max(samples // size, FEWEST_BATCHES), MOST_BATCHES)
-    return Reading(most, READ_AT_MOST if plan.limit is None else 16 * plan.limit, "training data")
+    return Reading(most, READ_AT_MOST if plan.limit is None else 16 * plan.limit, _TASK)
 
 
 def _values(seen: Sequence[SeenBatch], batch_size: int) -> dict[str, int]:

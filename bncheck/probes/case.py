@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from bncheck.core import NEAR_MARGIN
@@ -12,6 +12,7 @@ from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.formats import Backend
 from bncheck.measure import Observation, Plan
 from bncheck.progress import Progress
+from bncheck.watch import Ledger
 
 FEW, MORE = 64, 256
 """Samples for what is only ranked, and for what is judged."""
@@ -27,6 +28,7 @@ class Subject:
         plan: how these are read.
         training: the training sampling, if it was given.
         progress: told how far it is.
+        ledger: what the questions cost is booked there.
     """
 
     model: Backend
@@ -34,6 +36,7 @@ class Subject:
     plan: Plan
     training: Source | None
     progress: Progress
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 @dataclass(frozen=True, eq=False)

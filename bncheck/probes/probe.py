@@ -69,10 +69,12 @@ class Probe(ABC, Generic[Answer]):
     """A question to a model that is put by running samples again.
 
     Attributes:
+        title: what it does, for progress and for the report's cost.
         needs: what there has to be for it to be asked.
         after: the questions whose answers it goes by.
     """
 
+    title: ClassVar[str]
     needs: ClassVar[Needs] = Needs()
     after: ClassVar[tuple[type[Probe[Any]], ...]] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -47,10 +47,17 @@ def run_probes(
             case = Case(subject, seen, evidence, session.fixed_batch)
             if budget is not None and probe.cost(case) > budget:
                 continue
-            asked = ProbeSession(session, Reader.of(subject.plan), subject.plan.batch_size)
-            evidence = _ask(probe, case, asked)
+            asked = ProbeSession(session, Reader.of(subject.plan), subject.plan.batch_size, _telling(probe, case))
+            with subject.ledger.stage(probe.title):
+                evidence = _ask(probe, case, asked)
             budget = None if budget is None else budget - asked.samples_run
     return evidence
+
+
+def _telling(probe: Probe[Any], case: Case) -> Callable[[int], None]:
+    """What is called with the samples run for the question."""
+    most = probe.cost(case)
+    return lambda done: case.subject.progress(probe.title, done, max(most, done))
 
 
 def _ask(probe: Probe[Any], case: Case, session: ProbeSession) -> Evidence:

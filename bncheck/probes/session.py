@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ class ProbeSession:
         session: the model, watched.
         reader: reads its outputs.
         batch_size: samples in a forward; a fixed batch size goes before.
+        told: called with how many samples have been run.
 
     Attributes:
         fixed_batch: the only batch size the model takes, `None` where any goes.
@@ -51,12 +52,15 @@ class ProbeSession:
         samples_run: samples that have been run for the question.
     """
 
-    def __init__(self, session: Session, reader: Reader, batch_size: int) -> None:
+    def __init__(
+        self, session: Session, reader: Reader, batch_size: int, told: Callable[[int], None] = lambda done: None
+    ) -> None:
         self.fixed_batch = session.fixed_batch
         self.read = reader
         self.samples_run = 0
         self.session = session
         self._size = self.fixed_batch or batch_size
+        self._told = told
 
     def batches(self, samples: Batch | None) -> list[Batch]:
         """The samples in batches as the passes run them; none where there are no samples."""
@@ -64,8 +68,9 @@ class ProbeSession:
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None = None) -> Any:
         """One forward."""
-        self.samples_run += batch.size
-        return self.session.run(batch, policy, recorder)
+        output = self.session.run(batch, policy, recorder)
+        self._count(batch)
+        return output
 
     def stored(self, samples: Batch, policy: Policy = STORED) -> Watched:
         """Samples as the model is shipped, or as another policy has it, with the gaps from what it stores."""
@@ -81,8 +86,8 @@ class ProbeSession:
         """What those calls see of samples as the model is shipped: forwards end there, so there are no answers."""
         recorder = Recorder(per_sample=False)
         for chunk in self.batches(samples):
-            self.samples_run += chunk.size
             self.session.look(chunk, recorder, sites)
+            self._count(chunk)
         return Watched(None, recorder)
 
     def recorded(self, batches: Iterable[Batch], policy: Policy) -> Recorder:
@@ -99,6 +104,10 @@ class ProbeSession:
             outputs.append(self.run(batch, policy, recorder))
             labels.append(batch.targets)
         return self.read(outputs, joined(labels))
+
+    def _count(self, batch: Batch) -> None:
+        self.samples_run += batch.size
+        self._told(self.samples_run)
 
 
 def screened(samples: Batch, most: int, fixed_batch: int | None) -> Batch:

@@ -54,6 +54,7 @@ from .notes.of_measuring import (
     ReadingEnded,
     SamplesLeftOut,
     SamplesNotFinite,
+    SomeCompared,
     TooFewForBatchPass,
     TrainingSamplesCompared,
     WorseThanGuessing,
@@ -116,7 +117,7 @@ from .report import (
     unexplained,
     untold_layers,
 )
-from .run import Asked
+from .run import Asked, RunCost, StageCost
 from .scores import GAP, SHARES, Score, amount, is_count, score_object, score_subject, score_title, score_value
 
 __all__ = [
@@ -215,11 +216,14 @@ __all__ = [
     "RepairResult",
     "Report",
     "Run",
+    "RunCost",
     "RuntimeNotCompared",
     "SamplesLeftOut",
     "SamplesNotFinite",
     "SamplesWereEnough",
     "Score",
+    "SomeCompared",
+    "StageCost",
     "StoredLeftOut",
     "Summary",
     "TensorChange",

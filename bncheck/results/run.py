@@ -61,6 +61,36 @@ def _require_margin(run: Run) -> Run:
 
 
 @dataclass(frozen=True, slots=True)
+class StageCost:
+    """What one part of an inspection cost.
+
+    Attributes:
+        name: what was run, as progress calls it.
+        samples: run through the model; a sample that is run again counts again.
+        seconds: of the forwards and of reading what the layers are fed, without reading the data.
+    """
+
+    name: str
+    samples: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunCost:
+    """What an inspection cost.
+
+    Attributes:
+        samples: run through the model in all stages.
+        seconds: from opening the data to the findings.
+        stages: in the order in which they ran.
+    """
+
+    samples: int
+    seconds: float
+    stages: tuple[StageCost, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """How to repeat the report.
 
@@ -73,6 +103,7 @@ class Run:
         noted: what a reader should know of how the report came about.
         asked: what was asked for.
         again: the same inspection once more, ready to be typed; `None` where it is not known.
+        cost: samples run and seconds; `None` where nothing was run, and in reports of versions that did not count.
     """
 
     command: str
@@ -83,12 +114,13 @@ class Run:
     noted: tuple[Note, ...] = ()
     asked: Asked = field(default_factory=Asked)
     again: str | None = None
+    cost: RunCost | None = None
 
     __json__: ClassVar = Written(
         derived={"notes": lambda run: run.notes, "noted": lambda run: documents_of(run.noted, run.spelling)},
         gathered={"noted": notes_in},
         first=("command", "options", "seed", "versions", "thresholds", "notes", "noted"),
-        added=frozenset({"asked", "again"}),
+        added=frozenset({"asked", "again", "cost"}),
         earlier=run_before,
         settled=_require_margin,
     )

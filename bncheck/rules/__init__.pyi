@@ -1,4 +1,5 @@
 from .catalogue import GROUPS, RULES, find_rule, load, matching, rules_from
+from .decided import is_decided
 from .findings import judge
 from .judged import judged_rules
 from .judging.harm import harm_of, is_better
@@ -19,6 +20,7 @@ __all__ = [
     "find_rule",
     "harm_of",
     "is_better",
+    "is_decided",
     "judge",
     "judged_rules",
     "load",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_at_least, require_count, require_number, require_seed
+from bncheck.settings.checks import require_at_least, require_count, require_flag, require_number, require_seed
 from bncheck.vocabulary import argument
 
 BATCH_SIZE = 64
@@ -24,6 +24,7 @@ class SamplingSettings:
         until: stop reading once the mean of every layer is known so well, in standard deviations; 0 reads everything.
         seed: of every draw.
         batch_sizes: of the what-if table.
+        exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows.
 
     Raises:
         UsageError: a value is out of its range.
@@ -34,6 +35,7 @@ class SamplingSettings:
     until: float = UNTIL
     seed: int = SEED
     batch_sizes: tuple[int, ...] = BATCH_SIZES
+    exhaustive: bool = False
 
     def __post_init__(self) -> None:
         require_count("batch_size", self.batch_size)
@@ -46,3 +48,4 @@ class SamplingSettings:
             require_count("batch_sizes", size)
         require_at_least("until", self.until, 0, whole=False)
         require_seed("seed", self.seed)
+        require_flag("exhaustive", self.exhaustive)

@@ -1,4 +1,5 @@
 from .call_moments import CallMoments, together
+from .counted import CountedSession, Ledger
 from .ending import Ending, LastSiteSeenError
 from .kernels import BLOCK, CANCELLATION, batch_moments, sample_moments
 from .keys import sample_keys
@@ -17,9 +18,11 @@ __all__ = [
     "Batch",
     "ByInstance",
     "CallMoments",
+    "CountedSession",
     "Ending",
     "Given",
     "LastSiteSeenError",
+    "Ledger",
     "Policy",
     "Recorder",
     "Rows",

@@ -176,6 +176,8 @@ def test_the_random_numbers_of_the_caller_go_on_as_if_nothing_had_been() -> None
 class Refusing(Probe[int]):
     """Feeds the model what it refuses."""
 
+    title = "what is refused"
+
     def cost(self, case: Case) -> int:
         """Count nothing."""
         return 0

@@ -13,6 +13,7 @@ from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import about_bug, exit_codes, say, say_error, stdout_to_stderr
 from bncheck.errors import BncheckError, UnreadableError
+from bncheck.files import require_existing
 from bncheck.gate import accept
 from bncheck.results import Report
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, ModelSettings
@@ -41,6 +42,7 @@ def audit_command(
     with exit_codes(debug, context):
         for model in models:
             try:
+                require_existing(model)
                 with stdout_to_stderr():
                     from bncheck.api import inspected
 

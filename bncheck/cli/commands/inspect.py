@@ -73,6 +73,7 @@ def inspect_command(
     limit: opt.Limit = None,
     until: opt.Until = None,
     batch_sizes: opt.BatchSizes = _BATCH_SIZES,
+    exhaustive: opt.Exhaustive = False,
     seed: opt.Seed = SEED,
     max_memory: opt.MaxMemory = None,
     layout: opt.Layout = LAYOUTS[0],
@@ -143,7 +144,7 @@ def inspect_command(
                 skip_bad_samples=skip_bad_samples,
             ),
             sampling=SamplingSettings(
-                batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes")
+                batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes"), exhaustive
             ),
             judging=JudgingSettings(split_codes(select), split_codes(ignore), max_gap, fail_on, strict, deploy_dtype),
             edge=Edge("bncheck inspect", Spelling.COMMAND_LINE, typed),

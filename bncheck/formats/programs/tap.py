@@ -9,6 +9,7 @@ running the operator with other statistics.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,11 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._samples = 0
         self._aside = False
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: a guard against being compiled would import the compiler, which takes longer than most inspections."""
+        return False
+
     @contextlib.contextmanager
     def watching(
         self, policy: Policy, recorder: Recorder | None, samples: int, checks: list[RuntimeCheck] | None = None
@@ -73,7 +79,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.sites.start_forward()
         self.running_modules.clear()
         self._policy, self._recorder, self._checks, self._samples = policy, recorder, checks, samples
-        with torch.inference_mode(), torch.compiler.set_stance("force_eager"), self:
+        with torch.inference_mode(), _uncompiled(), self:
             yield
 
     @contextlib.contextmanager
@@ -235,3 +241,8 @@ def _array(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]]
 
 def _dtype(call: NormCall) -> str | None:
     return None if call.mean is None else str(call.mean.dtype).removeprefix("torch.")
+
+
+def _uncompiled() -> contextlib.AbstractContextManager[Any]:
+    """Keep compiled code from running, where there can be any: who compiled has imported the compiler."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()

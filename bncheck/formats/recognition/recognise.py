@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bncheck.errors import ModelError, UsageError
+from bncheck.errors import ModelError
+from bncheck.files import require_existing
 from bncheck.formats.format import Container, Format
 from bncheck.formats.recognition.file_start import HEAD, FileStart
 from bncheck.formats.recognition.foreign import about_folder, about_unknown, foreign_file
@@ -34,8 +35,7 @@ def format_of(path: Path) -> tuple[Format, Container]:
 
 
 def _start_of(path: Path, formats: tuple[Format, ...]) -> FileStart:
-    if not path.exists():
-        raise UsageError(f"There is no file {path}.")
+    require_existing(path)
     if path.is_dir():
         suffixes = {suffix for one in formats for container in one.containers for suffix in container.suffixes}
         raise ModelError(about_folder(path, suffixes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -21,9 +21,8 @@ SCREENED = 384
 """Forwards to look at the gap of every order, shared out evenly: 64 samples each for three channels, if small."""
 LEAST_SCREENED = 32
 FINALISTS = 2
-"""Orders run on all samples, those with the smallest gaps."""
-BY_LABELS = 6
-"""Plain orders run on all samples where labels tell them apart: gaps of colours that are alike do not."""
+"""Orders run on all samples, those with the smallest gaps, and where labels tell orders apart those that predict best:
+gaps of colours that are alike do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def probe_order(
     finalists = [place for found, place in screened[:FINALISTS] if found < ORDER_SHARE * gap]
     if _leaves_room(as_given):
         plain = [place for _, place in screened if place < len(others) and place not in finalists]
-        finalists += plain[: BY_LABELS - len(finalists)]
+        finalists += _best_by_labels(session, few, layers, as_given, {place: changes[place] for place in plain})
     if not finalists:
         return None
     before = before or session.stored(_Change(given, by).of(samples))
@@ -90,7 +89,22 @@ def order_cost(samples: Batch, normalization: AffineMap | None, fixed_batch: int
         return 0
     others = list(permutations(range(x.shape[1])))[1:]
     looks = 1 + len(_changes(x, others, normalization, None))
-    return looks * _few(samples, len(others), fixed_batch).size + (1 + max(BY_LABELS, FINALISTS)) * samples.size
+    few = _few(samples, len(others), fixed_batch).size
+    return (looks + len(others)) * few + (1 + 2 * FINALISTS) * samples.size
+
+
+def _best_by_labels(
+    session: ProbeSession, few: Batch, layers: tuple[str, ...], as_given: Watched, changes: Mapping[int, _Change]
+) -> list[int]:
+    """Those that may predict better than the given order does, by a few samples; the best of them first."""
+    gains = {}
+    for place, change in changes.items():
+        seen = paired(session, layers, few.size, as_given, session.stored(change.of(few)))
+        if seen is None or seen.gain is None:
+            continue
+        if seen.gain + THRESHOLDS.confidence_z * (seen.gain_error or 0.0) > 0:
+            gains[place] = seen.gain
+    return sorted(gains, key=gains.__getitem__, reverse=True)[:FINALISTS]
 
 
 def _has_colours(x: torch.Tensor) -> bool:

@@ -42,6 +42,7 @@ class Moved:
 class Alone(Probe[Moved]):
     """Runs samples with one layer after the other normalizing by what was measured."""
 
+    title = "one layer at a time"
     needs = Needs(layers=True, suspicion=Suspicion.LAYER_OFF)
     after = (FedByInput, Calls)
 

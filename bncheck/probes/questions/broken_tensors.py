@@ -15,6 +15,7 @@ from bncheck.probes.session import ProbeSession
 class BrokenTensors(Probe[tuple[str, ...]]):
     """Looks through the model's tensors; nothing is run."""
 
+    title = "tensors of the model"
     needs = Needs(samples=0, suspicion=Suspicion.NOT_FINITE)
 
     def cost(self, case: Case) -> int:

@@ -21,6 +21,7 @@ _EXACT = MovingAverage(momentum=None, updates=2**40)
 class Calls(Probe[Mapping[str, CallDistances]]):
     """Compares the calls of shared layers, and runs samples with each call's own statistics."""
 
+    title = "calls of shared layers"
     needs = Needs(layers=True, suspicion=Suspicion.SHARED_LAYER)
 
     def cost(self, case: Case) -> int:

@@ -31,6 +31,7 @@ RUNS = 5
 class BatchComposition(Probe[Composition]):
     """Runs samples in batches of one label each, in the data's own and a loader's order, alone, and mixed."""
 
+    title = "batch composition"
     needs = Needs(labels=True)
     after = (BatchOrder, FedByInput)
 

@@ -25,6 +25,7 @@ REPETITIONS = 2
 class Dropout(Probe[Mapping[str, DropoutGap]]):
     """Runs samples with dropout off and on."""
 
+    title = "dropout on and off"
     needs = Needs(layers=True, dropout=True, suspicion=Suspicion.LAYER_OFF)
 
     def cost(self, case: Case) -> int:

@@ -22,6 +22,7 @@ USUAL = (1e-5, 1e-3)
 class Eps(Probe[OtherEps]):
     """Runs samples again as if the layers had a usual eps."""
 
+    title = "usual values of eps"
     needs = Needs(layers=True)
 
     def cost(self, case: Case) -> int:

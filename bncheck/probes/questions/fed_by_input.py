@@ -20,6 +20,7 @@ TRACING = 16
 class FedByInput(Probe[frozenset[str]]):
     """Compares what layers are fed under two policies: where no norm comes before, it is the same."""
 
+    title = "layers fed by the input"
     needs = Needs(layers=True)
 
     def cost(self, case: Case) -> int:

@@ -38,6 +38,7 @@ class InTurn:
 class OneAfterTheOther(Probe[InTurn]):
     """Gives the first layer that drifts what it sees, then the next that still does, on two folds of the samples."""
 
+    title = "one layer after the other"
     needs = Needs(layers=True, suspicion=Suspicion.UNMEASURED)
 
     def cost(self, case: Case) -> int:

@@ -30,6 +30,7 @@ class FormOfInput:
 class InputForm(Probe[FormOfInput]):
     """Runs samples again under the maps and in the orders that would explain the gap of the first layers."""
 
+    title = "forms of the input"
     needs = Needs(samples=LEAST_SAMPLES, layers=True)
     after = (FedByInput,)
 

@@ -21,6 +21,7 @@ SAMPLES = 512
 class Instances(Probe[EffectEvidence]):
     """Runs the same samples by stored statistics and by each instance's own."""
 
+    title = "statistics of each instance"
     needs = Needs(layers=True, labels=True)
 
     def cost(self, case: Case) -> int:

@@ -25,6 +25,8 @@ BATCH_SIZE = 16
 class BatchInvariance(Probe[Invariance]):
     """Runs the same samples beside others."""
 
+    title = "the same samples beside others"
+
     def cost(self, case: Case) -> int:
         """Count two arrangements, and the first batch once more."""
         number = case.number(MORE)

@@ -10,11 +10,13 @@ import torch
 from bncheck.core import BATCH_NORM, Moments, NormLayer
 from bncheck.data import Batch
 from bncheck.evidence import Evidence, FlatShare
-from bncheck.probes.case import FEW, Case
+from bncheck.probes.case import Case
 from bncheck.probes.probe import Needs, Probe
 from bncheck.probes.session import ProbeSession
 from bncheck.watch import STORED, Recorder, Site
 
+SAMPLES = 32
+"""Samples looked at: a share of positions that makes most of them shows in a few."""
 SHORTEST = 8
 """Positions along an axis below which its halves say nothing."""
 
@@ -22,15 +24,16 @@ SHORTEST = 8
 class Padding(Probe[Mapping[str, FlatShare]]):
     """Looks at the values that layers are fed."""
 
+    title = "padding"
     needs = Needs(layers=True)
 
     def cost(self, case: Case) -> int:
         """Count one forward."""
-        return case.number(FEW)
+        return case.number(SAMPLES)
 
     def answer(self, case: Case, session: ProbeSession) -> Mapping[str, FlatShare]:
         """The shares, by layer."""
-        return flat_shares(session, session.batches(case.drawn(FEW)))
+        return flat_shares(session, session.batches(case.drawn(SAMPLES)))
 
     def told(self, evidence: Evidence, answer: Mapping[str, FlatShare]) -> Evidence:
         """Put them where single layers are judged."""

@@ -69,6 +69,7 @@ def _templates() -> Environment:
         "number": number,
         "evidence": view.evidence,
         "words": view.value_words,
+        "stage_costs": view.stage_costs,
         "code": lambda text: _coded(text),
     }
     environment.globals |= {"span": span, "count": count, "sign": SIGNS.__getitem__}

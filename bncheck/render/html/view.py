@@ -17,7 +17,7 @@ from bncheck.render.words.predictions import AS_SHIPPED, score_shown, scored
 from bncheck.render.words.ranking import worst_first
 from bncheck.render.words.reasons import reason_words
 from bncheck.render.words.report import alike, concerning, layer_verdict
-from bncheck.results import ERROR, INFO, WARNING, Finding, LayerReport, Report
+from bncheck.results import ERROR, INFO, WARNING, Finding, LayerReport, Report, RunCost
 from bncheck.rules import RULES
 
 LISTED = 20
@@ -81,6 +81,11 @@ def groups(findings: Sequence[Finding]) -> list[Group]:
 def evidence(finding: Finding) -> list[tuple[str, str]]:
     """The numbers that decided, one line each."""
     return [(key.replace("_", " "), value_words(value)) for key, value in finding.evidence.items()]
+
+
+def stage_costs(cost: RunCost) -> list[tuple[str, str]]:
+    """What each stage ran, and the seconds its forwards took."""
+    return [(stage.name, f"{stage.samples:,} samples, {stage.seconds:.1f} s") for stage in cost.stages]
 
 
 def value_words(value: Any) -> str:

@@ -50,6 +50,22 @@ class SamplesLeftOut(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class SomeCompared(Note):
+    """Not all samples were run by the batch and recalibrated, since fewer decided it."""
+
+    compared: int
+    samples: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"Own gaps and predictions are those of {self.compared:,} of the {self.samples:,} samples, which decide "
+            f"it; {argument('exhaustive')} takes all"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SamplesNotFinite(Note):
     """Samples were left out since they hold NaN or infinity; the numbers of the first, counted from 0."""
 

@@ -85,6 +85,14 @@ BatchSizes = Annotated[
     str,
     typer.Option(metavar="N,N,...", help="Batch sizes of the what-if table.", rich_help_panel=PANEL),
 ]
+Exhaustive = Annotated[
+    bool,
+    typer.Option(
+        "--exhaustive",
+        help="Run every sample by the batch and recalibrated too, however early it is known what that shows.",
+        rich_help_panel=PANEL,
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of every random draw.", rich_help_panel=PANEL)]
 MaxMemory = Annotated[
     str | None,
