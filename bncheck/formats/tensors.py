@@ -15,8 +15,8 @@ from bncheck.vocabulary import argument
 
 LARGEST_COUNT = 2**53
 """Beyond it floats, which may hold a count, skip numbers; no training takes so many steps."""
-_DEVICE = 40
-"""Characters of a device that are shown."""
+_DEVICE, _REASON = 40, 120
+"""Characters of a device that are shown, and of why PyTorch cannot use it."""
 
 
 def plain(tensor: torch.Tensor) -> torch.Tensor:
@@ -204,7 +204,10 @@ def require_device(device: str) -> None:
     try:
         torch.zeros(1, device=device).cpu()  # which `meta` cannot give
     except Exception as error:  # for a device that this build of torch knows by name alone: what its absence provokes
+        usable = "cpu or cuda" if torch.cuda.is_available() else "cpu: no GPU is found here"
+        meant = " (did you mean cuda?)" if device.startswith("gpu") else ""
+        said = first_line(error)
+        reason = "PyTorch knows no device of that name" if said.startswith("Expected one of") else said[:_REASON]
         raise UsageError(
-            f"{argument('device')} {device[:_DEVICE]} cannot be used here: {first_line(error)}. On most machines it is "
-            "cpu or cuda."
+            f"{argument('device')} {device[:_DEVICE]}{meant} cannot be used here: {reason}. Use {usable}."
         ) from error

@@ -22,7 +22,10 @@ NET = ("--arch", users_code("Net"))
         (("--max-gap", "nan"), "--max-gap nan"),
         (("--until", "nan"), "--until nan"),
         (("--device", "hpu"), "--device hpu cannot be used here"),
-        (("--device", "gpu"), "--device gpu cannot be used here"),
+        (
+            ("--device", "gpu"),
+            "--device gpu (did you mean cuda?) cannot be used here: PyTorch knows no device of that name.",
+        ),
         (("--device", "meta"), "--device meta cannot be used here: Cannot copy out of meta tensor"),
         (("--arch-kwargs", "[" * 100_000), "not JSON (it is nested too deeply)"),
         (("--arch-kwargs", f'{{"outputs": {"9" * 5000}}}'), "not JSON (Exceeds the limit"),

@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import USERS_CODE, call, refused, users_code
 from made_files import Files
+from safetensors.torch import save_file
 
 NET = ("--arch", users_code("Net"))
 
@@ -90,6 +92,34 @@ def test_data_that_are_not_there(files: Files, scratch: Path, name: str) -> None
 def test_training_data_that_are_not_there(files: Files, scratch: Path, name: str) -> None:
     stderr = refused(call("inspect", files.healthy, *NET, "--data", files.data, "--train-data", name), 2)
     assert f"--train-data: there is no file or folder {name.partition(':')[0]}." in stderr
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("helathy.pt", "healthy.pt"), ("healthy", "healthy.pt")])
+def test_a_path_that_was_mistyped_is_told_what_may_have_been_meant(scratch: Path, typed: str, meant: str) -> None:
+    Path("healthy.pt").touch()
+    assert f"There is no file {typed} (did you mean {meant}?)" in refused(call("inspect", typed), 2)
+    assert f"There is no file {typed} (did you mean {meant}?)" in said(call("audit", typed).stderr)
+    stderr = refused(call("inspect", "healthy.pt", "--data", typed), 2)
+    assert f"--data: there is no file or folder {typed} (did you mean {meant}?)" in stderr
+
+
+def test_a_link_that_leads_nowhere_is_named_with_what_it_leads_to(scratch: Path) -> None:
+    Path("model.pt").symlink_to("gone.pt")
+    assert "model.pt: it is a link to gone.pt, which is not there" in refused(call("inspect", "model.pt"), 2)
+
+
+@pytest.mark.parametrize("option", [("--channels", "bgr"), ("--output", "1"), ("--task", "classes"), ("--exhaustive",)])
+def test_options_about_data_that_are_not_given(files: Files, option: tuple[str, ...]) -> None:
+    stderr = refused(call("inspect", files.healthy, *option), 2)
+    assert f"{option[0]} is about what layers see, and no --data is given" in said(stderr)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weights_are_no_data(files: Files, scratch: Path, suffix: str) -> None:
+    state = {"bn.weight": torch.ones(3), "bn.running_mean": torch.zeros(3)}
+    save_file(state, "w.safetensors") if suffix == "safetensors" else torch.save(state, "w.pth")
+    stderr = refused(call("inspect", files.healthy, *NET, "--data", f"w.{suffix}"), 3)
+    assert f"w.{suffix} holds the weights of a model (a state dict), not data." in said(stderr)
 
 
 def test_training_data_without_data(files: Files) -> None:

@@ -49,6 +49,11 @@ from bncheck.settings import (
 )
 from bncheck.vocabulary import FailOn, Spelling, argument
 
+_OF_DATA = (
+    *("max_gap", "limit", "until", "exhaustive", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
+    *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
+)
+"""Options that judge nothing where no data are given."""
 _BATCH_SIZES = ",".join(map(str, BATCH_SIZES))
 
 
@@ -111,8 +116,6 @@ def inspect_command(
     with exit_codes(debug, context):
         if not renorm:
             refuse_without(argument("renorm"), steps=steps, lr=lr, out=out)
-        if data is None:
-            _refuse_without_data(context, "max_gap", "limit", "until")
         destinations = read_destinations(report or [], RepairResult if renorm else Report)
         files = files_of(context, destinations)
         known = read_known(baseline, write_baseline, ignores=configuration_of(context).ignores)
@@ -149,6 +152,8 @@ def inspect_command(
             judging=JudgingSettings(split_codes(select), split_codes(ignore), max_gap, fail_on, strict, deploy_dtype),
             edge=Edge("bncheck inspect", Spelling.COMMAND_LINE, typed),
         )
+        if data is None:
+            _refuse_without_data(context, *_OF_DATA)
         if not quiet:
             say_configuration(context)
             architectures = {"--arch": arch, "--reference-arch": reference_arch}

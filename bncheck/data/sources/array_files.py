@@ -21,6 +21,9 @@ from bncheck.errors import DataError
 from bncheck.files import load_tensors
 from bncheck.settings import DataSettings
 
+_OF_A_MODEL = (".weight", ".running_mean", ".running_var", "state_dict")
+"""How the names of what is saved of a model end."""
+
 
 def read_npz(path: Path) -> object:
     """The arrays by name, each decompressed once."""
@@ -42,9 +45,11 @@ def read_npy(path: Path) -> object:
 def read_safetensors(path: Path) -> object:
     """The tensors by name."""
     try:
-        return load_file(path)
+        held = load_file(path)
     except Exception as error:
         raise DataError(f"{path} cannot be read as safetensors: {error}.") from error
+    _refuse_weights(path, held)
+    return held
 
 
 def read_pt(path: Path) -> object:
@@ -55,13 +60,24 @@ def read_pt(path: Path) -> object:
     """
     try:
         with path.open("rb") as file:
-            return load_tensors(file)
+            held = load_tensors(file)
     except pickle.UnpicklingError as error:
         raise DataError(_pickle_message(path, str(error))) from error
     except Exception as error:
         if "TorchScript" in str(error):
             raise DataError(f"{path} is a TorchScript model, not data.") from error
         raise DataError(f"{path} cannot be read by torch.load; is it damaged? {_first_line(error)}") from error
+    _refuse_weights(path, held)
+    return held
+
+
+def _refuse_weights(path: Path, held: object) -> None:
+    """Raise `DataError` where the names are those of a model's weights: that is the other argument's file."""
+    if isinstance(held, dict) and any(str(name).endswith(_OF_A_MODEL) for name in held):
+        raise DataError(
+            f"{path} holds the weights of a model (a state dict), not data. Data are tensors of samples, saved as x, "
+            'as (x, y) or as {"x": x, "y": y}.'
+        )
 
 
 def _pickle_message(path: Path, reason: str) -> str:
