@@ -1,6 +1,7 @@
 from .failure import failure_message
 from .format import Format, Result, all_formats, format_of, renderer
 from .html import render_fragment
+from .python import plain_text, plot, save
 from .terminal.difference import print_difference
 from .terminal.repair_table import print_repair
 from .terminal.report import print_audit, print_report, print_verdict
@@ -14,6 +15,8 @@ __all__ = [
     "count",
     "failure_message",
     "format_of",
+    "plain_text",
+    "plot",
     "print_audit",
     "print_difference",
     "print_repair",
@@ -22,5 +25,6 @@ __all__ = [
     "printable",
     "render_fragment",
     "renderer",
+    "save",
     "training_words",
 ]

@@ -101,12 +101,9 @@ from .report import (
     OK,
     SKIPPED,
     WARNING,
-    Accuracy,
     BatchSize,
     ChannelTable,
     DataFacts,
-    Effect,
-    HeadEffect,
     Json,
     LayerReport,
     ModelFacts,
@@ -118,7 +115,20 @@ from .report import (
     untold_layers,
 )
 from .run import Asked, RunCost, StageCost
-from .scores import GAP, SHARES, Score, amount, is_count, score_object, score_subject, score_title, score_value
+from .scores import (
+    GAP,
+    SHARES,
+    Accuracy,
+    Effect,
+    HeadEffect,
+    Score,
+    amount,
+    is_count,
+    score_object,
+    score_subject,
+    score_title,
+    score_value,
+)
 
 __all__ = [
     "ADVICE",

@@ -8,7 +8,7 @@ from typing import ClassVar
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.earlier import COMPLETE, SCHEMA_VERSION, require_complete, require_version
 from bncheck.results.finding import Finding
-from bncheck.results.report import ModelFacts
+from bncheck.results.report import ModelFacts, Shown
 from bncheck.results.rows import chosen
 from bncheck.results.run import Run
 from bncheck.vocabulary import Kind, Verdict
@@ -82,8 +82,8 @@ class DifferenceSummary:
     tensors_moved: int
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+@dataclass(frozen=True, slots=True, repr=False)
+class Difference(Shown):
     """Everything one comparison of two files found."""
 
     version: str

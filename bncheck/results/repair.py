@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
+from bncheck.encoding import printable
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.earlier import repair_before, require_version
 from bncheck.results.layer import LayerReport
 from bncheck.results.notes import Note, documents_of, notes_in, sentences
-from bncheck.results.report import HeadEffect, Report
-from bncheck.results.scores import Score
+from bncheck.results.report import Report, Shown
+from bncheck.results.scores import HeadEffect, Score
 from bncheck.vocabulary import Reason
 
 
@@ -96,8 +97,8 @@ class LayerRepair:
     error: float | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RepairResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RepairResult(Shown):
     """What a repair did and what it is worth.
 
     Attributes:
@@ -170,6 +171,11 @@ class RepairResult:
         added=frozenset({"samples_needed"}),
         earlier=repair_before,
     )
+
+    def __repr__(self) -> str:
+        """In one line, as a prompt shows it."""
+        written = "not written" if self.path is None else f"written to {printable(str(self.path))}"
+        return f"<RepairResult: {self.method}, {self.outcome}, {written}, exit code {self.exit_code}>"
 
     def to_dict(self) -> Json:
         """As JSON: both reports, and what lies between them; every number finite or `None`."""

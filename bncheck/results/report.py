@@ -8,16 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from bncheck.encoding import printable
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.earlier import COMPLETE, SCHEMA_VERSION, report_before, require_complete, require_version
 from bncheck.results.finding import Finding
 from bncheck.results.layer import ChannelTable, LayerReport
 from bncheck.results.rows import CHANNEL_COLUMNS, LAYER_COLUMNS, channel_rows, layer_row
 from bncheck.results.run import Asked, Run, asked_in
-from bncheck.results.scores import Score
+from bncheck.results.scores import Accuracy, Effect
 from bncheck.vocabulary import Severity, Status, Verdict
 
 if TYPE_CHECKING:
@@ -30,61 +33,8 @@ MEASURED, AUDITED, SKIPPED = Status.MEASURED, Status.AUDITED, Status.SKIPPED
 ADVICE = "Reports are written by `bncheck inspect MODEL --report json=FILE`."
 _ORIGIN = Origin("the document", "report", ADVICE)
 finite = encoded
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """Top-1 accuracy (or the user's metric) with each set of statistics; recalibrated ones are cross-fitted."""
-
-    stored: float | None
-    batch: float | None
-    recalibrated: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class HeadEffect:
-    """What the gap costs in one of several outputs that have labels of their own.
-
-    Attributes:
-        head: the output's name: its key or index, or its labels' where the outputs have lost theirs.
-        task, score, loss: what it is judged by; see `Effect`.
-        predictions_changed, output_change: see `Effect`.
-    """
-
-    head: str
-    task: str | None
-    score: Score | None
-    loss: Score | None
-    predictions_changed: float | None
-    output_change: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What the gap costs in predictions.
-
-    Attributes:
-        predictions_changed: fraction that differs between stored and recalibrated statistics, the latter
-            measured on the other half of the data; `None` for outputs that are no class scores.
-        output_change: relative L2 change of the outputs between the two.
-        accuracy: `None` without labels.
-        task: the kind of task that the predictions are judged by; `None` where labels or outputs tell none.
-        score: what that task is scored by; `None` without labels.
-        loss: likewise; `None` for a user's metric.
-        head: the output that all of this is about, the one that loses most, where several have labels of their own.
-        heads: each of these; empty where there is one alone.
-    """
-
-    predictions_changed: float | None
-    output_change: float | None
-    accuracy: Accuracy | None
-    task: str | None = None
-    score: Score | None = None
-    loss: Score | None = None
-    head: str | None = None
-    heads: tuple[HeadEffect, ...] = ()
-
-    __json__: ClassVar = Written(added=frozenset({"task", "score", "loss", "head", "heads"}))
+_NAMED = 5
+"""Layers that are named where the one that was asked for is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +109,40 @@ def _with_nan(report: Report) -> Report:
     return replace(report, summary=told)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Report:
-    """Everything one inspection found."""
+class Shown:
+    """Shows itself where users of Python look: printed, and in files; renderers stand on a higher floor."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """What a terminal shows, without colours."""
+        return str(_render().plain_text(self))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it in the format of the path's suffix: .html, .json, .csv, .md, .xml (JUnit) or .sarif.
+
+        The file appears whole or not at all; one that is there is replaced, but never the model or the data.
+
+        Raises:
+            UsageError: no format has such a suffix, or the file cannot be written there.
+        """
+        saved: Path = _render().save(self, Path(path))
+        return saved
+
+
+def _render() -> Any:
+    return import_module("bncheck.render")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Report(Shown):
+    """Everything one inspection found; `report["layer1.0.bn1"]` is that layer's part.
+
+    >>> import torch, bncheck
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4))
+    >>> bncheck.inspect(model)
+    <Report on Sequential: ok, exit code 0, 1 layer, 0 findings>
+    """
 
     version: str
     run: Run
@@ -213,9 +194,41 @@ class Report:
 
         return pandas.DataFrame(self.rows(), columns=LAYER_COLUMNS)
 
+    def plot(self, axes: Any = None) -> Any:
+        """Draw gap, own gap and noise of the measured layers along the network.
+
+        Args:
+            axes: of Matplotlib, to draw on; by default those of a new figure.
+
+        Raises:
+            UsageError: no layer was measured.
+        """
+        return _render().plot(self, axes)
+
+    def __getitem__(self, name: str) -> LayerReport:
+        """The layer of that name.
+
+        Raises:
+            KeyError: there is none; it names those there are.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in self.layers]
+        close = get_close_matches(name, names, n=1) or names[:_NAMED]
+        raise KeyError(f"there is no layer {name!r}; {'did you mean' if len(close) == 1 else 'the first are'} {close}")
+
+    def __repr__(self) -> str:
+        """In one line, as a prompt shows it."""
+        layers, findings = len(self.layers), len(self.findings)
+        return (
+            f"<Report on {printable(self.model.path)}: {self.summary.verdict}, exit code {self.summary.exit_code}, "
+            f"{layers} layer{'s' * (layers != 1)}, {findings} finding{'s' * (findings != 1)}>"
+        )
+
     def _repr_html_(self) -> str:
-        """What a notebook shows; by name, because renderers stand on a higher floor."""
-        return str(import_module("bncheck.render").render_fragment(self))
+        """What a notebook shows."""
+        return str(_render().render_fragment(self))
 
 
 __all__ = [

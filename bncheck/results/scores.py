@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
+
+from bncheck.results.codec import Written
 
 METRIC = "metric"
 SHARES = frozenset({"accuracy", "balanced accuracy", "agreement of neighbours"})
@@ -101,3 +104,58 @@ def amount(value: float, unit: str | None) -> str:
     if is_count(unit):
         return f"{value:.9g} {unit}{'' if value == 1 else 'es' if unit.endswith('ch') else 's'}"
     return f"{value:.3g} ({unit})"
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Top-1 accuracy (or the user's metric) with each set of statistics; recalibrated ones are cross-fitted."""
+
+    stored: float | None
+    batch: float | None
+    recalibrated: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadEffect:
+    """What the gap costs in one of several outputs that have labels of their own.
+
+    Attributes:
+        head: the output's name: its key or index, or its labels' where the outputs have lost theirs.
+        task, score, loss: what it is judged by; see `Effect`.
+        predictions_changed, output_change: see `Effect`.
+    """
+
+    head: str
+    task: str | None
+    score: Score | None
+    loss: Score | None
+    predictions_changed: float | None
+    output_change: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the gap costs in predictions.
+
+    Attributes:
+        predictions_changed: fraction that differs between stored and recalibrated statistics, the latter
+            measured on the other half of the data; `None` for outputs that are no class scores.
+        output_change: relative L2 change of the outputs between the two.
+        accuracy: `None` without labels.
+        task: the kind of task that the predictions are judged by; `None` where labels or outputs tell none.
+        score: what that task is scored by; `None` without labels.
+        loss: likewise; `None` for a user's metric.
+        head: the output that all of this is about, the one that loses most, where several have labels of their own.
+        heads: each of these; empty where there is one alone.
+    """
+
+    predictions_changed: float | None
+    output_change: float | None
+    accuracy: Accuracy | None
+    task: str | None = None
+    score: Score | None = None
+    loss: Score | None = None
+    head: str | None = None
+    heads: tuple[HeadEffect, ...] = ()
+
+    __json__: ClassVar = Written(added=frozenset({"task", "score", "loss", "head", "heads"}))

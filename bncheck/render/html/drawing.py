@@ -27,6 +27,8 @@ PAINTS = {
 }
 """Colours no figure would choose, each standing for one of the page's, which differ by light and dark."""
 
+ON_WHITE = {STORED: "#0b5cad", BATCH: "#b3510b", NOISE: "#dfe3e8", LIMIT: "#6b7480"}
+"""What those are on a light ground, for figures that belong to no page; the style sheet has the same."""
 POINT, POINT_BEYOND = "#2f7fd6", "#d2691e"
 """Of the points that are drawn as pixels and cannot change with the page: 3:1 and more on both grounds."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
@@ -29,29 +31,62 @@ def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
         report: what was found.
         targets: where on the page each layer is told of in full, by its name.
     """
-    layers = [layer for layer in report.layers if layer.status == MEASURED and layer.gap is not None]
+    layers, margin = measured_layers(report), report.run.thresholds["margin"]
     if not layers:
         return None
-    margin = report.run.thresholds["margin"]
-    gaps, owns, noises = (_values(layers, field) for field in ("gap", "own_gap", "noise"))
-    every = np.concatenate([gaps, owns, noises, [margin]])
-    low, high = _reach(every)
     figure = Figure(figsize=(9.2, 3.6))
     axes = figure.add_subplot()
+    aslant = draw_depth(axes, layers, margin)
+    tips = {}
+    for position, layer in enumerate(layers, start=1):
+        strip = axes.axvspan(position - 0.5, position + 0.5, alpha=0, linewidth=0)
+        strip.set_gid(f"layer-{position}")
+        strip.set_url(f"#{targets[layer.name]}" if layer.name in targets else None)
+        tips[f"layer-{position}"] = printable(
+            f"{layer.name or 'the model'}: gap {number(layer.gap)}, own gap {number(layer.own_gap)}, "
+            f"noise {number(layer.noise)}"
+        )
+    figure.legend(loc="outside upper left", ncols=5, fontsize=9, handlelength=2.2, columnspacing=1.3)
+    figure.subplots_adjust(left=0.075, right=0.985, top=0.88, bottom=0.24 if aslant else 0.13)
+    return svg_of(figure, "depth", "Gap along the depth of the network", depth_words(layers, margin), tips)
+
+
+def measured_layers(report: Report) -> list[LayerReport]:
+    """The layers that have a gap, in the order of the network."""
+    return [layer for layer in report.layers if layer.status == MEASURED and layer.gap is not None]
+
+
+def draw_depth(axes: Axes, layers: Sequence[LayerReport], margin: float, paint: Callable[[str], str] = str) -> bool:
+    """Draw gap, own gap and noise of these layers, one after the other; tell whether their names stand aslant.
+
+    `paint` gives the colour for one of the page's.
+    """
+    gaps, owns, noises = (_values(layers, field) for field in ("gap", "own_gap", "noise"))
+    low, high = _reach(np.concatenate([gaps, owns, noises, [margin]]))
     at = np.arange(1, len(layers) + 1)
     size = 4.0 if len(layers) <= MANY else 0.0
-    axes.fill_between(at, low, np.clip(noises, low, None), color=NOISE, linewidth=0, label="noise floor", step="mid")
-    axes.axhline(margin, color=LIMIT, linewidth=1, linestyle=(0, (6, 3)), label=f"healthy layers stay below {margin:g}")
-    kept = {"clip_on": False, "markersize": size, "linewidth": 1.4 if size else 1.1}
-    axes.plot(at, np.clip(gaps, low, None), color=STORED, marker="o", label="gap (stored pass)", **kept)  # type: ignore[arg-type]
+    axes.fill_between(
+        at, low, np.clip(noises, low, None), color=paint(NOISE), linewidth=0, label="noise floor", step="mid"
+    )
+    axes.axhline(
+        margin, color=paint(LIMIT), linewidth=1, linestyle=(0, (6, 3)), label=f"healthy layers stay below {margin:g}"
+    )
+    kept: dict[str, Any] = {"clip_on": False, "markersize": size, "linewidth": 1.4 if size else 1.1}
+    axes.plot(at, np.clip(gaps, low, None), color=paint(STORED), marker="o", label="gap (stored pass)", **kept)
     if np.isfinite(owns).any():
         own = np.clip(owns, low, None)
-        axes.plot(at, own, color=BATCH, marker="s", linestyle="--", label="own gap (batch pass)", **kept)  # type: ignore[arg-type]
+        axes.plot(at, own, color=paint(BATCH), marker="s", linestyle="--", label="own gap (batch pass)", **kept)
     lost = at[~np.isfinite(gaps)]
     if len(lost):
         # Above everything, and kept out of the scale.
         axes.plot(
-            lost, np.full(len(lost), high), color=LIMIT, marker="X", linestyle="", label="not finite", clip_on=False
+            lost,
+            np.full(len(lost), high),
+            color=paint(LIMIT),
+            marker="X",
+            linestyle="",
+            label="not finite",
+            clip_on=False,
         )
     axes.set_yscale("log")
     axes.set_ylim(low, high)
@@ -67,18 +102,7 @@ def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
         axes.set_xticks(at, names, rotation=20 if aslant else 0, ha="right" if aslant else "center")
     else:
         axes.set_xlabel("measured layer, in the order of the network")
-    tips = {}
-    for position, layer in zip(at, layers, strict=True):
-        strip = axes.axvspan(position - 0.5, position + 0.5, alpha=0, linewidth=0)
-        strip.set_gid(f"layer-{position}")
-        strip.set_url(f"#{targets[layer.name]}" if layer.name in targets else None)
-        tips[f"layer-{position}"] = printable(
-            f"{layer.name or 'the model'}: gap {number(layer.gap)}, own gap {number(layer.own_gap)}, "
-            f"noise {number(layer.noise)}"
-        )
-    figure.legend(loc="outside upper left", ncols=5, fontsize=9, handlelength=2.2, columnspacing=1.3)
-    figure.subplots_adjust(left=0.075, right=0.985, top=0.88, bottom=0.24 if aslant else 0.13)
-    return svg_of(figure, "depth", "Gap along the depth of the network", depth_words(layers, margin), tips)
+    return aslant
 
 
 def depth_words(layers: Sequence[LayerReport], margin: float) -> str:
