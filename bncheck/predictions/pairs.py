@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 
+from bncheck.core import THRESHOLDS
 from bncheck.errors import DataError
 from bncheck.evidence import Improvement, TaskEffect
 from bncheck.predictions.tasks import recognised, task_named
-from bncheck.predictions.tasks.task import Task
+from bncheck.predictions.tasks.task import EMPTY, Task
 from bncheck.vocabulary import argument
 
 
@@ -123,6 +125,9 @@ class Means:
         return self.total / self.samples / unit if self.samples else None
 
 
+_Sums = TypeVar("_Sums", PairedSums, Means)
+
+
 @dataclass(slots=True)
 class TaskPairs:
     """Accumulates scores and losses of outputs before and after, sample by sample, as far as a task is recognised.
@@ -188,14 +193,14 @@ class TaskPairs:
         if self.task is None or not self.losses.samples:
             return None
         unit, task = self.task.unit, self.task
-        batch = [one for one in (means.over(unit) for means in self.batch_scores.values()) if one is not None]
+        batch = [one for one in (means.over(unit) for means in _judged(self.batch_scores)) if one is not None]
         return TaskEffect(
             task=task.name,
             score_name=task.score_name,
             larger_is_better=task.larger_is_better,
             has_scale=task.has_scale,
             score=_improvement(
-                [one.over(unit) for one in self.scores.values()],
+                [one.over(unit) for one in _judged(self.scores)],
                 larger=task.larger_is_better,
                 span=1.0 if task.has_scale and task.larger_is_better else 0.0,
             ),
@@ -239,6 +244,14 @@ def _groups(task: Task, outputs: torch.Tensor, labels: torch.Tensor) -> Iterator
         yield number, numbers == number
 
 
+def _judged(groups: Mapping[int, _Sums]) -> list[_Sums]:
+    """The groups that count: not a few samples with nothing to find, of which nobody can tell how sure they are."""
+    known = {number: one for number, one in groups.items() if one.samples}
+    others = [one for number, one in known.items() if number != EMPTY]
+    few = EMPTY in known and known[EMPTY].samples < THRESHOLDS.fewest_groups
+    return others if few and others else list(known.values())
+
+
 def _improvement(groups: Sequence[PairedSums], *, larger: bool, span: float) -> Improvement:
     """The mean of the groups' means, with its standard error; a gain is turned to be for the better."""
     known = [sums for sums in groups if sums.samples]
@@ -251,6 +264,7 @@ def _improvement(groups: Sequence[PairedSums], *, larger: bool, span: float) -> 
         error=math.sqrt(sum(sums.standard_error**2 for sums in known)) / number,
         better=rose if larger else fell,
         worse=fell if larger else rose,
-        samples=sum(sums.samples for sums in known),
-        span=span,
+        samples=(samples := sum(sums.samples for sums in known)),
+        # What is unseen may all be in the smallest group, whose samples count for more.
+        span=span * samples / (number * min(sums.samples for sums in known)),
     )

@@ -3,16 +3,19 @@
 import doctest
 import itertools
 import math
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
 import torch
 
 from bncheck.errors import UsageError
+from bncheck.predictions.pairs import TaskPairs
 from bncheck.predictions.tasks import recognised, task_named, tasks
 from bncheck.predictions.tasks.classes import WORST, Classes
 from bncheck.predictions.tasks.embeddings import TEMPERATURE
 from bncheck.predictions.tasks.numbers import Numbers
+from bncheck.predictions.tasks.task import EMPTY
 
 NAN = math.nan
 GENERATOR = torch.Generator().manual_seed(0)
@@ -161,8 +164,9 @@ def test_positions_by_hand():
     says = torch.tensor([[[0, 0], [1, 1]], [[0, 0], [0, 1]], [[0, 1], [0, 1]]])
     logits = torch.nn.functional.one_hot(says, 3).movedim(-1, 1) * math.log(2)
     task = recognised(logits, labels)
-    # class 0: 2 * 2 / (2 + 3), class 1: 2 * 1 / (2 + 1), class 2 does not occur
-    close(task.scores(logits, labels), [(4 / 5 + 2 / 3) / 2, 1.0, NAN])
+    # class 0 fills 6 of 7 positions and is background, class 1: 2 * 1 / (2 + 1), class 2 does not occur
+    close(task.scores(logits, labels), [2 / 3, 1.0, NAN])
+    close(replace(task, background=None).scores(logits, labels), [(4 / 5 + 2 / 3) / 2, 1.0, NAN])
     right, wrong = -math.log(2 / 4), -math.log(1 / 4)
     close(task.losses(logits, labels), [(3 * right + wrong) / 4, right, NAN])
 
@@ -172,6 +176,55 @@ def test_a_rare_class_that_is_lost_is_seen():
     labels[0, 0, 0] = 1
     nothing = torch.stack([torch.ones(1, 10, 10), torch.zeros(1, 10, 10)], dim=1)
     close(task_named("positions").scores(nothing, labels), [(2 * 99 / 199 + 0) / 2])
+    close(recognised(nothing, labels).scores(nothing, labels), [0.0])  # and the background is not averaged in
+
+
+def test_a_class_that_fills_most_of_the_positions_is_background_and_no_other_is():
+    maps = torch.zeros(2, 3, 2, 5)
+    for filled, background in ((8, 2), (7, None)):
+        labels = torch.full((2, 10), 1)
+        labels[:, :filled] = 2
+        assert recognised(maps, labels.reshape(2, 2, 5)).background == background
+
+
+def test_samples_without_what_is_looked_for_are_a_group_of_their_own():
+    labels = torch.zeros(3, 10, dtype=torch.long).reshape(3, 2, 5)
+    labels[0, 0, 0] = 1
+    says = labels.clone()
+    says[1, 0, 0] = 1  # where there is nothing
+    maps = torch.nn.functional.one_hot(says, 2).movedim(-1, 1).float()
+    task = recognised(maps, labels)
+    assert task.groups(maps, labels).tolist() == [0, EMPTY, EMPTY]
+    close(task.scores(maps, labels), [1.0, 0.0, 1.0])
+    one_logit = recognised(4.0 * says[:, None] - 2, labels[:, None])
+    assert one_logit.groups(4.0 * says[:, None] - 2, labels[:, None]).tolist() == [1, EMPTY, EMPTY]
+
+
+def paired(found, lost, empty):
+    """A map of a rare class that is found in some samples, lost in others, and has nothing to find in the rest."""
+    labels = torch.zeros(found + lost + empty, 4, 5, dtype=torch.long)
+    labels[: found + lost, 0, 0] = 1
+    before = labels.clone()
+    before[found : found + lost] = 0
+    pairs = TaskPairs()
+    pairs.add(*(torch.nn.functional.one_hot(one, 2).movedim(-1, 1).float() for one in (before, labels)), labels)
+    return pairs.effect().score
+
+
+@pytest.mark.parametrize(
+    ("found", "lost", "empty", "shipped"), [(10, 0, 190, 1.0), (0, 10, 190, 0.5), (5, 5, 190, 0.75), (5, 5, 7, 0.5)]
+)
+def test_what_is_rarely_there_counts_as_much_as_what_is_not(found, lost, empty, shipped):
+    score = paired(found, lost, empty)
+    assert score.shipped == pytest.approx(shipped)
+    assert score.other == pytest.approx(1.0)
+    assert score.better == lost
+
+
+def test_what_ten_samples_do_not_show_is_not_excluded_by_the_others():
+    score = paired(10, 0, 290)
+    assert score.high(2.0) == pytest.approx(3 / (2 * 10))
+    assert paired(300, 0, 0).high(2.0) == pytest.approx(3 / 300)
 
 
 def test_words_have_their_classes_last():

@@ -148,6 +148,22 @@ def test_right_pixels_would_not_have_shown_what_the_dice_shows() -> None:
     assert report.effect.score.stored < 0.85
 
 
+def test_a_class_that_few_samples_have_is_an_error_where_they_lose_it() -> None:
+    """One sample of thirty has the class at all; the others, and the background, are right as shipped."""
+    net, x, _ = of_task("rare class")
+    net = copy.deepcopy(net)
+    with torch.no_grad():
+        rarely = (net(x)[:, 1] - net(x)[:, 0]).flatten(1).amax(1)
+        net.get_submodule("15").bias[0] += rarely.quantile(0.97)
+        y = net(x).argmax(1)
+    assert int(y.flatten(1).any(1).sum()) == 10
+    assert_healthy(bncheck.inspect(net, (x, y), batch_sizes=(16,)))
+    report = bncheck.inspect(broken(net), (x, y), batch_sizes=(16,))
+    assert_named(report)
+    assert report.effect.accuracy.stored > 0.999
+    assert report.effect.score.stored == 0.5 < 0.9 < report.effect.score.recalibrated
+
+
 def test_without_labels_the_predictions_that_change_tell() -> None:
     net, x, _ = of_task("classes")
     assert_healthy(bncheck.inspect(net, x))

@@ -10,7 +10,10 @@ import torch
 from bncheck.predictions.class_scores import class_axis, largest, sum_to_one
 from bncheck.predictions.labels import are_soft_rows, class_labels, counted, highest_class
 from bncheck.predictions.tasks.classes import class_losses, log_probabilities
-from bncheck.predictions.tasks.task import per_sample, squeezed
+from bncheck.predictions.tasks.task import EMPTY, per_sample, squeezed
+
+BACKGROUND = 0.8
+"""Share of the positions from which a class is background: of classes that are all objects none fills so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +21,20 @@ class Positions:
     """Segmentation, tagging: the score is the Dice coefficient, averaged over the classes that occur in the sample.
 
     A class occurs where a label or a prediction says so, and positions whose label is negative or 255 are left out.
-    So a rare class counts as much as the background, which the share of right positions hides. The loss is the
-    cross entropy in nats, averaged over the sample's positions.
+    A class that fills most of the positions is background, which is right nearly everywhere whatever becomes of the
+    others: it does not count, except that a sample of nothing else has the score 1. Samples with and without other
+    classes count alike, so that what is rarely there counts. The loss is the cross entropy in nats, averaged over
+    the sample's positions.
 
     Attributes:
         are_probabilities: whether outputs are probabilities rather than logits; `None` to look at what is given.
         axis: over which the classes run; `None` to look at what is given.
+        background: the class that fills most of the positions of what is seen first; `None` where none does.
     """
 
     are_probabilities: bool | None = None
     axis: int | None = None
+    background: int | None = None
     name: ClassVar[str] = "positions"
     score_name: ClassVar[str] = "Dice"
     larger_is_better: ClassVar[bool] = True
@@ -59,14 +66,22 @@ class Positions:
     def settled(self, outputs: torch.Tensor, labels: torch.Tensor | None) -> Positions:
         """See `Task`."""
         axis = (class_axis(outputs, None) or 1) if labels is None else self._axis(outputs, labels)
-        return replace(self, are_probabilities=sum_to_one(outputs.movedim(axis, 1)), axis=axis)
+        settled = replace(self, are_probabilities=sum_to_one(outputs.movedim(axis, 1)), axis=axis)
+        if labels is None:
+            return settled
+        _, wanted, known = settled._aligned(outputs, labels)
+        return replace(settled, background=_filling(wanted[known]))
 
     def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
-        """See `Task`: every sample counts alike."""
-        return None
+        """See `Task`: samples with other classes than the background, and without."""
+        if self.background is None:
+            return None
+        _, wanted, known = self._aligned(outputs, labels)
+        holds = (known & (wanted != self.background)).flatten(1).any(1)
+        return torch.where(holds, 0, EMPTY)
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """See `Task`: mean Dice over the classes that occur."""
+        """See `Task`: mean Dice over the classes that occur, the background left out where there are others."""
         maps, wanted, known = self._aligned(outputs, labels)
         classes = maps.shape[1] + 1  # scores that are not numbers, and classes that the model has not
         own, other = (
@@ -76,7 +91,12 @@ class Positions:
         both = _counts(own, known & (own == other) & (own < classes - 1), classes)
         either = counts[0] + counts[1]
         dice = torch.where(either > 0, 2 * both / either.clamp(min=1), torch.zeros((), dtype=torch.float64))
-        return dice.sum(1) / (either > 0).sum(1)  # 0 / 0 where nothing counts
+        occurs = either > 0
+        if self.background is not None:
+            others = occurs.clone()
+            others[:, self.background] = False
+            occurs = torch.where(others.any(1, keepdim=True), others, occurs)
+        return (dice * occurs).sum(1) / occurs.sum(1)  # 0 / 0 where nothing counts
 
     def losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """See `Task`: mean cross entropy."""
@@ -102,6 +122,14 @@ class Positions:
 
     def _axis(self, outputs: torch.Tensor, labels: torch.Tensor) -> int:
         return (class_axis(outputs, labels) or 1) if self.axis is None else self.axis
+
+
+def _filling(labels: torch.Tensor) -> int | None:
+    """The class that most of the labels are of; `None` where none fills so many."""
+    if not labels.numel():
+        return None
+    counts = torch.bincount(labels.long())
+    return int(counts.argmax()) if int(counts.max()) >= BACKGROUND * labels.numel() else None
 
 
 def _counts(classes: torch.Tensor, known: torch.Tensor, number: int) -> torch.Tensor:

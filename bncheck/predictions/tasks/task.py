@@ -6,6 +6,9 @@ from typing import Protocol
 
 import torch
 
+EMPTY = -1
+"""The group of the samples in which there is nothing to find."""
+
 
 class Task(Protocol):
     """One kind of task: what its outputs and labels look like, and how good each sample's prediction is.
@@ -50,7 +53,10 @@ class Task(Protocol):
         ...
 
     def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
-        """Numbers (N,) of groups whose mean scores count alike, however many samples are in each; `None` for one."""
+        """Numbers (N,) of groups whose mean scores count alike, however many samples are in each; `None` for one.
+
+        A group of `EMPTY` samples may be left out where it is too small to judge by.
+        """
         ...
 
     def scores(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
