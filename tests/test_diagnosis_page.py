@@ -44,7 +44,9 @@ def test_a_fault_counts_by_its_share_of_the_score_or_of_the_errors() -> None:
         (Advice(RECALIBRATE, 0.1, 0.01, True), False),
         (Advice(RECALIBRATE, 0.0, 0.0, True), False),  # no decision changes, and the loss falls
         (Advice(RECALIBRATE, 0.0, 0.0, False), True),
-        (Advice(RECALIBRATE, -0.001, 0.01, True), True),
+        (Advice(RECALIBRATE, -0.001, 0.01, True), False),  # within noise, and the loss falls
+        (Advice(RECALIBRATE, -0.001, 0.01, False), True),
+        (Advice(RECALIBRATE, -0.024, 0.01, True), True),  # the score falls beyond noise, whatever the loss does
         (Advice(LEAVE, 0.005, 0.001, True), False),
         (Advice(LEAVE, 0.02, 0.01, True), False),  # within noise
         (Advice(LEAVE, 0.03, 0.01, True), True),
@@ -62,19 +64,25 @@ def test_the_table_and_the_misses_are_those_of_the_trials() -> None:
         trial(named=frozenset({"a", "b"})),
         trial(lost=0.0, of_errors=0.0, found=()),
     )
-    healthy = (Advice(LEAVE, 0.03, 0.01, True), Advice(RECALIBRATE, 0.1, 0.01, True))
+    healthy = (
+        *(Advice(LEAVE, 0.03, 0.01, True), Advice(RECALIBRATE, 0.1, 0.01, True)),
+        *(Advice(RECALIBRATE, -0.001, 0.01, True), Advice(RECALIBRATE, -0.1, 0.01, True)),
+    )
     told = section([Result("lesion unet", 0.9, 0.0, 4, ("an alarm",), healthy, trials)], "command")
     for row in (
         "| false warnings, healthy | 1 of 4 |",
         "| found, of the faults that count | 2 of 3 (67%) |",
         "| the exact layers, of one or two wrong ones | 1 of 3 (33%) |",
-        "| `recalibrate` improves | 1 of 1 (100%) |",
+        "| `recalibrate` improves | 2 of 3 (67%) |",
         "| `leave it` would have improved | 1 of 1 (100%) |",
     ):
         assert row in told
     assert "- an alarm" in told
     assert "- f in a: n, n = 50, 10.0% of the score, 50% of the errors: info, named none" in told
-    assert "- lesion unet, healthy, inspection 0: advised: leave; recalibrating wins +0.0300" in told
+    wrong, by_loss = told.partition("### Advice that was wrong")[2].split("### Recalibrated for the loss alone")
+    assert "- lesion unet, healthy, inspection 0: advised: leave; recalibrating wins +0.0300" in wrong
+    assert "inspection 3: advised: recalibrate; recalibrating wins -0.1000" in wrong
+    assert by_loss.count("inspection") == by_loss.count("inspection 2: advised: recalibrate; recalibrating wins") == 1
 
 
 def test_a_false_alarm_is_a_fall_of_the_loss_that_many_samples_do_not_show() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.diagnosis.tasks.nets import KINDS, SEEN
 from benchmarks.diagnosis.tasks.training import TRUTH
-from benchmarks.diagnosis.tasks.trials import LEAVE, RECALIBRATE, Advice, Result, Trial
+from benchmarks.diagnosis.tasks.trials import LEAVE, NOISE, RECALIBRATE, Advice, Result, Trial
 
 LOST, OF_ERRORS, HARMLESS = 0.02, 0.2, 0.01
 """Share of the score, or of the errors, from which a fault has to be found; a loss below the last is harmless."""
@@ -35,7 +35,8 @@ def _opening(results: Sequence[Result], command: str, title: str) -> Iterator[st
         f"mended by {len(unseen)} of them ({', '.join(unseen)}). A fault counts where it costs {LOST:.0%} of the "
         f"task's own score, or {HARMLESS:.0%} that makes {OF_ERRORS:.0%} of its errors, on {TRUTH} samples that were "
         "not inspected. Advice was followed: statistics were recalibrated on the samples that were inspected, and "
-        "judged by those others."
+        "judged by those others. They improve where the score rises, or the loss falls and the score does not fall "
+        f"beyond noise ({NOISE} standard errors): where a fault costs less than noise, no score can show its mending."
     )
     yield ""
     yield f"```console\n$ {command}\n```"
@@ -135,7 +136,8 @@ def _named_cases(results: Sequence[Result]) -> Iterator[str]:
         ("False warnings", [alarm for result in results for alarm in result.alarms]),
         ("Missed", [told(trial) for trial in _trials(results) if must(trial) and not trial.found]),
         ("Another layer named, or none", [told(trial) for trial in _trials(results) if _misplaced(trial)]),
-        ("Advice that was wrong", [*_wrong_advice(results)]),
+        ("Advice that was wrong", [*_advised(results, lambda advice: advice.is_wrong)]),
+        ("Recalibrated for the loss alone", [*_advised(results, lambda advice: advice.is_by_loss_alone)]),
     ):
         yield f"### {title}"
         yield ""
@@ -147,13 +149,14 @@ def _misplaced(trial: Trial) -> bool:
     return must(trial) and bool(trial.layers) and trial.named != trial.layers
 
 
-def _wrong_advice(results: Sequence[Result]) -> Iterator[str]:
+def _advised(results: Sequence[Result], wanted: Callable[[Advice], bool]) -> Iterator[str]:
+    """Every advice of that kind, with what following it does."""
     for result in results:
         for number, advice in enumerate(result.healthy):
-            if advice.is_wrong:
+            if wanted(advice):
                 yield f"{result.kind}, healthy, inspection {number}: {_followed(advice)}"
         for trial in result.trials:
-            if trial.advice.is_wrong:
+            if wanted(trial.advice):
                 yield f"{told(trial)}; {_followed(trial.advice)}"
 
 

@@ -19,8 +19,8 @@ from benchmarks.diagnosis.tasks.training import Samples, drawn, losses_of, norms
 
 RECALIBRATE, LEAVE, OTHER = "recalibrate", "leave", "other"
 _LEAVE = re.compile(r"Leave the statistics|Nothing has to be done|Recalibrating does not help")
-BEYOND_NOISE = 0.01
-"""Score that recalibrating must win, and by 2.33 standard errors, for leaving the statistics to have been wrong."""
+BEYOND_NOISE, NOISE = 0.01, 2.33
+"""Score, and standard errors, that recalibrating must win for leaving the statistics to have been wrong."""
 DRAWS = 2
 """Times a healthy net is inspected with samples of each number."""
 
@@ -53,10 +53,18 @@ class Advice:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether recalibrating was advised and wins nothing, or was advised against and would have won."""
+        """Whether recalibrating was advised and improves nothing, or was advised against and would have won.
+
+        A loss that falls is an improvement, unless the score falls beyond noise meanwhile: no decision need change.
+        """
         if self.kind == RECALIBRATE:
-            return self.gain < 0 or (self.gain == 0 and not self.loss_falls)
-        return self.kind == LEAVE and self.gain > BEYOND_NOISE and self.gain > 2.33 * self.error
+            return self.gain < -NOISE * self.error or (self.gain <= 0 and not self.loss_falls)
+        return self.kind == LEAVE and self.gain > BEYOND_NOISE and self.gain > NOISE * self.error
+
+    @property
+    def is_by_loss_alone(self) -> bool:
+        """Whether recalibrating was advised, and the loss improves but not the score."""
+        return self.kind == RECALIBRATE and not self.is_wrong and self.gain <= 0
 
 
 @dataclass(frozen=True, slots=True)
