@@ -184,6 +184,8 @@ def test_kl_at_known_values():
 def test_rms_worked_by_hand():
     assert rms([3.0, 4.0, 0.0, 0.0]) == 2.5
     assert rms([[3.0], [-3.0]]) == 3.0
+    # The square is no number of half precision.
+    assert rms(np.array([300.0], dtype=np.float16)) == 300.0
 
 
 def test_rms_of_nothing_and_of_nan_is_nan():

@@ -78,6 +78,7 @@ def test_a_beta_that_varies_was_trained(values: dict[str, Any], expected: bool) 
         (IDENTITY, False),
         ({**IDENTITY, "trainable_class": False, "missing": True}, False),
         ({**IDENTITY, "trainable_class": False, "mean": np.array([0.0, 0.1])}, False),
+        ({**IDENTITY, "trainable_class": False, "var": np.array([1.0, 2.0])}, False),
         # A variance of 1 - eps, so that the layer divides by exactly 1.
         ({"mean": np.zeros(2), "var": np.full(2, 1 - 1e-3), "eps": 1e-3}, True),
         ({"mean": np.zeros(2), "var": np.array([1 - 1e-3, 1.0]), "eps": 1e-3}, False),

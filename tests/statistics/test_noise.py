@@ -16,6 +16,7 @@ from bncheck.core import (
     samples_needed,
     smallest_detectable_gap,
 )
+from bncheck.core.noise import sample_says
 
 EPS = 1e-5
 MOMENTUM = 0.1
@@ -173,6 +174,30 @@ def test_floor_worked_by_hand_where_eps_is_as_large_as_the_variance():
     assert floor == pytest.approx(math.sqrt(2 / 4 * 2 / (4 * 4 * 16) * (1 / 2 + 1 / 2)))
 
 
+def test_what_each_sample_says_worked_by_hand():
+    # Two samples of two values: mean 2, variance (2 + 6 + 2 + 2) / 4 = 3 in all, (2 + 6) / 2 = 4 within.
+    table = SampleMoments(np.full(2, 2.0), np.array([[1.0], [3.0]]), np.array([[2.0], [6.0]]))
+    shift, scale, weight = sample_says(table, np.array([3.5]), 0.5, instance=False)
+    assert shift.ravel() == pytest.approx([0.5, 1.5])
+    assert scale.ravel() == pytest.approx(np.array([2.0, 4.0]) / (2 * math.sqrt(3.5 * 4)))
+    assert weight == pytest.approx(3 / 3.5)
+    shift, scale, weight = sample_says(table, np.array([3.5]), 0.5, instance=True)
+    assert shift.ravel() == pytest.approx([0.5, 1.5])
+    assert scale.ravel() == pytest.approx(np.array([2.0, 6.0]) / (2 * math.sqrt(4.5 * 4)))
+    assert weight == pytest.approx(4 / 4.5)
+
+
+def test_what_samples_say_where_nothing_can_be_divided_by():
+    table = SampleMoments(np.full(2, 2.0), np.array([[1.0, 1.0], [3.0, 1.0]]), np.array([[2.0, 0.0], [6.0, 0.0]]))
+    shift, scale, weight = sample_says(table, np.array([0.0, 4.0]), 0.0, instance=False)
+    assert np.isnan(shift[:, 0]).all()
+    assert np.isnan(scale[:, 0]).all()
+    # A channel that is constant: its mean counts, its scale does not.
+    assert shift[:, 1].tolist() == [0.5, 0.5]
+    assert scale[:, 1].tolist() == [0.0, 0.0]
+    assert weight.tolist() == [1.0, 0.0]
+
+
 def test_floor_counts_the_samples_behind_the_statistics_not_only_those_in_the_table():
     table = table_of(smooth_maps(0)(40))
     exact = MovingAverage(None, 10**9, 1)
@@ -302,7 +327,71 @@ def test_bound_is_nan_where_the_gap_is():
     assert math.isnan(gap_lower_bound(table, np.zeros(2), np.ones(2), EPS, 0.1))
 
 
+@pytest.mark.parametrize("instance", [False, True])
+@pytest.mark.parametrize(("samples", "groups"), [(8, 8), (20, 20), (47, 20)])
+def test_bound_is_that_of_the_jackknife_worked_out_beside_it(samples, groups, instance):
+    maps = small_maps(5, channels=2)(samples)
+    table, stored_mean, stored_var = table_of(maps), np.array([4.0, -3.0]), np.array([1.5, 2.5])
+
+    def squared_gap(chosen):
+        if instance:
+            mean, var = chosen.mean(axis=(0, 2)), chosen.var(axis=2, ddof=1).mean(axis=0)
+        else:
+            mean, var = chosen.mean(axis=(0, 2)), chosen.var(axis=(0, 2))
+        return np.mean(compare(mean, var, stored_mean, stored_var, EPS).gap ** 2)
+
+    member = np.arange(samples) % groups
+    squares = [squared_gap(maps[member != group]) for group in range(groups)]
+    spread = math.sqrt((groups - 1) * np.var(squares))
+    student = smallest_detectable_gap(1.0, groups)
+    for average, widened in [(None, 1.0), (MovingAverage(0.5, None, 4), math.sqrt(1 + samples / 12))]:
+        bound = gap_lower_bound(table, stored_mean, stored_var, EPS, 0.2, average=average, instance=instance)
+        expected = squared_gap(maps) - 0.04 - student * spread * widened
+        assert expected > 0
+        assert bound == pytest.approx(math.sqrt(expected), rel=1e-9)
+
+
+def test_seven_samples_are_too_few_for_a_bound():
+    assert gap_lower_bound(table_of(smooth_maps(0)(7)), np.full(8, 50.0), np.ones(8), EPS, 0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("average", "worth"),
+    [
+        (MovingAverage(0.5, None, 4), 12.0),
+        (MovingAverage(0.5, 2, 4), 8.0),
+        (MovingAverage(0.5, 100, 4), 12.0),
+        (MovingAverage(1.0, None, 4), 4.0),
+        (MovingAverage(1.5, None, 4), 4.0),
+        # Cumulative: what it has seen, or what one of the usual momentum is worth.
+        (MovingAverage(None, 7, 4), 28.0),
+        (MovingAverage(None, None, 4), 76.0),
+        (MovingAverage(), 608.0),
+    ],
+)
+def test_what_a_moving_average_is_worth(average, worth):
+    assert average.effective_samples == pytest.approx(worth)
+
+
 # What can be seen, and with how many samples
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 10])
+def test_student_s_quantile_has_the_coefficients_of_the_table(freedom):
+    """Abramowitz & Stegun 26.7.5, highest power first."""
+    terms = [([1, 0], 1), ([1, 0, 1, 0], 4), ([5, 0, 16, 0, 3, 0], 96), ([3, 0, 19, 0, 17, 0, -15, 0], 384)]
+    expected = sum(np.polyval(term, 1.645) / (divisor * freedom**i) for i, (term, divisor) in enumerate(terms))
+    assert smallest_detectable_gap(1.0, freedom + 1) == pytest.approx(expected, rel=1e-12)
+
+
+def test_samples_needed_worked_by_hand():
+    # Noise 0.1 at 10 samples and 1000 stored ones: sd^2 = 0.01 / (1 / 10 + 1 / 1000).
+    spread = 0.01 / (1 / 10 + 1 / 1000)
+    allowed = (0.05 / 1.645) ** 2 / spread
+    assert samples_needed(0.1, 10, 1000.0, 0.05) == math.ceil(1 / (allowed - 1 / 1000)) == 121
+    # Where fewer would do, one more is asked for.
+    assert samples_needed(0.1, 10, 1000.0, 10.0) == 11
+    assert samples_needed(0.1, 2, 1000.0, 10.0) == 3
 
 
 @pytest.mark.parametrize(("samples", "student"), [(11, 1.8125), (31, 1.6973), (201, 1.6525), (10**6, 1.6449)])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bncheck.core import MovingAverage, SampleMoments, compare, discoveries, gap_p_value, noise_floor, rms
+from bncheck.core.noise import sample_says
 
 EPS = 1e-5
 AVERAGE = MovingAverage(0.1, 60, 32)
@@ -39,6 +40,28 @@ def test_a_layer_that_fits_is_accused_as_often_as_the_level_says(channels, sourc
     values = np.array([p_value(generator, 200, mixing) for _ in range(800)])
     assert np.mean(values < LEVEL) == pytest.approx(LEVEL, abs=3 * math.sqrt(LEVEL * (1 - LEVEL) / len(values)))
     assert np.mean(values) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("samples", "channels"), [(3, 1), (6, 4), (12, 3)])
+def test_the_p_value_is_that_of_a_chi_square_with_as_many_degrees_of_freedom(samples, channels):
+    table = drawn(np.random.default_rng(samples), samples, np.eye(channels))
+    shift, scale, weight = sample_says(table, np.full(channels, 2.0), EPS, instance=False)
+    covariance = np.cov(np.hstack([shift, np.sqrt(weight) * scale]), rowvar=False)
+    number, trace = samples - 1, np.trace(covariance)
+    # tr(S^2) without what the covariance of so few samples adds to it (Srivastava 2005).
+    squares = (np.sum(covariance**2) - trace**2 / number) * number**2 / ((number - 1) * (number + 2))
+    freedom = min(max(trace**2 / squares, 1.0), 2 * channels) if squares > 0 else 2 * channels
+    spread = 2 / (9 * freedom)
+    z = (1.7 ** (2 / 3) - (1 - spread)) / math.sqrt(spread)
+    found = gap_p_value(table, np.full(channels, 2.0), EPS, 0.34, 0.2)
+    assert found == pytest.approx(math.erfc(z / math.sqrt(2)) / 2, rel=1e-9)
+
+
+def test_of_many_samples_256_are_taken_from_first_to_last():
+    table = drawn(np.random.default_rng(0), 511, np.eye(2))
+    every_second = table.take(np.arange(0, 511, 2))
+    values = [gap_p_value(one, np.ones(2), EPS, 0.3, 0.2) for one in (table, every_second)]
+    assert values[0] == values[1]
 
 
 def test_channels_that_move_together_are_not_counted_apart():
