@@ -174,14 +174,16 @@ def test_floor_worked_by_hand_where_eps_is_as_large_as_the_variance():
     assert floor == pytest.approx(math.sqrt(2 / 4 * 2 / (4 * 4 * 16) * (1 / 2 + 1 / 2)))
 
 
-def test_what_each_sample_says_worked_by_hand():
+@pytest.mark.parametrize("unit", [1.0, 0.01])
+def test_what_each_sample_says_worked_by_hand(unit):
     # Two samples of two values: mean 2, variance (2 + 6 + 2 + 2) / 4 = 3 in all, (2 + 6) / 2 = 4 within.
-    table = SampleMoments(np.full(2, 2.0), np.array([[1.0], [3.0]]), np.array([[2.0], [6.0]]))
-    shift, scale, weight = sample_says(table, np.array([3.5]), 0.5, instance=False)
+    table = SampleMoments(np.full(2, 2.0), unit * np.array([[1.0], [3.0]]), unit**2 * np.array([[2.0], [6.0]]))
+    stored, eps = unit**2 * np.array([3.5]), unit**2 * 0.5
+    shift, scale, weight = sample_says(table, stored, eps, instance=False)
     assert shift.ravel() == pytest.approx([0.5, 1.5])
     assert scale.ravel() == pytest.approx(np.array([2.0, 4.0]) / (2 * math.sqrt(3.5 * 4)))
     assert weight == pytest.approx(3 / 3.5)
-    shift, scale, weight = sample_says(table, np.array([3.5]), 0.5, instance=True)
+    shift, scale, weight = sample_says(table, stored, eps, instance=True)
     assert shift.ravel() == pytest.approx([0.5, 1.5])
     assert scale.ravel() == pytest.approx(np.array([2.0, 6.0]) / (2 * math.sqrt(4.5 * 4)))
     assert weight == pytest.approx(4 / 4.5)
