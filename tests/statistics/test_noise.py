@@ -394,6 +394,8 @@ def test_samples_needed_worked_by_hand():
     # Where fewer would do, one more is asked for.
     assert samples_needed(0.1, 10, 1000.0, 10.0) == 11
     assert samples_needed(0.1, 2, 1000.0, 10.0) == 3
+    # (0.8225 / 1.645)^2 (1 / 2 + 1 / 6) = 1 / 6: only infinitely many would do.
+    assert samples_needed(1.0, 2, 6.0, 0.8225) is None
 
 
 @pytest.mark.parametrize(("samples", "student"), [(11, 1.8125), (31, 1.6973), (201, 1.6525), (10**6, 1.6449)])

@@ -57,6 +57,14 @@ def test_the_p_value_is_that_of_a_chi_square_with_as_many_degrees_of_freedom(sam
     assert found == pytest.approx(math.erfc(z / math.sqrt(2)) / 2, rel=1e-9)
 
 
+def test_samples_that_are_all_alike_have_every_degree_of_freedom():
+    # Noise that comes from the stored average alone: two channels, a mean and a scale of each.
+    table = SampleMoments(np.full(50, 9.0), np.zeros((50, 2)), np.zeros((50, 2)))
+    spread = 2 / (9 * 4)
+    z = (1.5 ** (2 / 3) - (1 - spread)) / math.sqrt(spread)
+    assert gap_p_value(table, np.ones(2), EPS, 0.3, 0.2) == pytest.approx(math.erfc(z / math.sqrt(2)) / 2)
+
+
 def test_of_many_samples_256_are_taken_from_first_to_last():
     table = drawn(np.random.default_rng(0), 511, np.eye(2))
     every_second = table.take(np.arange(0, 511, 2))
