@@ -42,7 +42,7 @@ def test_a_layer_that_fits_is_accused_as_often_as_the_level_says(channels, sourc
     assert np.mean(values) == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize(("samples", "channels"), [(3, 1), (6, 4), (12, 3)])
+@pytest.mark.parametrize(("samples", "channels"), [(3, 1), (40, 1), (6, 4), (12, 3)])
 def test_the_p_value_is_that_of_a_chi_square_with_as_many_degrees_of_freedom(samples, channels):
     table = drawn(np.random.default_rng(samples), samples, np.eye(channels))
     shift, scale, weight = sample_says(table, np.full(channels, 2.0), EPS, instance=False)
@@ -111,6 +111,7 @@ def test_discoveries_are_those_of_benjamini_and_hochberg():
 def test_one_that_stands_takes_smaller_ones_with_it():
     assert discoveries([0.06, 0.04, 0.049], rate=0.05) == [False, False, False]
     assert discoveries([0.049, 0.04, 0.05], rate=0.05) == [True, True, True]
+    assert discoveries([0.05], rate=0.05) == [True]
 
 
 def test_what_is_not_a_number_never_stands():
