@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=6.0, help="most seconds of tests for a fault")
     parser.add_argument("--share", type=float, default=1.0, help="of the faults that is drawn, by the seed")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
-    parser.add_argument("--again", action="store_true", help="only faults that nobody noticed the last time")
+    parser.add_argument("--again", action="store_true", help="only faults that nobody noticed and nothing explains")
     parser.add_argument("--rest", action="store_true", help="only faults that were not tried before it was stopped")
     parser.add_argument("--table", action="store_true", help="run nothing: what is known from the last time")
     parser.add_argument("--page", action="store_true", help="write it into docs/mutation.md")

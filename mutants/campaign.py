@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from mutants.explanations import explained
 from mutants.mutant import Mutant, Source
 from mutants.testing import ENDED, KILLED, Reached, Tests, Tried
 
@@ -70,7 +71,7 @@ class Effort:
         budget: most seconds of tests for a mutant.
         share: of the mutants of a room that is drawn, by the seed.
         seed: of that draw.
-        again: only what nobody noticed the last time.
+        again: only what nobody noticed the last time, and nothing explains.
         rest: only what was not tried the last time, before it was stopped.
     """
 
@@ -126,7 +127,8 @@ class Campaign:
             chosen = [mutant for i, mutant in enumerate(chosen) if i in drawn]
         known = {one.name: one.outcome for one in kept(self._room.name)}
         if self._effort.again:
-            return [mutant for mutant in chosen if known.get(mutant.name, KILLED) not in (KILLED, ENDED)]
+            done = {name for name, outcome in known.items() if outcome in (KILLED, ENDED)} | set(explained())
+            return [mutant for mutant in chosen if mutant.name in set(known) - done]
         return [mutant for mutant in chosen if mutant.name not in known] if self._effort.rest else chosen
 
     def _try_all(self, tests: Tests, reached: Reached, mutants: Sequence[Mutant]) -> None:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from mutants.campaign import ROOT, Result, kept, plan
+from mutants.explanations import explained
 from mutants.testing import BROKEN, ENDED, KILLED, NOT_REACHED, SURVIVED
 
 PAGE = ROOT / "docs" / "mutation.md"
-EXPLAINED = Path(__file__).parent / "explained.toml"
 START, END = "<!-- run -->", "<!-- /run -->"
 _HEAD = ("file", "mutants", "noticed", "never ended", "survived", "not reached")
 _COLUMNS = (KILLED, ENDED, SURVIVED, NOT_REACHED)
-
-
-def explained() -> dict[str, tuple[str, str]]:
-    """Why survivors survive: a kind and a reason, by the mutant's name."""
-    tables = tomllib.loads(EXPLAINED.read_text("utf-8"))
-    return {name: (kind, one["why"]) for kind, group in tables.items() for one in group for name in one["mutants"]}
 
 
 def figures() -> str:

@@ -12,9 +12,9 @@ import pytest
 
 from mutants.campaign import ROOT, plan
 from mutants.changes import changes
+from mutants.explanations import explained
 from mutants.live import LiveFunctions
 from mutants.mutant import Source
-from mutants.table import explained
 
 CODE = '''
 from __future__ import annotations
