@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bncheck.core import Moments, SampleMoments, StoredChannels, batch_size_rows, compare, rms
-from bncheck.core.whatif import BATCHES_PER_SIZE
+from bncheck.core.whatif import BATCHES_PER_SIZE, _draw
 
 EPS = 1e-3
 
@@ -77,6 +77,14 @@ def test_one_value_per_channel_and_batch_has_the_values_own_size_as_its_gap():
     layer = layer_of(values, mean=0.2, var=4.0)
     (row,) = batch_size_rows([layer], [1], seed=0)
     assert row.gap == pytest.approx(rms((values - 0.2) / math.sqrt(4.0 + EPS)), rel=1e-12)
+
+
+@pytest.mark.parametrize(("samples", "size", "batches"), [(20, 10, 8), (63, 4, 60), (100, 4, 64), (100, 1, 64)])
+def test_every_sample_is_drawn_four_times_at_most(samples, size, batches):
+    drawn = _draw(np.random.default_rng(0), samples, size)
+    assert len(drawn) == batches * size
+    assert np.bincount(drawn).max() <= 4
+    assert all(len(set(batch)) == size for batch in drawn.reshape(batches, size))
 
 
 def test_gap_falls_with_the_root_of_the_batch_size():
