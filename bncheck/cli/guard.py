@@ -62,13 +62,13 @@ def files_of(context: typer.Context, destinations: Sequence[Destination] = ()) -
             to stand in.
     """
     models = {argument(name): context.params[name] for name in MODELS if context.params.get(name)}
-    require_existing(*(path for path in models.values() if isinstance(path, str | Path)))
     inputs = _named(context)
     outputs = tuple(_outputs(context, destinations))
     require_free(outputs, inputs)
     for output in outputs:
         if output.option not in (argument(REPAIRED), STEP_SUMMARY):
             require_place(output.path, output.option)
+    require_existing(*(path for path in models.values() if isinstance(path, str | Path)))
     if models and any(os.path.lexists(output.path) for output in outputs):  # what is new cannot be a part of anything
         from bncheck.formats import model_inputs
 

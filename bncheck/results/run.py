@@ -67,12 +67,15 @@ class StageCost:
     Attributes:
         name: what was run, as progress calls it.
         samples: run through the model; a sample that is run again counts again.
-        seconds: of the forwards and of reading what the layers are fed, without reading the data.
+        seconds: of the forwards and of reading what the layers are fed, without reading the data. No document holds
+            them: the same command gives the same one.
     """
 
     name: str
     samples: int
-    seconds: float
+    seconds: float = 0.0
+
+    __json__: ClassVar = Written(left_out=frozenset({"seconds"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,15 @@ class RunCost:
 
     Attributes:
         samples: run through the model in all stages.
-        seconds: from opening the data to the findings.
+        seconds: from opening the data to the findings; no document holds them.
         stages: in the order in which they ran.
     """
 
     samples: int
-    seconds: float
+    seconds: float = 0.0
     stages: tuple[StageCost, ...] = ()
+
+    __json__: ClassVar = Written(left_out=frozenset({"seconds"}))
 
 
 @dataclass(frozen=True, slots=True)

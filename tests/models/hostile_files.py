@@ -185,7 +185,7 @@ def _onnx() -> dict[str, Case]:
         ),
         "cast": Case(".onnx", computed(*cast), 0),
         "constant that overflows": Case(
-            ".onnx", computed(*chain("Add", 2), tensors=[stored("m", raw=np.full(4, 3e38, np.float32).tobytes())]), 0
+            ".onnx", computed(*chain("Add", 2), tensors=[stored("m", raw=np.full(4, 3e38, np.float32).tobytes())]), 1
         ),
         "function that calls itself": Case(".onnx", graph(edit=function("A")), 3, "calls itself"),
         "functions of 2^40 nodes": Case(".onnx", graph(edit=doubling_functions), 3, "nodes"),

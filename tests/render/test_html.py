@@ -245,8 +245,8 @@ def test_every_layer_has_its_details_and_its_worst_channels() -> None:
 
 def test_what_it_cost_is_told_by_stage() -> None:
     section = next(element for element in page("full").all("section") if "How to repeat it" in element.plain)
-    assert "cost 2,410 samples run, 3.2 s" in section.plain
-    assert "padding 1,813 samples, 2.0 s" in section.plain
+    assert "cost 2,410 samples run" in section.plain
+    assert "padding 1,813 samples" in section.plain
     assert "samples run" not in next(one for one in page("static").all("section") if "How to" in one.plain).plain
 
 

@@ -84,8 +84,8 @@ def evidence(finding: Finding) -> list[tuple[str, str]]:
 
 
 def stage_costs(cost: RunCost) -> list[tuple[str, str]]:
-    """What each stage ran, and the seconds its forwards took."""
-    return [(stage.name, f"{stage.samples:,} samples, {stage.seconds:.1f} s") for stage in cost.stages]
+    """What each stage ran."""
+    return [(stage.name, f"{stage.samples:,} samples") for stage in cost.stages]
 
 
 def value_words(value: Any) -> str:
