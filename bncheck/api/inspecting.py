@@ -9,18 +9,20 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from bncheck import __version__
-from bncheck.api.asking import Request, chosen_codes, plan_of, request_of, spelling_arguments
+from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
 from bncheck.api.assembling import assemble
 from bncheck.api.next_step import advised
-from bncheck.api.opening import model_of
+from bncheck.api.opening import opened_for
 from bncheck.core import in_force
-from bncheck.data import DataOptions, Source, open_data, require_named
-from bncheck.errors import UsageError
+from bncheck.data import DataOptions, Source
 from bncheck.evidence import Evidence, TrainingEvidence
-from bncheck.formats import Backend, reference_of, require_runnable, with_reference
+from bncheck.formats import Backend
 from bncheck.measure import (
+    ALONE,
     Observation,
     Plan,
+    RankIsDone,
+    Ranks,
     compare_outputs,
     completed,
     look_further,
@@ -50,7 +52,7 @@ from bncheck.settings import (
     device_name,
     texts,
 )
-from bncheck.vocabulary import FailOn, argument
+from bncheck.vocabulary import FailOn
 from bncheck.watch import CountedSession, Ledger
 
 
@@ -154,31 +156,37 @@ def inspect(
     return inspected(settings, progress)
 
 
-def inspected(settings: InspectionSettings, progress: Progress = no_progress) -> Report:
+def inspected(settings: InspectionSettings, progress: Progress = no_progress, ranks: Ranks = ALONE) -> Report:
     """The report that settings ask for; see `inspect`.
+
+    Args:
+        settings: what is asked.
+        progress: told how far it is.
+        ranks: the processes that share the passes over the data; the first judges.
 
     Raises:
         BncheckError: as `inspect`.
+        RankIsDone: this process is another than the first.
     """
-    _require_inputs(settings)
     progress = spelling_arguments(progress, settings.edge.spelling)
-    opened = model_of(settings.model)
-    reference = None if settings.reference is None else model_of(settings.reference)
-    opened = _beside(opened, reference)
-    source = training = None
-    if settings.data is not None and opened.refusal is None:
-        require_runnable(opened)
-        source = open_data(settings.data, settings.reading)
-        if settings.train_data is not None:
-            training = open_data(settings.train_data, settings.reading, argument("train_data"))
+    opened, source, reference, training = ranks.agreed(lambda: opened_for(settings))
     how = request_of(
         settings,
         reference=None if reference is None else reference.path,
         training=None if training is None else training.name,
     )
-    not_run = opened.refusal if settings.data is not None else None
-    plan = plan_of(settings)
-    return report_on(opened, source, plan, how, progress, not_run=not_run, reference=reference, training=training)
+    if source is None and ranks.rank:
+        raise RankIsDone
+    return report_on(
+        opened,
+        source,
+        replace(plan_of(settings), ranks=ranks),
+        how,
+        progress,
+        not_run=opened.refusal if settings.data is not None else None,
+        reference=reference,
+        training=training,
+    )
 
 
 def report_on(
@@ -206,16 +214,20 @@ def report_on(
 
     Raises:
         DataError: the data cannot be read, or do not fit the model.
+        RankIsDone: this process is another than the first.
     """
     ledger = Ledger()
     if source is None:
         evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
-        sampling = None if training is None else observe_training(opened, training, plan, progress, ledger)
+        is_asked = training is not None and plan.ranks.rank == 0
+        sampling = (
+            None if training is None or not is_asked else observe_training(opened, training, plan, progress, ledger)
+        )
         with opened.session(source.name, plan.seed) as watched:
             session = CountedSession(watched, ledger)
-            seen = observe(session, source, plan, progress)
+            seen = observe(session, source, plan, progress, ledger=ledger)
             evidence = _evidence(opened, seen, plan, source, how, sampling)
             while seen.compared is not None and not is_decided(evidence, judge(evidence, how.codes)):
                 seen = look_further(session, source, plan, progress, seen)
@@ -249,24 +261,6 @@ def _evidence(
         max_gap=how.judging.max_gap,
         training=sampling,
     )
-
-
-def _require_inputs(settings: InspectionSettings) -> None:
-    """Refuse what cannot be meant before anything is opened: data that do not exist, rules that are none."""
-    require_named(settings.data)
-    require_named(settings.train_data, argument("train_data"))
-    if settings.train_data is not None and settings.data is None:
-        raise UsageError(
-            f"{argument('train_data')} is compared with what the model is run on, and no {argument('data')} is given: "
-            "name that too (held-out data, or the training data once more)."
-        )
-    chosen_codes(settings.judging)
-
-
-def _beside(model: Backend, reference: Backend | None) -> Backend:
-    """The model compared with its reference, or else with the stamp in its own file, if it has one."""
-    known = model.provenance() if reference is None else reference_of(reference)
-    return model if known is None else with_reference(model, known)
 
 
 def _versions(model: Backend) -> dict[str, str]:

@@ -6,12 +6,14 @@ from .observation import Observation
 from .order import NEIGHBOURS, Reading, compare_batches, read_in_order
 from .passes import look_further, observe
 from .plan import Plan
+from .ranks import ALONE, RankIsDone, Ranks, ranks_of_job
 from .reservoir import GROUP, SAMPLES
 from .sessions import seeded, settled_session
 from .stopping import StoppingRule
 from .training import observe_training
 
 __all__ = [
+    "ALONE",
     "GROUP",
     "NEIGHBOURS",
     "SAMPLES",
@@ -19,6 +21,8 @@ __all__ = [
     "Folds",
     "Observation",
     "Plan",
+    "RankIsDone",
+    "Ranks",
     "Reading",
     "StoppingRule",
     "compare_batches",
@@ -28,6 +32,7 @@ __all__ = [
     "measured_evidence",
     "observe",
     "observe_training",
+    "ranks_of_job",
     "read_in_order",
     "seeded",
     "settled_session",

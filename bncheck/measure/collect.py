@@ -25,11 +25,10 @@ from bncheck.core import (
 )
 from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.formats import Backend
-from bncheck.measure.layers import measured_layer, moving_average, stored_statistics
+from bncheck.measure.layers import measured_layer, moving_average, stored_statistics, zeroed_weights
 from bncheck.measure.notes import depends_on_composition, notes_on, notes_on_file
 from bncheck.measure.observation import Observation
 from bncheck.measure.plan import Plan
-from bncheck.measure.zeros import zeroed_weights
 from bncheck.results import Accuracy, DataFacts, NotRun
 from bncheck.vocabulary import Reason
 from bncheck.watch import CallMoments, Statistics, together

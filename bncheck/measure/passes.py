@@ -26,7 +26,7 @@ from bncheck.measure.stopping import Look, StoppingRule
 from bncheck.predictions import PredictionEffect, not_finite
 from bncheck.progress import Progress
 from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note
-from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
+from bncheck.watch import BATCH, STORED, Given, Ledger, Policy, Recorder, Session
 
 __all__ = ["Passes", "Plan", "observe"]
 
@@ -35,23 +35,32 @@ NOISE_SAMPLES = 512
 
 
 def observe(
-    session: Session, source: Source, plan: Plan, progress: Progress, *, gaps_only: bool = False
+    session: Session,
+    source: Source,
+    plan: Plan,
+    progress: Progress,
+    *,
+    gaps_only: bool = False,
+    ledger: Ledger | None = None,
 ) -> Observation:
     """Read `source` twice in `session` and collect everything that evidence is made of.
 
     A program may take one batch size alone without saying so, as many exports do: where it refuses what it is given,
     the loader's own size and single samples are tried.
 
+    Where several processes share it, the first alone gets to see it all, and its ledger what they ran.
+
     With `gaps_only` no outputs are compared and no samples kept, which takes two forwards of every sample.
 
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
+        RankIsDone: this process is another than the first.
     """
     for note in source.notes:
         progress(note.sentence, 0, None)
-    passes = Passes(session, source, plan, progress, gaps_only=gaps_only)
+    passes = Passes(session, source, plan, progress, shard=plan.ranks.shard, gaps_only=gaps_only)
     try:
-        batch = passes.batch_pass()
+        batch = plan.ranks.merged(passes.batch_pass)
     except MemoryLimitError:
         raise
     except UnfitError:
@@ -59,9 +68,10 @@ def observe(
         if only is None:
             raise
         session.restrict(only)
-        passes = Passes(session, source, plan, progress, gaps_only=gaps_only)
-        batch = passes.batch_pass()
-    return Observation.of(batch, passes.stored_pass(batch), source)
+        passes = Passes(session, source, plan, progress, shard=plan.ranks.shard, gaps_only=gaps_only)
+        batch = plan.ranks.merged(passes.batch_pass)
+    stored = plan.ranks.gathered(lambda: passes.stored_pass(batch), ledger or Ledger())
+    return Observation.of(batch, stored, source)
 
 
 def look_further(session: Session, source: Source, plan: Plan, progress: Progress, seen: Observation) -> Observation:
@@ -105,6 +115,7 @@ class Passes:
         self._gaps_only = gaps_only
         self._fixed = session.fixed_batch
         self._folds = plan.folds(source, self._fixed, progress, shard)
+        self._shares = shard.count > 1
         self._stop = self._first_stop = StoppingRule.of(plan.until, source, shard)
         self._notes: tuple[Note, ...] = ()
 
@@ -120,7 +131,7 @@ class Passes:
                 return self._batch_pass()
             except MemoryLimitError:
                 tried = self._folds.half
-                if self._fixed is not None or tried <= self._plan.batch_size:
+                if self._fixed is not None or tried <= self._plan.batch_size or self._shares:
                     raise
             if tried <= smallest:
                 return self._no_batch_pass((NoMemoryForBatchPass(tried),))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bncheck.data import Source
 from bncheck.evidence import AffineMap
 from bncheck.measure.folds import LARGE_BATCH, WHOLE, Folds, Shard
+from bncheck.measure.ranks import ALONE, Ranks
 from bncheck.predictions import Metric
 from bncheck.progress import Progress
 
@@ -24,6 +25,7 @@ class Plan:
         task: kind of task by its name; `None` where outputs and labels tell.
         normalization: the mean and std by which the user had the data normalized, which may be what is wrong.
         large_batch: samples that normalize together in the batch pass, at the most.
+        ranks: the processes that share the passes.
         exhaustive: look closer at every sample, however early it is known what that shows.
         until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
     """
@@ -37,6 +39,7 @@ class Plan:
     normalization: AffineMap | None = None
     large_batch: int = LARGE_BATCH
     until: float = 0.0
+    ranks: Ranks = ALONE
     exhaustive: bool = False
 
     def folds(self, source: Source, fixed: int | None, progress: Progress, shard: Shard = WHOLE) -> Folds:

@@ -43,6 +43,14 @@ class Ledger:
         before = self._stages.get(stage, StageCost(stage, 0, 0.0))
         self._stages[stage] = StageCost(stage, before.samples + samples, before.seconds + seconds)
 
+    def include(self, cost: RunCost) -> None:
+        """Book what another process ran; its seconds passed meanwhile."""
+        for stage in cost.stages:
+            before = self._stages.get(stage.name, StageCost(stage.name, 0, 0.0))
+            self._stages[stage.name] = StageCost(
+                stage.name, before.samples + stage.samples, max(before.seconds, stage.seconds)
+            )
+
     def total(self) -> RunCost:
         """What was booked until now, and the seconds since the start, reading and judging included."""
         stages = tuple(self._stages.values())

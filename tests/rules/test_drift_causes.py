@@ -15,7 +15,7 @@ from torch import nn
 import bncheck
 from bncheck.core import SiblingCopy, compare
 from bncheck.evidence import CloserLook, Evidence, MeasuredLayer, ZeroedWeights
-from bncheck.measure.zeros import zeroed_weights
+from bncheck.measure.layers import zeroed_weights
 from bncheck.results import Finding
 from bncheck.rules import judge
 

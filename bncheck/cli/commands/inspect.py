@@ -26,6 +26,7 @@ from bncheck.cli.options.typed import (
 )
 from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
+from bncheck.cli.ranks import job_ranks
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
 from bncheck.results import RepairResult, Report
@@ -161,13 +162,13 @@ def inspect_command(
             say_whose_code_runs({**architectures, **sources, "--metric": metric})
             say_what_is_trusted(model, trust_pickle, allow_op)
         repair = None
-        with stdout_to_stderr():
+        with stdout_to_stderr(), job_ranks() as ranks:
             settings = replace(settings, predictions=PredictionSettings(output, read_callable(metric, "metric"), task))
             if renorm:
                 repair = renormalized(settings, steps=steps, lr=lr, out=out, quiet=quiet)
                 result = repair.after or repair.before
             else:
-                result = _inspect(settings, quiet)
+                result = _inspect(settings, quiet or ranks.rank > 0, ranks)
         files.require_free()
         result = settle(result, known, quiet=quiet)
         write_reports(result if repair is None else settled_repair(repair, result), destinations)
@@ -185,11 +186,11 @@ def _refuse_without_data(context: typer.Context, *names: str) -> None:
             )
 
 
-def _inspect(settings: InspectionSettings, quiet: bool) -> Any:
+def _inspect(settings: InspectionSettings, quiet: bool, ranks: Any) -> Any:
     from bncheck.api import inspected
 
     with progress_bar(quiet) as progress:
-        return inspected(settings, progress)
+        return inspected(settings, progress, ranks)
 
 
 def _print(report: Any) -> None:

@@ -1,0 +1,137 @@
+"""The processes of one job that share the passes: each runs its shard of the data, what they collect is merged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import reduce
+from typing import Any, Protocol, TypeVar, cast
+
+from bncheck.errors import BncheckError
+from bncheck.measure.folds import WHOLE, Shard
+from bncheck.watch import Ledger
+
+T = TypeVar("T")
+
+
+class Mergeable(Protocol):
+    """What a pass collects: what two shards collected is what one pass over both would have."""
+
+    def merge(self, other: Any, /) -> Any:
+        """What both collected."""
+        ...
+
+
+M = TypeVar("M", bound=Mergeable)
+
+
+class RankIsDone(Exception):  # noqa: N818  # no error: the first process goes on alone
+    """Ends a process of a job that is not the first, once what it collected was handed over."""
+
+
+class Ranks:
+    """A job of one process: there is nobody to share with.
+
+    Attributes:
+        rank: the number of this process, from 0.
+        count: how many there are.
+    """
+
+    rank, count = 0, 1
+
+    @property
+    def shard(self) -> Shard:
+        """The share of the data that is run here."""
+        return WHOLE if self.count == 1 else Shard(self.rank, self.count)
+
+    def agreed(self, make: Callable[[], T]) -> T:
+        """What `make` gives here; where it fails in any process, all fail by that."""
+        return make()
+
+    def merged(self, make: Callable[[], M]) -> M:
+        """What all processes made, merged, in each of them."""
+        return make()
+
+    def gathered(self, make: Callable[[], M], ledger: Ledger) -> M:
+        """What all processes made, merged, in the first; it is booked what the others ran.
+
+        Raises:
+            RankIsDone: this is another.
+        """
+        return make()
+
+
+class JobRanks(Ranks):
+    """The processes that `torchrun`, `accelerate launch` or SLURM started; they talk by PyTorch's gloo."""
+
+    def __init__(self, rank: int, count: int) -> None:
+        self.rank, self.count = rank, count
+
+    def agreed(self, make: Callable[[], T]) -> T:
+        """See `Ranks`."""
+        import torch.distributed as dist
+
+        made, error = _tried(make)
+        errors: list[BncheckError | None] = [None] * self.count
+        dist.all_gather_object(errors, error)
+        for each in errors:
+            if each is not None:
+                raise each
+        return cast(T, made)
+
+    def merged(self, make: Callable[[], M]) -> M:
+        """See `Ranks`."""
+        import torch.distributed as dist
+
+        mine = self.agreed(make)
+        found: list[M] = [mine] * self.count
+        dist.all_gather_object(found, mine)
+        found[self.rank] = mine  # with what cannot be sent, a user's metric
+        return reduce(lambda one, other: cast(M, one.merge(other)), found)
+
+    def gathered(self, make: Callable[[], M], ledger: Ledger) -> M:
+        """See `Ranks`."""
+        import torch.distributed as dist
+
+        mine = self.agreed(make)
+        found: list[Any] | None = [None] * self.count if self.rank == 0 else None
+        dist.gather_object((mine, ledger.total()), found, dst=0)
+        if found is None:
+            raise RankIsDone
+        for _, cost in found[1:]:
+            ledger.include(cost)
+        others: list[M] = [each for each, _ in found[1:]]
+        return reduce(lambda one, other: cast(M, one.merge(other)), [mine, *others])
+
+
+ALONE = Ranks()
+
+
+@contextmanager
+def ranks_of_job(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
+    """The processes of the job that the environment tells of, as `torchrun` and those that set the same variables do.
+
+    A process group that is there already is used, and left there.
+    """
+    count = int(environment.get("WORLD_SIZE", "1"))
+    if count == 1 or not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= environment.keys():
+        yield ALONE
+        return
+    import torch.distributed as dist
+
+    ours = not dist.is_initialized()
+    if ours:
+        dist.init_process_group("gloo")
+    try:
+        yield JobRanks(dist.get_rank(), dist.get_world_size())
+    finally:
+        if ours:
+            dist.destroy_process_group()
+
+
+def _tried(make: Callable[[], T]) -> tuple[T | None, BncheckError | None]:
+    try:
+        return make(), None
+    except BncheckError as error:
+        return None, error

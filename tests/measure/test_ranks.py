@@ -1,0 +1,117 @@
+"""Processes of one job share an inspection: it comes to what one process comes to, and one of them speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bncheck.errors import DataError
+from bncheck.measure import ALONE, RankIsDone, ranks_of_job
+from bncheck.measure.ranks import JobRanks
+from bncheck.watch import Ledger
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with one wrong layer, traced, and labelled data for it."""
+    folder = tmp_path_factory.mktemp("job")
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        *(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.ReLU()),
+        *(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.Flatten(), nn.Linear(64, 3)),
+    )
+    x = torch.randn(1400, 1, 8, 8)
+    net.train()(x)
+    y = net.eval()(x).argmax(1)
+    net[4].running_var.mul_(16)
+    torch.jit.trace(net, x[:2]).save(str(folder / "net.pt"))
+    np.savez(folder / "data.npz", x=x.numpy(), y=y.numpy())
+    np.savez(folder / "bad.npz", x=np.full((60, 1, 8, 8), np.nan, np.float32))
+    return folder
+
+
+def ran(files: Path, processes: int, *options: str) -> subprocess.CompletedProcess[str]:
+    """`bncheck inspect` on them; as a job where there are several processes."""
+    job = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [*(job if processes > 1 else []), "-m", "bncheck", "inspect", "net.pt", *options]
+    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
+    return subprocess.run(
+        [sys.executable, *command], cwd=files, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def report(path: Path) -> dict[str, Any]:
+    """As saved."""
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return document
+
+
+def assert_close(one: Any, other: Any, place: str = "") -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), place
+        for key in one:
+            assert_close(one[key], other[key], f"{place}/{key}")
+    elif isinstance(one, list):
+        assert len(one) == len(other), place
+        for at, pair in enumerate(zip(one, other, strict=True)):
+            assert_close(*pair, f"{place}/{at}")
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=1e-9, abs=1e-10), place
+    else:
+        assert one == other, place
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_a_job_reports_what_one_process_does_and_once(files: Path, processes: int) -> None:
+    alone = files / "alone.json"
+    if not alone.exists():
+        assert ran(files, 1, "--data", "data.npz", "--report", "alone.json", "--exhaustive").returncode == 1
+    done = ran(files, processes, "--data", "data.npz", "--report", "job.json", "--exhaustive")
+    assert done.stdout.count("BN607 error") == 1
+    both = [report(path) for path in (files / "job.json", alone)]
+    for each in both:
+        each["run"]["options"] = each["run"]["again"] = None
+    assert_close(*both)
+
+
+def test_what_fails_ends_the_job_with_one_message(files: Path) -> None:
+    done = ran(files, 2, "--data", "bad.npz")
+    assert done.returncode != 0
+    assert done.stderr.count("NaN or infinity") == 1
+    assert done.stderr.splitlines()[0].startswith("bncheck: bad.npz: ")  # what follows is torchrun's own
+
+
+def test_without_a_job_there_is_nobody_to_share_with() -> None:
+    for environment in ({}, {"WORLD_SIZE": "1", "RANK": "0"}, {"WORLD_SIZE": "4"}):
+        with ranks_of_job(environment) as ranks:
+            assert ranks is ALONE
+    assert ALONE.merged(lambda: 3) == ALONE.gathered(lambda: 3, Ledger()) == 3  # type: ignore[type-var]
+
+
+def test_an_error_of_one_process_is_everyones(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = DataError("unreadable there")
+
+    def all_gather_object(found: list[object], mine: object) -> None:
+        found[:] = [mine, theirs]
+
+    monkeypatch.setattr("torch.distributed.all_gather_object", all_gather_object)
+    with pytest.raises(DataError, match="unreadable there"):
+        JobRanks(0, 2).agreed(lambda: 1)
+
+
+def test_other_processes_end_once_they_have_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.all_gather_object", lambda found, mine: None)
+    monkeypatch.setattr("torch.distributed.gather_object", lambda mine, found, dst: None)
+    with pytest.raises(RankIsDone):
+        JobRanks(1, 2).gathered(lambda: 1, Ledger())  # type: ignore[type-var]
