@@ -108,6 +108,7 @@ experiments: $(STAMP)
 diagnosis: $(STAMP)
 	$(BIN)/python -m benchmarks.diagnosis --from-seed 41 $(if $(FASHION),--fashion $(FASHION)) --out docs/diagnosis.md
 	$(BIN)/python -m benchmarks.diagnosis.tasks --from-seed 41 --out docs/diagnosis.md
+	$(BIN)/python -m benchmarks.diagnosis.tasks.calibration --from-seed 41 --out docs/diagnosis.md
 
 docs: $(STAMP)
 	$(BIN)/python docs/make.py

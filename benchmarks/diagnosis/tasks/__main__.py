@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import shlex
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> None:
     jobs = [
         Job(kind, seed, sizes, QUICK if given.quick or given.few_faults else ()) for kind in kinds for seed in seeds
     ]
-    command = " ".join(["python -m benchmarks.diagnosis.tasks", *arguments])
+    command = f"python -m benchmarks.diagnosis.tasks {shlex.join(arguments)}"
     results: dict[Job, Result] = {}
     text = ""
     with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -184,7 +185,7 @@ def main(arguments: list[str]) -> None:
     sizes = tuple(given.samples or SIZES)
     seeds = range(given.from_seed, given.from_seed + given.seeds)
     jobs = [Job(kind, seed, sizes, given.draws) for kind in given.only or KINDS for seed in seeds]
-    command = " ".join(["python -m benchmarks.diagnosis.tasks.calibration", *arguments])
+    command = f"python -m benchmarks.diagnosis.tasks.calibration {shlex.join(arguments)}"
     results: dict[Job, Result] = {}
     text = ""
     with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
