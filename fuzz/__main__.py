@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import pkgutil
 import sys
@@ -61,23 +62,24 @@ def main() -> int:
     broken = 0
     found: dict[str, Finding] = {}
     start = said = time.monotonic()
-    for (format, kind, _, seed), batch in in_workers(batches(given.formats, size, given.seed), given.jobs):
-        if isinstance(batch, HarnessError):
-            print(f"BROKEN: {format.name}, {kind}, {seed}: {batch}", flush=True)
-            broken += 1
-            continue
-        ran += batch.ran
-        for finding in batch.findings:
-            if finding.signature not in found:
-                place = keep(finding, given.out)
-                print(f"FOUND by --seed {given.seed}: {finding.problems[0][:400]}\n  {place}/again.sh", flush=True)
-            found.setdefault(finding.signature, finding)
-        now = time.monotonic()
-        if now - said > 60:
-            said = now
-            print(f"{len(ran):,} cases, {len(found)} findings, {now - start:,.0f} s", flush=True)
-        if (seconds is not None and now - start > seconds) or (given.cases is not None and len(ran) >= given.cases):
-            break
+    with contextlib.suppress(KeyboardInterrupt):  # what has run until then is told
+        for (format, kind, _, seed), batch in in_workers(batches(given.formats, size, given.seed), given.jobs):
+            if isinstance(batch, HarnessError):
+                print(f"BROKEN: {format.name}, {kind}, {seed}: {batch}", flush=True)
+                broken += 1
+                continue
+            ran += batch.ran
+            for finding in batch.findings:
+                if finding.signature not in found:
+                    place = keep(finding, given.out)
+                    print(f"FOUND by --seed {given.seed}: {finding.problems[0][:400]}\n  {place}/again.sh", flush=True)
+                found.setdefault(finding.signature, finding)
+            now = time.monotonic()
+            if now - said > 60:
+                said = now
+                print(f"{len(ran):,} cases, {len(found)} findings, {now - start:,.0f} s", flush=True)
+            if (seconds is not None and now - start > seconds) or (given.cases is not None and len(ran) >= given.cases):
+                break
     text = figures(ran, list(found.values()), given.seed)
     print(text)
     if given.page:

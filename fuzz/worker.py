@@ -82,6 +82,15 @@ class Worker:
                 batch.findings.append(Finding(case, (f"the process ended: {how} {told}".strip(),)))
             return batch
 
+    def end(self) -> None:
+        """Stop it, wherever it is."""
+        with contextlib.suppress(OSError):  # it has ended, or nobody reads what it says any more
+            os.kill(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
+        with contextlib.suppress(OSError):
+            os.close(self.reading)
+        self.folder.cleanup()
+
 
 def _last(folder: str) -> Path:
     return Path(folder) / "case"
@@ -96,16 +105,16 @@ def in_workers(wanted: Iterable[Wanted], jobs: int) -> Iterator[tuple[Wanted, Ba
             under_way += [(each, Worker.started(*each)) for each in itertools.islice(coming, jobs - len(under_way))]
             if not under_way:
                 return
-            each, worker = under_way.popleft()
+            each, worker = under_way[0]
             try:
-                yield each, worker.finished()
+                answer: Batch | HarnessError = worker.finished()
             except HarnessError as error:
-                yield each, error
+                answer = error
+            under_way.popleft()
+            yield each, answer
     finally:
         for _, worker in under_way:
-            os.kill(worker.child, signal.SIGKILL)
-            with contextlib.suppress(HarnessError):
-                worker.finished()
+            worker.end()
 
 
 def _work(run: Callable[[Callable[[Case], None]], Batch], last: Path, writing: int) -> None:
