@@ -1,7 +1,7 @@
 from .catalogue import GROUPS, RULES, find_rule, load, matching, rules_from
 from .decided import is_decided
 from .findings import judge
-from .judged import judged_rules
+from .judged import judged_rules, why_not_judged
 from .judging.harm import harm_of, is_better
 from .judging.localised import localised
 from .limit import beyond_limit, require_limit
@@ -28,4 +28,5 @@ __all__ = [
     "matching",
     "require_limit",
     "rules_from",
+    "why_not_judged",
 ]

@@ -198,12 +198,20 @@ def test_the_sarif_fits_its_schema(name: str) -> None:
     Draft7Validator(SARIF).validate(json.loads(renderer("sarif")(RESULTS[name])))
 
 
-def test_the_tests_of_a_difference_are_its_layers() -> None:
+def test_the_tests_of_a_difference_name_what_moved_and_fail_for_what_was_to_stay() -> None:
     cases = list(ElementTree.fromstring(renderer("junit")(hand_compared.MOVED)).iter("testcase"))
-    told = {case.attrib["classname"]: case for case in cases if case.attrib["name"] != "coverage"}
-    assert set(told) == {layer.name for layer in hand_compared.MOVED.layers}
-    failed = [name for name, case in told.items() if case.find("failure") is not None]
-    assert failed == ["backbone.layer1.0.bn1"]
+    told = {case.attrib["name"]: case for case in cases}
+    compared, frozen = told["statistics compared"], told["BN402 frozen statistics"]
+    text = compared[0].text or ""
+    assert all(layer.name in text for layer in hand_compared.MOVED.layers if layer.moved)
+    assert [child.tag for child in frozen] == ["failure"]
+    assert "backbone.layer1.0.bn1" in (frozen[0].text or "")
+    unfrozen = replace(
+        hand_compared.MOVED,
+        layers=tuple(replace(layer, expected_frozen=False) for layer in hand_compared.MOVED.layers),
+        findings=(),
+    )
+    assert "BN402" not in renderer("junit")(unfrozen)
 
 
 def test_the_page_of_a_difference_has_every_layer_and_what_else_moved() -> None:

@@ -1,4 +1,4 @@
-"""JUnit XML has one case per layer and rule, for the test pages of CI servers."""
+"""JUnit XML has one case per rule, for the test pages of CI servers; its text names the layers."""
 
 from __future__ import annotations
 
@@ -11,27 +11,36 @@ from bncheck.render.format import Format, Result
 from bncheck.render.told import judged_report, told
 from bncheck.render.words.cells import number, printable
 from bncheck.render.words.repair import closing_lines, verdict_lines
-from bncheck.render.words.report import concerning, headline, too_little_checked
-from bncheck.results import ERROR, SKIPPED, WARNING, WORSE, Difference, Finding, LayerReport, RepairResult, Report
-from bncheck.rules import Rule, judged_rules
-from bncheck.vocabulary import FailOn, Reason, Severity
+from bncheck.render.words.report import headline, too_little_checked
+from bncheck.results import (
+    ERROR,
+    SKIPPED,
+    WARNING,
+    WORSE,
+    Difference,
+    Finding,
+    LayerRepair,
+    LayerReport,
+    RepairResult,
+    Report,
+)
+from bncheck.rules import RULES, Rule, why_not_judged
+from bncheck.vocabulary import FailOn, Severity
 
 THE_MODEL = "(the model)"
-REPAIR, REPAIRED = "repair outcome", "repaired statistics"
+REPAIR, COVERAGE = "repair outcome", "coverage"
 FROZEN, COMPARED = "BN402 frozen statistics", "statistics compared"
 _FAILING: dict[FailOn, tuple[Severity, ...]] = {
     FailOn.ERROR: (ERROR,),
     FailOn.WARNING: (ERROR, WARNING),
     FailOn.NEVER: (),
 }
-_WITHOUT_STATISTICS = (Reason.NO_STATISTICS, Reason.FOLDED, Reason.UNSUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
     """A test case; `outcome` is `failure`, `error` or `skipped`, empty where it passed."""
 
-    place: str
     name: str
     outcome: str = ""
     message: str = ""
@@ -41,16 +50,16 @@ class _Case:
 def of_report(report: Report) -> str:
     """One suite. Findings that `--fail-on` lets pass, and accepted ones, are told in cases that pass.
 
-    A layer that was skipped has skipped cases. Exit code 4 (too little was checked) is an error of the case
-    `coverage`: a green page would tell otherwise.
+    A rule that was not judged is skipped, with the reason. Exit code 4 (too little was checked) is an error of the case
+    `coverage`: a green page would tell otherwise. It names the layers that were skipped.
     """
     return _document(report, _cases_of_report(report), _properties(report))
 
 
 def of_repair(repair: RepairResult) -> str:
-    """The suite of the repaired model, with a case for every layer that was to be repaired and one for the outcome.
+    """The suite of the repaired model, with a case for the outcome, whose text tells what became of every layer.
 
-    Layers that keep their statistics are skipped; a refused repair fails, and one of nothing is an error.
+    A refused repair fails, and one of nothing is an error.
     """
     report = judged_report(repair)
     cases = [*_cases_of_repair(repair), *_cases_of_report(report)]
@@ -59,7 +68,7 @@ def of_repair(repair: RepairResult) -> str:
 
 
 def of_difference(difference: Difference) -> str:
-    """One suite: a case for every layer that both files have, failed where it moved and was to be frozen."""
+    """One suite: a case for what moved, and one for what was to be frozen, failed where a layer of that moved."""
     properties = [
         ("bncheck", difference.version),
         ("before", difference.before.path),
@@ -83,7 +92,7 @@ def _document(result: Result, cases: Sequence[_Case], values: Iterable[tuple[str
     for name, value in values:
         ElementTree.SubElement(properties, "property", {"name": name, "value": printable(value)})
     for case in cases:
-        suite.append(_element(case))
+        suite.append(_element(case, printable(told(result).model.path)))
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
@@ -97,85 +106,72 @@ def _properties(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _cases_of_report(report: Report) -> list[_Case]:
-    return [*_cases_of_layers(report), *_cases_of_model(report), _coverage(report)]
+    return [*_cases_of_rules(report), _coverage(report)]
+
+
+def _cases_of_rules(report: Report) -> Iterator[_Case]:
+    for rule in RULES:
+        found = [finding for finding in report.findings if finding.code == rule.code]
+        if found:
+            yield _found(rule, found, report)
+        elif reason := why_not_judged(rule, report):
+            yield _Case(_name(rule), "skipped", reason)
+        else:
+            yield _Case(_name(rule))
 
 
 def _cases_of_repair(repair: RepairResult) -> Iterator[_Case]:
-    for layer in repair.layers:
-        if layer.changed:
-            gaps = f"gap {number(layer.gap_before)} before, {number(layer.gap_after)} after"
-            yield _Case(layer.name or THE_MODEL, REPAIRED, text=gaps)
-        else:
-            yield _Case(layer.name or THE_MODEL, REPAIRED, "skipped", layer.reason or SKIPPED)
     about = told(repair)
     outcome = "failure" if repair.refused and repair.outcome == WORSE else "error" if about.alarm else ""
-    text = "\n".join([*verdict_lines(repair), *closing_lines(repair)])
-    yield _Case(THE_MODEL, REPAIR, outcome, about.headline, text)
+    text = [*verdict_lines(repair), *closing_lines(repair), *map(_repaired, repair.layers)]
+    yield _Case(REPAIR, outcome, about.headline, "\n".join(text))
+
+
+def _repaired(layer: LayerRepair) -> str:
+    """What became of a layer."""
+    name = layer.name or THE_MODEL
+    if not layer.changed:
+        return f"{name}: not repaired, {layer.reason or SKIPPED}"
+    return f"{name}: gap {number(layer.gap_before)} before, {number(layer.gap_after)} after"
 
 
 def _cases_of_difference(difference: Difference) -> Iterator[_Case]:
-    found = {name: finding for finding in difference.findings for name in finding.layers}
-    for layer in difference.layers:
-        name = FROZEN if layer.expected_frozen else COMPARED
-        moved = f"moved by a gap of {number(layer.gap)}" if layer.moved else "not moved"
-        finding = found.get(layer.name)
-        if layer.expected_frozen and layer.moved:
-            text = _text(finding) if finding else moved
-            yield _Case(layer.name or THE_MODEL, name, "failure", finding.message if finding else moved, text)
-        else:
-            yield _Case(layer.name or THE_MODEL, name, text=moved)
+    moved = [layer for layer in difference.layers if layer.moved]
+    text = "\n".join(f"{layer.name or THE_MODEL}: moved by a gap of {number(layer.gap)}" for layer in moved)
+    yield _Case(COMPARED, text=text or "no layer moved")
+    if any(layer.expected_frozen for layer in difference.layers):
+        broken = [finding for finding in difference.findings if finding.layers]
+        told_of = "\n\n".join(map(_text, broken))
+        yield _Case(FROZEN, "failure" if broken else "", broken[0].message if broken else "", told_of)
     about = told(difference)
     text = f"exit code {about.exit_code}"
-    yield _Case(THE_MODEL, "coverage", "error", about.alarm, text) if about.alarm else _Case(THE_MODEL, "coverage")
-
-
-def _cases_of_layers(report: Report) -> Iterator[_Case]:
-    rules, findings = judged_rules(report), concerning(report)
-    for layer in report.layers:
-        for rule in rules:
-            found = [finding for finding in findings.get(layer.name, ()) if finding.code == rule.code]
-            if found:
-                yield _found(layer.name or THE_MODEL, rule, found, report)
-            elif reason := _unjudged(layer, rule):
-                yield _Case(layer.name or THE_MODEL, _name(rule), "skipped", reason)
-            else:
-                yield _Case(layer.name or THE_MODEL, _name(rule))
-
-
-def _cases_of_model(report: Report) -> Iterator[_Case]:
-    """The findings that name no layer of the report."""
-    listed = {layer.name for layer in report.layers}
-    for rule in judged_rules(report):
-        unplaced = [found for found in report.findings if found.code == rule.code and not listed & set(found.layers)]
-        if unplaced:
-            yield _found(THE_MODEL, rule, unplaced, report)
+    yield _Case(COVERAGE, "error", about.alarm, text) if about.alarm else _Case(COVERAGE)
 
 
 def _coverage(report: Report) -> _Case:
+    skipped = [f"{layer.name or THE_MODEL}: {layer.reason or SKIPPED}" for layer in report.layers if _is_skipped(layer)]
+    text = "\n".join([f"exit code {report.summary.exit_code}", *skipped])
     if too_little_checked(report):
-        return _Case(THE_MODEL, "coverage", "error", headline(report), f"exit code {report.summary.exit_code}")
-    return _Case(THE_MODEL, "coverage")
+        return _Case(COVERAGE, "error", headline(report), text)
+    return _Case(COVERAGE, text="\n".join(skipped))
 
 
-def _unjudged(layer: LayerReport, rule: Rule) -> str | None:
-    """Why the rule could not be judged on that layer."""
-    if layer.status != SKIPPED:
-        return None
-    by_values = "statistics" in rule.needs and layer.reason not in _WITHOUT_STATISTICS
-    return None if by_values else (layer.reason or SKIPPED)
+def _is_skipped(layer: LayerReport) -> bool:
+    return layer.status == SKIPPED
 
 
-def _found(place: str, rule: Rule, findings: Sequence[Finding], report: Report) -> _Case:
+def _found(rule: Rule, findings: Sequence[Finding], report: Report) -> _Case:
     failing = _FAILING[report.run.asked.fail_on]
     counted = [found for found in findings if found.accepted is None and found.severity in failing]
     told = counted or findings
     text = "\n\n".join(_text(found) for found in told)
-    return _Case(place, _name(rule), "failure" if counted else "", told[0].message, text)
+    return _Case(_name(rule), "failure" if counted else "", told[0].message, text)
 
 
 def _text(finding: Finding) -> str:
     accepted = [] if finding.accepted is None else [f"Accepted: {finding.accepted}"]
-    lines = [f"{finding.severity}: {finding.message}", *accepted, f"What to do: {finding.fix}"]
+    layers = [f"Layers: {', '.join(name or THE_MODEL for name in finding.layers)}"] if finding.layers else []
+    lines = [f"{finding.severity}: {finding.message}", *layers, *accepted, f"What to do: {finding.fix}"]
     return "\n".join(map(encoding.printable, lines))
 
 
@@ -183,8 +179,7 @@ def _name(rule: Rule) -> str:
     return f"{rule.code} {rule.title}"
 
 
-def _element(case: _Case) -> ElementTree.Element:
-    place = printable(case.place).replace("\n", "�")
+def _element(case: _Case, place: str) -> ElementTree.Element:
     element = ElementTree.Element("testcase", {"classname": place, "name": printable(case.name), "time": "0"})
     if case.outcome == "skipped":
         ElementTree.SubElement(element, "skipped", {"message": printable(case.message)})
