@@ -78,6 +78,7 @@ def plan_of(settings: Settings) -> Plan:
         normalization=normalization_of(settings.reading),
         until=sampling.until,
         exhaustive=sampling.exhaustive,
+        fast=sampling.fast,
     )
 
 
@@ -146,6 +147,7 @@ def _of_inspection(settings: InspectionSettings, reference: str | None, training
         "reference": reference,
         "batch_sizes": list(sampling.batch_sizes),
         "exhaustive": sampling.exhaustive,
+        "fast": sampling.fast,
         "output": settings.predictions.output,
         "metric": _name(settings.predictions.metric),
         "task": settings.predictions.task,

@@ -105,6 +105,7 @@ def _from_python(settings: InspectionSettings | RepairSettings) -> dict[str, Any
         "until": sampling.until,
         "batch_sizes": sampling.batch_sizes,
         "exhaustive": sampling.exhaustive,
+        "fast": sampling.fast,
         "seed": sampling.seed,
         "max_gap": judging.max_gap,
         "deploy_dtype": judging.deploy_dtype,

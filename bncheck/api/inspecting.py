@@ -78,6 +78,7 @@ def inspect(
     data_options: DataOptions | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     exhaustive: bool = False,
+    fast: bool = False,
     output: str | None = None,
     metric: Metric | None = None,
     task: str | None = None,
@@ -119,6 +120,7 @@ def inspect(
         data_options: preprocessing of images, the label column of tables.
         batch_sizes: of the what-if table.
         exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows.
+        fast: run every sample as shipped and nothing more: gaps, the score as shipped and what the file shows.
         output: key or index of the output that is the prediction.
         metric: `metric(outputs, labels) -> number` instead of the task's own score; larger is better, unless it has an
             attribute `larger_is_better` that is false.
@@ -147,7 +149,7 @@ def inspect(
         train_data=train_data,
         reference=chosen.reference(reference, reference_arch, reference_arch_kwargs, reference_key),
         reading=data_options or DataSettings(),
-        sampling=SamplingSettings(batch_size, limit, until, seed, tuple(batch_sizes), exhaustive),
+        sampling=SamplingSettings(batch_size, limit, until, seed, tuple(batch_sizes), exhaustive, fast),
         predictions=PredictionSettings(output, metric, task),
         judging=JudgingSettings(
             texts("select", select), texts("ignore", ignore), max_gap, fail_on, strict, deploy_dtype
@@ -232,7 +234,10 @@ def report_on(
             while seen.compared is not None and not is_decided(evidence, judge(evidence, how.codes)):
                 seen = look_further(session, source, plan, progress, seen)
                 evidence = _evidence(opened, seen, plan, source, how, sampling)
-            evidence = run_probes(session, Subject(opened, source, plan, training, progress, ledger), seen, evidence)
+            if not plan.fast:
+                evidence = run_probes(
+                    session, Subject(opened, source, plan, training, progress, ledger), seen, evidence
+                )
         evidence = completed(opened, seen, evidence)
         if reference is not None:
             agreement, note = compare_outputs(opened, reference, source, plan, ledger)

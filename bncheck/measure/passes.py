@@ -25,7 +25,7 @@ from bncheck.measure.sessions import only_size
 from bncheck.measure.stopping import Look, StoppingRule
 from bncheck.predictions import PredictionEffect, not_finite
 from bncheck.progress import Progress
-from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note
+from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note, OnlyAsShipped
 from bncheck.watch import BATCH, STORED, Given, Ledger, Policy, Recorder, Session
 
 __all__ = ["Passes", "Plan", "observe"]
@@ -125,6 +125,8 @@ class Passes:
         Raises:
             DataError: the data cannot be read, or do not fit the model.
         """
+        if self._plan.fast:
+            return self._no_batch_pass((OnlyAsShipped(),))
         smallest = max(self._plan.batch_size, SMALL_BATCH)
         while True:
             try:

@@ -27,6 +27,7 @@ class Plan:
         large_batch: samples that normalize together in the batch pass, at the most.
         ranks: the processes that share the passes.
         exhaustive: look closer at every sample, however early it is known what that shows.
+        fast: run the samples as shipped, and nothing more.
         until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
     """
 
@@ -41,6 +42,7 @@ class Plan:
     until: float = 0.0
     ranks: Ranks = ALONE
     exhaustive: bool = False
+    fast: bool = False
 
     def folds(self, source: Source, fixed: int | None, progress: Progress, shard: Shard = WHOLE) -> Folds:
         """The data in pairs of half batches; `fixed` is the only batch size the model takes."""

@@ -25,6 +25,7 @@ class SamplingSettings:
         seed: of every draw.
         batch_sizes: of the what-if table.
         exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows.
+        fast: run every sample as shipped and nothing more: gaps, the score as shipped and what the file shows.
 
     Raises:
         UsageError: a value is out of its range.
@@ -36,6 +37,7 @@ class SamplingSettings:
     seed: int = SEED
     batch_sizes: tuple[int, ...] = BATCH_SIZES
     exhaustive: bool = False
+    fast: bool = False
 
     def __post_init__(self) -> None:
         require_count("batch_size", self.batch_size)
@@ -49,3 +51,6 @@ class SamplingSettings:
         require_at_least("until", self.until, 0, whole=False)
         require_seed("seed", self.seed)
         require_flag("exhaustive", self.exhaustive)
+        require_flag("fast", self.fast)
+        if self.fast and self.exhaustive:
+            raise UsageError(f"{argument('fast')} and {argument('exhaustive')} say the opposite: give one of them.")

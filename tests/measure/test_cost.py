@@ -182,3 +182,32 @@ def test_a_loader_is_compared_whole_since_what_comes_first_may_be_alike(net: Cou
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=100)
     ran = {stage.name: stage.samples for stage in cost_of(bncheck.inspect(net, loader)).stages}
     assert ran["batch statistics"] == 2000
+
+
+def test_fast_runs_every_sample_once_and_says_what_it_left_out(net: Counted) -> None:
+    data = labelled(300)
+    report, whole = bncheck.inspect(net, data, fast=True), bncheck.inspect(net, data)
+    assert cost_of(report).samples == 300
+    assert [layer.gap for layer in report.layers] == [layer.gap for layer in whole.layers]
+    assert all(layer.own_gap is None for layer in report.layers)
+    assert report.effect is not None
+    assert whole.effect is not None
+    assert report.effect.accuracy is not None
+    assert whole.effect.accuracy is not None
+    assert report.effect.accuracy.stored == whole.effect.accuracy.stored
+    assert any("run as shipped alone (fast)" in note for note in report.run.notes)
+    assert report.summary.exit_code == 0
+
+
+def test_fast_finds_what_is_far_off_and_calls_no_cost_harmless(net: Counted) -> None:
+    broken = copy.deepcopy(net)
+    broken.second.running_var.mul_(64)  # type: ignore[union-attr]
+    report = bncheck.inspect(broken, labelled(300), fast=True)
+    assert report.summary.exit_code == 1
+    assert "second" in [name for finding in report.findings for name in finding.layers]
+    assert not [finding for finding in report.findings if finding.cost and finding.cost.harm == "excluded"]
+
+
+def test_fast_and_exhaustive_say_the_opposite(net: Counted) -> None:
+    with pytest.raises(bncheck.UsageError, match="fast and exhaustive say the opposite"):
+        bncheck.inspect(net, labelled(60), fast=True, exhaustive=True)

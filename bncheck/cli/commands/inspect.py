@@ -51,7 +51,7 @@ from bncheck.settings import (
 from bncheck.vocabulary import FailOn, Spelling, argument
 
 _OF_DATA = (
-    *("max_gap", "limit", "until", "exhaustive", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
+    *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
     *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
 """Options that judge nothing where no data are given."""
@@ -80,6 +80,7 @@ def inspect_command(
     until: opt.Until = None,
     batch_sizes: opt.BatchSizes = _BATCH_SIZES,
     exhaustive: opt.Exhaustive = False,
+    fast: opt.Fast = False,
     seed: opt.Seed = SEED,
     max_memory: opt.MaxMemory = None,
     layout: opt.Layout = LAYOUTS[0],
@@ -148,7 +149,7 @@ def inspect_command(
                 skip_bad_samples=skip_bad_samples,
             ),
             sampling=SamplingSettings(
-                batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes"), exhaustive
+                batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes"), exhaustive, fast
             ),
             judging=JudgingSettings(split_codes(select), split_codes(ignore), max_gap, fail_on, strict, deploy_dtype),
             edge=Edge("bncheck inspect", Spelling.COMMAND_LINE, typed),

@@ -191,6 +191,18 @@ class NoMemoryForBatchPass(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class OnlyAsShipped(Note):
+    """Nothing was run but the model as shipped, as was asked."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"run as shipped alone ({argument('fast')}): causes and costs that take more forwards were not looked for"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TooFewForBatchPass(Note):
     """Half the data are too few to normalize by."""
 

@@ -93,6 +93,14 @@ Exhaustive = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Fast = Annotated[
+    bool,
+    typer.Option(
+        "--fast",
+        help="Run every sample as shipped and nothing more: no batch statistics, no search for causes and costs.",
+        rich_help_panel=PANEL,
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of every random draw.", rich_help_panel=PANEL)]
 MaxMemory = Annotated[
     str | None,
