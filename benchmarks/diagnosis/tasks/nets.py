@@ -126,5 +126,7 @@ KINDS = {
     "table": Kind("rare yes", dense, 20, 1, steps=800),
     "classes mobile": Kind("classes", mobile, 3, CLASSES),
 }
-"""The first six are those the rules were mended by; the others they had not seen."""
+"""The first six are those the rules were written by."""
 SEEN = tuple(KINDS)[:6]
+MENDED_BY = frozenset({*SEEN, "padded"})
+"""Kinds of which a net, of whatever seed, has had a rule mended; the rules had not seen the others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.diagnosis.tasks.nets import KINDS, SEEN
+from benchmarks.diagnosis.tasks.nets import KINDS, MENDED_BY
 from benchmarks.diagnosis.tasks.training import TRUTH
 from benchmarks.diagnosis.tasks.trials import LEAVE, NOISE, RECALIBRATE, Advice, Result, Trial
 
@@ -25,7 +25,7 @@ def section(results: Sequence[Result], command: str, title: str = "By task") -> 
 
 def _opening(results: Sequence[Result], command: str, title: str) -> Iterator[str]:
     trials = sum(len(result.trials) for result in results)
-    unseen = [result.kind for result in results if result.kind not in SEEN]
+    unseen = [result.kind for result in results if result.kind not in MENDED_BY]
     sizes = sorted({trial.size for result in results for trial in result.trials})
     yield f"## {title}"
     yield ""
@@ -46,7 +46,7 @@ def _opening(results: Sequence[Result], command: str, title: str) -> Iterator[st
 def _targets(results: Sequence[Result]) -> Iterator[str]:
     yield "| | all | not mended by | asked |"
     yield "|---|---:|---:|---:|"
-    unseen = [result for result in results if result.kind not in SEEN]
+    unseen = [result for result in results if result.kind not in MENDED_BY]
     for what, count, asked in TARGETS:
         yield f"| {what} | {count(results)} | {count(unseen)} | {asked} |"
     yield ""
