@@ -20,6 +20,7 @@ from bncheck.predictions import PredictionEffect
 from bncheck.probes.answers import Reader
 from bncheck.probes.questions.alone import moved_alone
 from bncheck.probes.questions.calls import call_distances
+from bncheck.probes.questions.composition import standard_error
 from bncheck.probes.questions.dropout import dropout_gaps
 from bncheck.probes.questions.eps import with_eps
 from bncheck.probes.questions.padding import flat_shares
@@ -207,3 +208,9 @@ def test_variances_that_are_infinite_are_left_as_they_are() -> None:
     ((name, other),) = with_eps({"norm": finite}, 1e-3)
     assert name == "norm"
     np.testing.assert_allclose(other.var, 1e-4 + 1e-3 - 1e-5)
+
+
+def test_one_batch_of_each_kind_has_no_error_to_tell_and_warns_of_nothing() -> None:
+    assert np.isnan(standard_error(torch.tensor([0.5]), None, None))
+    assert standard_error(torch.tensor([0.25, 0.75]), None, None) == pytest.approx(0.25)
+    assert standard_error(torch.tensor([0.25, 1.0, 0.75, 1.0]), 2, None) == pytest.approx(0.125)

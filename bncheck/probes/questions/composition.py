@@ -221,7 +221,7 @@ def _composition(
         batches=len(batches),
         samples=everything.size,
         grouped=sign * float(grouped.mean()),
-        grouped_error=_standard_error(
+        grouped_error=standard_error(
             grouped.reshape(len(batches), -1).mean(1), kinds, everything.size if by_accuracy else None
         ),
         mixed=sign * float(mixed.mean()),
@@ -230,7 +230,7 @@ def _composition(
         grouping=grouping,
         score=ACCURACY if by_accuracy else answers.loss_name,
         lead=float((grouped - best).mean()),
-        lead_error=_standard_error((grouped - best).reshape(len(batches), -1).mean(1), kinds, None),
+        lead_error=standard_error((grouped - best).reshape(len(batches), -1).mean(1), kinds, None),
     )
 
 
@@ -241,7 +241,7 @@ def _quality(answers: Answers | None) -> torch.Tensor | None:
     return answers.right if answers.right is not None else None if answers.losses is None else -answers.losses
 
 
-def _standard_error(by_batch: torch.Tensor, kinds: int | None, samples: int | None) -> float:
+def standard_error(by_batch: torch.Tensor, kinds: int | None, samples: int | None) -> float:
     """Of the mean over batches; where there are several of each kind, by what differs within a kind.
 
     Labels differ in how easy they are, and all of them are here: that is not random. Batches that are all right or
@@ -250,6 +250,8 @@ def _standard_error(by_batch: torch.Tensor, kinds: int | None, samples: int | No
     mean = float(by_batch.mean())
     least = 0.0 if samples is None else math.sqrt(max(mean * (1 - mean), 1 / samples) / samples)
     rounds = by_batch.reshape(-1, kinds) if kinds is not None and kinds < len(by_batch) else by_batch.reshape(-1, 1)
+    if len(rounds) < 2:
+        return math.nan  # one batch of each kind does not tell how far another would lie
     within = rounds.var(0, correction=1) / len(rounds)
     return max(math.sqrt(float(within.sum())) / rounds.shape[1], least)
 
