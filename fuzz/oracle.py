@@ -24,6 +24,8 @@ MOST_MEMORY = 512 * 2**20
 """Bytes that a command on files of some kilobytes may take beyond what was in use before."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGING = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+_FOLDER = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2, "os.rename": 2, "os.link": 2, "os.chmod": 2}
+"""Which argument is the open folder that the path begins at."""
 _RUNNING = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "pty.spawn")
 _REACHING = ("socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request")
 
@@ -158,6 +160,15 @@ def temporary_files_in(folder: Path) -> Iterator[None]:
         tempfile.tempdir = before
 
 
+def _from(path: Any, folder: Any = -1) -> Any:
+    """The path, from an open folder where there is one."""
+    if not isinstance(folder, int) or folder < 0:
+        return path
+    with contextlib.suppress(OSError, TypeError):
+        return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
+    return path
+
+
 class _Watch:
     """Sees what Python opens for writing, removes, runs or connects to: audit hooks stay, so there is one."""
 
@@ -189,7 +200,7 @@ class _Watch:
             if writes and not isinstance(path, int):
                 self._hold(seen, event, path)
         elif event in _CHANGING:
-            self._hold(seen, event, arguments[0])
+            self._hold(seen, event, _from(arguments[0], *arguments[_FOLDER.get(event, len(arguments)) :][:1]))
         elif event in _RUNNING or event in _REACHING:
             seen.append(f"{event}: {str(arguments)[:200]}")
 

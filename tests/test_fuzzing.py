@@ -93,6 +93,20 @@ def test_the_oracle_sees_a_command_without_end(monkeypatch: pytest.MonkeyPatch) 
     assert any(one.startswith("hang: ") for one in run_case(SOUND).problems)
 
 
+def test_what_is_removed_from_an_open_folder_is_told_by_its_whole_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def removing() -> None:  # as `shutil.rmtree` does
+        (Path("out") / "a").write_bytes(b"")
+        folder = os.open("out", os.O_RDONLY)
+        os.remove("a", dir_fd=folder)
+        os.close(folder)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(bncheck.cli, "main", removing)
+    assert run_case(SOUND).problems == ()
+
+
 def test_the_oracle_is_content_with_a_message() -> None:
     judged = run_case(SOUND)
     assert judged.done.code == 3
