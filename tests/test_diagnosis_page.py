@@ -1,4 +1,4 @@
-"""The page of the diagnosis: commands write a part each, and its shares are those of the trials."""
+"""The page of the diagnosis: commands write a part each, and its shares are those of the cases."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ import pytest
 
 from benchmarks.diagnosis.sections import CALIBRATION, MORE, TASKS, put
 from benchmarks.diagnosis.tasks import calibration
+from benchmarks.diagnosis.tasks.cases import LEAVE, OTHER, RECALIBRATE, Advice, Case, Result
 from benchmarks.diagnosis.tasks.page import must, section
-from benchmarks.diagnosis.tasks.trials import LEAVE, OTHER, RECALIBRATE, Advice, Result, Trial
 
 
-def trial(**changes):
+def case(**changes):
     """A wrong layer that costs a tenth of the score, found and named."""
     values = {"net": "n", "problem": "p", "given": "labels", "fault": "f", "size": 50, "lost": 0.1, "of_errors": 0.5}
     values |= {"severity": "error", "found": ("BN607",), "right": True, "layers": frozenset({"a"})}
     values |= {"named": frozenset({"a"}), "advice": Advice(OTHER, 0.0, 0.01, False)}
-    return Trial(**values | changes)
+    return Case(**values | changes)
 
 
 def test_each_command_writes_its_part_and_leaves_the_other(tmp_path: Path) -> None:
@@ -32,10 +32,10 @@ def test_each_command_writes_its_part_and_leaves_the_other(tmp_path: Path) -> No
 
 
 def test_a_fault_counts_by_its_share_of_the_score_or_of_the_errors() -> None:
-    assert must(trial(lost=0.02, of_errors=0.0))
-    assert must(trial(lost=0.01, of_errors=0.2))
-    assert not must(trial(lost=0.019, of_errors=0.1))
-    assert not must(trial(lost=0.009, of_errors=1.0))  # less than can matter, however few the errors are
+    assert must(case(lost=0.02, of_errors=0.0))
+    assert must(case(lost=0.01, of_errors=0.2))
+    assert not must(case(lost=0.019, of_errors=0.1))
+    assert not must(case(lost=0.009, of_errors=1.0))  # less than can matter, however few the errors are
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def test_advice_is_wrong_where_recalibrating_shows_it(advice: Advice, is_wrong: 
 
 
 def test_the_table_and_the_misses_are_those_of_the_trials() -> None:
-    trials = (
-        trial(),
-        trial(found=(), severity="info", named=frozenset()),
-        trial(named=frozenset({"a", "b"})),
-        trial(lost=0.0, of_errors=0.0, found=()),
+    cases = (
+        case(),
+        case(found=(), severity="info", named=frozenset()),
+        case(named=frozenset({"a", "b"})),
+        case(lost=0.0, of_errors=0.0, found=()),
     )
     healthy = (
         *(Advice(LEAVE, 0.03, 0.01, True), Advice(RECALIBRATE, 0.1, 0.01, True)),
         *(Advice(RECALIBRATE, -0.001, 0.01, True), Advice(RECALIBRATE, -0.1, 0.01, True)),
     )
-    told = section([Result("lesion unet", 0.9, 0.0, 4, ("an alarm",), healthy, trials)], "command")
+    told = section([Result("lesion unet", 0.9, 0.0, 4, ("an alarm",), healthy, cases)], "command")
     for row in (
         "| false warnings, healthy | 1 of 4 |",
         "| found, of the faults that count | 2 of 3 (67%) |",

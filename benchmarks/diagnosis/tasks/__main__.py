@@ -13,10 +13,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks.diagnosis.sections import MORE, TASKS, put
+from benchmarks.diagnosis.tasks.cases import Job, Result, examine
 from benchmarks.diagnosis.tasks.nets import KINDS, SEEN
 from benchmarks.diagnosis.tasks.page import must, section, told
 from benchmarks.diagnosis.tasks.planting import QUICK
-from benchmarks.diagnosis.tasks.trials import Job, Result, examine
 
 SIZES, FEW_SIZES = (50, 300, 1000, 3000), (100, 400)
 
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
         for done in as_completed(running):
             result = results[running[done]] = done.result()
             print(f"{result.kind}: score {result.score:.3f}, stale by {result.stale:.4f}", file=sys.stderr, flush=True)
-            for line in (*result.alarms, *(told(trial) for trial in result.trials if must(trial) and not trial.found)):
+            for line in (*result.alarms, *(told(case) for case in result.cases if must(case) and not case.found)):
                 print(f"  {line}", file=sys.stderr, flush=True)
             title = "By task, on other numbers of samples" if given.more else "By task"
             text = section([results[job] for job in jobs if job in results], command, title)

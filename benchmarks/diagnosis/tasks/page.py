@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from benchmarks.diagnosis.tasks.cases import LEAVE, NOISE, RECALIBRATE, Advice, Case, Result
 from benchmarks.diagnosis.tasks.nets import KINDS, MENDED_BY
 from benchmarks.diagnosis.tasks.training import TRUTH
-from benchmarks.diagnosis.tasks.trials import LEAVE, NOISE, RECALIBRATE, Advice, Result, Trial
 
 LOST, OF_ERRORS, HARMLESS = 0.02, 0.2, 0.01
 """Share of the score, or of the errors, from which a fault has to be found; a loss below the last is harmless."""
 
 
-def must(trial: Trial) -> bool:
+def must(case: Case) -> bool:
     """Whether the fault costs so much that it has to be found."""
-    return trial.lost >= LOST or (trial.of_errors >= OF_ERRORS and trial.lost >= HARMLESS)
+    return case.lost >= LOST or (case.of_errors >= OF_ERRORS and case.lost >= HARMLESS)
 
 
 def section(results: Sequence[Result], command: str, title: str = "By task") -> str:
@@ -24,14 +24,14 @@ def section(results: Sequence[Result], command: str, title: str = "By task") -> 
 
 
 def _opening(results: Sequence[Result], command: str, title: str) -> Iterator[str]:
-    trials = sum(len(result.trials) for result in results)
+    cases = sum(len(result.cases) for result in results)
     unseen = [result.kind for result in results if result.kind not in MENDED_BY]
-    sizes = sorted({trial.size for result in results for trial in result.trials})
+    sizes = sorted({case.size for result in results for case in result.cases})
     yield f"## {title}"
     yield ""
     yield (
         f"{len(results)} further nets, each for its own task, were inspected on {_list(sizes)} samples: "
-        f"{sum(result.inspections for result in results)} times as they are, {trials} times with a fault. No rule was "
+        f"{sum(result.inspections for result in results)} times as they are, {cases} times with a fault. No rule was "
         f"mended by {len(unseen)} of them ({', '.join(unseen)}). A fault counts where it costs {LOST:.0%} of the "
         f"task's own score, or {HARMLESS:.0%} that makes {OF_ERRORS:.0%} of its errors, on {TRUTH} samples that were "
         "not inspected. Advice was followed: statistics were recalibrated on the samples that were inspected, and "
@@ -57,18 +57,18 @@ def _alarms(results: Sequence[Result]) -> str:
 
 
 def _recall(results: Sequence[Result]) -> str:
-    counted = [trial for trial in _trials(results) if must(trial)]
-    return _share(sum(bool(trial.found) for trial in counted), len(counted))
+    counted = [case for case in _cases(results) if must(case)]
+    return _share(sum(bool(case.found) for case in counted), len(counted))
 
 
 def _cause(results: Sequence[Result]) -> str:
-    found = [trial for trial in _trials(results) if must(trial) and trial.found]
-    return _share(sum(trial.right for trial in found), len(found))
+    found = [case for case in _cases(results) if must(case) and case.found]
+    return _share(sum(case.right for case in found), len(found))
 
 
 def _layer(results: Sequence[Result]) -> str:
-    counted = [trial for trial in _trials(results) if must(trial) and trial.layers]
-    return _share(sum(trial.named == trial.layers for trial in counted), len(counted))
+    counted = [case for case in _cases(results) if must(case) and case.layers]
+    return _share(sum(case.named == case.layers for case in counted), len(counted))
 
 
 def _recalibrations(results: Sequence[Result]) -> str:
@@ -94,11 +94,11 @@ TARGETS: tuple[tuple[str, Callable[[Sequence[Result]], str], str], ...] = (
 def _by_size(results: Sequence[Result]) -> Iterator[str]:
     yield "| samples | found | exact layers |"
     yield "|---:|---:|---:|"
-    for size in sorted({trial.size for trial in _trials(results)}):
-        counted = [trial for trial in _trials(results) if must(trial) and trial.size == size]
-        layered = [trial for trial in counted if trial.layers]
-        found = _share(sum(bool(trial.found) for trial in counted), len(counted))
-        exact = _share(sum(trial.named == trial.layers for trial in layered), len(layered))
+    for size in sorted({case.size for case in _cases(results)}):
+        counted = [case for case in _cases(results) if must(case) and case.size == size]
+        layered = [case for case in counted if case.layers]
+        found = _share(sum(bool(case.found) for case in counted), len(counted))
+        exact = _share(sum(case.named == case.layers for case in layered), len(layered))
         yield f"| {size:,} | {found} | {exact} |"
     yield ""
 
@@ -107,11 +107,11 @@ def _by_kind(results: Sequence[Result]) -> Iterator[str]:
     yield "| net | task | given | score | found | exact layers |"
     yield "|---|---|---|---:|---:|---:|"
     for result in results:
-        counted = [trial for trial in result.trials if must(trial)]
-        layered = [trial for trial in counted if trial.layers]
-        found = _share(sum(bool(trial.found) for trial in counted), len(counted))
-        exact = _share(sum(trial.named == trial.layers for trial in layered), len(layered))
-        task = result.trials[0].problem if result.trials else KINDS[result.kind].problem
+        counted = [case for case in result.cases if must(case)]
+        layered = [case for case in counted if case.layers]
+        found = _share(sum(bool(case.found) for case in counted), len(counted))
+        exact = _share(sum(case.named == case.layers for case in layered), len(layered))
+        task = result.cases[0].problem if result.cases else KINDS[result.kind].problem
         given = KINDS[result.kind].given
         yield f"| {result.kind} | {task} | {given} | {result.score:.3f} | {found} | {exact} |"
     yield ""
@@ -120,13 +120,13 @@ def _by_kind(results: Sequence[Result]) -> Iterator[str]:
 def _by_fault(results: Sequence[Result]) -> Iterator[str]:
     yield "| fault | count | found | right cause | exact layers | called |"
     yield "|---|---:|---:|---:|---:|---|"
-    for fault in dict.fromkeys(trial.fault for trial in _trials(results)):
-        counted = [trial for trial in _trials(results) if must(trial) and trial.fault == fault]
-        found = [trial for trial in counted if trial.found]
-        layered = [trial for trial in counted if trial.layers]
-        exact = f"{sum(trial.named == trial.layers for trial in layered)}" if layered else ""
-        codes = " ".join(sorted({code for trial in counted for code in trial.found}))
-        right = sum(trial.right for trial in found)
+    for fault in dict.fromkeys(case.fault for case in _cases(results)):
+        counted = [case for case in _cases(results) if must(case) and case.fault == fault]
+        found = [case for case in counted if case.found]
+        layered = [case for case in counted if case.layers]
+        exact = f"{sum(case.named == case.layers for case in layered)}" if layered else ""
+        codes = " ".join(sorted({code for case in counted for code in case.found}))
+        right = sum(case.right for case in found)
         yield f"| {fault} | {len(counted)} | {len(found)} | {right} | {exact} | {codes} |"
     yield ""
 
@@ -134,8 +134,8 @@ def _by_fault(results: Sequence[Result]) -> Iterator[str]:
 def _named_cases(results: Sequence[Result]) -> Iterator[str]:
     for title, lines in (
         ("False warnings", [alarm for result in results for alarm in result.alarms]),
-        ("Missed", [told(trial) for trial in _trials(results) if must(trial) and not trial.found]),
-        ("Another layer named, or none", [told(trial) for trial in _trials(results) if _misplaced(trial)]),
+        ("Missed", [told(case) for case in _cases(results) if must(case) and not case.found]),
+        ("Another layer named, or none", [told(case) for case in _cases(results) if _misplaced(case)]),
         ("Advice that was wrong", [*_advised(results, lambda advice: advice.is_wrong)]),
         ("Recalibrated for the loss alone", [*_advised(results, lambda advice: advice.is_by_loss_alone)]),
     ):
@@ -145,8 +145,8 @@ def _named_cases(results: Sequence[Result]) -> Iterator[str]:
         yield ""
 
 
-def _misplaced(trial: Trial) -> bool:
-    return must(trial) and bool(trial.layers) and trial.named != trial.layers
+def _misplaced(case: Case) -> bool:
+    return must(case) and bool(case.layers) and case.named != case.layers
 
 
 def _advised(results: Sequence[Result], wanted: Callable[[Advice], bool]) -> Iterator[str]:
@@ -155,30 +155,30 @@ def _advised(results: Sequence[Result], wanted: Callable[[Advice], bool]) -> Ite
         for number, advice in enumerate(result.healthy):
             if wanted(advice):
                 yield f"{result.kind}, healthy, inspection {number}: {_followed(advice)}"
-        for trial in result.trials:
-            if wanted(trial.advice):
-                yield f"{told(trial)}; {_followed(trial.advice)}"
+        for case in result.cases:
+            if wanted(case.advice):
+                yield f"{told(case)}; {_followed(case.advice)}"
 
 
 def _followed(advice: Advice) -> str:
     return f"advised: {advice.kind}; recalibrating wins {advice.gain:+.4f} ± {advice.error:.4f}"
 
 
-def told(trial: Trial) -> str:
+def told(case: Case) -> str:
     """A fault, its cost and what was said, in a line."""
-    cost = f"{trial.lost:.1%} of the score, {trial.of_errors:.0%} of the errors"
-    where = f" in {', '.join(sorted(trial.layers))}" if trial.layers else ""
-    said = " ".join(trial.found) or f"{trial.severity or 'nothing'}"
-    named = f", named {', '.join(sorted(trial.named)) or 'none'}" if trial.layers else ""
-    return f"{trial.fault}{where}: {trial.net}, n = {trial.size}, {cost}: {said}{named}"
+    cost = f"{case.lost:.1%} of the score, {case.of_errors:.0%} of the errors"
+    where = f" in {', '.join(sorted(case.layers))}" if case.layers else ""
+    said = " ".join(case.found) or f"{case.severity or 'nothing'}"
+    named = f", named {', '.join(sorted(case.named)) or 'none'}" if case.layers else ""
+    return f"{case.fault}{where}: {case.net}, n = {case.size}, {cost}: {said}{named}"
 
 
-def _trials(results: Sequence[Result]) -> list[Trial]:
-    return [trial for result in results for trial in result.trials]
+def _cases(results: Sequence[Result]) -> list[Case]:
+    return [case for result in results for case in result.cases]
 
 
 def _advice(results: Sequence[Result]) -> list[Advice]:
-    return [one for result in results for one in (*result.healthy, *(trial.advice for trial in result.trials))]
+    return [one for result in results for one in (*result.healthy, *(case.advice for case in result.cases))]
 
 
 def _share(part: int, whole: int) -> str:

@@ -68,7 +68,7 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Case:
     """One fault, inspected once.
 
     Attributes:
@@ -109,7 +109,7 @@ class Result:
         inspections: of the net as it is.
         alarms: warnings and errors in them.
         healthy: what was advised in them.
-        trials: the faults.
+        cases: the faults.
     """
 
     kind: str
@@ -118,7 +118,7 @@ class Result:
     inspections: int
     alarms: tuple[str, ...]
     healthy: tuple[Advice, ...]
-    trials: tuple[Trial, ...]
+    cases: tuple[Case, ...]
 
 
 def examine(job: Job) -> Result:
@@ -128,14 +128,14 @@ def examine(job: Job) -> Result:
     truth = truth_of(problem, seeded(job.seed, 2))
     whole = scores_of(net, problem, truth)
     alarms, healthy = _healthy(job, net, problem, truth)
-    trials = tuple(
-        trial
+    cases = tuple(
+        case
         for number, fault in enumerate(planted(net, problem, job.seed, job.faults))
-        for trial in _tried(job, fault, problem, truth, whole, number)
+        for case in _tried(job, fault, problem, truth, whole, number)
     )
     again = scores_of(recalibrated(net, truth_of(problem, seeded(job.seed, 3))), problem, truth)
     stale = float((again - whole).mean())
-    return Result(job.kind, float(whole.mean()), stale, len(job.sizes) * DRAWS, tuple(alarms), tuple(healthy), trials)
+    return Result(job.kind, float(whole.mean()), stale, len(job.sizes) * DRAWS, tuple(alarms), tuple(healthy), cases)
 
 
 def _healthy(job: Job, net: nn.Module, problem: Problem, truth: Samples) -> tuple[list[str], list[Advice]]:
@@ -150,17 +150,17 @@ def _healthy(job: Job, net: nn.Module, problem: Problem, truth: Samples) -> tupl
     return alarms, advised
 
 
-def _tried(job: Job, fault: Fault, problem: Problem, truth: Samples, whole: torch.Tensor, number: int) -> list[Trial]:
+def _tried(job: Job, fault: Fault, problem: Problem, truth: Samples, whole: torch.Tensor, number: int) -> list[Case]:
     given, told = KINDS[job.kind].given, _scaled(truth, fault.scale)
     broken = scores_of(fault.net, problem, told)
     lost, errors = float((whole - broken).mean()), 1 - float(broken.mean())
-    trials = []
+    cases = []
     for size in job.sizes:
         samples = _scaled(drawn(problem, size, seeded(job.seed, 5, size, number)), fault.scale)
         report = inspected(fault.net, samples, given)
         grave = _grave(report)
-        trials.append(
-            Trial(
+        cases.append(
+            Case(
                 net=job.kind,
                 problem=problem.name,
                 given=given,
@@ -176,7 +176,7 @@ def _tried(job: Job, fault: Fault, problem: Problem, truth: Samples, whole: torc
                 advice=_followed(report, fault.net, problem, samples, told),
             )
         )
-    return trials
+    return cases
 
 
 def _named(report: bncheck.Report) -> frozenset[str]:
