@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bncheck.cli.process import say
 from bncheck.errors import BncheckError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def job_ranks() -> Iterator[Ranks]:
     """
     from bncheck.measure import RankIsDone, ranks_of_job
 
-    with ranks_of_job() as ranks:
+    with ranks_of_job(told=say) as ranks:
         try:
             yield ranks
         except RankIsDone as done:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from bncheck.errors import BncheckError
+from bncheck.errors import BncheckError, UsageError
 from bncheck.measure.folds import WHOLE, Shard
 from bncheck.watch import Ledger
 
@@ -106,23 +107,53 @@ class JobRanks(Ranks):
 
 
 ALONE = Ranks()
+_JOB = frozenset({"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
+
+
+def is_inherited() -> bool:
+    """Whether the variables are those of a process that started this one: it is of the job, this one is none of it.
+
+    A launcher sets them for what it starts and has none itself.
+    """
+    try:
+        held = Path(f"/proc/{os.getppid()}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(each.startswith(b"RANK=") for each in held)
 
 
 @contextmanager
-def ranks_of_job(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
+def ranks_of_job(
+    environment: Mapping[str, str] = os.environ, told: Callable[[str], None] = lambda sentence: None
+) -> Iterator[Ranks]:
     """The processes of the job that the environment tells of, as `torchrun` and those that set the same variables do.
 
     A process group that is there already is used, and left there.
+
+    Args:
+        environment: of this process.
+        told: called with a sentence on whom it waits for.
+
+    Raises:
+        UsageError: the variables tell of no job that there can be.
     """
-    count = int(environment.get("WORLD_SIZE", "1"))
-    if count == 1 or not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= environment.keys():
+    if not environment.keys() >= _JOB or environment["WORLD_SIZE"] == "1" or is_inherited():
         yield ALONE
         return
     import torch.distributed as dist
 
     ours = not dist.is_initialized()
     if ours:
-        dist.init_process_group("gloo")
+        if environment["RANK"] == "0":
+            told(f"This is the first of {environment['WORLD_SIZE']} processes of a job; it waits for the others.")
+        try:
+            dist.init_process_group("gloo")
+        except Exception as error:
+            named = ", ".join(f"{name}={environment[name]}" for name in sorted(_JOB))
+            raise UsageError(
+                f"The environment ({named}) tells of a job of several processes, which cannot be joined: {error}. Start "
+                "them all, or unset these variables to run alone."
+            ) from error
     try:
         yield JobRanks(dist.get_rank(), dist.get_world_size())
     finally:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from bncheck.errors import DataError
+from bncheck.errors import DataError, UsageError
 from bncheck.measure import ALONE, RankIsDone, ranks_of_job
 from bncheck.measure.ranks import JobRanks
 from bncheck.watch import Ledger
@@ -89,7 +89,9 @@ def test_what_fails_ends_the_job_with_one_message(files: Path) -> None:
     done = ran(files, 2, "--data", "bad.npz")
     assert done.returncode != 0
     assert done.stderr.count("NaN or infinity") == 1
-    assert done.stderr.splitlines()[0].startswith("bncheck: bad.npz: ")  # what follows is torchrun's own
+    said = [line for line in done.stderr.splitlines() if line.startswith("bncheck: ")]  # the rest is torchrun's own
+    assert [line.startswith("bncheck: bad.npz: ") for line in said] == [True]
+    assert done.stderr.count("waits for the others") == 1
 
 
 def test_without_a_job_there_is_nobody_to_share_with() -> None:
@@ -97,6 +99,27 @@ def test_without_a_job_there_is_nobody_to_share_with() -> None:
         with ranks_of_job(environment) as ranks:
             assert ranks is ALONE
     assert ALONE.merged(lambda: 3) == ALONE.gathered(lambda: 3, Ledger()) == 3  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("world", ["abc", "-2", "0"])
+def test_variables_that_tell_of_no_job_are_an_error(world: str) -> None:
+    environment = {"RANK": "0", "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        with pytest.raises(UsageError, match=f"WORLD_SIZE={world}.*cannot be joined"), ranks_of_job(environment):
+            pass
+
+
+def test_what_a_process_of_a_job_starts_is_none_of_it(files: Path) -> None:
+    """A training that looks at its checkpoint by the command, in its first process alone."""
+    code = (
+        "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-m', 'bncheck', *sys.argv[1:]]).returncode)"
+    )
+    job = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+    command = [sys.executable, "-c", code, "inspect", "net.pt", "--data", "data.npz", "--limit", "60", "--quiet"]
+    done = subprocess.run(command, cwd=files, env=os.environ | job, check=False, timeout=120)
+    assert done.returncode == 1
 
 
 def test_an_error_of_one_process_is_everyones(monkeypatch: pytest.MonkeyPatch) -> None:
