@@ -129,6 +129,23 @@ def test_single_samples_equal_brute_force():
         assert found == pytest.approx(np.percentile(np.tile(values, (repeats, 1)), percent), rel=1e-12)
 
 
+def test_percentiles_are_the_5th_and_the_95th():
+    # As many samples as batches, each alone: no value is there twice.
+    maps = noise_maps(BATCHES_PER_SIZE, channels=1)
+    (row,) = batch_size_rows([layer_of(maps)], [1], seed=0)
+    expected = compare(maps.mean(axis=2), maps.var(axis=2), 0.0, 1.0, EPS)
+    assert row.shift == pytest.approx(np.percentile(np.abs(expected.shift), 95), rel=1e-12)
+    assert row.scale_low == pytest.approx(np.percentile(expected.scale, 5), rel=1e-12)
+    assert row.scale_high == pytest.approx(np.percentile(expected.scale, 95), rel=1e-12)
+
+
+def test_infinite_values_make_rows_without_a_warning():
+    values = SampleMoments(np.full(8, 4.0), np.full((8, 1), np.inf), np.full((8, 1), np.inf))
+    (row,) = batch_size_rows([StoredChannels(values, np.zeros(1), np.ones(1), EPS)], [1], seed=0)
+    assert not math.isfinite(row.shift)
+    assert not math.isfinite(row.gap)
+
+
 def test_batches_are_drawn_without_replacement():
     # With replacement the largest value, drawn twice, would lift a batch's mean above every possible one.
     values = 2.0 ** np.arange(6)

@@ -1,0 +1,85 @@
+"""What is accepted, by what, and what of a baseline is kept: each decision at its limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hand_made import healthy_report, summary
+
+from bncheck.gate.acceptance import accept, shrunk
+from bncheck.gate.baseline import Baseline, Entry, accepted_now
+from bncheck.results import NAMED, Accepted, AcceptedMore
+from bncheck.results.finding import Finding, Measure
+from bncheck.results.report import ERROR, FINDINGS, INFO, WARNING, Report
+from bncheck.settings import LayerIgnore
+from bncheck.vocabulary import Severity
+
+
+def found(measure: Measure, severity: Severity = ERROR, names: tuple[str, ...] = ("0",)) -> Report:
+    report = replace(healthy_report(), findings=(Finding("BN202", severity, names, "m", "f", measure=measure),))
+    return replace(report, summary=summary(report.layers, FINDINGS, 1, 0.01))
+
+
+def reason(report: Report, *ignores: LayerIgnore, baseline: Baseline | None = None) -> str | None:
+    return accept(report, ignores, baseline).findings[0].accepted
+
+
+def count(value: float, tolerance: float = 6.0) -> Entry:
+    return Entry("BN202", "0", ERROR, value, tolerance, "channel")
+
+
+@pytest.mark.parametrize(("value", "kept"), [(26, 20), (14, 20), (13, 13)])
+def test_what_got_better_by_no_more_than_the_tolerance_is_kept_as_it_was(value: float, kept: float) -> None:
+    (entry,) = shrunk(found(Measure("channel", value, noise=2)), Baseline("b", (count(20),)))
+    assert entry.value == kept
+
+
+def test_an_entry_of_version_1_gets_what_is_measured_now_if_that_can_be_held() -> None:
+    old = Entry("BN202", "0", ERROR, 0.4, 0.04)
+    assert shrunk(found(Measure("channel", 5)), Baseline("b", (old,))) == (count(5, 0.0),)
+    assert shrunk(found(Measure("channel", None)), Baseline("b", (old,))) == (old,)
+
+
+def test_an_ignored_layer_says_why_and_where_if_a_file_said_it() -> None:
+    report = found(Measure("channel", 5))
+    assert reason(report, LayerIgnore("0", ("BN2",), "Dead on purpose")) == "ignored, Dead on purpose"
+    by_file = LayerIgnore("0", ("BN2",), "Dead on purpose", "bncheck.toml")
+    assert reason(report, by_file) == "ignored, Dead on purpose (bncheck.toml)"
+    # All layers of a finding, each reason once.
+    both = found(Measure("channel", 5), names=("0", "1"))
+    assert reason(both, by_file) is None
+    assert reason(both, by_file, replace(by_file, layer="1")) == "ignored, Dead on purpose (bncheck.toml)"
+    assert reason(found(Measure("channel", 5), names=()), by_file) is None
+
+
+def test_what_is_ignored_is_not_looked_up_in_the_baseline() -> None:
+    report = found(Measure("channel", 5))
+    ignore = LayerIgnore("0", ("BN202",), "Dead on purpose")
+    known = Baseline("b", accepted_now(report))
+    assert reason(report, ignore, baseline=known) == "ignored, Dead on purpose"
+    worse = accept(found(Measure("channel", 9)), (ignore,), known)
+    assert worse.run.notes == ("Accepted BN202 in 0: ignored, Dead on purpose",)
+
+
+def test_the_baseline_is_named_as_what_it_is() -> None:
+    report = found(Measure("channel", 5))
+    entries = accepted_now(report)
+    assert reason(report, baseline=Baseline("b", entries)) == "in the baseline at 5 channels, now 5 channels"
+    assert reason(report, baseline=Baseline("b", entries, is_new=True)) == "new in the baseline"
+
+
+def test_only_what_is_new_beside_something_known_is_told() -> None:
+    report = found(Measure("channel", 5), names=("0", "1"))
+    assert accept(report, baseline=Baseline("b", ())).run.notes == ()
+    notes = accept(report, baseline=Baseline("b", (count(5),))).run.notes
+    assert notes == ("Not in the baseline: BN202 in 1",)
+
+
+@pytest.mark.parametrize(("severity", "notes"), [(WARNING, 1), (INFO, 0)])
+def test_entries_of_version_1_are_told_of_what_counts(severity: Severity, notes: int) -> None:
+    old = Baseline("b", (Entry("BN202", "0", severity, 0.4, 0.04),))
+    told = [
+        note for note in accept(found(Measure("channel", 5), severity), baseline=old).run.notes if "earlier" in note
+    ]
+    assert len(told) == notes
