@@ -9,7 +9,7 @@ from hand_made import healthy_report, summary
 
 from bncheck.gate.acceptance import accept, shrunk
 from bncheck.gate.baseline import Baseline, Entry, accepted_now
-from bncheck.results import NAMED, Accepted, AcceptedMore
+from bncheck.results import NAMED, Accepted, AcceptedMore, UnusedIgnore
 from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import ERROR, FINDINGS, INFO, WARNING, Report
 from bncheck.settings import LayerIgnore
@@ -79,7 +79,28 @@ def test_only_what_is_new_beside_something_known_is_told() -> None:
 @pytest.mark.parametrize(("severity", "notes"), [(WARNING, 1), (INFO, 0)])
 def test_entries_of_version_1_are_told_of_what_counts(severity: Severity, notes: int) -> None:
     old = Baseline("b", (Entry("BN202", "0", severity, 0.4, 0.04),))
-    told = [
-        note for note in accept(found(Measure("channel", 5), severity), baseline=old).run.notes if "earlier" in note
-    ]
-    assert len(told) == notes
+    judged = accept(found(Measure("channel", 5), severity), baseline=old)
+    assert sum("earlier version" in note for note in judged.run.notes) == notes
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_reasons_are_told_up_to_a_number_and_counted_beyond(more: int) -> None:
+    names = tuple(str(number) for number in range(NAMED + more))
+    report = found(Measure("channel", 5))
+    findings = tuple(replace(report.findings[0], layers=(name,)) for name in names)
+    ignores = [LayerIgnore(name, ("BN202",), f"reason {name}") for name in names]
+    noted = accept(replace(report, findings=findings), ignores).run.noted
+    assert noted[:NAMED] == tuple(Accepted("BN202", (name,), f"ignored, reason {name}") for name in names[:NAMED])
+    assert noted[NAMED:] == ((AcceptedMore("BN202", more),) if more else ())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "named", "nearest"), [("0.b?", True, None), ("0.bm", False, "0.bn"), ("elsewhere", False, None)]
+)
+def test_an_ignore_that_ignores_nothing_is_told_with_the_nearest_layer(
+    pattern: str, named: bool, nearest: str | None
+) -> None:
+    report = healthy_report()
+    assert {"0.bn", "1.bn"} <= {layer.name for layer in report.layers}
+    ignore = LayerIgnore(pattern, ("BN202",), "why")
+    assert accept(report, (ignore,)).run.noted == (UnusedIgnore(("BN202",), pattern, "why", "", named, nearest),)
