@@ -18,13 +18,15 @@ from hand_made import (
     many_layers,
     run,
     static_report,
+    unmeasured,
 )
 
 import bncheck
 from bncheck.errors import UsageError
 from bncheck.gate import Limits, judge_again, report_of
+from bncheck.results import next_command
 from bncheck.results.finding import Finding
-from bncheck.results.report import ERROR, INCONCLUSIVE, Report
+from bncheck.results.report import ERROR, INCONCLUSIVE, SKIPPED, Report
 from bncheck.vocabulary import FailOn
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -42,6 +44,18 @@ def test_without_limits_nothing_changes(make: Callable[[], Report]) -> None:
     assert (again.summary.verdict, again.summary.exit_code) == (report.summary.verdict, report.summary.exit_code)
     assert codes(again) == codes(report)
     assert again.run == report.run
+
+
+def test_limits_take_the_place_of_what_was_asked_for_one_by_one() -> None:
+    given = {"fail_on": FailOn.NEVER, "strict": True, "max_gap": 0.0, "select": ("BN6",), "ignore": ("BN603",)}
+    asked = full_report().run.asked
+    for name, value in given.items():
+        changed = Limits(**{name: value}).over(asked)  # type: ignore[arg-type]
+        assert changed == replace(asked, **{name: value}) != asked
+        assert Limits().over(changed) == changed
+        assert Limits(strict=False).over(changed) == replace(changed, strict=False)
+    again = judge_again(full_report(), Limits(max_gap=0.5, select=("BN6",)))
+    assert again.run.asked == replace(asked, max_gap=0.5, select=("BN6",))
 
 
 @pytest.mark.parametrize(("fail_on", "exit_code"), [("error", 1), ("warning", 1), ("never", 0)])
@@ -102,6 +116,25 @@ def test_rules_are_selected_and_ignored() -> None:
         judge_again(full_report(), Limits(ignore=("BN9",)))
 
 
+def test_verdict_and_next_command_follow_from_the_findings_that_are_left() -> None:
+    report = full_report()
+    assert report.summary.verdict == "findings"
+    left = judge_again(report, Limits(select=("BN603",)))
+    assert left.summary.next == next_command(left.findings, report.run.again) is not None
+    none = judge_again(report, Limits(ignore=("BN6",)))
+    assert (none.summary.verdict, none.summary.next) == ("ok", next_command(none.findings, report.run.again))
+    # What was ok and stays so keeps what its own run said.
+    quiet = replace(none, summary=replace(none.summary, next="as it was"))
+    assert judge_again(quiet, Limits()).summary.next == "as it was"
+
+
+def test_a_gap_that_is_no_number_and_that_nothing_explains_is_no_all_clear() -> None:
+    report = replace(full_report(), findings=())
+    layers = tuple(replace(layer, gap=float("nan")) if layer.gap is not None else layer for layer in report.layers)
+    assert judge_again(report, Limits()).summary.exit_code == 0
+    assert judge_again(replace(report, layers=layers), Limits()).summary.exit_code == 4
+
+
 def test_rules_that_were_not_judged_are_no_all_clear() -> None:
     with pytest.raises(UsageError, match=r"^select BN603: this report did not judge any of these rules"):
         judge_again(static_report(), Limits(select=("BN603",)))
@@ -121,6 +154,10 @@ def test_what_was_not_checked_stays_so() -> None:
     report = healthy_report()
     doubtful = replace(report, summary=replace(report.summary, smallest_detectable_gap=0.6, verdict=INCONCLUSIVE))
     assert judge_again(doubtful, Limits(fail_on=FailOn.NEVER)).summary == replace(doubtful.summary, exit_code=4)
+    just = replace(report, summary=replace(report.summary, smallest_detectable_gap=report.run.margin))
+    assert judge_again(just, Limits()).summary.exit_code == 0
+    skipped = replace(static_report(), findings=(), layers=(unmeasured("bn", SKIPPED, "no-statistics"),))
+    assert judge_again(skipped, Limits()).summary.exit_code == 4
     nothing = replace(report, summary=replace(report.summary, smallest_detectable_gap=None))
     assert judge_again(nothing, Limits()).summary.exit_code == 4
 
