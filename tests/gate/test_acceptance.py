@@ -69,6 +69,12 @@ def test_the_baseline_is_named_as_what_it_is() -> None:
     assert reason(report, baseline=Baseline("b", entries, is_new=True)) == "new in the baseline"
 
 
+def test_what_was_0_and_is_not_got_worse() -> None:
+    none = Baseline("b", (count(0, 0.0),))
+    assert reason(found(Measure("channel", 0)), baseline=none) == "in the baseline at 0 channels, now 0 channels"
+    assert reason(found(Measure("channel", 1)), baseline=none) is None
+
+
 def test_only_what_is_new_beside_something_known_is_told() -> None:
     report = found(Measure("channel", 5), names=("0", "1"))
     assert accept(report, baseline=Baseline("b", ())).run.notes == ()

@@ -98,6 +98,23 @@ def test_the_limit_is_found_anew() -> None:
     ]
 
 
+def test_the_noise_of_a_layer_goes_with_its_finding() -> None:
+    report = full_report()
+    (first, *_), noise = [layer for layer in report.layers if layer.gap is not None], 0.125
+    for given, expected in [(noise, noise), (None, 0.0)]:
+        layers = tuple(replace(layer, noise=given) if layer is first else layer for layer in report.layers)
+        found = judge_again(replace(report, layers=layers), Limits(max_gap=0.0)).findings
+        assert [one.measure.noise for one in found if (one.code, one.layer) == ("BN600", first.name)] == [expected]
+
+
+def test_a_limit_is_the_one_rule_that_is_judged_anew() -> None:
+    # A report that judged nothing but BN2 can tell of the limit, if there is one.
+    report = replace(full_report(), findings=(), run=run(options={"select": ["BN2"]}))
+    assert "BN600" in codes(judge_again(report, Limits(max_gap=0.1, select=("BN600",))))
+    with pytest.raises(UsageError, match=r"^select BN600: this report did not judge"):
+        judge_again(report, Limits(select=("BN600",)))
+
+
 def test_a_gap_that_is_not_a_number_passes_no_limit() -> None:
     again = judge_again(report_of(broken_report().to_dict()), Limits(max_gap=1e9))
     assert [finding.layer for finding in again.findings if finding.code == "BN600"] == ["broken"]
@@ -106,6 +123,9 @@ def test_a_gap_that_is_not_a_number_passes_no_limit() -> None:
 def test_a_limit_needs_measured_layers() -> None:
     with pytest.raises(UsageError, match=r"^max_gap: this report measured no layer"):
         judge_again(static_report(), Limits(max_gap=0.5))
+    without_gap = tuple(replace(layer, gap=None) for layer in full_report().layers)
+    with pytest.raises(UsageError, match=r"^max_gap: this report measured no layer"):
+        judge_again(replace(full_report(), layers=without_gap), Limits(max_gap=0.5))
 
 
 def test_rules_are_selected_and_ignored() -> None:
