@@ -8,7 +8,7 @@ import pytest
 from hand_made import healthy_report, summary
 
 from bncheck.gate.acceptance import accept, shrunk
-from bncheck.gate.baseline import Baseline, Entry, accepted_now
+from bncheck.gate.baseline import Baseline, Entry, accepted_now, current_entries
 from bncheck.results import NAMED, Accepted, AcceptedMore, UnusedIgnore
 from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import ERROR, FINDINGS, INFO, WARNING, Report
@@ -110,3 +110,28 @@ def test_an_ignore_that_ignores_nothing_is_told_with_the_nearest_layer(
     assert {"0.bn", "1.bn"} <= {layer.name for layer in report.layers}
     ignore = LayerIgnore(pattern, ("BN202",), "why")
     assert accept(report, (ignore,)).run.noted == (UnusedIgnore(("BN202",), pattern, "why", "", named, nearest),)
+
+
+def test_of_findings_in_a_layer_the_graver_then_the_untold_then_the_worse_is_known() -> None:
+    def known(*pairs: tuple[float | None, Severity]) -> Entry:
+        findings = [found(Measure("channel", value), severity).findings[0] for value, severity in pairs]
+        (one,) = current_entries(findings).values()
+        (other,) = current_entries(findings[::-1]).values()
+        assert one == other
+        return one
+
+    assert (known((9, WARNING), (1, ERROR)).severity, known((9, WARNING), (1, ERROR)).value) == (ERROR, 1)
+    assert known((9, WARNING), (None, WARNING)) == Entry("BN202", "0", WARNING, None, 0.0, "channel")
+    assert known((9, WARNING), (1, WARNING)).value == 9
+
+
+def test_of_equal_findings_the_first_is_known() -> None:
+    findings = [found(Measure("channel", 5, noise=noise)).findings[0] for noise in (2, 1)]
+    assert [entry.tolerance for entry in current_entries(findings).values()] == [6.0]
+
+
+def test_entries_hold_as_many_digits_as_matter() -> None:
+    (measured,) = accepted_now(found(Measure("output change", 0.123456)))
+    assert (measured.value, measured.tolerance) == (0.1235, 0.012)
+    (counted,) = accepted_now(found(Measure("channel", 20, noise=2.345)))
+    assert (counted.value, counted.tolerance) == (20, 7.0)
