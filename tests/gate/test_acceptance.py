@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from hand_made import healthy_report, summary
 
 from bncheck.gate.acceptance import accept, shrunk
 from bncheck.gate.baseline import Baseline, Entry, accepted_now, current_entries
+from bncheck.gate.baseline_file import baseline_text
 from bncheck.results import NAMED, Accepted, AcceptedMore, UnusedIgnore
 from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import ERROR, FINDINGS, INFO, WARNING, Report
@@ -135,3 +137,10 @@ def test_entries_hold_as_many_digits_as_matter() -> None:
     assert (measured.value, measured.tolerance) == (0.1235, 0.012)
     (counted,) = accepted_now(found(Measure("channel", 20, noise=2.345)))
     assert (counted.value, counted.tolerance) == (20, 7.0)
+
+
+def test_a_file_is_sorted_by_rule_and_then_by_layer_the_whole_model_first() -> None:
+    keys = [("BN603", "b"), ("BN202", "z"), ("BN603", None), ("BN603", ""), ("BN603", "a")]
+    document = json.loads(baseline_text(Entry(code, layer, ERROR) for code, layer in keys))
+    found_keys = [(entry["code"], entry["layer"]) for entry in document["findings"]]
+    assert found_keys == [("BN202", "z"), ("BN603", None), ("BN603", ""), ("BN603", "a"), ("BN603", "b")]
