@@ -15,7 +15,7 @@ from bncheck.results import NAMED, Accepted, AcceptedMore, UnusedIgnore
 from bncheck.results.finding import Finding, Measure
 from bncheck.results.report import ERROR, FINDINGS, INFO, WARNING, Report
 from bncheck.settings import LayerIgnore
-from bncheck.vocabulary import Severity
+from bncheck.vocabulary import Severity, Worse
 
 
 def found(measure: Measure, severity: Severity = ERROR, names: tuple[str, ...] = ("0",)) -> Report:
@@ -144,3 +144,15 @@ def test_a_file_is_sorted_by_rule_and_then_by_layer_the_whole_model_first() -> N
     document = json.loads(baseline_text(Entry(code, layer, ERROR) for code, layer in keys))
     found_keys = [(entry["code"], entry["layer"]) for entry in document["findings"]]
     assert found_keys == [("BN202", "z"), ("BN603", None), ("BN603", ""), ("BN603", "a"), ("BN603", "b")]
+
+
+def test_a_line_says_what_is_not_usual_and_no_more() -> None:
+    assert '"findings": []' in baseline_text(())
+    lower = Entry("BN102", None, ERROR, 0.7, 0.07, "accuracy", Worse.LOWER)
+    for entry, keys in [
+        (lower, ["code", "layer", "severity", "value", "unit", "tolerance", "worse"]),
+        (Entry("BN202", "0", ERROR), ["code", "layer", "severity"]),
+    ]:
+        (line,) = json.loads(baseline_text([entry]))["findings"]
+        assert list(line) == keys
+        assert line.get("worse", "higher") == entry.worse
