@@ -151,8 +151,8 @@ def ranks_of_job(
         except Exception as error:
             named = ", ".join(f"{name}={environment[name]}" for name in sorted(_JOB))
             raise UsageError(
-                f"The environment ({named}) tells of a job of several processes, which cannot be joined: {error}. Start "
-                "them all, or unset these variables to run alone."
+                f"The environment ({named}) tells of a job of processes, which cannot be joined: {error}. Start them "
+                "all, or unset these variables to run alone."
             ) from error
     try:
         yield JobRanks(dist.get_rank(), dist.get_world_size())
