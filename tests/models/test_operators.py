@@ -99,7 +99,7 @@ def test_the_lists_name_what_there_is() -> None:
         ("from_file", "save", "_print"),
         ("to_here", "owner", "is_owner"),
         ("manual_seed", "seed"),
-        ("set_", "_reshape_alias", "_nested_view_from_buffer", "_sparse_coo_tensor_unsafe", "_coalesced_"),
+        ("set_", "_reshape_alias", "_nested_view_from_buffer", "_sparse_coo_tensor_unsafe", "_coalesced_", "_empty_affine_quantized"),
     ],
     ids=["files and the terminal", "other machines", "random seeds", "memory without bounds"],
 )

@@ -38,11 +38,13 @@ _REACHING = """
     _nested_view_from_buffer _nested_view_from_buffer_copy
     _sparse_coo_tensor_unsafe _sparse_compressed_tensor_unsafe _sparse_csr_tensor_unsafe _sparse_csc_tensor_unsafe
     _sparse_bsr_tensor_unsafe _sparse_bsc_tensor_unsafe _coalesced _coalesced_
+    _empty_affine_quantized _empty_per_channel_affine_quantized empty_quantized
     _foobar
 """
 REACHING = frozenset(f"aten::{name}" for name in _REACHING.split())
 """What touches files, the terminal, other machines, the process's random state, or memory without looking at its
-bounds: these views and sparse tensors believe whatever sizes and indices they are given."""
+bounds: these views and sparse tensors believe whatever sizes and indices they are given, and these quantized ones take
+any tensor's memory for their own."""
 
 _LANGUAGE = """
     ModuleContainerIndex RaiseException StringIndex Print NumToTensor TupleIndex TupleUnpack TupleConstruct TupleSlice
