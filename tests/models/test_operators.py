@@ -99,9 +99,10 @@ def test_the_lists_name_what_there_is() -> None:
         ("from_file", "save", "_print"),
         ("to_here", "owner", "is_owner"),
         ("manual_seed", "seed"),
-        ("set_", "_reshape_alias", "_nested_view_from_buffer", "_sparse_coo_tensor_unsafe", "_coalesced_", "_empty_affine_quantized"),
+        ("set_", "_reshape_alias", "_nested_view_from_buffer", "_sparse_coo_tensor_unsafe", "_coalesced_"),
+        ("_empty_affine_quantized", "_empty_per_channel_affine_quantized", "empty_quantized"),
     ],
-    ids=["files and the terminal", "other machines", "random seeds", "memory without bounds"],
+    ids=["files and the terminal", "other machines", "random seeds", "memory without bounds", "other tensors' memory"],
 )
 def test_what_does_more_than_compute_is_refused(names: tuple[str, ...]) -> None:
     there = {schema.name for schema in SCHEMAS}
