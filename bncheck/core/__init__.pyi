@@ -14,6 +14,7 @@ from .layers import (
     FloatArray,
     NormLayer,
     SiblingCopy,
+    in_float64,
 )
 from .moments import InstanceMoments, Moments, SampleMoments
 from .noise import (
@@ -81,6 +82,7 @@ __all__ = [
     "gap_lower_bound",
     "gap_p_value",
     "identities",
+    "in_float64",
     "in_force",
     "is_initial",
     "is_unclassed",

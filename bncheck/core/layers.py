@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,12 @@ PRECISION = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfl
 
 ROUNDING = PRECISION["float32"]
 """How far 1 - eps may be from itself once it was stored in float32."""
+
+
+def in_float64(values: npt.NDArray[Any]) -> FloatArray:
+    """The values in float64, without a word on those that are no numbers: a file's may be any."""
+    with np.errstate(all="ignore"):
+        return values.astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -120,3 +120,9 @@ def test_labels_of_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "table.parquet"
     pd.DataFrame({"a": [1.0, 2.0, 3.0], "label": [b"\xff", b"a", b"\xff"]}).to_parquet(path)
     assert only_batch(path, label_column="label").labels.tolist() == [0, 1, 0]
+
+
+def test_numbers_beyond_float32_are_told_by_sample_and_nothing_is_warned_of(write):
+    source = open_data(write(a=[1.0, 1e300, 4.0, 5.0], b=[2.0, 3.0, -1e200, 6.0]), DataOptions())
+    with pytest.raises(DataError, match="2 of 4 samples read hold NaN or infinity: numbers 1, 2"):
+        list(source.batches(4))

@@ -14,6 +14,7 @@ from bncheck.core import (
     NormLayer,
     above_guessing,
     identities,
+    in_float64,
     is_initial,
     is_unclassed,
     may_be_folded,
@@ -160,3 +161,9 @@ def test_the_spread_of_any_values_is_told_without_a_warning(values: tuple[float,
 )
 def test_a_layer_was_trained_where_beta_varies(bias: tuple[float, ...], trained: bool) -> None:
     assert was_trained(layer(bias=np.array(bias))) is trained
+
+
+def test_values_of_any_bytes_are_brought_to_float64_without_a_warning() -> None:
+    signalling = np.array([0x7C01, 0xFC01, 0x3C00], np.uint16).view(np.float16)
+    assert in_float64(signalling).tolist()[2] == 1.0
+    assert np.isnan(in_float64(signalling)[:2]).all()

@@ -96,7 +96,8 @@ def _features(frame: pd.DataFrame, path: Path) -> np.ndarray:
             f"{path}: columns that are not numeric: {_listed(words)}. Encode or drop them; "
             f"a column of labels is named with {argument('label_column')}."
         )
-    return frame.to_numpy(dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is told by its sample
+        return frame.to_numpy(dtype=np.float32)
 
 
 def _labels(column: pd.Series, path: Path) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bncheck.core import PRECISION, THRESHOLDS, FloatArray
+from bncheck.core import PRECISION, THRESHOLDS, FloatArray, in_float64
 
 Weights = npt.NDArray[Any]
 """Floats in the type they are stored in: a model's weights are many."""
@@ -59,7 +59,7 @@ class AffineOperation:
 
     def rows_of(self, weights: Weights) -> FloatArray:
         """The rows of weights laid out as this operation's."""
-        weight = weights.astype(np.float64)
+        weight = in_float64(weights)
         if not self.transposed:
             return weight.reshape(len(weight), -1)
         inputs, outputs = weight.shape[:2]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from bncheck.core import PRECISION, FloatArray
+from bncheck.core import PRECISION, FloatArray, in_float64
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import DEFAULT_DOMAINS
@@ -142,12 +142,12 @@ def _per_channel(value: npt.NDArray[Any] | None, operation: AffineOperation) -> 
     if value is None or not _is_floating(value.dtype):
         return None
     if value.size == 1:
-        return np.broadcast_to(value.astype(np.float64).reshape(-1), (operation.channels,))
+        return np.broadcast_to(in_float64(value).reshape(-1), (operation.channels,))
     spatial = operation.weight.ndim - 2
     shape = value.shape[max(value.ndim - spatial - 1, 0) :]
     if value.size != operation.channels or shape != (operation.channels, *(1,) * spatial):
         return None
-    return value.astype(np.float64).reshape(-1)
+    return in_float64(value).reshape(-1)
 
 
 def hidden_forms(proto: onnx.ModelProto, opset: int) -> tuple[str, ...]:

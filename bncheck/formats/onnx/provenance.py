@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
-from bncheck.core import FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer, in_float64
 from bncheck.errors import ModelError, UnreadableError
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Source
 from bncheck.results import MisfitError, Origin, Written, decoded, encoded
@@ -164,7 +164,7 @@ def _unpacked(packed: str, entries: Sequence[_Entry]) -> FloatArray:
     content = zlib.decompressobj().decompress(base64.b85decode(packed), expected + 1)
     if len(content) != expected:
         raise ValueError(f"{len(content)} bytes instead of {expected}")
-    return np.frombuffer(content, "<f4").astype(np.float64)
+    return in_float64(np.frombuffer(content, "<f4"))
 
 
 def _reference(provenance: _Provenance, values: FloatArray, path: str) -> Reference:

@@ -15,6 +15,7 @@ import onnx.inliner
 import torch
 from onnx import helper, numpy_helper
 
+from bncheck.core import in_float64
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph, all_tensors, subgraphs
@@ -162,7 +163,7 @@ def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 def _cast(new: npt.NDArray[np.float64], old: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     with np.errstate(over="ignore"):
         value = new.astype(old.dtype).reshape(old.shape)
-    if not np.isfinite(value.astype(np.float64)).all():
+    if not np.isfinite(in_float64(value)).all():
         raise ModelError(
             f"{name} cannot be written: the value {float(np.abs(new).max()):.3g} is beyond {old.dtype}, in which the "
             "graph has it. Convert the model to float32 first, and repair that."

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from bncheck.core import THRESHOLDS
+from bncheck.core import THRESHOLDS, in_float64
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.graph import OnnxGraph, all_tensors, graph_inputs, nodes_below
 from bncheck.formats.onnx.running.loaded import LoadedModel
@@ -162,7 +162,7 @@ def _agree(whole: Any, parts: list[Any]) -> bool:
     if whole.shape != joined.shape:
         return False
     tolerance = THRESHOLDS.widened_agreement * float(np.max(np.abs(joined), initial=0.0))
-    return bool(np.allclose(whole.astype(np.float64), joined.astype(np.float64), rtol=0, atol=tolerance))
+    return bool(np.allclose(in_float64(whole), in_float64(joined), rtol=0, atol=tolerance))
 
 
 def _all_nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:

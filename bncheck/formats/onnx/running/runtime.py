@@ -15,7 +15,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from bncheck.core import NormLayer
+from bncheck.core import NormLayer, in_float64
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
 from bncheck.formats.onnx.running.building import element_types
@@ -64,7 +64,7 @@ class Answerer:
             return None
         rows = spread(len(fed), SAMPLES)
         dtype = coarsest(self.dtype, getattr(torch, came.dtype.name))
-        x, y = (array[rows].astype(np.float64) for array in (fed, came))
+        x, y = (in_float64(array[rows]) for array in (fed, came))
         return compared(self.site, self.layer, x, y, feeds[tap_name(POSITIONS, self.number)], dtype)
 
 
