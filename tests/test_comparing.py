@@ -319,3 +319,19 @@ def test_rows_are_the_json_made_flat(net: Net) -> None:
     assert [row["name"] for row in rows] == [each["name"] for each in (*document["layers"], *document["tensors"])]
     assert [row["gap"] for row in rows if row["what"] == "statistics"] == [each["gap"] for each in document["layers"]]
     assert np.isfinite([row["gap"] for row in rows if row["gap"] is not None]).all()
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 3e38])
+def test_weights_of_any_size_are_compared_without_a_warning(value: float, tmp_path: Path) -> None:
+    """Warnings are errors in these tests."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3))
+    state = net.state_dict()
+    broken = {name: torch.full_like(each, value) if each.is_floating_point() else each for name, each in state.items()}
+    for name, saved in (("sound", state), ("broken", broken)):
+        torch.save(saved, tmp_path / f"{name}.pth")
+    for one, other in (("sound", "broken"), ("broken", "sound")):
+        first, second = tmp_path / f"{one}.pth", tmp_path / f"{other}.pth"
+        assert bncheck.diff(first, second).layers[0].moved
+        report = bncheck.inspect(first, torch.randn(24, 1, 6, 6), reference=second, arch=lambda: copy.deepcopy(net))
+        assert report.summary.exit_code == 1

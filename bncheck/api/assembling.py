@@ -36,6 +36,7 @@ _OF_DATA = "BN6"
 _MORE_SAMPLES = "Give more samples first: BN707 says how many."
 
 
+@np.errstate(all="ignore")  # values out of a file may be of any size
 def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
     """The report that `evidence` and the findings kept of it make.
 

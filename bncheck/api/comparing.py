@@ -67,6 +67,7 @@ def diff(
     return compared(first, second, texts("expect_frozen", expect_frozen), Edge("bncheck.diff", typed=typed))
 
 
+@np.errstate(all="ignore")  # values out of a file may be of any size
 def compared(before: ModelSettings, after: ModelSettings, expect_frozen: tuple[str, ...], edge: Edge) -> Difference:
     """The difference between the models that settings mean; see `diff`.
 

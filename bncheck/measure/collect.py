@@ -34,6 +34,7 @@ from bncheck.vocabulary import Reason
 from bncheck.watch import CallMoments, Statistics, together
 
 
+@np.errstate(all="ignore")  # values out of a file may be of any size
 def static_evidence(model: Backend, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
     """What the file alone shows: no data, or (`not_run` says why) data that nothing can be run on."""
     reasons = {layer.name: _static_reason(layer, model) for layer in model.layers if _tells_nothing(layer)}
@@ -61,6 +62,7 @@ def _file_evidence(model: Backend) -> Evidence:
     )
 
 
+@np.errstate(all="ignore")  # values out of a file may be of any size
 def measured_evidence(
     model: Backend,
     seen: Observation,

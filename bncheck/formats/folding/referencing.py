@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from bncheck.core import NormLayer
 from bncheck.errors import ModelError, UsageError
 from bncheck.evidence import ComparedLayer, Comparison
@@ -30,6 +32,7 @@ def reference_of(model: Backend) -> Reference:
     return Reference(model.path, layers, found.sources, found.positions, model.sha256)
 
 
+@np.errstate(all="ignore")  # values out of a file may be of any size
 def with_reference(model: Backend, reference: Reference) -> Backend:
     """`model` with the layers that were folded into it, and the comparison of all its layers with `reference`.
 
