@@ -9,6 +9,11 @@ from dataclasses import dataclass
 class FileAndInputThresholds:
     """Those of `bncheck.core.Thresholds` that are about values, settings, a reference and the input."""
 
+    # What the input is
+
+    input_far: float = 2.0
+    """Gap of a layer that the input feeds beyond which the input itself is wrong: other data reach 0.56."""
+
     # Values and their precision
 
     no_variance: float = 0.01

@@ -14,8 +14,13 @@ from bncheck.render.terminal.difference import print_difference
 from bncheck.render.terminal.page import PROSE
 from bncheck.render.terminal.repair_table import print_repair
 from bncheck.render.terminal.report import print_report
-from bncheck.results import RepairResult, Report
+from bncheck.results import CHANNEL_COLUMNS, COLUMNS, LAYER_COLUMNS, RepairResult, Report
 from bncheck.vocabulary import argument
+
+_START = 2**20
+"""Bytes of a file in which a report names bncheck."""
+_TABLES = tuple(",".join(columns).encode() for columns in (LAYER_COLUMNS, CHANNEL_COLUMNS, COLUMNS))
+"""How tables of reports begin."""
 
 
 def plain_text(result: Result) -> str:
@@ -44,10 +49,24 @@ def save(result: Result, path: Path) -> Path:
         known = ", ".join(sorted(suffix for each in all_formats() for suffix in each.suffixes))
         raise UsageError(f"path {path}: no format is written with such a suffix; those are {known}.")
     require_free([OutputFile("path", path)], InputFiles.named(_inspected(result)))
+    _require_report(path)
     text = encodable(found(result))
     with written_whole(path, "path") as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def _require_report(path: Path) -> None:
+    """Refuse to replace a file that is no report: it may be anything of the user's, the data of the run among it."""
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as file:
+            start = file.read(_START)
+    except OSError as error:
+        raise UsageError(f"path {path}: it cannot be written: {error.strerror or error}.") from error
+    if start and b"bncheck" not in start and not start.startswith(_TABLES):
+        raise UsageError(f"path {path}: that file is there, and no report of bncheck. Name another, or remove it.")
 
 
 def plot(report: Report, axes: Any = None) -> Any:

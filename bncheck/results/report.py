@@ -121,10 +121,10 @@ class Shown:
     def save(self, path: str | Path) -> Path:
         """Write it in the format of the path's suffix: .html, .json, .csv, .md, .xml (JUnit) or .sarif.
 
-        The file appears whole or not at all; one that is there is replaced, but never the model or the data.
+        The file appears whole or not at all. A report that is there is replaced, and no other file.
 
         Raises:
-            UsageError: no format has such a suffix, or the file cannot be written there.
+            UsageError: no format has such a suffix, a file is there that is no report, or it cannot be written.
         """
         saved: Path = _render().save(self, Path(path))
         return saved

@@ -178,6 +178,12 @@ def _onnx() -> dict[str, Case]:
         "cycle": Case(
             ".onnx", computed(helper.make_node("Identity", ["d"], ["c"]), helper.make_node("Neg", ["c"], ["d"])), 4
         ),
+        "a tensor made twice": Case(
+            ".onnx",
+            computed(*chain("Identity", 2), helper.make_node("Neg", ["m"], ["c"])),
+            3,
+            "Two nodes give the tensor c",
+        ),
         "shared subexpressions": Case(".onnx", computed(*chain("Add", 60)), 0),
         "doubled 50 times": Case(".onnx", computed(*chain("Concat", 50, axis=0)), 4),
         "constant of 10^12": Case(

@@ -200,6 +200,18 @@ def test_samples_without_what_is_looked_for_are_a_group_of_their_own():
     assert one_logit.groups(4.0 * says[:, None] - 2, labels[:, None]).tolist() == [1, EMPTY, EMPTY]
 
 
+def test_several_labels_have_no_groups_so_that_always_no_is_not_half_right():
+    labels = torch.zeros(20, 5)
+    labels[2:, 0] = 1  # two samples have none
+    quiet, right = torch.full((20, 5), -2.0), 4 * labels - 2
+    task = recognised(quiet, labels)
+    assert task.groups(quiet, labels) is None
+    pairs = TaskPairs()
+    pairs.add(quiet, right, labels)
+    score = pairs.effect().score
+    assert (score.shipped, score.other) == (pytest.approx(0.1), 1.0)
+
+
 def paired(found, lost, empty):
     """A map of a rare class that is found in some samples, lost in others, and has nothing to find in the rest."""
     labels = torch.zeros(found + lost + empty, 4, 5, dtype=torch.long)

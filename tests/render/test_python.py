@@ -73,7 +73,7 @@ def test_it_is_saved_in_the_format_of_the_suffix(suffix: str, format_: str, tmp_
 
 def test_a_page_is_saved_and_what_was_there_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text("old")
+    healthy_report().save(path)
     full_report().save(str(path))
     assert path.read_text("utf-8").startswith("<!DOCTYPE html>")
     assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
@@ -86,6 +86,22 @@ def test_what_was_inspected_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="model"):
         replace(report, model=replace(report.model, path=str(model))).save(model)
     assert json.loads(model.read_text("utf-8")) == {}
+
+
+@pytest.mark.parametrize("name", ["train.csv", "notes.md", "net.json", "data.html"])
+def test_no_other_file_is_written_over(name: str, tmp_path: Path) -> None:
+    """The training data, held-out data and whatever else a result does not name."""
+    path = tmp_path / name
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match="that file is there, and no report of bncheck"):
+        full_report().save(path)
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.md", "a.json", "a.html", "a.xml", "a.sarif"])
+def test_a_report_is_written_over_by_the_next(name: str, tmp_path: Path) -> None:
+    healthy_report().save(tmp_path / name)
+    full_report().save(tmp_path / name)
 
 
 def test_a_suffix_that_is_no_formats_is_refused(tmp_path: Path) -> None:

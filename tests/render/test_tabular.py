@@ -131,3 +131,15 @@ def test_names_are_text_to_whoever_opens_it(name: str, cell: str) -> None:
         rows = list(csv.reader(io.StringIO(render(odd), newline="")))
         assert rows[1][0] == cell
         assert {len(row) for row in rows} == {len(rows[0])}
+
+
+@pytest.mark.parametrize("name", ["::error::x", "##[error]x", "=1+1"])
+def test_no_row_begins_as_a_command_or_a_formula_does(name: str) -> None:
+    """A table may go to stdout, which CI servers read."""
+    report = full_report()
+    named = replace(report, layers=(replace(report.layers[0], name=name),))
+    row = renderer("csv")(named).splitlines()[1]
+    assert row.startswith("'")
+    for format_ in ("junit", "markdown", "json"):
+        lines = renderer(format_)(replace(report, layers=(replace(report.layers[0], name=f"a\n{name}"),))).splitlines()
+        assert not [line for line in lines if line.strip().startswith(name)]

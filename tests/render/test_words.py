@@ -78,7 +78,7 @@ def test_the_headline_does_not_praise_gaps_that_no_rule_reported() -> None:
     layers = (measured("a", [0.5], [1.0]), measured("b", [0.1], [1.0]))
     gapped = replace(healthy_report(), layers=layers)
     assert headline(gapped) == (
-        "No fault found, with 1 layer beyond a gap of 0.25: these samples cannot tell that from noise."
+        "No fault found, with 1 layer beyond a gap of 0.25: that it is more than noise, or costs anything, is not sure."
     )
     chosen = replace(gapped, run=run(options={"ignore": ["BN603"]}))
     assert headline(chosen) == (

@@ -53,7 +53,7 @@ def test_the_order_that_was_trained_on_is_found(case):
     given = list(range(channels))[::-1] if channels != 4 else [1, 0, 3, 2]
     report = bncheck.inspect(net, (x[:, given], y))
     finding = only(report, "BN602")
-    assert (finding.severity, finding.layer, report.summary.exit_code) == ("warning", "1", 1)
+    assert (finding.severity, finding.layer, report.summary.exit_code) == ("error", "1", 1)
     assert finding.evidence["order"] == given  # each of these orders undoes itself
     assert finding.evidence["accuracy_gain"] > 0.03
     assert finding.evidence["gap_after"] < finding.evidence["gap_before"]

@@ -152,6 +152,15 @@ def test_where_the_layers_fed_by_the_input_fit_it_is_not_the_scale():
     assert "so its scale is right, and the file tells nothing; it may be other data" in finding.message
 
 
+@pytest.mark.parametrize(("gap", "is_far"), [(1.9, False), (2.1, True)])
+def test_an_input_that_is_wrong_is_not_recalibrated_away(gap, is_far):
+    """Other data bring layers that the input feeds 0.56 off at the most; pixels of 0..255 some hundred."""
+    layers = measured(gap, name="first"), measured(1.0, name="second")
+    finding = found(evidence(*layers, effect=HARM, closer=CloserLook(fed_by_input=frozenset({"first"}))))
+    assert ("Find out how the data of the training were preprocessed" in finding.fix) == is_far
+    assert ("repair" in finding.command) == (not is_far)
+
+
 def test_a_harmless_drift_is_not_explained():
     finding = found(evidence(measured(1.0), effect=effect()))
     assert "not known" not in finding.message

@@ -13,7 +13,7 @@ import onnx
 from onnx import AttributeProto, TensorProto, helper
 
 from bncheck.errors import ModelError
-from bncheck.formats.onnx.graph import DEFAULT_DOMAINS, all_tensors, nodes_below
+from bncheck.formats.onnx.graph import DEFAULT_DOMAINS, all_tensors, nodes_below, subgraphs
 
 _DAMAGED = "The file is damaged or was edited: export the model again"
 _MOST_AXES = 32
@@ -48,8 +48,13 @@ def require_sound(proto: onnx.ModelProto) -> None:
         kind = value.type.tensor_type.elem_type
         if value.type.HasField("tensor_type") and kind not in _known_types():
             raise ModelError(f"The input {value.name} is of an element type that ONNX does not have ({kind}).")
+        if len(value.type.tensor_type.shape.dim) > _MOST_AXES:
+            raise ModelError(f"The input {value.name} has more axes than an array can have. {_DAMAGED}.")
+    _require_made_once(proto.graph.node)
     for node in proto.graph.node:
         _require_sound_node(node)
+        for body in subgraphs(node):
+            _require_made_once(body.node)
         for inner, _ in nodes_below(node):
             _require_sound_node(inner)
 
@@ -117,6 +122,16 @@ def _known_types() -> frozenset[int]:
 
 def _shape(tensor: onnx.TensorProto) -> str:
     return f"({', '.join(map(str, tensor.dims[:_MOST_AXES]))}{', ...' if len(tensor.dims) > _MOST_AXES else ''})"
+
+
+def _require_made_once(nodes: Iterable[onnx.NodeProto]) -> None:
+    """Refuse two nodes of a graph that give a tensor of one name: which of them is meant nobody can tell."""
+    made: set[str] = set()
+    for node in nodes:
+        for name in filter(None, node.output):
+            if name in made:
+                raise ModelError(f"Two nodes give the tensor {name}, or one does twice. {_DAMAGED}.")
+            made.add(name)
 
 
 def _require_sound_node(node: onnx.NodeProto) -> None:

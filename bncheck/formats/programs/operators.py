@@ -89,9 +89,15 @@ def _spelled(name: str) -> str:
     )
 
 
-@cache
 def _takes_text(name: str) -> bool:
-    """Whether a form of the operator takes a string, or a collection of them."""
+    """Whether a form of the operator takes a string, or a collection of them; a library may define it at any time."""
+    forms = tuple(_schemas(name))
+    return bool(forms) and _mention_text(name, len(forms))
+
+
+@cache
+def _mention_text(name: str, _: int) -> bool:
+    """The answer for so many forms."""
     return any(_TEXT_TYPE.search(str(argument.type)) for schema in _schemas(name) for argument in schema.arguments)
 
 

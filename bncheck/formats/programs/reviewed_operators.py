@@ -39,12 +39,16 @@ _REACHING = """
     _sparse_coo_tensor_unsafe _sparse_compressed_tensor_unsafe _sparse_csr_tensor_unsafe _sparse_csc_tensor_unsafe
     _sparse_bsr_tensor_unsafe _sparse_bsc_tensor_unsafe _coalesced _coalesced_
     _empty_affine_quantized _empty_per_channel_affine_quantized empty_quantized
+    _indices _values crow_indices col_indices ccol_indices row_indices
+    _convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo
+    embedding_dense_backward _jagged_to_padded_dense_forward _padded_dense_to_jagged_forward
+    _nested_view_from_jagged _nested_view_from_jagged_copy
     _foobar
 """
 REACHING = frozenset(f"aten::{name}" for name in _REACHING.split())
 """What touches files, the terminal, other machines, the process's random state, or memory without looking at its
-bounds: these views and sparse tensors believe whatever sizes and indices they are given, and these quantized ones take
-any tensor's memory for their own."""
+bounds: these views and sparse tensors believe whatever sizes and indices they are given, these quantized ones take
+any tensor's memory for their own, and these give the indices of sparse tensors away or take any for true."""
 
 _LANGUAGE = """
     ModuleContainerIndex RaiseException StringIndex Print NumToTensor TupleIndex TupleUnpack TupleConstruct TupleSlice

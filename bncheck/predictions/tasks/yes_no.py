@@ -13,6 +13,8 @@ from bncheck.predictions.tasks.classes import WORST
 from bncheck.predictions.tasks.task import EMPTY, per_sample, squeezed
 
 BALANCED = "balanced accuracy"
+MAP_AXES = 3
+"""Axes of outputs from which they are a map: a sample's, and its positions'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,9 @@ class YesNo:
     With one decision a sample the score is whether it is right, averaged over yes and over no apart (balanced
     accuracy), so that a rare yes counts. With many it is the Dice coefficient (F1) of the yeses,
     2 TP / (2 TP + FP + FN), and 1 where neither a label nor a prediction says yes: the many noes of a rare label tell
-    nothing. Samples with a yes and without count alike, so that what is rarely there counts. The loss is the binary
-    cross entropy in nats, averaged over the sample's decisions. Labels that are NaN, negative or 255 are left out.
+    nothing. Maps with a yes and without count alike, so that what is rarely there counts; of several labels a sample
+    without any is like the others, or always no would be half right. The loss is the binary cross entropy in nats,
+    averaged over the sample's decisions. Labels that are NaN, negative or 255 are left out.
 
     Attributes:
         are_probabilities: whether outputs are probabilities rather than logits; `None` to look at what is given.
@@ -60,9 +63,11 @@ class YesNo:
         return replace(self, are_probabilities=lie_in_unit_interval(outputs), score_name=name, yes=yes)
 
     def groups(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
-        """See `Task`: yes and no apart where there is one decision a sample, else samples with a yes and without."""
+        """See `Task`: yes and no apart where there is one decision a sample; maps with a yes and without."""
         if outputs.numel() == len(outputs):
             return labels.reshape(-1).nan_to_num().long()
+        if outputs.dim() < MAP_AXES:
+            return None
         wanted, known = _rows(self._zero_one(labels), outputs)
         return torch.where(((wanted == 1) & known).any(1), 1, EMPTY)
 

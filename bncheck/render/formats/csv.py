@@ -14,8 +14,9 @@ _WHOLE_NUMBERS = (
     *("channels", "calls", "stored_updates", "worst_channel", "channel"),
     *("updates_before", "updates_after"),
 )
-_FORMULAS = ("=", "+", "-", "@")
-"""How formulas begin in spreadsheets; what begins with a tab or CR has lost it by then."""
+_FORMULAS = ("=", "+", "-", "@", "::", "##")
+"""How formulas begin in spreadsheets, and commands on the pages of CI servers, which read what goes to stdout; what
+begins with a tab or CR has lost it by then."""
 _REPAIR_COLUMNS = [f"repair_{field.name}" for field in fields(LayerRepair) if field.name != "name"]
 
 

@@ -129,7 +129,7 @@ def _cases_of_repair(repair: RepairResult) -> Iterator[_Case]:
 
 def _repaired(layer: LayerRepair) -> str:
     """What became of a layer."""
-    name = layer.name or THE_MODEL
+    name = _called(layer.name)
     if not layer.changed:
         return f"{name}: not repaired, {layer.reason or SKIPPED}"
     return f"{name}: gap {number(layer.gap_before)} before, {number(layer.gap_after)} after"
@@ -137,7 +137,7 @@ def _repaired(layer: LayerRepair) -> str:
 
 def _cases_of_difference(difference: Difference) -> Iterator[_Case]:
     moved = [layer for layer in difference.layers if layer.moved]
-    text = "\n".join(f"{layer.name or THE_MODEL}: moved by a gap of {number(layer.gap)}" for layer in moved)
+    text = "\n".join(f"{_called(layer.name)}: moved by a gap of {number(layer.gap)}" for layer in moved)
     yield _Case(COMPARED, text=text or "no layer moved")
     if any(layer.expected_frozen for layer in difference.layers):
         broken = [finding for finding in difference.findings if finding.layers]
@@ -149,7 +149,7 @@ def _cases_of_difference(difference: Difference) -> Iterator[_Case]:
 
 
 def _coverage(report: Report) -> _Case:
-    skipped = [f"{layer.name or THE_MODEL}: {layer.reason or SKIPPED}" for layer in report.layers if _is_skipped(layer)]
+    skipped = [f"{_called(layer.name)}: {layer.reason or SKIPPED}" for layer in report.layers if _is_skipped(layer)]
     text = "\n".join([f"exit code {report.summary.exit_code}", *skipped])
     if too_little_checked(report):
         return _Case(COVERAGE, "error", headline(report), text)
@@ -170,9 +170,14 @@ def _found(rule: Rule, findings: Sequence[Finding], report: Report) -> _Case:
 
 def _text(finding: Finding) -> str:
     accepted = [] if finding.accepted is None else [f"Accepted: {finding.accepted}"]
-    layers = [f"Layers: {', '.join(name or THE_MODEL for name in finding.layers)}"] if finding.layers else []
+    layers = [f"Layers: {', '.join(map(_called, finding.layers))}"] if finding.layers else []
     lines = [f"{finding.severity}: {finding.message}", *layers, *accepted, f"What to do: {finding.fix}"]
     return "\n".join(map(encoding.printable, lines))
+
+
+def _called(layer: str) -> str:
+    """A layer's name, in one line."""
+    return encoding.one_line(layer) or THE_MODEL
 
 
 def _name(rule: Rule) -> str:

@@ -133,7 +133,7 @@ def _headline(report: Report) -> str:
     found = f"No fault found, with {count(len(beyond), 'layer')} beyond a gap of {_margin_of(report)}"
     if report.run.asked.chosen:
         return f"{found}: no rule among those selected objects."
-    return f"{found}: these samples cannot tell that from noise."
+    return f"{found}: that it is more than noise, or costs anything, is not sure."
 
 
 def _harm(report: Report) -> str:

@@ -47,7 +47,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             f"{in_words(evidence.effect)}{_told(cause, farthest, evidence.training)}"
             f"{_why(cause, in_file, severity, evidence)}"
         ),
-        fix=_by_the_file(in_file, severity) or _repair(cause, severity) or what_helps(evidence.effect),
+        fix=(
+            _by_the_file(in_file, severity)
+            or _repair(cause, severity)
+            or _fed_wrongly(severity, evidence)
+            or what_helps(evidence.effect)
+        ),
         measure=worst("gap", {layer.layer.name: layer.gap for layer in origin}, noise=noise_of(origin), limit=margin),
         cost=cost_of(evidence.effect, evidence),
         command=_command(cause, in_file, evidence),
@@ -167,9 +172,26 @@ def _command(cause: str | None, in_file: Sequence[FileCause], evidence: Evidence
         return in_file[0].command
     if cause == STALE:
         return "repair"
-    if is_better(evidence.effect):
+    if is_better(evidence.effect) and not _is_fed_wrongly(evidence):
         return "repair --data DATA"
     return CHECK if evidence.training is not None else "inspect --train-data TRAIN"
+
+
+def _is_fed_wrongly(evidence: Evidence) -> bool:
+    """Tell whether the layers that the input feeds lie farther off than other data bring them."""
+    fed = [layer.gap for name, layer in evidence.measured.items() if name in evidence.closer.fed_by_input]
+    return bool(fed) and max(fed) > THRESHOLDS.input_far
+
+
+def _fed_wrongly(severity: Severity, evidence: Evidence) -> str | None:
+    """Tell what to look for first where the input itself is wrong."""
+    if severity == Severity.INFO or not _is_fed_wrongly(evidence):
+        return None
+    return (
+        "Find out how the data of the training were preprocessed (0..255 or 0..1, mean and standard deviation), and "
+        "feed these so: what the input feeds directly lies farther off than other data bring it. Recalibrating on "
+        "them would only hide that, and spoil the model for data fed rightly."
+    )
 
 
 def _by_the_file(in_file: Sequence[FileCause], severity: Severity) -> str | None:

@@ -15,11 +15,12 @@ from bncheck.rules.judging.fed import (
     tried_in_words,
     what_remains,
 )
+from bncheck.rules.judging.harm import at_least
 from bncheck.vocabulary import CHECK, Remedy, Severity, Spelling, argument, spelled
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    """Yield a warning where with another order the gap falls and the predictions are clearly better.
+    """Yield a warning, an error by its cost, where with another order the gap falls and predictions are clearly better.
 
     Where recalibrating would win far more, or predictions are hardly better than guesses in any order, the order is
     not what is wrong: among the guesses of a broken network one order is always best.
@@ -29,14 +30,15 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         return
     if _is_guessing(found.seen, evidence):
         return
+    cost = cost_of_change(found.seen, Remedy.INPUT)
     yield Finding(
         code="BN602",
-        severity=Severity.WARNING,
+        severity=at_least(Severity.WARNING, cost.harm),
         layers=tuple(found.seen.layers),
         message=f"{_order_in_words(found)} {tried_in_words(found.seen, 'With the channels reordered')}",
         fix=f"{_reorder(found)} Recalibrating would only hide it.{what_remains(found.seen)}",
         measure=measure_of(found.seen, evidence),
-        cost=cost_of_change(found.seen, Remedy.INPUT),
+        cost=cost,
         command=_command(found),
         evidence={
             "order": list(found.order),

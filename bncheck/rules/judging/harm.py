@@ -32,6 +32,11 @@ def harm_of(effect: EffectEvidence | None) -> Harm:
     return _by_outputs(effect)
 
 
+def at_least(severity: Severity, harm: Harm) -> Severity:
+    """Give the graver of a severity and the one that a measured harm deserves."""
+    return min(severity, _SEVERITY[harm], key=lambda each: each.rank)
+
+
 def severity_of(effect: EffectEvidence | None) -> Severity:
     """Give the severity that the measured harm deserves."""
     return _SEVERITY[harm_of(effect)]

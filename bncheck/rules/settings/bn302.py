@@ -13,7 +13,7 @@ from bncheck.results import Cost, Finding
 from bncheck.rules.judging.cost import cost_of
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
 from bncheck.rules.judging.fed import cost_of_change, score_in_words
-from bncheck.rules.judging.harm import margin_of, severity_of
+from bncheck.rules.judging.harm import at_least, margin_of, severity_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import name_some
 from bncheck.vocabulary import Remedy, Severity
@@ -36,10 +36,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if not found:
         return
     explained = fitting is not None or _explains(evidence, found, common)
+    cost = _cost(evidence, tried, explained=explained)
+    severity = severity_of(evidence.effect) if explained else Severity.INFO
     named = [layer for layer in layers if layer.name in found]
     yield Finding(
         code="BN302",
-        severity=severity_of(evidence.effect) if explained else Severity.INFO,
+        severity=at_least(severity, cost.harm) if fitting is not None and cost is not None else severity,
         layers=tuple(layer.name for layer in named),
         message=_seen_in_words(named, fitting) if fitting else " ".join(_sentences(above, unlike, common, explained)),
         fix=(
@@ -51,7 +53,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "relative change of the output",
             {layer.name: _changed(layer, _other_eps(layer, fitting, unlike, common)) for layer in named},
         ),
-        cost=_cost(evidence, tried, explained=explained),
+        cost=cost,
         evidence={
             "layers": [layer.name for layer in named],
             "eps": {layer.name: layer.eps for layer in named},
