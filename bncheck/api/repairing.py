@@ -11,11 +11,12 @@ from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
 from bncheck.api.inspecting import report_on
 from bncheck.api.opening import model_of
 from bncheck.data import Source, require_named
-from bncheck.errors import ModelError, UsageError
+from bncheck.errors import ModelError, RefusedError, UsageError
 from bncheck.files import InputFiles, publish, staging
 from bncheck.formats import Backend, require_runnable
 from bncheck.measure import Plan
 from bncheck.progress import Progress, no_progress
+from bncheck.render import what_a_repair_hides
 from bncheck.repair import (
     RECALIBRATE,
     STATISTICS,
@@ -141,6 +142,8 @@ class _Job:
     def run(self, shipped: Backend) -> RepairResult:
         """Repair it, prove it, publish it."""
         before = self._report(shipped)
+        if (hidden := what_a_repair_hides(before)) and not self.settings.force:
+            raise RefusedError(*hidden, f"Nothing was written; {argument('force')} writes the file all the same.")
         made = self.way(
             shipped,
             self.roles.repair_from,

@@ -138,6 +138,8 @@ def _labels_of_one(value: object, where: str, whose: str = "") -> torch.Tensor:
             raise DataError(
                 f"{where}: a label{whose} is {int(labels.min()) + 2**64}, which no class and no tensor can have."
             )
+    if labels.is_floating_point() and labels.element_size() == 1:
+        labels = labels.float()  # torch stores numbers of 8 bits and cannot compute with them
     is_column = labels.ndim == 2 and labels.shape[1] == 1
     return labels.squeeze(1) if is_column and not labels.is_floating_point() else labels
 

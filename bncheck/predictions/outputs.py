@@ -77,6 +77,7 @@ def not_finite(output: Any, selector: str | None) -> int:
 def _bad_samples(scores: torch.Tensor) -> torch.Tensor:
     """Which samples hold what is no number, (N,) bool, on the CPU."""
     rows = scores.detach().reshape(len(scores), -1)
+    rows = rows if rows.element_size() > 1 else rows.float()  # torch cannot compare numbers of 8 bits
     if not rows.shape[1] or bool(rows.isfinite().all()):
         return torch.zeros(len(rows), dtype=torch.bool)
     return (rows.isnan().any(1) | rows.isposinf().any(1) | ~rows.isfinite().any(1)).cpu()

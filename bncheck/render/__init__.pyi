@@ -6,7 +6,7 @@ from .terminal.difference import print_difference
 from .terminal.repair_table import print_repair
 from .terminal.report import print_audit, print_report, print_verdict
 from .words.cells import count, printable
-from .words.repair import training_words
+from .words.repair import training_words, what_a_repair_hides
 
 __all__ = [
     "Format",
@@ -27,4 +27,5 @@ __all__ = [
     "renderer",
     "save",
     "training_words",
+    "what_a_repair_hides",
 ]

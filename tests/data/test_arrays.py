@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bncheck
 from bncheck.data import open_data
 from bncheck.data.conversion import to_tensor
 from bncheck.errors import DataError
@@ -161,3 +162,18 @@ def test_values_that_are_refused(value, message):
 def test_of_given_batches_every_so_many_can_be_read_and_no_other():
     batches = open_data(np.arange(10)).given_batches(2, every=2)
     assert [batch.inputs.tolist() for batch in batches] == [[0, 1], [4, 5], [8, 9]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_labels_and_outputs_of_8_bits_are_read(dtype):
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = torch.nn.BatchNorm1d(3)
+
+        def forward(self, x):
+            return self.norm(x).to(dtype)
+
+    x = torch.randn(40, 3)
+    report = bncheck.inspect(Net(), (x, torch.arange(40).remainder(3).float().to(dtype)))
+    assert report.layers[0].gap is not None

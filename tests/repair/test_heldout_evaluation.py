@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 import torch
 from repair_nets import ARCH, images, stale_net
+from torch import nn
 
 import bncheck
-from bncheck.errors import UsageError
+from bncheck.errors import RefusedError, UsageError
 from bncheck.evidence import EffectEvidence, Improvement, TaskEffect
 from bncheck.repair.evaluation.comparison import outcome_of, samples_needed
 from bncheck.results.repair import BETTER, NO_DIFFERENCE, TOO_FEW, UNDECIDED, WORSE, RepairResult
 from bncheck.results.report import Report
 from bncheck.rules.judging.cost import what_helps
+from bncheck.user_code import import_callable
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 NET = f"{SAMPLES / 'digits_net.py'}:build"
@@ -106,18 +108,44 @@ def inverted(part: str) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.slow
 def test_a_repair_that_hurts_is_not_written_unless_forced(tmp_path: Path) -> None:
-    out = tmp_path / "out.pt"
+    out, rightly = tmp_path / "out.pt", SAMPLES / "digits_eval.npz"
     result = bncheck.repair_file(
-        SAMPLES / "healthy.pt", inverted("train"), heldout=inverted("eval"), out=out, arch=NET, limit=400
+        SAMPLES / "healthy.pt", inverted("train"), heldout=rightly, out=out, arch=NET, limit=400
     )
     assert (result.outcome, result.refused, result.exit_code, result.path) == (WORSE, True, 1, None)
     assert result.comparison.accuracy_after < result.comparison.accuracy_before
     assert not list(tmp_path.iterdir())
     forced = bncheck.repair_file(
-        SAMPLES / "healthy.pt", inverted("train"), heldout=inverted("eval"), out=out, arch=NET, limit=400, force=True
+        SAMPLES / "healthy.pt", inverted("train"), heldout=rightly, out=out, arch=NET, limit=400, force=True
     )
     assert (forced.outcome, forced.refused, forced.path) == (WORSE, False, str(out))
     assert out.exists()
+
+
+@pytest.mark.slow
+def test_what_new_statistics_would_only_hide_is_refused_unless_forced(tmp_path: Path) -> None:
+    """Inverted images, and a wrong eps: the repaired model would be spoiled for the right ones."""
+    out, judged = tmp_path / "out.pt", inverted("eval")
+    with pytest.raises(
+        RefusedError, match=r"(?s)BN601 speaks of the data: The input is inverted.*force writes the file"
+    ):
+        bncheck.repair_file(SAMPLES / "healthy.pt", inverted("train"), heldout=judged, out=out, arch=NET, limit=400)
+    with pytest.raises(RefusedError, match=r"BN302 speaks of eps.*Build these layers with eps="):
+        bncheck.repair_file(
+            SAMPLES / "healthy.pt", SAMPLES / "digits_train.npz", out=out, arch=with_eps_of_1, limit=400
+        )
+    assert not list(tmp_path.iterdir())
+    assert bncheck.repair_file(
+        SAMPLES / "healthy.pt", inverted("train"), heldout=judged, out=out, arch=NET, limit=400, force=True
+    ).path == str(out)
+
+
+def with_eps_of_1() -> nn.Module:
+    net = import_callable(NET, "arch")()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            module.eps = 1.0
+    return net
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from bncheck.results import (
     Comparison,
     LayerRepair,
     RepairResult,
+    Report,
     Score,
     score_title,
     score_value,
@@ -233,9 +234,14 @@ def _hidden(result: RepairResult) -> list[str]:
     """What is wrong with the data or the settings, which new statistics do not mend but hide."""
     if result.outcome == NOTHING:
         return []
-    wrong = [each for each in result.before.findings if each.code in HIDDEN and each.severity != INFO]
+    return [f"But {sentence}" for sentence in what_a_repair_hides(result.before)]
+
+
+def what_a_repair_hides(before: Report) -> list[str]:
+    """What a report on the model as shipped finds wrong that is not in the statistics, a sentence each."""
+    wrong = [each for each in before.findings if each.code in HIDDEN and each.severity != INFO]
     return [
-        f"But {each.code} speaks of {HIDDEN[each.code][0]}: {first_sentence(each.message)} The repair would only hide "
+        f"{each.code} speaks of {HIDDEN[each.code][0]}: {first_sentence(each.message)} The repair would only hide "
         f"that, and {HIDDEN[each.code][1]}. {first_sentence(each.fix)}"
         for each in wrong
     ]
