@@ -13,7 +13,7 @@ import torch
 
 from bncheck.api.opening import model_of
 from bncheck.errors import BncheckError, RefusedError, UsageError
-from bncheck.files import InputFiles, OutputFile, publish, require_free, require_place, staging
+from bncheck.files import InputFiles, OutputFile, publish, require_free, require_ordinary, require_place, staging
 from bncheck.formats import (
     Backend,
     Reference,
@@ -75,6 +75,7 @@ def stamp(
         {argument("reference_arch"): reference_arch}
     )
     require_place(target)
+    require_ordinary(target)
     require_free([OutputFile(argument("out"), out) for out in (target, *copies)], inputs)
     _require_stamped(target)
     _require_new(copies, target)

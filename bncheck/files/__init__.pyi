@@ -1,7 +1,7 @@
 from .existing import meant, require_existing
 from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
-from .outputs import OutputFile, require_free, require_place
+from .outputs import OutputFile, require_free, require_ordinary, require_place
 from .pickles import LEGACY_PICKLES, buffered, load_tensors, names_asked_for
 from .writing import publish, staging, written_whole
 
@@ -20,6 +20,7 @@ __all__ = [
     "publish",
     "require_existing",
     "require_free",
+    "require_ordinary",
     "require_place",
     "staging",
     "written_whole",

@@ -48,6 +48,16 @@ def require_free(outputs: Sequence[OutputFile], inputs: InputFiles) -> None:
             raise UsageError(f"{other}: {both or f'{one.option} goes to that file too'}.")
 
 
+def require_ordinary(path: Path, option: str = argument("out")) -> None:
+    """Refuse a device or a pipe where a file takes the place of what is there: it would be gone.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if is_special(path):
+        raise UsageError(f"{option} {path}: that is a device or a pipe, and a model needs a file; name one.")
+
+
 def require_place(path: Path, option: str = argument("out")) -> None:
     """Refuse a path that no file can have.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bncheck.errors import BncheckError, UsageError
-from bncheck.files import InputFiles, OutputFile, require_free, require_place
+from bncheck.files import InputFiles, OutputFile, require_free, require_ordinary, require_place
 from bncheck.formats import Backend, Container, format_of, known_formats, model_inputs
 from bncheck.vocabulary import argument
 
@@ -132,5 +132,6 @@ def _require_free(paths: Iterable[Path], inputs: InputFiles, *, overwrite: bool)
     outputs = [OutputFile(argument("out"), path) for path in paths]
     require_free(outputs, inputs)
     for output in outputs:
+        require_ordinary(output.path)
         if output.path.exists() and not overwrite:
             raise UsageError(f"{output}: it exists already; name another file, or pass {argument('overwrite')}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import typer
-from command_line import call, refused
+from command_line import call, refused, users_code
 from guarded_files import COMMANDS, SHARDS, Command, write_everything
 from made_files import Files
 
@@ -268,3 +268,22 @@ def test_a_stamped_model_is_not_written_over_a_copy_of_its_own_tensors(here: Pat
     told = refused(call("stamp", "model.onnx", "--reference", "reference.pt", "--out", "there/model.onnx.bin"), 2)
     assert "--out goes to that file too" in told
     assert contents(here) == before
+
+
+def test_a_pipe_or_a_device_is_not_replaced_by_a_repaired_model(files: Files, scratch: Path) -> None:
+    """As root `--out /dev/null --overwrite` would leave the machine without one."""
+    os.mkfifo("pipe.pt")
+    arguments = ("--arch", users_code("Net"), "--data", files.data, "--out", "pipe.pt", "--overwrite")
+    assert "is a device or a pipe, and a model needs a file" in refused(call("repair", files.healthy, *arguments), 2)
+    assert Path("pipe.pt").is_fifo()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_nor_by_a_stamped_one(files: Files, scratch: Path) -> None:
+    os.mkfifo("pipe.onnx")
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)).eval()
+    torch.save(net.state_dict(), "net.pt")
+    torch.onnx.export(net, (torch.zeros(1, 1, 5, 5),), "net.onnx", dynamo=False)
+    with pytest.raises(UsageError, match="is a device or a pipe"):
+        stamp("net.onnx", "net.pt", "pipe.onnx")
+    assert Path("pipe.onnx").is_fifo()
