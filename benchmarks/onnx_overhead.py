@@ -55,7 +55,7 @@ def ways(model: Backend, x: torch.Tensor) -> dict[str, Callable[[], object]]:
     batch, feeds = Batch(x, None, len(x)), {"x": x.numpy()}
 
     def under(policy: Policy) -> Callable[[], object]:
-        return lambda: session.run(batch, policy, Recorder(apart=policy is STORED))
+        return lambda: session.run(batch, policy, Recorder(per_sample=policy is STORED))
 
     return {
         "plain session": lambda: plain.run(feeds, outputs),

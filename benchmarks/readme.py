@@ -17,6 +17,8 @@ def output_of(*arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False
     )
+    if not done.stdout.strip() or (done.returncode and arguments[0] != "bncheck"):  # which ends with its findings' code
+        raise SystemExit(f"{' '.join(arguments)} ended with {done.returncode}: the README is left as it is.")
     return done.stdout.strip()
 
 
