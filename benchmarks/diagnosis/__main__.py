@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks.diagnosis.cases import Job, Result, examine
 from benchmarks.diagnosis.nets import NETS
 from benchmarks.diagnosis.page import missed, other, page
+from benchmarks.diagnosis.pool import done
 from benchmarks.diagnosis.sections import put
 
 
@@ -29,17 +28,15 @@ def main(arguments: list[str]) -> None:
     tasks = ["digits", "tinted", *(["fashion"] if given.fashion else [])]
     seeds = range(given.from_seed, given.from_seed + given.seeds)
     jobs = [Job(task, kind, seed, given.fashion) for task in tasks for kind in given.only or NETS for seed in seeds]
-    results: dict[Job, Result] = {}
-    with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(examine, job): job for job in jobs}
-        for done in as_completed(running):
-            result = results[running[done]] = done.result()
-            print(f"{result.net}: {result.accuracy:.1%}", file=sys.stderr, flush=True)
-            for line in (*result.alarms, *missed(result.cases), *other(result.cases)):
-                print(f"  {line}", file=sys.stderr, flush=True)
+    results: list[Result] = []
+    for result, known in done(examine, jobs, given.processes):
+        results = known
+        print(f"{result.net}: {result.accuracy:.1%}", file=sys.stderr, flush=True)
+        for line in (*result.alarms, *missed(result.cases), *other(result.cases)):
+            print(f"  {line}", file=sys.stderr, flush=True)
     shown = [option if not option.startswith("/") else "FOLDER" for option in arguments]
     command = " ".join(["python -m benchmarks.diagnosis", *shown])
-    text = page([results[job] for job in jobs if job in results], command)
+    text = page(results, command)
     if given.out:
         put(given.out, None, text)
     print(text)

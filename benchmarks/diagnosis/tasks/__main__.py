@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import shlex
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from benchmarks.diagnosis.pool import done
 from benchmarks.diagnosis.sections import MORE, TASKS, put
-from benchmarks.diagnosis.tasks.cases import Job, Result, examine
+from benchmarks.diagnosis.tasks.cases import Job, examine
 from benchmarks.diagnosis.tasks.nets import KINDS, SEEN
 from benchmarks.diagnosis.tasks.page import must, section, told
 from benchmarks.diagnosis.tasks.planting import QUICK
@@ -40,19 +39,15 @@ def main(arguments: list[str]) -> None:
         Job(kind, seed, sizes, QUICK if given.quick or given.few_faults else ()) for kind in kinds for seed in seeds
     ]
     command = f"python -m benchmarks.diagnosis.tasks {shlex.join(arguments)}"
-    results: dict[Job, Result] = {}
+    title = "By task, on other numbers of samples" if given.more else "By task"
     text = ""
-    with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(examine, job): job for job in jobs}
-        for done in as_completed(running):
-            result = results[running[done]] = done.result()
-            print(f"{result.kind}: score {result.score:.3f}, stale by {result.stale:.4f}", file=sys.stderr, flush=True)
-            for line in (*result.alarms, *(told(case) for case in result.cases if must(case) and not case.found)):
-                print(f"  {line}", file=sys.stderr, flush=True)
-            title = "By task, on other numbers of samples" if given.more else "By task"
-            text = section([results[job] for job in jobs if job in results], command, title)
-            if given.out:  # each time, so that a run that is interrupted leaves what it has seen
-                put(given.out, MORE if given.more else TASKS, text)
+    for result, results in done(examine, jobs, given.processes):
+        print(f"{result.kind}: score {result.score:.3f}, stale by {result.stale:.4f}", file=sys.stderr, flush=True)
+        for line in (*result.alarms, *(told(case) for case in result.cases if must(case) and not case.found)):
+            print(f"  {line}", file=sys.stderr, flush=True)
+        text = section(results, command, title)
+        if given.out:  # each time, so that a run that is interrupted leaves what it has seen
+            put(given.out, MORE if given.more else TASKS, text)
     print(text)
 
 

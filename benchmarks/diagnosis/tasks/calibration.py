@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import torch
 from torch import nn
 
 import bncheck
+from benchmarks.diagnosis.pool import done
 from benchmarks.diagnosis.sections import CALIBRATION, put
 from benchmarks.diagnosis.tasks.nets import KINDS
 from benchmarks.diagnosis.tasks.problems import PROBLEMS, Problem
@@ -186,16 +185,12 @@ def main(arguments: list[str]) -> None:
     seeds = range(given.from_seed, given.from_seed + given.seeds)
     jobs = [Job(kind, seed, sizes, given.draws) for kind in given.only or KINDS for seed in seeds]
     command = f"python -m benchmarks.diagnosis.tasks.calibration {shlex.join(arguments)}"
-    results: dict[Job, Result] = {}
     text = ""
-    with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(examine, job): job for job in jobs}
-        for done in as_completed(running):
-            result = results[running[done]] = done.result()
-            print(f"{result.net}: {sum(one.fires for one in result.asked)}", file=sys.stderr, flush=True)
-            text = section([results[job] for job in jobs if job in results], command)
-            if given.out:
-                put(given.out, CALIBRATION, text)
+    for result, results in done(examine, jobs, given.processes):
+        print(f"{result.net}: {sum(one.fires for one in result.asked)}", file=sys.stderr, flush=True)
+        text = section(results, command)
+        if given.out:
+            put(given.out, CALIBRATION, text)
     print(text)
 
 
