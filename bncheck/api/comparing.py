@@ -60,11 +60,12 @@ def diff(
         UsageError: no such file or key, or no layer has a name that `expect_frozen` means.
         ModelError: a file cannot be read.
     """
-    typed = {"expect_frozen": list(texts("expect_frozen", expect_frozen)), "key": key, "key_after": key_after}
+    frozen = texts("expect_frozen", expect_frozen)
+    typed = {"expect_frozen": list(frozen), "key": key, "key_after": key_after}
     allowed = texts("allow_ops", allow_ops)
     first = ModelSettings(before, key=key, trust_pickle=trust_pickle, allow_ops=allowed)
     second = ModelSettings(after, key=key_after or key, trust_pickle=trust_pickle, allow_ops=allowed)
-    return compared(first, second, texts("expect_frozen", expect_frozen), Edge("bncheck.diff", typed=typed))
+    return compared(first, second, frozen, Edge("bncheck.diff", typed=typed))
 
 
 @np.errstate(all="ignore")  # values out of a file may be of any size
@@ -214,8 +215,7 @@ def _tensor_change(name: str, original: str, old: torch.Tensor, new: torch.Tenso
     one, other = (plain(tensor).to("cpu", torch.float64).numpy() for tensor in (old, new))
     if _same(one, other, dtype_name(old), dtype_name(new)):
         return TensorChange(name, original, shape, moved=False, change=0.0)
-    with np.errstate(invalid="ignore", over="ignore"):
-        change = np.linalg.norm((other - one).ravel()) / max(np.linalg.norm(one.ravel()), np.linalg.norm(other.ravel()))
+    change = np.linalg.norm((other - one).ravel()) / max(np.linalg.norm(one.ravel()), np.linalg.norm(other.ravel()))
     return TensorChange(name, original, shape, moved=True, change=float(change) if np.isfinite(change) else None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,11 +16,9 @@ from bncheck.api.next_step import advised
 from bncheck.api.opening import opened_for
 from bncheck.core import in_force
 from bncheck.data import DataOptions, Source
-from bncheck.evidence import Evidence, TrainingEvidence
 from bncheck.formats import Backend
 from bncheck.measure import (
     ALONE,
-    Observation,
     Plan,
     RankIsDone,
     Ranks,
@@ -223,21 +222,28 @@ def report_on(
         evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
-        is_asked = training is not None and plan.ranks.rank == 0
-        sampling = (
-            None if training is None or not is_asked else observe_training(opened, training, plan, progress, ledger)
+        sampling = None
+        if training is not None and plan.ranks.rank == 0:
+            sampling = observe_training(opened, training, plan, progress, ledger)
+        evidence_of = partial(
+            measured_evidence,
+            opened,
+            plan=plan,
+            source_name=source.name,
+            max_gap=how.judging.max_gap,
+            training=sampling,
         )
         with opened.session(source.name, plan.seed) as watched:
             session = CountedSession(watched, ledger)
             seen = observe(session, source, plan, progress, ledger=ledger)
-            evidence = _evidence(opened, seen, plan, source, how, sampling)
+            evidence = evidence_of(seen, sizes=how.batch_sizes)
             while seen.compared is not None and not is_decided(evidence, judge(evidence, how.codes)):
                 seen = look_further(session, source, plan, progress, seen)
-                evidence = _evidence(opened, seen, plan, source, how, sampling)
+                # The what-ifs are of what every sample is as shipped: another look changes none of them.
+                evidence = replace(evidence_of(seen, sizes=()), batch_sizes=evidence.batch_sizes)
             if not plan.fast:
-                evidence = run_probes(
-                    session, Subject(opened, source, plan, training, progress, ledger), seen, evidence
-                )
+                subject = Subject(opened, source, plan, training, progress, ledger)
+                evidence = run_probes(session, subject, seen, evidence)
         evidence = completed(opened, seen, evidence)
         if reference is not None:
             agreement, note = compare_outputs(opened, reference, source, plan, ledger)
@@ -247,25 +253,6 @@ def report_on(
     run = run if source is None else replace(run, cost=ledger.total())
     call = replace(how.call, can_be_trained=opened.advice.can_be_trained)
     return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)
-
-
-def _evidence(
-    opened: Backend,
-    seen: Observation,
-    plan: Plan,
-    source: Source,
-    how: Request,
-    sampling: TrainingEvidence | None,
-) -> Evidence:
-    return measured_evidence(
-        opened,
-        seen,
-        plan,
-        source_name=source.name,
-        sizes=how.batch_sizes,
-        max_gap=how.judging.max_gap,
-        training=sampling,
-    )
 
 
 def _versions(model: Backend) -> dict[str, str]:

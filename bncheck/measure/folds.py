@@ -105,7 +105,7 @@ class Folds:
         self._seed = seed
         self._progress = progress
         self._shard = shard
-        self._expected = _expected(source, limit)
+        self._expected = expected_samples(source, limit)
         self.half = fixed or self._large_batch(large_batch)
 
     def read(self, task: str) -> Iterator[FoldPair]:
@@ -172,7 +172,8 @@ def _numbered(batch: Batch, start: int) -> Batch:
     return replace(batch, positions=torch.arange(start, start + batch.size))
 
 
-def _expected(source: Source, limit: int | None) -> int | None:
+def expected_samples(source: Source, limit: int | None) -> int | None:
+    """How many a reading gives, as far as that is known: the limit at the most."""
     if source.samples is None:
         return limit
     return source.samples if limit is None else min(limit, source.samples)

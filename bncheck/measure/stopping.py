@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bncheck.data import ScreenedSource, Source
-from bncheck.measure.folds import WHOLE, FoldPair, Shard
+from bncheck.measure.folds import WHOLE, FoldPair, Shard, expected_samples
 from bncheck.results import Note, ReadingEnded
 from bncheck.watch import Recorder
 
@@ -31,7 +31,7 @@ class Look:
     @classmethod
     def first(cls, source: Source, limit: int | None, *, whole: bool) -> Look:
         """The first look; all samples where that is wanted, or the early ones may be unlike the late ones."""
-        samples = source.samples if limit is None or source.samples is None else min(limit, source.samples)
+        samples = expected_samples(source, limit)
         draws_from_all = isinstance(source, ScreenedSource) and source.can_split
         if whole or not draws_from_all or samples is None or samples < FEWEST:
             return cls()

@@ -45,18 +45,18 @@ def run_probes(
         costs = {probe: _cost(probe, Case(subject, seen, evidence, session.fixed_batch)) for probe in round_}
         for probe in sorted((probe for probe in round_ if costs[probe] is not None), key=lambda one: costs[one] or 0):
             case = Case(subject, seen, evidence, session.fixed_batch)
-            if budget is not None and probe.cost(case) > budget:
+            most = probe.cost(case)
+            if budget is not None and most > budget:
                 continue
-            asked = ProbeSession(session, Reader.of(subject.plan), subject.plan.batch_size, _telling(probe, case))
+            asked = ProbeSession(session, Reader.of(subject.plan), subject.plan.batch_size, _telling(probe, case, most))
             with subject.ledger.stage(probe.title):
                 evidence = _ask(probe, case, asked)
             budget = None if budget is None else budget - asked.samples_run
     return evidence
 
 
-def _telling(probe: Probe[Any], case: Case) -> Callable[[int], None]:
-    """What is called with the samples run for the question."""
-    most = probe.cost(case)
+def _telling(probe: Probe[Any], case: Case, most: int) -> Callable[[int], None]:
+    """What is called with the samples run for the question, of about as many as it says."""
     return lambda done: case.subject.progress(probe.title, done, max(most, done))
 
 

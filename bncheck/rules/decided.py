@@ -25,8 +25,8 @@ def is_decided(evidence: Evidence, findings: Collection[Finding]) -> bool:
     effect = evidence.effect
     if effect is None:
         return True
-    open_findings = (one for one in findings if one.severity != Severity.INFO and one.cost is not None)
-    if any(one.cost is not None and one.cost.harm is Harm.UNKNOWN for one in open_findings):
+    costs = (one.cost for one in findings if one.severity != Severity.INFO)
+    if any(cost is not None and cost.harm is Harm.UNKNOWN for cost in costs):
         return False
     if not _is_off(evidence, THRESHOLDS.near_margin):
         return True

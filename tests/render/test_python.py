@@ -101,7 +101,9 @@ def test_no_other_file_is_written_over(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.md", "a.json", "a.html", "a.xml", "a.sarif"])
 def test_a_report_is_written_over_by_the_next(name: str, tmp_path: Path) -> None:
     healthy_report().save(tmp_path / name)
+    before = (tmp_path / name).read_bytes()
     full_report().save(tmp_path / name)
+    assert (tmp_path / name).read_bytes() != before
 
 
 def test_a_suffix_that_is_no_formats_is_refused(tmp_path: Path) -> None:

@@ -53,8 +53,6 @@ def require_sound(proto: onnx.ModelProto) -> None:
     _require_made_once(proto.graph.node)
     for node in proto.graph.node:
         _require_sound_node(node)
-        for body in subgraphs(node):
-            _require_made_once(body.node)
         for inner, _ in nodes_below(node):
             _require_sound_node(inner)
 
@@ -125,13 +123,15 @@ def _shape(tensor: onnx.TensorProto) -> str:
 
 
 def _require_made_once(nodes: Iterable[onnx.NodeProto]) -> None:
-    """Refuse two nodes of a graph that give a tensor of one name: which of them is meant nobody can tell."""
+    """Refuse two nodes of a graph, or of a body in it, giving a tensor of one name: nobody can tell which is meant."""
     made: set[str] = set()
     for node in nodes:
         for name in filter(None, node.output):
             if name in made:
                 raise ModelError(f"Two nodes give the tensor {name}, or one does twice. {_DAMAGED}.")
             made.add(name)
+        for body in subgraphs(node):
+            _require_made_once(body.node)
 
 
 def _require_sound_node(node: onnx.NodeProto) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +90,6 @@ def _spelled(name: str) -> str:
 
 def _takes_text(name: str) -> bool:
     """Whether a form of the operator takes a string, or a collection of them; a library may define it at any time."""
-    forms = tuple(_schemas(name))
-    return bool(forms) and _mention_text(name, len(forms))
-
-
-@cache
-def _mention_text(name: str, _: int) -> bool:
-    """The answer for so many forms."""
     return any(_TEXT_TYPE.search(str(argument.type)) for schema in _schemas(name) for argument in schema.arguments)
 
 

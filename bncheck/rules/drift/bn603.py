@@ -157,7 +157,7 @@ def _why(cause: str | None, in_file: Sequence[FileCause], severity: Severity, ev
         return "".join(f" {one.told}" for one in in_file)
     if cause is not None or severity == Severity.INFO:
         return ""
-    fed = [layer.gap for name, layer in evidence.measured.items() if name in evidence.closer.fed_by_input]
+    fed = _gaps_fed_by_input(evidence)
     is_scaled_right = bool(fed) and max(fed) <= THRESHOLDS.near_margin
     likely = (
         "other data or stale statistics" if is_scaled_right else "the preprocessing, other data or stale statistics"
@@ -179,8 +179,12 @@ def _command(cause: str | None, in_file: Sequence[FileCause], evidence: Evidence
 
 def _is_fed_wrongly(evidence: Evidence) -> bool:
     """Tell whether the layers that the input feeds lie farther off than other data bring them."""
-    fed = [layer.gap for name, layer in evidence.measured.items() if name in evidence.closer.fed_by_input]
+    fed = _gaps_fed_by_input(evidence)
     return bool(fed) and max(fed) > THRESHOLDS.input_far
+
+
+def _gaps_fed_by_input(evidence: Evidence) -> list[float]:
+    return [layer.gap for name, layer in evidence.measured.items() if name in evidence.closer.fed_by_input]
 
 
 def _fed_wrongly(severity: Severity, evidence: Evidence) -> str | None:
