@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 import bncheck
 from bncheck.errors import ModelError
 from bncheck.formats import open_model
+from bncheck.formats.onnx.soundness import require_sound
 
 
 def test_a_layer_has_its_stored_values_and_momentum_in_pytorchs_sense(tmp_path: Path) -> None:
@@ -200,3 +202,18 @@ def test_other_formats_do_without_onnx() -> None:
     code = "import bncheck, bncheck.formats, bncheck.api.inspecting, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"onnx", "onnxruntime"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(("second", "is_sound"), [("a", False), ("other", True)])
+def test_a_tensor_is_made_once_in_a_body_within_a_body(second: str, is_sound: bool) -> None:
+    def told(name: str, kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, [1])
+
+    nodes = [helper.make_node("Neg", ["x"], ["a"]), helper.make_node("Abs", ["x"], [second])]
+    body = helper.make_graph(nodes, "inner", [], [told("a")])
+    for made in ("b", "y"):
+        branches = helper.make_node("If", ["c"], [made], then_branch=body, else_branch=body)
+        body = helper.make_graph([branches], made, [], [told(made)])
+    body.input.extend([told("x"), told("c", TensorProto.BOOL)])
+    with nullcontext() if is_sound else pytest.raises(ModelError, match="Two nodes give the tensor a"):
+        require_sound(helper.make_model(body))
