@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
+from bncheck.data.structure import PerSample, columns, is_apart, leaves, map_columns, map_leaves, shape_of
 from bncheck.results import Note
 
-Inputs = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
+Inputs = Any
+"""What a model is called with: a tuple of positional inputs, a dict of named ones, or else the only one. Each is a
+tensor, or what holds tensors (`bncheck.data.structure`); a list has one entry for each sample."""
 Labels = torch.Tensor | dict[str, torch.Tensor]
 """Labels of the one output that is judged, or of several outputs, by their keys (or indices, as text)."""
 
@@ -20,14 +23,13 @@ class Batch:
     """Samples to be run together.
 
     Attributes:
-        inputs: what the model is called with: one tensor (N, ...), a tuple of positional inputs,
-            or a dict of named ones; every tensor's first axis is the sample.
+        inputs: what the model is called with; the first axis of every tensor is the sample.
         targets: labels, first axis N, or `None` where the source has none.
         size: N.
         positions: where each sample stands in its source, (N,) int64; `None` where nobody has counted.
 
     A loader whose inputs and labels do not share their first axis (graphs: nodes against graphs) is passed
-    on as it is; N is then the first axis of its first input.
+    on as it is; N is then the first axis of its first input, and the samples are never taken apart.
     """
 
     inputs: Inputs
@@ -41,6 +43,11 @@ class Batch:
         return tensors(self.inputs)
 
     @property
+    def arrays(self) -> tuple[torch.Tensor, ...]:
+        """Those of them whose first axis is the sample, or is taken for it."""
+        return tuple(column for column in columns(self.inputs) if isinstance(column, torch.Tensor))
+
+    @property
     def labels(self) -> torch.Tensor | None:
         """The labels; of those of several outputs the ones that name one class a sample, else the first."""
         return None if self.targets is None else foremost(self.targets)[1]
@@ -52,14 +59,14 @@ class Batch:
 
     @property
     def is_in_step(self) -> bool:
-        """Whether the first axis of every tensor is the sample."""
-        return all(tensor.dim() > 0 and len(tensor) == self.size for tensor in self.all_tensors)
+        """Whether the first axis of every tensor is the sample, so that samples can be taken apart."""
+        held = [*columns(self.inputs), *(() if self.targets is None else tensors(self.targets))]
+        return not is_apart(self.inputs) and all(length(one) == self.size for one in held)
 
     @property
     def form(self) -> Hashable:
         """What must be equal for two batches to be joined."""
-        names = [tuple(one) if isinstance(one, dict) else type(one) for one in (self.inputs, self.targets)]
-        return *names, tuple((tensor.dtype, tensor.device, tensor.shape[1:]) for tensor in self.all_tensors)
+        return shape_of(self.inputs), shape_of(self.targets)
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         """The same samples with `function` applied to every tensor of the inputs."""
@@ -70,54 +77,57 @@ class Batch:
         if start == 0 and stop >= self.size:
             return self
         positions = None if self.positions is None else self.positions[start:stop]
-        return self._of_samples(lambda tensor: tensor[start:stop], min(stop, self.size) - start, positions)
+        return self._of_samples(lambda column: _part(column, start, stop), min(stop, self.size) - start, positions)
 
     def split(self, size: int) -> Iterator[Batch]:
-        """Batches of `size` samples each, the last one smaller where they do not come out even."""
+        """Batches of `size` samples each, the last smaller where they do not come out even; whole where it must be."""
+        if not self.is_in_step:
+            return iter((self,))
         return (self.between(start, start + size) for start in range(0, self.size, size))
 
     def take(self, order: torch.Tensor) -> Batch:
         """The samples at `order`, a tensor of indices."""
         positions = None if self.positions is None else self.positions[order]
-        return self._of_samples(lambda tensor: tensor[order], len(order), positions)
+        return self._of_samples(lambda column: _chosen(column, order), len(order), positions)
 
     def copy(self) -> Batch:
         """The same samples in memory of their own."""
-        return self._of_samples(torch.clone, self.size, None if self.positions is None else self.positions.clone())
+        targets = None if self.targets is None else map_labels(self.targets, torch.clone)
+        positions = None if self.positions is None else self.positions.clone()
+        return Batch(map_tensors(self.inputs, torch.clone), targets, self.size, positions)
 
     @staticmethod
     def join(batches: Sequence[Batch]) -> Batch:
         """The samples of all `batches`, of one form, as one batch; labels and positions only where all have them."""
-        columns = iter([torch.cat(column) for column in zip(*(one.tensors for one in batches), strict=True)])
+        parts = iter([_joined(column) for column in zip(*(columns(one.inputs) for one in batches), strict=True)])
         positions = [one.positions for one in batches if one.positions is not None]
         return Batch(
-            map_tensors(batches[0].inputs, lambda _: next(columns)),
+            map_columns(batches[0].inputs, lambda _: next(parts)),
             joined([one.targets for one in batches]),
             sum(one.size for one in batches),
             torch.cat(positions) if len(positions) == len(batches) else None,
         )
 
-    def _of_samples(
-        self, choose: Callable[[torch.Tensor], torch.Tensor], size: int, positions: torch.Tensor | None
-    ) -> Batch:
+    def _of_samples(self, choose: Callable[[Any], Any], size: int, positions: torch.Tensor | None) -> Batch:
         targets = None if self.targets is None else map_labels(self.targets, choose)
-        return Batch(map_tensors(self.inputs, choose), targets, size, positions)
+        return Batch(map_columns(self.inputs, choose), targets, size, positions)
 
 
 def tensors(inputs: Inputs) -> tuple[torch.Tensor, ...]:
     """The tensors of `inputs`, in order."""
-    if isinstance(inputs, torch.Tensor):
-        return (inputs,)
-    return tuple(inputs.values()) if isinstance(inputs, dict) else inputs
+    return tuple(leaves(inputs))
 
 
 def map_tensors(inputs: Inputs, function: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
     """`inputs` in the same form, with `function` applied to every tensor."""
-    if isinstance(inputs, torch.Tensor):
-        return function(inputs)
-    if isinstance(inputs, dict):
-        return {name: function(tensor) for name, tensor in inputs.items()}
-    return tuple(function(tensor) for tensor in inputs)
+    return map_leaves(inputs, function)
+
+
+def length(column: torch.Tensor | PerSample) -> int | None:
+    """How many samples a column has; `None` where it has no axis."""
+    if isinstance(column, torch.Tensor):
+        return len(column) if column.dim() else None
+    return len(column)
 
 
 def map_labels(labels: Labels, function: Callable[[torch.Tensor], torch.Tensor]) -> Labels:
@@ -132,8 +142,8 @@ def joined(labels: Sequence[Labels | None]) -> Labels | None:
     known = [one for one in labels if one is not None]
     if not known or len(known) < len(labels):
         return None
-    columns = iter([torch.cat(column) for column in zip(*map(tensors, known), strict=True)])
-    return map_labels(known[0], lambda _: next(columns))
+    parts = iter([torch.cat(column) for column in zip(*map(tensors, known), strict=True)])
+    return map_labels(known[0], lambda _: next(parts))
 
 
 def foremost(labels: Labels) -> tuple[str | None, torch.Tensor]:
@@ -147,6 +157,20 @@ def foremost(labels: Labels) -> tuple[str | None, torch.Tensor]:
     return next(
         (one for one in labels.items() if one[1].dim() == 1 and not one[1].is_floating_point()),
         next(iter(labels.items())),
+    )
+
+
+def _part(column: Any, start: int, stop: int) -> Any:
+    return PerSample(column[start:stop]) if isinstance(column, PerSample) else column[start:stop]
+
+
+def _chosen(column: Any, order: torch.Tensor) -> Any:
+    return PerSample(column[place] for place in order.tolist()) if isinstance(column, PerSample) else column[order]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return (
+        PerSample(one for part in parts for one in part) if isinstance(parts[0], PerSample) else torch.cat(list(parts))
     )
 
 

@@ -1,47 +1,81 @@
 """Conversion of the forms in which people hand data over to inputs and labels.
 
-Accepted are ``x``, ``(x, y)`` and a dict. Of a dict, the key `y`, `label`, `labels`, `target` or `targets` is
-the labels and the others are the inputs by name; a single one is the input itself. Labels of several outputs are a
-dict by the outputs' keys, or a tuple in the outputs' order.
+Accepted are ``x``, ``(x, y)``, a named tuple, a dict and a graph object. What a field is called tells the labels:
+`y`, `label`, `labels`, `target` or `targets`; the others are the inputs by name, and a single one is the input itself.
+Labels of several outputs are a dict by the outputs' keys, or a tuple in the outputs' order. `DataSettings.input` and
+`.label` choose where that does not tell.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
-from bncheck.data.batches import Inputs, Labels, tensors
+from bncheck.data.batches import Inputs, length
+from bncheck.data.parts import (
+    AS_GIVEN,
+    LABEL_KEYS,
+    attributes,
+    fields_of,
+    inputs_of,
+    is_graph,
+    is_text,
+    label_of,
+    part_of,
+    type_name,
+)
+from bncheck.data.structure import Carrier, PerSample, columns, leaves
 from bncheck.errors import DataError
+from bncheck.settings import DataSettings
+from bncheck.vocabulary import argument
 
-LABEL_KEYS = ("y", "label", "labels", "target", "targets")
-_WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
-
-def inputs_and_labels(value: object, where: str) -> tuple[Inputs, object]:
+def inputs_and_labels(value: object, where: str, reading: DataSettings = AS_GIVEN) -> tuple[Inputs, object]:
     """The inputs and, as they were given, the labels (`None` without) in `value`.
 
     Args:
-        value: a tensor or array, a tuple or list ``(x,)`` or ``(x, y)``, or a dict.
+        value: a tensor or array, a tuple or list ``(x,)`` or ``(x, y)``, a named tuple, a dict, or an object that
+            carries tensors as attributes, as graphs do.
         where: what errors call it.
+        reading: which of its parts are inputs and label.
 
     Raises:
-        DataError: `value` has another form.
+        DataError: `value` has another form, or has no part of that name.
     """
-    if isinstance(value, Mapping):
-        return _split_named(value, where)
-    if not isinstance(value, tuple | list):
-        return to_tensor(value, f"{where}: the input"), None
-    if len(value) not in (1, 2):
-        raise DataError(
-            f"{where}: a {type(value).__name__} of {len(value)} elements. Accepted are x, (x, y) and a dict; several "
-            "inputs are ((x1, x2), y), or a dict of inputs by name; several labels are (x, (y1, y2)), or a dict of "
-            "labels by output."
-        )
-    return _inputs(value[0], where), value[1] if len(value) == 2 else None
+    fields = fields_of(value)
+    if fields is None:
+        if reading.input is not None:
+            raise DataError(f"{where}: a {type_name(value)} has no parts that {argument('input')} could choose.")
+        return _inputs(value, where), None
+    if not fields:
+        raise DataError(f"{where}: no input, only nothing; expected 'x'.")
+    label = label_of(value, fields, reading, where)
+    names = reading.input or inputs_of(value, fields, label, where)
+    labels = None if label is None else part_of(fields, label, where, "label")
+    if reading.input is None and (carrier := _carrier(value)) is not None:
+        return carrier, labels
+    parts = {name: part_of(fields, name, where, "input") for name in names}
+    if reading.input is None and len(parts) > 1:
+        parts = {name: part for name, part in parts.items() if not is_text(part)} or parts
+    whole = next(iter(parts.values())) if len(parts) == 1 else parts
+    inputs = _inputs(
+        tuple(parts.values()) if whole is parts and not isinstance(value, Mapping) else whole, where, labels
+    )
+    if next(leaves(inputs), None) is None and not isinstance(inputs, Carrier):
+        _refuse(whole, f"{where}: the input" if whole is not parts else f"{where}: input 0")
+    return inputs, labels
+
+
+def _refuse(value: object, what: str) -> None:
+    """Raise a DataError for what holds no tensor."""
+    if isinstance(value, tuple | list) and value:
+        to_tensor(value[0], f"{what.removesuffix('the input')}input 0")
+    to_tensor(value, what)
 
 
 def to_tensor(value: object, what: str) -> torch.Tensor:
@@ -83,97 +117,83 @@ def _plain(tensor: torch.Tensor, what: str) -> torch.Tensor:
     raise DataError(f"{what} is {unfit[0]}: {unfit[1]}.")
 
 
-def labels_of_all(value: object, where: str) -> Labels | None:
-    """Labels of a whole data set: as they are, (N, 1) integers as (N,), strings numbered in sorted order."""
-    return _labels(value, where, _numbered)
+def _carrier(value: object) -> Carrier | None:
+    if isinstance(value, torch.Tensor | np.ndarray | Mapping | tuple | list) or not is_graph(value):
+        return None
+    held = {name: to_tensor(part, name) for name, part in attributes(value).items()}
+    return Carrier(value, {name: part for name, part in held.items() if name not in LABEL_KEYS})
 
 
-def labels_of_batch(value: object, where: str) -> Labels | None:
-    """Labels of one batch: a tensor, an array or a plain list of numbers; (N, 1) integers become (N,).
+def _inputs(value: object, where: str, labels: object = None) -> Inputs:
+    """`value` with every array in it as a tensor; a tuple is what stands in several places of a call.
 
-    Those of several outputs are a dict of such, or a tuple or list of tensors or arrays, which are numbered.
-
-    Raises:
-        DataError: they are something else. Strings cannot be numbered before all of them are known.
+    A list is either: inputs that share their first axis, or one entry for each sample, as detectors take images.
     """
-    return _labels(value, where, lambda one: one)
-
-
-def _labels(value: object, where: str, prepare: Callable[[object], object]) -> Labels | None:
-    if value is None:
-        return None
-    heads = _by_head(value)
-    if heads is None:
-        return _labels_of_one(prepare(value), where)
-    if not heads:
-        raise DataError(f"{where}: the labels are an empty {type_name(value)}.")
-    found = {head: _labels_of_one(prepare(one), where, f" of {head}") for head, one in heads.items()}
-    return next(iter(found.values())) if len(found) == 1 and not isinstance(value, Mapping) else found
-
-
-def _by_head(value: object) -> dict[str, object] | None:
-    """The labels of several outputs, each by the key or the index of its output; `None` where they are of one."""
+    if isinstance(value, PackedSequence | Carrier):
+        return value
     if isinstance(value, Mapping):
-        return {str(head): one for head, one in value.items()}
-    if not isinstance(value, tuple | list) or not all(isinstance(one, torch.Tensor | np.ndarray) for one in value):
-        return None
-    return {str(place): one for place, one in enumerate(value)}
-
-
-def _numbered(value: object) -> object:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "UST":
-        return np.unique(value, return_inverse=True)[1]
-    return value
-
-
-def _labels_of_one(value: object, where: str, whose: str = "") -> torch.Tensor:
-    if isinstance(value, tuple | list) and all(isinstance(label, int | float) for label in value):
-        value = np.asarray(value)
-    labels = to_tensor(value, f"{where}: the label{whose}")
-    if labels.is_complex():
-        raise DataError(f"{where}: the labels{whose} are complex numbers; labels are classes or real numbers.")
-    if labels.dtype in _WIDE_UNSIGNED:
-        labels = labels.long()  # torch stores these and cannot compare them
-        if labels.numel() and int(labels.min()) < 0:
-            raise DataError(
-                f"{where}: a label{whose} is {int(labels.min()) + 2**64}, which no class and no tensor can have."
-            )
-    if labels.is_floating_point() and labels.element_size() == 1:
-        labels = labels.float()  # torch stores numbers of 8 bits and cannot compute with them
-    is_column = labels.ndim == 2 and labels.shape[1] == 1
-    return labels.squeeze(1) if is_column and not labels.is_floating_point() else labels
-
-
-def number_of(labels: Labels, wanted: int) -> str:
-    """How many labels there are, told of the first that are not as many as `wanted`."""
-    found = tensors(labels)
-    odd = next((one for one in found if one.ndim == 0 or len(one) != wanted), found[0])
-    return f"{len(odd)} labels" if odd.ndim else "a single label"
-
-
-def type_name(value: object) -> str:
-    """The type of `value` as a reader knows it: ``list``, ``numpy.ndarray``."""
-    kind = type(value)
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _split_named(named: Mapping[Any, object], where: str) -> tuple[Inputs, object]:
-    keys = [key for key in LABEL_KEYS if key in named]
-    if len(keys) > 1:
-        raise DataError(f"{where}: both {keys[0]!r} and {keys[1]!r} could be the labels; keep one of them.")
-    inputs = {str(key): value for key, value in named.items() if key not in LABEL_KEYS}
-    if not inputs:
-        raise DataError(f"{where}: no input, only {', '.join(map(repr, named)) or 'nothing'}; expected 'x'.")
-    labels = named[keys[0]] if keys else None
-    return _inputs(next(iter(inputs.values())) if len(inputs) == 1 else inputs, where), labels
-
-
-def _inputs(value: object, where: str) -> Inputs:
-    if isinstance(value, Mapping):
-        return {str(name): to_tensor(item, f"{where}: the input {name!r}") for name, item in value.items()}
+        read = {str(name): _input(part, f"{where}: the input {name!r}") for name, part in value.items()}
+        return _with_entries(read, labels)
     if isinstance(value, tuple | list):
-        return tuple(to_tensor(item, f"{where}: input {index}") for index, item in enumerate(value))
+        listed = tuple(_input(part, f"{where}: input {place}") for place, part in enumerate(value))
+        if are_samples(listed, labels):
+            return PerSample(listed)
+        return _with_entries(listed, labels)
     return to_tensor(value, f"{where}: the input")
+
+
+def _input(value: object, what: str) -> Any:
+    """One of several inputs: what holds tensors is passed on in its form."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return to_tensor(value, what)
+    if isinstance(value, PackedSequence | bool | int | float | None):
+        return value
+    if isinstance(value, Mapping):
+        return {name: _input(part, f"{what}, {name!r}") for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_input(part, f"{what}, {place}") for place, part in enumerate(value)]
+    return value if isinstance(value, str | bytes) or not _is_plain(value) else to_tensor(value, what)
+
+
+def _is_plain(value: object) -> bool:
+    return type(value).__module__ in ("builtins", "numpy")
+
+
+def _with_entries(inputs: Any, labels: object) -> Inputs:
+    """The same, where lists that have an entry for each sample are known as such."""
+    sizes = {length(one) for one in columns(inputs)} - {None}
+    count = len(labels) if isinstance(labels, Sized) and not isinstance(labels, Mapping) else None
+    size = next(iter(sizes)) if len(sizes) == 1 else count
+
+    def told(part: Any) -> Any:
+        if isinstance(part, list) and part and len(part) == size:
+            return PerSample(part)
+        return part
+
+    if isinstance(inputs, Mapping):
+        return {name: told(part) for name, part in inputs.items()}
+    return tuple(told(part) for part in inputs)
+
+
+def are_samples(parts: tuple[Any, ...], labels: object) -> bool:
+    """Whether a list of tensors has one entry for each sample, rather than inputs that share their first axis.
+
+    That is so where there are as many labels as entries and not as many as the first axis says, and without labels
+    where the entries are images of several sizes.
+
+    >>> are_samples((torch.zeros(3, 8, 8), torch.zeros(3, 9, 7)), [{"boxes": 1}, {"boxes": 2}])
+    True
+    >>> are_samples((torch.zeros(2, 8), torch.zeros(2, 5)), torch.tensor([0, 1]))
+    False
+    """
+    if not parts or not all(isinstance(part, torch.Tensor) and part.ndim for part in parts):
+        return False
+    firsts = {len(part) for part in parts}
+    if isinstance(labels, Sized) and not isinstance(labels, Mapping):
+        listed = isinstance(labels, tuple | list) and bool(labels) and isinstance(labels[0], Mapping)
+        return len(labels) == len(parts) and (listed or firsts != {len(labels)})
+    shapes = {part.shape for part in parts}
+    return len(shapes) > 1 and firsts <= {1, 3, 4} and len(firsts) == 1 and all(part.ndim == 3 for part in parts)
 
 
 def _describe(array: np.ndarray[Any, Any]) -> str:

@@ -7,6 +7,7 @@ import torch
 from bncheck.data.batches import Inputs, map_tensors, tensors
 from bncheck.data.options import DataOptions, Size
 from bncheck.data.pixels import centre_crop, channel_axis, convert_channels, resize
+from bncheck.data.structure import PerSample
 from bncheck.errors import DataError, UsageError
 from bncheck.results import ImagesEnlarged, Note
 from bncheck.vocabulary import argument
@@ -37,6 +38,8 @@ class Preprocessing:
             UsageError: an option does not apply to these data.
             DataError: it cannot be told which axis holds the channels, or an image is smaller than the crop.
         """
+        if isinstance(inputs, PerSample):
+            return PerSample(self(one.unsqueeze(0))[0] if isinstance(one, torch.Tensor) else one for one in inputs)
         if any(_is_image(tensor) for tensor in tensors(inputs)):
             return map_tensors(inputs, lambda tensor: self._batch(tensor) if _is_image(tensor) else tensor)
         self._check_options_apply(inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, count
 
 import torch
 
@@ -32,6 +33,8 @@ class Shard:
 
 
 WHOLE = Shard()
+_NOBODY = Batch((), None, 0)
+"""No samples: beside the last of batches that cannot be cut, where their number is odd."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +114,11 @@ class Folds:
     def read(self, task: str) -> Iterator[FoldPair]:
         """The shard's pairs, under the name of what is being done."""
         self.dropped = start = seen = 0
-        for number, batch in enumerate(self._source.batches(2 * self.half, seed=self._seed, limit=self._limit)):
+        batches = self._source.batches(2 * self.half, seed=self._seed, limit=self._limit)
+        for number, batch in enumerate(batches):
+            if not batch.is_in_step:
+                yield from self._uncut(chain([batch], batches), number, start, task)
+                return
             whole = batch.size if self._fixed is None else batch.size // self._fixed * self._fixed
             middle = min(self.half, whole) if self._fixed else (whole + 1) // 2
             is_large = min(middle, whole - middle) >= min(SMALL_BATCH, seen)
@@ -127,6 +134,19 @@ class Folds:
             seen += middle if is_large else 0
             if whole:
                 self._progress(task, start, self._expected)
+
+    def _uncut(self, batches: Iterator[Batch], number: int, start: int, task: str) -> Iterator[FoldPair]:
+        """Pairs of whole batches, whose samples cannot be told apart; the last may have nobody beside it."""
+        for place in count(number):
+            first = next(batches, None)
+            if first is None:
+                return
+            halves = _numbered(first, start), next(batches, None)
+            pair = FoldPair(start, (halves[0], halves[1] or _NOBODY), halves[1] is not None)
+            if self._shard.takes(place):
+                yield pair
+            start += pair.size
+            self._progress(task, start, self._expected)
 
     def with_large_batch(self, size: int) -> Folds:
         """The same data in smaller pairs."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_number, require_text
+from bncheck.settings.checks import require_number, require_text, texts
 from bncheck.vocabulary import argument
 
 Layout = Literal["auto", "nhwc", "nchw"]
@@ -34,6 +34,9 @@ class DataSettings:
 
     Attributes:
         label_column: the column of a table that holds the labels.
+        input: which parts of a batch the model is called with, by key or by index from 0, in this order; of a part of a
+            part, `"image.left"`. Without it: of a dict all but the labels and texts, of a pair the first.
+        label: which part of a batch the labels are; `"none"` for none of them.
         layout: where a uint8 image of rank 4 has its channels; `"auto"` asks when both could be meant. Floating
             arrays of rank 4 are taken as (N, C, H, W) unless `"nhwc"` is said.
         mean: subtracted; one value per channel, or one for all.
@@ -50,6 +53,8 @@ class DataSettings:
     """
 
     label_column: str | None = None
+    input: tuple[str, ...] | None = None
+    label: str | None = None
     layout: Layout = "auto"
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -62,6 +67,12 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         require_text("label_column", self.label_column)
+        require_text("label", self.label)
+        if self.input is not None:
+            names = texts("input", self.input)
+            if not names or self.label in names:
+                raise UsageError(f"{argument('input')}: name one part or more, and none that is the label.")
+            object.__setattr__(self, "input", names)
         _require_one_of("layout", self.layout, LAYOUTS)
         _require_one_of("channels", self.channels, (None, *CHANNELS))
         _require_one_of("preset", self.preset, (None, *PRESETS))

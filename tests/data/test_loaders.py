@@ -191,7 +191,6 @@ def leave_half_way():
         (lambda: "data.npz", "a str is not an iterable of batches"),
         ([torch.zeros(0, 2)], "list gave no samples"),
         ([("a", 1)], "the input is a str, not a tensor"),
-        ([{"x": torch.zeros(1), "y": ["cat"]}], "the label is a list, not a tensor"),
         ([(torch.zeros(1),) * 3], r"tuple of 3 elements\. Accepted are x, \(x, y\) and a dict"),
         ([torch.tensor(1.0)], "a batch without a tensor that has axes"),
     ],

@@ -21,6 +21,7 @@ from bncheck.cli.options.typed import (
     read_floats,
     read_integers,
     read_kwargs,
+    read_names,
     read_size,
     split_codes,
 )
@@ -52,6 +53,7 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 
 _OF_DATA = (
     *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
+    *("input", "label"),
     *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
 """Options that judge nothing where no data are given."""
@@ -74,6 +76,8 @@ def inspect_command(
     reference_key: opt.ReferenceKey = None,
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
+    input: opt.Input = None,
+    label: opt.Label = None,
     skip_bad_samples: opt.SkipBadSamples = False,
     batch_size: opt.BatchSize = BATCH_SIZE,
     limit: opt.Limit = None,
@@ -138,6 +142,8 @@ def inspect_command(
             reference=chosen.reference(reference, reference_arch, kwargs if reference_arch else None, reference_key),
             reading=DataSettings(
                 label_column=label_column,
+                input=read_names(input),
+                label=label,
                 layout=cast("Layout", layout),
                 mean=read_floats(mean, "mean"),
                 std=read_floats(std, "std"),

@@ -15,7 +15,7 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options import tuning
 from bncheck.cli.options.arguments import refuse_without, say_whose_code_runs
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
-from bncheck.cli.options.typed import as_typed, read_callable, read_floats, read_kwargs, read_size
+from bncheck.cli.options.typed import as_typed, read_callable, read_floats, read_kwargs, read_names, read_size
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
 from bncheck.results import RepairResult
@@ -72,6 +72,8 @@ def repair_command(
     device: opt.Device = DEVICE,
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
+    input: opt.Input = None,
+    label: opt.Label = None,
     skip_bad_samples: opt.SkipBadSamples = False,
     batch_size: opt.BatchSize = BATCH_SIZE,
     limit: opt.Limit = None,
@@ -145,6 +147,8 @@ def repair_command(
             ),
             reading=DataSettings(
                 label_column=label_column,
+                input=read_names(input),
+                label=label,
                 layout=cast("Layout", layout),
                 mean=read_floats(mean, "mean"),
                 std=read_floats(std, "std"),

@@ -25,6 +25,11 @@ def split_codes(values: list[str] | None) -> tuple[str, ...]:
     return tuple(code.strip() for value in values or [] for code in value.split(",") if code.strip())
 
 
+def read_names(value: str | None) -> tuple[str, ...] | None:
+    """Names separated by commas."""
+    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
+
+
 def read_integers(value: str, name: str) -> tuple[int, ...]:
     """Whole numbers separated by commas."""
     try:

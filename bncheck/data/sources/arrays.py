@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from bncheck.data.batches import map_tensors, tensors
-from bncheck.data.conversion import inputs_and_labels, labels_of_all
+from bncheck.data.conversion import inputs_and_labels
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource
+from bncheck.data.targets import labels_of_all
 from bncheck.errors import DataError
 
 _CLAIMED = 2**32
@@ -25,7 +26,7 @@ def array_source(name: str, value: object, options: DataOptions, *, hint: str = 
         DataError: another form, no samples, or arrays of different lengths.
         UsageError: an option does not apply to such arrays.
     """
-    inputs, labels = inputs_and_labels(value, name)
+    inputs, labels = inputs_and_labels(value, name, options)
     count = _shared_length(tensors(inputs), name)
     preprocess = Preprocessing(options, name)
     # An option that does not fit is told now, not after the model was loaded and run.

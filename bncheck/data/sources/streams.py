@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from bncheck.data.batches import Batch, map_tensors, tensors
-from bncheck.data.conversion import inputs_and_labels, labels_of_batch, number_of
+from bncheck.data.batches import Batch, length, map_tensors, tensors
+from bncheck.data.conversion import inputs_and_labels
 from bncheck.data.mixing import limited, mixed
 from bncheck.data.options import DataOptions
+from bncheck.data.parts import left_out
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
+from bncheck.data.structure import columns
+from bncheck.data.targets import labels_of_batch, number_of, unread
 from bncheck.errors import DataError
-from bncheck.results import Note
+from bncheck.results import InputsLeftOut, LabelsUnread, Note
 from bncheck.user_code import users_code
 
 _MOST_EMPTY = 1000
@@ -41,11 +44,19 @@ class StreamSource:
         self.name = name
         self.samples = samples
         self.own_batches = self.in_order = True
-        self.notes: tuple[Note, ...] = ()
         self.hint = ""
+        self._left_out: tuple[str, ...] = ()
+        self._unread: str | None = None
         self._labelled: bool | None = None
         self._open_loader = open_loader
+        self._options = options
         self._preprocess = Preprocessing(options, name)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What of the batches is not used, as far as they were read."""
+        texts = (InputsLeftOut(self._left_out),) if self._left_out else ()
+        return texts if self._unread is None else (*texts, LabelsUnread(self._unread))
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches of `batch_size` drawn at random, as far as `bncheck.data.mixing.mixed` can."""
@@ -66,7 +77,7 @@ class StreamSource:
     def _read(self, loader: LoaderPass) -> Iterator[Batch]:
         read = empty = 0
         for item in loader.items():
-            batch = _to_batch(item, self.name)
+            batch = self.batch_of(item)
             if batch.size > 0:
                 self._require_labelled_alike(batch)
                 yield replace(batch, positions=torch.arange(read, read + batch.size))
@@ -76,6 +87,34 @@ class StreamSource:
                 raise DataError(f"{self.name} gave {_MOST_EMPTY} batches without a sample, one after the other.")
         if not read:
             raise DataError(f"{self.name} gave no samples. Is it empty, or can it be read only once?")
+
+    def batch_of(self, item: object) -> Batch:
+        """What the loader gave, as a batch; labels that no output can be judged by are left out.
+
+        Raises:
+            DataError: it is none.
+        """
+        if isinstance(item, Batch):  # read before
+            return item.copy()
+        with users_code(lambda said: DataError(f"{self.name}: reading a batch raised {said}")):
+            inputs, given_labels = inputs_and_labels(item, self.name, self._options)
+            self._left_out = self._left_out or left_out(item, self._options)
+        inputs = map_tensors(inputs, torch.clone)  # a model may write to its input, a loader may use its memory again
+        held = [*columns(inputs), *tensors(inputs)]
+        sizes = [size for one in held if (size := length(one)) is not None]
+        odd = unread(given_labels, sizes[0]) if sizes else None
+        self._unread = self._unread or odd
+        labels = labels_of_batch(given_labels, self.name) if odd is None else None
+        sizes += [] if labels is None else [len(one) for one in tensors(labels) if one.ndim]
+        if not sizes:
+            raise DataError(f"{self.name}: a batch without a tensor that has axes; the first axis must be the sample.")
+        batch = Batch(inputs, labels, sizes[0])
+        if labels is not None and not batch.is_in_step and replace(batch, targets=None).is_in_step:
+            raise DataError(
+                f"{self.name}: a batch of {batch.size} samples, but {number_of(labels, batch.size)}; there must be as "
+                "many. The first axis is the sample."
+            )
+        return batch
 
     def _require_labelled_alike(self, batch: Batch) -> None:
         """Samples without a label among others that have one would be left out of all that is said of predictions."""
@@ -100,28 +139,14 @@ def stream_source(name: str, loader: object, options: DataOptions) -> StreamSour
     """
     with users_code(lambda said: DataError(f"{name}: the loader raised {said}")):
         refuse_non_loader(loader, name)
-        length = _known_length(loader)
+        known = _known_length(loader)
     if not isinstance(loader, Iterator):
-        return StreamSource(name, lambda: loader, options, length)
-    batches = [_to_batch(item, name) for item in LoaderPass(name, lambda: loader, seed=0).items()]
-    kept = [(batch.inputs, batch.targets) for batch in batches]
-    return StreamSource(name, lambda: kept, options, sum(batch.size for batch in batches))
-
-
-def _to_batch(item: object, name: str) -> Batch:
-    inputs, given_labels = inputs_and_labels(item, name)
-    inputs = map_tensors(inputs, torch.clone)  # a model may write to its input, a loader may use its memory again
-    labels = labels_of_batch(given_labels, name)
-    sizes = [len(tensor) for tensor in tensors(inputs) if tensor.ndim > 0]
-    if not sizes:
-        raise DataError(f"{name}: a batch without a tensor that has axes; the first axis must be the sample.")
-    batch = Batch(inputs, labels, sizes[0])
-    if labels is not None and not batch.is_in_step and replace(batch, targets=None).is_in_step:
-        raise DataError(
-            f"{name}: a batch of {batch.size} samples, but {number_of(labels, batch.size)}; there must be as many. "
-            "The first axis is the sample."
-        )
-    return batch
+        return StreamSource(name, lambda: loader, options, known)
+    kept: list[Batch] = []
+    source = StreamSource(name, lambda: kept, options)
+    kept += [source.batch_of(item) for item in LoaderPass(name, lambda: loader, seed=0).items()]
+    source.samples = sum(batch.size for batch in kept)
+    return source
 
 
 def _known_length(loader: object) -> int | None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from bncheck.data import Batch, Inputs, channel_axis, same_settings, tensors
+from bncheck.data import Batch, Inputs, channel_axis, map_tensors, same_settings, tensors
 from bncheck.encoding import text_of
 from bncheck.errors import UnfitError, UnwindingError, is_out_of_memory
 from bncheck.formats.messages import beyond_memory
+from bncheck.formats.programs.arguments import call_of
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 
@@ -33,6 +34,9 @@ class Runner:
         path: the model, for messages.
         source_name: the data, for messages.
         output: where what it prints goes while it runs.
+
+    Attributes:
+        left_out: names of inputs of the last batch that it does not take.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Runner:
         self._model_path = path
         self._source_name = source_name
         self._output = output
+        self.left_out: tuple[str, ...] = ()
         tensors = [*program.parameters(), *program.buffers()]
         floating = [tensor for tensor in tensors if tensor.is_floating_point()]
         self._device = tensors[0].device if tensors else torch.device("cpu")
@@ -54,13 +59,9 @@ class Runner:
             UnfitError: the model refuses the batch.
         """
         try:
-            inputs = self._prepared(batch.inputs)
+            (positional, named), self.left_out = call_of(self.program, map_tensors(batch.inputs, self._cast))
             with self._output(), same_settings():
-                if isinstance(inputs, dict):
-                    return self.program(**inputs)
-                if isinstance(inputs, tuple):
-                    return self.program(*inputs)
-                return self.program(inputs)
+                return self.program(*positional, **named)
         except (KeyboardInterrupt, UnwindingError):
             raise
         except BaseException as error:
@@ -71,13 +72,6 @@ class Runner:
                 f"{_cause(error)}. {advice(batch.inputs)}"
             ) from error
 
-    def _prepared(self, inputs: Inputs) -> Inputs:
-        if isinstance(inputs, dict):
-            return {name: self._cast(tensor) for name, tensor in inputs.items()}
-        if isinstance(inputs, tuple):
-            return tuple(self._cast(tensor) for tensor in inputs)
-        return self._cast(inputs)
-
     def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
         dtype = self._dtype if tensor.is_floating_point() else None
         return tensor.to(device=self._device, dtype=dtype, copy=True)
@@ -86,9 +80,9 @@ class Runner:
 def described(inputs: Inputs) -> str:
     """Shapes and dtypes of a batch's inputs, for a message."""
     if isinstance(inputs, dict):
-        return ", ".join(f"{name} {_shape(tensor)}" for name, tensor in inputs.items())
+        return ", ".join(f"{name} {_shape(value)}" for name, value in inputs.items())
     if isinstance(inputs, tuple):
-        return ", ".join(_shape(tensor) for tensor in inputs)
+        return ", ".join(_shape(value) for value in inputs)
     return _shape(inputs)
 
 
@@ -103,8 +97,12 @@ def advice(inputs: Inputs) -> str:
     return "Check the shape, the names and the preprocessing of the data."
 
 
-def _shape(tensor: torch.Tensor) -> str:
-    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+def _shape(value: object) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+    held = tensors(value)
+    kind = "list" if isinstance(value, list) else type(value).__name__
+    return f"a {kind} of {len(held)} tensors, the first {_shape(held[0])}" if held else f"a {kind}"
 
 
 def _cause(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from bncheck.evidence import RuntimeCheck
 from bncheck.formats.programs.hooks import custom_norms
 from bncheck.formats.programs.runner import Runner
 from bncheck.formats.programs.tap import Tap
-from bncheck.results import Note
+from bncheck.results import InputsLeftOut, Note
 from bncheck.watch import STORED, Ending, LastSiteSeenError, Policy, Recorder, Site, Stored, accelerators
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ class TorchSession:
         self._tap = Tap(model)
         self._runner = Runner(model.program, model.path, source_name, model.prints_to)
         self.fixed_batch: int | None = model.fixed_batch
-        self.notes: tuple[Note, ...] = ()
         self.runtime: list[RuntimeCheck] = []
         self._compared = False
 
@@ -35,6 +34,11 @@ class TorchSession:
     def found(self) -> dict[str, NormLayer]:
         """Layers without stored statistics."""
         return self._tap.without_statistics
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What of the batches the program was not given."""
+        return (InputsLeftOut(self._runner.left_out),) if self._runner.left_out else ()
 
     @property
     def unsupported(self) -> set[str]:

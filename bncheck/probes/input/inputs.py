@@ -13,7 +13,7 @@ from bncheck.probes.input.conventions import InputRange
 
 def floating_input(samples: Batch) -> torch.Tensor | None:
     """The one input with channels that may be scaled; `None` where there are several, or none."""
-    found = [tensor for tensor in samples.tensors if tensor.is_floating_point() and tensor.dim() > 1]
+    found = [tensor for tensor in samples.arrays if tensor.is_floating_point() and tensor.dim() > 1]
     return found[0] if len(found) == 1 and found[0].numel() else None
 
 

@@ -81,6 +81,31 @@ class SamplesNotFinite(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class InputsLeftOut(Note):
+    """Parts of the batches were not fed to the model: texts, and what it has no parameter for."""
+
+    names: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Not fed to the model: {', '.join(self.names)}; {argument('input')} names what it takes"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsUnread(Note):
+    """Labels have a form that no output can be judged by: the boxes of every image, say."""
+
+    form: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        chosen = f"{argument('label')} chooses another part of a batch"
+        return f"The labels were not used: they are {self.form}, which no task is judged by; {chosen}"
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSamplesCompared(Note):
     """The training sampling was measured beside the data; `batch_size` where it makes its own batches."""
 

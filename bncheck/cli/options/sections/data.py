@@ -69,6 +69,24 @@ LabelColumn = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The column of a table that holds the labels.", rich_help_panel=PANEL),
 ]
+Input = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        metavar="KEY,...",
+        help="The parts of a batch that the model is called with, by key or by index from 0.",
+        rich_help_panel=PANEL,
+    ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="KEY|none",
+        help="The part of a batch that the labels are, by key or index from 0; none uses none of them.",
+        rich_help_panel=PANEL,
+    ),
+]
 SkipBadSamples = Annotated[
     bool,
     typer.Option(

@@ -48,13 +48,19 @@ class Feeds:
     def _named(self, inputs: Inputs) -> dict[str, torch.Tensor]:
         names = [declared.name for declared in self._inputs]
         if isinstance(inputs, dict):
-            if set(inputs) != set(names):
+            if not set(names) <= set(inputs) or not names:
                 raise self.refusal(inputs, f"its inputs are named {', '.join(names) or 'not at all'}")
-            return inputs
+            return self._tensors({name: inputs[name] for name in names}, inputs)
         positional = inputs if isinstance(inputs, tuple) else (inputs,)
         if len(positional) != len(names):
             raise self.refusal(inputs, f"it takes {len(names)} inputs, {', '.join(names)}, not {len(positional)}")
-        return dict(zip(names, positional, strict=True))
+        return self._tensors(dict(zip(names, positional, strict=True)), inputs)
+
+    def _tensors(self, named: dict[str, Any], inputs: Inputs) -> dict[str, torch.Tensor]:
+        odd = next((name for name, value in named.items() if not isinstance(value, torch.Tensor)), None)
+        if odd is not None:
+            raise self.refusal(inputs, f"{odd} takes one tensor for all samples")
+        return named
 
     def _check_shape(self, declared: GraphInput, tensor: torch.Tensor, inputs: Inputs) -> None:
         if declared.shape is None:

@@ -217,9 +217,7 @@ def _sites(graph: OnnxGraph) -> list[Site]:
 
 
 def _sample_shapes(batch: Batch) -> list[torch.Size]:
-    inputs = batch.inputs
-    tensors = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, tuple) else (inputs,)
-    return [tensor.shape[1:] for tensor in tensors]
+    return [tensor.shape[1:] for tensor in batch.tensors]
 
 
 def _tensor(value: Any) -> Any:
