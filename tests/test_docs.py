@@ -28,7 +28,7 @@ COMING = frozenset(
         "bncheck/cli/options/sections/repair.py",
         "bncheck/formats/backend.py",
         "bncheck/formats/format.py",
-        "bncheck/formats/programs/session.py",
+        "bncheck/formats/programs/running/session.py",
         "bncheck/predictions/tasks",
         "bncheck/predictions/tasks/task.py",
         "bncheck/probes/probe.py",

@@ -1,16 +1,16 @@
 from .batches import Batch, Inputs, Labels, Source, foremost, joined, map_labels, map_tensors, tensors
+from .forms.parts import type_name
+from .forms.structure import Carrier
 from .kinds import FileKind, known_kinds, reading_also
 from .mixing import limited
 from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
-from .parts import type_name
 from .pixels import channel_axis
 from .process_state import overlapping, same_random_state, same_settings
 from .screening import ScreenedSource, is_finite
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
 from .sources.streams import StreamSource
-from .structure import Carrier
 
 __all__ = [
     "Batch",

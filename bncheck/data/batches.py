@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import torch
 
-from bncheck.data.structure import PerSample, columns, is_apart, leaves, map_columns, map_leaves, shape_of
+from bncheck.data.forms.structure import PerSample, columns, is_apart, leaves, map_columns, map_leaves, shape_of
 from bncheck.results import Note
 
 Inputs = Any
 """What a model is called with: a tuple of positional inputs, a dict of named ones, or else the only one. Each is a
-tensor, or what holds tensors (`bncheck.data.structure`); a list has one entry for each sample."""
+tensor, or what holds tensors (`bncheck.data.forms.structure`); a list has one entry for each sample."""
 Labels = torch.Tensor | dict[str, torch.Tensor]
 """Labels of the one output that is judged, or of several outputs, by their keys (or indices, as text)."""
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from bncheck.data.batches import Source
+from bncheck.data.forms.parts import type_name
 from bncheck.data.kinds import kind_of
-from bncheck.data.parts import type_name
 from bncheck.data.screening import ScreenedSource
 from bncheck.data.sources.arrays import array_source
 from bncheck.data.sources.image_folder import image_folder

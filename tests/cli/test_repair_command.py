@@ -19,7 +19,8 @@ REPAIR_ONLY = {
 }
 SHARED = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
-    *("--data", "--label-column", "--skip-bad-samples", "--batch-size", "--limit", "--seed", "--max-memory"),
+    *("--data", "--input", "--label", "--label-column", "--skip-bad-samples"),
+    *("--batch-size", "--limit", "--seed", "--max-memory"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--task", "--fail-on", "--report", "--quiet", "--debug", "--help", "--no-config"),
 }

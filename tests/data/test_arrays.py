@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import bncheck
 from bncheck.data import open_data
-from bncheck.data.conversion import to_tensor
+from bncheck.data.forms.conversion import to_tensor
 from bncheck.errors import DataError
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bncheck.data.batches import Batch
-from bncheck.data.targets import labels_of_all, labels_of_batch
+from bncheck.data.forms.targets import labels_of_all, labels_of_batch
 from bncheck.errors import DataError
 from bncheck.predictions.effect import PredictionEffect, merged_effects
 from bncheck.predictions.heads import judged_by

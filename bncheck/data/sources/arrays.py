@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from bncheck.data.batches import map_tensors, tensors
-from bncheck.data.conversion import inputs_and_labels
+from bncheck.data.forms.conversion import inputs_and_labels
+from bncheck.data.forms.targets import labels_of_all
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource
-from bncheck.data.targets import labels_of_all
 from bncheck.errors import DataError
 
 _CLAIMED = 2**32

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from bncheck.data.batches import Batch, Inputs, Labels, map_labels, tensors
-from bncheck.data.targets import number_of
+from bncheck.data.forms.targets import number_of
 from bncheck.errors import DataError
 from bncheck.results import Note
 

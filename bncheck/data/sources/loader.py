@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, RandomSampler
 
-from bncheck.data.parts import type_name
+from bncheck.data.forms.parts import type_name
 from bncheck.data.process_state import same_settings
 from bncheck.data.randomness import IsolatedRandomness
 from bncheck.errors import DataError

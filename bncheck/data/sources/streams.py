@@ -12,14 +12,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from bncheck.data.batches import Batch, length, map_tensors, tensors
-from bncheck.data.conversion import inputs_and_labels
+from bncheck.data.forms.conversion import inputs_and_labels
+from bncheck.data.forms.parts import left_out
+from bncheck.data.forms.structure import columns
+from bncheck.data.forms.targets import labels_of_batch, number_of, unread
 from bncheck.data.mixing import limited, mixed
 from bncheck.data.options import DataOptions
-from bncheck.data.parts import left_out
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
-from bncheck.data.structure import columns
-from bncheck.data.targets import labels_of_batch, number_of, unread
 from bncheck.errors import DataError
 from bncheck.results import InputsLeftOut, LabelsUnread, Note
 from bncheck.user_code import users_code

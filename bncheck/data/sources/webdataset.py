@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from bncheck.data.batches import Labels, tensors
-from bncheck.data.conversion import to_tensor
 from bncheck.data.decoding import decode_image, image_suffixes, read_together
+from bncheck.data.forms.conversion import to_tensor
+from bncheck.data.forms.targets import labels_of_all
 from bncheck.data.kinds import FileKind
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource, Indices
-from bncheck.data.targets import labels_of_all
 from bncheck.errors import DataError
 from bncheck.results import json_of
 

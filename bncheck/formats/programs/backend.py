@@ -15,7 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from bncheck.formats.backend import Backend
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.programs.affine import Call, operations_of_calls
-from bncheck.formats.programs.session import TorchSession
+from bncheck.formats.programs.running.session import TorchSession
 from bncheck.formats.quantization import class_of, computes_in_steps, holds_quantized
 from bncheck.formats.tensors import coarsest_precision
 from bncheck.user_code import user_output_to_stderr

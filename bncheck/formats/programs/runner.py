@@ -13,7 +13,7 @@ from bncheck.data import Batch, Inputs, channel_axis, map_tensors, same_settings
 from bncheck.encoding import text_of
 from bncheck.errors import UnfitError, UnwindingError, is_out_of_memory
 from bncheck.formats.messages import beyond_memory
-from bncheck.formats.programs.arguments import call_of
+from bncheck.formats.programs.running.arguments import call_of
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from bncheck.data.batches import Labels, tensors
-from bncheck.data.conversion import to_tensor
-from bncheck.data.parts import is_text, type_name
+from bncheck.data.forms.conversion import to_tensor
+from bncheck.data.forms.parts import is_text, type_name
 from bncheck.errors import DataError
 
 _WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)

@@ -17,7 +17,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from bncheck.data.batches import Inputs, length
-from bncheck.data.parts import (
+from bncheck.data.forms.parts import (
     AS_GIVEN,
     LABEL_KEYS,
     attributes,
@@ -29,7 +29,7 @@ from bncheck.data.parts import (
     part_of,
     type_name,
 )
-from bncheck.data.structure import Carrier, PerSample, columns, leaves
+from bncheck.data.forms.structure import Carrier, PerSample, columns, leaves
 from bncheck.errors import DataError
 from bncheck.settings import DataSettings
 from bncheck.vocabulary import argument

@@ -1,0 +1,1 @@
+"""Running a torch program on batches."""
