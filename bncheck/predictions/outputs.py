@@ -17,7 +17,8 @@ def choose_output(output: Any, selector: str | None) -> torch.Tensor | None:
     Args:
         output: whatever the model returned.
         selector: a key or an index (`--output`); without it a tensor is itself, of a tuple or a dict the
-            first floating tensor is taken.
+            first floating tensor is taken, wherever it stands in it; of a list of dicts, one for each sample as
+            detectors give them, all floating tensors, where each sample has as many numbers.
 
     Returns:
         A floating tensor, or `None` where there is none to be found without a selector.
@@ -34,11 +35,7 @@ def choose_output(output: Any, selector: str | None) -> torch.Tensor | None:
         return chosen
     if isinstance(output, torch.Tensor):
         return output if output.is_floating_point() and _is_dense(output) else None
-    if isinstance(output, Mapping):
-        return _first(list(output.values()))
-    if isinstance(output, Sequence) and not isinstance(output, str):
-        return _first(list(output))
-    return None
+    return _nested(output)
 
 
 def read_scores(output: Any, selector: str | None) -> torch.Tensor | None:
@@ -105,6 +102,25 @@ def _refusal(selector: str, why: str) -> str:
 
 def _first(values: list[Any]) -> torch.Tensor | None:
     return next((v for v in values if isinstance(v, torch.Tensor) and v.is_floating_point() and _is_dense(v)), None)
+
+
+def _nested(output: Any) -> torch.Tensor | None:
+    """The first floating tensor of what holds others, or those of every sample, (N, numbers)."""
+    if not isinstance(output, Mapping) and (not isinstance(output, Sequence) or isinstance(output, str)):
+        return None
+    held = list(output.values()) if isinstance(output, Mapping) else list(output)
+    if (first := _first(held)) is not None:
+        return first
+    if held and not isinstance(output, Mapping) and all(isinstance(one, Mapping) for one in held):
+        rows = [_row(one) for one in held]
+        return torch.stack(rows) if len({len(row) for row in rows}) == 1 and len(rows[0]) else None
+    return next((found for one in held if (found := _nested(one)) is not None), None)
+
+
+def _row(sample: Mapping[Any, Any]) -> torch.Tensor:
+    """All floating numbers that a sample is answered by."""
+    found = [value.detach().flatten() for value in sample.values() if _first([value]) is not None]
+    return torch.cat(found) if found else torch.empty(0)
 
 
 def _is_dense(tensor: torch.Tensor) -> bool:
