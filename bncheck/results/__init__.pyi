@@ -62,6 +62,7 @@ from .notes.of_measuring import (
     TrainingSamplesCompared,
     WorseThanGuessing,
 )
+from .notes.of_pickles import BuiltAnew, ReadAsData, SharedChanged
 from .notes.of_repairing import (
     BestStateTaken,
     ErrorUnknown,
@@ -172,6 +173,7 @@ __all__ = [
     "BatchWidened",
     "BatchesReduced",
     "BestStateTaken",
+    "BuiltAnew",
     "ChannelTable",
     "Comparison",
     "ComputedInFloat32",
@@ -227,6 +229,7 @@ __all__ = [
     "PrecisionChanged",
     "PrefixStripped",
     "PriorUsed",
+    "ReadAsData",
     "ReadingEnded",
     "ReferenceLayersUnfound",
     "RepairResult",
@@ -238,6 +241,7 @@ __all__ = [
     "SamplesNotFinite",
     "SamplesWereEnough",
     "Score",
+    "SharedChanged",
     "SomeCompared",
     "StageCost",
     "StoredLeftOut",

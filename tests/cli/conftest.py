@@ -69,6 +69,7 @@ def _write_models(folder: Path) -> None:
     script(broken, folder / "not_finite.torchscript")
     torch.save(fitted(Net(outputs=5)).state_dict(), folder / "five_outputs.pt")
     torch.save({"model": fitted(Net()).state_dict(), "extra": _MakeFolder(folder / "executed")}, folder / "hostile.pt")
+    torch.save({"epoch": 3, "extra": _MakeFolder(folder / "executed")}, folder / "without_tensors.pt")
     whole = (folder / "healthy.pt").read_bytes()
     (folder / "corrupt.pt").write_bytes(whole[: len(whole) // 2])
     _fixed_batch(folder / "fixed_batch.pt2", 16)

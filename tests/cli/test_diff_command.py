@@ -56,7 +56,12 @@ def test_wrong_commands(files: Files, scratch: Path, options: list[str], message
 def test_files_that_are_not_there_or_cannot_be_read(files: Files) -> None:
     assert "There is no file none.pt." in refused(call("diff", files.healthy, "none.pt"), 2)
     assert "corrupt.pt" in refused(call("diff", files.corrupt, files.healthy), 3)
-    assert "hostile.pt" in refused(call("diff", files.healthy, files.hostile), 3)
+    assert "without_tensors.pt" in refused(call("diff", files.healthy, files.without_tensors), 3)
+    assert not (files.folder / "executed").exists()
+
+
+def test_a_call_in_a_pickle_is_not_made(files: Files) -> None:
+    assert call("diff", files.healthy, files.hostile).code == 0
     assert not (files.folder / "executed").exists()
 
 

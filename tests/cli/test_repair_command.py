@@ -146,7 +146,7 @@ def test_a_name_that_says_another_container_is_refused(files: Files, scratch: Pa
 def test_what_cannot_be_read_is_exit_3(files: Files, scratch: Path) -> None:
     for model, data in (
         (files.corrupt, files.data),
-        (files.hostile, files.data),
+        (files.without_tensors, files.data),
         (files.drifted, files.wrong_shape),
         (files.drifted, files.garbage),
         (files.five_outputs, files.data),

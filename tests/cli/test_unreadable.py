@@ -36,13 +36,20 @@ def test_data_given_for_the_model(files: Files) -> None:
 
 
 def test_a_blocked_pickle_names_what_it_asks_for_and_runs_none_of_it(files: Files) -> None:
-    stderr = refused(call("inspect", files.hostile), 3)
-    assert "holds more than tensors and was not read: it asks for posix.mkdir." in stderr
+    stderr = refused(call("inspect", files.without_tensors), 3)
+    assert "holds more than tensors and was not read: it asks for posix.mkdir, and there is no tensor in it" in stderr
     assert "--trust-pickle" in stderr
     assert not (files.folder / "executed").exists()
 
 
-def test_trust_pickle_is_what_it_takes_to_read_it(files: Files) -> None:
+def test_a_state_dict_beside_what_a_pickle_asks_for_is_read_and_none_of_that_runs(files: Files) -> None:
+    done = call("inspect", files.hostile)
+    assert done.code == 0
+    assert "nothing that the file asks for was imported or run (posix.mkdir)." in done.stdout
+    assert not (files.folder / "executed").exists()
+
+
+def test_trust_pickle_is_what_it_takes_to_run_it(files: Files) -> None:
     """The counter-test: the file above does what it says when it is trusted."""
     marker = files.folder / "executed"
     try:

@@ -164,9 +164,12 @@ class Hostile:
 
 def test_a_blocked_pickle_is_never_executed(tmp_path: Path) -> None:
     path = saved({"state_dict": stale_net().state_dict(), "extra": Hostile(tmp_path / "ran")}, tmp_path)
+    bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"net.pt", "out.pt"}
+    torch.save({"extra": Hostile(tmp_path / "ran")}, path)
     with pytest.raises(ModelError, match=r"holds more than tensors and was not read.*trust_pickle"):
-        bncheck.repair_file(path, images(), out=tmp_path / "out.pt", arch=ARCH)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["net.pt"]
+        bncheck.repair_file(path, images(), out=tmp_path / "other.pt", arch=ARCH)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"net.pt", "out.pt"}
 
 
 def test_a_state_dict_without_its_architecture_cannot_be_repaired(tmp_path: Path) -> None:

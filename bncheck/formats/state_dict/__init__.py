@@ -16,7 +16,9 @@ TAR_CHECKPOINT = Container("PyTorch checkpoint (before 0.1.10, a tar archive)", 
 PLAIN_PICKLE = Container("Python pickle", TORCH_SUFFIXES)
 
 _TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f920 6aa85019")  # LONG1 opcode of torch.serialization.MAGIC_NUMBER
-_PROTOCOL = 0x80
+_PROTOCOL, _FRAME = 0x80, b"\x95"
+_UNFRAMED, _FRAMED = 2, 11
+"""Where the first value of a pickle stands; from protocol 4 on its length may come before it."""
 _IN_TAR = {"storages", "tensors", "pickle"}
 
 
@@ -33,7 +35,8 @@ class StateDict(Format):
         if "data.pkl" in start.records:
             return ZIP_CHECKPOINT
         if start.head[0] == _PROTOCOL:
-            return LEGACY_CHECKPOINT if start.head[2:].startswith(_TORCH_MAGIC) else PLAIN_PICKLE
+            begin = _FRAMED if start.head[2:3] == _FRAME else _UNFRAMED
+            return LEGACY_CHECKPOINT if start.head[begin:].startswith(_TORCH_MAGIC) else PLAIN_PICKLE
         return TAR_CHECKPOINT if (start.tar_members or frozenset()) >= _IN_TAR else None
 
     def open(self, request: Request) -> Backend:

@@ -32,8 +32,7 @@ def sibling_copies(own: Tensors, others: Iterable[Candidate]) -> tuple[SiblingCo
 
 def tensors_of(candidate: Candidate) -> dict[str, torch.Tensor]:
     """The tensors of a state dict or of a module, by name."""
-    content = candidate.content
-    return tensors_in(content.state_dict() if isinstance(content, torch.nn.Module) else content)
+    return tensors_in(candidate.values)
 
 
 def tensors_in(values: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -31,7 +31,7 @@ _KNOWN = (
     "weight",
 )
 _AVERAGED = re.compile(r"(^|[_.])(ema|swa|averaged|shadow)([_.]|$)")
-_NOT_A_MODEL = re.compile(r"optim|sched|scaler", re.IGNORECASE)
+_NOT_A_MODEL = re.compile(r"optim|sched|scaler|hyper_?param|hparams", re.IGNORECASE)
 _PARAMETER_LEAVES = ("weight", "bias", "running_mean", "running_var", "gamma", "beta", "moving_mean")
 
 
@@ -46,6 +46,11 @@ class Candidate:
     def is_module(self) -> bool:
         """Whether it can be run as it is."""
         return isinstance(self.content, torch.nn.Module)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What it holds by name."""
+        return self.content.state_dict() if isinstance(self.content, torch.nn.Module) else self.content
 
     @property
     def is_averaged(self) -> bool:

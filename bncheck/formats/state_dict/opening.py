@@ -13,12 +13,14 @@ from bncheck.formats.backend import Backend
 from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Adoption, Architecture, Request
 from bncheck.formats.in_memory import adopted
+from bncheck.formats.pickles.packages import classes_left_out
 from bncheck.formats.pickles.reading import load_pickle
 from bncheck.formats.quantization import holds_quantized, packed_values
 from bncheck.formats.state_dict import FORMAT
 from bncheck.formats.state_dict.architecture import build, require
 from bncheck.formats.state_dict.copies import sibling_copies, tensors_in, tensors_of
 from bncheck.formats.state_dict.fitting import fit
+from bncheck.formats.state_dict.in_place import DataOrigin
 from bncheck.formats.state_dict.model import TensorsBackend
 from bncheck.formats.state_dict.nesting import Candidate, choose, others
 from bncheck.formats.state_dict.optimizer import optimizer_steps
@@ -26,9 +28,10 @@ from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, tensors_have_convolutions, without_wrappers
 from bncheck.formats.state_dict.writing import CheckpointOrigin
 from bncheck.formats.tensors import require_readable
+from bncheck.formats.torch_module.described import described_module
 from bncheck.formats.torch_module.listing import list_layers, require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.results import ArchitectureIgnored, HalfPrecisionRaised, PrefixStripped
+from bncheck.results import ArchitectureIgnored, BuiltAnew, HalfPrecisionRaised, PrefixStripped, ReadAsData
 
 _HALF = {torch.float16, torch.bfloat16}
 
@@ -42,12 +45,14 @@ class Content:
         values: what was read.
         sha256: of the file and its shards.
         origin: the kind of file, which writes it again.
+        asked: what it asks for beyond tensors, where it was read as data; `None` where nothing was left out.
     """
 
     format: str
     values: Any
     sha256: str
     origin: type[TensorsOrigin]
+    asked: tuple[str, ...] | None = None
 
 
 def open_checkpoint(request: Request) -> Backend:
@@ -58,8 +63,11 @@ def open_checkpoint(request: Request) -> Backend:
         ModelError: the file is damaged, blocked, or does not fit the architecture.
     """
     require(request.arch)
-    values = load_pickle(request.path, request.container, trust_pickle=request.trust_pickle)
-    return open_tensors(request, Content(FORMAT.name, values, sha256_of(request.path), CheckpointOrigin))
+    loaded = load_pickle(request.path, request.container, trust_pickle=request.trust_pickle)
+    digest = sha256_of(request.path)
+    if loaded.as_data:
+        return open_tensors(request, Content(FORMAT.name, loaded.content, digest, DataOrigin, loaded.asked))
+    return open_tensors(request, Content(FORMAT.name, loaded.content, digest, CheckpointOrigin))
 
 
 def open_tensors(request: Request, content: Content) -> Backend:
@@ -69,17 +77,47 @@ def open_tensors(request: Request, content: Content) -> Backend:
         path=request.path, container=request.container, key=chosen.path, trust_pickle=request.trust_pickle
     )
     source = Adoption(str(request.path), content.sha256, request.device, notes)
+    if content.asked is not None:
+        return _beside_others(_of_data(request, content, chosen, source, origin), content.values, chosen, request)
     if isinstance(chosen.content, torch.nn.Module):
         if request.arch is not None:
             source = replace(source, notes=(*notes, ArchitectureIgnored()))
         model = replace(_pickled(chosen.content, source), origin=origin)
     else:
-        require_readable(tensors_of(chosen), source.path)
-        if request.arch is None:
-            model = _audited(content.format, chosen.content, source, origin)
-        else:
-            model = _in_architecture(request, request.arch, content.format, chosen, source, origin)
+        model = _of_tensors(request, content, chosen, source, origin)
     return _beside_others(model, content.values, chosen, request)
+
+
+def _of_data(request: Request, content: Content, chosen: Candidate, source: Adoption, origin: TensorsOrigin) -> Backend:
+    """The model of a file that was read as data: its module is run where all its classes are PyTorch's own."""
+    is_module = isinstance(chosen.content, torch.nn.Module)
+    if content.asked:
+        foreign_first = tuple(sorted(content.asked, key=lambda name: name.startswith("torch.")))
+        source = replace(source, notes=(*source.notes, ReadAsData(foreign_first, is_module)))
+    if not isinstance(chosen.content, torch.nn.Module):
+        return _of_tensors(request, content, chosen, source, origin)
+    require_readable(tensors_of(chosen), source.path)
+    if request.arch is not None:
+        return replace(
+            _of_tensors(request, content, chosen, source, origin), in_training=_in_training(unwrapped(chosen.content))
+        )
+    if classes := classes_left_out(chosen.content):
+        own = unwrapped(chosen.content)
+        require_values(own)
+        modes = _in_training(own)
+        return replace(described_module(own, source, classes), origin=origin, in_training=modes)
+    built = replace(source, notes=(*source.notes, BuiltAnew()))
+    return replace(_pickled(chosen.content, built), origin=origin)
+
+
+def _of_tensors(
+    request: Request, content: Content, chosen: Candidate, source: Adoption, origin: TensorsOrigin
+) -> Backend:
+    """A state dict, or the tensors of a module as one."""
+    require_readable(tensors_of(chosen), source.path)
+    if request.arch is not None:
+        return _in_architecture(request, request.arch, content.format, chosen, source, origin)
+    return _audited(content.format, chosen.values, source, origin)
 
 
 def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Request) -> Backend:
@@ -144,10 +182,15 @@ def _pickled(pickled: torch.nn.Module, source: Adoption) -> Backend:
     """A module read from a pickle; half precision is run in float32, as data are."""
     own = unwrapped(pickled)
     require_values(own)
-    in_training = frozenset(name for name, child in own.named_modules() if child.training)
+    in_training = _in_training(own)
     stored = {parameter.dtype for parameter in own.parameters() if parameter.is_floating_point()}
     if not stored or not stored <= _HALF:
         return replace(adopted(own, source), in_training=in_training)
     layers = list_layers(own)
     said = replace(source, notes=(*source.notes, HalfPrecisionRaised()))
     return replace(adopted(own.float(), said), layers=layers, in_training=in_training)
+
+
+def _in_training(module: torch.nn.Module) -> frozenset[str]:
+    """Names of the parts that are in training mode."""
+    return frozenset(name for name, child in module.named_modules() if child.training)

@@ -49,7 +49,7 @@ def write_checkpoint(origin: CheckpointOrigin, tensors: Mapping[str, torch.Tenso
             f"{source} is a tar archive of a PyTorch older than 0.1.10, which is not written any more. Convert it "
             "once, torch.save(torch.load(FILE, weights_only=False), NEW_FILE), and repair that."
         )
-    content = load_pickle(source, container, trust_pickle=origin.trust_pickle)
+    content = load_pickle(source, container, trust_pickle=origin.trust_pickle).content
     holder = choose(content, str(source), key=origin.key)[0].content
     if isinstance(holder, torch.nn.Module):
         replace_in_module(unwrapped(holder), tensors)

@@ -23,6 +23,7 @@ from bncheck.results import (
     Finding,
     LayerReport,
     ModelFacts,
+    ReadAsData,
     Report,
     Run,
     unexplained,
@@ -177,10 +178,9 @@ def closing(report: Report) -> list[str]:
     """What else there is to know: an exit code that surprises, and how to get further from here."""
     lines = _exit_lines(report)
     if report.data is None and report.model.runnable is False:
-        lines.append(
-            "The file holds tensors only: to run them on data, name the architecture too, "
-            f"{argument('arch')} FILE.py:CALLABLE {_DATA}."
-        )
+        is_described = any(isinstance(note, ReadAsData) and note.is_module for note in report.run.noted)
+        holds = "The module was read as data: to run it" if is_described else "The file holds tensors only: to run them"
+        lines.append(f"{holds} on data, name the architecture too, {argument('arch')} FILE.py:CALLABLE {_DATA}.")
     codes = sorted({finding.code for finding in report.findings if finding.severity != INFO})
     if codes:
         lines.append(f"More: bncheck rule {codes[0]}" + (f" (also {', '.join(codes[1:])})" if codes[1:] else ""))

@@ -1,0 +1,40 @@
+"""Which classes of a pickle were left out, and the packages that they are from; nothing is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+
+import torch
+
+from bncheck.formats.pickles.modules.building import ForeignModule
+
+SCRIPT = "__main__"
+"""Where classes are from that were defined in the script that saved the file."""
+
+
+def classes_left_out(module: torch.nn.Module) -> tuple[str, ...]:
+    """The classes of its parts that were not imported, in full, each once."""
+    return tuple(dict.fromkeys(one.full_name for one in module.modules() if isinstance(one, ForeignModule)))
+
+
+def packages_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The packages that the names begin with, each once, PyTorch's and Python's own left out."""
+    found = dict.fromkeys(name.partition(".")[0] for name in names)
+    return tuple(one for one in found if one not in _OWN and one)
+
+
+def missing_packages(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of them that cannot be imported here."""
+    return tuple(one for one in packages_of(names) if one != SCRIPT and not _is_here(one))
+
+
+def _is_here(package: str) -> bool:
+    """Looks for its file alone: a package at the top is found without running anything of it."""
+    try:
+        return package.isidentifier() and importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+_OWN = frozenset(("builtins", "torch", "collections", "copyreg", "_codecs"))
