@@ -7,6 +7,8 @@ from bncheck.formats.declared import room
 
 MOST_OPERATIONS = 5_000_000
 """Of one pickle; checkpoints with whole modules take some ten thousand."""
+MOST_ODD_KEYS = 10_000
+"""Tables of keys that all fall into one place are searched in a time that grows with the square of their number."""
 
 
 class Budget:
@@ -15,6 +17,7 @@ class Budget:
     def __init__(self, stored: int) -> None:
         self._bytes = room(stored)
         self._operations = MOST_OPERATIONS
+        self._odd_keys = MOST_ODD_KEYS
 
     def count(self) -> None:
         """One more operation; raises ModelError where there were too many."""
@@ -23,6 +26,15 @@ class Budget:
             raise ModelError(
                 f"Its pickle takes more than {MOST_OPERATIONS} operations, and is not read. Save the model alone, "
                 "without the data beside it."
+            )
+
+    def count_odd_key(self) -> None:
+        """One more key whose place in a table can be chosen; raises ModelError where there were too many."""
+        self._odd_keys -= 1
+        if self._odd_keys < 0:
+            raise ModelError(
+                f"Its pickle has more than {MOST_ODD_KEYS} keys that are fractions or whole numbers beyond 2^60, and "
+                "is not read. Save the model alone, without the data beside it."
             )
 
     def charge(self, size: int) -> None:

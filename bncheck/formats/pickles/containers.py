@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 
 from bncheck.formats.pickles.budget import Budget
@@ -15,27 +16,31 @@ from bncheck.formats.pickles.placeholders import ForeignName, ForeignObject
 _ITEM = 64
 """Bytes that an item takes, about."""
 _LARGEST_KEY = 2**60
-"""Whole numbers beyond it can be chosen so that all of them fall into one place of a table."""
+"""Whole numbers beyond it, and fractions, can be chosen so that all of them fall into one place of a table."""
 _DEEPEST_KEY = 8
 _WIDEST_KEY = 64
 _CODINGS = ("latin1", "latin-1")
 _SIMPLE_KEYS = (
-    *(str, bytes, bool, float, complex, type(None), frozenset),
+    *(str, bytes, bool, type(None), frozenset, torch.Tensor, np.dtype),
     *(torch.dtype, torch.device, torch.Size, ForeignName, ForeignObject),
 )
 
 
-def as_key(value: Any, depth: int = 0) -> Any:
-    """The value, if it may be a key or a member of a set: nothing deep, and nothing whose hash can be chosen.
+def as_key(value: Any, budget: Budget, depth: int = 0) -> Any:
+    """The value, if it may be a key or a member of a set: nothing deep, and not too much whose hash can be chosen.
 
     Raises:
         ValueError: it may not.
+        ModelError: there were too many of the kind.
     """
-    if isinstance(value, _SIMPLE_KEYS) or (isinstance(value, int) and abs(value) < _LARGEST_KEY):
+    if isinstance(value, _SIMPLE_KEYS) or (isinstance(value, (int, np.integer)) and abs(int(value)) < _LARGEST_KEY):
+        return value
+    if isinstance(value, (int, float, complex, np.generic)):
+        budget.count_odd_key()
         return value
     if type(value) is tuple and depth < _DEEPEST_KEY and len(value) <= _WIDEST_KEY:
         for part in value:
-            as_key(part, depth + 1)
+            as_key(part, budget, depth + 1)
         return value
     raise ValueError(f"a {type(value).__name__} is a key, or a member of a set")
 
@@ -49,7 +54,7 @@ def _mapping(kind: type[dict[Any, Any]]) -> Any:
             for pair in _items(pairs, budget):
                 if type(pair) not in (tuple, list) or len(pair) != 2:
                     raise NotMadeError
-                made[as_key(pair[0])] = pair[1]
+                made[as_key(pair[0], budget)] = pair[1]
         if len(arguments) > 1:
             raise NotMadeError
         return made
@@ -75,7 +80,8 @@ def _set(kind: Any) -> Any:
     def make(arguments: tuple[Any, ...], budget: Budget) -> Any:
         if len(arguments) > 1:
             raise NotMadeError
-        return kind(map(as_key, _items(arguments[0], budget) if arguments else ()))
+        items = _items(arguments[0], budget) if arguments else ()
+        return kind(as_key(item, budget) for item in items)
 
     return make
 

@@ -168,7 +168,7 @@ class Machine:
         if type(target) is list or type(target) is deque:
             target.extend(items)
         elif type(target) is set:
-            target.update(map(as_key, items))
+            target.update(as_key(item, self._budget) for item in items)
         elif isinstance(target, ForeignObject):
             target.items.extend(items)
         else:
@@ -209,14 +209,14 @@ class Machine:
         if not isinstance(entries, dict) or len(items) % 2:
             raise ValueError(f"entries are set in a {type(target).__name__}")
         for at in range(0, len(items), 2):
-            entries[as_key(items[at])] = items[at + 1]
+            entries[as_key(items[at], self._budget)] = items[at + 1]
 
     def _empty_set(self, _: Any) -> None:
         self._stack.append(set())
 
     def _frozen_set(self, _: Any) -> None:
         items = self._unmarked()
-        self._stack.append(frozenset(map(as_key, items)))
+        self._stack.append(frozenset(as_key(item, self._budget) for item in items))
 
     def _true(self, _: Any) -> None:
         self._stack.append(True)

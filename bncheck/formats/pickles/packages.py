@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from _compat_pickle import IMPORT_MAPPING
 from collections.abc import Iterable
 
 import torch
@@ -20,7 +21,8 @@ def classes_left_out(module: torch.nn.Module) -> tuple[str, ...]:
 
 def packages_of(names: Iterable[str]) -> tuple[str, ...]:
     """The packages that the names begin with, each once, PyTorch's and Python's own left out."""
-    found = dict.fromkeys(name.partition(".")[0] for name in names)
+    tops = (name.partition(".")[0] for name in names)
+    found = dict.fromkeys(IMPORT_MAPPING.get(top, top) for top in tops)
     return tuple(one for one in found if one not in _OWN and one)
 
 

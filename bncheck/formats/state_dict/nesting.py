@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from bncheck.results import ModelChosen, Note
 from bncheck.vocabulary import argument
 
 _DEPTH = 3
+_MOST_NAMES = 100
+"""Of one object: a table that stands in each of a thousand, each a thousand times, is no checkpoint."""
 _KNOWN = (
     "state_dict",
     "model_state_dict",
@@ -96,7 +99,7 @@ def others(content: Any, chosen: Candidate) -> list[Candidate]:
 
 
 def _candidates(content: Any) -> list[Candidate]:
-    found = list(_walk("", content, 0))
+    found = list(_walk("", content, 0, Counter()))
     modelled = [candidate for candidate in found if candidate.is_module or _has_parameters(candidate.content)]
     found = modelled or found
     # A checkpoint whose top holds a few tensors beside a whole state dict is not itself the state dict.
@@ -104,7 +107,10 @@ def _candidates(content: Any) -> list[Candidate]:
     return [candidate for candidate in found if candidate.path or _size(candidate) >= largest]
 
 
-def _walk(path: str, content: Any, depth: int) -> Iterator[Candidate]:
+def _walk(path: str, content: Any, depth: int, met: Counter[int]) -> Iterator[Candidate]:
+    met[id(content)] += 1
+    if met[id(content)] > _MOST_NAMES:
+        return
     if isinstance(content, torch.nn.Module):
         yield Candidate(path, content)
         return
@@ -117,7 +123,7 @@ def _walk(path: str, content: Any, depth: int) -> Iterator[Candidate]:
         return
     for name, value in items.items():
         if isinstance(name, str) and not _NOT_A_MODEL.search(name):
-            yield from _walk(f"{path}.{name}" if path else name, value, depth + 1)
+            yield from _walk(f"{path}.{name}" if path else name, value, depth + 1, met)
 
 
 def _is_entry(name: object, value: object) -> bool:

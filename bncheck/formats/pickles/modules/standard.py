@@ -61,6 +61,8 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 """By class: the arguments of its constructor, which are attributes of the same names."""
 _WITH_TENSORS = ("Conv", "BatchNorm", "InstanceNorm", "Linear", "Embedding", "GroupNorm", "LayerNorm", "RMSN", "PReLU")
 _WITH_BIAS = ("Conv", "Linear", "LayerNorm")
+_WORDS = ("padding", "padding_mode", "mode", "approximate")
+"""Arguments that may be words."""
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 _LARGEST = 2**31
 _LONGEST = 32
@@ -79,10 +81,12 @@ def standard_module(class_name: str, attributes: Mapping[str, Any]) -> nn.Module
     known = _classes().get(class_name)
     if known is None or any(attributes.get(table) for table in _HOOKS):
         return None
-    if any(callable(getattr(known, name, None)) for name in attributes):
+    if any(
+        callable(getattr(known, name, None)) and not _is_plain(value, words=True) for name, value in attributes.items()
+    ):
         return None
     given = {name: attributes[name] for name in _ARGUMENTS[known.__name__] if name in attributes}
-    if not all(map(_is_plain, given.values())):
+    if not all(_is_plain(value, words=name in _WORDS) for name, value in given.items()):
         return None
     if known.__name__.startswith(_WITH_TENSORS):
         given["device"] = "meta"
@@ -118,12 +122,12 @@ def _of(attributes: Mapping[str, Any], table: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether it is a number of an ordinary size, a word, or a few of them."""
+def _is_plain(value: Any, depth: int = 0, *, words: bool = False) -> bool:
+    """Whether it is a number of an ordinary size, or a few of them; or a word."""
     if isinstance(value, (tuple, list)):
         return depth < 2 and len(value) <= _LONGEST and all(_is_plain(part, depth + 1) for part in value)
     if isinstance(value, str):
-        return len(value) <= _LONGEST
+        return words and len(value) <= _LONGEST
     if value is None or isinstance(value, bool):
         return True
     return isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < _LARGEST
