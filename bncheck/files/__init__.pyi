@@ -3,6 +3,7 @@ from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
 from .outputs import OutputFile, require_free, require_ordinary, require_place
 from .pickles import LEGACY_PICKLES, buffered, load_tensors, names_asked_for
+from .sparse import sparse_indices_checked
 from .writing import publish, staging, written_whole
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "require_free",
     "require_ordinary",
     "require_place",
+    "sparse_indices_checked",
     "staging",
     "written_whole",
 ]

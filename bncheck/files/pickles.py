@@ -12,6 +12,8 @@ from typing import IO, Any
 
 import torch
 
+from bncheck.files.sparse import sparse_indices_checked
+
 _STRINGS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING")
 _STORES = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 _FETCHES = ("GET", "BINGET", "LONG_BINGET")
@@ -36,7 +38,7 @@ def load_tensors(file: IO[bytes]) -> Any:
     if len(longest) > _LONGEST_NAME:
         raise pickle.UnpicklingError(f"GLOBAL {longest[:_LONGEST_NAME]} is no class: {len(longest)} characters")
     file.seek(start)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), sparse_indices_checked():
         warnings.simplefilter("ignore")
         return torch.load(file, map_location="cpu", weights_only=True)
 

@@ -209,6 +209,35 @@ def _onnx() -> dict[str, Case]:
     }
 
 
+def _outside() -> dict[str, torch.Tensor]:
+    """Sparse tensors of indices outside of them: PyTorch believes what a file says, and writes there."""
+    one, far = torch.ones(1), 10**9
+    return {
+        "coo": torch.sparse_coo_tensor(torch.tensor([[far]]), one, (4,), check_invariants=False),
+        "csr": torch.sparse_csr_tensor(
+            torch.tensor([0, 1, 1]), torch.tensor([far]), one, (2, 2), check_invariants=False
+        ),
+    }
+
+
+class WithSparse(torch.nn.Module):
+    """A normalization, and a sparse tensor within a list."""
+
+    def __init__(self, sparse: torch.Tensor) -> None:
+        super().__init__()
+        self.bn = torch.nn.BatchNorm2d(4)
+        self.held = [sparse]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.bn(x) + self.held[0].to_dense().sum()
+
+
+def scripted(module: torch.nn.Module) -> bytes:
+    stream = io.BytesIO()
+    torch.jit.save(torch.jit.script(module.eval()), stream)
+    return stream.getvalue()
+
+
 def _checkpoints() -> dict[str, Case]:
     one = torch.ones(1)
     counters = {
@@ -245,6 +274,10 @@ def _checkpoints() -> dict[str, Case]:
     cases |= {
         f"step {name}": Case(".pth", checkpoint({"state_dict": norm(), "optimizer": state}), 0)
         for name, state in states.items()
+    }
+    cases |= {
+        f"{name} outside of itself": Case(".pth", checkpoint(norm() | {"other": sparse}), 3, "indices")
+        for name, sparse in _outside().items()
     }
     return cases | {
         "mean beyond float": Case(".pth", checkpoint(norm(running_mean=huge)), 0),
@@ -289,15 +322,25 @@ def _safetensors() -> dict[str, Case]:
 
 
 def _programs() -> dict[str, Case]:
-    stream = io.BytesIO()
-    torch.jit.save(torch.jit.script(torch.nn.BatchNorm2d(4).eval()), stream)
-    plain = stream.getvalue()
-    return {
-        "sound": Case(".pt", plain, 0),
-        "storage of no bytes": Case(".pt", packed(plain, "data/0", b""), 3, "the storage 0"),
-        "storage cut off": Case(".pt", packed(plain, "data/0", bytes(12)), 3, "the storage 0"),
-        "version of bytes": Case(".pt", packed(plain, "version", b"\x80\xff"), 3, "damaged"),
+    plain = scripted(torch.nn.BatchNorm2d(4))
+    sparse = {
+        f"{name} outside of itself": Case(".pt", scripted(WithSparse(one)), 3, "indices")
+        for name, one in _outside().items()
     }
+    sound = {
+        f"sparse {name}": Case(".pt", scripted(WithSparse(one)), 0)
+        for name, one in (("coo", torch.eye(2).to_sparse()), ("csr", torch.eye(2).to_sparse_csr()))
+    }
+    return (
+        sparse
+        | sound
+        | {
+            "sound": Case(".pt", plain, 0),
+            "storage of no bytes": Case(".pt", packed(plain, "data/0", b""), 3, "the storage 0"),
+            "storage cut off": Case(".pt", packed(plain, "data/0", bytes(12)), 3, "the storage 0"),
+            "version of bytes": Case(".pt", packed(plain, "version", b"\x80\xff"), 3, "damaged"),
+        }
+    )
 
 
 with warnings.catch_warnings():

@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
 from bncheck.errors import ModelError
+from bncheck.files import sparse_indices_checked
 from bncheck.formats.exported.program_check import check_exported
 from bncheck.formats.messages import first_line
 
@@ -47,7 +48,7 @@ def load_exported(
         check_exported(file, path, trust_pickle=trust_pickle, allow_ops=allow_ops)
         file.seek(0)
         try:
-            with _ALONE, quietly():
+            with _ALONE, quietly(), sparse_indices_checked():
                 return torch.export.load(file, extra_files=extra_files)
         except Exception as error:
             raise ModelError(not_loaded(path, error)) from error

@@ -20,7 +20,7 @@ from typing import IO, Any
 import torch
 
 from bncheck.errors import ModelError
-from bncheck.files import load_tensors
+from bncheck.files import load_tensors, sparse_indices_checked
 from bncheck.formats.format import Container
 from bncheck.formats.messages import first_line, listed
 from bncheck.formats.pickles.modules.contents import with_modules
@@ -113,7 +113,7 @@ def _load_trusted(file: IO[bytes], path: Path, container: Container) -> Any:
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        with warnings.catch_warnings(), user_output_to_stderr():
+        with warnings.catch_warnings(), user_output_to_stderr(), sparse_indices_checked():
             warnings.simplefilter("ignore")
             if container == PLAIN_PICKLE:
                 return pickle.load(file)  # noqa: S301  # the user vouched for it

@@ -92,9 +92,14 @@ def _require_stored(
     """Raise ModelError where a tensor of a pickle that the loader reads is not all in the archive."""
     if name not in _LOADED:
         return
-    sizes = {record: len(_read(reader, record, path)) for record in records if not record.endswith((".py", ".pkl"))}
+    stored = {record for record in records if not record.endswith((".py", ".pkl"))}
     folder = name.removesuffix(".pkl")
+
+    def record_of(key: str) -> bytes | None:
+        record = f"{folder}/{key}"
+        return _read(reader, record, path) if record in stored else None
+
     try:
-        require_within_storages(content, sizes, folder)
+        require_within_storages(content, record_of)
     except Exception as error:
         raise ModelError(damaged(path, error)) from error

@@ -13,6 +13,7 @@ import torch
 
 from bncheck.data import overlapping
 from bncheck.encoding import encodable
+from bncheck.files import sparse_indices_checked
 from bncheck.formats.torchscript.graph import operator_kinds
 from bncheck.talk import ProgramOutput
 
@@ -33,6 +34,7 @@ def load_script(source: Any, extra_files: dict[str, Any] | None = None) -> torch
         overlapping(),
         torch.random.fork_rng(devices=[]),
         gradients,
+        sparse_indices_checked(),
     ):
         warnings.simplefilter("ignore")
         if isinstance(source, Path) and encodable(str(source)) != str(source):  # torch cannot spell such a name
