@@ -1,4 +1,5 @@
 from .batches import Batch, Inputs, Labels, Source, foremost, joined, map_labels, map_tensors, tensors
+from .forms.conversion import is_only_stored
 from .forms.parts import type_name
 from .forms.structure import Carrier
 from .kinds import FileKind, known_kinds, reading_also
@@ -27,6 +28,7 @@ __all__ = [
     "channel_axis",
     "foremost",
     "is_finite",
+    "is_only_stored",
     "joined",
     "known_kinds",
     "limited",

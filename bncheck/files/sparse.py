@@ -19,7 +19,7 @@ def sparse_indices_checked() -> Iterator[None]:
 
     That is a setting of the whole process: of several threads the first sets it, and the last puts it back.
     """
-    global _within, _before  # noqa: PLW0603  # as the setting is
+    global _within, _before  # as the setting is
     with _lock:
         if not _within:
             _before = torch.sparse.check_sparse_tensor_invariants.is_enabled()

@@ -9,7 +9,7 @@ import torch
 
 from bncheck.data import Labels, foremost
 from bncheck.errors import DataError
-from bncheck.predictions.outputs import choose_output, floating_outputs
+from bncheck.predictions.outputs import by_key, choose_output, floating_outputs, is_number
 from bncheck.vocabulary import argument
 
 Heads = dict[str, tuple[str, torch.Tensor]]
@@ -58,10 +58,10 @@ def foremost_head(output: Any, labels: Labels | None, selector: str | None) -> t
 
 def _of_selected(output: Any, labels: Mapping[str, torch.Tensor], selector: str) -> str:
     """The name of the labels of that output."""
-    keys = list(output) if isinstance(output, Mapping) else []
-    number = int(selector) if selector.lstrip("-").isdigit() else None
-    if number is not None and keys and -len(keys) <= number < len(keys):
-        selector = str(keys[number])
+    keys = list(by_key(output)) if isinstance(output, Mapping) else []
+    number = int(selector) if is_number(selector) else None
+    if number is not None and selector not in keys and -len(keys) <= number < len(keys):
+        selector = keys[number]
     if selector in labels:
         return selector
     place = keys.index(selector) if selector in keys else number
@@ -76,9 +76,9 @@ def _of_selected(output: Any, labels: Mapping[str, torch.Tensor], selector: str)
 def _is_among(output: Any, name: str) -> bool:
     """Whether the model returns a floating tensor by that key or index."""
     if isinstance(output, Mapping):
-        return name in output and choose_output(output[name], None) is not None
+        return choose_output(by_key(output).get(name), None) is not None
     if isinstance(output, Sequence) and not isinstance(output, str):
-        return name.isdigit() and int(name) < len(output) and choose_output(output[int(name)], None) is not None
+        return is_number(name) and 0 <= int(name) < len(output) and choose_output(output[int(name)], None) is not None
     return name == "0" and choose_output(output, None) is not None
 
 

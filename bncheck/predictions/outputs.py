@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
+from bncheck.data import is_only_stored
 from bncheck.errors import UsageError
 from bncheck.vocabulary import argument
 
@@ -31,7 +33,8 @@ def choose_output(output: Any, selector: str | None) -> torch.Tensor | None:
         if not isinstance(chosen, torch.Tensor):
             raise UsageError(_refusal(selector, f"that output is a {type(chosen).__name__}, not a tensor."))
         if not _is_dense(chosen):
-            raise UsageError(_refusal(selector, "that output is sparse, nested, quantized or without values."))
+            what = "sparse, nested, quantized, without values or of a type that PyTorch can only store"
+            raise UsageError(_refusal(selector, f"that output is {what}."))
         return chosen
     if isinstance(output, torch.Tensor):
         return output if output.is_floating_point() and _is_dense(output) else None
@@ -49,10 +52,20 @@ def floating_outputs(output: Any) -> list[str]:
     if isinstance(output, torch.Tensor):
         return ["0"] if choose_output(output, None) is not None else []
     if isinstance(output, Mapping):
-        return [str(key) for key, value in output.items() if _first([value]) is not None]
+        return [key for key, value in by_key(output).items() if _first([value]) is not None]
     if isinstance(output, Sequence) and not isinstance(output, str):
         return [str(place) for place, value in enumerate(output) if _first([value]) is not None]
     return []
+
+
+def by_key(output: Mapping[Any, Any]) -> dict[str, Any]:
+    """A dict of outputs by what chooses them, in its order: keys may be numbers, and what is typed is text.
+
+    >>> by_key({0: "a", 2: "b"})
+    {'0': 'a', '2': 'b'}
+    """
+    found = {key: value for key, value in output.items() if isinstance(key, str)}  # text goes before what reads like it
+    return {text: found.get(text, value) for text, value in ((str(key), value) for key, value in output.items())}
 
 
 def not_finite(output: Any, selector: str | None) -> int:
@@ -82,18 +95,24 @@ def _bad_samples(scores: torch.Tensor) -> torch.Tensor:
 
 def _select(output: Any, selector: str) -> Any:
     if isinstance(output, Mapping):
-        if selector in output:
-            return output[selector]
-        if selector.lstrip("-").isdigit() and -len(output) <= int(selector) < len(output):
+        outputs = by_key(output)
+        if selector in outputs:
+            return outputs[selector]
+        if is_number(selector) and -len(output) <= int(selector) < len(output):
             return list(output.values())[int(selector)]
-        raise UsageError(_refusal(selector, f"the model returns the keys {', '.join(map(str, output))}."))
+        raise UsageError(_refusal(selector, f"the model returns the keys {', '.join(outputs)}."))
     if isinstance(output, Sequence):
-        if selector.lstrip("-").isdigit() and -len(output) <= int(selector) < len(output):
+        if is_number(selector) and -len(output) <= int(selector) < len(output):
             return output[int(selector)]
         raise UsageError(_refusal(selector, f"the model returns {len(output)} outputs, numbered from 0."))
     if selector == "0":
         return output
     raise UsageError(_refusal(selector, f"the model returns one {type(output).__name__}, nothing to choose from."))
+
+
+def is_number(selector: str) -> bool:
+    """Whether it may be the index of an output, counted from the end if it is negative."""
+    return re.fullmatch(r"-?[0-9]{1,9}", selector) is not None
 
 
 def _refusal(selector: str, why: str) -> str:
@@ -124,6 +143,6 @@ def _row(sample: Mapping[Any, Any]) -> torch.Tensor:
 
 
 def _is_dense(tensor: torch.Tensor) -> bool:
-    """Whether it holds its values one after the other, so that they can be compared."""
-    unusual = tensor.is_nested or tensor.is_quantized or tensor.is_meta
+    """Whether it holds its values one after the other, so that they can be compared, and PyTorch can read them."""
+    unusual = tensor.is_nested or tensor.is_quantized or tensor.is_meta or is_only_stored(tensor.dtype)
     return not unusual and tensor.layout == torch.strided

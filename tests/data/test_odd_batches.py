@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -59,6 +60,36 @@ def test_tensors_that_samples_cannot_be_taken_from(name: str) -> None:
         read((X, make()))
     with pytest.raises(DataError, match=f"the input is {message}"):
         open_data((make(), Y))
+
+
+STORED_ONLY = [
+    each
+    for each in vars(torch).values()
+    if isinstance(each, torch.dtype) and re.match(r"torch\.(bits|float4|u?int[1-7]$)", str(each))
+]
+
+
+@pytest.mark.parametrize("dtype", STORED_ONLY, ids=str)
+def test_types_whose_values_nobody_can_read(dtype: torch.dtype) -> None:
+    assert len(STORED_ONLY) > 10
+    odd = torch.empty(6, 2, dtype=dtype)
+    message = f"is of type {str(dtype).removeprefix('torch.')}, whose values PyTorch can store and not read"
+    for pair, which in (((odd, Y), "input"), ((X, odd), "label")):
+        with pytest.raises(DataError, match=f"the {which} {message}: give float32 or int64"):
+            read(pair)
+        with pytest.raises(DataError, match=f"the {which} {message}"):
+            open_data(pair)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [torch.float8_e4m3fn, torch.float8_e8m0fnu, torch.bfloat16, torch.uint16, torch.uint64, torch.complex64, torch.bool],
+    ids=str,
+)
+def test_every_other_type_of_input_is_read(kind: torch.dtype) -> None:
+    (batch,) = read((X.to(kind), Y))
+    (whole,) = open_data((X.to(kind), Y)).given_batches(6)
+    assert batch.inputs.dtype == whole.inputs.dtype == kind
 
 
 def test_subclasses_of_tensors_are_read_as_tensors() -> None:

@@ -7,9 +7,10 @@ import torch
 
 from bncheck.data.batches import Batch
 from bncheck.data.forms.targets import labels_of_all, labels_of_batch
-from bncheck.errors import DataError
+from bncheck.errors import DataError, UsageError
 from bncheck.predictions.effect import PredictionEffect, merged_effects
 from bncheck.predictions.heads import judged_by
+from bncheck.predictions.outputs import choose_output, floating_outputs, not_finite
 from bncheck.rules.judging.harm import harm_of, is_better
 from bncheck.vocabulary import Harm
 
@@ -81,6 +82,32 @@ def test_what_helps_one_output_and_ruins_another_is_no_improvement():
     effect = effect_of(BAD_BOX, BAD_CLASS).result()
     assert (effect.head, harm_of(effect)) == ("box", Harm.LARGE)
     assert not is_better(effect)
+
+
+def test_outputs_of_keys_that_are_numbers_are_chosen_as_they_are_typed():
+    outputs = {2: SCORES, 0: BOXES}
+    assert choose_output(outputs, "2") is SCORES
+    assert choose_output(outputs, "0") is BOXES
+    assert choose_output(outputs, "-1") is BOXES  # no key: the last
+    assert choose_output(outputs, "1") is BOXES  # no key: by its place
+    assert choose_output({"2": BOXES, **outputs}, "2") is BOXES
+    assert floating_outputs({None: SCORES, (1, 2): BOXES}) == ["None", "(1, 2)"]
+    assert not_finite({None: SCORES, (1, 2): BOXES * torch.nan}, None) == N
+    assert {name: of for name, (of, _) in judged_by(outputs, {"2": LABELS["class"]}, None).items()} == {"2": "2"}
+    assert list(judged_by(outputs, {"0": BOXES, "2": LABELS["class"]}, "2")) == ["2"]
+    for odd in ("--5", "²", "9" * 5000):
+        with pytest.raises(UsageError, match="the model returns the keys 2, 0"):
+            choose_output(outputs, odd)
+        with pytest.raises(DataError, match="none of them is of that output"):
+            judged_by(outputs, {"2": LABELS["class"], "0": BOXES}, odd)
+
+
+def test_outputs_that_can_only_be_stored_are_compared_with_nothing():
+    odd = torch.empty(4, 2, dtype=torch.float4_e2m1fn_x2)
+    assert choose_output(odd, None) is None
+    assert floating_outputs({"odd": odd}) == []
+    with pytest.raises(UsageError, match="output odd: that output is .* of a type that PyTorch can only store"):
+        choose_output({"odd": odd}, "odd")
 
 
 def test_a_metric_or_a_task_that_was_chosen_judges_the_foremost():

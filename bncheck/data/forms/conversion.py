@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sized
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -111,10 +112,26 @@ def _plain(tensor: torch.Tensor, what: str) -> torch.Tensor:
         unfit = f"a quantized tensor ({str(tensor.dtype).removeprefix('torch.')})", "give .dequantize()"
     elif tensor.is_meta:
         unfit = "on the meta device and has no values", "load it, or make it on the CPU"
+    elif is_only_stored(tensor.dtype):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        unfit = f"of type {kind}, whose values PyTorch can store and not read", "give float32 or int64"
     else:
         plain = tensor.detach()
         return plain if type(plain) is torch.Tensor else plain.as_subclass(torch.Tensor)
     raise DataError(f"{what} is {unfit[0]}: {unfit[1]}.")
+
+
+@cache
+def is_only_stored(dtype: torch.dtype) -> bool:
+    """Whether PyTorch can only store such values, and neither take nor convert them: 4 bits and fewer, or mere bits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which types are experimental
+        one = torch.empty(1, dtype=dtype, device="cpu")
+    try:
+        one.clone()[torch.zeros(1, dtype=torch.int64, device="cpu")].to(torch.complex128)
+    except (RuntimeError, TypeError):  # NotImplementedError among them
+        return True
+    return False
 
 
 def _carrier(value: object) -> Carrier | None:
