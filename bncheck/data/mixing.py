@@ -7,7 +7,8 @@ batch that does not fit those before it, batches are passed on as they come.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
@@ -17,23 +18,48 @@ from bncheck.data.batches import Batch
 BUFFER_SAMPLES = 4096
 BUFFER_BYTES = 256 * 2**20
 
-# A draw of few samples reads at most this many, because a stream need not end.
+# A draw of few samples reads at most this many, and fewer of a stream that has not said how many it has: it need not
+# end, and each sample may take its time.
 READ_AT_MOST = 16 * BUFFER_SAMPLES
+READ_FOR_EACH = 64
 
 _OBJECT_BYTES = 1024  # a tensor as a Python object, beside its values
 
 
+def read_at_most(limit: int, *, ends: bool) -> int:
+    """How many samples a draw of `limit` reads at most, of a stream that is known to end or may not."""
+    return max(16 * limit, READ_AT_MOST if ends else min(READ_AT_MOST, READ_FOR_EACH * limit))
+
+
 def mixed(
-    batches: Iterator[Batch], batch_size: int, rng: np.random.Generator, limit: int | None = None
+    batches: Iterator[Batch],
+    batch_size: int,
+    rng: np.random.Generator,
+    limit: int | None = None,
+    *,
+    ends: bool = True,
+    goes_on: Callable[[int], None] = lambda read: None,
 ) -> Iterator[Batch]:
     """Batches of `batch_size` samples drawn at random from those in `batches`.
 
     Without `limit` all samples come, through a shuffle buffer of at most `BUFFER_SAMPLES` and `BUFFER_BYTES`.
-    With it, every sample among the first `READ_AT_MOST` (or 16 `limit`, if more) has the same chance; where
-    `limit` samples do not fit in `BUFFER_BYTES`, the first ones to leave the shuffle buffer are taken.
+    With it, every sample among the first `read_at_most` has the same chance; where `limit` samples do not fit in
+    `BUFFER_BYTES`, the first ones to leave the shuffle buffer are taken.
+
+    Args:
+        batches: the stream.
+        batch_size: of what is given.
+        rng: for the draws.
+        limit: how many samples to draw.
+        ends: whether the stream is known to end.
+        goes_on: called with how many samples were read for a draw where there were more.
     """
     samples = _Samples(batches)
-    drawn = _shuffled(samples, rng) if limit is None else _draw(samples, rng, limit)
+    drawn = (
+        _shuffled(samples, rng)
+        if limit is None
+        else _draw(samples, rng, limit, _Bound(read_at_most(limit, ends=ends), goes_on))
+    )
     # The rest is known only when the samples have been read: both are generators, and run in turn.
     yield from limited(chain(_joined(drawn, batch_size), samples.rest()), limit)
 
@@ -77,7 +103,21 @@ class _Samples(Iterator[Batch]):
             yield from chain(self._misfit, self._batches)
 
 
-def _draw(samples: Iterator[Batch], rng: np.random.Generator, limit: int) -> Iterator[Batch]:
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """How many samples are read for a draw, and who is told where there are more."""
+
+    most: int
+    goes_on: Callable[[int], None]
+
+    def within(self, samples: Iterator[Batch]) -> Iterator[Batch]:
+        """The first ones."""
+        yield from islice(samples, self.most)
+        if next(samples, None) is not None:
+            self.goes_on(self.most)
+
+
+def _draw(samples: Iterator[Batch], rng: np.random.Generator, limit: int, bound: _Bound) -> Iterator[Batch]:
     first = next(samples, None)
     if first is None:
         return
@@ -85,7 +125,7 @@ def _draw(samples: Iterator[Batch], rng: np.random.Generator, limit: int) -> Ite
     if limit * _bytes(first) > BUFFER_BYTES:
         yield from islice(_shuffled(samples, rng), limit)
     else:
-        yield from _reservoir(islice(samples, max(READ_AT_MOST, 16 * limit)), rng, limit)
+        yield from _reservoir(bound.within(samples), rng, limit)
 
 
 def _reservoir(samples: Iterator[Batch], rng: np.random.Generator, size: int) -> Iterator[Batch]:

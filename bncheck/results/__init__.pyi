@@ -42,6 +42,7 @@ from .notes.of_files import (
 )
 from .notes.of_measuring import (
     BatchesReduced,
+    DrawnFromTheFirst,
     FixedBatchTooSmall,
     ImagesEnlarged,
     InputsLeftOut,
@@ -182,6 +183,7 @@ __all__ = [
     "DeviceIgnored",
     "Difference",
     "DifferenceSummary",
+    "DrawnFromTheFirst",
     "EarlierBaseline",
     "Effect",
     "EpsUnknown",

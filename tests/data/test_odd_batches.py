@@ -83,7 +83,15 @@ def test_types_whose_values_nobody_can_read(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [torch.float8_e4m3fn, torch.float8_e8m0fnu, torch.bfloat16, torch.uint16, torch.uint64, torch.complex64, torch.bool],
+    [
+        torch.float8_e4m3fn,
+        torch.float8_e8m0fnu,
+        torch.bfloat16,
+        torch.uint16,
+        torch.uint64,
+        torch.complex64,
+        torch.bool,
+    ],
     ids=str,
 )
 def test_every_other_type_of_input_is_read(kind: torch.dtype) -> None:

@@ -1,5 +1,7 @@
 """Streams of batches: order, mixing, limits, bounded memory."""
 
+import itertools
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -99,6 +101,38 @@ def test_an_endless_stream_can_be_drawn_from(monkeypatch):
             yield torch.zeros(10, 2)
 
     assert sum(batch.size for batch in open_data(endless).batches(4, limit=5)) == 5
+
+
+def test_an_endless_stream_is_read_as_far_as_its_limit_needs():
+    read = []
+
+    def endless():
+        for number in itertools.count():
+            read.append(number)
+            yield torch.full((10, 1), float(number))
+
+    source = open_data(endless)
+    drawn = [float(one) for batch in source.batches(5, limit=10) for one in batch.inputs]
+    assert len(drawn) == 10
+    assert len(read) == 64 + 1  # batches of ten: 64 samples for each that is drawn, and one look further
+    assert max(drawn) > 30  # a draw, not the first
+    (note,) = source.notes
+    assert "drew from the first 640 samples of " in note.sentence
+    assert sum(batch.size for batch in source.batches(5, limit=2000)) == 2000
+    assert len(read) <= 65 + 6554  # never more than before
+
+    def ending():
+        yield from numbered(600, 10)
+
+    source = open_data(ending)
+    assert max(labels_of(source.batches(5, limit=10))) > 300
+    assert source.notes == ()
+
+
+def test_what_says_its_length_is_drawn_from_to_its_end():
+    source = open_data(numbered(2000, 50))
+    assert np.histogram(labels_of(source.batches(5, limit=20)), bins=2, range=(0, 2000))[0].min() >= 4
+    assert source.notes == ()
 
 
 def test_samples_in_the_buffer_do_not_keep_their_batch():

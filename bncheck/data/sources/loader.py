@@ -29,6 +29,7 @@ class LoaderPass:
 
     Attributes:
         is_shuffled: whether it is known that the loader draws its samples at random.
+        ends: whether the loader says how many batches it has: one that does not may go on for ever.
 
     Raises:
         DataError: `open_loader` raised, or gave something that is no iterable of batches.
@@ -45,6 +46,7 @@ class LoaderPass:
             self._loader = [opened] if is_batch else opened
             generators = _generators(self._loader)
             self.is_shuffled = isinstance(getattr(self._loader, "sampler", None), RandomSampler)
+            self.ends = is_batch or _has_length(self._loader)
         self._randomness.cover(generators)
 
     def items(self) -> Iterator[object]:
@@ -88,6 +90,13 @@ def refuse_non_loader(loader: object, name: str) -> None:
     is_iterable = hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")
     if not is_iterable or isinstance(loader, str | bytes):
         raise DataError(f"{name}: a {type_name(loader)} is not an iterable of batches, as a DataLoader is.")
+
+
+def _has_length(loader: Any) -> bool:
+    try:
+        return len(loader) >= 0
+    except Exception:  # noqa: BLE001  # whatever its own code raises: it has not said
+        return False
 
 
 def _generators(loader: object) -> list[torch.Generator]:

@@ -21,7 +21,7 @@ from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
 from bncheck.errors import DataError
-from bncheck.results import InputsLeftOut, LabelsUnread, Note
+from bncheck.results import DrawnFromTheFirst, InputsLeftOut, LabelsUnread, Note
 from bncheck.user_code import users_code
 
 _MOST_EMPTY = 1000
@@ -45,6 +45,7 @@ class StreamSource:
         self.samples = samples
         self.own_batches = self.in_order = True
         self.hint = ""
+        self._drawn_from: tuple[Note, ...] = ()
         self._left_out: tuple[str, ...] = ()
         self._unread: str | None = None
         self._labelled: bool | None = None
@@ -54,9 +55,10 @@ class StreamSource:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What of the batches is not used, as far as they were read."""
+        """What the reader of a report should know of the batches, as far as they were read."""
         texts = (InputsLeftOut(self._left_out),) if self._left_out else ()
-        return texts if self._unread is None else (*texts, LabelsUnread(self._unread))
+        labels = (LabelsUnread(self._unread),) if self._unread is not None else ()
+        return (*self._drawn_from, *texts, *labels)
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches of `batch_size` drawn at random, as far as `bncheck.data.mixing.mixed` can."""
@@ -65,7 +67,8 @@ class StreamSource:
         if loader.is_shuffled:  # its first samples are a random draw already
             yield from self._preprocessed(mixed(limited(read, limit), batch_size, rng))
         else:
-            yield from self._preprocessed(mixed(read, batch_size, rng, limit))
+            drawn = mixed(read, batch_size, rng, limit, ends=loader.ends, goes_on=self._tell_of_more)
+            yield from self._preprocessed(drawn)
 
     def given_batches(
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
@@ -115,6 +118,9 @@ class StreamSource:
                 "many. The first axis is the sample."
             )
         return batch
+
+    def _tell_of_more(self, read: int) -> None:
+        self._drawn_from = (DrawnFromTheFirst(read, self.name),)
 
     def _require_labelled_alike(self, batch: Batch) -> None:
         """Samples without a label among others that have one would be left out of all that is said of predictions."""

@@ -34,19 +34,26 @@ class Runner:
         path: the model, for messages.
         source_name: the data, for messages.
         output: where what it prints goes while it runs.
+        raised: what an operator raised in the last call, for an error that has lost it.
 
     Attributes:
         left_out: names of inputs of the last batch that it does not take.
     """
 
     def __init__(
-        self, program: torch.nn.Module, path: str, source_name: str, output: Output = user_output_to_stderr
+        self,
+        program: torch.nn.Module,
+        path: str,
+        source_name: str,
+        output: Output = user_output_to_stderr,
+        raised: Callable[[], BaseException | None] = lambda: None,
     ) -> None:
         self.program = program
         self._model_path = path
         self._source_name = source_name
         self._output = output
         self.left_out: tuple[str, ...] = ()
+        self._raised = raised
         tensors = [*program.parameters(), *program.buffers()]
         floating = [tensor for tensor in tensors if tensor.is_floating_point()]
         self._device = tensors[0].device if tensors else torch.device("cpu")
@@ -65,11 +72,14 @@ class Runner:
         except (KeyboardInterrupt, UnwindingError):
             raise
         except BaseException as error:
-            if is_out_of_memory(error):
+            telling = error if _cause(error) else self._raised() or error
+            if isinstance(telling, KeyboardInterrupt):
+                raise telling from None
+            if is_out_of_memory(telling):
                 raise beyond_memory(self._model_path, batch.size) from error
             raise UnfitError(
                 f"{self._model_path} cannot be run on {self._source_name}: given {described(batch.inputs)}, it says: "
-                f"{_cause(error)}. {advice(batch.inputs)}"
+                f"{_cause(telling) or type(telling).__name__}. {advice(batch.inputs)}"
             ) from error
 
     def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -106,11 +116,11 @@ def _shape(value: object) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """The line that says why: TorchScript puts its own stack before it."""
+    """The line that says why: TorchScript puts its own stack before it, and may leave out what an operator said."""
     if isinstance(error, SystemExit):
         code = error.code
         return f"sys.exit({repr(code)[:40] if isinstance(code, int | str | None) else '...'}) was called"
     lines = [line.strip() for line in text_of(error).splitlines() if line.strip()]
     telling = [line for line in lines if _RAISED.match(line)]
-    line = telling[-1] if telling else (lines[0] if lines else type(error).__name__)
+    line = telling[-1] if telling else (lines[0] if lines else "")
     return _RAISED.sub("", line).strip()[:_LONGEST].rstrip(".")

@@ -46,6 +46,9 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every normalization call of `model`, records its input, and answers it by a policy.
 
     One tap serves all forwards of an inspection; `watching` says what it does during one of them.
+
+    Attributes:
+        raised: what the last operator that failed in this forward raised.
     """
 
     def __init__(self, model: ProgramBackend) -> None:
@@ -62,6 +65,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._checks: list[RuntimeCheck] | None = None
         self._samples = 0
         self._aside = False
+        self.raised: BaseException | None = None
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -78,6 +82,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """
         self.sites.start_forward()
         self.running_modules.clear()
+        self.raised = None
         self._policy, self._recorder, self._checks, self._samples = policy, recorder, checks, samples
         with torch.inference_mode(), _uncompiled(), self:
             yield
@@ -94,8 +99,14 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Pass every operator on but the normalizing ones."""
-        kwargs = kwargs or {}
+        """Pass every operator on but the normalizing ones, and keep what it raises: TorchScript loses the message."""
+        try:
+            return self._dispatched(func, args, kwargs or {})
+        except BaseException as error:
+            self.raised = error
+            raise
+
+    def _dispatched(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         call = None if self._aside else read_call(func, args, kwargs)
         if call is not None:
             return self._answer(call)

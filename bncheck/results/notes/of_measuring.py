@@ -81,6 +81,22 @@ class SamplesNotFinite(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnFromTheFirst(Note):
+    """Samples were drawn from the first that a stream gave, which had more and need not end."""
+
+    read: int
+    source: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"{argument('limit')} drew from the first {self.read:,} samples of {self.source}, which goes on; a loader "
+            "with a length (`__len__`) is drawn from further on"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class InputsLeftOut(Note):
     """Parts of the batches were not fed to the model: texts, and what it has no parameter for."""
 

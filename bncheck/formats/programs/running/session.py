@@ -25,7 +25,7 @@ class TorchSession:
 
     def __init__(self, model: ProgramBackend, source_name: str) -> None:
         self._tap = Tap(model)
-        self._runner = Runner(model.program, model.path, source_name, model.prints_to)
+        self._runner = Runner(model.program, model.path, source_name, model.prints_to, lambda: self._tap.raised)
         self.fixed_batch: int | None = model.fixed_batch
         self.runtime: list[RuntimeCheck] = []
         self._compared = False
