@@ -10,14 +10,31 @@ from bncheck.vocabulary import argument
 IGNORED_LABEL = 255
 """The usual label of pixels that are left out (void)."""
 
+LARGEST_CLASS = 2**53
+"""Beyond it floats skip whole numbers, and what is converted to one may come out as any other."""
+
 
 def class_labels(labels: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-    """`labels` as class numbers where they are that: from whole floats, or from one-hot (soft) rows."""
+    """`labels` as class numbers where they are that: from whole floats, or from one-hot (soft) rows.
+
+    Raises:
+        DataError: beside scores of classes there is one that no class can have, 1e300 or infinity.
+    """
     if not labels.is_floating_point():
         return labels
     if labels.shape == scores.shape and labels.dim() > 1 and labels.shape[1] > 1:
         return labels.argmax(1) if are_soft_rows(labels) else labels
-    return labels.long() if are_whole(labels) and labels.shape != scores.shape else labels
+    if labels.shape == scores.shape or not are_whole(labels):
+        return labels
+    beyond = labels[labels.abs() > LARGEST_CLASS]
+    if not beyond.numel():
+        return labels.long()
+    if labels.dim() == 1 and scores.dim() == 2 and scores.shape[1] > 1:
+        raise DataError(
+            f"a label is {float(beyond[0]):g}, which no class can have: labels are class numbers from 0; give such "
+            "labels, or leave them out."
+        )
+    return labels
 
 
 def are_whole(labels: torch.Tensor) -> bool:
@@ -30,6 +47,8 @@ def are_whole(labels: torch.Tensor) -> bool:
 def class_of_each(labels: torch.Tensor | None) -> torch.Tensor | None:
     """One class number per sample, (N,) int64; `None` where the labels are not that."""
     if labels is None or labels.dim() != 1 or not are_whole(labels):
+        return None
+    if labels.is_floating_point() and bool((labels.abs() > LARGEST_CLASS).any()):
         return None
     return labels.long()
 

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 from model_networks import Net, Shared, Small, trained
+from torch import nn
 
-from bncheck.errors import ModelError
+import bncheck
+from bncheck.errors import DataError, ModelError
 from bncheck.formats import from_module, open_model
 from bncheck.results.notes import sentences
 
@@ -145,3 +147,19 @@ def test_options_without_use_are_noted(tmp_path):
     assert sentences(open_model(path, arch="net.py:f").notes) == (
         "arch was ignored: a TorchScript archive needs none.",
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (torch.randint(0, 5, (8, 3, 6, 6)), r"Input type \(long int\) and bias type \(float\) should be the same\. "),
+        (torch.rand(8, 5, 6, 6), r"expected input\[4, 5, 6, 6\] to have 3 channels, but got 5 channels instead\. "),
+    ],
+    ids=["whole numbers", "channels"],
+)
+def test_why_data_do_not_fit_is_told(data, reason):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        script = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval())
+    with pytest.raises(DataError, match=rf"it says: .*{reason}"):
+        bncheck.inspect(script, data)

@@ -106,7 +106,7 @@ def test_outputs_that_can_only_be_stored_are_compared_with_nothing():
     odd = torch.empty(4, 2, dtype=torch.float4_e2m1fn_x2)
     assert choose_output(odd, None) is None
     assert floating_outputs({"odd": odd}) == []
-    with pytest.raises(UsageError, match="output odd: that output is .* of a type that PyTorch can only store"):
+    with pytest.raises(UsageError, match=r"output odd: that output is .* of a type that PyTorch can only store"):
         choose_output({"odd": odd}, "odd")
 
 
