@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import sysconfig
 import traceback
@@ -46,9 +47,41 @@ def import_callable(target: str, named: str) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def user_output_to_stderr() -> Iterator[None]:
-    """While it is active what the user's code prints goes to stderr: stdout belongs to the report."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
+    """While it is active what the user's code prints goes to stderr: stdout belongs to the report.
+
+    Should it change the working folder, the new one is its own: it finds itself there whenever it is run again, and
+    what bncheck reads and writes by relative paths stays where it was.
+    """
+    ours = _working_folder()
+    theirs = _FOLDERS.get(ours)
+    if theirs is not None:
+        _change_to(theirs)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        now = _working_folder()
+        if now != ours and ours is not None:
+            _FOLDERS[ours] = now
+            _change_to(ours)
+        elif theirs is not None:
+            del _FOLDERS[ours]
+
+
+_FOLDERS: dict[str | None, str | None] = {}
+"""By bncheck's working folder, the one that the user's code has changed to."""
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _change_to(folder: str) -> None:
+    with contextlib.suppress(OSError):  # what is opened there says that it is gone
+        os.chdir(folder)
 
 
 @contextlib.contextmanager

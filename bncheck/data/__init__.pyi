@@ -7,7 +7,7 @@ from .mixing import limited
 from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
-from .process_state import overlapping, same_random_state, same_settings
+from .process_state import OwnSettings, overlapping, same_random_state
 from .screening import ScreenedSource, is_finite
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
@@ -21,6 +21,7 @@ __all__ = [
     "IndexedSource",
     "Inputs",
     "Labels",
+    "OwnSettings",
     "ScreenedSource",
     "Source",
     "StreamSource",
@@ -40,7 +41,6 @@ __all__ = [
     "reading_also",
     "require_named",
     "same_random_state",
-    "same_settings",
     "tensors",
     "type_name",
 ]

@@ -11,32 +11,33 @@ from typing import Any
 import numpy as np
 import torch
 
+from bncheck.data.process_settings import COMPUTING, OTHERS, Setting
 
-@contextlib.contextmanager
-def same_settings() -> Iterator[None]:
-    """After it torch's and NumPy's settings are as before it: they change what everybody else computes.
 
-    These are torch's default dtype and device, gradient mode, number of threads and determinism, and what NumPy does
-    about floating-point errors.
+class OwnSettings:
+    """The process's settings as somebody's code has them: whatever it sets is undone when it returns.
+
+    What decides what is computed it finds as it was before its first call; of the rest, its environment or its path of
+    modules, it finds again what it set itself.
     """
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
-    determinism, errors = torch.get_deterministic_debug_mode(), np.geterr()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-        if torch.get_default_device() != device:
-            torch.set_default_device(None)  # that it was unset is not told otherwise
-            if torch.get_default_device() != device:
-                torch.set_default_device(device)
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-        if torch.is_grad_enabled() != gradients:
-            torch.set_grad_enabled(gradients)
-        if torch.get_deterministic_debug_mode() != determinism:
-            torch.set_deterministic_debug_mode(determinism)
-        np.seterr(**errors)
+
+    def __init__(self) -> None:
+        self._theirs: list[tuple[Setting, Any]] = []
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Around a call of the code; after it, however it ends, all settings are as they were."""
+        outside = [(setting, setting.get()) for setting in (*COMPUTING, *OTHERS)]
+        for setting, value in self._theirs:
+            setting.put(value)
+        try:
+            yield
+        finally:
+            found = [(setting, setting.get()) for setting, _ in outside]
+            changed = [(now, before) for now, before in zip(found, outside, strict=True) if now[1] != before[1]]
+            self._theirs = [now for now, _ in changed if now[0] in OTHERS]
+            for _, (setting, value) in changed:
+                setting.put(value)
 
 
 class _Overlapping:

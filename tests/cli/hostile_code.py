@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import decimal
+import io
+import locale
+import os
 import random
+import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -104,14 +111,70 @@ class Zeroing(Net):
         random.seed(1)
         np.random.seed(1)
         np.seterr(all="raise")
+        set_everything()
         return scores
+
+
+def set_everything() -> None:
+    """All that code can set of its process, and that others would notice."""
+    torch.autograd.set_detect_anomaly(True)
+    torch.set_autocast_enabled("cpu", True)
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.deterministic = not torch.backends.cudnn.deterministic
+    warnings.simplefilter("error")
+    os.environ["HOSTILE"] = "1"
+    os.environ.pop("COLUMNS", None)
+    sys.path.insert(0, "/nowhere")
+    sys.setrecursionlimit(sys.getrecursionlimit() + 100)
+    sys.stderr = io.StringIO()
+    decimal.getcontext().prec = 3
+    locale.setlocale(locale.LC_ALL, "C")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+
+ELSEWHERE = "elsewhere"
+
+
+def _move() -> None:
+    """Where it has not been it makes a folder and stays there."""
+    if Path.cwd().name != ELSEWHERE:
+        Path(ELSEWHERE).mkdir()
+        os.chdir(ELSEWHERE)
+
+
+class Moving(Net):
+    """Works in a folder of its own, with whose files it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _move()
+        Path("state").write_text("built")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _move()
+        Path("state").write_text(Path("state").read_text() + ".")
+        return super().forward(x)
+
+
+def moving_batches() -> Iterator[torch.Tensor]:
+    for batch in images().split(50):
+        _move()
+        yield batch
+
+
+def moving_metric(outputs: torch.Tensor, labels: torch.Tensor) -> float:
+    _move()
+    return float((outputs.argmax(1) == labels).float().mean())
 
 
 def setting_batches() -> Iterator[torch.Tensor]:
     for batch in images().split(50):
         torch.set_default_dtype(torch.float64)
         np.seterr(all="raise")
+        set_everything()
         yield batch
+        assert os.environ["HOSTILE"] == "1"  # what it has set is there when it goes on
 
 
 class EvalGivesNothing(Net):

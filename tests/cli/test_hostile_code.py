@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import decimal
+import locale
+import os
 import random
+import signal
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +60,12 @@ def test_what_it_sets_of_the_process_is_put_back(files: Files) -> None:
     def state() -> tuple[Any, ...]:
         drawn = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
         settings = (torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled())
-        return (*drawn, *settings, torch.get_deterministic_debug_mode(), np.geterr())
+        others = (torch.is_anomaly_enabled(), torch.is_autocast_enabled("cpu"), torch.get_float32_matmul_precision())
+        python = (list(warnings.filters), dict(os.environ), list(sys.path), sys.getrecursionlimit(), sys.stderr)
+        handlers = (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+        process = (decimal.getcontext().prec, locale.setlocale(locale.LC_ALL), os.getcwd(), *handlers)
+        modes = (torch.get_deterministic_debug_mode(), np.geterr(), torch.backends.cudnn.deterministic)
+        return (*drawn, *settings, *modes, *others, *python, *process)
 
     def numbers(arch: str, data: object) -> Any:
         report = call("inspect", files.healthy, "--arch", arch, "--data", data, "--report", "json=-").json
@@ -65,6 +76,35 @@ def test_what_it_sets_of_the_process_is_put_back(files: Files) -> None:
     assert state() == before
     call("inspect", files.healthy, *NET, "--data", named("setting_batches"))
     assert state() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("inspect", "--arch", named("Moving"), "--data", "DATA"),
+        ("inspect", *NET, "--data", named("moving_batches")),
+        ("inspect", *NET, "--data", "DATA", "--metric", named("moving_metric")),
+        ("repair", "--arch", named("Moving"), "--data", "DATA", "--out", "repaired.pt", "--force"),
+    ],
+    ids=["forward", "loader", "metric", "repair"],
+)
+def test_a_working_folder_that_it_changes_is_its_own(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "healthy.pt").write_bytes(Path(files.healthy).read_bytes())
+    (tmp_path / "labelled.npz").write_bytes(Path(files.labelled).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    arguments = ["labelled.npz" if each == "DATA" else each for each in command[1:]]
+    written = ["report.json", *(["repaired.pt"] if command[0] == "repair" else ["known.json"])]
+    baseline = () if command[0] == "repair" else ("--write-baseline", "known.json")
+    done = call(command[0], "healthy.pt", *arguments, "--report", "report.json", *baseline)
+    assert done.code == 0, done.stderr
+    assert all((tmp_path / name).is_file() for name in written)
+    assert Path.cwd() == tmp_path
+    moved = [path.name for path in (tmp_path / hostile_code.ELSEWHERE).rglob("*")]
+    assert moved == (["state"] if named("Moving") in command else [])
+    if moved:
+        assert (tmp_path / hostile_code.ELSEWHERE / "state").read_text().startswith("built..")
 
 
 @pytest.mark.parametrize(

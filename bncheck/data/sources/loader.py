@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, RandomSampler
 
 from bncheck.data.forms.parts import type_name
-from bncheck.data.process_state import same_settings
+from bncheck.data.process_state import OwnSettings
 from bncheck.data.randomness import IsolatedRandomness
 from bncheck.errors import DataError
 from bncheck.user_code import users_code
@@ -38,6 +38,7 @@ class LoaderPass:
     def __init__(self, name: str, open_loader: Callable[[], Any], seed: int) -> None:
         self._name = name
         self._randomness = IsolatedRandomness(seed)
+        self._settings = OwnSettings()
         with self._running_user_code():
             opened = open_loader()
             refuse_non_loader(opened, name)
@@ -74,7 +75,7 @@ class LoaderPass:
     def _running_user_code(self) -> Iterator[None]:
         with (
             self._randomness.active(),
-            same_settings(),
+            self._settings.active(),
             users_code(lambda said: DataError(f"{self._name}: the loader raised {said}")),
         ):
             yield

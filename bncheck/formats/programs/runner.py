@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from bncheck.data import Batch, Inputs, channel_axis, map_tensors, same_settings, tensors
+from bncheck.data import Batch, Inputs, OwnSettings, channel_axis, map_tensors, tensors
 from bncheck.encoding import text_of
 from bncheck.errors import UnfitError, UnwindingError, is_out_of_memory
 from bncheck.formats.messages import beyond_memory
@@ -54,6 +54,7 @@ class Runner:
         self._output = output
         self.left_out: tuple[str, ...] = ()
         self._raised = raised
+        self._settings = OwnSettings()
         tensors = [*program.parameters(), *program.buffers()]
         floating = [tensor for tensor in tensors if tensor.is_floating_point()]
         self._device = tensors[0].device if tensors else torch.device("cpu")
@@ -67,7 +68,7 @@ class Runner:
         """
         try:
             (positional, named), self.left_out = call_of(self.program, map_tensors(batch.inputs, self._cast))
-            with self._output(), same_settings():
+            with self._output(), self._settings.active():
                 return self.program(*positional, **named)
         except (KeyboardInterrupt, UnwindingError):
             raise

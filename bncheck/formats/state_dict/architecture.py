@@ -13,7 +13,7 @@ from bncheck.errors import ModelError, UsageError
 from bncheck.formats.format import Architecture
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.user_code import import_callable, user_output_to_stderr, users_code
+from bncheck.user_code import import_callable, users_code
 from bncheck.vocabulary import argument
 
 
@@ -30,7 +30,7 @@ def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> t
         UsageError: it cannot be imported, the call fails, or it does not give a module with values.
     """
     shown = arch if isinstance(arch, str) else getattr(arch, "__name__", type(arch).__name__)
-    with same_random_state(range(torch.cuda.device_count())), user_output_to_stderr():
+    with same_random_state(range(torch.cuda.device_count())):
         target = import_callable(arch, argument("arch")) if isinstance(arch, str) else arch
         module = target if isinstance(target, torch.nn.Module) else _call(target, arch_kwargs or {}, shown)
     if not isinstance(module, torch.nn.Module):
@@ -53,7 +53,7 @@ def require(arch: Architecture | None) -> None:
         UsageError: it cannot be imported.
     """
     if isinstance(arch, str):
-        with same_random_state(range(torch.cuda.device_count())), user_output_to_stderr():
+        with same_random_state(range(torch.cuda.device_count())):
             import_callable(arch, argument("arch"))
 
 
