@@ -72,7 +72,7 @@ def repair_file(
             to judge on.
         out: the file to write; for a sharded model its index, or the folder that takes both; `None` to see what the
             repair would come to.
-        method: `recalibrate`, `blend` or `renorm`.
+        method: `recalibrate`, `blend`, `instance` or `renorm`.
         train_data: what `renorm` trains on, in its own order and batches; without it `data`, drawn at random.
         heldout: what to judge on. Without it each half of `data` judges what the other half gave; for `renorm` a
             fifth of the data is kept from training. With all three `data` choose the best state of the training.

@@ -13,7 +13,7 @@ from bncheck.api.opening import model_of
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, RefusedError, UsageError
 from bncheck.files import InputFiles, publish, staging
-from bncheck.formats import Backend, require_runnable
+from bncheck.formats import Backend, by_instance, by_instance_refused, require_runnable
 from bncheck.measure import Plan
 from bncheck.progress import Progress, no_progress
 from bncheck.render import what_a_repair_hides
@@ -48,12 +48,13 @@ from bncheck.results import (
     WORSE,
     Judged,
     LayerRepair,
+    Note,
     Outcome,
     RepairResult,
     Report,
     layer_repairs,
 )
-from bncheck.settings import RepairSettings
+from bncheck.settings import ModelSettings, RepairSettings
 from bncheck.vocabulary import Reason, argument
 
 
@@ -132,7 +133,7 @@ class _Job:
     @property
     def judged(self) -> Judged:
         """How the repair is judged."""
-        return CROSS_FITTED if self.roles.judge is self.roles.repair_from else HELD_OUT
+        return CROSS_FITTED if self.way.learns and self.roles.judge is self.roles.repair_from else HELD_OUT
 
     @property
     def judge(self) -> Source:
@@ -142,7 +143,7 @@ class _Job:
     def run(self, shipped: Backend) -> RepairResult:
         """Repair it, prove it, publish it."""
         before = self._report(shipped)
-        if (hidden := what_a_repair_hides(before)) and not self.settings.force:
+        if (hidden := what_a_repair_hides(before, self.way.name)) and not self.settings.force:
             raise RefusedError(*hidden, f"Nothing was written; {argument('force')} writes the file all the same.")
         made = self.way(
             shipped,
@@ -152,15 +153,16 @@ class _Job:
             judge=self.judged == CROSS_FITTED,
             validation=self.roles.validation,
         )
-        if self.roles.note and made.tensors:
+        if self.roles.note and made.changes:
             made = replace(made, notes=(self.roles.note, *made.notes))
-        if not made.tensors:
+        if not made.changes:
             return self._result(NOTHING, before, made)
         with staging(self.target.out) as folder:
             staged = folder / self.target.out.name
-            notes = shipped.write(made.tensors, staged, beside=self.target.beside)
+            notes = self._write(shipped, made, staged)
             self.target.require_free(folder)
-            written = model_of(replace(self.settings.model, source=staged))
+            written = model_of(self._opened_anew(made, staged))
+            _require_by_instance(shipped, written, made)
             after = self._report(written, self.called)
             evaluation = made.evaluation
             if self.judged == HELD_OUT:
@@ -182,6 +184,19 @@ class _Job:
                 return result
             publish(folder, self.target.out)
         return replace(result, path=str(self.target.out))
+
+    def _write(self, shipped: Backend, made: Repaired, staged: Path) -> tuple[Note, ...]:
+        if made.by_instance:
+            return shipped.write_by_instance(made.by_instance, staged, beside=self.target.beside)
+        return shipped.write(made.tensors, staged, beside=self.target.beside)
+
+    def _opened_anew(self, made: Repaired, staged: Path) -> ModelSettings:
+        """How the file that was written is opened: with the architecture that it is to be built by from now on."""
+        settings = self.settings.model
+        arch = settings.arch
+        if made.by_instance and arch is not None:
+            arch = by_instance(arch, made.by_instance)
+        return replace(settings, source=staged, arch=arch)
 
     @property
     def called(self) -> str:
@@ -213,9 +228,17 @@ class _Job:
         )
 
 
+def _require_by_instance(shipped: Backend, written: Backend, made: Repaired) -> None:
+    """Refuse a program in which some of the layers that were to go without statistics still go by them."""
+    left = [layer.name for layer in written.layers if layer.name in made.by_instance and layer.has_statistics]
+    if left:
+        why = f"its {written.format.replace('_', ' ')} calls no InstanceNorm for {', '.join(left)}"
+        raise ModelError(by_instance_refused(Path(shipped.path), left, why))
+
+
 def _rows(before: Report, after: Report, made: Repaired) -> tuple[LayerRepair, ...]:
     placed = (name.rpartition(".") for name in made.tensors)
-    changed = {layer for layer, _, role in placed if role in STATISTICS}
+    changed = {layer for layer, _, role in placed if role in STATISTICS} | set(made.by_instance)
     return layer_repairs(before, after, changed=changed, kept=made.kept, errors=made.errors, gaps=made.gaps)
 
 

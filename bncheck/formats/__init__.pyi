@@ -8,12 +8,13 @@ from .in_memory import adopted, copied, from_module
 from .kinds import kind_without_statistics
 from .messages import beyond_memory, first_line
 from .opening import open_any, open_model, require_runnable
-from .origin import Origin
+from .origin import Origin, by_instance_refused
 from .parts import model_inputs, parts_of, require_unchanged
 from .programs.precision import coarsest_precision
 from .programs.runner import Runner
 from .recognition.recognise import format_of
 from .registry import known_formats, registered
+from .state_dict.architecture import by_instance
 from .state_dict.prefixes import best_names
 from .stored_values import put_into
 from .tensors import dtype_name, plain, require_device
@@ -33,6 +34,8 @@ __all__ = [
     "adopted",
     "best_names",
     "beyond_memory",
+    "by_instance",
+    "by_instance_refused",
     "coarsest_precision",
     "compare_layers",
     "copied",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -136,10 +136,22 @@ class Backend(abc.ABC):
             ModelError: a value does not fit the dtype that is stored, the tensor cannot be replaced in this file, or
                 the file is not any more what was opened.
         """
+        return self._written(lambda origin: origin.write(self, tensors, target, beside=beside))
+
+    def write_by_instance(self, layers: Sequence[str], target: Path, *, beside: bool) -> tuple[Note, ...]:
+        """Write the file to `target` with these InstanceNorm layers normalizing by the instance, as `write` does.
+
+        Raises:
+            ModelError: the file cannot be changed so, and the message says what to build instead; or it is not any
+                more what was opened.
+        """
+        return self._written(lambda origin: origin.write_by_instance(self, layers, target, beside=beside))
+
+    def _written(self, write: Callable[[Origin], tuple[Note, ...]]) -> tuple[Note, ...]:
         if self.origin is None:
             raise ValueError(f"{self.path} was not opened from a file")
         try:
-            notes = self.origin.write(self, tensors, target, beside=beside)
+            notes = write(self.origin)
         except Exception:
             require_unchanged(Path(self.path), self.sha256)  # says what is behind it, if it is that
             raise

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from bncheck.errors import ModelError
 from bncheck.formats.format import Container
 from bncheck.results import Note
 
@@ -38,3 +39,17 @@ class Origin(abc.ABC):
         self, model: Backend, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool
     ) -> tuple[Note, ...]:
         """See `Backend.write`."""
+
+    def write_by_instance(
+        self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """See `Backend.write_by_instance`; what is not known to be changeable so is refused."""
+        raise ModelError(by_instance_refused(self.path, layers, "its layers are part of the program"))
+
+
+def by_instance_refused(path: Path, layers: Sequence[str], why: str) -> str:
+    """Why a file is not written with layers that normalize by instance, and what to change instead."""
+    return (
+        f"{path} cannot be written so: {why}. Build {', '.join(layers)} with track_running_stats=False, load the "
+        "checkpoint without the running_mean, running_var and num_batches_tracked of these layers, and export that."
+    )

@@ -66,10 +66,12 @@ from .notes.of_measuring import (
 from .notes.of_pickles import BuiltAnew, ReadAsData, SharedChanged
 from .notes.of_repairing import (
     BestStateTaken,
+    BuildByInstance,
     ErrorUnknown,
     HeldOutDrawn,
     MeasuredOneByOne,
     MoreSamplesNeeded,
+    NoInstanceNorm,
     PriorUsed,
     SamplesWereEnough,
     StoredLeftOut,
@@ -174,6 +176,7 @@ __all__ = [
     "BatchWidened",
     "BatchesReduced",
     "BestStateTaken",
+    "BuildByInstance",
     "BuiltAnew",
     "ChannelTable",
     "Comparison",
@@ -215,6 +218,7 @@ __all__ = [
     "NamesFitted",
     "NoBatchSizes",
     "NoBetterThanGuessing",
+    "NoInstanceNorm",
     "NoLongerFound",
     "NoMemoryForBatchPass",
     "NotInBaseline",

@@ -13,7 +13,7 @@ from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.earlier import repair_before, require_version
 from bncheck.results.layer import LayerReport
 from bncheck.results.notes import Note, documents_of, notes_in, sentences
-from bncheck.results.report import Report, Shown
+from bncheck.results.report import NOT_CHECKED, Report, Shown
 from bncheck.results.scores import HeadEffect, Score
 from bncheck.vocabulary import Reason
 
@@ -41,6 +41,7 @@ WORSE, NOTHING, TOO_FEW = Outcome.WORSE, Outcome.NOTHING, Outcome.TOO_FEW
 HELD_OUT, CROSS_FITTED = Judged.HELD_OUT, Judged.CROSS_FITTED
 _ORIGIN = Origin("the document", "repair")
 EXIT_REFUSED, EXIT_NOT_CHECKED = 1, 4
+INSTANCE = "instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class LayerRepair:
 
     Attributes:
         name: as in the reports.
-        changed: whether new statistics were given to it.
+        changed: whether new statistics were given to it, or it was made to do without.
         reason: why not.
         gap_before, gap_after: as inference sees them; cross-fitted, the latter is the gap of one half of the data
             from the statistics of the other.
@@ -102,7 +103,7 @@ class RepairResult(Shown):
     """What a repair did and what it is worth.
 
     Attributes:
-        method: `recalibrate`, `blend` or `renorm`.
+        method: `recalibrate`, `blend`, `instance` or `renorm`.
         path: the file that was written; `None` where nothing was.
         out: where it was to be written; `None` where only its outcome was asked for.
         outcome: `better`, `no-difference`, `undecided` (no labels to tell by), `worse`, `too-few-samples` (to repair
@@ -151,11 +152,18 @@ class RepairResult(Shown):
     def exit_code(self) -> int:
         """1 where it is worse and refused, 4 where there was nothing to repair or too little to repair from.
 
-        Else that of the report on the file.
+        Else that of the report on the file; a file that stores no statistics any more, as it was to, has no fault.
         """
         if self.refused:
             return EXIT_REFUSED if self.outcome == WORSE else EXIT_NOT_CHECKED
-        return EXIT_NOT_CHECKED if self.after is None else self.after.summary.exit_code
+        if self.after is None:
+            return EXIT_NOT_CHECKED
+        return 0 if self.has_none_left else self.after.summary.exit_code
+
+    @property
+    def has_none_left(self) -> bool:
+        """Whether every layer that stored statistics normalizes by what it is given instead."""
+        return self.method == INSTANCE and self.after is not None and self.after.summary.verdict == NOT_CHECKED
 
     __json__: ClassVar = Written(
         derived={

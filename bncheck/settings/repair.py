@@ -34,7 +34,7 @@ class RepairSettings:
         data: what to repair from; with `train_data`, what to judge on.
         train_data: what `renorm` trains on.
         heldout: what to judge on.
-        method: `recalibrate`, `blend` or `renorm`.
+        method: `recalibrate`, `blend`, `instance` or `renorm`.
         prior: what the stored statistics are worth, in samples (`blend`); `None` to let the labels choose.
         until: stop measuring once the mean of every layer is known so well, in standard deviations; 0 reads all.
         force: write although the result is worse, or of too few samples.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch.fx import Graph
 
 from bncheck.errors import ModelError
+from bncheck.formats.exported.layers import arguments_of
 from bncheck.formats.exported.reading import load_exported, quietly
 from bncheck.formats.messages import first_line
 from bncheck.formats.origin import Origin
@@ -40,6 +42,13 @@ class ExportOrigin(Origin):
         """See `write_exported`."""
         return write_exported(self.path, tensors, target, trust_pickle=self.trust_pickle, allow_ops=self.allow_ops)
 
+    def write_by_instance(
+        self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """Have every InstanceNorm that the graph calls as such normalize by the instance."""
+        how = {"trust_pickle": self.trust_pickle, "allow_ops": self.allow_ops}
+        return write_exported(self.path, {}, target, change=_normalize_by_instance, **how)
+
 
 def write_exported(
     source: Path,
@@ -48,12 +57,15 @@ def write_exported(
     *,
     trust_pickle: bool,
     allow_ops: Collection[str] = (),
+    change: Callable[[Graph], None] | None = None,
 ) -> tuple[Note, ...]:
-    """Write the program again with its graph, signature, guards and extra files as they are."""
+    """Write the program again with its signature, guards and extra files; its graph stays, but for `change`."""
     _require_one_program(source)
     extra = extra_files(source)
     exported = load_exported(source, trust_pickle=trust_pickle, allow_ops=allow_ops, extra_files=extra)
     replace_tensors({**exported.constants, **exported.state_dict}, tensors, source)
+    if change is not None:
+        change(exported.graph)
     written = io.BytesIO()  # a disk that is full ends the whole process where torch writes a program to it by itself
     try:
         with quietly():
@@ -62,6 +74,14 @@ def write_exported(
         raise ModelError(f"{source} cannot be written again: {first_line(error)}.") from error
     target.write_bytes(written.getbuffer())
     return ()
+
+
+def _normalize_by_instance(graph: Graph) -> None:
+    """Give no InstanceNorm its stored statistics; they stay in the archive, and nothing refers to them any more."""
+    for node in graph.nodes:
+        if node.target is torch.ops.aten.instance_norm.default:
+            given = arguments_of(node) | {"running_mean": None, "running_var": None, "use_input_stats": True}
+            node.args, node.kwargs = tuple(given.values()), {}
 
 
 def _require_one_program(source: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from bncheck.formats.safetensors.names import shard_name
 from bncheck.formats.safetensors.reading import load_safetensors, load_sharded, shard_paths
 from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.stored_values import by_file_name
-from bncheck.results import Note
+from bncheck.results import BuildByInstance, Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
@@ -35,6 +35,13 @@ class SafetensorsOrigin(TensorsOrigin):
         _save(held, by_file_name(self.names, tensors, held), self.path, target)
         return ()
 
+    def write_by_instance(
+        self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """Leave the statistics of these layers out."""
+        _save(_without(load_safetensors(self.path), self.of_statistics(layers)), {}, self.path, target)
+        return (BuildByInstance(tuple(layers)),)
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class IndexOrigin(TensorsOrigin):
@@ -51,11 +58,24 @@ class IndexOrigin(TensorsOrigin):
 
         With `beside` the shards are named after the new index, because the old ones lie where they will.
         """
+        held = load_sharded(self.path)
+        self._write_parts(by_file_name(self.names, tensors, held), frozenset(), target, beside=beside)
+        return ()
+
+    def write_by_instance(
+        self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """Leave the statistics of these layers out of the index and their shards."""
+        self._write_parts({}, self.of_statistics(layers), target, beside=beside)
+        return (BuildByInstance(tuple(layers)),)
+
+    def _write_parts(
+        self, placed: Mapping[str, torch.Tensor], dropped: frozenset[str], target: Path, *, beside: bool
+    ) -> None:
+        """Write index and shards with some tensors new and some left out, by the names they have in the file."""
         source = self.path
         index = json.loads(source.read_text("utf-8"))
         weight_map: dict[str, str] = index["weight_map"]
-        held = load_sharded(source)
-        placed = by_file_name(self.names, tensors, held)
         for name in [name for name in placed if name not in weight_map]:
             weight_map[name] = _shard_of_neighbour(name, weight_map)
             _count(index, placed[name])
@@ -65,13 +85,20 @@ class IndexOrigin(TensorsOrigin):
             renamed = target.parent / names[shard]
             renamed.parent.mkdir(parents=True, exist_ok=True)
             changed = {name: value for name, value in placed.items() if weight_map[name] == shard}
-            if changed:
-                _save(load_safetensors(source.parent / shard), changed, source.parent / shard, renamed)
+            gone = {name for name in dropped if weight_map.get(name) == shard}
+            if changed or gone:
+                stored = load_safetensors(source.parent / shard)
+                for name in gone:
+                    _count(index, stored[name], -1)
+                _save(_without(stored, gone), changed, source.parent / shard, renamed)
             else:
                 shutil.copyfile(source.parent / shard, renamed)
-        index["weight_map"] = {name: names[shard] for name, shard in weight_map.items()}
+        index["weight_map"] = {name: names[shard] for name, shard in weight_map.items() if name not in dropped}
         target.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-        return ()
+
+
+def _without(held: Mapping[str, torch.Tensor], names: Collection[str]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in held.items() if name not in names}
 
 
 def _save(held: dict[str, torch.Tensor], placed: dict[str, torch.Tensor], source: Path, target: Path) -> None:
@@ -91,7 +118,7 @@ def _shard_of_neighbour(name: str, weight_map: Mapping[str, str]) -> str:
     return weight_map[max(weight_map, key=shared)]
 
 
-def _count(index: dict[str, object], added: torch.Tensor) -> None:
+def _count(index: dict[str, object], tensor: torch.Tensor, times: int = 1) -> None:
     metadata = index.get("metadata")
     if isinstance(metadata, dict) and isinstance(metadata.get("total_size"), int):
-        metadata["total_size"] += added.numel() * added.element_size()
+        metadata["total_size"] += times * tensor.numel() * tensor.element_size()

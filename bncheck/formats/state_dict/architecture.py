@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from bncheck.data import same_random_state
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.format import Architecture
+from bncheck.formats.torch_module.by_instance import forget_statistics
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.user_code import import_callable, users_code
@@ -44,6 +45,17 @@ def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> t
             return unwrapped(module) if isinstance(arch, str) else copy.deepcopy(unwrapped(module))
     except ModelError as error:
         raise UsageError(f"{argument('arch')} {shown}: {error.marked}") from error
+
+
+def by_instance(arch: Architecture, layers: Collection[str]) -> Architecture:
+    """The same architecture with these InstanceNorm layers normalizing by the instance; it takes the same arguments."""
+
+    def built(**arguments: Any) -> torch.nn.Module:
+        module = build(arch, arguments)
+        forget_statistics(module, layers)
+        return module
+
+    return built
 
 
 def require(arch: Architecture | None) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bncheck.formats.origin import Origin
+from bncheck.formats.torch_module.by_instance import STATISTICS
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -23,3 +24,8 @@ class TensorsOrigin(Origin, abc.ABC):
     key: str = ""
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trust_pickle: bool = False
+
+    def of_statistics(self, layers: Sequence[str]) -> frozenset[str]:
+        """The file's own names of all that these layers keep statistics in."""
+        own = (f"{layer}.{role}" if layer else role for layer in layers for role in STATISTICS)
+        return frozenset(name for tensor in own for name in self.names.get(tensor, (tensor,)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,9 @@ from bncheck.formats.state_dict import PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPO
 from bncheck.formats.state_dict.nesting import choose
 from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.stored_values import by_file_name, in_form_of
+from bncheck.formats.torch_module.by_instance import forget_statistics
 from bncheck.formats.torch_module.wrappers import unwrapped
-from bncheck.results import Note
+from bncheck.results import BuildByInstance, Note
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
@@ -36,6 +37,21 @@ class CheckpointOrigin(TensorsOrigin):
         """See `write_checkpoint`."""
         return write_checkpoint(self, tensors, target)
 
+    def write_by_instance(
+        self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """Leave the statistics of these layers out of the state dict; a whole module is told to go without."""
+
+        def change(holder: Any) -> tuple[Note, ...]:
+            if isinstance(holder, torch.nn.Module):
+                forget_statistics(unwrapped(holder), layers)
+                return ()
+            for name in self.of_statistics(layers) & set(holder):
+                del holder[name]
+            return (BuildByInstance(tuple(layers)),)
+
+        return _changed(self, target, change)
+
 
 def write_checkpoint(origin: CheckpointOrigin, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:
     """Write the checkpoint again in the format it has; only the state dict (or module) that was opened changes.
@@ -43,6 +59,19 @@ def write_checkpoint(origin: CheckpointOrigin, tensors: Mapping[str, torch.Tenso
     An averaged copy that shares tensors with it keeps the old ones. Tensors that were saved from another device
     are written as CPU tensors.
     """
+
+    def change(holder: Any) -> tuple[Note, ...]:
+        if isinstance(holder, torch.nn.Module):
+            replace_in_module(unwrapped(holder), tensors)
+        else:
+            holder.update(by_file_name(origin.names, tensors, holder))
+        return ()
+
+    return _changed(origin, target, change)
+
+
+def _changed(origin: CheckpointOrigin, target: Path, change: Callable[[Any], tuple[Note, ...]]) -> tuple[Note, ...]:
+    """Read it again, change the state dict (or module) that was opened, and write it to `target`."""
     source, container = origin.path, origin.container
     if container == TAR_CHECKPOINT:
         raise ModelError(
@@ -51,14 +80,11 @@ def write_checkpoint(origin: CheckpointOrigin, tensors: Mapping[str, torch.Tenso
         )
     content = load_pickle(source, container, trust_pickle=origin.trust_pickle).content
     holder = choose(content, str(source), key=origin.key)[0].content
-    if isinstance(holder, torch.nn.Module):
-        replace_in_module(unwrapped(holder), tensors)
-    elif isinstance(holder, MutableMapping):
-        holder.update(by_file_name(origin.names, tensors, holder))
-    else:
+    if not isinstance(holder, torch.nn.Module | MutableMapping):
         raise ModelError(f"{source}: its state dict is a {type(holder).__name__}, which cannot be changed.")
+    notes = change(holder)
     _save(content, target, container)
-    return ()
+    return notes
 
 
 def replace_in_module(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bncheck.core import OTHER, NormLayer
+from bncheck.core import INSTANCE_NORM, OTHER, NormLayer
 from bncheck.formats.kinds import kind_of_operator
 from bncheck.formats.tensors import build_layer, same_storage
 from bncheck.formats.torch_module.listing import list_layers
@@ -54,7 +54,7 @@ def list_script_layers(program: torch.jit.ScriptModule) -> ScriptLayers:
     """Every normalization layer of a scripted or traced module."""
     calls = list(_calls(program))
     frozen = _frozen_layers(calls)
-    listed = (_completed(layer, calls) for layer in list_layers(program))
+    listed = (_completed(_as_called(layer, calls), calls) for layer in list_layers(program))
     constants = {
         f"{layer.name}.{role}": call.constants[role]
         for layer, call in frozen
@@ -62,6 +62,17 @@ def list_script_layers(program: torch.jit.ScriptModule) -> ScriptLayers:
         if isinstance(call.constants.get(role), torch.Tensor)
     }
     return ScriptLayers((*listed, *(layer for layer, _ in frozen)), constants)
+
+
+def _as_called(layer: NormLayer, calls: list[_Call]) -> NormLayer:
+    """The layer without statistics that its archive still holds, but no InstanceNorm of the code refers to."""
+    by_instance = [call for call in calls if call.kind == INSTANCE_NORM]
+    if layer.kind != INSTANCE_NORM or not by_instance:
+        return layer
+    own = f"{layer.name}.running_mean" if layer.name else "running_mean"
+    if any(own in call.names.values() for call in by_instance):
+        return layer
+    return replace(layer, mean=None, var=None, updates=None, expects_statistics=False)
 
 
 def _completed(layer: NormLayer, calls: list[_Call]) -> NormLayer:

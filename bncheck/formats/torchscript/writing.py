@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from bncheck.errors import ModelError
 from bncheck.formats.messages import first_line
 from bncheck.formats.origin import Origin
 from bncheck.formats.programs.archives import extra_files, replace_tensors
+from bncheck.formats.torchscript.by_instance import normalize_by_instance
 from bncheck.formats.torchscript.checking import check_script
 from bncheck.formats.torchscript.layers import list_script_layers
 from bncheck.formats.torchscript.reading import load_script
@@ -40,16 +41,29 @@ class ScriptOrigin(Origin):
         """See `write_script`."""
         return write_script(self.path, tensors, target, allow_ops=self.allow_ops)
 
+    def write_by_instance(
+        self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
+    ) -> tuple[Note, ...]:
+        """Have every InstanceNorm in the program's code normalize by the instance."""
+        return write_script(self.path, {}, target, allow_ops=self.allow_ops, change=normalize_by_instance)
+
 
 def write_script(
-    source: Path, tensors: Mapping[str, torch.Tensor], target: Path, *, allow_ops: Collection[str] = ()
+    source: Path,
+    tensors: Mapping[str, torch.Tensor],
+    target: Path,
+    *,
+    allow_ops: Collection[str] = (),
+    change: Callable[[torch.jit.ScriptModule], None] | None = None,
 ) -> tuple[Note, ...]:
-    """Write the program again: the same code and modes, its extra files with it."""
+    """Write the program again: the same code, unless it is to be changed, and modes, its extra files with it."""
     check_script(source, allow_ops)
     extra = extra_files(source)
     program = load_script(source, extra)
     own = dict(program.named_parameters(remove_duplicate=False)) | dict(program.named_buffers(remove_duplicate=False))
     replace_tensors(own | list_script_layers(program).frozen, tensors, source)
+    if change is not None:
+        change(program)
     written = io.BytesIO()  # a disk that is full ends the whole process where torch writes a program to it by itself
     try:
         with warnings.catch_warnings():

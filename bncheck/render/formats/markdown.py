@@ -139,7 +139,7 @@ def _repaired(repair: RepairResult) -> list[str]:
         [
             _named(layer.name),
             *map(number, (layer.gap_before, layer.gap_after, layer.own_before, layer.own_after, layer.error)),
-            statistics_words(layer),
+            statistics_words(layer, repair.method),
         ]
         for layer in repair.layers[:ROWS]
     ]

@@ -50,17 +50,17 @@ def page_of_repair(repair: RepairResult) -> str:
         done=headings(repair),
         worth=worth,
         ending=closing_lines(repair),
-        repaired=[_repaired(layer) for layer in repair.layers],
+        repaired=[_repaired(layer, repair.method) for layer in repair.layers],
         repaired_titles=("layer", *REPAIRED, "statistics"),
         repaired_caption=REPAIRED_CAPTION,
         below=f"{below}.",
     )
 
 
-def _repaired(layer: LayerRepair) -> Line:
+def _repaired(layer: LayerRepair, method: str) -> Line:
     values = (layer.gap_before, layer.gap_after, layer.own_before, layer.own_after, layer.error)
     cells = tuple(view.Cell(number(value), view.order(value)) for value in values)
-    return Line(layer.name, cells, statistics_words(layer))
+    return Line(layer.name, cells, statistics_words(layer, method))
 
 
 def _values(report: Report) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def _parts(result: RepairResult, width: int) -> Iterator[RenderableType]:
     )
     if result.after is not None and result.layers:
         yield Text("")
-        table = repair_table(result.layers, width)
+        table = repair_table(result.layers, width, result.method)
         yield table
         crossed = CROSSED if result.judged == CROSS_FITTED else ""
         yield prose(sentence(_legend(table) + crossed, "dim"))
@@ -49,7 +49,7 @@ def _parts(result: RepairResult, width: int) -> Iterator[RenderableType]:
         yield whole(f"Then check: {command}")
 
 
-def repair_table(layers: tuple[LayerRepair, ...], width: int) -> Table:
+def repair_table(layers: tuple[LayerRepair, ...], width: int, method: str) -> Table:
     """One row per layer that stores statistics."""
 
     def column(title: str, value: Callable[[LayerRepair], float | None], rank: int) -> Column:
@@ -61,7 +61,7 @@ def repair_table(layers: tuple[LayerRepair, ...], width: int) -> Table:
         column("own before", lambda layer: layer.own_before, 4),
         column("own after", lambda layer: layer.own_after, 4),
         column("error", lambda layer: layer.error, 1),
-        Column("statistics", [statistics_words(layer) for layer in layers], 0, left=True),
+        Column("statistics", [statistics_words(layer, method) for layer in layers], 0, left=True),
     ]
     styles = ["" if layer.changed else "dim" for layer in layers]
     return table_of_layers([layer.name for layer in layers], columns, styles, width)

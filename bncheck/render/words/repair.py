@@ -33,10 +33,14 @@ HIDDEN = {
     "BN613": ("how it normalizes", "leave the layers to normalize by what is not the instance's own"),
 }
 """Faults whose remedy is not in the statistics: by code what they speak of, and what new statistics would do."""
+INSTANCE = "instance"
+MENDED = {INSTANCE: frozenset({"BN613"})}
+"""Those that a method mends all the same."""
 ACCURACY = "accuracy"
 SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
+BY_INSTANCE = "made to normalize by instance"
 
 _MORE_TRAINING = f"More {argument('steps')}, a smaller {argument('lr')} or more varied training data may serve better"
 _BLEND = f"{argument('method')} blend keeps a part of the stored statistics"
@@ -47,14 +51,16 @@ def headings(result: RepairResult) -> list[str]:
     """What was done with what, and what it was judged on; nothing where nothing was done."""
     if result.after is None:
         return []
+    if result.method == INSTANCE:
+        return [BY_INSTANCE, _judged_on(result)]
     verb = VERBS.get(result.method, result.method)
     return [f"{verb} by {count(result.samples, 'sample')} of {result.source}", _judged_on(result)]
 
 
-def statistics_words(layer: LayerRepair) -> str:
-    """Whether a layer was given new statistics, or why not."""
+def statistics_words(layer: LayerRepair, method: str) -> str:
+    """Whether a layer was given new statistics or none any more, or why not."""
     if layer.changed:
-        return "new"
+        return "none any more" if method == INSTANCE else "new"
     return "kept" if layer.reason is None else f"kept: {reason_words(layer.reason)}"
 
 
@@ -100,6 +106,9 @@ def check_of_repair(result: RepairResult) -> str | None:
 
 
 def _closing(result: RepairResult) -> list[str]:
+    if result.outcome == WORSE and result.method == INSTANCE and result.path is None:
+        written = "Nothing was written" if result.out is None else f"Not written: {result.out}"
+        return [f"{written}. These layers serve better by what they store; {_FORCE}."]
     if result.path is not None:
         all_the_same = "Written all the same, being no worse" if result.outcome == NO_DIFFERENCE else "Written"
         return [f"{all_the_same}: {result.path}", *_left_over(result)]
@@ -234,12 +243,13 @@ def _hidden(result: RepairResult) -> list[str]:
     """What is wrong with the data or the settings, which new statistics do not mend but hide."""
     if result.outcome == NOTHING:
         return []
-    return [f"But {sentence}" for sentence in what_a_repair_hides(result.before)]
+    return [f"But {sentence}" for sentence in what_a_repair_hides(result.before, result.method)]
 
 
-def what_a_repair_hides(before: Report) -> list[str]:
-    """What a report on the model as shipped finds wrong that is not in the statistics, a sentence each."""
-    wrong = [each for each in before.findings if each.code in HIDDEN and each.severity != INFO]
+def what_a_repair_hides(before: Report, method: str) -> list[str]:
+    """What a report on the model as shipped finds wrong that this method does not mend, a sentence each."""
+    hidden = HIDDEN.keys() - MENDED.get(method, frozenset())
+    wrong = [each for each in before.findings if each.code in hidden and each.severity != INFO]
     return [
         f"{each.code} speaks of {HIDDEN[each.code][0]}: {first_sentence(each.message)} The repair would only hide "
         f"that, and {HIDDEN[each.code][1]}. {first_sentence(each.fix)}"
@@ -268,6 +278,8 @@ def _left_over(result: RepairResult) -> list[str]:
     codes = sorted({finding.code for finding in after.findings if finding.severity in ("error", "warning")})
     if codes:
         return [f"The repaired file still has findings: {', '.join(codes)}."]
+    if result.has_none_left:
+        return []
     if after.summary.exit_code:
         return ["There were too few samples to tell whether its statistics describe the data."]
     return []

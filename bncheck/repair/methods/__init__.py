@@ -19,7 +19,7 @@ from bncheck.vocabulary import argument
 def methods() -> dict[str, type[Method]]:
     """Every method, by its name: first what asks least of the user, last what trains."""
     known = [module.METHOD for module in modules_in(sys.modules[__name__]) if hasattr(module, "METHOD")]
-    known.sort(key=lambda method: (not method.cross_fits, method.takes_prior, method.name))
+    known.sort(key=lambda method: (not method.cross_fits, not method.learns, method.takes_prior, method.name))
     return {method.name: method for method in known}
 
 

@@ -35,6 +35,7 @@ class Blending:
     name = BLEND
     cross_fits = True
     takes_prior = True
+    learns = True
 
     def __init__(self, options: MethodOptions) -> None:
         self._prior = options.prior

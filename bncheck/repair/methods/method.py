@@ -19,7 +19,7 @@ from bncheck.results import Note
 from bncheck.settings import UNTIL_OF_REPAIR
 from bncheck.vocabulary import Reason
 
-RECALIBRATE, BLEND, RENORM = "recalibrate", "blend", "renorm"
+RECALIBRATE, BLEND, INSTANCE, RENORM = "recalibrate", "blend", "instance", "renorm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Repaired:
             are to judge.
         evaluation: as shipped against repaired on samples the repair has not seen; `None` where held-out data judge.
         notes: what was chosen on the way, for the reader.
+        by_instance: InstanceNorm layers that are to normalize by the instance, without stored statistics.
     """
 
     tensors: Mapping[str, torch.Tensor]
@@ -62,6 +63,12 @@ class Repaired:
     gaps: Mapping[str, float] = field(default_factory=dict)
     evaluation: EffectEvidence | None = None
     notes: tuple[Note, ...] = ()
+    by_instance: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.tensors or self.by_instance)
 
 
 class Method(Protocol):
@@ -73,11 +80,13 @@ class Method(Protocol):
         name: what chooses it.
         cross_fits: whether it can judge itself on folds of the data it repairs from.
         takes_prior: whether it weighs the stored statistics, so that a prior means something.
+        learns: whether what it makes depends on the data; else all of them judge the file that was written.
     """
 
     name: str
     cross_fits: bool
     takes_prior: bool
+    learns: bool
 
     def __init__(self, options: MethodOptions) -> None: ...
 

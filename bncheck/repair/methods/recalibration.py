@@ -21,6 +21,7 @@ class Recalibration:
     name = RECALIBRATE
     cross_fits = True
     takes_prior = False
+    learns = True
 
     def __init__(self, options: MethodOptions) -> None:
         self._until = options.until

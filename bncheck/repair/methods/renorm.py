@@ -35,6 +35,7 @@ class RenormFineTuning:
     name = RENORM
     cross_fits = False
     takes_prior = False
+    learns = True
 
     def __init__(self, options: MethodOptions) -> None:
         self._options = options.fine_tuning

@@ -165,3 +165,29 @@ class HeldOutDrawn(Note):
             f"{count(self.samples, 'sample')} of {self.source}, drawn at random, {were} kept from training and "
             f"{judge} the repair."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BuildByInstance(Note):
+    """A state dict has lost the statistics of layers, and the code that builds its network still asks for them."""
+
+    layers: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"The file holds no statistics of {listed(self.layers, 3)} any more: build "
+            f"{'this layer' if len(self.layers) == 1 else 'these layers'} with `track_running_stats=False`, else they "
+            "are missing when it is loaded."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NoInstanceNorm(Note):
+    """There is no layer that could be made to normalize by the instance."""
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return "No InstanceNorm of this model stores statistics, and no other layer is made to normalize by instance."

@@ -109,7 +109,9 @@ def is_sure_to_cost(effect: EffectEvidence | None) -> bool:
 
 
 def margin_of(effect: EffectEvidence | None) -> float:
-    """Give the gap that counts: a smaller one where the score is sure to suffer."""
+    """Give the gap that counts: a smaller one where the score is sure to suffer, least where that is an error."""
+    if effect is not None and effect.task is not None and _error_is_less(effect.task):
+        return THRESHOLDS.least_margin
     return THRESHOLDS.near_margin if is_sure_to_cost(effect) else THRESHOLDS.margin
 
 
@@ -168,7 +170,18 @@ def _changes_much(effect: EffectEvidence) -> bool:
 
 
 def _is_shown(task: TaskEffect) -> bool:
-    return _score_rises(task) or _errors_fall(task, THRESHOLDS.errors_margin)
+    return _score_rises(task) or _errors_fall(task, THRESHOLDS.errors_margin) or _error_is_less(task)
+
+
+def _error_is_less(task: TaskEffect) -> bool:
+    """Tell whether a score that is itself an error is sure to fall, and falls by a share that matters.
+
+    Every sample tells how large it is, so that a small one is known well where hits that are counted are not.
+    """
+    lacking = None if task.larger_is_better else task.errors
+    if lacking is None or not lacking > 0:
+        return False
+    return task.score.low(THRESHOLDS.task_z) > 0 and task.score.gain > THRESHOLDS.errors_margin * lacking
 
 
 def _score_rises(task: TaskEffect) -> bool:

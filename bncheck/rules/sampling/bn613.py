@@ -11,7 +11,7 @@ from bncheck.rules.judging.cost import cost_of
 from bncheck.rules.judging.harm import severity_of, wins
 from bncheck.rules.judging.measures import single
 from bncheck.rules.judging.naming import name_some
-from bncheck.vocabulary import Remedy
+from bncheck.vocabulary import Remedy, argument
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -34,10 +34,11 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             f"each instance is normalized by its own: {task.score_name} is {stored} as shipped, {own} by instance."
         ),
         fix=(
-            "Build these layers with `track_running_stats=False`: they then normalize by instance in evaluation as "
-            "they do in training. Leave their running_mean and running_var out of the file; weights stay. "
-            "Recalibrating does not mend this."
+            "Build these layers with `track_running_stats=False` and leave their running_mean and running_var out of "
+            f"the file, as a repair with {argument('method')} instance writes it: they then normalize by instance in "
+            "evaluation as they do in training. Weights stay. Recalibrating does not mend this."
         ),
+        command="repair --method instance --data DATA",
         measure=single(task.score_name, score.gain, noise=effect.gain_error or 0.0),
         cost=cost_of(effect, evidence, Remedy.INSTANCE),
         evidence={

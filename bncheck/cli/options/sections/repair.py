@@ -13,11 +13,11 @@ PANEL = "The repair"
 Method = Annotated[
     str,
     typer.Option(
-        metavar="recalibrate|blend|renorm",
-        autocompletion=words("recalibrate|blend|renorm"),
+        metavar="recalibrate|blend|instance|renorm",
+        autocompletion=words("recalibrate|blend|instance|renorm"),
         help=(
             "recalibrate: the statistics of the data; blend: mixed with the stored ones (Schneider et al. 2020); "
-            "renorm: fine-tune with Batch Renormalization."
+            "instance: InstanceNorm goes without; renorm: fine-tune with Batch Renormalization."
         ),
         rich_help_panel=PANEL,
     ),
