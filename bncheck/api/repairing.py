@@ -177,7 +177,7 @@ class _Job:
                 comparison=comparison,
                 after=after,
                 layers=_rows(before, after, made),
-                noted=(*made.notes, *notes),
+                noted=(*made.notes, *(evaluation.notes if evaluation else ()), *notes),
                 samples_needed=needed,
             )
             if outcome in (WORSE, TOO_FEW) and not self.settings.force:

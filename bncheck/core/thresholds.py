@@ -21,7 +21,7 @@ class Thresholds(FileAndInputThresholds):
     """Gap. Below it lies what healthy networks show: training augments and evaluation does not (up to 0.22)."""
     near_margin: float = 0.1
     """Gap. The margin where accuracy is sure to suffer: a moving average that lags shows gaps no larger than this."""
-    least_margin: float = 0.05
+    least_margin: float = 0.02
     """Gap. The margin where a score that is an error, known from every sample, is sure to be a fifth less without."""
     beside: float = 0.2
     """Share of the largest own gap, below which a gap that only the nearer margin shows is not named."""

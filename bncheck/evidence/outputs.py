@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from bncheck.evidence.task import TaskEffect
-from bncheck.results import Accuracy, HeadEffect
+from bncheck.results import Accuracy, HeadEffect, Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class EffectEvidence:
         head: the output that all of this is about, where several have labels of their own.
         heads: what each of these shows, the foremost first: the one that probes go by. All the rest is of the one that
             loses most.
+        notes: which of several outputs was judged, where that is not all of them.
     """
 
     predictions_changed: float | None
@@ -41,6 +42,7 @@ class EffectEvidence:
     not_finite: tuple[int, int] = (0, 0)
     head: str | None = None
     heads: tuple[EffectEvidence, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def foremost(self) -> EffectEvidence:

@@ -39,6 +39,8 @@ def notes_on(seen: Observation, evidence: Evidence) -> Iterator[Note]:
         yield TrainingSamplesCompared(training.samples, training.source, own)
     if depends_on_composition(evidence):
         yield NoBatchSizes()
+    if effect is not None:
+        yield from effect.notes
     if effect is not None and effect.accuracy is None and effect.task is None and seen.labelled:
         yield LabelsUnfit()
     if _names_no_cause(evidence.probed):

@@ -18,11 +18,11 @@ from bncheck.predictions.class_scores import Predictor, class_axis
 from bncheck.predictions.heads import judged_by
 from bncheck.predictions.hits import Hits
 from bncheck.predictions.labels import class_labels, correct
-from bncheck.predictions.outputs import not_finite, read_scores
+from bncheck.predictions.outputs import floating_outputs, not_finite, read_scores
 from bncheck.predictions.pairs import TaskPairs
 from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.metric import Metric as Metric
-from bncheck.results import Accuracy
+from bncheck.results import Accuracy, FirstOutputJudged, JudgesOneOutput, Note
 from bncheck.rules import harm_of
 from bncheck.vocabulary import Harm
 
@@ -63,6 +63,7 @@ class PredictionEffect:
         self._unjudged = task == UNJUDGED
         self._pairs = TaskPairs(task)
         self._heads: dict[str, PredictionEffect] = {}
+        self._notes: tuple[Note, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: everything but the metric."""
@@ -97,6 +98,7 @@ class PredictionEffect:
         if before is not None and after is not None:
             self._samples += len(before) if before.dim() else 1
             self._predictor.settle(before, after)
+            self._look_beside(stored, labels)
             self._not_finite = [
                 known + not_finite(one, None) for known, one in zip(self._not_finite, (before, after), strict=True)
             ]
@@ -122,6 +124,7 @@ class PredictionEffect:
         self._samples += other._samples
         self._not_finite = [one + more for one, more in zip(self._not_finite, other._not_finite, strict=True)]
         self._classes = self._classes or other._classes
+        self._notes = self._notes or other._notes
         self._pairs.merge(other._pairs)
         for name in _SETS:
             self._hits[name].merge(other._hits[name])
@@ -147,7 +150,8 @@ class PredictionEffect:
         """
         if self._heads:
             found = {name: head.result() for name, head in self._heads.items()}
-            return deciding([replace(one, head=name) for name, one in found.items() if one is not None])
+            known = deciding([replace(one, head=name) for name, one in found.items() if one is not None])
+            return None if known is None else replace(known, notes=self._notes)
         if self._change.values == 0 and not any(hits.total for hits in self._hits.values()):
             return None
         return EffectEvidence(
@@ -161,6 +165,7 @@ class PredictionEffect:
             samples=self._samples or None,
             not_finite=(self._not_finite[0], self._not_finite[1]),
             task=self._task_effect(),
+            notes=self._notes,
         )
 
     def _task_effect(self) -> TaskEffect | None:
@@ -179,13 +184,24 @@ class PredictionEffect:
         self, output: Any, labels: dict[str, torch.Tensor]
     ) -> Iterator[tuple[PredictionEffect, torch.Tensor]]:
         """Whatever judges each labelled output, and its labels."""
-        for place, (name, (selector, own)) in enumerate(judged_by(output, labels, self._output).items()):
+        judged = judged_by(output, labels, self._output)
+        if len(judged) > 1 and (self._keeps or (self._task is not None and not self._unjudged)):
+            first, *others = judged
+            self._notes = (JudgesOneOutput("metric" if self._keeps else "task", first, tuple(others)),)
+        for place, (name, (selector, own)) in enumerate(judged.items()):
             if place and self._keeps:
                 return  # a metric takes one output's scores
             if name not in self._heads:
                 task = self._task if not place or self._unjudged else None
                 self._heads[name] = PredictionEffect(selector, self._metric, task)
             yield self._heads[name], own
+
+    def _look_beside(self, output: Any, labels: torch.Tensor | None) -> None:
+        """Note that of several outputs the first is taken for what the labels are of, where nobody has said so."""
+        if self._notes or self._output is not None or labels is None or self._unjudged:
+            return
+        if len(places := floating_outputs(output)) > 1:
+            self._notes = (FirstOutputJudged(places[0], len(places)),)
 
     def _scores(self, output: Any) -> torch.Tensor | None:
         return read_scores(output, self._output)

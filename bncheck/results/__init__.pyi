@@ -63,6 +63,7 @@ from .notes.of_measuring import (
     TrainingSamplesCompared,
     WorseThanGuessing,
 )
+from .notes.of_outputs import FirstOutputJudged, JudgesOneOutput
 from .notes.of_pickles import BuiltAnew, ReadAsData, SharedChanged
 from .notes.of_repairing import (
     BestStateTaken,
@@ -192,6 +193,7 @@ __all__ = [
     "EpsUnknown",
     "ErrorUnknown",
     "Finding",
+    "FirstOutputJudged",
     "FixedBatchTooSmall",
     "FoldedLayersRead",
     "FunctionsInlined",
@@ -203,6 +205,7 @@ __all__ = [
     "InputsLeftOut",
     "Json",
     "Judged",
+    "JudgesOneOutput",
     "LabelsUnfit",
     "LabelsUnread",
     "LayerChange",

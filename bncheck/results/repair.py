@@ -161,6 +161,16 @@ class RepairResult(Shown):
         return 0 if self.has_none_left else self.after.summary.exit_code
 
     @property
+    def differs(self) -> bool:
+        """Whether the 95 % interval of the difference leaves 0 out, where there is one: of one output at the least."""
+        comparison = self.comparison
+        if comparison is None or comparison.score is None:
+            return True
+        scores = [head.score for head in comparison.heads if head.score is not None] or [comparison.score]
+        intervals = [(one.low, one.high) for one in scores if one.low is not None and one.high is not None]
+        return not intervals or any(low > 0 or high < 0 for low, high in intervals)
+
+    @property
     def has_none_left(self) -> bool:
         """Whether every layer that stored statistics normalizes by what it is given instead."""
         return self.method == INSTANCE and self.after is not None and self.after.summary.verdict == NOT_CHECKED

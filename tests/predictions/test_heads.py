@@ -30,7 +30,7 @@ def effect_of(before, after, labels=LABELS, output=None, metric=None, task=None)
     effect = PredictionEffect(output, metric, task)
     for start in range(0, N, 100):
         part = slice(start, start + 100)
-        chosen = labels if isinstance(labels, torch.Tensor) else {name: one[part] for name, one in labels.items()}
+        chosen = labels[part] if isinstance(labels, torch.Tensor) else {name: one[part] for name, one in labels.items()}
         one, other = ({name: value[part] for name, value in each.items()} for each in (before, after))
         effect.add_batch(other, chosen)
         effect.add_recalibrated(one, other, chosen)
@@ -116,6 +116,36 @@ def test_a_metric_or_a_task_that_was_chosen_judges_the_foremost():
     found = effect_of(BAD_BOX, GOOD, task="embeddings").result()
     assert [one.task.task for one in found.heads] == ["embeddings", "numbers"]
     assert effect_of(BAD_BOX, GOOD, task="none").result().task is None
+
+
+def accuracy(scores, labels):
+    return float((scores.argmax(1) == labels).float().mean())
+
+
+def test_which_of_several_outputs_was_judged_is_said_with_how_to_choose():
+    (note,) = effect_of(BAD_BOX, GOOD, metric=accuracy).result().notes
+    assert (note.by, note.output, note.others) == ("metric", "class", ("box",))
+    assert "box, which has labels too, is not judged. " in note.sentence
+    (note,) = effect_of(BAD_BOX, GOOD, task="embeddings").result().notes
+    assert (note.by, note.output) == ("task", "class")
+    assert "box, which has labels too, is judged by what outputs and labels look like. " in note.sentence
+    (note,) = effect_of(GOOD, GOOD, LABELS["class"]).result().notes
+    assert (note.output, note.outputs) == ("class", 2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "how"),
+    [
+        (LABELS, {}),
+        (LABELS, {"output": "box", "metric": lambda boxes, labels: -float((boxes - labels).abs().mean())}),
+        (LABELS["class"], {"output": "class", "metric": accuracy}),
+        (LABELS, {"task": "none"}),
+        ({"class": LABELS["class"]}, {"metric": accuracy}),
+    ],
+    ids=["each by its own", "the other was chosen", "the first was chosen", "nothing is judged", "labels of one alone"],
+)
+def test_nothing_is_said_where_all_are_judged_or_one_was_chosen(labels, how):
+    assert effect_of(BAD_BOX, GOOD, labels, **how).result().notes == ()
 
 
 def test_shards_copies_and_pickles_are_the_same():

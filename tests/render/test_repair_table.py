@@ -17,7 +17,8 @@ from hand_repaired import ALL
 from rich.console import Console
 
 from bncheck.render.terminal.repair_table import print_repair
-from bncheck.results.repair import RepairResult
+from bncheck.results.repair import BETTER, WORSE, Outcome, RepairResult
+from bncheck.results.scores import Score
 
 GOLDEN = Path(__file__).with_name("golden_repair")
 WIDTHS = (80, 120, 200)
@@ -110,3 +111,39 @@ def test_a_cause_that_new_statistics_only_hide_is_told_with_its_remedy(code: str
     text = words(drawn(replace(scaled, before=replace(scaled.before, findings=(found,))), 200))
     assert (f"But {code} {said}" in text) == (severity == "warning")
     assert ("Build these layers with eps=1e-05." in text) == (severity == "warning")
+
+
+def scored(outcome: Outcome, gain: float, low: float, high: float) -> RepairResult:
+    score = Score("Dice", True, 0.8, None, 0.8 + gain, gain, low, high, 120)
+    lost = replace(hand_repaired.LABELLED, accuracy_before=None, accuracy_after=None, gain=gain, score=score)
+    path = "repaired.ckpt" if outcome == BETTER else None
+    return replace(hand_repaired.better(), outcome=outcome, path=path, comparison=lost)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "interval", "said", "unsaid"),
+    [
+        (
+            WORSE,
+            (-0.02, -0.05, 0.01),
+            "not known to differ: it looks worse, by no more than chance may do",
+            "is worse.",
+        ),
+        (WORSE, (-0.04, -0.07, -0.01), "The repaired model is worse.", "not known"),
+        (BETTER, (0.02, -0.001, 0.041), "is likely better (95 %, one-sided).", "is better."),
+        (BETTER, (0.02, 0.001, 0.039), "The repaired model is better.", "likely"),
+    ],
+)
+def test_words_of_certainty_go_by_the_interval(
+    outcome: Outcome, interval: tuple[float, float, float], said: str, unsaid: str
+) -> None:
+    text = words(drawn(scored(outcome, *interval), 200))
+    assert said in text
+    assert unsaid not in text
+
+
+def test_a_loss_is_told_as_one_and_what_would_tell_more() -> None:
+    text = words(drawn(scored(WORSE, -0.02, -0.05, 0.01), 200))
+    assert "Dice: 0.8 as shipped, 0.78 repaired (worse by 0.02, 95 % between -0.01 and 0.05)." in text
+    assert "More samples would tell whether it is worse" in text
+    assert "Data like those" not in text

@@ -22,6 +22,7 @@ from hand_made import (
 from bncheck.render.words.report import closing, concerning, effect_lines, headline, layer_verdict
 from bncheck.results.finding import Cost, Finding, Measure
 from bncheck.results.report import AUDITED, SKIPPED, Accuracy, Effect, Report
+from bncheck.results.scores import Score
 from bncheck.vocabulary import Harm
 
 
@@ -192,11 +193,22 @@ def test_the_verdict_of_a_measured_layer(gap: float, own: float | None, codes: l
     assert layer_verdict(layer, [finding("error", code) for code in codes], 0.25) == expected
 
 
-def test_a_margin_that_accuracy_made_smaller_is_told() -> None:
+def test_a_margin_that_the_score_made_smaller_is_told() -> None:
     others = (limited("error", 0.02, "BN600"), limited("error", 0.05, "BN607"))
     report = replace(full_report(), findings=(limited("warning", 0.1), *others))
-    told = "Healthy layers stay below 0.25; here gaps from 0.1 on count, since accuracy is sure to suffer."
-    assert any(told in line for line in effect_lines(report))
+    for name, larger, suffers in (
+        ("accuracy", True, "accuracy is sure to suffer"),
+        ("Dice", True, "Dice is sure to suffer"),
+        ("metric", True, "the metric is sure to suffer"),
+        ("relative squared error", False, "the relative squared error is sure to be larger than it need be"),
+    ):
+        score = Score(name, larger, 0.8, None, 0.9, 0.1, 0.05, 0.15, 100)
+        assert report.effect is not None
+        judged_so = replace(report, effect=replace(report.effect, score=score))
+        told = f"Healthy layers stay below 0.25; here gaps from 0.1 on count, since {suffers}."
+        assert any(told in line for line in effect_lines(judged_so))
+    unscored = replace(report, effect=replace(report.effect, score=None))
+    assert any("since predictions are sure to suffer." in line for line in effect_lines(unscored))
 
 
 def test_the_verdict_of_a_layer_that_was_not_measured() -> None:

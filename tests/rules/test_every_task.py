@@ -141,6 +141,29 @@ def test_a_metric_of_the_user_decides_alike() -> None:
     assert told.shipped < 0.6 < 0.8 < told.remedied
 
 
+def with_label_noise(factor: float) -> Report:
+    """On the net of numbers, whose labels are all but what it says, with one inner layer's variances so many times."""
+    net, x, y = of_task("numbers")
+    copied = copy.deepcopy(net)
+    norms(copied)[WRONG].running_var.mul_(factor)
+    noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(8))
+    return bncheck.inspect(copied, (x, y + 0.1 * noise))
+
+
+def test_a_small_error_that_is_sure_to_be_far_less_is_found_behind_a_small_gap() -> None:
+    report = with_label_noise(1.2)
+    (finding,) = report.findings
+    assert (finding.code, finding.severity, finding.layers) == ("BN603", "warning", ("7",))
+    assert max(layer.own_gap for layer in report.layers) < 0.1
+    assert report.effect.score.low > 0.2 * report.effect.score.stored
+    assert report.summary.exit_code == 1
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.05])
+def test_a_gap_as_small_that_costs_nothing_which_shows_is_no_fault(factor: float) -> None:
+    assert_healthy(with_label_noise(factor))
+
+
 def test_right_pixels_would_not_have_shown_what_the_dice_shows() -> None:
     net, x, y = of_task("rare class")
     report = bncheck.inspect(broken(net), (x, y))

@@ -180,7 +180,8 @@ def repair_command(
         if not quiet and all(destination.path != STDOUT for destination in destinations):
             print_result(result)
         elif result.refused:
-            why = "there are too few samples" if result.exit_code == 4 else "the repaired model is measured to be worse"
+            worse = "the repaired model is measured to be worse" if result.differs else "it is not known to be no worse"
+            why = "there are too few samples" if result.exit_code == 4 else worse
             say(f"bncheck: not written: {out}: {why}; --force writes it.")
         raise typer.Exit(result.exit_code)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bncheck.render.words.cells import number
-from bncheck.results import SHARES, HeadEffect, Report, score_title
+from bncheck.results import SHARES, HeadEffect, Report, score_object, score_title
 
 ACCURACY, METRIC = "accuracy", "metric"
 AS_SHIPPED, BY_BATCH = "as shipped", "normalized by the batch"
@@ -68,6 +68,14 @@ def scored(report: Report) -> tuple[str, list[tuple[float, str]]]:
     else:
         return "", []
     return name, _by_statistics(*told)
+
+
+def suffering(report: Report) -> str:
+    """What is sure to be worse than it could be, by what the task is judged by."""
+    if report.effect is None or (score := report.effect.score) is None:
+        return "predictions are sure to suffer"
+    suffers = "suffer" if score.larger_is_better else "be larger than it need be"
+    return f"{score_object(score.name)} is sure to {suffers}"
 
 
 def score_shown(name: str, value: float | None) -> str:

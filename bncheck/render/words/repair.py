@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bncheck.render.words.answer import first_sentence
 from bncheck.render.words.cells import count, number
+from bncheck.render.words.hidden import INSTANCE, what_a_repair_hides
 from bncheck.render.words.reasons import reason_words, why_kept
 from bncheck.results import (
     BETTER,
     CROSS_FITTED,
-    INFO,
     NO_DIFFERENCE,
     NOTHING,
     TOO_FEW,
@@ -20,22 +19,12 @@ from bncheck.results import (
     Comparison,
     LayerRepair,
     RepairResult,
-    Report,
     Score,
     score_title,
     score_value,
 )
 from bncheck.vocabulary import argument, spelled
 
-HIDDEN = {
-    **dict.fromkeys(("BN601", "BN602"), ("the data", "spoil the model for data fed rightly")),
-    "BN302": ("eps", "spoil the model for the eps that it was trained with"),
-    "BN613": ("how it normalizes", "leave the layers to normalize by what is not the instance's own"),
-}
-"""Faults whose remedy is not in the statistics: by code what they speak of, and what new statistics would do."""
-INSTANCE = "instance"
-MENDED = {INSTANCE: frozenset({"BN613"})}
-"""Those that a method mends all the same."""
 ACCURACY = "accuracy"
 SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
@@ -122,6 +111,8 @@ def _closing(result: RepairResult) -> list[str]:
             f"Not written: {result.out}. Give at least {_in_tens(result.samples_needed or 0)} samples; {_BLEND}; "
             f"{_FORCE}."
         ]
+    if result.outcome == WORSE and not result.differs:
+        return [f"Not written: {result.out}. More samples would tell whether it is worse; {_BLEND}; {_FORCE}."]
     if result.outcome == WORSE:
         return [
             f"Not written: {result.out}. Data like those the model was trained on would serve better; {_BLEND}; "
@@ -145,6 +136,10 @@ def _outcome(result: RepairResult) -> str:
         return "Whether the repaired model is better cannot be told: its outputs cannot be compared."
     if result.outcome == UNDECIDED and comparison is not None and comparison.score is not None:
         return "Whether the repaired model is better so few samples cannot tell: give more."
+    if result.outcome == WORSE and not result.differs:
+        return "The repaired model is not known to differ: it looks worse, by no more than chance may do (95 %)."
+    if result.outcome == BETTER and not result.differs:
+        return "The repaired model is likely better (95 %, one-sided)."
     if result.outcome == WORSE and comparison is not None and comparison.gain is None:
         return f"The repaired model is likely worse, {_without_accuracy(result)}: its gap over all layers has grown."
     return said
@@ -186,9 +181,10 @@ def _score(score: Score, head: str | None = None) -> str:
     values = (score_value(score.name, value) for value in (score.stored, score.recalibrated))
     shipped, repaired = values
     sure = ""
-    if score.low is not None and score.high is not None:
-        low, high = (score_value(score.name, value) for value in (score.low, score.high))
-        sure = f" (better by {score_value(score.name, score.gain)}, 95 % between {low} and {high})"
+    if score.low is not None and score.high is not None and score.gain is not None:
+        sign, way = (1, "better") if score.gain >= 0 else (-1, "worse")
+        low, high = (score_value(score.name, value) for value in sorted((sign * score.low, sign * score.high)))
+        sure = f" ({way} by {score_value(score.name, sign * score.gain)}, 95 % between {low} and {high})"
     whose = "" if head is None else f" of {head}"
     return f"{score_title(score.name)}{whose}: {shipped} as shipped, {repaired} repaired{sure}."
 
@@ -244,17 +240,6 @@ def _hidden(result: RepairResult) -> list[str]:
     if result.outcome == NOTHING:
         return []
     return [f"But {sentence}" for sentence in what_a_repair_hides(result.before, result.method)]
-
-
-def what_a_repair_hides(before: Report, method: str) -> list[str]:
-    """What a report on the model as shipped finds wrong that this method does not mend, a sentence each."""
-    hidden = HIDDEN.keys() - MENDED.get(method, frozenset())
-    wrong = [each for each in before.findings if each.code in hidden and each.severity != INFO]
-    return [
-        f"{each.code} speaks of {HIDDEN[each.code][0]}: {first_sentence(each.message)} The repair would only hide "
-        f"that, and {HIDDEN[each.code][1]}. {first_sentence(each.fix)}"
-        for each in wrong
-    ]
 
 
 def _crossed(layers: Sequence[LayerRepair]) -> tuple[float | None, float | None]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
-from bncheck.render.words.predictions import prediction_lines
+from bncheck.render.words.predictions import prediction_lines, suffering
 from bncheck.render.words.reasons import reason_in_a_cell
 from bncheck.results import (
     AUDITED,
@@ -219,7 +219,7 @@ def _margin(report: Report) -> str:
     smallest = report.summary.smallest_detectable_gap
     used = _counted_from(report.findings, margin)
     if used < margin:
-        return f"Healthy layers stay below {margin}; here gaps from {used} on count, since accuracy is sure to suffer."
+        return f"Healthy layers stay below {margin}; here gaps from {used} on count, since {suffering(report)}."
     if smallest is None:
         return f"Healthy layers stay below {margin}."
     if not math.isfinite(smallest):
@@ -274,7 +274,7 @@ def _is_named_as_heir(layer: LayerReport, findings: Sequence[Finding], margin: f
 
 
 def _counted_from(findings: Sequence[Finding], margin: float) -> float:
-    """The gap above which drift counts: a smaller one than usual where accuracy is sure to suffer."""
+    """The gap above which drift counts: a smaller one than usual where the score is sure to suffer."""
     used = (finding.measure.limit for finding in findings if finding.code == DRIFT and finding.measure.unit == GAP)
     return min((each for each in used if each is not None), default=margin)
 

@@ -214,7 +214,7 @@ def _repair(cause: str | None, severity: Severity) -> str | None:
         )
     return (
         "Keep the statistics for data like those of the training. Check that these are preprocessed as those were; if "
-        "they are another domain, recalibrate on samples of it where the accuracy above shows a gain, else fine-tune."
+        "they are another domain, recalibrate on samples of it where labels show a gain, else fine-tune."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.evidence import EffectEvidence, Evidence
-from bncheck.results import Finding
+from bncheck.results import Finding, score_subject, score_value
 from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.cost import cost_of
 from bncheck.rules.judging.harm import margin_of, severity_of
@@ -47,7 +47,10 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 def _in_words(effect: EffectEvidence | None) -> str:
     if effect is None:
         return "What it costs could not be measured."
-    accuracy = effect.accuracy
+    task, accuracy = effect.task, effect.accuracy
+    if task is not None and not task.counts_right:
+        average, by_call = (score_value(task.score_name, one) for one in (task.score.shipped, task.score.other))
+        return f"{score_subject(task.score_name)} is {average} with the average and {by_call} by each call's own."
     if accuracy is not None and accuracy.stored is not None and accuracy.recalibrated is not None:
         return f"Accuracy is {accuracy.stored:.1%} with the average and {accuracy.recalibrated:.1%} by each call's own."
     if effect.predictions_changed is not None:
