@@ -46,8 +46,14 @@ class ExportOrigin(Origin):
         self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
     ) -> tuple[Note, ...]:
         """Have every InstanceNorm that the graph calls as such normalize by the instance."""
-        how = {"trust_pickle": self.trust_pickle, "allow_ops": self.allow_ops}
-        return write_exported(self.path, {}, target, change=_normalize_by_instance, **how)
+        return write_exported(
+            self.path,
+            {},
+            target,
+            trust_pickle=self.trust_pickle,
+            allow_ops=self.allow_ops,
+            change=_normalize_by_instance,
+        )
 
 
 def write_exported(
