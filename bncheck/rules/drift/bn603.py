@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from bncheck.core import THRESHOLDS
+from bncheck.core import THRESHOLDS, rms
 from bncheck.evidence import CloserLook, Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.results import Finding
 from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
 from bncheck.rules.judging.drifting import drifted_layers, off_by_themselves, origin_of
-from bncheck.rules.judging.harm import is_better, margin_of, severity_beyond, wins
+from bncheck.rules.judging.harm import is_better, is_sure_to_err, margin_of, severity_beyond, wins
 from bncheck.rules.judging.measures import noise_of, single, worst
 from bncheck.rules.judging.naming import shown, some_names
 from bncheck.vocabulary import CHECK, Severity
@@ -27,7 +27,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     """Yield gaps above the margin with confidence; a warning or an error only where predictions suffer."""
     yield from _not_finite(evidence)
     margin = margin_of(evidence.effect)
-    drifted = drifted_layers(evidence)
+    drifted = drifted_layers(evidence) or _farthest_by_cost(evidence)
     if not drifted:
         return
     origin = _ranked(_sources(drifted, margin, evidence), evidence.closer)
@@ -60,6 +60,16 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         | _beside_training(cause, origin, evidence)
         | {"causes_in_file": [{"cause": one.key, **one.numbers} for one in in_file]},
     )
+
+
+def _farthest_by_cost(evidence: Evidence) -> list[MeasuredLayer]:
+    """Give the layer with the largest gap of its own where no gap is sure, but the cost of all of them is."""
+    beyond = [layer for layer in evidence.measured.values() if _own(layer) > rms(layer.noise[layer.visible])]
+    return [max(beyond, key=_own)] if beyond and is_sure_to_err(evidence.effect) else []
+
+
+def _own(layer: MeasuredLayer) -> float:
+    return layer.gap if layer.own_gap is None else layer.own_gap
 
 
 def _of_unlike_calls(origin: list[MeasuredLayer], evidence: Evidence) -> bool:

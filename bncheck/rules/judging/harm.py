@@ -108,9 +108,14 @@ def is_sure_to_cost(effect: EffectEvidence | None) -> bool:
     return task is not None and task.score.low(THRESHOLDS.confidence_z) > THRESHOLDS.sure_gain * task.unit
 
 
+def is_sure_to_err(effect: EffectEvidence | None) -> bool:
+    """Tell whether the score is an error that is sure to be less, by a share that matters, whatever the gaps are."""
+    return effect is not None and effect.task is not None and _error_is_less(effect.task)
+
+
 def margin_of(effect: EffectEvidence | None) -> float:
     """Give the gap that counts: a smaller one where the score is sure to suffer, least where that is an error."""
-    if effect is not None and effect.task is not None and _error_is_less(effect.task):
+    if is_sure_to_err(effect):
         return THRESHOLDS.least_margin
     return THRESHOLDS.near_margin if is_sure_to_cost(effect) else THRESHOLDS.margin
 
