@@ -86,7 +86,8 @@ def _measured(cost: Cost) -> str:
     if cost.remedy is Remedy.INSTANCE:
         return f"{title}{samples}: {show(cost.shipped)} as shipped, {show(cost.remedied)} by each instance's own."
     if cost.remedy is Remedy.CALLS:
-        return f"{title} is {show(cost.shipped)} with the average and {show(cost.remedied)} by each call's own."
+        on = "" if cost.samples is None else f" ({count(cost.samples, 'sample')})"
+        return f"{title} is {show(cost.shipped)} with the average and {show(cost.remedied)} by each call's own{on}."
     if cost.remedy is Remedy.GROUPED:
         recalibrated = "" if cost.recalibrated is None else f"{show(cost.recalibrated)} recalibrated, "
         grouped = show(cost.remedied)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding, score_subject, score_value
 from bncheck.rules.judging.calls import unlike_calls
-from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.cost import UNMEASURED, cost_of, on_fewer
 from bncheck.rules.judging.harm import margin_of, severity_of
 from bncheck.rules.judging.measures import noise_of, worst
 from bncheck.vocabulary import Remedy
@@ -24,7 +24,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             layers=(name,),
             message=(
                 f"{name or 'The model'} runs {calls} times in a forward on unlike inputs: a call lies {apart.gap:.2f} "
-                f"from the average of all, which is all that it can store. {_in_words(effect)}"
+                f"from the average of all, which is all that it can store. {_in_words(effect, evidence)}"
             ),
             fix=(
                 "Give every call its own BatchNorm (weights of the convolutions may stay shared), or normalize the "
@@ -44,15 +44,16 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _in_words(effect: EffectEvidence | None) -> str:
+def _in_words(effect: EffectEvidence | None, evidence: Evidence) -> str:
     if effect is None:
-        return "What it costs could not be measured."
-    task, accuracy = effect.task, effect.accuracy
+        return UNMEASURED
+    task, accuracy, on = effect.task, effect.accuracy, on_fewer(effect, evidence)
     if task is not None and not task.counts_right:
         average, by_call = (score_value(task.score_name, one) for one in (task.score.shipped, task.score.other))
-        return f"{score_subject(task.score_name)} is {average} with the average and {by_call} by each call's own."
+        return f"{score_subject(task.score_name)} is {average} with the average and {by_call} by each call's own{on}."
     if accuracy is not None and accuracy.stored is not None and accuracy.recalibrated is not None:
-        return f"Accuracy is {accuracy.stored:.1%} with the average and {accuracy.recalibrated:.1%} by each call's own."
+        average, by_call = (score_value("accuracy", one) for one in (accuracy.stored, accuracy.recalibrated))
+        return f"Accuracy is {average} with the average and {by_call} by each call's own{on}."
     if effect.predictions_changed is not None:
-        return f"{effect.predictions_changed:.1%} of the predictions change where each call has its own."
-    return f"The outputs move by {effect.output_change or 0.0:.1%} where each call has its own."
+        return f"{effect.predictions_changed:.1%} of the predictions change where each call has its own{on}."
+    return f"The outputs move by {effect.output_change or 0.0:.1%} where each call has its own{on}."

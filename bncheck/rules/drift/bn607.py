@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding
-from bncheck.rules.judging.cost import cost_of, in_words
+from bncheck.rules.judging.cost import cost_of, in_words, on_fewer
 from bncheck.rules.judging.harm import (
     harm_of,
     is_harmful,
@@ -43,7 +43,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         message=(
             f"The statistics of {some_names(ranked)} are wrong by themselves (own gap {shown[ranked[0]]:.2f}), while "
             f"the other layers fit (own gaps up to {rest:.2f}){_patterns(ranked, evidence)}. {inherit}"
-            f"{in_words(effect)}{_loss_in_words(effect)}"
+            f"{in_words(effect, '' if effect is None else on_fewer(effect, evidence))}{_loss_in_words(effect)}"
         ),
         fix=(
             (

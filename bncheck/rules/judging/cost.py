@@ -50,20 +50,32 @@ def cost_of(effect: EffectEvidence | None, evidence: Evidence, remedy: Remedy = 
     return None
 
 
-def in_words(effect: EffectEvidence | None) -> str:
-    """Tell the cost in one or two sentences, and below which no cost could have been seen."""
+def on_fewer(effect: EffectEvidence, evidence: Evidence) -> str:
+    """Tell on how many samples it was measured, where that is not all that the report's own numbers are of."""
+    whole = evidence.effect
+    is_of_all = effect is whole or (whole is not None and effect.samples == whole.samples)
+    return "" if is_of_all or effect.samples is None else f" ({effect.samples} samples)"
+
+
+def in_words(effect: EffectEvidence | None, on: str = "") -> str:
+    """Tell the cost in one or two sentences, and below which no cost could have been seen.
+
+    Args:
+        effect: what was measured.
+        on: how many samples that was done on, from `on_fewer`.
+    """
     if effect is None:
         return UNMEASURED
     task = effect.task
     if task is not None:
         shipped, other = (score_value(task.score_name, one) for one in (task.score.shipped, task.score.other))
         whose = "" if effect.head is None else f" of the output {effect.head}"
-        told = f"{score_subject(task.score_name)}{whose} is {shipped} as shipped and {other} with {ELSEWHERE}."
+        told = f"{score_subject(task.score_name)}{whose} is {shipped} as shipped and {other} with {ELSEWHERE}{on}."
         return f"{told}{_power(task) if harm_of(effect) is Harm.UNKNOWN and not is_worse(effect) else ''}"
     if effect.predictions_changed is not None:
-        return f"{effect.predictions_changed:.1%} of the predictions change with statistics measured on these data."
+        return f"{effect.predictions_changed:.1%} of the predictions change with statistics measured on these data{on}."
     if effect.output_change is not None:
-        return f"The outputs move by {effect.output_change:.1%} with statistics measured on these data."
+        return f"The outputs move by {effect.output_change:.1%} with statistics measured on these data{on}."
     return UNMEASURED
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bncheck.core import INSTANCE_NORM
 from bncheck.evidence import Evidence
 from bncheck.results import Finding, score_value
-from bncheck.rules.judging.cost import cost_of
+from bncheck.rules.judging.cost import cost_of, on_fewer
 from bncheck.rules.judging.harm import severity_of, wins
 from bncheck.rules.judging.measures import single
 from bncheck.rules.judging.naming import name_some
@@ -24,14 +24,14 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         return
     task, score = effect.task, effect.task.score
     stored, own = (score_value(task.score_name, value) for value in (score.shipped, score.other))
-    names = tuple(layer.name for layer in layers)
+    names, on = tuple(layer.name for layer in layers), on_fewer(effect, evidence)
     yield Finding(
         code="BN613",
         severity=severity_of(effect),
         layers=names,
         message=(
             f"{name_some(layers)} (InstanceNorm) normalize by stored statistics, and the model predicts better where "
-            f"each instance is normalized by its own: {task.score_name} is {stored} as shipped, {own} by instance."
+            f"each instance is normalized by its own: {task.score_name} is {stored} as shipped, {own} by instance{on}."
         ),
         fix=(
             "Build these layers with `track_running_stats=False` and leave their running_mean and running_var out of "
