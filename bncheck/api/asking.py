@@ -11,7 +11,7 @@ from bncheck.api.calling import Call, call_of
 from bncheck.data import normalization_of
 from bncheck.errors import UsageError
 from bncheck.measure import Plan
-from bncheck.progress import Progress
+from bncheck.progress import Progress, Relayed
 from bncheck.results import Asked
 from bncheck.rules import matching
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, RepairSettings, name_of_callable
@@ -130,7 +130,7 @@ def printed_options(settings: Settings, *, reference: str | None = None, trainin
 
 def spelling_arguments(progress: Progress, spelling: Spelling) -> Progress:
     """The same progress, told what it is told with arguments named as they are where it is read."""
-    return lambda task, done, total: progress(spelled(task, spelling), done, total)
+    return Relayed(progress, lambda text: spelled(text, spelling))
 
 
 def _of_inspection(settings: InspectionSettings, reference: str | None, training: str | None) -> dict[str, Any]:

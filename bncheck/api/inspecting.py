@@ -18,7 +18,9 @@ from bncheck.core import in_force
 from bncheck.data import DataOptions, Source
 from bncheck.formats import Backend
 from bncheck.measure import (
+    AGREEMENT_STAGE,
     ALONE,
+    COMPARING_STAGE,
     Plan,
     RankIsDone,
     Ranks,
@@ -31,7 +33,7 @@ from bncheck.measure import (
     static_evidence,
 )
 from bncheck.probes import Subject, run_probes
-from bncheck.progress import Progress, no_progress
+from bncheck.progress import Progress, Relayed, begin, foresee, no_progress
 from bncheck.results import Report, Run
 from bncheck.rules import is_decided, judge
 from bncheck.settings import (
@@ -53,6 +55,9 @@ from bncheck.settings import (
 )
 from bncheck.vocabulary import FailOn
 from bncheck.watch import CountedSession, Ledger
+
+OPENING, FINDINGS = "opening the model and the data", "findings"
+"""Stages of an inspection before and after its passes and questions."""
 
 
 def inspect(
@@ -170,6 +175,9 @@ def inspected(settings: InspectionSettings, progress: Progress = no_progress, ra
         RankIsDone: this process is another than the first.
     """
     progress = spelling_arguments(progress, settings.edge.spelling)
+    stages = [] if settings.data is None else plan_of(settings).stages(training=settings.train_data is not None)
+    foresee(progress, [OPENING, *stages, FINDINGS], more=settings.data is not None)
+    begin(progress, OPENING)
     opened, source, reference, training = ranks.agreed(lambda: opened_for(settings))
     how = request_of(
         settings,
@@ -223,6 +231,9 @@ def report_on(
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
         sampling = None
+        last = (FINDINGS,) if reference is None else (AGREEMENT_STAGE, FINDINGS)
+        progress = Relayed(progress, later=last)
+        foresee(progress, plan.stages(training=training is not None), more=not plan.fast)
         if training is not None and plan.ranks.rank == 0:
             sampling = observe_training(opened, training, plan, progress, ledger)
         evidence_of = partial(
@@ -236,6 +247,7 @@ def report_on(
         with opened.session(source.name, plan.seed) as watched:
             session = CountedSession(watched, ledger)
             seen = observe(session, source, plan, progress, ledger=ledger)
+            begin(progress, COMPARING_STAGE)
             evidence = evidence_of(seen, sizes=how.batch_sizes)
             while seen.compared is not None and not is_decided(evidence, judge(evidence, how.codes)):
                 seen = look_further(session, source, plan, progress, seen)
@@ -244,10 +256,13 @@ def report_on(
             if not plan.fast:
                 subject = Subject(opened, source, plan, training, progress, ledger)
                 evidence = run_probes(session, subject, seen, evidence)
+        foresee(progress, ())
         evidence = completed(opened, seen, evidence)
         if reference is not None:
+            begin(progress, AGREEMENT_STAGE)
             agreement, note = compare_outputs(opened, reference, source, plan, ledger)
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
+    begin(progress, FINDINGS)
     evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
     run = Run(how.edge.command, how.options, plan.seed, _versions(opened), in_force(), evidence.notes, how.asked)
     run = run if source is None else replace(run, cost=ledger.total())

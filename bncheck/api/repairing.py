@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
-from bncheck.api.inspecting import report_on
+from bncheck.api.inspecting import OPENING, report_on
 from bncheck.api.opening import model_of
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, RefusedError, UsageError
 from bncheck.files import InputFiles, publish, staging
 from bncheck.formats import Backend, by_instance, by_instance_refused, require_runnable
 from bncheck.measure import Plan
-from bncheck.progress import Progress, no_progress
+from bncheck.progress import Progress, Relayed, begin, no_progress
 from bncheck.render import what_a_repair_hides
 from bncheck.repair import (
     RECALIBRATE,
@@ -76,6 +76,8 @@ def repaired(
     request = request_of(settings)
     training = settings.training
     way = method_named(settings.method, MethodOptions(settings.prior, settings.until, training, training_progress))
+    progress = spelling_arguments(progress, settings.edge.spelling)
+    begin(progress, OPENING)
     shipped = model_of(settings.model)
     if not way.cross_fits:
         module_of(shipped)  # says what cannot be trained
@@ -96,8 +98,7 @@ def repaired(
             how=settings.reading,
             seed=settings.sampling.seed,
         )
-        progress_told = spelling_arguments(progress, settings.edge.spelling)
-        return _Job(settings, request, way, roles, plan_of(settings), target, progress_told).run(shipped)
+        return _Job(settings, request, way, roles, plan_of(settings), target, progress).run(shipped)
 
     if settings.out is None:
         with tempfile.TemporaryDirectory(prefix="bncheck-") as folder:
@@ -159,6 +160,7 @@ class _Job:
             return self._result(NOTHING, before, made)
         with staging(self.target.out) as folder:
             staged = folder / self.target.out.name
+            begin(self.progress, "writing the file")
             notes = self._write(shipped, made, staged)
             self.target.require_free(folder)
             written = model_of(self._opened_anew(made, staged))
@@ -208,7 +210,8 @@ class _Job:
         request = self.request
         if called is not None:
             request = replace(request, call=replace(request.call, model=called))
-        report = report_on(model, self.judge, self.plan, request, self.progress)
+        more = called is None or self.judged == HELD_OUT  # of the repaired model, where nothing else judges: the last
+        report = report_on(model, self.judge, self.plan, request, Relayed(self.progress, more=more))
         return report if called is None else replace(report, model=replace(report.model, path=called))
 
     def _result(self, outcome: Outcome, before: Report, made: Repaired) -> RepairResult:

@@ -5,7 +5,7 @@ from .layers import stored_statistics
 from .observation import Observation
 from .order import NEIGHBOURS, Reading, compare_batches, read_in_order
 from .passes import look_further, observe
-from .plan import Plan
+from .plan import AGREEMENT_STAGE, COMPARING_STAGE, Plan
 from .ranks import ALONE, RankIsDone, Ranks, ranks_of_job
 from .reservoir import GROUP, SAMPLES
 from .sessions import seeded, settled_session
@@ -13,7 +13,9 @@ from .stopping import StoppingRule
 from .training import observe_training
 
 __all__ = [
+    "AGREEMENT_STAGE",
     "ALONE",
+    "COMPARING_STAGE",
     "GROUP",
     "NEIGHBOURS",
     "SAMPLES",

@@ -9,7 +9,7 @@ from bncheck.data import Source
 from bncheck.errors import BncheckError
 from bncheck.evidence import OutputAgreement
 from bncheck.formats import Backend, coarsest_precision
-from bncheck.measure.plan import Plan
+from bncheck.measure.plan import AGREEMENT_STAGE, Plan
 from bncheck.predictions import PredictionEffect, choose_output
 from bncheck.results import Note, OutputsCompared, OutputsNotCompared
 from bncheck.vocabulary import argument
@@ -33,7 +33,7 @@ def compare_outputs(
         with (
             model.session(source.name, plan.seed) as ours,
             reference.session(source.name, plan.seed) as theirs,
-            ledger.stage("outputs beside the reference's"),
+            ledger.stage(AGREEMENT_STAGE),
         ):
             size = ours.fixed_batch or theirs.fixed_batch or batch.size
             if batch.size < size:

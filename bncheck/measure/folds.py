@@ -10,7 +10,7 @@ from itertools import chain, count
 import torch
 
 from bncheck.data import Batch, Source
-from bncheck.progress import Progress
+from bncheck.progress import Progress, begin
 
 LARGE_BATCH = 256
 """Samples normalized together in the batch pass: large, so that its statistics are not noise."""
@@ -113,6 +113,7 @@ class Folds:
 
     def read(self, task: str) -> Iterator[FoldPair]:
         """The shard's pairs, under the name of what is being done."""
+        begin(self._progress, task)
         self.dropped = start = seen = 0
         batches = self._source.batches(2 * self.half, seed=self._seed, limit=self._limit)
         for number, batch in enumerate(batches):

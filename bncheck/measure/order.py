@@ -13,7 +13,7 @@ import torch
 
 from bncheck.core import INSTANCE_NORM, Exchangeability, NormLayer, SampleMoments, exchangeability
 from bncheck.data import Batch, Source
-from bncheck.progress import Progress
+from bncheck.progress import Progress, begin
 from bncheck.watch import STORED, CallMoments, Policy, Recorder, Rows, Site
 
 NEIGHBOURS = 16
@@ -79,6 +79,7 @@ def read_in_order(session: Runs, source: Source, how: Reading, progress: Progres
     Raises:
         DataError: the source cannot be read, or does not fit the model.
     """
+    begin(progress, how.task)
     kept: list[SeenBatch] = []
     every = 1
     done = 0

@@ -19,7 +19,7 @@ from bncheck.errors import MemoryLimitError, UnfitError, is_out_of_memory
 from bncheck.formats import beyond_memory
 from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
-from bncheck.measure.plan import Plan
+from bncheck.measure.plan import BATCH_STAGE, STORED_STAGE, Plan
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.sessions import only_size
 from bncheck.measure.stopping import Look, StoppingRule
@@ -154,7 +154,7 @@ class Passes:
         if self._fixed is not None and self._fixed < SMALL_BATCH:
             notes = (FixedBatchTooSmall(self._fixed),)
         else:
-            for pair in self._folds.read("batch statistics"):
+            for pair in self._folds.read(BATCH_STAGE):
                 if pair.start >= self._look.start and not self._look.holds(pair):
                     break
                 if pair.start < self._look.start:
@@ -206,7 +206,7 @@ class Passes:
         reservoir = Reservoir(self._plan.seed, self._fixed or 0)
         recalibrated = None if alone else [Given(fold.statistics()) for fold in measured.folds]
         effect, samples, labelled, bad, first = self._meter(), 0, False, 0, NO_SAMPLE
-        for pair in self._folds.read("stored statistics"):
+        for pair in self._folds.read(STORED_STAGE):
             first = min(first, pair.start)
             for fold, half in enumerate(pair.folds):
                 for chunk in self._folds.chunks_of(pair, fold):

@@ -11,6 +11,10 @@ from bncheck.measure.ranks import ALONE, Ranks
 from bncheck.predictions import Metric
 from bncheck.progress import Progress
 
+TRAINING_STAGE, BATCH_STAGE, STORED_STAGE = "training data", "batch statistics", "stored statistics"
+COMPARING_STAGE, AGREEMENT_STAGE = "comparing with what is stored", "outputs beside the reference's"
+"""Stages of an inspection, as progress and the report's cost call them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -43,6 +47,11 @@ class Plan:
     ranks: Ranks = ALONE
     exhaustive: bool = False
     fast: bool = False
+
+    def stages(self, *, training: bool) -> list[str]:
+        """What is done before any question is asked, in order."""
+        passes = [STORED_STAGE] if self.fast else [BATCH_STAGE, STORED_STAGE]
+        return [*([TRAINING_STAGE] if training else []), *passes, COMPARING_STAGE]
 
     def folds(self, source: Source, fixed: int | None, progress: Progress, shard: Shard = WHOLE) -> Folds:
         """The data in pairs of half batches; `fixed` is the only batch size the model takes."""

@@ -15,13 +15,12 @@ from bncheck.formats import Backend
 from bncheck.measure.collect import detectable
 from bncheck.measure.layers import measured_layer
 from bncheck.measure.order import NEIGHBOURS, Reading, SeenBatch, compare_batches, read_in_order, records_of
-from bncheck.measure.plan import Plan
+from bncheck.measure.plan import TRAINING_STAGE, Plan
 from bncheck.progress import Progress
 from bncheck.watch import CallMoments, CountedSession, Ledger, together
 
 SAMPLES = 4096
 """About as many are run: more would not tell more."""
-_TASK = "training data"
 FEWEST_BATCHES, MOST_BATCHES = 16, 256
 READ_AT_MOST = 65_536
 """Samples read of a loader, from which those that are run are spread out."""
@@ -38,7 +37,7 @@ def observe_training(
         DataError: the data are empty, cannot be read, or do not fit the model.
     """
     ledger = ledger or Ledger()
-    with model.session(source.name, plan.seed) as session, ledger.stage(_TASK):
+    with model.session(source.name, plan.seed) as session, ledger.stage(TRAINING_STAGE):
         seen = read_in_order(CountedSession(session, ledger), source, _reading(source, plan), progress)
     size = Counter(batch.size for batch in seen).most_common(1)[0][0]
     batch_size = size if source.own_batches else plan.batch_size
@@ -71,7 +70,7 @@ def _reading(source: Source, plan: Plan) -> Reading:
         size = first.size if first is not None else NEIGHBOURS
     samples = SAMPLES if plan.limit is None else min(SAMPLES, plan.limit)
     most = min(max(samples // size, FEWEST_BATCHES), MOST_BATCHES)
-    return Reading(most, READ_AT_MOST if plan.limit is None else 16 * plan.limit, _TASK)
+    return Reading(most, READ_AT_MOST if plan.limit is None else 16 * plan.limit, TRAINING_STAGE)
 
 
 def _values(seen: Sequence[SeenBatch], batch_size: int) -> dict[str, int]:

@@ -17,6 +17,7 @@ from bncheck.probes.answers import Reader
 from bncheck.probes.case import Case, Subject
 from bncheck.probes.probe import Probe
 from bncheck.probes.session import ProbeSession
+from bncheck.progress import begin, foresee
 from bncheck.watch import Session
 
 
@@ -41,13 +42,18 @@ def run_probes(
         evidence: what they came to.
         budget: samples that may be run for all questions together; those too dear for what is left are not asked.
     """
-    for round_ in _rounds(all_probes()):
+    rounds = list(_rounds(all_probes()))
+    for number, round_ in enumerate(rounds):
         costs = {probe: _cost(probe, Case(subject, seen, evidence, session.fixed_batch)) for probe in round_}
-        for probe in sorted((probe for probe in round_ if costs[probe] is not None), key=lambda one: costs[one] or 0):
+        asked_now = sorted((probe for probe in round_ if costs[probe] is not None), key=lambda one: costs[one] or 0)
+        for place, probe in enumerate(asked_now):
             case = Case(subject, seen, evidence, session.fixed_batch)
             most = probe.cost(case)
             if budget is not None and most > budget:
                 continue
+            later = [*asked_now[place:], *(one for round_ in rounds[number + 1 :] for one in round_)]
+            foresee(subject.progress, [one.title for one in later if one.needs.are_met_by(case)])
+            begin(subject.progress, probe.title)
             asked = ProbeSession(session, Reader.of(subject.plan), subject.plan.batch_size, _telling(probe, case, most))
             with subject.ledger.stage(probe.title):
                 evidence = _ask(probe, case, asked)

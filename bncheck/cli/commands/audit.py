@@ -12,9 +12,12 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import about_bug, exit_codes, say, say_error, stdout_to_stderr
+from bncheck.cli.progress import progress_bar
+from bncheck.encoding import one_line
 from bncheck.errors import BncheckError, UnreadableError
 from bncheck.files import require_existing
 from bncheck.gate import accept
+from bncheck.progress import begin
 from bncheck.results import Report
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, ModelSettings
 from bncheck.vocabulary import FailOn, Spelling
@@ -43,7 +46,8 @@ def audit_command(
         for model in models:
             try:
                 require_existing(model)
-                with stdout_to_stderr():
+                with stdout_to_stderr(), progress_bar(quiet) as progress:
+                    begin(progress, f"auditing {one_line(model)}")
                     from bncheck.api import inspected
 
                     judging = JudgingSettings(split_codes(select), split_codes(ignore), fail_on=fail_on)

@@ -12,6 +12,8 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import as_typed, split_codes
 from bncheck.cli.process import exit_codes, stdout_to_stderr
+from bncheck.cli.progress import progress_bar
+from bncheck.progress import begin
 from bncheck.results import Difference
 from bncheck.settings import Edge, ModelSettings
 from bncheck.vocabulary import Spelling
@@ -42,7 +44,8 @@ def diff_command(
         files = files_of(context, destinations)
         if not quiet:
             say_what_is_trusted(f"{before} and {after}", trust_pickle, allow_op, several=True)
-        with stdout_to_stderr():
+        with stdout_to_stderr(), progress_bar(quiet) as progress:
+            begin(progress, "comparing two files")
             from bncheck.api import compared
 
             allowed = tuple(allow_op or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any, cast
 
@@ -26,7 +27,7 @@ from bncheck.cli.options.typed import (
     split_codes,
 )
 from bncheck.cli.process import exit_codes, stdout_to_stderr
-from bncheck.cli.progress import progress_bar
+from bncheck.cli.progress import progress_bar, start_torch
 from bncheck.cli.ranks import job_ranks
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
@@ -169,6 +170,8 @@ def inspect_command(
             say_whose_code_runs({**architectures, **sources, "--metric": metric})
             say_what_is_trusted(model, trust_pickle, allow_op)
         repair = None
+        with stdout_to_stderr():
+            start_torch(quiet or os.environ.get("RANK", "0") != "0")
         with stdout_to_stderr(), job_ranks() as ranks:
             settings = replace(settings, predictions=PredictionSettings(output, read_callable(metric, "metric"), task))
             if renorm:

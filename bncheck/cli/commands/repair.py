@@ -17,7 +17,7 @@ from bncheck.cli.options.arguments import refuse_without, say_whose_code_runs
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import as_typed, read_callable, read_floats, read_kwargs, read_names, read_size
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
-from bncheck.cli.progress import progress_bar, training_told
+from bncheck.cli.progress import progress_bar, start_torch, training_told
 from bncheck.results import RepairResult
 from bncheck.settings import (
     BATCH_SIZE,
@@ -187,6 +187,7 @@ def repair_command(
 
 
 def _repair(settings: RepairSettings, quiet: bool) -> Any:
+    start_torch(quiet)
     from bncheck.api import repaired
 
     with progress_bar(quiet) as progress:

@@ -9,7 +9,9 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import read_kwargs
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
+from bncheck.cli.progress import progress_bar
 from bncheck.errors import UsageError
+from bncheck.progress import begin
 from bncheck.vocabulary import argument
 
 
@@ -40,7 +42,8 @@ def stamp_command(
             )
             raise UsageError(f"stamp needs {missing}.")
         files_of(context)
-        with stdout_to_stderr():
+        with stdout_to_stderr(), progress_bar(quiet=False) as progress:
+            begin(progress, "stamping the export")
             from bncheck.api import stamp
 
             result = stamp(

@@ -8,7 +8,7 @@ from bncheck.data import Source
 from bncheck.errors import RefusedError
 from bncheck.formats import Backend
 from bncheck.measure import Plan
-from bncheck.progress import Progress
+from bncheck.progress import Progress, begin
 from bncheck.repair.measuring import STATISTICS, join
 from bncheck.repair.methods.method import RENORM, MethodOptions, Repaired
 from bncheck.repair.training.checkpoints import forget_checkpoint
@@ -55,6 +55,7 @@ class RenormFineTuning:
         if not any(layer.has_statistics for layer in model.layers):
             return Repaired(tensors={}, kept={}, samples=0)
         counted = source if isinstance(source, TrainingSource) else TrainingSource(source, mixed=False)
+        begin(progress, "fine-tuning")
         try:
             tuned = fine_tune(model, counted, self._options, heldout=validation, progress=self._training)
         except RefusedError:
