@@ -77,17 +77,27 @@ def by_file_name(
     placed: dict[str, torch.Tensor] = {}
     for name, new in tensors.items():
         names = file_names.get(name, (name,))
+        if not names:
+            raise ModelError(
+                f"{name} is computed from other tensors of the file (weight normalization), and cannot be written into "
+                "it. Repair without training, or save the weights as they are used."
+            )
         there = [known for known in names if isinstance(held.get(known), torch.Tensor)]
         shared = {same_storage(held[known]) or known for known in there}
         first: torch.Tensor | None = None
         for known in there:
             # What was one tensor under two names stays one.
             if first is None or len(shared) > 1:
-                first = in_form_of(held[known], new, known)
+                first = in_form_of(held[known], as_file_stores(new, name, known), known)
             placed[known] = first
         if not there:
             placed.update((known, _added(new, known, held.values())) for known in names)
     return placed
+
+
+def as_file_stores(new: torch.Tensor, name: str, known: str) -> torch.Tensor:
+    """The root of variances where the file has standard deviations."""
+    return new.sqrt() if known.endswith("running_std") and name.endswith("running_var") else new
 
 
 def _added(new: torch.Tensor, name: str, others: Iterable[Any]) -> torch.Tensor:

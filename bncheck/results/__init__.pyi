@@ -39,6 +39,7 @@ from .notes.of_files import (
     PrefixStripped,
     ReferenceLayersUnfound,
     RuntimeNotCompared,
+    TensorsLeftOut,
 )
 from .notes.of_measuring import (
     BatchesReduced,
@@ -256,6 +257,7 @@ __all__ = [
     "StoredLeftOut",
     "Summary",
     "TensorChange",
+    "TensorsLeftOut",
     "TooFewForBatchPass",
     "TrainingEnded",
     "TrainingSamplesCompared",

@@ -22,7 +22,7 @@ from bncheck.formats.state_dict import ZIP_CHECKPOINT
 from bncheck.formats.state_dict.copies import tensors_of
 from bncheck.formats.state_dict.nesting import Candidate, choose, others
 from bncheck.formats.state_dict.origin import TensorsOrigin
-from bncheck.formats.stored_values import put_into
+from bncheck.formats.stored_values import as_file_stores, put_into
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results import Note, SharedChanged
 from bncheck.vocabulary import argument
@@ -66,7 +66,7 @@ def write_in_place(origin: DataOrigin, tensors: Mapping[str, torch.Tensor], targ
                 old = held.get(known)
                 if old is None:
                     raise ModelError(_no_room(origin.path, known))
-                put_into(old.detach(), new, known)
+                put_into(old.detach(), as_file_stores(new, name, known), known)
                 changed.add(old.untyped_storage()._cdata)
     shutil.copyfile(origin.path, target)
     _replace(target, origin.container, [_place_of(memory, loaded, origin.path) for memory in changed])

@@ -13,6 +13,7 @@ import torch
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
+from bncheck.formats.state_dict.flat import AVERAGED, models_in, part_named
 from bncheck.results import ModelChosen, Note
 from bncheck.vocabulary import argument
 
@@ -33,7 +34,6 @@ _KNOWN = (
     "network_state_dict",
     "weight",
 )
-_AVERAGED = re.compile(r"(^|[_.])(ema|swa|averaged|shadow)([_.]|$)")
 _NOT_A_MODEL = re.compile(r"optim|sched|scaler|hyper_?param|hparams", re.IGNORECASE)
 _PARAMETER_LEAVES = ("weight", "bias", "running_mean", "running_var", "gamma", "beta", "moving_mean")
 
@@ -58,7 +58,7 @@ class Candidate:
     @property
     def is_averaged(self) -> bool:
         """Whether it is an averaged copy (EMA, SWA) by its name."""
-        return _AVERAGED.search(self.path) is not None
+        return AVERAGED.search(self.path) is not None
 
 
 def choose(
@@ -160,7 +160,11 @@ def _named(content: Any, candidates: list[Candidate], key: str, source: str) -> 
         return Candidate(key, found)
     if isinstance(found, Mapping) and any(_is_entry(name, value) for name, value in found.items()):
         return Candidate(key, found)
+    for candidate in sorted(candidates, key=lambda one: _rank(one, prefer_modules=False)):
+        if not candidate.is_module and (part := part_named(candidate.values, key)) is not None:
+            return Candidate(key, part)
     paths = [candidate.path for candidate in candidates if candidate.path]
+    paths += [name for candidate in candidates if not candidate.is_module for name in models_in(candidate.values)]
     offer = f"It offers {listed(paths)}." if paths else f"It holds one bare state dict: leave {argument('key')} out."
     raise UsageError(f"{argument('key')} {key}: {source} has no model under that name. {offer}")
 

@@ -20,11 +20,13 @@ from bncheck.formats.state_dict import FORMAT
 from bncheck.formats.state_dict.architecture import build, require
 from bncheck.formats.state_dict.copies import sibling_copies, tensors_in, tensors_of
 from bncheck.formats.state_dict.fitting import fit
+from bncheck.formats.state_dict.flat import copies_beside
 from bncheck.formats.state_dict.in_place import DataOrigin
 from bncheck.formats.state_dict.model import TensorsBackend
 from bncheck.formats.state_dict.nesting import Candidate, choose, others
 from bncheck.formats.state_dict.optimizer import optimizer_steps
 from bncheck.formats.state_dict.origin import TensorsOrigin
+from bncheck.formats.state_dict.spelling import with_pytorch_statistics
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, tensors_have_convolutions, without_wrappers
 from bncheck.formats.state_dict.writing import CheckpointOrigin
 from bncheck.formats.tensors import require_readable
@@ -124,6 +126,7 @@ def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Requ
     """The model with what else its checkpoint tells: other copies of it, and the optimizer's steps."""
     # Whoever names the raw model asks about that one alone.
     beside = others(values, chosen) if chosen.is_averaged or request.key is None else []
+    beside += _flat_copies(model, chosen) if request.arch is not None and not chosen.is_module else []
     counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged and _is_readable(other)]
     return replace(
         model,
@@ -131,6 +134,13 @@ def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Requ
         siblings=sibling_copies(model.tensors(), counterparts),
         optimizer_steps=optimizer_steps(values),
     )
+
+
+def _flat_copies(model: Backend, chosen: Candidate) -> list[Candidate]:
+    """Other copies in the same state dict, under prefixes of their own."""
+    names = model.origin.names if isinstance(model.origin, TensorsOrigin) else {}
+    own = {name: known[0] for name, known in names.items() if known}
+    return [Candidate(prefix, held) for prefix, held in copies_beside(chosen.values, own).items()]
 
 
 def _is_readable(candidate: Candidate) -> bool:
@@ -143,7 +153,7 @@ def _is_readable(candidate: Candidate) -> bool:
 
 def _audited(name: str, values: Mapping[str, Any], source: Adoption, origin: TensorsOrigin) -> Backend:
     """A state dict without its architecture: nothing to run."""
-    stripped, removed = without_wrappers(tensors_in(values))
+    stripped, removed = without_wrappers(with_pytorch_statistics(tensors_in(values)))
     return TensorsBackend(
         path=source.path,
         format=name,

@@ -56,10 +56,10 @@ def _best_change(given: Shapes, expected: Shapes) -> tuple[str, str]:
     votes: Counter[tuple[str, str]] = Counter()
     for name, shape in given.items():
         votes[("", "")] += expected.get(name) == shape
-        for prefix, rest in _splits(name):
+        for prefix, rest in splits(name):
             votes[(prefix, "")] += expected.get(rest) == shape
     for name, shape in expected.items():
-        for prefix, rest in _splits(name):
+        for prefix, rest in splits(name):
             votes[("", prefix)] += given.get(rest) == shape
     # One prefix in exchange for another, where each is shared by all: no single change agrees with anything.
     for change in product(_shared_prefixes(given), _shared_prefixes(expected)):
@@ -75,10 +75,10 @@ def _changed(name: str, strip: str, add: str) -> str:
 def _shared_prefixes(names: Shapes) -> list[str]:
     """The prefixes that all dotted names have: `a.` and `a.b.` for `a.b.x`, `a.b.y`."""
     dotted = [name for name in names if "." in name]
-    return [prefix for prefix, _ in _splits(min(dotted, default="")) if all(name.startswith(prefix) for name in dotted)]
+    return [prefix for prefix, _ in splits(min(dotted, default="")) if all(name.startswith(prefix) for name in dotted)]
 
 
-def _splits(name: str) -> Iterator[tuple[str, str]]:
+def splits(name: str) -> Iterator[tuple[str, str]]:
     """Every way to cut a dotted name: `a.b.c` gives (`a.`, `b.c`) and (`a.b.`, `c`)."""
     position = name.find(".")
     while position >= 0:

@@ -35,6 +35,18 @@ class NamesFitted(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class TensorsLeftOut(Note):
+    """Tensors of the file are called like no part of the architecture, and were not used."""
+
+    names: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Not in the architecture, and not used: {listed(self.names)}."
+
+
+@dataclass(frozen=True, slots=True)
 class PrecisionChanged(Note):
     """Values are run in another type than the file stores."""
 
