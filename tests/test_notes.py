@@ -12,8 +12,9 @@ from hand_made import full_report, healthy_report, run
 from bncheck.gate import Limits, judge_again, report_of
 from bncheck.results.notes import Note, OtherNote, documents_of, notes_of, sentences
 from bncheck.results.notes.note import _KINDS
+from bncheck.results.notes.of_data import SamplesLeftOut
 from bncheck.results.notes.of_files import ArgumentIgnored, ModelChosen
-from bncheck.results.notes.of_measuring import LabelsUnfit, SamplesLeftOut
+from bncheck.results.notes.of_measuring import LabelsUnfit
 from bncheck.results.notes.of_repairing import ErrorUnknown, SamplesWereEnough
 from bncheck.vocabulary import Severity, Spelling, Worse
 

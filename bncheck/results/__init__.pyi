@@ -19,6 +19,14 @@ from .notes.of_acceptance import (
     UnusedIgnore,
     WorseThanBaseline,
 )
+from .notes.of_data import (
+    DrawnFromTheFirst,
+    ImagesEnlarged,
+    InputsLeftOut,
+    LabelsUnread,
+    SamplesLeftOut,
+    SamplesNotFinite,
+)
 from .notes.of_files import (
     ArchitectureIgnored,
     ArgumentIgnored,
@@ -43,12 +51,8 @@ from .notes.of_files import (
 )
 from .notes.of_measuring import (
     BatchesReduced,
-    DrawnFromTheFirst,
     FixedBatchTooSmall,
-    ImagesEnlarged,
-    InputsLeftOut,
     LabelsUnfit,
-    LabelsUnread,
     NoBatchSizes,
     NoBetterThanGuessing,
     NoMemoryForBatchPass,
@@ -57,8 +61,6 @@ from .notes.of_measuring import (
     OutputsCompared,
     OutputsNotCompared,
     ReadingEnded,
-    SamplesLeftOut,
-    SamplesNotFinite,
     SomeCompared,
     TooFewForBatchPass,
     TrainingSamplesCompared,

@@ -240,7 +240,7 @@ def with_idle_layer() -> torch.nn.Module:
 
 
 def test_a_method_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"method magic: choose one of recalibrate, blend, renorm"):
+    with pytest.raises(UsageError, match=r"method magic: choose one of recalibrate, blend, instance, renorm"):
         bncheck.repair_file(SAMPLES / "healthy.pt", images(), out=tmp_path / "out.pt", method="magic")
 
 

@@ -75,14 +75,15 @@ def fit(
     prefix, beside = _part_of(stored, shapes, source)
     stored = {name: shape for name, shape in stored.items() if name.startswith(prefix)}
     names, renaming = best_names(stored, shapes)
+    whole = stored
     left_out = [name for name in stored if names[name] not in shapes and is_beside(names[name], shapes)]
     stored = {name: shape for name, shape in stored.items() if name not in left_out}
     given = {names[name]: value for name, value in tensors.items() if name in stored}
     complex_ = {name for name, value in given.items() if name in expected and _loses_a_part(value, expected[name])}
-    misfits = _misfits({names[name]: shape for name, shape in stored.items()}, shapes)
-    if wrong := [(name, dtype_name(given[name])) for name in sorted(complex_) if leaf(name) not in BOOKKEEPING]:
-        misfits += block("complex in the file, real in the architecture", wrong)
-    if misfits:
+    wrong = [(name, dtype_name(given[name])) for name in sorted(complex_) if leaf(name) not in BOOKKEEPING]
+    if wrong or _misfits({names[name]: shape for name, shape in stored.items()}, shapes):
+        misfits = _misfits({names[name]: shape for name, shape in whole.items()}, shapes)
+        misfits += block("complex in the file, real in the architecture", wrong) if wrong else []
         raise ModelError(f"{source} does not fit the architecture.", *misfits, _advice(given, models_in(tensors)))
     values = {
         name: value if expected[name].is_quantized else plain(value)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-_WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_flat_module)\.")
+_WRAPPERS = re.compile(r"(?<=\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_flat_module)\.")
 _LENGTHS = {"weight_g": "weight_v", "parametrizations.weight.original0": "parametrizations.weight.original1"}
 """What weight normalization calls the length, and the direction."""
 ROOT = "running_std"
@@ -108,15 +108,21 @@ def _statistics(
         if last in _PYTORCH:
             parts.setdefault(prefix + dot, {})[last] = name
     leaves = {name.rpartition(".")[2] for name in expected}
+    changed: dict[str, str] = {}
     for prefix, held in parts.items():
         if not _is_layer(held, values) or any(last in leaves and last not in _PYTORCH.values() for last in held):
             continue
-        for last, name in held.items():
-            new = prefix + _PYTORCH[last]
-            value = values.pop(name)
-            names[new] = names.pop(name)
-            values[new] = value.detach().square() if last == ROOT and value.is_floating_point() else value
-    return values, names
+        changed |= {name: prefix + _PYTORCH[last] for last, name in held.items()}
+    read = {
+        changed.get(name, name): _variance(name, value) if name in changed else value for name, value in values.items()
+    }
+    return read, {changed.get(name, name): known for name, known in names.items()}
+
+
+def _variance(name: str, value: torch.Tensor) -> torch.Tensor:
+    """What a statistic is as PyTorch keeps it."""
+    is_root = name.rpartition(".")[2] == ROOT and value.is_floating_point()
+    return value.detach().square() if is_root else value
 
 
 def _is_layer(held: Mapping[str, str], values: Tensors) -> bool:

@@ -1,0 +1,92 @@
+"""Notes tell of the data, and of what in them was not used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bncheck.results.notes.note import Note
+from bncheck.results.notes.wording import count
+from bncheck.vocabulary import argument
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesEnlarged(Note):
+    """Images are resized to many times what they are: (height, width) before and after."""
+
+    given: tuple[int, ...]
+    made: tuple[int, ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        before, after = (" x ".join(map(str, size)) for size in (self.given, self.made))
+        return f"Images of {before} (height x width) are enlarged to {after}, which takes its time"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesLeftOut(Note):
+    """Samples were left over that a fixed batch size could not take."""
+
+    samples: int
+    batch_size: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"{count(self.samples, 'sample')} left out: the program takes batches of exactly {self.batch_size}"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesNotFinite(Note):
+    """Samples were left out since they hold NaN or infinity; the numbers of the first, counted from 0."""
+
+    samples: int
+    first: tuple[int, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        more = ", ..." if self.samples > len(self.first) else ""
+        named = f" (number{'s' if self.samples > 1 else ''} {', '.join(map(str, self.first))}{more})"
+        return f"{count(self.samples, 'sample')} left out{named}: NaN or infinity in the data"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnFromTheFirst(Note):
+    """Samples were drawn from the first that a stream gave, which had more and need not end."""
+
+    read: int
+    source: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"{argument('limit')} drew from the first {self.read:,} samples of {self.source}, which goes on; a loader "
+            "with a length (`__len__`) is drawn from further on"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InputsLeftOut(Note):
+    """Parts of the batches were not fed to the model: texts, and what it has no parameter for."""
+
+    names: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Not fed to the model: {', '.join(self.names)}; {argument('input')} names what it takes"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsUnread(Note):
+    """Labels have a form that no output can be judged by: the boxes of every image, say."""
+
+    form: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        chosen = f"{argument('label')} chooses another part of a batch"
+        return f"The labels were not used: they are {self.form}, which no task is judged by; {chosen}"
