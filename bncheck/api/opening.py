@@ -3,22 +3,52 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 
 from bncheck.api.asking import chosen_codes
 from bncheck.data import Source, open_data, require_named
 from bncheck.errors import UsageError
-from bncheck.formats import Backend, from_module, open_model, reference_of, require_runnable, with_reference
-from bncheck.settings import InspectionSettings, ModelSettings
+from bncheck.formats import (
+    Backend,
+    HuggingFaceFolder,
+    from_module,
+    hugging_face_folder,
+    open_model,
+    reference_of,
+    require_runnable,
+    with_reference,
+)
+from bncheck.results import FolderAudited, PreprocessedAsSaid
+from bncheck.settings import DataSettings, InspectionSettings, ModelSettings
 from bncheck.vocabulary import argument
 
 
+def weights_of(settings: ModelSettings) -> ModelSettings:
+    """The settings, with the weights in a Hugging Face folder in the folder's place, and its class as what builds them.
+
+    Raises:
+        ModelError: the folder's configuration cannot be read.
+    """
+    source = settings.source
+    found = hugging_face_folder(Path(source)) if isinstance(source, str | os.PathLike) else None
+    if found is None:
+        return settings
+    return replace(settings, source=found.weights, arch=settings.arch or found)
+
+
 def model_of(settings: ModelSettings) -> Backend:
-    """The model that settings mean.
+    """The model that settings mean; weights alone where the class of a Hugging Face folder is not to be had.
 
     Raises:
         UsageError: there is no such file, key or device, or the architecture cannot be called.
         ModelError: it cannot be read.
     """
+    settings = weights_of(settings)
+    folder = settings.arch if isinstance(settings.arch, HuggingFaceFolder) else None
+    if folder is not None and (missing := folder.missing) is not None:
+        opened = model_of(replace(settings, arch=None))
+        return replace(opened, notes=(*opened.notes, FolderAudited(str(folder.path), missing)))
     source = settings.source
     if not isinstance(source, str | os.PathLike):
         return from_module(source, device=settings.device)
@@ -46,10 +76,36 @@ def opened_for(settings: InspectionSettings) -> tuple[Backend, Source | None, Ba
     source = training = None
     if settings.data is not None and opened.refusal is None:
         require_runnable(opened)
-        source = open_data(settings.data, settings.reading)
+        opened, reading = preprocessed(opened, settings.model, settings.data, settings.reading)
+        source = open_data(settings.data, reading)
         if settings.train_data is not None:
-            training = open_data(settings.train_data, settings.reading, argument("train_data"))
+            training = open_data(settings.train_data, reading, argument("train_data"))
     return opened, source, reference, training
+
+
+def preprocessed(
+    opened: Backend, model: ModelSettings, data: object, reading: DataSettings
+) -> tuple[Backend, DataSettings]:
+    """How images are read: as a Hugging Face folder says, where nothing else is asked for; the model's notes tell."""
+    folder = weights_of(model).arch
+    are_images = isinstance(data, str | os.PathLike) and (Path(data).is_dir() or str(data).endswith(".tar"))
+    if not isinstance(folder, HuggingFaceFolder) or not are_images or reading.image_only or reading.normalizing:
+        return opened, reading
+    says = folder.preprocessing()
+    if says is None:
+        return opened, reading
+    chosen = replace(reading, resize=says.resize, crop=says.crop, scale=says.scale, mean=says.mean, std=says.std)
+    return replace(opened, notes=(*opened.notes, PreprocessedAsSaid(_told(chosen)))), chosen
+
+
+def _told(reading: DataSettings) -> tuple[tuple[str, str], ...]:
+    """What is done to images, by setting."""
+    given = {name: getattr(reading, name) for name in ("resize", "crop", "scale", "mean", "std")}
+    return tuple((name, _shown(value)) for name, value in given.items() if value is not None)
+
+
+def _shown(value: object) -> str:
+    return " ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def _require_inputs(settings: InspectionSettings) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
 from bncheck.api.inspecting import OPENING, report_on
-from bncheck.api.opening import model_of
+from bncheck.api.opening import model_of, preprocessed, weights_of
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, RefusedError, UsageError
 from bncheck.files import InputFiles, publish, staging
@@ -74,6 +74,7 @@ def repaired(
     for name, data in named.items():
         require_named(data, name)
     request = request_of(settings)
+    settings = replace(settings, model=weights_of(settings.model))
     training = settings.training
     way = method_named(settings.method, MethodOptions(settings.prior, settings.until, training, training_progress))
     progress = spelling_arguments(progress, settings.edge.spelling)
@@ -82,6 +83,7 @@ def repaired(
     if not way.cross_fits:
         module_of(shipped)  # says what cannot be trained
     require_runnable(shipped, "repair a file that holds the program too (TorchScript, .pt2, ONNX)")
+    shipped, reading = preprocessed(shipped, settings.model, settings.data, settings.reading)
     _require_unseen(settings.data, settings.heldout)
     if shipped.refusal is not None:
         raise ModelError(f"{shipped.path} cannot be repaired: {shipped.refusal}. Export it again in eval mode.")
@@ -95,7 +97,7 @@ def repaired(
             data=settings.data,
             train_data=settings.train_data,
             heldout=settings.heldout,
-            how=settings.reading,
+            how=reading,
             seed=settings.sampling.seed,
         )
         return _Job(settings, request, way, roles, plan_of(settings), target, progress).run(shipped)

@@ -1,6 +1,7 @@
 from .backend import Backend
 from .digest import sha256_of
 from .exported import runs_operators
+from .folders.hugging_face import HuggingFaceFolder, hugging_face_folder
 from .folding import Reference, compare_layers
 from .folding.referencing import reference_of, with_reference
 from .format import Adoption, Container, Format, Request
@@ -27,6 +28,7 @@ __all__ = [
     "Backend",
     "Container",
     "Format",
+    "HuggingFaceFolder",
     "Origin",
     "Reference",
     "Request",
@@ -43,6 +45,7 @@ __all__ = [
     "first_line",
     "format_of",
     "from_module",
+    "hugging_face_folder",
     "kind_without_statistics",
     "known_formats",
     "model_inputs",

@@ -19,6 +19,14 @@ from .notes.of_acceptance import (
     UnusedIgnore,
     WorseThanBaseline,
 )
+from .notes.of_architectures import (
+    ArchitectureIgnored,
+    FolderAudited,
+    NamesFitted,
+    PrefixStripped,
+    PreprocessedAsSaid,
+    TensorsLeftOut,
+)
 from .notes.of_data import (
     DrawnFromTheFirst,
     ImagesEnlarged,
@@ -28,7 +36,6 @@ from .notes.of_data import (
     SamplesNotFinite,
 )
 from .notes.of_files import (
-    ArchitectureIgnored,
     ArgumentIgnored,
     BareConvolutions,
     BatchWidened,
@@ -40,14 +47,11 @@ from .notes.of_files import (
     HalfPrecisionRaised,
     LayerUnmeasurable,
     ModelChosen,
-    NamesFitted,
     NotRun,
     OwnGapsInherit,
     PrecisionChanged,
-    PrefixStripped,
     ReferenceLayersUnfound,
     RuntimeNotCompared,
-    TensorsLeftOut,
 )
 from .notes.of_measuring import (
     BatchesReduced,
@@ -199,6 +203,7 @@ __all__ = [
     "FirstOutputJudged",
     "FixedBatchTooSmall",
     "FoldedLayersRead",
+    "FolderAudited",
     "FunctionsInlined",
     "GraverThanBaseline",
     "HalfPrecisionRaised",
@@ -240,6 +245,7 @@ __all__ = [
     "Place",
     "PrecisionChanged",
     "PrefixStripped",
+    "PreprocessedAsSaid",
     "PriorUsed",
     "ReadAsData",
     "ReadingEnded",

@@ -3,7 +3,16 @@
 Other rooms import the kinds from the module of their subject; importing this loads all, so that every kind is known.
 """
 
-from bncheck.results.notes import of_acceptance, of_data, of_files, of_measuring, of_outputs, of_pickles, of_repairing
+from bncheck.results.notes import (
+    of_acceptance,
+    of_architectures,
+    of_data,
+    of_files,
+    of_measuring,
+    of_outputs,
+    of_pickles,
+    of_repairing,
+)
 from bncheck.results.notes.codec import documents_of, notes_in, notes_of
 from bncheck.results.notes.note import Note, OtherAcceptance, OtherNote, sentences
 
@@ -15,6 +24,7 @@ __all__ = [
     "notes_in",
     "notes_of",
     "of_acceptance",
+    "of_architectures",
     "of_data",
     "of_files",
     "of_measuring",

@@ -10,43 +10,6 @@ from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True)
-class PrefixStripped(Note):
-    """All names of a state dict lost the prefix of a wrapper."""
-
-    prefix: str
-
-    @property
-    def sentence(self) -> str:
-        """See `Note`."""
-        return f"Stripped the prefix {self.prefix!r}."
-
-
-@dataclass(frozen=True, slots=True)
-class NamesFitted(Note):
-    """Names of a state dict were changed to those of the architecture: (`stripped` or `added`, prefix), in order."""
-
-    changes: tuple[tuple[str, str], ...]
-
-    @property
-    def sentence(self) -> str:
-        """See `Note`."""
-        changes = " and ".join(f"{done} the prefix {prefix!r}" for done, prefix in self.changes)
-        return f"To fit the architecture, {changes}."
-
-
-@dataclass(frozen=True, slots=True)
-class TensorsLeftOut(Note):
-    """Tensors of the file are called like no part of the architecture, and were not used."""
-
-    names: tuple[str, ...]
-
-    @property
-    def sentence(self) -> str:
-        """See `Note`."""
-        return f"Not in the architecture, and not used: {listed(self.names)}."
-
-
-@dataclass(frozen=True, slots=True)
 class PrecisionChanged(Note):
     """Values are run in another type than the file stores."""
 
@@ -106,16 +69,6 @@ class ArgumentIgnored(Note):
     def sentence(self) -> str:
         """See `Note`."""
         return f"{argument(self.name)} was ignored: a {self.container} needs none."
-
-
-@dataclass(frozen=True, slots=True)
-class ArchitectureIgnored(Note):
-    """An architecture was given for a file that holds a whole module."""
-
-    @property
-    def sentence(self) -> str:
-        """See `Note`."""
-        return f"{argument('arch')} was ignored: the file holds a whole module."
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Folders that are a model: weights beside a description of the network."""

@@ -1,0 +1,114 @@
+"""A Hugging Face folder: weights beside the `config.json` that names the class they belong to.
+
+The class is taken from the installed transformers by its name, and given the file's configuration; nothing is
+downloaded, and code that a repository brings along (`auto_map`) is never run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bncheck.errors import ModelError, UsageError
+from bncheck.formats.folders.preprocessing import read_preprocessing
+from bncheck.settings import DataSettings
+from bncheck.vocabulary import argument
+
+CONFIGURATION = "config.json"
+PREPROCESSING = "preprocessor_config.json"
+_WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+PACKAGE = "transformers"
+_LARGEST = 2**24
+"""Bytes of a configuration."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HuggingFaceFolder:
+    """A folder with weights and a configuration.
+
+    Attributes:
+        path: the folder.
+        weights: the file in it that holds them, or their index.
+        architecture: the class that its configuration names.
+        has_own_code: the repository brings code of its own, which is not run.
+    """
+
+    path: Path
+    weights: Path
+    architecture: str
+    has_own_code: bool
+
+    @property
+    def __name__(self) -> str:
+        """What messages call it."""
+        return f"{PACKAGE}.{self.architecture}"
+
+    @property
+    def missing(self) -> str | None:
+        """Why the class cannot be had; `None` where it can."""
+        if importlib.util.find_spec(PACKAGE) is None:
+            return f"its class, {self.architecture}, is one of {PACKAGE}: pip install {PACKAGE}"
+        if not hasattr(importlib.import_module(PACKAGE), self.architecture):
+            own = "; the repository brings code of its own, which is not run" if self.has_own_code else ""
+            return f"the installed {PACKAGE} has no class {self.architecture}{own}: name what builds it"
+        return None
+
+    def __call__(self) -> Any:
+        """The untrained model.
+
+        Raises:
+            UsageError: the class is not to be had.
+        """
+        if (missing := self.missing) is not None:
+            raise UsageError(f"{self.path}: {missing}.")
+        package = importlib.import_module(PACKAGE)
+        cls = getattr(package, self.architecture)
+        configuration = cls.config_class.from_dict(_read(self.path / CONFIGURATION))
+        return cls(configuration)
+
+    def preprocessing(self) -> DataSettings | None:
+        """What is done to images before they are fed; `None` where the folder does not say."""
+        file = self.path / PREPROCESSING
+        return read_preprocessing(_read(file), str(file)) if file.is_file() else None
+
+
+def hugging_face_folder(path: Path) -> HuggingFaceFolder | None:
+    """The folder as a model; `None` where it is no such folder.
+
+    Raises:
+        ModelError: it has a configuration that cannot be read.
+    """
+    file = path / CONFIGURATION
+    weights = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
+    if not path.is_dir() or not file.is_file() or weights is None:
+        return None
+    configuration = _read(file)
+    named = configuration.get("architectures")
+    if not isinstance(named, list) or not named or not isinstance(named[0], str) or not named[0].isidentifier():
+        raise ModelError(
+            f"{file} does not say whose weights these are (`architectures`): name {weights} itself, and what builds "
+            f"the network with {argument('arch')}."
+        )
+    return HuggingFaceFolder(path, weights, named[0], "auto_map" in configuration)
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ModelError(f"{file} is no configuration: it is too large.")
+        content = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} cannot be read as JSON. Download the folder again.") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{file} is no configuration: it holds a {type(content).__name__}.")
+    return content
