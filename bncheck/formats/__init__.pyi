@@ -16,7 +16,7 @@ from .programs.runner import Runner
 from .recognition.recognise import format_of
 from .registry import known_formats, registered
 from .state_dict.architecture import by_instance
-from .state_dict.prefixes import best_names
+from .state_dict.names.prefixes import best_names
 from .stored_values import put_into
 from .tensors import dtype_name, plain, require_device
 from .torch_module.listing import require_values

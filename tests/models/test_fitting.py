@@ -239,3 +239,31 @@ def test_an_architecture_is_ignored_for_a_whole_module(tmp_path):
     model = _open(tmp_path, trained(Small()), Small, trust_pickle=True)
     assert sentences(model.notes) == ("arch was ignored: the file holds a whole module.",)
     assert model.format == "module"
+
+
+class Growing(nn.Module):
+    """An observer of quantization: its buffer has the size of what it saw, and grows as it is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.register_buffer("seen", torch.empty(0))
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        if f"{prefix}seen" in state_dict:
+            self.seen = torch.empty_like(state_dict[f"{prefix}seen"])
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+def test_what_grows_as_it_is_loaded_fits(tmp_path):
+    net = Growing()
+    net.seen = torch.arange(5.0)
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    opened = open_model(tmp_path / "net.pth", arch=Growing)
+    assert opened.tensors()["seen"].tolist() == net.seen.tolist()
+    torch.save({**net.state_dict(), "norm.weight": torch.ones(4)}, tmp_path / "net.pth")
+    with pytest.raises(ModelError, match="of another shape"):
+        open_model(tmp_path / "net.pth", arch=Growing)

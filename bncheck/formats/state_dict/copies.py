@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from bncheck.core import SiblingCopy
+from bncheck.formats.state_dict.names.prefixes import best_names
 from bncheck.formats.state_dict.nesting import Candidate
-from bncheck.formats.state_dict.prefixes import best_names
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, without_wrappers
 from bncheck.formats.tensors import plain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -13,21 +14,15 @@ from bncheck.core import NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.messages import block, listed
 from bncheck.formats.quantization import packed_values, shape_of
-from bncheck.formats.state_dict.flat import (
+from bncheck.formats.state_dict.names.flat import (
     BOOKKEEPING,
-    STATISTICS,
-    chosen_among,
-    is_beside,
     leaf,
-    models_in,
-    others_beside,
-    prefixes_that_fit,
 )
-from bncheck.formats.state_dict.prefixes import best_names, name_in_file
-from bncheck.formats.state_dict.spelling import Spelled, in_pytorch_names
+from bncheck.formats.state_dict.names.matching import Match, matched, misfits
+from bncheck.formats.state_dict.names.prefixes import name_in_file
 from bncheck.formats.tensors import dtype_name, plain, same_storage
 from bncheck.formats.torch_module.listing import list_layers, require_state
-from bncheck.results import ModelChosen, NamesFitted, Note, PrecisionChanged, TensorsLeftOut
+from bncheck.results import Note, PrecisionChanged
 from bncheck.user_code import users_code
 from bncheck.vocabulary import argument
 
@@ -69,67 +64,45 @@ def fit(
         held = module.state_dict()
     expected = {name: value for name, value in held.items() if isinstance(value, torch.Tensor)}
     shapes = {name: shape_of(value) for name, value in (expected | packed_values(held)).items()}
-    spelled = in_pytorch_names(tensors, shapes)
-    tensors = spelled.tensors
-    stored = {name: shape_of(value) for name, value in (*tensors.items(), *packed.items())}
-    prefix, beside = _part_of(stored, shapes, source)
-    stored = {name: shape for name, shape in stored.items() if name.startswith(prefix)}
-    names, renaming = best_names(stored, shapes)
-    whole = stored
-    left_out = [name for name in stored if names[name] not in shapes and is_beside(names[name], shapes)]
-    stored = {name: shape for name, shape in stored.items() if name not in left_out}
-    given = {names[name]: value for name, value in tensors.items() if name in stored}
+    match = matched(tensors, packed, shapes, source)
+    given = match.given
     complex_ = {name for name, value in given.items() if name in expected and _loses_a_part(value, expected[name])}
     wrong = [(name, dtype_name(given[name])) for name in sorted(complex_) if leaf(name) not in BOOKKEEPING]
-    if wrong or _misfits({names[name]: shape for name, shape in stored.items()}, shapes):
-        misfits = _misfits({names[name]: shape for name, shape in whole.items()}, shapes)
-        misfits += block("complex in the file, real in the architecture", wrong) if wrong else []
-        raise ModelError(f"{source} does not fit the architecture.", *misfits, _advice(given, models_in(tensors)))
+    shapes |= _resized_by_loading(module, given, shapes)
+    if wrong or misfits(match.shapes, shapes):
+        lines = misfits(match.all_shapes, shapes)
+        lines += block("complex in the file, real in the architecture", wrong) if wrong else []
+        raise ModelError(f"{source} does not fit the architecture.", *lines, _advice(given, match.models))
     values = {
         name: value if expected[name].is_quantized else plain(value)
         for name, value in given.items()
-        if name in expected and value.shape == expected[name].shape and name not in complex_
+        if name in expected and value.shape == shapes[name] and name not in complex_
     }
     if packed:  # whose layers go by the version of their form, which PyTorch keeps beside the values
         held.clear()
-        held.update(values | {names[name]: value for name, value in packed.items()})
+        held.update(values | {match.names[name]: value for name, value in packed.items()})
     with users_code(lambda said: ModelError(f"{source} cannot be loaded into the architecture: {said}")):
         module.load_state_dict(held if packed else values, strict=False)
-    notes: list[Note] = [ModelChosen(prefix.removesuffix("."), beside)] if beside else []
-    notes += [NamesFitted(renaming)] if renaming and not beside else []
-    notes += [TensorsLeftOut(tuple(spelled.names.get(name) or name for name in left_out))] if left_out else []
+    notes = list(match.notes)
     notes += _precision_notes(values, expected)
     layers = tuple(_as_stored(layer, given) for layer in list_layers(module))
-    return Fitted(layers, tuple(notes), _names_in_file(names, expected, spelled), prefix)
+    return Fitted(layers, tuple(notes), _names_in_file(match, expected), match.prefix)
 
 
-def _part_of(
-    stored: Mapping[str, torch.Size], expected: Mapping[str, torch.Size], source: str
-) -> tuple[str, tuple[str, ...]]:
-    """The prefix of the model that is meant, where several fit the architecture, and the prefixes of the others."""
-    fitting = prefixes_that_fit(stored, expected)
-    if len(fitting) < 2:
-        others = others_beside(stored, fitting[0]) if fitting and fitting[0] else ()
-        return (fitting[0] if others else "", others)
-    prefix = chosen_among(fitting, source)
-    return prefix, tuple(other.removesuffix(".") for other in fitting if other != prefix)
-
-
-def _misfits(given: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> list[str]:
-    """What is missing, left over and of another shape, as lines; empty where all fits."""
-    absent = [name for name in expected if name not in given and leaf(name) not in (*STATISTICS, *BOOKKEEPING)]
-    left_over = [name for name in given if name not in expected and leaf(name) not in BOOKKEEPING]
-    other_shape = [
-        (name, f"file {_shape(value)}", f"architecture {_shape(expected[name])}")
-        for name, value in given.items()
-        if expected.get(name, value) != value and leaf(name) not in BOOKKEEPING
-    ]
-    parts: list[tuple[str, Sequence[Sequence[str]]]] = [
-        ("missing from the file", [(name, _shape(expected[name])) for name in absent]),
-        ("not in the architecture", [(name, _shape(given[name])) for name in left_over]),
-        ("of another shape", other_shape),
-    ]
-    return [line for title, rows in parts if rows for line in block(title, rows)]
+def _resized_by_loading(
+    module: torch.nn.Module, given: Mapping[str, torch.Tensor], shapes: Mapping[str, torch.Size]
+) -> dict[str, torch.Size]:
+    """The file's shapes that parts of the module take although their own are others: observers grow as they load."""
+    other = {name for name, value in given.items() if shapes.get(name, value.shape) != value.shape}
+    if not other:
+        return {}
+    try:
+        twin = copy.deepcopy(module)
+        twin.load_state_dict({name: value for name, value in given.items() if name in shapes}, strict=False)
+        grown = twin.state_dict()
+    except Exception:  # noqa: BLE001  # PyTorch and the user's own code say by it that the shapes do not fit
+        return {}
+    return {name: given[name].shape for name in other if grown[name].shape == given[name].shape}
 
 
 def _loses_a_part(value: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -172,18 +145,12 @@ def _as_stored(layer: NormLayer, given: Mapping[str, torch.Tensor]) -> NormLayer
     return replace(layer, dtype=dtype_name(mean), updates=updates)
 
 
-def _names_in_file(
-    names: Mapping[str, str], expected: Mapping[str, torch.Tensor], spelled: Spelled
-) -> dict[str, tuple[str, ...]]:
+def _names_in_file(match: Match, expected: Mapping[str, torch.Tensor]) -> dict[str, tuple[str, ...]]:
     """The file's names of every tensor of the architecture; those that share memory have all their names."""
-    own = {new: spelled.names.get(old, old) for old, new in names.items()}
+    own = match.file_names
     known = {old: new for new, old in own.items() if old is not None}
     tied: dict[object, list[str]] = {}
     for name, value in expected.items():
         file_name = own[name] if name in own else name_in_file(name, known)
         tied.setdefault(same_storage(value) or name, []).extend([] if file_name is None else [file_name])
     return {name: tuple(tied[same_storage(value) or name]) for name, value in expected.items()}
-
-
-def _shape(shape: torch.Size) -> str:
-    return str(tuple(shape))

@@ -13,7 +13,7 @@ import torch
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
-from bncheck.formats.state_dict.flat import AVERAGED, models_in, part_named
+from bncheck.formats.state_dict.names.flat import AVERAGED, models_in, part_named
 from bncheck.results import ModelChosen, Note
 from bncheck.vocabulary import argument
 

@@ -20,13 +20,13 @@ from bncheck.formats.state_dict import FORMAT
 from bncheck.formats.state_dict.architecture import build, require
 from bncheck.formats.state_dict.copies import sibling_copies, tensors_in, tensors_of
 from bncheck.formats.state_dict.fitting import fit
-from bncheck.formats.state_dict.flat import copies_beside
 from bncheck.formats.state_dict.in_place import DataOrigin
 from bncheck.formats.state_dict.model import TensorsBackend
+from bncheck.formats.state_dict.names.flat import copies_beside
+from bncheck.formats.state_dict.names.spelling import with_pytorch_statistics
 from bncheck.formats.state_dict.nesting import Candidate, choose, others
 from bncheck.formats.state_dict.optimizer import optimizer_steps
 from bncheck.formats.state_dict.origin import TensorsOrigin
-from bncheck.formats.state_dict.spelling import with_pytorch_statistics
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, tensors_have_convolutions, without_wrappers
 from bncheck.formats.state_dict.writing import CheckpointOrigin
 from bncheck.formats.tensors import require_readable

@@ -10,7 +10,7 @@ import torch
 
 from bncheck.errors import UsageError
 from bncheck.formats.messages import listed
-from bncheck.formats.state_dict.prefixes import Shapes, splits
+from bncheck.formats.state_dict.names.prefixes import Shapes, splits
 from bncheck.vocabulary import argument
 
 STATISTICS = ("running_mean", "running_var")

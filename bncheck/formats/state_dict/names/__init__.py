@@ -1,0 +1,1 @@
+"""Names of tensors: how files spell them, and which of an architecture they mean."""
