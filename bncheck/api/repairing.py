@@ -80,6 +80,8 @@ def repaired(
     progress = spelling_arguments(progress, settings.edge.spelling)
     begin(progress, OPENING)
     shipped = model_of(settings.model)
+    if shipped.origin is not None:
+        shipped.origin.require_writable()
     if not way.cross_fits:
         module_of(shipped)  # says what cannot be trained
     require_runnable(shipped, "repair a file that holds the program too (TorchScript, .pt2, ONNX)")

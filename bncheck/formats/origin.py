@@ -34,6 +34,10 @@ class Origin(abc.ABC):
         """Every file the model consists of, the one that was named first."""
         return (self.path,)
 
+    def require_writable(self) -> None:
+        """Raise ModelError where such a file is read and never written again."""
+        return
+
     @abc.abstractmethod
     def write(
         self, model: Backend, tensors: Mapping[str, torch.Tensor], target: Path, *, beside: bool

@@ -26,6 +26,7 @@ from .notes.of_architectures import (
     PrefixStripped,
     PreprocessedAsSaid,
     TensorsLeftOut,
+    Unpacked,
 )
 from .notes.of_data import (
     DrawnFromTheFirst,
@@ -270,6 +271,7 @@ __all__ = [
     "TrainingEnded",
     "TrainingSamplesCompared",
     "UnfitForBaseline",
+    "Unpacked",
     "UntoldInBaseline",
     "UnusedIgnore",
     "WorseThanBaseline",

@@ -54,7 +54,7 @@ def test_other_containers_by_content(tmp_path):
         (b"<!DOCTYPE html><html>Sign in</html>", "web page.*Download it again"),
         (b"\n  <html><body>404</body></html>", "web page"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 64, "HDF5.*Keras"),
-        (gzip.compress(b"hello", mtime=0), "gzip; unpack"),
+        (gzip.compress(b"hello", mtime=0), r"\(model\) is a text file, not a model"),
         (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0" + b"\0" * 40, "begins like an ONNX model but is cut off"),
         (b"just some words", "text file"),
         (b"[1, 2", "text file"),
@@ -80,7 +80,7 @@ def test_arrays_are_data(tmp_path):
 
 
 def test_foreign_archives(tmp_path):
-    _zip(tmp_path / "z", ["results/best.pth", "results/log.txt"])
+    _zip(tmp_path / "z", ["results/best.pth", "results/last.pth", "results/log.txt"])
     with pytest.raises(ModelError, match=r"not one that PyTorch wrote. Unpack it and name results/best.pth"):
         open_model(tmp_path / "z")
     _zip(tmp_path / "k", ["config.json", "model.weights.h5"])

@@ -13,7 +13,6 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras); bncheck reads PyTorch formats and ONNX"),
     (b"\x93NUMPY", f"a NumPy array, {_AS_DATA}"),
-    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it first"),
     (b"BZh", "compressed with bzip2; unpack it first"),
     (b"\xfd7zXZ", "compressed with xz; unpack it first"),

@@ -10,6 +10,18 @@ from bncheck.vocabulary import argument
 
 
 @dataclass(frozen=True, slots=True)
+class Unpacked(Note):
+    """The model stands in a compressed file or an archive."""
+
+    member: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Unpacked {self.member}."
+
+
+@dataclass(frozen=True, slots=True)
 class PrefixStripped(Note):
     """All names of a state dict lost the prefix of a wrapper."""
 
