@@ -9,10 +9,25 @@ from typing import TYPE_CHECKING
 import typer
 
 from bncheck.cli.process import say
-from bncheck.errors import BncheckError
+from bncheck.errors import BncheckError, UsageError
 
 if TYPE_CHECKING:
     from bncheck.measure import Ranks
+
+
+def refuse_in_job(what: str) -> None:
+    """Refuse in a job of several processes what one process does: each would do all of it, and write it.
+
+    Raises:
+        UsageError: this is a process of one.
+    """
+    from bncheck.measure import is_job
+
+    if is_job():
+        raise UsageError(
+            f"{what} runs in one process, and the environment (RANK, WORLD_SIZE) tells of a job of several, each of "
+            "which would do all of it: start it once, without torchrun or with these variables unset."
+        )
 
 
 @contextmanager

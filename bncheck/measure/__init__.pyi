@@ -6,7 +6,7 @@ from .observation import Observation
 from .order import NEIGHBOURS, Reading, compare_batches, read_in_order
 from .passes import look_further, observe
 from .plan import AGREEMENT_STAGE, COMPARING_STAGE, Plan
-from .ranks import ALONE, RankIsDone, Ranks, ranks_of_job
+from .ranks import ALONE, RankIsDone, Ranks, is_job, ranks_of_job
 from .reservoir import GROUP, SAMPLES
 from .sessions import seeded, settled_session
 from .stopping import StoppingRule
@@ -30,6 +30,7 @@ __all__ = [
     "compare_batches",
     "compare_outputs",
     "completed",
+    "is_job",
     "look_further",
     "measured_evidence",
     "observe",

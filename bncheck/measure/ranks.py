@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import reduce
 from pathlib import Path
+from threading import Timer
 from typing import Any, Protocol, TypeVar, cast
 
-from bncheck.errors import BncheckError, UsageError
+from bncheck.encoding import said_by
+from bncheck.errors import BncheckError, UnreadableError, UsageError
 from bncheck.measure.folds import WHOLE, Shard
 from bncheck.watch import Ledger
 
@@ -75,7 +78,8 @@ class JobRanks(Ranks):
 
         made, error = _tried(make)
         errors: list[BncheckError | None] = [None] * self.count
-        dist.all_gather_object(errors, error)
+        with _others_answering():
+            dist.all_gather_object(errors, error)
         for each in errors:
             if each is not None:
                 raise each
@@ -87,7 +91,8 @@ class JobRanks(Ranks):
 
         mine = self.agreed(make)
         found: list[M] = [mine] * self.count
-        dist.all_gather_object(found, mine)
+        with _others_answering():
+            dist.all_gather_object(found, mine)
         found[self.rank] = mine  # with what cannot be sent, a user's metric
         return reduce(lambda one, other: cast(M, one.merge(other)), found)
 
@@ -97,7 +102,8 @@ class JobRanks(Ranks):
 
         mine = self.agreed(make)
         found: list[Any] | None = [None] * self.count if self.rank == 0 else None
-        dist.gather_object((mine, ledger.total()), found, dst=0)
+        with _others_answering():
+            dist.gather_object((mine, ledger.total()), found, dst=0)
         if found is None:
             raise RankIsDone
         for _, cost in found[1:]:
@@ -108,6 +114,15 @@ class JobRanks(Ranks):
 
 ALONE = Ranks()
 _JOB = frozenset({"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
+JOIN_WITHIN = 300
+"""Seconds in which all processes of a job must have come: those of one start come within a minute."""
+TELL_AFTER = 10
+"""Seconds after which a process says whom it waits for."""
+
+
+def is_job(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the environment tells of several processes, of which this is one."""
+    return environment.keys() >= _JOB and environment["WORLD_SIZE"] != "1" and not is_inherited()
 
 
 def is_inherited() -> bool:
@@ -137,28 +152,75 @@ def ranks_of_job(
     Raises:
         UsageError: the variables tell of no job that there can be.
     """
-    if not environment.keys() >= _JOB or environment["WORLD_SIZE"] == "1" or is_inherited():
+    if not is_job(environment):
         yield ALONE
         return
     import torch.distributed as dist
 
     ours = not dist.is_initialized()
     if ours:
+        named = ", ".join(f"{name}={environment[name]}" for name in sorted(_JOB))
         if environment["RANK"] == "0":
             told(f"This is the first of {environment['WORLD_SIZE']} processes of a job; it waits for the others.")
+        telling = Timer(
+            TELL_AFTER,
+            told,
+            [
+                f"Waiting for the other processes of a job, which the environment tells of ({named}); at most "
+                f"{JOIN_WITHIN} seconds. Start them all, or unset these variables to run alone."
+            ],
+        )
+        telling.daemon = True
+        telling.start()
         try:
-            dist.init_process_group("gloo")
+            _join(timedelta(seconds=JOIN_WITHIN))
         except Exception as error:
-            named = ", ".join(f"{name}={environment[name]}" for name in sorted(_JOB))
             raise UsageError(
-                f"The environment ({named}) tells of a job of processes, which cannot be joined: {error}. Start them "
-                "all, or unset these variables to run alone."
+                f"The environment ({named}) tells of a job of processes, which cannot be joined: {_said(error)}. "
+                "Start them all, or unset these variables to run alone."
             ) from error
+        finally:
+            telling.cancel()
     try:
         yield JobRanks(dist.get_rank(), dist.get_world_size())
     finally:
         if ours:
             dist.destroy_process_group()
+
+
+def _join(within: timedelta) -> None:
+    """Join the job once all its processes are there.
+
+    That they come is waited for at the store where they meet: the group's own timeout is that of every exchange, which
+    may take as long as the slowest pass.
+    """
+    import torch.distributed as dist
+
+    store, rank, count = next(dist.rendezvous("env://", timeout=within))
+    store.set_timeout(within)
+    store.set(f"{_HERE}/{rank}", "")
+    store.wait([f"{_HERE}/{each}" for each in range(count)], within)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=_EXCHANGE_WITHIN)
+
+
+_HERE = "bncheck/here"
+_EXCHANGE_WITHIN = timedelta(days=1)
+
+
+@contextmanager
+def _others_answering() -> Iterator[None]:
+    """An exchange; what PyTorch raises in it is that another process is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise UnreadableError(
+            f"Another process of the job has ended, or cannot be reached: {_said(error)}. Look at what it "
+            "said, and start all of them again."
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return said_by(error).rstrip(".")
 
 
 def _tried(make: Callable[[], T]) -> tuple[T | None, BncheckError | None]:

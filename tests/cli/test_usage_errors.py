@@ -247,3 +247,27 @@ def test_what_a_repair_is_made_from_does_not_judge_it(files: Files, scratch: Pat
 def test_a_repair_of_tensors_says_what_else_can_be_repaired(files: Files, scratch: Path) -> None:
     done = call("repair", files.drifted, "--data", files.data, "--out", "new.pt")
     assert "or repair a file that holds the program too" in said(refused(done, 2))
+
+
+@pytest.mark.parametrize(
+    ("command", "who"),
+    [
+        (
+            ("inspect", "M", "--renorm", "--data", "D", "--train-data", "D", "--out", "new.pt"),
+            "--renorm, which trains,",
+        ),
+        (("repair", "M", "--data", "D", "--out", "new.pt"), "bncheck repair"),
+        (("stamp", "M", "--reference", "M", "--out", "new.pt"), "bncheck stamp"),
+    ],
+    ids=["renorm", "repair", "stamp"],
+)
+def test_of_a_job_no_process_trains_or_writes_for_all(
+    files: Files, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], who: str
+) -> None:
+    job = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    named = {"M": files.healthy, "D": files.labelled}
+    done = call(*(named.get(each, each) for each in command))
+    assert f"{who} runs in one process" in said(refused(done, 2))
+    assert not Path("new.pt").exists()

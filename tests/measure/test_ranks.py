@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from bncheck.errors import DataError, UsageError
+import bncheck.measure.ranks
+from bncheck.errors import DataError, UnreadableError, UsageError
 from bncheck.measure import ALONE, RankIsDone, ranks_of_job
 from bncheck.measure.ranks import JobRanks
 from bncheck.watch import Ledger
@@ -109,6 +111,34 @@ def test_variables_that_tell_of_no_job_are_an_error(world: str) -> None:
             patched.setenv(name, value)
         with pytest.raises(UsageError, match=f"WORLD_SIZE={world}.*cannot be joined"), ranks_of_job(environment):
             pass
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_nobody_joins_says_so_and_ends(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bncheck.measure.ranks, "TELL_AFTER", 0.1)
+    monkeypatch.setattr(bncheck.measure.ranks, "JOIN_WITHIN", 1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    said: list[str] = []
+    with pytest.raises(UsageError, match=f"RANK={rank}.*cannot be joined"), ranks_of_job(environment, said.append):
+        pass
+    assert said[-1].startswith("Waiting for the other processes of a job, which the environment tells of (MASTER_ADDR")
+    assert said[:-1] == (["This is the first of 2 processes of a job; it waits for the others."] if rank == "0" else [])
+
+
+def test_a_process_that_is_gone_ends_the_others_with_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise RuntimeError("Connection closed by peer [127.0.0.1]:1")
+
+    for name in ("all_gather_object", "gather_object"):
+        monkeypatch.setattr(f"torch.distributed.{name}", closed)
+    for exchange in (lambda: JobRanks(0, 2).agreed(int), lambda: JobRanks(1, 2).merged(int)):  # type: ignore[type-var]
+        with pytest.raises(UnreadableError, match=r"Another process of the job has ended.*Connection closed by peer"):
+            exchange()
 
 
 def test_what_a_process_of_a_job_starts_is_none_of_it(files: Path) -> None:

@@ -28,7 +28,7 @@ from bncheck.cli.options.typed import (
 )
 from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, start_torch
-from bncheck.cli.ranks import job_ranks
+from bncheck.cli.ranks import job_ranks, refuse_in_job
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
 from bncheck.results import RepairResult, Report
@@ -121,7 +121,9 @@ def inspect_command(
     """
     typed = as_typed(locals())
     with exit_codes(debug, context):
-        if not renorm:
+        if renorm:
+            refuse_in_job(f"{argument('renorm')}, which trains,")
+        else:
             refuse_without(argument("renorm"), steps=steps, lr=lr, out=out)
         destinations = read_destinations(report or [], RepairResult if renorm else Report)
         files = files_of(context, destinations)

@@ -18,6 +18,7 @@ from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import as_typed, read_callable, read_floats, read_kwargs, read_names, read_size
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, start_torch, training_told
+from bncheck.cli.ranks import refuse_in_job
 from bncheck.results import RepairResult
 from bncheck.settings import (
     BATCH_SIZE,
@@ -102,6 +103,7 @@ def repair_command(
     """
     typed = as_typed(locals())
     with exit_codes(debug, context):
+        refuse_in_job("bncheck repair")
         destinations = read_destinations(report or [], RepairResult)
         files = files_of(context, destinations)
         if method != "renorm":

@@ -10,6 +10,7 @@ from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import read_kwargs
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
+from bncheck.cli.ranks import refuse_in_job
 from bncheck.errors import UsageError
 from bncheck.progress import begin
 from bncheck.vocabulary import argument
@@ -41,6 +42,7 @@ def stamp_command(
                 else f"{argument('out')}, the file to write"
             )
             raise UsageError(f"stamp needs {missing}.")
+        refuse_in_job("bncheck stamp")
         files_of(context)
         with stdout_to_stderr(), progress_bar(quiet=False) as progress:
             begin(progress, "stamping the export")
