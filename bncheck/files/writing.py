@@ -1,7 +1,7 @@
 """Files that appear whole or not at all: written into a folder beside their destination, synced, then renamed.
 
-A process that dies on the way leaves the input as it is, at worst a hidden folder `.NAME.*.partial`, and under the
-destination's name either nothing or a complete file.
+A process that dies on the way leaves the input as it is, at worst a hidden folder `.NAME.*.partial`, which the next
+one that writes there removes, and under the destination's name either nothing or a complete file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bncheck.errors import UsageError
 from bncheck.files.identity import is_special
+from bncheck.files.leftovers import locked_folder, remove_left
 from bncheck.vocabulary import argument
 
 _ROOM = 2**20
@@ -54,8 +55,10 @@ def staging(out: Path, option: str = argument("out")) -> Iterator[Path]:
         UsageError: nothing can be written there.
     """
     folder = out.parent if out.parent.is_dir() else out.parent.parent
+    prefix = f".{out.name[:_NAME]}."
+    remove_left(folder, prefix)
     try:
-        made = Path(tempfile.mkdtemp(prefix=f".{out.name[:_NAME]}.", suffix=".partial", dir=folder))
+        made, lock = locked_folder(folder, prefix)
     except OSError as error:
         raise UsageError(f"{option} {out}: it cannot be written: {error.strerror}.") from error
     try:
@@ -67,6 +70,8 @@ def staging(out: Path, option: str = argument("out")) -> Iterator[Path]:
         raise UsageError(f"{option} {out}: it cannot be written: {full}.") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
 def publish(staged: Path, out: Path, option: str = argument("out")) -> tuple[Path, ...]:

@@ -278,3 +278,40 @@ def test_there_must_be_a_place_for_it(tmp_path: Path) -> None:
     refused(path, tmp_path / "gone" / "out.pt", r"there is no folder .*gone")
     index = shards(tmp_path)
     refused(index, tmp_path / "gone" / "further", r"there is no folder .*gone")
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+
+    def dying() -> None:
+        with written_whole(out) as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert os.WTERMSIG(in_child(dying)) == signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    kept = {".report.json.abcdefgh.part", ".report.json.abc.partial", ".other.json.abcdefgh.partial", "mine"}
+    for name in kept:
+        (tmp_path / name).mkdir()
+    (tmp_path / ".report.json.linked_0.partial").symlink_to(tmp_path / "mine")
+    with written_whole(out) as temporary:
+        assert not left.exists()
+        temporary.write_text("whole")
+    assert out.read_text() == "whole"
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, ".report.json.linked_0.partial", "report.json"}
+
+
+def test_what_a_running_process_writes_is_not_removed(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    with written_whole(out) as first:
+        first.write_text("first")
+
+        def writing() -> None:
+            with written_whole(out) as second:
+                second.write_text("second")
+
+        assert in_child(writing) == 0
+        assert first.read_text() == "first"
+        assert out.read_text() == "second"
+    assert out.read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
