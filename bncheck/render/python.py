@@ -8,7 +8,7 @@ from typing import Any
 
 from bncheck.encoding import encodable
 from bncheck.errors import UsageError
-from bncheck.files import InputFiles, OutputFile, require_free, written_whole
+from bncheck.files import InputFiles, OutputFile, is_special, require_free, written_whole
 from bncheck.render.format import Result, all_formats, format_of
 from bncheck.render.terminal.difference import print_difference
 from bncheck.render.terminal.page import PROSE
@@ -58,7 +58,7 @@ def save(result: Result, path: Path) -> Path:
 
 def _require_report(path: Path) -> None:
     """Refuse to replace a file that is no report: it may be anything of the user's, the data of the run among it."""
-    if not path.exists():
+    if not path.exists() or is_special(path):  # a pipe is sent what it is sent, and waits for whoever reads it
         return
     try:
         with path.open("rb") as file:

@@ -193,7 +193,7 @@ class RepairResult(Shown):
     def __repr__(self) -> str:
         """In one line, as a prompt shows it."""
         written = "not written" if self.path is None else f"written to {printable(str(self.path))}"
-        return f"<RepairResult: {self.method}, {self.outcome}, {written}, exit code {self.exit_code}>"
+        return f"<RepairResult: {printable(self.method)}, {self.outcome}, {written}, exit code {self.exit_code}>"
 
     def to_dict(self) -> Json:
         """As JSON: both reports, and what lies between them; every number finite or `None`."""

@@ -111,6 +111,34 @@ def test_no_format_holds_what_a_ci_system_obeys(
         assert {layer["name"] for layer in json.loads(text)["layers"]} == {COMMANDS}
 
 
+ODD = "a".join(
+    map(chr, (*range(32), 0x7F, 0x85, 0x9B, 0xAD, 0x61C, 0x200B, 0x200E, 0x2028, 0x2029, 0x202E, 0x2066, 0xFEFF))
+)
+"""Whatever ends a line somewhere, moves the cursor, turns text around or cannot be seen."""
+
+
+@pytest.mark.parametrize("make", [evil_report, evil_repair, evil_difference])
+@pytest.mark.parametrize("format_name", NAMES)
+def test_no_name_ends_a_line_or_turns_one_around(
+    format_name: str, make: Callable[[str], Report | RepairResult | Difference]
+) -> None:
+    if format_name == "channels-csv" and make is evil_difference:
+        return
+    text, usual = (renderer(format_name)(make(name)) for name in (ODD, "name"))
+    seen = {each for each in text if not each.isprintable()}
+    assert seen <= {each for each in usual if not each.isprintable()}  # the page's own script holds a few
+    if format_name != "html":
+        assert seen <= {"\n"}
+        assert text.count("\n") == usual.count("\n") or format_name == "markdown"
+    for told in (str(make(ODD)), repr(make(ODD))):
+        assert all(each.isprintable() or each == "\n" for each in told)
+
+
+def test_names_in_scripts_that_the_drawings_font_has_not(recwarn: pytest.WarningsRecorder) -> None:
+    assert "漢字" in renderer("html")(evil_report("漢字"))
+    assert not recwarn.list
+
+
 def test_a_format_there_is_not() -> None:
     with pytest.raises(UsageError, match=r"there is no format 'yaml'; choose one of channels-csv, csv, github,"):
         renderer("yaml")

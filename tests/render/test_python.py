@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
@@ -104,6 +106,24 @@ def test_a_report_is_written_over_by_the_next(name: str, tmp_path: Path) -> None
     before = (tmp_path / name).read_bytes()
     full_report().save(tmp_path / name)
     assert (tmp_path / name).read_bytes() != before
+
+
+def test_a_pipe_is_not_read_to_see_what_it_holds(tmp_path: Path) -> None:
+    pipe = tmp_path / "report.json"
+    os.mkfifo(pipe)
+    reader, usual = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), Path.open
+
+    def opened(self: Path, mode: str = "r", **options: Any) -> Any:
+        assert (self, mode) != (pipe, "rb")  # it would wait for a writer
+        return usual(self, mode, **options)
+
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Path, "open", opened)
+            full_report().save(pipe)
+        assert os.read(reader, 10).startswith(b"{")
+    finally:
+        os.close(reader)
 
 
 def test_a_suffix_that_is_no_formats_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from bncheck.cli.options.typed import read_kwargs
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.cli.ranks import refuse_in_job
+from bncheck.encoding import one_line
 from bncheck.errors import UsageError
 from bncheck.progress import begin
 from bncheck.vocabulary import argument
@@ -59,7 +60,8 @@ def stamp_command(
                 allow_ops=allow_op or (),
             )
         folded = f", {result.folded} of them folded" if result.folded else ""
-        typer.echo(f"{result.path}: stamped with {result.layers} layers{folded} ({result.stamp_bytes / 1024:.0f} KiB).")
+        size = f"{result.stamp_bytes / 1024:.0f} KiB"
+        typer.echo(one_line(f"{result.path}: stamped with {result.layers} layers{folded} ({size})."))
         for name in result.unfound:
             say(f"Not found in the export: {name or 'the model itself'}.")
         for copy in result.copied:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from xml.etree import ElementTree
@@ -81,7 +82,10 @@ def svg_of(figure: Figure, name: str, title: str, description: str, tooltips: Ma
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", dpi=100, metadata=nothing)
+    with warnings.catch_warnings():
+        # Text stays text in an SVG, and is shown in the reader's fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", dpi=100, metadata=nothing)
     root = ElementTree.fromstring(_painted(buffer.getvalue()))  # noqa: S314 (our own drawing)
     slim(root, name, tooltips or {})
     for attribute in ("width", "height", "version"):
