@@ -8,11 +8,12 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows: nothing is locked there, and nothing removed
-    fcntl = None  # type: ignore[assignment]
+_locks: Any = None
+"""Python's module of locks; Windows has none, where nothing is locked and nothing removed."""
+with contextlib.suppress(ImportError):
+    import fcntl as _locks
 
 _SUFFIX = ".partial"
 _DRAWN = re.compile(r"[a-z0-9_]{8}")
@@ -41,7 +42,7 @@ def locked_folder(place: Path, prefix: str) -> tuple[Path, int | None]:
 
 def remove_left(place: Path, prefix: str) -> None:
     """Remove such folders of processes that were killed: those of this user's that nobody holds."""
-    if fcntl is None:
+    if _locks is None:
         return
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
@@ -71,11 +72,11 @@ def _opened(folder: Path, *, wait: bool = False) -> int | None:
     Raises:
         FileNotFoundError: it is not there any more.
     """
-    if fcntl is None:
+    if _locks is None:
         return None
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        _locks.flock(handle, _locks.LOCK_EX | (0 if wait else _locks.LOCK_NB))
     except OSError:
         os.close(handle)
         return None

@@ -274,3 +274,9 @@ def test_arguments_are_named_as_they_are_where_the_report_is_read() -> None:
     assert headline(called).endswith("only data can tell: data D.")
     assert any("--arch FILE.py:CALLABLE --data D" in line for line in closing(unlabelled))
     assert any("too, arch FILE.py:CALLABLE data D" in line for line in closing(called))
+
+
+def test_a_saved_margin_below_0_is_no_reason_to_tell_of_calls_that_are_not_known() -> None:
+    report = healthy_report()
+    edited = replace(report, run=replace(report.run, thresholds=report.run.thresholds | {"margin": -1.0}))
+    assert not any("times in a forward" in line for line in str(edited).splitlines())

@@ -240,7 +240,7 @@ def _call_lines(report: Report) -> list[str]:
     lines = []
     for layer in report.layers:
         gaps = layer.call_gaps or ()
-        if all(map(math.isfinite, gaps)) and max(gaps, default=0.0) - min(gaps, default=0.0) > _margin_of(report):
+        if gaps and all(map(math.isfinite, gaps)) and max(gaps) - min(gaps) > _margin_of(report):
             name = layer.name or "The model"
             reach = f"from {number(min(gaps))} to {number(max(gaps))}"
             lines.append(f"{name} runs {len(gaps)} times in a forward, with gaps {reach}.")
