@@ -22,8 +22,8 @@ def sparse_indices_checked() -> Iterator[None]:
     global _within, _before  # as the setting is
     with _lock:
         if not _within:
-            _before = torch.sparse.check_sparse_tensor_invariants.is_enabled()
-            torch.sparse.check_sparse_tensor_invariants.enable()
+            _before = torch.sparse.check_sparse_tensor_invariants.is_enabled()  # type: ignore[no-untyped-call]
+            torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]
         _within += 1
     try:
         yield
@@ -31,4 +31,4 @@ def sparse_indices_checked() -> Iterator[None]:
         with _lock:
             _within -= 1
             if not _within and not _before:
-                torch.sparse.check_sparse_tensor_invariants.disable()
+                torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]

@@ -195,8 +195,9 @@ def _join(within: timedelta) -> None:
     may take as long as the slowest pass.
     """
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
-    store, rank, count = next(dist.rendezvous("env://", timeout=within))
+    store, rank, count = next(rendezvous("env://", timeout=within))
     store.set_timeout(within)
     store.set(f"{_HERE}/{rank}", "")
     store.wait([f"{_HERE}/{each}" for each in range(count)], within)

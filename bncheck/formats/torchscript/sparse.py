@@ -58,7 +58,7 @@ def require_sound(layout: object, sizes: Sequence[int], indices: Sequence[Index]
         torch._validate_sparse_coo_tensor_args(found[0], standing_for, tuple(sizes), None, check_pinning=False)
     elif layout == _CSR and len(found) == 2:
         torch._validate_sparse_compressed_tensor_args(
-            *found, standing_for, tuple(sizes), torch.sparse_csr, check_pinning=False
+            found[0], found[1], standing_for, tuple(sizes), torch.sparse_csr, check_pinning=False
         )
     else:
         raise ValueError(f"a sparse tensor of layout {layout!r:.20} and {len(found)} tensors of indices")
