@@ -12,6 +12,7 @@ import torch
 
 from bncheck.core import THRESHOLDS
 from bncheck.data import Labels
+from bncheck.errors import DataError
 from bncheck.evidence import EffectEvidence, TaskEffect
 from bncheck.predictions.change import OutputChange
 from bncheck.predictions.class_scores import Predictor, class_axis
@@ -24,7 +25,7 @@ from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results import Accuracy, FirstOutputJudged, JudgesOneOutput, Note
 from bncheck.rules import harm_of
-from bncheck.vocabulary import Harm
+from bncheck.vocabulary import Harm, argument
 
 STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"
 EMBEDDINGS, UNJUDGED = "embeddings", "none"
@@ -95,6 +96,8 @@ class PredictionEffect:
                 head.add_recalibrated(stored, recalibrated, own)
             return
         before, after = self._scores(stored), self._scores(recalibrated)
+        if before is not None and after is not None and before.shape != after.shape:
+            return  # as many boxes as are found: which belongs to which nobody can tell
         if before is not None and after is not None:
             self._samples += len(before) if before.dim() else 1
             self._predictor.settle(before, after)
@@ -213,7 +216,7 @@ class PredictionEffect:
         other: torch.Tensor | None,
         labels: torch.Tensor | None,
     ) -> None:
-        if one is None or other is None:
+        if one is None or other is None or one.shape != other.shape:
             return
         change.add(one, other)
         if self._are_embeddings:
@@ -263,7 +266,13 @@ class PredictionEffect:
             return None
         if self._metric is None:
             raise ValueError("the metric stayed behind when this was pickled: merge it into one that has it")
-        outputs, labels = (torch.cat(column) for column in zip(*self._kept[name], strict=True))
+        try:
+            outputs, labels = (torch.cat(column) for column in zip(*self._kept[name], strict=True))
+        except RuntimeError as error:
+            raise DataError(
+                f"{argument('metric')} is computed over all samples, and outputs or labels of several batches have "
+                "shapes that cannot be put together: give batches of one shape."
+            ) from error
         return ByMetric(self._metric).over_all(outputs, labels)
 
 

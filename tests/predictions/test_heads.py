@@ -110,6 +110,25 @@ def test_outputs_that_can_only_be_stored_are_compared_with_nothing():
         choose_output({"odd": odd}, "odd")
 
 
+def test_outputs_of_other_shapes_for_the_same_samples_are_not_compared():
+    """As of a detector, which gives as many boxes as it finds."""
+    effect = PredictionEffect(None, None)
+    effect.add_recalibrated(BOXES[:100], BOXES[:70], None)
+    effect.add_recalibrated(SCORES[:100], SCORES[:100, :2], SCORES[:100].argmax(1))
+    effect.add_noise(BOXES[:100], BOXES[:70], None)
+    assert effect.result() is None
+    effect.add_recalibrated(BOXES[:100], BOXES[:100], None)
+    assert effect.result().output_change == 0
+
+
+def test_a_metric_over_outputs_that_cannot_be_put_together_is_refused():
+    effect = PredictionEffect(None, lambda outputs, labels: 1.0)
+    for width in (2, 3):
+        effect.add_recalibrated(SCORES[:10, :width], SCORES[:10, :width], torch.zeros(10, dtype=torch.int64))
+    with pytest.raises(DataError, match=r"metric is computed over all samples, .* shapes that cannot be put together"):
+        effect.result()
+
+
 def test_a_metric_or_a_task_that_was_chosen_judges_the_foremost():
     effect = effect_of(BAD_BOX, GOOD, metric=lambda scores, labels: float((scores.argmax(1) == labels).float().mean()))
     assert (effect.result().head, effect.result().task.score.gain) == ("class", 0)
