@@ -136,7 +136,7 @@ def import_file(location: str, named: str) -> Any:
         UsageError: there is no such file, or running it failed.
     """
     path = Path(location)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{named}: there is no file {location}.")
     name = path.stem
     loaded = sys.modules.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -61,19 +62,19 @@ def _opened(source: object, reading: DataSettings, named: str) -> Source:
 
 def require_named(source: object, named: str = _DATA) -> None:
     """Raises `UsageError` where `source` names a file or folder that does not exist; reads and imports nothing."""
-    if not isinstance(source, str | Path) or Path(source).exists():
+    if not isinstance(source, str | Path) or os.path.exists(source):
         return
     location = str(source).rpartition(":")[0]
-    if not location or (location.endswith(".py") and not Path(location).is_file()):
+    if not location or (location.endswith(".py") and not os.path.isfile(location)):
         raise UsageError(f"{named}: there is no file or folder {location or source}{meant(location or source)}.")
 
 
 def _open_named(location: str | Path, reading: DataSettings, named: str) -> Source:
     path, name = Path(location), str(location)
-    if path.is_dir():
+    if os.path.isdir(path):  # which, unlike `Path.is_dir`, takes names that no file can have
         _refuse_label_column(name, reading)
         return image_folder(path, reading, name)
-    if path.exists():
+    if os.path.exists(path):
         return _open_file(path, reading, name)
     if isinstance(location, str) and ":" in location:
         _refuse_label_column(name, reading)

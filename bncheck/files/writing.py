@@ -59,8 +59,9 @@ def staging(out: Path, option: str = argument("out")) -> Iterator[Path]:
     remove_left(folder, prefix)
     try:
         made, lock = locked_folder(folder, prefix)
-    except OSError as error:
-        raise UsageError(f"{option} {out}: it cannot be written: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a null character
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{option} {out}: it cannot be written: {reason}.") from error
     try:
         yield made
     except Exception as error:

@@ -58,9 +58,9 @@ def save(result: Result, path: Path) -> Path:
 
 def _require_report(path: Path) -> None:
     """Refuse to replace a file that is no report: it may be anything of the user's, the data of the run among it."""
-    if not path.exists() or is_special(path):  # a pipe is sent what it is sent, and waits for whoever reads it
-        return
     try:
+        if not path.exists() or is_special(path):  # a pipe is sent what it is sent, and waits for whoever reads it
+            return
         with path.open("rb") as file:
             start = file.read(_START)
     except OSError as error:

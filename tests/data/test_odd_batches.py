@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bncheck.data import open_data
-from bncheck.errors import DataError
+from bncheck.errors import DataError, UsageError
 
 X = torch.arange(24, dtype=torch.float32).reshape(6, 2, 2)
 Y = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -141,3 +141,9 @@ def test_labels_in_some_batches_alone() -> None:
 def test_an_array_that_claims_much_more_than_it_holds() -> None:
     with pytest.raises(DataError, match=r"claims 24000000000 bytes and holds 96: it repeats itself"):
         open_data(torch.zeros(6, 4)[:1].expand(15 * 10**8, 4))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}.py:batches", "a\0b"], ids=["long", "long code", "null"])
+def test_a_name_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(UsageError, match="there is no file"):
+        open_data(name)

@@ -126,6 +126,13 @@ def test_a_pipe_is_not_read_to_see_what_it_holds(tmp_path: Path) -> None:
         os.close(reader)
 
 
+@pytest.mark.parametrize("name", ["a\0b.json", f"{'x' * 300}.json"], ids=["null", "long"])
+def test_a_name_that_no_file_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"json: it cannot be written: (embedded null byte|File name too long)\."):
+        full_report().save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_suffix_that_is_no_formats_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"report\.docx: no format is written with such a suffix; those are \.csv, "):
         full_report().save(tmp_path / "report.docx")
