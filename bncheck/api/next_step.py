@@ -76,8 +76,6 @@ def _command(finding: Finding, call: Call, report: Report, again: str, changes: 
     if finding.command is None or (finding.severity == INFO and not is_the_reason):
         return None
     template = _read(finding.command)
-    if "channels" in template.options and not _reads_images(call):
-        return None
     if template.command == REPAIR:
         if not _can_be_repaired(template, call):
             return None
@@ -98,13 +96,6 @@ def _can_be_repaired(template: _Template, call: Call) -> bool:
     if call.model is None:
         return method == METHOD and call.can_be_trained
     return method != "renorm" or call.can_be_trained
-
-
-def _reads_images(call: Call) -> bool:
-    """Whether data are known to be images, whose colours options can turn round."""
-    data = call.arguments.get("data", "")
-    is_named = isinstance(data, str) and not isinstance(data, Expression)
-    return bool(call.reading.image_only) or (is_named and (data.endswith(".tar") or Path(data).is_dir()))
 
 
 def _read(template: str) -> _Template:

@@ -10,6 +10,8 @@ from typing import Any
 from bncheck.settings import Channels, DataSettings
 
 _UNSET = DataSettings()
+NOTHING = 1e-3
+"""A mean, and what a standard deviation is off 1, that comes of constants told with four digits."""
 
 
 def changed_reading(given: DataSettings, options: Mapping[str, str]) -> DataSettings:
@@ -60,16 +62,19 @@ def _scaled(reading: DataSettings, factor: float) -> DataSettings:
 
 
 def _normalized(reading: DataSettings, mean: tuple[float, ...], std: tuple[float, ...]) -> DataSettings:
-    """Normalized by mean and std after what normalizes already, in one: (x - m)/s, then (. - mean)/std."""
+    """Normalized by mean and std after what normalizes already, in one: (x - m)/s, then (. - mean)/std.
+
+    Where the second undoes the first, neither is left.
+    """
     full = reading.with_preset()
     before, spread = full.mean or (0.0,), full.std or (1.0,)
     width = max(map(len, (before, spread, mean, std)))
     m, s, added, by = (tuple(islice(cycle(each), width)) for each in (before, spread, mean, std))
-    return replace(
-        reading,
-        mean=tuple(_rounded(a + b * c) for a, b, c in zip(m, s, added, strict=True)),
-        std=tuple(_rounded(a * b) for a, b in zip(s, by, strict=True)),
-    )
+    shift = tuple(_rounded(a + b * c) for a, b, c in zip(m, s, added, strict=True))
+    width_of = tuple(_rounded(a * b) for a, b in zip(s, by, strict=True))
+    if all(abs(a) <= NOTHING and abs(b - 1) <= NOTHING for a, b in zip(shift, width_of, strict=True)):
+        return _without(reading, ["mean", "std", "preset"])
+    return replace(reading, mean=shift, std=width_of)
 
 
 def _reversed(reading: DataSettings) -> DataSettings:

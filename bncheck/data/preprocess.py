@@ -20,7 +20,8 @@ class Preprocessing:
     """Preprocessing turns what a source holds into what the model is fed; `DataOptions` says how.
 
     uint8 tensors of rank 3 (N, H, W) and 4 are images and become float32 (N, C, H, W). Where a batch has
-    none, `scale`, `mean` and `std` act on its floating tensors. Everything else passes as it is.
+    none, `scale`, `mean` and `std` act on its floating tensors, and the order of `channels` on those (N, 3, ...).
+    Everything else passes as it is.
 
     Attributes:
         notes: what the reader of a report should know of the images that passed.
@@ -74,7 +75,12 @@ class Preprocessing:
     def _floating(self, values: torch.Tensor) -> torch.Tensor:
         if values.ndim == 4 and self._options.layout == "nhwc":
             values = values.movedim(3, 1).contiguous()
-        return self._normalized(values)
+        return self._normalized(values.flip(1) if self._options.channels == "bgr" and _has_colours(values) else values)
+
+    def _orders(self, tensor: torch.Tensor) -> bool:
+        """Whether its channels are colours, wherever they are."""
+        is_last = tensor.ndim == 4 and self._options.layout == "nhwc"
+        return tensor.is_floating_point() and _has_colours(tensor.movedim(3, 1) if is_last else tensor)
 
     def _normalized(self, values: torch.Tensor) -> torch.Tensor:
         if self._options.scale is not None:
@@ -110,6 +116,12 @@ class Preprocessing:
                 f"{' '.join(self._options.image_only)} needs images: uint8 arrays (N, H, W), (N, H, W, C) or "
                 f"(N, C, H, W), or image files. {self._name} holds {found}."
             )
+        if self._options.channels is not None and not any(map(self._orders, tensors(inputs))):
+            found = ", ".join(str(tuple(tensor.shape)) for tensor in tensors(inputs))
+            raise UsageError(
+                f"{argument('channels')} {self._options.channels} needs images, or floating data of three channels "
+                f"(N, 3, ...): {self._name} holds {found}."
+            )
         if self._options.normalizing and not any(tensor.is_floating_point() for tensor in tensors(inputs)):
             raise UsageError(f"{' '.join(self._options.normalizing)} needs images or floating data: {self._name}.")
 
@@ -131,6 +143,10 @@ def _enlarged(given: torch.Size, made: torch.Size) -> tuple[Note, ...]:
     if max(new / old for new, old in zip(made, given, strict=True)) <= ENLARGED:
         return ()
     return (ImagesEnlarged(tuple(given), tuple(made)),)
+
+
+def _has_colours(values: torch.Tensor) -> bool:
+    return values.ndim > 2 and values.shape[1] == 3
 
 
 def _is_image(tensor: torch.Tensor) -> bool:

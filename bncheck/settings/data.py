@@ -30,7 +30,7 @@ class DataSettings:
 
     uint8 images go through, in this order: `layout`, `channels`, `resize`, `crop`, floats in 0..1, `scale`,
     `mean` and `std`. So `mean` and `std` are in the unit and the channel order that the network is fed.
-    Floating arrays (N, C, ...) know `scale`, `mean` and `std` only.
+    Floating arrays (N, C, ...) know `scale`, `mean` and `std`, and of `channels` the order of three.
 
     Attributes:
         label_column: the column of a table that holds the labels.
@@ -91,7 +91,7 @@ class DataSettings:
     @property
     def image_only(self) -> list[str]:
         """Those of the settings given that mean something for images only, marked as arguments."""
-        return self._given("resize", "crop", "channels", "preset")
+        return self._given("resize", "crop", *(["channels"] if self.channels == "gray" else []), "preset")
 
     @property
     def normalizing(self) -> list[str]:

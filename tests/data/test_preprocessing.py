@@ -165,12 +165,29 @@ def test_wrong_number_of_values(options):
         prepared(RGB, **options)
 
 
-@pytest.mark.parametrize("options", [{"resize": 8}, {"crop": 8}, {"channels": "rgb"}, {"preset": "imagenet"}])
+@pytest.mark.parametrize("options", [{"resize": 8}, {"crop": 8}, {"channels": "gray"}, {"preset": "imagenet"}])
 @pytest.mark.parametrize("array", [np.zeros((2, 3, 9, 9)), np.zeros((2, 5), dtype=np.int64)])
 def test_image_options_need_images(options, array):
     (name,) = options
     with pytest.raises(UsageError, match=f"{name} needs images"):
         prepared(array, **options)
+
+
+def test_three_channels_of_floating_arrays_are_put_in_order_before_they_are_normalized():
+    x = np.arange(24.0).reshape(2, 3, 2, 2)
+    swapped = torch.from_numpy(x[:, [2, 1, 0]])
+    assert torch.equal(prepared(x, channels="bgr"), swapped)
+    assert torch.equal(prepared(x, channels="rgb"), torch.from_numpy(x))
+    assert torch.equal(prepared(x.transpose(0, 2, 3, 1), channels="bgr", layout="nhwc"), swapped)
+    shift = torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1)
+    torch.testing.assert_close(prepared(x, channels="bgr", mean=(1.0, 2.0, 3.0)), swapped - shift)
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 4, 9, 9)), np.zeros((2, 3)), np.zeros((2, 3, 9), dtype=np.int64)])
+@pytest.mark.parametrize("channels", ["rgb", "bgr"])
+def test_an_order_of_colours_needs_three(array, channels):
+    with pytest.raises(UsageError, match=f"channels {channels} needs images, or floating data of three channels"):
+        prepared(array, channels=channels)
 
 
 @pytest.mark.parametrize("options", [{"scale": 2.0}, {"mean": (1.0,)}, {"std": (2.0,)}])

@@ -59,7 +59,7 @@ def test_the_order_that_was_trained_on_is_found(case):
     assert finding.evidence["gap_after"] < finding.evidence["gap_before"]
     if channels == 3:
         assert "BGR for RGB" in finding.message
-        assert "images: channels bgr, or rgb without it" in finding.fix
+        assert "or channels bgr; rgb without it" in finding.fix
 
 
 @pytest.mark.slow

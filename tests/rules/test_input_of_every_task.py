@@ -5,12 +5,14 @@ The nets are those of `test_every_task`: random weights, fitting statistics, and
 
 from __future__ import annotations
 
+import copy
+import re
 from functools import cache
 
 import pytest
 import torch
-from digit_nets import assert_healthy, codes, measure_statistics, only
-from test_every_task import SAMPLES, centred, net_of, spread
+from digit_nets import assert_healthy, codes, measure_statistics, norms, only
+from test_every_task import SAMPLES, centred, inputs, net_of, spread
 from torch import nn
 
 import bncheck
@@ -100,3 +102,47 @@ def test_logits_that_lie_in_0_to_1_as_shipped_are_no_probabilities() -> None:
     effect = PredictionEffect(None, None)
     effect.add_recalibrated(0.3 + 0.4 * labels[:, None], 0.1 + 0.8 * labels[:, None], labels)
     assert effect.result().task.score.shipped == 1.0
+
+
+CONSTANTS = torch.tensor([[0.2, 0.9], [0.15, 0.4]]).reshape(2, 1, 2, 1, 1)
+"""Mean and standard deviation of two channels, so unlike that no one slope will do."""
+
+
+def standard(x: torch.Tensor) -> torch.Tensor:
+    """Values of mean 0 and standard deviation 1 per channel, of which no range tells anything."""
+    return (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True)
+
+
+@cache
+def of_standardized() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """A net that expects such values, some of them, and its labels."""
+    net = measure_statistics(net_of(4, pooled=True), standard(inputs(800, 1, 2, 8, 8)))
+    z = standard(inputs(SAMPLES, 2, 2, 8, 8))
+    spread(net, z)
+    return net, z, net(z).argmax(1).detach()
+
+
+@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
+def test_values_of_no_known_range_standardized_twice_are_found_by_their_own_moments(labelled: bool) -> None:
+    net, z, y = of_standardized()
+    mean, std = CONSTANTS
+    twice = (z - mean) / std
+    finding = only(bncheck.inspect(net, (twice, y) if labelled else twice), "BN601")
+    assert (finding.severity, finding.layers) == ("error", ("1",))
+    assert finding.evidence["expected"] == "values of mean 0 and standard deviation 1 per channel"
+    assert finding.evidence["slope"] == pytest.approx(std.flatten().tolist(), rel=0.05)
+    told = re.search(r"mean (\S+) std (\S+\d)\.", finding.fix)
+    assert told is not None
+    means, stds = (tuple(map(float, one.split(","))) for one in told.groups())
+    assert_healthy(bncheck.inspect(net, (twice, y), data_options=DataOptions(mean=means, std=stds)))
+
+
+def test_what_brighter_pictures_or_the_layer_itself_may_be_is_not_undone_by_standardizing() -> None:
+    net, z, y = of_standardized()
+    brighter = 1.6 * z + 0.8
+    assert "BN601" not in codes(bncheck.inspect(net, (brighter, y)))
+    first = copy.deepcopy(net)
+    norms(first)[0].running_var[::2].div_(64)
+    report = bncheck.inspect(first, (brighter, y))
+    assert report.layers[0].gap > 2
+    assert "BN601" not in codes(report)

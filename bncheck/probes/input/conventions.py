@@ -118,12 +118,14 @@ AS_GIVEN = "as given"
 OWN_UNITS = "features that are not standardized, in their own units or standardized twice"
 
 
-def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iterator[Candidate]:
+def candidates(data: InputRange, normalization: AffineMap | None = None, *, far: bool = False) -> Iterator[Candidate]:
     """Every map from a convention the data may follow, by their range, to another.
 
     Args:
         data: what they look like.
         normalization: by mean and std, which may be once too often.
+        far: the layers fed by them lie farther off than brighter or darker pictures bring them: standardizing these
+            would undo that too, so it is no evidence where they do not.
     """
     if normalization is not None:
         yield Candidate(normalization.undone, BY_OPTIONS, AS_READ)
@@ -149,6 +151,8 @@ def candidates(data: InputRange, normalization: AffineMap | None = None) -> Iter
     if _is_standardized_twice(data):
         again = f"{name}, standardized twice"
         yield Candidate(_standardizing(data), again, name, constant=False, mistake=Mistake.TWICE)
+    elif far and _standard_gap(data) > THRESHOLDS.unstandardized:
+        yield Candidate(_standardizing(data), _moments_of(data), name, constant=False)
     if _is_unscaled(data):
         yield Candidate(_standardizing(data), "0..255 standardized as if 0..1", name, constant=False)
     yield Candidate(_as_map(-np.ones(channels), data.low + data.high), INVERTED, "it as it was", constant=False)
@@ -219,6 +223,12 @@ def mistake_of(data: InputRange, by: AffineMap) -> Mistake | None:
 
 def _mistake(fed: Convention, expected: Convention) -> Mistake | None:
     return Mistake.TWICE if fed.repeats == expected.name else None
+
+
+def _moments_of(data: InputRange) -> str:
+    """What values are called of which no convention is known."""
+    mean, std = (", ".join(f"{one:.3g}" for one in values) for values in (data.mean, data.std))
+    return f"values of mean {mean} and standard deviation {std}"
 
 
 def _is_unscaled(data: InputRange) -> bool:

@@ -37,7 +37,8 @@ def probe_scaling(
     if data is None or not math.isfinite(gap) or gap <= MARGIN:
         return None
     search = _Search(session, samples, layers, before)
-    tried = search.ranked([*candidates(data, normalization), *factors(layers, before), *search.solved(data)])
+    far = gap > THRESHOLDS.input_far
+    tried = search.ranked([*candidates(data, normalization, far=far), *factors(layers, before), *search.solved(data)])
     nearest, candidate = tried[0]
     if nearest > NEAR_MARGIN and not candidate.map.inverts:
         tried = sorted([*tried, *search.ranked(search.solved(data, candidate.map))], key=_first)
@@ -55,7 +56,7 @@ def scaling_cost(samples: Batch, normalization: AffineMap | None, fixed_batch: i
     data = None if x is None else input_range(x)
     if data is None:
         return 0
-    named = sum(1 for _ in candidates(data, normalization))
+    named = sum(1 for _ in candidates(data, normalization, far=True))
     # What is solved for takes three runs a step, and one to see what it leaves.
     looks = named + MOST_FACTORS + 2 * (3 * STEPS + 1)
     return looks * screened(samples, SCREENED, fixed_batch).size + (FINALISTS + 3 * STEPS + 1) * samples.size

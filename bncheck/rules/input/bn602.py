@@ -83,5 +83,5 @@ def _reorder(found: ChannelOrder) -> str:
         return f"Put the channels in the order of training, `x[:, {order}]`, before they are normalized."
     if order == [2, 1, 0]:
         shown = argument("channels")
-        return f"Swap the first and the third channel (`x[:, [2, 1, 0]]`; images: {shown} bgr, or rgb without it)."
+        return f"Swap the first and the third channel (`x[:, [2, 1, 0]]`, or {shown} bgr; rgb without it)."
     return f"Put the channels in the order of training: `x[:, {order}]`."
