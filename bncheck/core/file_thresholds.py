@@ -136,6 +136,12 @@ class FileAndInputThresholds:
     """Share of the gap that another order of the channels must fall below, where accuracy says the rest."""
     order_left_unlabelled: float = 0.6
     """Share of the gap that it must fall below without labels."""
+    order_left_exact: float = 0.1
+    """Share of the gap that another order may leave, where neither labels nor what predictions tell speak for it."""
+    order_noises: float = 2.0
+    """Times. How far above its sampling noise that may lie; a cast that imitates another order lies at 3.5."""
+    order_apart: float = 4.0
+    """Times. How much more of the gap any third order must leave: gray pictures are alike in all of them."""
     order_room: float = 0.1
     """Share of wrong predictions below which hardly any can come of the order."""
     accuracy_left: float = 0.1

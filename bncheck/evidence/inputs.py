@@ -146,12 +146,29 @@ class ChannelOrder:
         seen: the samples as they are, and reordered.
         normalized: by which mean and standard deviation, in words, the values were normalized in the wrong order;
             `None` where they simply stand in another order.
+        next_gap: the smallest that any third order leaves, on fewer samples; `None` where there is none.
     """
 
     order: tuple[int, ...]
     tried: int
     seen: Paired
     normalized: str | None = None
+    next_gap: float | None = None
+
+    def fits_exactly(self, noise: float) -> bool:
+        """Whether the whole gap goes, to what sampling makes of it, in this order and no other.
+
+        Means and variances of every channel of the first layer would have to agree by accident: other pictures, casts
+        of colour among them, leave far more of the gap, and gray ones as much in any order.
+
+        Args:
+            noise: gap that as many samples of the data of the training would show.
+        """
+        before, after = self.seen.before.gap, self.seen.after.gap
+        if self.next_gap is None or not before > THRESHOLDS.near_margin or not self.seen.moves_outputs:
+            return False
+        falls = after <= min(THRESHOLDS.order_left_exact * before, THRESHOLDS.order_noises * noise)
+        return falls and self.next_gap >= THRESHOLDS.order_apart * after
 
     @property
     def fits(self) -> bool:

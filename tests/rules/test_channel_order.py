@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from digit_nets import Data, assert_healthy, codes, conv_net, only, train
-from hand_built import effect, evidence
+from hand_built import effect, evidence, measured
 from torch import nn
 
 import bncheck
@@ -209,3 +210,34 @@ def order(before: float, after: float, *, gain: float | None, ratio: float = 1.0
 )
 def test_both_the_gap_and_the_predictions_must_be_better(found, explains):
     assert found.explains is explains
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "next_gap", "changed", "named"),
+    [
+        (0.25, 0.012, 0.11, 0.5, True),
+        (0.25, 0.021, 0.11, 0.5, False),  # above twice the noise: a cast of colour that comes near
+        (0.12, 0.013, 0.11, 0.5, False),  # a tenth and more of the gap is left
+        (0.25, 0.012, 0.04, 0.5, False),  # a third order fits nearly as well: gray pictures
+        (0.25, 0.012, None, 0.5, False),  # of two channels there is no third order
+        (0.09, 0.005, 0.11, 0.5, False),  # a gap as healthy layers have it
+        (0.25, 0.012, 0.11, 0.04, False),  # hardly a prediction hangs on it
+    ],
+)
+def test_without_labels_an_order_is_named_where_the_whole_gap_goes_in_it_alone(before, after, next_gap, changed, named):
+    found = replace(order(before, after, gain=None, ratio=1.0, changed=changed), next_gap=next_gap)
+    assert not found.explains  # what the predictions tell does not speak for it
+    seen = evidence(replace(measured(before), noise=np.full(2, 0.01 * (256 / 1000) ** 0.5)), probed=Probed(order=found))
+    assert [(one.code, one.severity) for one in judge(seen, {"BN602"})] == [("BN602", "warning")] * named
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [60, 400])
+def test_without_labels_the_right_order_leaves_noise_and_casts_do_not(of_three, held_out, number):
+    x, _ = coloured((held_out[0][:number], held_out[1][:number]), 3, 2)
+    for given in ([2, 1, 0], [1, 2, 0]):
+        finding = only(bncheck.inspect(of_three, x[:, given]), "BN602")
+        assert (finding.severity, [given[place] for place in finding.evidence["order"]]) == ("warning", [0, 1, 2])
+    cast = x * torch.tensor([0.7, 0.9, 1.3])[:, None, None]
+    for data in (x, cast, x.mean(1, keepdim=True).expand(-1, 3, -1, -1).contiguous()):
+        assert "BN602" not in codes(bncheck.inspect(of_three, data))

@@ -78,7 +78,8 @@ def probe_order(
         change = changes[place]
         seen = paired(session, layers, samples.size, before, session.stored(change.of(samples)))
         if seen is not None and (best is None or _predicts_better(seen, best.seen)):
-            best = ChannelOrder(change.order, len(others), seen, change.normalized)
+            apart = [found for found, other in screened if changes[other].order != change.order]
+            best = ChannelOrder(change.order, len(others), seen, change.normalized, min(apart, default=None))
     return best
 
 

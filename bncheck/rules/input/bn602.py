@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from bncheck.core import THRESHOLDS, above_guessing
+import numpy as np
+
+from bncheck.core import THRESHOLDS, above_guessing, rms
 from bncheck.evidence import BY_OPTIONS, ChannelOrder, Evidence, Paired
 from bncheck.results import Finding
 from bncheck.rules.judging.fed import (
@@ -26,7 +29,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     not what is wrong: among the guesses of a broken network one order is always best.
     """
     found = evidence.probed.order
-    if found is None or not found.explains or recalibrating_wins_more(found.seen, evidence):
+    if found is None or not (found.explains or _fits_exactly(found, evidence)):
+        return
+    if recalibrating_wins_more(found.seen, evidence):
         return
     if _is_guessing(found.seen, evidence):
         return
@@ -47,6 +52,15 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             **numbers_of(found.seen),
         },
     )
+
+
+def _fits_exactly(found: ChannelOrder, evidence: Evidence) -> bool:
+    """Tell whether the numbers alone leave no doubt, where there are no labels that the predictions are judged by."""
+    layers = [evidence.measured[name] for name in found.seen.layers if name in evidence.measured]
+    if found.seen.wins is not None or not layers or evidence.data is None:
+        return False
+    noise = rms(np.concatenate([layer.noise[layer.visible] for layer in layers]))
+    return found.fits_exactly(noise * math.sqrt(evidence.data.samples / found.seen.samples))
 
 
 def _is_guessing(seen: Paired, evidence: Evidence) -> bool:
