@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from digit_nets import Data, assert_healthy, codes, conv_net, only, train
+from called import call
+from digit_nets import Data, assert_healthy, codes, conv_net, measure_statistics, only, train
 from hand_built import effect, evidence, measured
 from torch import nn
 
@@ -241,3 +242,26 @@ def test_without_labels_the_right_order_leaves_noise_and_casts_do_not(of_three, 
     cast = x * torch.tensor([0.7, 0.9, 1.3])[:, None, None]
     for data in (x, cast, x.mean(1, keepdim=True).expand(-1, 3, -1, -1).contiguous()):
         assert "BN602" not in codes(bncheck.inspect(of_three, data))
+
+
+def test_the_command_puts_arrays_in_order_too(tmp_path):
+    """A net of random weights and its own labels; what is typed at the end mends what was found."""
+    generator = torch.Generator().manual_seed(4)
+    levels = torch.tensor([0.2, 0.5, 0.9])[:, None, None] + 0.3 * torch.rand(600, 3, 1, 1, generator=generator)
+    x = levels + torch.tensor([0.4, 0.1, 0.2])[:, None, None] * torch.randn(600, 3, 8, 8, generator=generator)
+    torch.manual_seed(3)
+    layers = [layer for i, o in ((3, 12), (12, 12)) for layer in (nn.Conv2d(i, o, 3), nn.BatchNorm2d(o), nn.ReLU())]
+    net = measure_statistics(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4)), x[:300])
+    with torch.no_grad():
+        scores = net(x)
+        net[-1].bias.sub_(scores.mean(0))
+        net[-1].weight.div_(scores.std(0)[:, None])
+        net[-1].bias.div_(scores.std(0))
+        labels = net(x[300:]).argmax(1)
+    torch.jit.save(torch.jit.script(net.eval()), tmp_path / "net.pt")
+    np.savez(tmp_path / "val.npz", x=x[300:].flip(1).numpy(), y=labels.numpy())
+    given = ("inspect", tmp_path / "net.pt", "--data", tmp_path / "val.npz")
+    told = call(*given, "--report", "json=-").json
+    assert told["findings"][0]["code"] == "BN602"
+    assert told["summary"]["next"] == f"bncheck {' '.join(map(str, given))} --channels bgr"
+    assert call(*given, "--channels", "bgr").code == 0
