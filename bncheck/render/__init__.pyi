@@ -6,7 +6,8 @@ from .terminal.difference import print_difference
 from .terminal.repair_table import print_repair
 from .terminal.report import print_audit, print_report, print_verdict
 from .words.cells import count, printable
-from .words.repair import training_words, what_a_repair_hides
+from .words.hidden import what_a_repair_hides
+from .words.repair import training_words
 
 __all__ = [
     "Format",
