@@ -79,6 +79,7 @@ def plan_of(settings: Settings) -> Plan:
         until=sampling.until,
         exhaustive=sampling.exhaustive,
         fast=sampling.fast,
+        memory=settings.reading.memory,
     )
 
 

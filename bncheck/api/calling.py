@@ -11,6 +11,7 @@ from bncheck.settings import (
     BATCH_SIZE,
     BATCH_SIZES,
     DEVICE,
+    SAMPLE_MEMORY,
     SEED,
     DataSettings,
     InspectionSettings,
@@ -34,6 +35,7 @@ _DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "layout": ("auto",),
     "fail_on": (FailOn.WARNING.value,),
     "until": (0.0,),
+    "sample_memory": (SAMPLE_MEMORY,),
 }
 _NOTHING: tuple[Any, ...] = (None, False, (), [], {})
 

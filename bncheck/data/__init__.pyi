@@ -2,11 +2,13 @@ from .batches import Batch, Inputs, Labels, Source, foremost, joined, map_labels
 from .forms.conversion import is_only_stored
 from .forms.parts import type_name
 from .forms.structure import Carrier
+from .heap import Heap
 from .kinds import FileKind, known_kinds, reading_also
 from .mixing import limited
 from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
+from .places import Shelf
 from .process_state import OwnSettings, overlapping, same_random_state
 from .screening import ScreenedSource, is_finite
 from .sources.arrays import array_source
@@ -18,11 +20,13 @@ __all__ = [
     "Carrier",
     "DataOptions",
     "FileKind",
+    "Heap",
     "IndexedSource",
     "Inputs",
     "Labels",
     "OwnSettings",
     "ScreenedSource",
+    "Shelf",
     "Source",
     "StreamSource",
     "array_source",

@@ -14,16 +14,14 @@ from itertools import chain, islice
 import numpy as np
 
 from bncheck.data.batches import Batch
+from bncheck.data.places import Places
 
 BUFFER_SAMPLES = 4096
-BUFFER_BYTES = 256 * 2**20
 
 # A draw of few samples reads at most this many, and fewer of a stream that has not said how many it has: it need not
 # end, and each sample may take its time.
 READ_AT_MOST = 16 * BUFFER_SAMPLES
 READ_FOR_EACH = 64
-
-_OBJECT_BYTES = 1024  # a tensor as a Python object, beside its values
 
 
 def read_at_most(limit: int, *, ends: bool) -> int:
@@ -37,29 +35,30 @@ def mixed(
     rng: np.random.Generator,
     limit: int | None = None,
     *,
+    room: int,
     ends: bool = True,
     goes_on: Callable[[int], None] = lambda read: None,
 ) -> Iterator[Batch]:
     """Batches of `batch_size` samples drawn at random from those in `batches`.
 
-    Without `limit` all samples come, through a shuffle buffer of at most `BUFFER_SAMPLES` and `BUFFER_BYTES`.
-    With it, every sample among the first `read_at_most` has the same chance; where `limit` samples do not fit in
-    `BUFFER_BYTES`, the first ones to leave the shuffle buffer are taken.
+    Without `limit` all samples come, through a shuffle buffer of at most `BUFFER_SAMPLES` and `room` bytes.
+    With it, every sample among the first `read_at_most` has the same chance; where `limit` samples take more than
+    `room`, the first ones to leave the shuffle buffer are taken.
 
     Args:
         batches: the stream.
         batch_size: of what is given.
         rng: for the draws.
         limit: how many samples to draw.
+        room: bytes that waiting samples may take.
         ends: whether the stream is known to end.
         goes_on: called with how many samples were read for a draw where there were more.
     """
     samples = _Samples(batches)
-    drawn = (
-        _shuffled(samples, rng)
-        if limit is None
-        else _draw(samples, rng, limit, _Bound(read_at_most(limit, ends=ends), goes_on))
-    )
+    if limit is None:
+        drawn = _shuffled(samples, rng, room)
+    else:
+        drawn = _draw(samples, rng, limit, _Bound(read_at_most(limit, ends=ends), room, goes_on))
     # The rest is known only when the samples have been read: both are generators, and run in turn.
     yield from limited(chain(_joined(drawn, batch_size), samples.rest()), limit)
 
@@ -71,12 +70,16 @@ def limited(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:
         return
     left = limit
     while left > 0 and (batch := next(batches, None)) is not None:
-        yield batch.between(0, left) if batch.size > left and batch.is_in_step else batch
-        left -= batch.size
+        given, left = left, left - batch.size
+        yield batch.between(0, given) if batch.size > given and batch.is_in_step else batch
+        del batch  # or it was held while the next one is read
 
 
 class _Samples(Iterator[Batch]):
-    """The samples of a stream as batches of one, up to the first batch that does not fit those before it."""
+    """The samples of a stream as batches of one, up to the first batch that does not fit those before it.
+
+    They are views of the batch they came in: whoever keeps one copies it.
+    """
 
     def __init__(self, batches: Iterator[Batch]) -> None:
         self._batches = batches
@@ -86,6 +89,7 @@ class _Samples(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         while (sample := next(self._pending, None)) is None:
+            self._pending = iter(())
             batch = None if self._misfit else next(self._batches, None)
             if batch is None:
                 raise StopIteration
@@ -94,7 +98,7 @@ class _Samples(Iterator[Batch]):
                 self._misfit.append(batch)
                 raise StopIteration
             self._form = form
-            self._pending = _samples_of(batch)
+            self._pending = batch.split(1)
         return sample
 
     def rest(self) -> Iterator[Batch]:
@@ -105,9 +109,10 @@ class _Samples(Iterator[Batch]):
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """How many samples are read for a draw, and who is told where there are more."""
+    """How many samples are read for a draw, what those that wait may take, and who is told where there are more."""
 
     most: int
+    room: int
     goes_on: Callable[[int], None]
 
     def within(self, samples: Iterator[Batch]) -> Iterator[Batch]:
@@ -122,50 +127,63 @@ def _draw(samples: Iterator[Batch], rng: np.random.Generator, limit: int, bound:
     if first is None:
         return
     samples = chain([first], samples)
-    if limit * _bytes(first) > BUFFER_BYTES:
-        yield from islice(_shuffled(samples, rng), limit)
+    if limit * _bytes(first) > bound.room:
+        yield from islice(_shuffled(samples, rng, bound.room), limit)
     else:
         yield from _reservoir(bound.within(samples), rng, limit)
 
 
 def _reservoir(samples: Iterator[Batch], rng: np.random.Generator, size: int) -> Iterator[Batch]:
     """`size` of the samples, each with the same chance (Vitter 1985, algorithm R), in random order."""
-    kept: list[Batch] = []
+    kept: Places | None = None
+    number = 0
     for seen, sample in enumerate(samples):
+        kept = kept or Places(sample, size)
         if seen < size:
-            kept.append(sample)
+            kept.put(seen, sample)
+            number += 1
         elif (place := int(rng.integers(seen + 1))) < size:
-            kept[place] = sample
-    for place in rng.permutation(len(kept)):
-        yield kept[place]
+            kept.put(place, sample)
+    for place in rng.permutation(number):
+        if kept is not None:
+            yield kept.at(int(place))
 
 
-def _shuffled(samples: Iterator[Batch], rng: np.random.Generator) -> Iterator[Batch]:
-    """All samples through a shuffle buffer: a random one leaves it whenever one enters."""
-    buffer: list[Batch] = []
-    capacity = 1
+def _shuffled(samples: Iterator[Batch], rng: np.random.Generator, room: int) -> Iterator[Batch]:
+    """All samples through a shuffle buffer: a random one leaves it whenever one enters, and is read before that."""
+    buffer: Places | None = None
+    capacity, number = 1, 0
     for sample in samples:
-        if not buffer:
-            capacity = max(1, min(BUFFER_SAMPLES, BUFFER_BYTES // _bytes(sample)))
-        if len(buffer) < capacity:
-            buffer.append(sample)
+        if buffer is None:
+            capacity = max(1, min(BUFFER_SAMPLES, room // max(1, _bytes(sample))))
+            buffer = Places(sample, capacity)
+        if number < capacity:
+            buffer.put(number, sample)
+            number += 1
             continue
         place = int(rng.integers(capacity))
-        leaving, buffer[place] = buffer[place], sample
-        yield leaving
-    for place in rng.permutation(len(buffer)):
-        yield buffer[place]
+        yield buffer.at(place)
+        buffer.put(place, sample)
+    for place in rng.permutation(number):
+        if buffer is not None:
+            yield buffer.at(int(place))
 
 
 def _joined(samples: Iterator[Batch], batch_size: int) -> Iterator[Batch]:
-    while chosen := list(islice(samples, batch_size)):
-        yield Batch.join(chosen)
+    while (batch := _next_batch(samples, batch_size)) is not None:
+        yield batch
+        del batch
 
 
-def _samples_of(batch: Batch) -> Iterator[Batch]:
-    # Copies: a view would keep the memory of its whole batch for as long as it waits in the buffer.
-    return (sample.copy() for sample in batch.split(1))
+def _next_batch(samples: Iterator[Batch], size: int) -> Batch | None:
+    places: Places | None = None
+    number = 0
+    for sample in islice(samples, size):
+        places = places or Places(sample, size)
+        places.put(number, sample)
+        number += 1
+    return None if places is None else places.first(number)
 
 
 def _bytes(sample: Batch) -> int:
-    return sum(tensor.nbytes + _OBJECT_BYTES for tensor in sample.all_tensors)
+    return sum(tensor.nbytes for tensor in sample.all_tensors)

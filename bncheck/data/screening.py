@@ -15,6 +15,8 @@ from bncheck.vocabulary import argument
 
 NAMED = 8
 """How many samples are named."""
+_VALUES = 2**20
+"""Values looked at together."""
 _SCANNED = 256
 """Samples read at once where all that are bad are counted for a message."""
 
@@ -77,20 +79,22 @@ class ScreenedSource:
         found: list[int] = []
         passed = samples = 0
         for batch in read():
-            bad = not_finite(batch)
+            bad, first = not_finite(batch), samples
+            samples += batch.size
             if not bool(bad.any()):
-                yield batch
                 passed += batch.size
+                yield batch
             elif not self._skip:
-                raise DataError(self._refusal(batch, bad, samples, drawn))
+                raise DataError(self._refusal(batch, bad, first, drawn))
             else:
-                found += _numbers(batch, bad, samples)
+                found += _numbers(batch, bad, first)
                 self._count(found)
                 kept = batch.take(torch.nonzero(~bad).flatten()) if batch.is_in_step else None
                 if kept is not None and kept.size:
-                    yield kept
                     passed += kept.size
-            samples += batch.size
+                    yield kept
+                del kept
+            del batch  # or it was held while the next one is read
         if samples and not passed:
             raise DataError(f"{self.name}: all {samples} samples read hold NaN or infinity. Look at what wrote them.")
 
@@ -124,14 +128,25 @@ def not_finite(batch: Batch) -> torch.Tensor:
         if not (tensor.is_floating_point() or tensor.is_complex()):
             continue
         values = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
+        if _are_all_finite(values):
+            continue
         finite = is_finite(values)
-        if bool(finite.all()) or _is_additive_mask(values, finite):
+        if _is_additive_mask(values, finite):
             continue
         if batch.is_in_step:
             bad |= ~finite.reshape(batch.size, -1).all(1).cpu()
         else:
             bad[:] = True
     return bad
+
+
+def _are_all_finite(values: torch.Tensor) -> bool:
+    """Whether all are, looked at in parts: PyTorch's answer takes more memory than what it is about."""
+    if values.dim() == 0 or not values.numel():
+        return bool(is_finite(values).all())
+    return all(
+        bool(is_finite(part).all()) for part in torch.split(values, max(1, _VALUES // max(1, values[0].numel())))
+    )
 
 
 def is_finite(values: torch.Tensor) -> torch.Tensor:

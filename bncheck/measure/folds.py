@@ -9,15 +9,15 @@ from itertools import chain, count
 
 import torch
 
-from bncheck.data import Batch, Source
+from bncheck.data import Batch, Heap, Source
 from bncheck.progress import Progress, begin
+from bncheck.settings import SampleMemory
 
 LARGE_BATCH = 256
 """Samples normalized together in the batch pass: large, so that its statistics are not noise."""
 SMALL_BATCH = 16
 """Below this many samples batch statistics say more about the batch than about the layer."""
-BATCH_VALUES = 2**24
-"""Input values in one batch of the batch pass (64 MiB in float32), a bound on memory."""
+_VALUE_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,22 @@ class Shard:
 WHOLE = Shard()
 _NOBODY = Batch((), None, 0)
 """No samples: beside the last of batches that cannot be cut, where their number is odd."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """How large half batches may be; they have as many samples as any forward all the same.
+
+    Attributes:
+        most: samples in one.
+        room: bytes of both.
+    """
+
+    most: int = LARGE_BATCH
+    room: int = SampleMemory().halves
+
+
+HALVES = Halves()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +93,7 @@ class Folds:
         source: the data.
         fixed: the only batch size the model takes, `None` where any goes.
         batch_size: samples in a forward that does not have to be large.
-        large_batch: samples in a half batch at the most, where memory allows.
+        halves: how large they may be.
         limit: samples to draw, `None` for all.
         seed: of the draw.
         progress: told how far a pass is.
@@ -97,7 +113,7 @@ class Folds:
         limit: int | None,
         seed: int,
         progress: Progress,
-        large_batch: int = LARGE_BATCH,
+        halves: Halves = HALVES,
         shard: Shard = WHOLE,
     ) -> None:
         self.dropped = 0
@@ -108,14 +124,16 @@ class Folds:
         self._seed = seed
         self._progress = progress
         self._shard = shard
+        self._halves = halves
         self._expected = expected_samples(source, limit)
-        self.half = fixed or self._large_batch(large_batch)
+        self.half = fixed or self._large_batch(halves.most)
 
     def read(self, task: str) -> Iterator[FoldPair]:
         """The shard's pairs, under the name of what is being done."""
         begin(self._progress, task)
         self.dropped = start = seen = 0
         batches = self._source.batches(2 * self.half, seed=self._seed, limit=self._limit)
+        heap = Heap(2 * self._halves.room)
         for number, batch in enumerate(batches):
             if not batch.is_in_step:
                 yield from self._uncut(chain([batch], batches), number, start, task)
@@ -126,11 +144,11 @@ class Folds:
             if self._shard.takes(number):
                 self.dropped += batch.size - whole
                 if whole:
-                    numbered = _numbered(batch, start)
-                    halves = numbered.between(0, middle), numbered.between(middle, whole)
-                    if whole == 1 and seen < SMALL_BATCH and number % 2:
-                        halves = halves[::-1]  # samples that come one by one go to either fold in turn
-                    yield FoldPair(start, halves, is_large)
+                    turned = whole == 1 and seen < SMALL_BATCH and number % 2 == 1
+                    yield FoldPair(start, _halves(_numbered(batch, start), middle, whole, turned=turned), is_large)
+            size = sum(tensor.nbytes for tensor in batch.tensors)
+            del batch  # or it was held while the next one is read
+            heap.passed(size)
             start += whole
             seen += middle if is_large else 0
             if whole:
@@ -178,12 +196,18 @@ class Folds:
         """As many samples as batch statistics want and memory takes; equal halves where the number is known."""
         first = next(self._source.given_batches(1, limit=1), None)
         values = max(_values(first), 1) if first is not None else 1
-        largest = max(self._batch_size, min(most, BATCH_VALUES // values), 2)
+        largest = max(self._batch_size, min(most, self._halves.room // (2 * _VALUE_BYTES * values)), 2)
         expected = self._expected
         if expected is None:
             return largest
         pairs = -(-expected // (2 * largest))
         return max(1, -(-expected // (2 * max(pairs, 1))))
+
+
+def _halves(batch: Batch, middle: int, whole: int, *, turned: bool) -> tuple[Batch, Batch]:
+    """Up to the middle, and from there; samples that come one by one go to either fold in turn."""
+    first, second = batch.between(0, middle), batch.between(middle, whole)
+    return (second, first) if turned else (first, second)
 
 
 def _numbered(batch: Batch, start: int) -> Batch:

@@ -191,7 +191,14 @@ class Observation:
             not_finite=stored.not_finite,
             labelled=stored.labelled,
             session=stored.session,
-            notes=(*source.notes, *stored.session.notes, *batch.notes, *lacking, *stop.notes()),
+            notes=(
+                *source.notes,
+                *stored.session.notes,
+                *batch.notes,
+                *lacking,
+                *stored.reservoir.notes(),
+                *stop.notes(),
+            ),
             compared=batch.until if batch.is_complete and batch.until < stored.samples else None,
         )
 

@@ -14,10 +14,13 @@ import torch
 from bncheck.core import INSTANCE_NORM, Exchangeability, NormLayer, SampleMoments, exchangeability
 from bncheck.data import Batch, Source
 from bncheck.progress import Progress, begin
+from bncheck.settings import SampleMemory
 from bncheck.watch import STORED, CallMoments, Policy, Recorder, Rows, Site
 
 NEIGHBOURS = 16
 """Neighbours compared where a source has an order but makes no batches."""
+FEWEST = 16
+"""Batches that are kept however much they take: fewer could not be told from random draws."""
 CHANNELS_COMPARED = 16
 """Channels of a layer whose means are kept per sample: a sorted source shows in all of them."""
 
@@ -38,6 +41,12 @@ class SeenBatch:
     rows: dict[Site, tuple[NormLayer, SampleMoments]]
     means: dict[Site, npt.NDArray[np.float32]]
 
+    @property
+    def bytes(self) -> int:
+        """What it takes to keep."""
+        rows = sum(table.mean.nbytes + table.m2.nbytes for _, table in self.rows.values())
+        return max(1, rows + sum(means.nbytes for means in self.means.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -47,11 +56,13 @@ class Reading:
         most: batches kept; where it is not known how many will come, every second one is let go as often as needed.
         samples: read of a loader at the most, which need not end; of a file all can be reached at no cost.
         task: what progress calls it.
+        room: bytes of what is kept of all batches; `FEWEST` of them are, whatever they take.
     """
 
     most: int
     samples: int
     task: str
+    room: int = SampleMemory().moments
 
 
 class Runs(Protocol):
@@ -87,10 +98,11 @@ def read_in_order(session: Runs, source: Source, how: Reading, progress: Progres
         if number % every:
             continue
         kept.append(_seen(session, batch, number))
-        if len(kept) > how.most:
+        if len(kept) > min(how.most, max(FEWEST, how.room // kept[0].bytes)):
             every *= 2
             kept = [seen for seen in kept if seen.number % every == 0]
         done += batch.size
+        del batch  # or it was held while the next one is read
         progress(how.task, done, None)
     return tuple(kept)
 

@@ -168,6 +168,9 @@ class Passes:
                         if not self._gaps_only:
                             effect.add_batch(output, half.targets)
                         seen[fold] += half.size
+                        del output
+                del half
+                del pair  # or its samples were held while the next ones are read
                 self._stop = self._stop.after(sum(seen), *folds)
                 if self._stop.is_reached:
                     break
@@ -190,6 +193,8 @@ class Passes:
                 for fold in range(2):
                     for chunk in self._folds.chunks_of(pair, fold):
                         self._compare(effect, chunk, self._run(chunk.batch, STORED, None), given, fold)
+                        del chunk
+            del pair
         return seen.with_look(batch, effect)
 
     def stored_pass(self, measured: BatchPass) -> StoredPass:
@@ -202,8 +207,13 @@ class Passes:
             DataError: the data cannot be read, or do not fit the model.
         """
         alone = not measured.is_complete
-        recorder = Recorder(per_sample=True, errors=alone and self._stop.is_wanted, seed=self._plan.seed)
-        reservoir = Reservoir(self._plan.seed, self._fixed or 0)
+        recorder = Recorder(
+            per_sample=True,
+            errors=alone and self._stop.is_wanted,
+            seed=self._plan.seed,
+            room=self._plan.memory.moments,
+        )
+        reservoir = Reservoir(self._plan.seed, self._fixed or 0, self._plan.memory)
         recalibrated = None if alone else [Given(fold.statistics()) for fold in measured.folds]
         effect, samples, labelled, bad, first = self._meter(), 0, False, 0, NO_SAMPLE
         for pair in self._folds.read(STORED_STAGE):
@@ -217,8 +227,11 @@ class Passes:
                         bad += not_finite(stored, self._plan.output)
                         if alone or pair.start < measured.until:
                             self._compare(effect, chunk, stored, recalibrated, fold)
+                    del chunk, batch, stored
                 labelled = labelled or half.targets is not None
+                del half
             samples += pair.size
+            del pair
             if alone:
                 self._stop = self._stop.after(samples, recorder)
             if self._stop.was_reached(samples):

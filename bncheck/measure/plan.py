@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bncheck.data import Source
 from bncheck.evidence import AffineMap
-from bncheck.measure.folds import LARGE_BATCH, WHOLE, Folds, Shard
+from bncheck.measure.folds import LARGE_BATCH, WHOLE, Folds, Halves, Shard
 from bncheck.measure.ranks import ALONE, Ranks
 from bncheck.predictions import Metric
 from bncheck.progress import Progress
+from bncheck.settings import SampleMemory
 
 TRAINING_STAGE, BATCH_STAGE, STORED_STAGE = "training data", "batch statistics", "stored statistics"
 COMPARING_STAGE, AGREEMENT_STAGE = "comparing with what is stored", "outputs beside the reference's"
@@ -32,6 +33,7 @@ class Plan:
         ranks: the processes that share the passes.
         exhaustive: look closer at every sample, however early it is known what that shows.
         fast: run the samples as shipped, and nothing more.
+        memory: what samples may take.
         until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
     """
 
@@ -47,6 +49,7 @@ class Plan:
     ranks: Ranks = ALONE
     exhaustive: bool = False
     fast: bool = False
+    memory: SampleMemory = field(default_factory=SampleMemory)
 
     def stages(self, *, training: bool) -> list[str]:
         """What is done before any question is asked, in order."""
@@ -62,6 +65,6 @@ class Plan:
             limit=self.limit,
             seed=self.seed,
             progress=progress,
-            large_batch=self.large_batch,
+            halves=Halves(self.large_batch, self.memory.halves),
             shard=shard,
         )

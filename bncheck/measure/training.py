@@ -70,7 +70,8 @@ def _reading(source: Source, plan: Plan) -> Reading:
         size = first.size if first is not None else NEIGHBOURS
     samples = SAMPLES if plan.limit is None else min(SAMPLES, plan.limit)
     most = min(max(samples // size, FEWEST_BATCHES), MOST_BATCHES)
-    return Reading(most, READ_AT_MOST if plan.limit is None else 16 * plan.limit, TRAINING_STAGE)
+    read = READ_AT_MOST if plan.limit is None else 16 * plan.limit
+    return Reading(most, read, TRAINING_STAGE, plan.memory.moments)
 
 
 def _values(seen: Sequence[SeenBatch], batch_size: int) -> dict[str, int]:

@@ -56,6 +56,7 @@ from .notes.of_files import (
 )
 from .notes.of_measuring import (
     BatchesReduced,
+    FewerSamplesKept,
     FixedBatchTooSmall,
     LabelsUnfit,
     NoBatchSizes,
@@ -200,6 +201,7 @@ __all__ = [
     "Effect",
     "EpsUnknown",
     "ErrorUnknown",
+    "FewerSamplesKept",
     "Finding",
     "FirstOutputJudged",
     "FixedBatchTooSmall",

@@ -4,6 +4,7 @@ from .edge import Edge, name_of_callable
 from .ignoring import LayerIgnore
 from .inspection import InspectionSettings
 from .judging import DEPLOY_DTYPES, TASKS, JudgingSettings, Metric, PredictionSettings
+from .memory import SAMPLE_MEMORY, SampleMemory
 from .model import DEVICE, ModelSettings, ModelSource
 from .monitoring import RECALIBRATION_SAMPLES, SAMPLES, MonitorSettings
 from .repair import METHOD, UNTIL_OF_REPAIR, RepairSettings
@@ -37,6 +38,7 @@ __all__ = [
     "PRESETS",
     "RECALIBRATION_SAMPLES",
     "SAMPLES",
+    "SAMPLE_MEMORY",
     "SEED",
     "STEPS",
     "TASKS",
@@ -59,6 +61,7 @@ __all__ = [
     "PredictionSettings",
     "Preset",
     "RepairSettings",
+    "SampleMemory",
     "SamplingSettings",
     "Size",
     "TrainingSettings",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_number, require_text, texts
+from bncheck.settings.checks import require_count, require_number, require_text, texts
+from bncheck.settings.memory import SAMPLE_MEMORY, SampleMemory
 from bncheck.vocabulary import argument
 
 Layout = Literal["auto", "nhwc", "nchw"]
@@ -46,6 +47,7 @@ class DataSettings:
         channels: `"rgb"`, `"bgr"` (reversed RGB) or `"gray"` (ITU-R 601-2 luma, one channel).
         scale: factor on the floats in 0..1: 255 for networks that are fed 0..255.
         skip_bad_samples: leave samples that hold NaN or infinity out, and count them, instead of refusing the data.
+        sample_memory: MiB of samples that are held for longer than a forward, see `SampleMemory`.
         preset: `"imagenet"` is resize 256, crop 224 and ImageNet's mean and std, each unless given.
 
     Raises:
@@ -64,6 +66,7 @@ class DataSettings:
     scale: float | None = None
     preset: Preset | None = None
     skip_bad_samples: bool = False
+    sample_memory: int = SAMPLE_MEMORY
 
     def __post_init__(self) -> None:
         require_text("label_column", self.label_column)
@@ -73,6 +76,7 @@ class DataSettings:
             if not names or self.label in names:
                 raise UsageError(f"{argument('input')}: name one part or more, and none that is the label.")
             object.__setattr__(self, "input", names)
+        require_count("sample_memory", self.sample_memory)
         _require_one_of("layout", self.layout, LAYOUTS)
         _require_one_of("channels", self.channels, (None, *CHANNELS))
         _require_one_of("preset", self.preset, (None, *PRESETS))
@@ -87,6 +91,11 @@ class DataSettings:
                 "mean and std are for three channels "
                 f"in 0..1; give {argument('mean')} and {argument('std')} that fit."
             )
+
+    @property
+    def memory(self) -> SampleMemory:
+        """The memory that samples may take, in shares."""
+        return SampleMemory(self.sample_memory)
 
     @property
     def image_only(self) -> list[str]:

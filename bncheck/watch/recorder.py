@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from bncheck.core import INSTANCE_NORM, Moments, NormLayer, SampleMoments
+from bncheck.settings import SampleMemory
 from bncheck.watch.call_moments import CallMoments, averaged
 from bncheck.watch.kernels import sample_moments
 from bncheck.watch.keys import Keys, Numbers, sample_keys
@@ -15,9 +16,9 @@ from bncheck.watch.policies import Statistics
 from bncheck.watch.rows import limit_for, rows_of
 from bncheck.watch.sites import Site
 
-TABLE_BYTES = 256 * 1024 * 1024
-ROOM = 1.25
-"""How far per-sample moments may outgrow `TABLE_BYTES` before the excess is let go of: it takes a while each time."""
+TABLE_BYTES = SampleMemory().moments
+SLACK = 1.25
+"""How far per-sample moments may outgrow their room before the excess is let go of: it takes a while each time."""
 EVERY_KEY = 2**64
 
 
@@ -25,17 +26,19 @@ class Recorder:
     """Accumulates moments of every call, in the order the calls were first met; two of them `merge`.
 
     Args:
-        per_sample: also keep moments per sample, up to `TABLE_BYTES` over all calls: of the samples with the smallest
-            keys, the same samples at every call. All samples count towards the pooled moments either way.
+        per_sample: also keep moments per sample, as far as there is room: of the samples with the smallest keys, the
+            same samples at every call. All samples count towards the pooled moments either way.
         errors: also take in how the samples' means spread, for `CallMoments.standard_error`.
         seed: of the draw of samples.
+        room: bytes of per-sample moments over all calls; `TABLE_BYTES` unless given.
     """
 
-    def __init__(self, *, per_sample: bool, errors: bool = False, seed: int = 0) -> None:
+    def __init__(self, *, per_sample: bool, errors: bool = False, seed: int = 0, room: int | None = None) -> None:
         self.sites: dict[Site, CallMoments] = {}
         self.per_sample = per_sample
         self.errors = errors
         self.seed = seed
+        self.room = TABLE_BYTES if room is None else room
         self._limit = EVERY_KEY
         self._bytes = 0
         self._next: tuple[Keys, Numbers] | None = None
@@ -99,7 +102,7 @@ class Recorder:
         """What several recorders saw of different samples, as one."""
         parts = list(recorders)
         first = parts[0] if parts else cls(per_sample=False)
-        whole = cls(per_sample=first.per_sample, errors=first.errors, seed=first.seed)
+        whole = cls(per_sample=first.per_sample, errors=first.errors, seed=first.seed, room=first.room)
         for part in parts:
             for site, entry in part.sites.items():
                 known = whole.sites.get(site)
@@ -111,7 +114,7 @@ class Recorder:
 
     def settled(self) -> Recorder:
         """The recorder itself, after it has let go of per-sample moments that there is no room for."""
-        self._let_go(TABLE_BYTES)
+        self._let_go(self.room)
         return self
 
     def by_layer(self) -> dict[str, list[CallMoments]]:
@@ -141,8 +144,8 @@ class Recorder:
         if len(rows):
             entry.rows.append(rows)
             self._bytes += int(rows.bytes.sum())
-            if self._bytes > ROOM * TABLE_BYTES:
-                self._let_go(TABLE_BYTES)
+            if self._bytes > SLACK * self.room:
+                self._let_go(self.room)
 
     def _samples(self, site: Site, samples: int) -> tuple[Keys, Numbers]:
         """Who they are: as was told, or as they are counted."""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bncheck.data import Batch, mixing, open_data
+from bncheck.settings import SampleMemory
 
 
 def numbered(count, size):
@@ -84,7 +85,7 @@ def test_memory_bounds_the_buffer(monkeypatch):
             read.append(number)
             yield torch.zeros(1, 1000)
 
-    monkeypatch.setattr(mixing, "BUFFER_BYTES", 10 * (4000 + 1024))
+    monkeypatch.setattr(SampleMemory, "shuffled", 10 * 4000)
     next(iter(open_data(batches).batches(1)))
     assert len(read) == 11
     # A draw too large for the buffer takes the first samples to leave it.
@@ -136,9 +137,10 @@ def test_what_says_its_length_is_drawn_from_to_its_end():
 
 
 def test_samples_in_the_buffer_do_not_keep_their_batch():
-    sample = next(mixing._Samples(iter([Batch(torch.zeros(100, 10), torch.zeros(100), 100)])))
-    assert sample.inputs.untyped_storage().nbytes() == 40
-    assert sample.labels.untyped_storage().nbytes() == 4
+    given = [Batch(torch.zeros(100, 10), torch.zeros(100), 100)]
+    sample = next(mixing._shuffled(mixing._Samples(iter(given)), np.random.default_rng(0), room=4 * 44))
+    assert sample.inputs.untyped_storage().nbytes() == 4 * 40
+    assert sample.labels.untyped_storage().nbytes() == 4 * 4
 
 
 def test_shapes_that_differ_pass_as_they_come():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bncheck.data.batches import Batch
-from bncheck.measure.reservoir import FEWEST, GROUP, SAMPLES, VALUES, Reservoir
+from bncheck.measure.reservoir import FEWEST, GROUP, SAMPLES, Reservoir
+from bncheck.results import FewerSamplesKept
+from bncheck.settings import SampleMemory
 from bncheck.watch.keys import sample_keys
 
 
@@ -53,19 +57,39 @@ def test_the_draw_is_even_over_the_data_and_another_under_another_seed() -> None
 
 
 def test_large_samples_are_kept_in_smaller_number() -> None:
-    reservoir, side = Reservoir(), 512
-    for start in (0, 8):
+    reservoir, side = Reservoir(), 256
+    for start in range(0, 40, 8):
         reservoir.add(Batch(torch.zeros(8, 8, side, side), None, 8, torch.arange(start, start + 8)))
-    assert reservoir.samples().size == VALUES // (8 * side * side) == 8
+    assert reservoir.samples().size == SampleMemory().kept // (4 * 8 * side * side) == 24
 
 
 def test_a_few_are_kept_however_large_and_whole_batches_where_their_size_is_fixed() -> None:
-    huge = torch.zeros(1).expand(40, VALUES)  # one value in memory
     for fixed, kept in ((0, FEWEST), (20, 20)):
-        reservoir = Reservoir(least=fixed)
-        reservoir._values = VALUES
-        reservoir.add(Batch(huge[:, :4], None, 40))
+        reservoir = Reservoir(least=fixed, memory=SampleMemory(1))
+        reservoir.add(Batch(torch.zeros(40, 2**16), None, 40))
         assert reservoir.samples().size == kept
+        assert reservoir.notes() == (FewerSamplesKept(kept),)
+
+
+def test_nothing_is_said_where_all_are_kept_or_as_many_as_are_asked_for() -> None:
+    for number in (5, 4 * SAMPLES):
+        reservoir = Reservoir()
+        reservoir.add(batch(number, start=0))
+        assert reservoir.notes() == ()
+
+
+def test_what_is_kept_takes_no_more_than_its_share_and_is_held_once() -> None:
+    memory, size = SampleMemory(1), 4096
+    reservoir = Reservoir(memory=memory)
+    for start in range(0, 400, 20):
+        labels = torch.arange(start, start + 20) % 4
+        reservoir.add(Batch(torch.zeros(20, size // 4), labels, 20, torch.arange(start, start + 20)))
+    drawn = reservoir.samples()
+    assert drawn.size * size == memory.kept
+    assert {one.inputs.data_ptr() for one in reservoir.singles()} == {one.data_ptr() for one in drawn.inputs}
+    assert [len(samples) * size for samples in reservoir._by_label.values()] == [GROUP * size] * (
+        memory.grouped // (GROUP * size)
+    )
 
 
 def test_what_is_kept_has_memory_of_its_own() -> None:
@@ -136,6 +160,17 @@ def test_no_more_labels_are_collected_than_there_is_room_for() -> None:
     y = torch.arange(100).repeat(20)
     reservoir.add(Batch(torch.zeros(2000, 1), y, 2000))
     assert len(reservoir.groups()) == 256 // GROUP
+
+
+def test_what_is_sent_to_another_process_takes_no_more_than_what_is_kept() -> None:
+    reservoir = Reservoir(memory=SampleMemory(1))
+    for start in range(0, 400, 20):
+        reservoir.add(Batch(torch.zeros(20, 1024), torch.arange(20) % 4, 20, torch.arange(start, start + 20)))
+    before = contents(reservoir)
+    sent = pickle.dumps(reservoir)
+    kept = (reservoir.room + sum(map(len, reservoir._by_label.values()))) * 4096
+    assert len(sent) < 1.5 * kept
+    assert contents(pickle.loads(sent)) == before
 
 
 def contents(reservoir: Reservoir) -> tuple[list[float], list[list[float]]]:

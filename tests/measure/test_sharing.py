@@ -16,7 +16,7 @@ from bncheck.core.thresholds import in_force
 from bncheck.errors import DataError
 from bncheck.formats import from_module
 from bncheck.measure.collect import completed, measured_evidence
-from bncheck.measure.folds import Folds, Shard
+from bncheck.measure.folds import Folds, Halves, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation
 from bncheck.measure.passes import Passes, observe
 from bncheck.probes.case import Subject
@@ -114,7 +114,7 @@ def test_the_report_finds_what_is_wrong(whole_report: dict[str, Any]) -> None:
 
 def folds(shard: Shard, fixed: int | None = None) -> Folds:
     return Folds(
-        data(), fixed=fixed, batch_size=8, limit=None, seed=0, progress=no_progress, large_batch=16, shard=shard
+        data(), fixed=fixed, batch_size=8, limit=None, seed=0, progress=no_progress, halves=Halves(16), shard=shard
     )
 
 

@@ -37,6 +37,7 @@ from bncheck.settings import (
     BATCH_SIZES,
     DEVICE,
     LAYOUTS,
+    SAMPLE_MEMORY,
     SEED,
     UNTIL,
     Channels,
@@ -54,7 +55,7 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 
 _OF_DATA = (
     *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
-    *("input", "label"),
+    *("input", "label", "sample_memory"),
     *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
 """Options that judge nothing where no data are given."""
@@ -88,6 +89,7 @@ def inspect_command(
     fast: opt.Fast = False,
     seed: opt.Seed = SEED,
     max_memory: opt.MaxMemory = None,
+    sample_memory: opt.SampleMemory = SAMPLE_MEMORY,
     layout: opt.Layout = LAYOUTS[0],
     mean: opt.Mean = None,
     std: opt.Std = None,
@@ -156,6 +158,7 @@ def inspect_command(
                 scale=scale,
                 preset=cast("Preset | None", preset),
                 skip_bad_samples=skip_bad_samples,
+                sample_memory=sample_memory,
             ),
             sampling=SamplingSettings(
                 batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes"), exhaustive, fast

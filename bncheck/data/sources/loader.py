@@ -61,6 +61,7 @@ class LoaderPass:
         try:
             while (item := self._next(iterator)) is not _END:
                 yield item
+                del item  # or it was held while the next one is made
         finally:
             if isinstance(iterator, Generator):
                 # What it raises now says nothing of the batches that were read, and nobody is there to hear it.

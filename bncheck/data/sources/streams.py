@@ -52,6 +52,7 @@ class StreamSource:
         self._open_loader = open_loader
         self._options = options
         self._preprocess = Preprocessing(options, name)
+        self._room = options.memory.shuffled
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -65,9 +66,9 @@ class StreamSource:
         loader = LoaderPass(self.name, self._open_loader, seed)
         read, rng = self._read(loader), np.random.default_rng(seed)
         if loader.is_shuffled:  # its first samples are a random draw already
-            yield from self._preprocessed(mixed(limited(read, limit), batch_size, rng))
+            yield from self._preprocessed(mixed(limited(read, limit), batch_size, rng, room=self._room))
         else:
-            drawn = mixed(read, batch_size, rng, limit, ends=loader.ends, goes_on=self._tell_of_more)
+            drawn = mixed(read, batch_size, rng, limit, room=self._room, ends=loader.ends, goes_on=self._tell_of_more)
             yield from self._preprocessed(drawn)
 
     def given_batches(
@@ -83,9 +84,12 @@ class StreamSource:
             batch = self.batch_of(item)
             if batch.size > 0:
                 self._require_labelled_alike(batch)
-                yield replace(batch, positions=torch.arange(read, read + batch.size))
-                read += batch.size
-            empty = 0 if batch.size > 0 else empty + 1
+                first, read = read, read + batch.size
+                empty = 0
+                yield replace(batch, positions=torch.arange(first, read))
+            else:
+                empty += 1
+            del item, batch  # or they were held while the next one is made
             if empty == _MOST_EMPTY:
                 raise DataError(f"{self.name} gave {_MOST_EMPTY} batches without a sample, one after the other.")
         if not read:
@@ -135,6 +139,7 @@ class StreamSource:
     def _preprocessed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
             yield replace(batch, inputs=self._preprocess(batch.inputs))
+            del batch
 
 
 def stream_source(name: str, loader: object, options: DataOptions) -> StreamSource:

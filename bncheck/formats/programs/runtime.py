@@ -119,5 +119,6 @@ def _picked(tensor: torch.Tensor, rows: Indices, positions: Indices) -> FloatArr
     """Those rows and positions of (N, C, *spatial), shape (rows, C, positions), without copying the rest."""
     index: list[torch.Tensor | slice] = [torch.from_numpy(rows)[:, None], slice(None)]
     if tensor.dim() > 2:
-        index += [axis[None] for axis in torch.unravel_index(torch.from_numpy(positions), tensor.shape[2:])]
+        # NumPy's: PyTorch's imports a system of symbolic algebra, which takes a while and much memory.
+        index += [torch.from_numpy(axis)[None] for axis in np.unravel_index(positions, tensor.shape[2:])]
     return tensor[tuple(index)].movedim(1, 2).detach().cpu().double().numpy()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
+from bncheck.core import Moments
 from bncheck.data import Batch
 from bncheck.evidence import AffineMap
 from bncheck.probes.input.conventions import InputRange
+
+_VALUES = 2**19
+"""Values that are turned into float64 together."""
 
 
 def floating_input(samples: Batch) -> torch.Tensor | None:
@@ -19,14 +24,19 @@ def floating_input(samples: Batch) -> torch.Tensor | None:
 
 def input_range(x: torch.Tensor) -> InputRange | None:
     """What the values of an input (N, C, ...) look like; `None` where they are not finite."""
-    values = x.double().movedim(1, 0).flatten(1)
-    if not bool(torch.isfinite(values).all()):
-        return None
-    low, high, mean, std = (
-        measure.cpu().numpy()
-        for measure in (values.amin(1), values.amax(1), values.mean(1), values.std(1, correction=0))
-    )
-    return InputRange(low, high, mean, std, is_image=x.dim() > 2)
+    seen = Moments.empty(x.shape[1])
+    low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
+    for part in _parts(x):
+        values = part.double().movedim(1, 0).flatten(1)
+        if not bool(torch.isfinite(values).all()):
+            return None
+        least, most, mean, squares = (
+            measure.cpu().numpy()
+            for measure in (values.amin(1), values.amax(1), values.mean(1), values.var(1, correction=0))
+        )
+        low, high = np.minimum(low, least), np.maximum(high, most)
+        seen += Moments(float(values.shape[1]), mean, squares * values.shape[1])
+    return InputRange(low, high, seen.mean, np.sqrt(seen.variance), is_image=x.dim() > 2)
 
 
 def mapped(samples: Batch, by: AffineMap) -> Batch:
@@ -37,7 +47,10 @@ def mapped(samples: Batch, by: AffineMap) -> Batch:
             torch.tensor(values, dtype=torch.float64, device=x.device).reshape(-1, *[1] * (x.dim() - 2))
             for values in (by.slope, by.intercept)
         )
-        return (x.double() * slope + intercept).to(x.dtype)
+        out = torch.empty_like(x)
+        for part, given in zip(_parts(out), _parts(x), strict=True):
+            part.copy_(given.double() * slope + intercept)
+        return out
 
     return _with_input(samples, function)
 
@@ -45,6 +58,11 @@ def mapped(samples: Batch, by: AffineMap) -> Batch:
 def reordered(samples: Batch, order: Sequence[int]) -> Batch:
     """The samples with their input's channels in another order."""
     return _with_input(samples, lambda x: x[:, list(order)])
+
+
+def _parts(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Views of some samples each, few enough that a copy in float64 takes no memory to speak of."""
+    return torch.split(x, max(1, _VALUES // max(1, x[0].numel())))
 
 
 def _with_input(samples: Batch, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:

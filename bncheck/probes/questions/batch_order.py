@@ -44,9 +44,9 @@ class BatchOrder(Probe[Exchangeability]):
 
 def _reading(source: Source, plan: Plan) -> Reading:
     if plan.limit is None:
-        return Reading(BATCHES, SAMPLES, BatchOrder.title)
+        return Reading(BATCHES, SAMPLES, BatchOrder.title, plan.memory.moments)
     batches = BATCHES if source.own_batches else min(BATCHES, plan.limit // NEIGHBOURS)
-    return Reading(batches, min(SAMPLES, plan.limit), BatchOrder.title)
+    return Reading(batches, min(SAMPLES, plan.limit), BatchOrder.title, plan.memory.moments)
 
 
 PROBE = BatchOrder()

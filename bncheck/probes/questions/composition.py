@@ -20,6 +20,7 @@ from bncheck.probes.probe import Needs, Probe
 from bncheck.probes.questions.batch_order import BatchOrder
 from bncheck.probes.questions.fed_by_input import FedByInput
 from bncheck.probes.session import ProbeSession
+from bncheck.settings import SampleMemory
 from bncheck.watch import BATCH, STORED, Given, Recorder, together
 
 LEAST_POSITIONS = 16
@@ -51,9 +52,11 @@ class BatchComposition(Probe[Composition]):
         if known is not None and not math.isnan(known):
             found = probe_composition(session, case.seen.reservoir.groups(), known)
         if found is None and case.seen.labelled and _is_in_groups(case):
-            found = _if_it_leads(probe_loader(session, source, NEIGHBOURS, grouping=Grouping.ORDER))
+            found = _if_it_leads(
+                probe_loader(session, source, NEIGHBOURS, grouping=Grouping.ORDER, room=plan.memory.kept)
+            )
         if found is None and training is not None:
-            found = probe_loader(session, training, plan.batch_size)
+            found = probe_loader(session, training, plan.batch_size, room=plan.memory.kept)
         if found is None and case.seen.labelled and _normalizes_single_samples(case):
             found = probe_alone(session, case.drawn(FEW))
         return found
@@ -106,7 +109,7 @@ def probe_composition(session: ProbeSession, groups: Sequence[Batch], to_beat: f
     answers = session.answers(batches, BATCH)
     if answers is None or answers.accuracy is None or answers.accuracy <= to_beat:
         return None
-    return _composition(session, batches, answers, Grouping.LABEL, len(groups))
+    return _composition(session, Batch.join(batches), size, answers, Grouping.LABEL, len(groups))
 
 
 def probe_alone(session: ProbeSession, samples: Batch | None) -> Composition | None:
@@ -121,7 +124,7 @@ def probe_alone(session: ProbeSession, samples: Batch | None) -> Composition | N
     answers = session.answers(batches, BATCH, recorder)
     if answers is None or not _is_what_layers_store(recorder, recorder.by_layer()):
         return None
-    return _if_it_leads(_composition(session, batches, answers, Grouping.ALONE, None, mixed_size=FEW // 4))
+    return _if_it_leads(_composition(session, samples, 1, answers, Grouping.ALONE, None, mixed_size=FEW // 4))
 
 
 def _is_what_layers_store(recorder: Recorder, names: Container[str], size: int = 1) -> bool:
@@ -148,6 +151,7 @@ def probe_loader(
     limit: int = SAMPLES,
     *,
     grouping: Grouping = Grouping.LOADER,
+    room: int = SampleMemory().kept,
 ) -> Composition | None:
     """The same for a training loader in its own order and, where it makes its own batches, of its own size.
 
@@ -157,23 +161,36 @@ def probe_loader(
         batch_size: for sources that do not make their own batches.
         limit: samples to run.
         grouping: what its batches are called.
+        room: bytes that the samples may take, of which there are two batches all the same.
 
     Raises:
         DataError: the data cannot be read, or do not fit the model.
     """
-    number = _number(batch_size, limit)
-    step = max(1, (source.samples or 0) // batch_size // number)  # from all over, where the length is known
-    batches = list(islice(source.given_batches(batch_size), 0, number * step, step))
-    whole = [batch for batch in batches if batch.size == batches[0].size > 1]
-    if len(whole) < 2 or (session.fixed_batch is not None and session.fixed_batch != whole[0].size):
+    everything, size = _of_loader(source, batch_size, limit, room)
+    if everything is None or (session.fixed_batch is not None and session.fixed_batch != size):
         return None
+    whole = list(everything.split(size))
     recorder = Recorder(per_sample=True) if grouping == Grouping.ORDER else None
     answers = session.answers(whole, BATCH, recorder)
     if answers is None:
         return None
-    if recorder is not None and not _is_what_layers_store(recorder, recorder.by_layer(), whole[0].size):
+    if recorder is not None and not _is_what_layers_store(recorder, recorder.by_layer(), size):
         return None  # each group's own statistics would help a network that was trained on mixed ones just as well
-    return _composition(session, whole, answers, grouping, None)
+    return _composition(session, everything, size, answers, grouping, None)
+
+
+def _of_loader(source: Source, batch_size: int, limit: int, room: int) -> tuple[Batch | None, int]:
+    """The samples of some batches of one size, joined so that they are held once, and that size; two at the least."""
+    reading = source.given_batches(batch_size)
+    first = next(reading, None)
+    if first is None or first.size < 2:
+        return None, 0
+    taken = sum(tensor.nbytes for tensor in first.tensors)
+    number = max(min(_number(batch_size, limit), room // max(1, taken)), 2)
+    step = max(1, (source.samples or 0) // batch_size // number)  # from all over, where the length is known
+    batches = [first, *islice(reading, step - 1, (number - 1) * step, step)]
+    whole = [batch for batch in batches if batch.size == first.size]
+    return (Batch.join(whole), first.size) if len(whole) > 1 else (None, 0)
 
 
 def _number(batch_size: int, limit: int = SAMPLES) -> int:
@@ -193,7 +210,8 @@ def _accuracy(seen: Observation) -> float | None:
 
 def _composition(
     session: ProbeSession,
-    batches: Sequence[Batch],
+    everything: Batch,
+    batch_size: int,
     answers: Answers,
     grouping: Grouping,
     kinds: int | None,
@@ -201,8 +219,8 @@ def _composition(
     mixed_size: int | None = None,
 ) -> Composition | None:
     """The comparison; batches of `kinds` kinds in turn, `None` where they have none."""
-    size = mixed_size or batches[0].size
-    everything = Batch.join(list(batches))
+    size = mixed_size or batch_size
+    batches = list(everything.split(batch_size))
     order = torch.randperm(everything.size, generator=torch.Generator().manual_seed(0))
     back = order.argsort()
     mixed = _quality(session.answers([everything.take(part) for part in torch.split(order, size)], BATCH))
@@ -217,7 +235,7 @@ def _composition(
     sign = 1 if by_accuracy else -1
     return Composition(
         by_label=grouping == Grouping.LABEL,
-        batch_size=batches[0].size,
+        batch_size=batch_size,
         batches=len(batches),
         samples=everything.size,
         grouped=sign * float(grouped.mean()),

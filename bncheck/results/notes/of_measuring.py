@@ -134,6 +134,21 @@ class BatchesReduced(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class FewerSamplesKept(Note):
+    """There was no room for as many samples as questions are put to, since each is large."""
+
+    kept: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"samples are large: {self.kept} are kept for what is asked by running some again; "
+            f"{argument('sample_memory')} makes room for more"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class NoMemoryForBatchPass(Note):
     """So many samples as batch statistics take do not fit into memory."""
 

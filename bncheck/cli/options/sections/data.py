@@ -128,3 +128,12 @@ MaxMemory = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+SampleMemory = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="MIB",
+        help="MiB for samples that are held for longer than a forward; fewer are where they are large.",
+        rich_help_panel=PANEL,
+    ),
+]

@@ -1,0 +1,77 @@
+"""Memory that samples are copied into one by one: taken in blocks, since single samples leave holes behind."""
+
+from __future__ import annotations
+
+import torch
+
+from bncheck.data.batches import Batch, map_labels, map_tensors
+
+
+class Places:
+    """Places for samples of one form, in memory that is taken once.
+
+    Args:
+        like: a sample of the form.
+        number: of the places.
+    """
+
+    def __init__(self, like: Batch, number: int) -> None:
+        def room(tensor: torch.Tensor) -> torch.Tensor:
+            return torch.empty((number, *tensor.shape[1:]), dtype=tensor.dtype, device=tensor.device)
+
+        targets = None if like.targets is None else map_labels(like.targets, room)
+        positions = None if like.positions is None else torch.empty(number, dtype=like.positions.dtype)
+        self._rows = Batch(map_tensors(like.inputs, room), targets, number, positions)
+
+    def put(self, place: int, sample: Batch) -> None:
+        """Copy the sample there."""
+        copy_into(self.at(place), sample)
+
+    def at(self, place: int) -> Batch:
+        """The sample there, as a view."""
+        return self._rows.between(place, place + 1)
+
+    def first(self, number: int) -> Batch:
+        """The first samples, as views."""
+        return self._rows.between(0, number)
+
+
+class Shelf:
+    """Holds single samples of any forms; the place of one that is let go of is another's.
+
+    Args:
+        block: places that are taken at once.
+    """
+
+    def __init__(self, block: int) -> None:
+        self._block = block
+        self._free: dict[object, list[Batch]] = {}
+        self._held: dict[int, Batch] = {}
+
+    def put(self, sample: Batch) -> Batch:
+        """A copy of the sample."""
+        free = self._free.setdefault(_kind(sample), [])
+        if not free:
+            places = Places(sample, self._block)
+            free += [places.at(place) for place in range(self._block)]
+        held = free.pop()
+        copy_into(held, sample)
+        self._held[id(held)] = held
+        return held
+
+    def let_go(self, held: Batch) -> None:
+        """Give the place of a sample to others; nothing is done where it is none of the shelf's."""
+        if self._held.pop(id(held), None) is not None:
+            self._free[_kind(held)].append(held)
+
+
+def copy_into(place: Batch, sample: Batch) -> None:
+    """Copy one sample, or as many as the place has, of its form."""
+    for column, given in zip(place.all_tensors, sample.all_tensors, strict=True):
+        column.copy_(given)
+    if place.positions is not None and sample.positions is not None:
+        place.positions.copy_(sample.positions)
+
+
+def _kind(sample: Batch) -> object:
+    return sample.form, sample.positions is None
