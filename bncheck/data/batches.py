@@ -64,6 +64,11 @@ class Batch:
         return not is_apart(self.inputs) and all(length(one) == self.size for one in held)
 
     @property
+    def has_one_shape(self) -> bool:
+        """Whether all samples of its form have the same shape."""
+        return not any(isinstance(column, PerSample) for column in columns(self.inputs))
+
+    @property
     def form(self) -> Hashable:
         """What must be equal for two batches to be joined."""
         return shape_of(self.inputs), shape_of(self.targets)

@@ -8,7 +8,7 @@ from bncheck.data.batches import Batch, map_labels, map_tensors
 
 
 class Places:
-    """Places for samples of one form, in memory that is taken once.
+    """Places for samples of one form, in memory that is taken once; those of sizes of their own are kept one by one.
 
     Args:
         like: a sample of the form.
@@ -19,20 +19,29 @@ class Places:
         def room(tensor: torch.Tensor) -> torch.Tensor:
             return torch.empty((number, *tensor.shape[1:]), dtype=tensor.dtype, device=tensor.device)
 
+        self._apart: dict[int, Batch] = {}
+        self._rows: Batch | None = None
+        if not like.has_one_shape:
+            return
         targets = None if like.targets is None else map_labels(like.targets, room)
         positions = None if like.positions is None else torch.empty(number, dtype=like.positions.dtype)
         self._rows = Batch(map_tensors(like.inputs, room), targets, number, positions)
 
     def put(self, place: int, sample: Batch) -> None:
         """Copy the sample there."""
-        copy_into(self.at(place), sample)
+        if self._rows is None:
+            self._apart[place] = sample.copy()
+        else:
+            copy_into(self.at(place), sample)
 
     def at(self, place: int) -> Batch:
         """The sample there, as a view."""
-        return self._rows.between(place, place + 1)
+        return self._apart[place] if self._rows is None else self._rows.between(place, place + 1)
 
     def first(self, number: int) -> Batch:
-        """The first samples, as views."""
+        """The first samples, as views where they have one shape."""
+        if self._rows is None:
+            return Batch.join([self._apart[place] for place in range(number)])
         return self._rows.between(0, number)
 
 
@@ -50,6 +59,8 @@ class Shelf:
 
     def put(self, sample: Batch) -> Batch:
         """A copy of the sample."""
+        if not sample.has_one_shape:
+            return sample.copy()
         free = self._free.setdefault(_kind(sample), [])
         if not free:
             places = Places(sample, self._block)

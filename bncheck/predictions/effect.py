@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from bncheck.core import THRESHOLDS
 from bncheck.data import Labels
 from bncheck.errors import DataError
 from bncheck.evidence import EffectEvidence, TaskEffect
 from bncheck.predictions.change import OutputChange
 from bncheck.predictions.class_scores import Predictor, class_axis
+from bncheck.predictions.deciding import deciding
 from bncheck.predictions.heads import judged_by
 from bncheck.predictions.hits import Hits
 from bncheck.predictions.labels import class_labels, correct
@@ -24,13 +23,11 @@ from bncheck.predictions.pairs import TaskPairs
 from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results import Accuracy, FirstOutputJudged, JudgesOneOutput, Note
-from bncheck.rules import harm_of
-from bncheck.vocabulary import Harm, argument
+from bncheck.vocabulary import argument
 
 STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"
 EMBEDDINGS, UNJUDGED = "embeddings", "none"
 _SETS = (STORED, BATCH, RECALIBRATED)
-_HARMS = (Harm.EXCLUDED, Harm.UNKNOWN, Harm.SHOWN, Harm.LARGE)
 
 
 class PredictionEffect:
@@ -274,27 +271,6 @@ class PredictionEffect:
                 "shapes that cannot be put together: give batches of one shape."
             ) from error
         return ByMetric(self._metric).over_all(outputs, labels)
-
-
-def deciding(heads: list[EffectEvidence]) -> EffectEvidence | None:
-    """What all labelled outputs show, told of the one that loses most; `None` where there is none.
-
-    Labels that judge go before those that are of no task that is known. The worse harm decides, then the larger share
-    of what is lacking of perfect, as far as it is sure.
-    """
-    if not heads:
-        return None
-    judged = [one for one in heads if one.task is not None] or heads
-    most = max(judged, key=lambda one: (_HARMS.index(harm_of(one)), _surely_lost(one)))
-    return replace(most, heads=tuple(heads)) if len(heads) > 1 else most
-
-
-def _surely_lost(effect: EffectEvidence) -> float:
-    """The least that the score loses, in what is lacking of perfect, or in the score's own unit."""
-    if effect.task is None:
-        return -math.inf
-    low = effect.task.score.low(THRESHOLDS.confidence_z) / (effect.task.errors or effect.task.unit)
-    return -math.inf if math.isnan(low) else low
 
 
 def merged_effects(one: PredictionEffect, other: PredictionEffect) -> PredictionEffect:
