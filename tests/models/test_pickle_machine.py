@@ -96,7 +96,7 @@ def test_only_the_list_is_made_real() -> None:
     assert not {"builtins.getattr", "builtins.eval", "builtins.map", "torch.load", "torch.hub.load"} & set(NAMES)
 
 
-DEEP = 300_000
+DEEP = 100_000
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 from bncheck.formats.tensors import whole_number
 
-_DEPTH = 2
+_DEPTH = 1
 _PARAMETERS = 64
 """So many parameters' counts are read; they step together."""
 
@@ -17,23 +17,19 @@ def optimizer_steps(content: Any) -> int | None:
 
     `None` where there is none, where it does not count (plain SGD), and where optimizers or parameters disagree.
     """
-    counts = set(_steps(content, 0))
+    counts = set(_steps(content, 0, set()))
     return counts.pop() if len(counts) == 1 else None
 
 
-def _steps(content: Any, depth: int) -> Iterator[int]:
-    if isinstance(content, (list, tuple)):
-        items = list(content[:16])
-    elif isinstance(content, Mapping):
-        if "param_groups" in content and isinstance(content.get("state"), Mapping):
-            yield from _counted(content["state"])
-            return
-        items = list(content.values())
-    else:
+def _steps(content: Any, depth: int, met: set[int]) -> Iterator[int]:
+    if isinstance(content, Mapping) and "param_groups" in content and isinstance(content.get("state"), Mapping):
+        yield from _counted(content["state"])
         return
-    if depth < _DEPTH:
-        for item in items:
-            yield from _steps(item, depth + 1)
+    if depth > _DEPTH or not isinstance(content, (list, tuple, Mapping)) or id(content) in met:
+        return
+    met.add(id(content))  # it may stand in a thousand places
+    for item in content.values() if isinstance(content, Mapping) else content[:16]:
+        yield from _steps(item, depth + 1, met)
 
 
 def _counted(state: Mapping[Any, Any]) -> Iterator[int]:
