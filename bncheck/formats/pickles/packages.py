@@ -15,8 +15,9 @@ SCRIPT = "__main__"
 
 
 def classes_left_out(module: torch.nn.Module) -> tuple[str, ...]:
-    """The classes of its parts that were not imported, in full, each once."""
-    return tuple(dict.fromkeys(one.full_name for one in module.modules() if isinstance(one, ForeignModule)))
+    """The classes of its parts that were not imported, in full, each once; PyTorch's own where there are no others."""
+    every = dict.fromkeys(one.full_name for one in module.modules() if isinstance(one, ForeignModule))
+    return tuple(name for name in every if not name.startswith("torch.")) or tuple(every)
 
 
 def packages_of(names: Iterable[str]) -> tuple[str, ...]:

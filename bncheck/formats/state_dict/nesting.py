@@ -101,10 +101,19 @@ def others(content: Any, chosen: Candidate) -> list[Candidate]:
 def _candidates(content: Any) -> list[Candidate]:
     found = list(_walk("", content, 0, Counter()))
     modelled = [candidate for candidate in found if candidate.is_module or _has_parameters(candidate.content)]
-    found = modelled or found
+    found = _each_once(modelled or found)
     # A checkpoint whose top holds a few tensors beside a whole state dict is not itself the state dict.
     largest = max((_size(candidate) for candidate in found if candidate.path), default=0)
     return [candidate for candidate in found if candidate.path or _size(candidate) >= largest]
+
+
+def _each_once(candidates: list[Candidate]) -> list[Candidate]:
+    """A module that several objects of the file lead to is one candidate, under its shortest path."""
+    first: dict[tuple[int, bool], Candidate] = {}
+    for candidate in sorted(candidates, key=lambda one: one.path.count(".")):
+        first.setdefault((id(candidate.content), candidate.is_averaged), candidate)
+    kept = {id(candidate) for candidate in first.values()}
+    return [candidate for candidate in candidates if not candidate.is_module or id(candidate) in kept]
 
 
 def _walk(path: str, content: Any, depth: int, met: Counter[int]) -> Iterator[Candidate]:

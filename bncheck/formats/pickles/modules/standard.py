@@ -65,7 +65,8 @@ _WORDS = ("padding", "padding_mode", "mode", "approximate")
 """Arguments that may be words."""
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 _LARGEST = 2**31
-_LONGEST = 32
+_MOST = 32
+_LONGEST = 100
 
 
 def standard_module(class_name: str, attributes: Mapping[str, Any]) -> nn.Module | None:
@@ -125,7 +126,7 @@ def _of(attributes: Mapping[str, Any], table: str) -> Mapping[str, Any]:
 def _is_plain(value: Any, depth: int = 0, *, words: bool = False) -> bool:
     """Whether it is a number of an ordinary size, or a few of them; or a word."""
     if isinstance(value, (tuple, list)):
-        return depth < 2 and len(value) <= _LONGEST and all(_is_plain(part, depth + 1) for part in value)
+        return depth < 2 and len(value) <= _MOST and all(_is_plain(part, depth + 1) for part in value)
     if isinstance(value, str):
         return words and len(value) <= _LONGEST
     if value is None or isinstance(value, bool):
