@@ -25,7 +25,9 @@ def compare_outputs(
     """What both give for some samples, and a note that says so; `None` where they could not be compared."""
     if not reference.runnable:
         named = argument("reference_arch")
-        return None, OutputsNotCompared(f"{reference.path} holds tensors only. Name its architecture with {named}.")
+        return None, OutputsNotCompared(
+            f"{reference.path} does not hold what runs it. Name its architecture with {named}."
+        )
     batch = next(source.batches(COMPARED_SAMPLES, seed=plan.seed, limit=COMPARED_SAMPLES))
     ledger = ledger or Ledger()
     seen, expected = Recorder(per_sample=True), Recorder(per_sample=True)

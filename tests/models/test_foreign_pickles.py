@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import importlib
+import io
+import struct
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,12 @@ import numpy as np
 import pytest
 import torch
 from foreign_files import FORMS, PACKAGE, Runs, checkpoint, detector_state, package, save, saved, with_package
+from hostile_files import packed
 from torch import nn
+from typer.testing import CliRunner
 
 import bncheck
+from bncheck.cli.app import app
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats import open_model
 from bncheck.formats.state_dict.optimizer import optimizer_steps
@@ -247,3 +253,35 @@ def test_what_is_no_standard_module_any_more_is_described_alone(tmp_path: Path, 
     assert [layer.name for layer in model.layers] == ["1", "4", "10"]
     with pytest.raises(UsageError, match=r"nothing was imported of what computes it \(torch\.nn\.modules"):
         bncheck.inspect(path, images())
+
+
+def test_names_that_a_file_asks_for_cannot_command_the_terminal(tmp_path: Path) -> None:
+    """The same name is in the note, in the advice on how to run it, and in the message where nothing is to be read."""
+    module = type("N", (nn.Module,), {"__module__": PACKAGE})
+    content = save_by_name(module, "EVIL\x1b[31m ::error file=a.py::x" * 40, tmp_path)
+    (tmp_path / "net.pt").write_bytes(content)
+    np.save(tmp_path / "data.npy", images())
+    audited = CliRunner().invoke(app, ["inspect", str(tmp_path / "net.pt"), "--no-config"])
+    assert (audited.exit_code, "EVIL" in audited.output) == (0, True)
+    run = CliRunner().invoke(
+        app, ["inspect", str(tmp_path / "net.pt"), "--data", str(tmp_path / "data.npy"), "--no-config"]
+    )
+    assert (run.exit_code, "EVIL" in run.output) == (2, True)
+    for text in (audited.output, run.output):
+        assert len(text) < 20_000
+        assert all(line.isprintable() and not line.strip().startswith("::") for line in text.splitlines())
+
+
+def save_by_name(kind: type[nn.Module], name: str, folder: Path) -> bytes:
+    """A pickle in which the class has that name, which no class has."""
+    made = kind()
+    made.bn = nn.BatchNorm1d(3)
+    with package() as zoo:
+        zoo.N = kind
+        content = save(made, folder / "made.pt", pickle_protocol=4).read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        pickled = next(archive.read(each) for each in archive.namelist() if each.endswith("data.pkl"))
+    begin, end = pickled.split(b"\x8c\x01N", 1)
+    text = name.encode()
+    framed = begin[:2] + begin[11:]  # the frame would have another length
+    return packed(content, "data.pkl", framed + b"X" + struct.pack("<I", len(text)) + text + end)

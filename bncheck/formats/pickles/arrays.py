@@ -11,7 +11,7 @@ import numpy as np
 from bncheck.formats.pickles.budget import Budget
 from bncheck.formats.pickles.made import Known, NotMadeError
 
-_PLAIN = re.compile(r"[<>|=]?[biufcSU][0-9]{1,9}")
+_PLAIN = re.compile(r"[<>|=]?[biufcSU][1-9][0-9]{0,8}")
 """Numbers, and texts of a fixed length: what NumPy makes of bytes without asking anybody."""
 _ORDERS = ("<", ">", "|", "=")
 _MOST_AXES = 32

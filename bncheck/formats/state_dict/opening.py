@@ -36,6 +36,8 @@ from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results import ArchitectureIgnored, BuiltAnew, HalfPrecisionRaised, PrefixStripped, ReadAsData
 
 _HALF = {torch.float16, torch.bfloat16}
+_NAMED, _COMPARED = 200, 20
+"""So many names that a file asks for are kept, and so many other copies in it are compared; more were made up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +97,7 @@ def _of_data(request: Request, content: Content, chosen: Candidate, source: Adop
     is_module = isinstance(chosen.content, torch.nn.Module)
     if content.asked:
         foreign_first = tuple(sorted(content.asked, key=lambda name: name.startswith("torch.")))
-        source = replace(source, notes=(*source.notes, ReadAsData(foreign_first, is_module)))
+        source = replace(source, notes=(*source.notes, ReadAsData(foreign_first[:_NAMED], is_module)))
     if not isinstance(chosen.content, torch.nn.Module):
         return _of_tensors(request, content, chosen, source, origin)
     require_readable(tensors_of(chosen), source.path)
@@ -127,11 +129,11 @@ def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Requ
     # Whoever names the raw model asks about that one alone.
     beside = others(values, chosen) if chosen.is_averaged or request.key is None else []
     beside += _flat_copies(model, chosen) if request.arch is not None and not chosen.is_module else []
-    counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged and _is_readable(other)]
+    counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged][:_COMPARED]
     return replace(
         model,
         averaged=chosen.is_averaged,
-        siblings=sibling_copies(model.tensors(), counterparts),
+        siblings=sibling_copies(model.tensors(), filter(_is_readable, counterparts)),
         optimizer_steps=optimizer_steps(values),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import torch
@@ -61,26 +62,37 @@ def is_module(found: ForeignObject) -> bool:
     return all(isinstance(attributes.get(table), dict) for table in _TABLES)
 
 
-def build_module(found: ForeignObject) -> nn.Module:
-    """The module that a placeholder tells of, with the tensors of the file.
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How many names a module has in all, and tensors."""
 
-    Raises:
-        ModelError: it holds itself, or is nested deeper than any network.
-    """
-    module = _Builder().build(found, 0)
-    if _names_in(module, {}) > _MOST_NAMES:
-        raise ModelError(f"Its module has more than {_MOST_NAMES} names, the same parts under many: it is not read.")
-    return module
+    names: int
+    tensors: int
 
 
-class _Builder:
-    """Builds every part once, however many names it has."""
+class ModuleBuilder:
+    """Builds the modules that a file's placeholders tell of, every part once, however many names and owners it has."""
 
     def __init__(self) -> None:
         self._built: dict[int, nn.Module] = {}
         self._within: set[int] = set()
+        self._counts: dict[int, _Counts] = {}
 
-    def build(self, found: ForeignObject, depth: int) -> nn.Module:
+    def model(self, found: ForeignObject) -> nn.Module | None:
+        """The module, with the tensors of the file; `None` where it has none: losses and metrics are no models.
+
+        Raises:
+            ModelError: it holds itself, is nested deeper than any network, or has the same parts under many names.
+        """
+        module = self._part(found, 0)
+        counts = self._counted(module)
+        if counts.names > _MOST_NAMES:
+            raise ModelError(
+                f"Its module has more than {_MOST_NAMES} names, the same parts under many: it is not read."
+            )
+        return module if counts.tensors else None
+
+    def _part(self, found: ForeignObject, depth: int) -> nn.Module:
         if id(found) in self._built:
             return self._built[id(found)]
         if id(found) in self._within or depth > _DEEPEST:
@@ -91,10 +103,19 @@ class _Builder:
         self._built[id(found)] = module
         return module
 
+    def _counted(self, module: nn.Module) -> _Counts:
+        """A part counts as often as it stands there; what it comes to is added up once."""
+        if id(module) not in self._counts:
+            own = len(module._parameters) + len(module._buffers)
+            parts = [self._counted(child) for child in module._modules.values() if child is not None]
+            names = 1 + own + sum(part.names for part in parts)
+            self._counts[id(module)] = _Counts(names, own + sum(part.tensors for part in parts))
+        return self._counts[id(module)]
+
     def _made(self, found: ForeignObject, depth: int) -> nn.Module:
         attributes = found.attributes
         children = {
-            name: self.build(child, depth + 1)
+            name: self._part(child, depth + 1)
             for name, child in _named(attributes, "_modules")
             if isinstance(child, ForeignObject)
         }
@@ -146,12 +167,3 @@ def _tensors(attributes: Mapping[str, Any], table: str) -> Iterable[tuple[str, t
 
 def _as_parameter(value: torch.Tensor) -> nn.Parameter:
     return value if isinstance(value, nn.Parameter) else nn.Parameter(value, requires_grad=False)
-
-
-def _names_in(module: nn.Module, known: dict[int, int]) -> int:
-    """How many names its tensors and parts have in all, a part's as often as it stands there."""
-    if id(module) not in known:
-        parts = [child for child in module._modules.values() if child is not None]
-        own = 1 + len(module._parameters) + len(module._buffers)
-        known[id(module)] = own + sum(_names_in(child, known) for child in parts)
-    return known[id(module)]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
-from bncheck.formats.pickles.modules.building import build_module, is_module
+from bncheck.formats.pickles.modules.building import ModuleBuilder, is_module
 from bncheck.formats.pickles.placeholders import ForeignObject
 
 _DEEPEST = 8
@@ -29,41 +27,43 @@ def with_modules(content: Any) -> Any:
     Raises:
         ModelError: a module in it holds itself, or is nested too deep.
     """
-    return _converted(content, {}, 0)
+    return _Conversion().of(content, 0)
 
 
-def _converted(value: Any, known: dict[int, Any], depth: int) -> Any:
-    if depth > _DEEPEST or not isinstance(value, (dict, list, tuple, ForeignObject)):
+class _Conversion:
+    """Looks at every object once, wherever it stands."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Any] = {}
+        self._builder = ModuleBuilder()
+
+    def of(self, value: Any, depth: int) -> Any:
+        if depth > _DEEPEST or not isinstance(value, _LOOKED_INTO):
+            return value
+        if id(value) in self._known:
+            return self._known[id(value)]
+        if isinstance(value, ForeignObject):
+            return self._of_object(value, depth)
+        self._known[id(value)] = value
+        if isinstance(value, tuple):
+            parts = [self.of(part, depth + 1) for part in value]
+            if any(new is not old for new, old in zip(parts, value, strict=True)):
+                self._known[id(value)] = tuple(parts)
+            return self._known[id(value)]
+        for key, part in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            if isinstance(part, _LOOKED_INTO):
+                value[key] = self.of(part, depth + 1)
         return value
-    if id(value) in known:
-        return known[id(value)]
-    if isinstance(value, ForeignObject):
-        return _of_object(value, known, depth)
-    if isinstance(value, tuple):
-        known[id(value)] = value
-        parts = [_converted(part, known, depth + 1) for part in value]
-        changed = any(new is not old for new, old in zip(parts, value, strict=True))
-        known[id(value)] = tuple(parts) if changed else value
-        return known[id(value)]
-    known[id(value)] = value
-    for key, part in list(value.items() if isinstance(value, dict) else enumerate(value)):
-        if isinstance(part, (dict, list, tuple, ForeignObject)):
-            value[key] = _converted(part, known, depth + 1)
-    return value
 
-
-def _of_object(found: ForeignObject, known: dict[int, Any], depth: int) -> Any:
-    if is_module(found):
-        module = build_module(found)
-        if _has_tensors(module):  # losses and metrics without any are no model
-            known[id(found)] = module
+    def _of_object(self, found: ForeignObject, depth: int) -> Any:
+        if is_module(found) and (module := self._builder.model(found)) is not None:
+            self._known[id(found)] = module
             return module
-    table = known[id(found)] = Attributes()
-    table.class_name = found.class_name
-    for name, part in found.attributes.items():
-        table[name] = _converted(part, known, depth + 1)
-    return table
+        table = self._known[id(found)] = Attributes()
+        table.class_name = found.class_name
+        for name, part in found.attributes.items():
+            table[name] = self.of(part, depth + 1)
+        return table
 
 
-def _has_tensors(module: nn.Module) -> bool:
-    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
+_LOOKED_INTO = (dict, list, tuple, ForeignObject)
