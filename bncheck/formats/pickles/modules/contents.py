@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from bncheck.formats.pickles.modules.building import ModuleBuilder, is_module
@@ -27,7 +28,9 @@ def with_modules(content: Any) -> Any:
     Raises:
         ModelError: a module in it holds itself, or is nested too deep.
     """
-    return _Conversion().of(content, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of constructors, on arguments that the user has not given
+        return _Conversion().of(content, 0)
 
 
 class _Conversion:
