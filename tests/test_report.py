@@ -153,7 +153,7 @@ def test_rows_are_the_json_layers_made_flat(of_layers: list[LayerReport]) -> Non
 def test_the_frame_holds_the_rows(of_layers: list[LayerReport]) -> None:
     report = report_of(*of_layers)
     frame = report.to_frame()
-    assert list(frame.columns) == LAYER_COLUMNS
+    assert list(frame.columns) == [*LAYER_COLUMNS, "verdict"]
     assert frame["name"].tolist() == [layer.name for layer in of_layers]
     expected = [row["gap"] for row in report.rows()]
     assert [None if math.isnan(gap) else gap for gap in frame["gap"].astype(float)] == expected

@@ -1,5 +1,6 @@
 from .failure import failure_message
 from .format import Format, Result, all_formats, format_of, renderer
+from .formats.csv import table_of
 from .html import render_fragment
 from .python import plain_text, plot, save
 from .terminal.difference import print_difference
@@ -27,6 +28,7 @@ __all__ = [
     "render_fragment",
     "renderer",
     "save",
+    "table_of",
     "training_words",
     "what_a_repair_hides",
 ]

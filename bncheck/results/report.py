@@ -192,7 +192,8 @@ class Report(Shown):
         """The CSV as a `pandas.DataFrame`, one row per layer."""
         import pandas
 
-        return pandas.DataFrame(self.rows(), columns=LAYER_COLUMNS)
+        rows, columns = _render().table_of(self)
+        return pandas.DataFrame(rows, columns=columns)
 
     def plot(self, axes: Any = None) -> Any:
         """Draw gap, own gap and noise of the measured layers along the network.

@@ -31,7 +31,7 @@ def test_columns_are_the_fields_of_the_json_made_flat(make: Callable[[], Report]
     expected: list[str] = []
     for name, value in full_report().to_dict()["layers"][0].items():
         expected += [f"{name}_{inner}" for inner in value] if isinstance(value, dict) else [name]
-    assert header == expected
+    assert header == [*expected, "verdict"]
 
 
 @every_report
@@ -72,7 +72,7 @@ def _same(cell: object, value: object) -> bool:
 def test_whole_numbers_have_no_decimal_point_and_what_is_missing_is_empty() -> None:
     lines = render_csv(full_report()).splitlines()
     assert lines[4].startswith("head.shared,instance_norm,3,measured,,2,0.1 0.95,0.001,,44400,")
-    assert lines[6] == "decoder.group_norm,group_norm,1280,skipped,no-running-statistics" + "," * 14
+    assert lines[6] == "decoder.group_norm,group_norm,1280,skipped,no-running-statistics" + "," * 15 + "no statistics"
     assert "nan" not in "".join(lines).lower()
 
 

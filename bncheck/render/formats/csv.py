@@ -8,6 +8,7 @@ from typing import Any
 from bncheck.render.format import Format
 from bncheck.render.told import judged_report
 from bncheck.render.words.cells import printable
+from bncheck.render.words.report import concerning, layer_verdict
 from bncheck.results import COLUMNS, LAYER_COLUMNS, Difference, Json, LayerRepair, RepairResult, Report, finite
 
 _WHOLE_NUMBERS = (
@@ -22,17 +23,28 @@ _REPAIR_COLUMNS = [f"repair_{field.name}" for field in fields(LayerRepair) if fi
 
 def of_report(report: Report) -> str:
     """One row per layer."""
-    return csv_text(report.rows(), LAYER_COLUMNS)
+    return csv_text(*table_of(report))
+
+
+def table_of(report: Report) -> tuple[list[Json], list[str]]:
+    """One row per layer and the columns: the JSON's fields, and the verdict that a terminal has beside them."""
+    findings, margin = concerning(report), report.run.thresholds["margin"]
+    rows = [
+        {**row, "verdict": layer_verdict(layer, findings.get(layer.name, ()), margin)}
+        for row, layer in zip(report.rows(), report.layers, strict=True)
+    ]
+    return rows, [*LAYER_COLUMNS, "verdict"]
 
 
 def of_repair(repair: RepairResult) -> str:
     """One row per layer of the repaired model, with what the repair did to it in the last columns."""
+    table, columns = table_of(judged_report(repair))
     done = {layer.name: asdict(layer) for layer in repair.layers}
     rows = [
         {**row, **{f"repair_{name}": finite(value) for name, value in done.get(row["name"], {}).items()}}
-        for row in judged_report(repair).rows()
+        for row in table
     ]
-    return csv_text(rows, [*LAYER_COLUMNS, *_REPAIR_COLUMNS])
+    return csv_text(rows, [*columns, *_REPAIR_COLUMNS])
 
 
 def of_difference(difference: Difference) -> str:
