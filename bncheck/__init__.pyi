@@ -1,5 +1,5 @@
 from . import data, formats, integrations, nn, rules, testing
-from .api import diff, inspect, recalibrate, repair_file
+from .api import diff, inspect, merge, recalibrate, repair_file, write_moments
 from .errors import BncheckError, DataError, ModelError, RefusedError, UnreadableError, UsageError
 from .gate import read_report
 from .nn import BatchRenorm1d, BatchRenorm2d, BatchRenorm3d, RenormSchedule, to_batch_norm, to_batch_renorm
@@ -24,6 +24,7 @@ __all__ = [
     "formats",
     "inspect",
     "integrations",
+    "merge",
     "nn",
     "read_report",
     "recalibrate",
@@ -32,4 +33,5 @@ __all__ = [
     "testing",
     "to_batch_norm",
     "to_batch_renorm",
+    "write_moments",
 ]

@@ -10,9 +10,9 @@ from typing import Any
 from bncheck.api.calling import Call, call_of
 from bncheck.data import normalization_of
 from bncheck.errors import UsageError
-from bncheck.measure import Plan
+from bncheck.measure import Observation, Plan
 from bncheck.progress import Progress, Relayed
-from bncheck.results import Asked
+from bncheck.results import Asked, RunCost
 from bncheck.rules import matching
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, RepairSettings, name_of_callable
 from bncheck.vocabulary import FailOn, Spelling, argument, spelled
@@ -32,6 +32,7 @@ class Request:
         options: as the report prints them.
         asked: as the report is told by them.
         call: as another command would repeat it.
+        keep: called with what the passes saw, and with what they cost, where that is to be kept.
     """
 
     batch_sizes: tuple[int, ...]
@@ -41,6 +42,7 @@ class Request:
     options: Mapping[str, Any]
     asked: Asked
     call: Call
+    keep: Callable[[Observation, RunCost], None] | None = None
 
 
 def request_of(settings: Settings, *, reference: str | None = None, training: str | None = None) -> Request:

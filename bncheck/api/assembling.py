@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from bncheck.core import NormLayer, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.formats import Backend
 from bncheck.gate import Coverage, judge_findings
+from bncheck.measure import KnownModel
 from bncheck.results import (
     AUDITED,
     MEASURED,
@@ -37,7 +40,7 @@ _MORE_SAMPLES = "Give more samples first: BN707 says how many."
 
 
 @np.errstate(all="ignore")  # values out of a file may be of any size
-def assemble(model: Backend, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
+def assemble(model: KnownModel, evidence: Evidence, findings: Sequence[Finding], run: Run) -> Report:
     """The report that `evidence` and the findings kept of it make.
 
     Args:
@@ -169,3 +172,14 @@ def _table(measured: MeasuredLayer) -> ChannelTable:
         own_gap=shown(own),
         noise=shown(measured.noise),
     )
+
+
+def versions_of(model: Backend) -> dict[str, str]:
+    """By name, of what measured this model."""
+    versions = {"bncheck": __version__, "python": platform.python_version()}
+    for package in ("torch", "numpy", *model.packages):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "unknown"
+    return versions

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from bncheck import __version__
 from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
-from bncheck.api.assembling import assemble
+from bncheck.api.assembling import assemble, versions_of
 from bncheck.api.next_step import advised
 from bncheck.api.opening import opened_for
+from bncheck.api.parts import part_of, require_keepable
 from bncheck.core import in_force
 from bncheck.data import DataOptions, Source
 from bncheck.formats import Backend
@@ -21,6 +19,8 @@ from bncheck.measure import (
     AGREEMENT_STAGE,
     ALONE,
     COMPARING_STAGE,
+    WHOLE,
+    Part,
     Plan,
     RankIsDone,
     Ranks,
@@ -162,18 +162,26 @@ def inspect(
     return inspected(settings, progress)
 
 
-def inspected(settings: InspectionSettings, progress: Progress = no_progress, ranks: Ranks = ALONE) -> Report:
+def inspected(
+    settings: InspectionSettings,
+    progress: Progress = no_progress,
+    ranks: Ranks = ALONE,
+    keep: Callable[[Part], None] | None = None,
+) -> Report:
     """The report that settings ask for; see `inspect`.
 
     Args:
         settings: what is asked.
         progress: told how far it is.
         ranks: the processes that share the passes over the data; the first judges.
+        keep: called with what was seen of all the data, to be written to a file.
 
     Raises:
         BncheckError: as `inspect`.
         RankIsDone: this process is another than the first.
     """
+    if keep is not None:
+        require_keepable(settings)
     progress = spelling_arguments(progress, settings.edge.spelling)
     stages = [] if settings.data is None else plan_of(settings).stages(training=settings.train_data is not None)
     foresee(progress, [OPENING, *stages, FINDINGS], more=settings.data is not None)
@@ -186,6 +194,9 @@ def inspected(settings: InspectionSettings, progress: Progress = no_progress, ra
     )
     if source is None and ranks.rank:
         raise RankIsDone
+    if keep is not None and source is not None:
+        of_all = partial(part_of, opened, source, settings)
+        how = replace(how, keep=lambda seen, cost: keep(of_all(seen, cost, WHOLE)))
     return report_on(
         opened,
         source,
@@ -253,6 +264,8 @@ def report_on(
                 seen = look_further(session, source, plan, progress, seen)
                 # The what-ifs are of what every sample is as shipped: another look changes none of them.
                 evidence = replace(evidence_of(seen, sizes=()), batch_sizes=evidence.batch_sizes)
+            if how.keep is not None:
+                how.keep(seen, ledger.total())
             if not plan.fast:
                 subject = Subject(opened, source, plan, training, progress, ledger)
                 evidence = run_probes(session, subject, seen, evidence)
@@ -264,17 +277,7 @@ def report_on(
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
     begin(progress, FINDINGS)
     evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
-    run = Run(how.edge.command, how.options, plan.seed, _versions(opened), in_force(), evidence.notes, how.asked)
+    run = Run(how.edge.command, how.options, plan.seed, versions_of(opened), in_force(), evidence.notes, how.asked)
     run = run if source is None else replace(run, cost=ledger.total())
     call = replace(how.call, can_be_trained=opened.advice.can_be_trained)
     return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)
-
-
-def _versions(model: Backend) -> dict[str, str]:
-    versions = {"bncheck": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", *model.packages):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "unknown"
-    return versions

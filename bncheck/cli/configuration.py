@@ -27,6 +27,7 @@ _VALUES: Mapping[type, Literal["text", "whole", "number", "flag"]] = {bool: "fla
 _ABOUT_THE_PROCESS = frozenset({"no-config", "debug", "version", "help"})
 _OWN_RUN = {
     "gate": frozenset({"report", "write-baseline", "quiet"}),
+    "merge": frozenset({"report", "write-baseline", "quiet"}),
     "diff": frozenset({"report", "key"}),
     "repair": frozenset({"data", "train-data", "limit", "until", "steps", "lr", "out", "report"}),
 }

@@ -25,6 +25,7 @@ IGNORES = "ignore-layers"
 PER_RUN = {
     "trust-pickle": "Whether a pickle may run code",
     "allow-op": "Which operators beyond those that compute a program may call",
+    "shard": "Which share of the data one process runs",
 }
 """Options that no file may set, and what each decides."""
 _NOTHING: Mapping[str, Any] = {}

@@ -20,9 +20,9 @@ from bncheck.vocabulary import argument
 MODELS = ("model", "models", "before", "after", "reference")
 CODE = ("arch", "reference_arch", "metric", "loss")
 DATA = ("data", "train_data", "heldout")
-OTHERS = ("saved", "baseline")
+OTHERS = ("saved", "baseline", "parts")
 REPORTS = "report"
-OUTPUTS = ("resume", "write_baseline")
+OUTPUTS = ("resume", "write_baseline", "write_moments")
 REPAIRED = "out"
 """Of a repair: it may stand for several files."""
 _REPLACES = {"write_baseline": frozenset({argument("baseline")})}
@@ -93,6 +93,7 @@ def _named(context: typer.Context) -> InputFiles:
         InputFiles.named({role: value for role, value in given.items() if role not in data})
         + InputFiles.of_data({role: value for role, value in given.items() if role in data})
         + InputFiles(configuration)
+        + InputFiles(tuple(InputFile(Path(path), argument("parts")) for path in values["parts"] or ()))
     )
 
 

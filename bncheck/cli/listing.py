@@ -40,6 +40,7 @@ COMMANDS = {
     "inspect": Listed(
         "inspect:inspect_command", "Compare what a model's norm layers store with your data.", _INSPECTED
     ),
+    "merge": Listed("merge:merge_command", "Judge what all shards of a reading saw, each in a file.", _INSPECTED),
     "repair": Listed("repair:repair_command", "Write the model again with statistics that fit the data.", _REPAIRED),
     "diff": Listed("diff:diff_command", "Tell what moved from one checkpoint to another.", _COMPARED),
     "stamp": Listed("stamp:stamp_command", "Write a checkpoint's statistics into its ONNX export.", _STAMPED),

@@ -32,6 +32,7 @@ class ScreenedSource:
 
     Attributes:
         left_out: how many were, the most in any one reading.
+        left_out_of_share: the numbers of those that were in the last reading of a share.
     """
 
     def __init__(self, source: Source, *, skip: bool) -> None:
@@ -41,6 +42,7 @@ class ScreenedSource:
         self.left_out = 0
         self._source = source
         self._skip = skip
+        self.left_out_of_share: list[int] = []
         self._first: tuple[int, ...] = ()
 
     @property
@@ -65,6 +67,20 @@ class ScreenedSource:
         """See `Source`."""
         return self._screened(lambda: self._source.batches(batch_size, seed=seed, limit=limit), drawn=limit)
 
+    def strided(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, first: int, every: int
+    ) -> Iterator[Batch]:
+        """Of what `batches` gives number `first` and each `every`-th after it; what lies between is not read."""
+        source = self._source
+        if not isinstance(source, IndexedSource):
+            raise TypeError(f"{self.name} cannot be read in part")
+        self.left_out_of_share = []
+        return self._screened(
+            lambda: source.batches(batch_size, seed=seed, limit=limit, first=first, every=every),
+            drawn=limit,
+            found=self.left_out_of_share,
+        )
+
     def given_batches(
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
     ) -> Iterator[Batch]:
@@ -75,8 +91,10 @@ class ScreenedSource:
         )
         return limited(read, limit) if within != limit else read
 
-    def _screened(self, read: Callable[[], Iterator[Batch]], drawn: int | None) -> Iterator[Batch]:
-        found: list[int] = []
+    def _screened(
+        self, read: Callable[[], Iterator[Batch]], drawn: int | None, found: list[int] | None = None
+    ) -> Iterator[Batch]:
+        found = [] if found is None else found
         passed = samples = 0
         for batch in read():
             bad, first = not_finite(batch), samples

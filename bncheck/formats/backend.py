@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from bncheck.core import NormLayer, SiblingCopy
@@ -165,6 +167,10 @@ class Backend(abc.ABC):
     def operations(self) -> tuple[AffineOperation, ...]:
         """The convolutions and linear layers, those with the same weights once; layers may be folded into them."""
         return ()
+
+    def hidden_channels(self) -> Mapping[str, npt.NDArray[np.bool_]]:
+        """Channels of folded layers whose gamma is too small for their input to be seen, (C,), by the layer's name."""
+        return {fold.layer.name: ~fold.visible for fold in self.folds.values() if not fold.visible.all()}
 
     def hidden_forms(self) -> tuple[str, ...]:
         """What some weights are stored as that cannot be compared with a reference's; none for most models."""

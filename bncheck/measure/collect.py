@@ -24,10 +24,10 @@ from bncheck.core import (
     smallest_detectable_gap,
 )
 from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.formats import Backend
-from bncheck.measure.layers import measured_layer, moving_average, stored_statistics, zeroed_weights
+from bncheck.measure.layers import measured_layer, moving_average, stored_statistics
 from bncheck.measure.notes import depends_on_composition, notes_on, notes_on_file
 from bncheck.measure.observation import Observation
+from bncheck.measure.parts.model import KnownModel, zeroed_in
 from bncheck.measure.plan import Plan
 from bncheck.results import Accuracy, DataFacts, NotRun
 from bncheck.vocabulary import Reason
@@ -35,7 +35,7 @@ from bncheck.watch import CallMoments, Statistics, together
 
 
 @np.errstate(all="ignore")  # values out of a file may be of any size
-def static_evidence(model: Backend, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
+def static_evidence(model: KnownModel, max_gap: float | None = None, *, not_run: str | None = None) -> Evidence:
     """What the file alone shows: no data, or (`not_run` says why) data that nothing can be run on."""
     reasons = {layer.name: _static_reason(layer, model) for layer in model.layers if _tells_nothing(layer)}
     return replace(
@@ -47,7 +47,7 @@ def static_evidence(model: Backend, max_gap: float | None = None, *, not_run: st
     )
 
 
-def _file_evidence(model: Backend) -> Evidence:
+def _file_evidence(model: KnownModel) -> Evidence:
     """What is known whether or not it was run."""
     return Evidence(
         layers=model.layers,
@@ -64,7 +64,7 @@ def _file_evidence(model: Backend) -> Evidence:
 
 @np.errstate(all="ignore")  # values out of a file may be of any size
 def measured_evidence(
-    model: Backend,
+    model: KnownModel,
     seen: Observation,
     plan: Plan,
     *,
@@ -87,7 +87,7 @@ def measured_evidence(
     batch_size = training.batch_size if training is not None and training.own_batches else None
     own = None if seen.folds is None else _own_statistics(seen)
     records = seen.stored.by_layer()
-    hidden = {fold.layer.name: ~fold.visible for fold in model.folds.values() if not fold.visible.all()}
+    hidden = model.hidden_channels()
     measured = {
         name: measured_layer(entries, own, seen.samples, hidden.get(name), batch_size)
         for name, entries in records.items()
@@ -112,11 +112,11 @@ def measured_evidence(
         samples_needed=needed,
         max_gap=max_gap,
         training=training,
-        zeroed=zeroed_weights(model.tensors().values()) if is_off else None,
+        zeroed=zeroed_in(model) if is_off else None,
     )
 
 
-def completed(model: Backend, seen: Observation, evidence: Evidence) -> Evidence:
+def completed(model: KnownModel, seen: Observation, evidence: Evidence) -> Evidence:
     """The evidence after the probes: with notes on how it was measured, and without what their answers forbid."""
     depends = depends_on_composition(evidence)
     return replace(
@@ -181,7 +181,7 @@ def _own_statistics(seen: Observation) -> dict[str, Statistics]:
 
 
 def _in_running_order(
-    model: Backend, measured: Mapping[str, MeasuredLayer], found: Mapping[str, NormLayer]
+    model: KnownModel, measured: Mapping[str, MeasuredLayer], found: Mapping[str, NormLayer]
 ) -> tuple[NormLayer, ...]:
     """Measured layers as they ran, the others where the file declares them: after their predecessor."""
     order = list(measured)
@@ -199,7 +199,7 @@ def _in_running_order(
     return tuple(known[name] for name in order)
 
 
-def _reason(layer: NormLayer, seen: Observation, model: Backend) -> Reason:
+def _reason(layer: NormLayer, seen: Observation, model: KnownModel) -> Reason:
     if layer.name in seen.session.unsupported:
         return Reason.UNSUPPORTED
     if layer.is_folded or _unfound(layer, model):
@@ -212,13 +212,13 @@ def _tells_nothing(layer: NormLayer) -> bool:
     return _never_stores(layer) or (not layer.missing and may_be_folded(layer))
 
 
-def _static_reason(layer: NormLayer, model: Backend) -> Reason:
+def _static_reason(layer: NormLayer, model: KnownModel) -> Reason:
     if not _never_stores(layer) or _unfound(layer, model):
         return Reason.FOLDED
     return Reason.UNSUPPORTED if layer.name in model.unsupported else Reason.NO_STATISTICS
 
 
-def _unfound(layer: NormLayer, model: Backend) -> bool:
+def _unfound(layer: NormLayer, model: KnownModel) -> bool:
     """Whether only the reference has it."""
     return model.comparison is not None and layer.name in model.comparison.unfound
 

@@ -9,7 +9,7 @@ from itertools import chain, count
 
 import torch
 
-from bncheck.data import Batch, Heap, Source
+from bncheck.data import Batch, Heap, ScreenedSource, Source
 from bncheck.progress import Progress, begin
 from bncheck.settings import SampleMemory
 
@@ -22,10 +22,16 @@ _VALUE_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A share of the pairs: number `index` of every `count` that are read, from 0."""
+    """A share of the pairs: number `index` of every `count` that are read, from 0.
+
+    Attributes:
+        apart: nobody else is at hand while it is read: it goes by its own samples alone, and what it collects is put
+            together with the others' afterwards.
+    """
 
     index: int = 0
     count: int = 1
+    apart: bool = False
 
     def takes(self, number: int) -> bool:
         """Whether the pair of that number belongs to the share."""
@@ -131,13 +137,19 @@ class Folds:
     def read(self, task: str) -> Iterator[FoldPair]:
         """The shard's pairs, under the name of what is being done."""
         begin(self._progress, task)
-        self.dropped = start = seen = 0
-        batches = self._source.batches(2 * self.half, seed=self._seed, limit=self._limit)
+        self.dropped = seen = done = 0
+        start, expected = 0, self._expected
+        if self._strides and expected is not None:
+            expected = -(-expected // self._shard.count)
         heap = Heap(2 * self._halves.room)
-        for number, batch in enumerate(batches):
+        batches = self._numbered_batches()
+        for number, batch in batches:
             if not batch.is_in_step:
-                yield from self._uncut(chain([batch], batches), number, start, task)
+                rest = (one for _, one in batches)
+                yield from self._uncut(chain([batch], rest), number, start, task)
                 return
+            if self._strides:
+                start = number * 2 * self.half
             whole = batch.size if self._fixed is None else batch.size // self._fixed * self._fixed
             middle = min(self.half, whole) if self._fixed else (whole + 1) // 2
             is_large = min(middle, whole - middle) >= min(SMALL_BATCH, seen)
@@ -150,9 +162,24 @@ class Folds:
             del batch  # or it was held while the next one is read
             heap.passed(size)
             start += whole
+            done += whole
             seen += middle if is_large else 0
             if whole:
-                self._progress(task, start, self._expected)
+                self._progress(task, done, expected)
+
+    @property
+    def _strides(self) -> bool:
+        """Whether what lies between the shard's pairs is not read at all."""
+        return self._shard.apart and isinstance(self._source, ScreenedSource) and self._source.can_split
+
+    def _numbered_batches(self) -> Iterator[tuple[int, Batch]]:
+        """What both halves of each pair are made of, with the pair's number."""
+        size, seed, limit = 2 * self.half, self._seed, self._limit
+        if self._strides and isinstance(self._source, ScreenedSource):
+            first, every = self._shard.index, self._shard.count
+            own = self._source.strided(size, seed=seed, limit=limit, first=first, every=every)
+            return ((first + at * every, batch) for at, batch in enumerate(own))
+        return enumerate(self._source.batches(size, seed=seed, limit=limit))
 
     def _uncut(self, batches: Iterator[Batch], number: int, start: int, task: str) -> Iterator[FoldPair]:
         """Pairs of whole batches, whose samples cannot be told apart; the last may have nobody beside it."""
@@ -201,6 +228,8 @@ class Folds:
         if expected is None:
             return largest
         pairs = -(-expected // (2 * largest))
+        if self._shard.apart:  # as many for every shard, and for none of them nothing where there are enough
+            pairs = -(-pairs // self._shard.count) * self._shard.count
         return max(1, -(-expected // (2 * max(pairs, 1))))
 
 

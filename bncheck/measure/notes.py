@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from bncheck.core import above_guessing
 from bncheck.evidence import EffectEvidence, Evidence, Probed
-from bncheck.formats import Backend
 from bncheck.measure.observation import Observation
+from bncheck.measure.parts.model import KnownModel
 from bncheck.results import (
     BareConvolutions,
     LabelsUnfit,
@@ -47,7 +47,7 @@ def notes_on(seen: Observation, evidence: Evidence) -> Iterator[Note]:
         yield from _near_guessing(effect, evidence.probed)
 
 
-def notes_on_file(model: Backend) -> Iterator[Note]:
+def notes_on_file(model: KnownModel) -> Iterator[Note]:
     """What the file's reader noted, and that layers may be missing which nothing in it names."""
     yield from model.notes
     kept = sum(layer.has_statistics for layer in model.layers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bncheck.core import NormLayer
 from bncheck.data import ScreenedSource, Source
@@ -152,6 +152,7 @@ class Observation:
         session: what the session found out about the model.
         notes: what could not be measured, and why.
         compared: samples run by the batch and with recalibrated statistics too, the first of them; `None`: all.
+        stop: how well the means are known.
     """
 
     stored: Recorder
@@ -166,6 +167,7 @@ class Observation:
     session: SessionFacts
     notes: tuple[Note, ...]
     compared: int | None = None
+    stop: StoppingRule = field(default_factory=StoppingRule)
 
     @classmethod
     def of(cls, batch: BatchPass, stored: StoredPass, source: Source) -> Observation:
@@ -174,10 +176,14 @@ class Observation:
         Raises:
             DataError: there was no sample.
         """
-        fixed = stored.session.fixed_batch
-        if stored.samples == 0:
-            sizes = f" in whole batches of {fixed}, the only size the model takes" if stored.dropped else ""
-            raise DataError(f"{source.name} gave no samples{sizes}.")
+        seen = cls.of_shard(batch, stored, source)
+        seen.require_samples(source.name)
+        compared = batch.until if batch.is_complete and batch.until < stored.samples else None
+        return replace(seen, compared=compared)
+
+    @classmethod
+    def of_shard(cls, batch: BatchPass, stored: StoredPass, source: Source) -> Observation:
+        """The same of one shard, which goes by what it saw itself, and may have no sample."""
         stop = batch.stop if batch.is_complete else stored.stop
         lacking = () if batch.is_complete or batch.notes else (TooFewForBatchPass(),)
         return cls(
@@ -199,8 +205,16 @@ class Observation:
                 *stored.reservoir.notes(),
                 *stop.notes(),
             ),
-            compared=batch.until if batch.is_complete and batch.until < stored.samples else None,
+            compared=sum(batch.samples) if batch.is_complete and sum(batch.samples) < stored.samples else None,
+            stop=stop,
         )
+
+    def require_samples(self, name: str) -> None:
+        """Raise DataError where there was no sample in the data of that name."""
+        if self.samples == 0:
+            fixed = self.session.fixed_batch
+            sizes = f" in whole batches of {fixed}, the only size the model takes" if self.dropped else ""
+            raise DataError(f"{name} gave no samples{sizes}.")
 
     def with_look(self, batch: BatchPass, effect: PredictionEffect) -> Observation:
         """The same after another look, at the samples that follow those compared so far."""

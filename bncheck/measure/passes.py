@@ -56,6 +56,20 @@ def observe(
         DataError: the data are empty, cannot be read, or do not fit the model.
         RankIsDone: this process is another than the first.
     """
+    batch, stored = both_passes(session, source, plan, progress, gaps_only=gaps_only, ledger=ledger)
+    return Observation.of(batch, stored, source)
+
+
+def both_passes(
+    session: Session,
+    source: Source,
+    plan: Plan,
+    progress: Progress,
+    *,
+    gaps_only: bool = False,
+    ledger: Ledger | None = None,
+) -> tuple[BatchPass, StoredPass]:
+    """What either pass collects, of all processes that share it; see `observe`."""
     for note in source.notes:
         progress(note.sentence, 0, None)
     passes = Passes(session, source, plan, progress, shard=plan.ranks.shard, gaps_only=gaps_only)
@@ -71,7 +85,7 @@ def observe(
         passes = Passes(session, source, plan, progress, shard=plan.ranks.shard, gaps_only=gaps_only)
         batch = plan.ranks.merged(passes.batch_pass)
     stored = plan.ranks.gathered(lambda: passes.stored_pass(batch), ledger or Ledger())
-    return Observation.of(batch, stored, source)
+    return batch, stored
 
 
 def look_further(session: Session, source: Source, plan: Plan, progress: Progress, seen: Observation) -> Observation:
@@ -108,7 +122,7 @@ class Passes:
         look: Look | None = None,
     ) -> None:
         whole = gaps_only or plan.exhaustive or plan.until > 0
-        self._look = look or Look.first(source, plan.limit, whole=whole)
+        self._look = look or Look.first(source, plan.limit, whole=whole, shard=shard)
         self._session = session
         self._source = source
         self._plan = plan

@@ -66,6 +66,22 @@ class Ranks:
         return make()
 
 
+class Apart(Ranks):
+    """A process whose shard is put together with the others' by files, afterwards: there is nobody to talk to.
+
+    Args:
+        shard: the share of the data that is run here.
+    """
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+
+    @property
+    def shard(self) -> Shard:
+        """See `Ranks`."""
+        return self._shard
+
+
 class JobRanks(Ranks):
     """The processes that `torchrun`, `accelerate launch` or SLURM started; they talk by PyTorch's gloo."""
 

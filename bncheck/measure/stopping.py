@@ -29,12 +29,17 @@ class Look:
     stop: int | None = None
 
     @classmethod
-    def first(cls, source: Source, limit: int | None, *, whole: bool) -> Look:
-        """The first look; all samples where that is wanted, or the early ones may be unlike the late ones."""
+    def first(cls, source: Source, limit: int | None, *, whole: bool, shard: Shard = WHOLE) -> Look:
+        """The first look; all samples where that is wanted, or the early ones may be unlike the late ones.
+
+        A shard that is read apart gets no other, so that it takes as many of its own as one process does of all.
+        """
         samples = expected_samples(source, limit)
         draws_from_all = isinstance(source, ScreenedSource) and source.can_split
         if whole or not draws_from_all or samples is None or samples < FEWEST:
             return cls()
+        if shard.apart:
+            return cls(0, shard.count * FIRST_LOOK) if samples > shard.count * FIRST_LOOK else cls()
         return cls(0, min(FIRST_LOOK, samples // 2))
 
     @classmethod
@@ -61,7 +66,7 @@ class StoppingRule:
         error: the largest error of a layer's mean.
     """
 
-    until: float
+    until: float = 0.0
     total: int | None = None
     shards: int = 1
     read: int = 0

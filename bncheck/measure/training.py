@@ -42,7 +42,7 @@ def observe_training(
     size = Counter(batch.size for batch in seen).most_common(1)[0][0]
     batch_size = size if source.own_batches else plan.batch_size
     records = records_of(seen)
-    hidden = {fold.layer.name: ~fold.visible for fold in model.folds.values() if not fold.visible.all()}
+    hidden = model.hidden_channels()
     # A row is a batch, so a moving average of that many batches is one of that many rows.
     rows_in_a_batch = batch_size / size
     measured = {

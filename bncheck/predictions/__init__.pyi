@@ -5,6 +5,7 @@ from .heads import foremost_head
 from .information import information_of
 from .labels import are_soft_rows, class_labels, class_of_each, correct, counted, require_classes
 from .outputs import choose_output, not_finite, read_scores
+from .remembered import RememberedEffect
 from .tasks import recognised
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "OutputChange",
     "PredictionEffect",
     "Predictor",
+    "RememberedEffect",
     "are_soft_rows",
     "choose_output",
     "class_axis",

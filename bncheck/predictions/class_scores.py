@@ -18,10 +18,18 @@ class Predictor:
 
     Two or more scores on the class axis: the largest. One score with labels 0 and 1: its sign, or half
     where the scores seen first are probabilities. Anything else is no classification.
+
+    Args:
+        threshold: above what a score of one class says yes; by default what is seen first decides.
     """
 
-    def __init__(self) -> None:
-        self._threshold: float | None = None
+    def __init__(self, threshold: float | None = None) -> None:
+        self._threshold = threshold
+
+    @property
+    def threshold(self) -> float | None:
+        """Above what a score of one class says yes; `None` where that is not settled yet."""
+        return self._threshold
 
     def classes(self, scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
         """Predicted classes, (N, ...), or `None` where the scores are no class scores.

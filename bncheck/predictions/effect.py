@@ -20,6 +20,7 @@ from bncheck.predictions.hits import Hits
 from bncheck.predictions.labels import class_labels, correct
 from bncheck.predictions.outputs import floating_outputs, not_finite, read_scores
 from bncheck.predictions.pairs import TaskPairs
+from bncheck.predictions.remembered import RememberedEffect, pairs_of, remembered_pairs
 from bncheck.predictions.tasks.metric import ByMetric
 from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results import Accuracy, FirstOutputJudged, JudgesOneOutput, Note
@@ -141,6 +142,40 @@ class PredictionEffect:
         heads = {name: head.copy() for name, head in self._heads.items()}
         twin.__dict__.update(copied | {"_metric": self._metric, "_heads": heads})
         return twin
+
+    def remembered(self) -> RememberedEffect:
+        """What it holds, to be kept in a file.
+
+        Raises:
+            ValueError: outputs are kept for a metric, which is of all samples at once.
+        """
+        if self._keeps:
+            raise ValueError("outputs that a metric needs are not kept in files")
+        return RememberedEffect(
+            output=self._output,
+            task=self._task,
+            threshold=self._predictor.threshold,
+            change=self._change,
+            noise=self._noise,
+            hits=self._hits,
+            samples=self._samples,
+            not_finite=(self._not_finite[0], self._not_finite[1]),
+            classes=self._classes,
+            pairs=remembered_pairs(self._pairs),
+            heads={name: head.remembered() for name, head in self._heads.items()},
+        )
+
+    @classmethod
+    def of(cls, kept: RememberedEffect) -> PredictionEffect:
+        """What held that; raises `MisfitError` where nothing can have."""
+        effect = cls(kept.output, None, kept.task)
+        effect._predictor = Predictor(kept.threshold)
+        effect._change, effect._noise = kept.change, kept.noise
+        effect._hits = {name: kept.hits.get(name, Hits()) for name in _SETS}
+        effect._samples, effect._not_finite, effect._classes = kept.samples, list(kept.not_finite), kept.classes
+        effect._pairs = pairs_of(kept.pairs)
+        effect._heads = {name: cls.of(head) for name, head in kept.heads.items()}
+        return effect
 
     def result(self) -> EffectEvidence | None:
         """The comparison so far; `None` where no output could be compared.

@@ -1,10 +1,11 @@
-from .codec import Origin, Written, decoded, encoded
+from .codec import Origin, Written, decoded, encoded, kind_read
 from .difference import COLUMNS, Difference, DifferenceSummary, LayerChange, TensorChange
 from .earlier import COMPLETE
 from .finding import LIMIT, Cost, Finding, Measure, gravest, next_command
 from .json_file import json_in, json_of
 from .misfit import MisfitError
 from .notes import Note
+from .notes.note import kind_named
 from .notes.of_acceptance import (
     NAMED,
     Accepted,
@@ -66,6 +67,7 @@ from .notes.of_measuring import (
     OnlyAsShipped,
     OutputsCompared,
     OutputsNotCompared,
+    PutTogether,
     ReadingEnded,
     SomeCompared,
     TooFewForBatchPass,
@@ -146,6 +148,7 @@ from .scores import (
     score_title,
     score_value,
 )
+from .soundness import require_sound
 
 __all__ = [
     "ADVICE",
@@ -250,6 +253,7 @@ __all__ = [
     "PrefixStripped",
     "PreprocessedAsSaid",
     "PriorUsed",
+    "PutTogether",
     "ReadAsData",
     "ReadingEnded",
     "ReferenceLayersUnfound",
@@ -288,9 +292,12 @@ __all__ = [
     "is_count",
     "json_in",
     "json_of",
+    "kind_named",
+    "kind_read",
     "layer_repairs",
     "listed",
     "next_command",
+    "require_sound",
     "score_object",
     "score_subject",
     "score_title",

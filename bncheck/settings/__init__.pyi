@@ -1,4 +1,4 @@
-from .checks import device_name, texts
+from .checks import device_name, require_shard, texts
 from .data import CHANNELS, LAYOUTS, PRESETS, Channels, DataSettings, Layout, Preset, Size
 from .edge import Edge, name_of_callable
 from .ignoring import LayerIgnore
@@ -67,5 +67,6 @@ __all__ = [
     "TrainingSettings",
     "device_name",
     "name_of_callable",
+    "require_shard",
     "texts",
 ]

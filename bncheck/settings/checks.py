@@ -90,6 +90,7 @@ def require_one_of(name: str, value: str | None, allowed: Sequence[str], otherwi
 
 LARGEST = 2**63
 """What whole numbers must stay below: reports hold no larger ones, nor do random generators start at them."""
+MOST_SHARDS = 2**20
 LARGEST_COUNT = 2**40
 """What numbers of samples, steps and the like must stay below; products of two are still whole numbers of 64 bits."""
 
@@ -135,3 +136,18 @@ def _told(value: object) -> str:
 def _shown(value: float) -> str:
     """The number, of which no more is shown than it takes to recognise it."""
     return f"{value:g}" if isinstance(value, float) else reprlib.repr(value)
+
+
+def require_shard(name: str, value: tuple[int, int]) -> tuple[int, int]:
+    """The shard (i, k) of that argument; raises UsageError where it is none."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise UsageError(f"{argument(name)} {_shown(value)}: expected two numbers, (3, 64) for the third of 64.")
+    index, count = value
+    require_at_least(name, index, 1)
+    require_at_least(name, count, 1)
+    if index > count or count > MOST_SHARDS:
+        raise UsageError(
+            f"{argument(name)} {index}/{count}: shards are counted from 1 to their number, which is {MOST_SHARDS} at "
+            "the most."
+        )
+    return index, count

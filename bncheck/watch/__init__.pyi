@@ -5,7 +5,8 @@ from .kernels import BLOCK, CANCELLATION, batch_moments, sample_moments
 from .keys import sample_keys
 from .policies import BATCH, STORED, Batch, ByInstance, Given, Policy, Statistics, Stored
 from .randomness import accelerators
-from .recorder import Recorder
+from .recorder import TABLE_BYTES, Recorder
+from .remembered import RememberedCall, RememberedRecorder
 from .rows import Rows
 from .session import Session
 from .sites import Site
@@ -15,6 +16,7 @@ __all__ = [
     "BLOCK",
     "CANCELLATION",
     "STORED",
+    "TABLE_BYTES",
     "Batch",
     "ByInstance",
     "CallMoments",
@@ -25,6 +27,8 @@ __all__ = [
     "Ledger",
     "Policy",
     "Recorder",
+    "RememberedCall",
+    "RememberedRecorder",
     "Rows",
     "Session",
     "Site",

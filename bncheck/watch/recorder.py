@@ -13,7 +13,8 @@ from bncheck.watch.call_moments import CallMoments, averaged
 from bncheck.watch.kernels import sample_moments
 from bncheck.watch.keys import Keys, Numbers, sample_keys
 from bncheck.watch.policies import Statistics
-from bncheck.watch.rows import limit_for, rows_of
+from bncheck.watch.remembered import RememberedCall, RememberedRecorder
+from bncheck.watch.rows import Rows, limit_for, rows_of
 from bncheck.watch.sites import Site
 
 TABLE_BYTES = SampleMemory().moments
@@ -112,10 +113,43 @@ class Recorder:
             whole._limit = min(whole._limit, part._limit)
         return whole.settled()
 
-    def settled(self) -> Recorder:
-        """The recorder itself, after it has let go of per-sample moments that there is no room for."""
-        self._let_go(self.room)
+    def settled(self, most: int | None = None) -> Recorder:
+        """The recorder itself, after it has let go of per-sample moments for which `most` bytes are no room."""
+        self._let_go(self.room if most is None else most)
         return self
+
+    def remembered(self) -> RememberedRecorder:
+        """What it holds, to be kept in a file; nothing of it is copied."""
+        calls = tuple(
+            RememberedCall(
+                name=site.layer,
+                call=site.call,
+                layer=entry.layer,
+                seen=self._seen.get(site, 0),
+                moments=entry.moments,
+                instances=entry.instances if entry.instances.count else None,
+                groups=entry.groups if entry.groups.count else None,
+                rows=Rows.joined(entry.rows) if entry.rows else None,
+            )
+            for site, entry in self.sites.items()
+        )
+        limit = "" if self._limit == EVERY_KEY else f"{self._limit:x}"
+        return RememberedRecorder(self.per_sample, self.errors, self.seed, limit, calls)
+
+    @classmethod
+    def of(cls, kept: RememberedRecorder) -> Recorder:
+        """The recorder that held that."""
+        recorder = cls(per_sample=kept.per_sample, errors=kept.errors, seed=kept.seed)
+        recorder._limit = int(kept.limit, 16) if kept.limit else EVERY_KEY
+        for one in kept.calls:
+            entry = recorder._entry(Site(one.name, one.call), one.layer)
+            entry.moments = one.moments
+            entry.instances = one.instances or entry.instances
+            entry.groups = one.groups or entry.groups
+            entry.rows = [] if one.rows is None else [one.rows]
+            recorder._bytes += sum(int(rows.bytes.sum()) for rows in entry.rows)
+            recorder._seen[Site(one.name, one.call)] = one.seen
+        return recorder
 
     def by_layer(self) -> dict[str, list[CallMoments]]:
         """The records of each layer's calls, in the order of the calls."""

@@ -13,6 +13,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
+
+from bncheck import write_moments
 
 CODE = Path(__file__).with_name("users_code.py")
 CHANNELS = 2
@@ -39,6 +42,7 @@ CONFIGURATION = {"bncheck.toml": "the configuration"}
 BESIDE = ("--report", "csv=beside.csv")
 SHARDS = ("part-1.safetensors", "part-2.safetensors")
 REPORT, BASELINE, OUT, RESUME = ("--report", "json="), ("--write-baseline",), ("--out",), ("--resume",)
+MOMENTS = ("--write-moments",)
 RENORM = ("repair", "model.pt", "--method", "renorm", "--data", "data.npz", "--arch", "net.py:Net")
 COMMANDS = {
     "inspect": Command(
@@ -85,7 +89,7 @@ COMMANDS = {
     ),
     "inspect an ONNX model on photos": Command(
         ("inspect", "model.onnx", "--data", "photos", "--train-data", "photos.tar"),
-        (REPORT, BASELINE),
+        (REPORT, BASELINE, MOMENTS),
         {
             "model.onnx": "MODEL",
             "model.onnx.bin": "a part of MODEL",
@@ -147,6 +151,12 @@ COMMANDS = {
             **dict.fromkeys(SHARDS, "a part of --reference"),
         },
     ),
+    "merge": Command(
+        ("merge", "part.safetensors", "--baseline", "known.json"),
+        (REPORT, BASELINE),
+        {**CONFIGURATION, "part.safetensors": "FILE..."},
+        BESIDE,
+    ),
     "gate": Command(
         ("gate", "saved.json", "--baseline", "known.json"),
         (REPORT, BASELINE),
@@ -172,6 +182,7 @@ def write_everything(folder: Path, model: Path, data: Path) -> None:
     shutil.copy(model, folder / "model.pt")
     for name in ("data.npz", "held.npz"):
         shutil.copy(data, folder / name)
+    write_moments(nn.BatchNorm1d(4).eval(), torch.randn(40, 4), folder / "part.safetensors")
     for kind in ("cat", "dog"):
         (folder / "photos" / kind).mkdir(parents=True)
         Image.new("RGB", (4, 4), kind == "cat").save(folder / "photos" / kind / "1.png")

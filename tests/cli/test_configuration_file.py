@@ -117,6 +117,7 @@ def test_repair_reads_its_data_as_inspect_does_and_takes_other_data(files: Files
         ("max_gap = 1", "there is no option 'max_gap' (did you mean max-gap?)."),
         ("trust-pickle = true", "trust-pickle cannot stand in a file."),
         ('allow-op = ["aten::save"]', "allow-op cannot stand in a file."),
+        ('shard = "1/2"', "shard cannot stand in a file."),
         ("no-config = true", "there is no option 'no-config'"),
         ("= 1", "../pyproject.toml is not TOML"),
     ],
@@ -152,7 +153,7 @@ def test_every_option_that_names_files_is_known_to() -> None:
     kinds = options_of(typer.main.get_command(app).commands)
     assert {name for name, kind in kinds.items() if kind.names} == {
         *("arch", "baseline", "data", "metric", "out", "reference", "reference-arch", "report", "write-baseline"),
-        *("heldout", "resume", "train-data"),
+        *("heldout", "resume", "train-data", "write-moments"),
     }
     repeatable = {"allow-op", "expect-frozen", "ignore", "report", "select"}
     assert {name for name, kind in kinds.items() if kind.repeatable} == repeatable

@@ -23,7 +23,7 @@ OPTIONS = {
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--task", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),
-    *("--report", "--quiet", "--debug", "--help", "--no-config"),
+    *("--shard", "--write-moments", "--report", "--quiet", "--debug", "--help", "--no-config"),
 }
 EXIT_CODES = {"0": "fine", "1": "findings", "2": "wrong command", "3": "unreadable file", "4": "not or too little"}
 

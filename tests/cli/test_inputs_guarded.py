@@ -21,7 +21,7 @@ from bncheck.cli import guard
 from bncheck.cli.app import app
 from bncheck.errors import UsageError
 
-NAMES_NO_FILE = {"JSON", "NAME", "N", "X", "CODES", "GLOB", "CODE", "SIZE", "imagenet"}
+NAMES_NO_FILE = {"JSON", "NAME", "N", "X", "CODES", "GLOB", "CODE", "SIZE", "imagenet", "I/K"}
 
 
 def own_name(file: str) -> Iterator[str]:
@@ -113,7 +113,11 @@ def test_every_command_runs_with_outputs_of_its_own(here: Path, command: str) ->
     typed = COMMANDS[command]
     for output in typed.outputs:
         last = output[-1]
-        place = "new.json" if last in ("json=", "--write-baseline", "--resume") else _named_like(typed.typed[1])
+        place = (
+            "new.json"
+            if last in ("json=", "--write-baseline", "--write-moments", "--resume")
+            else _named_like(typed.typed[1])
+        )
         done = call(*typed.typed, *output[:-1], *((f"{last}{place}",) if last.endswith("=") else (last, place)))
         assert "one of the inputs" not in done.stderr
         assert "goes to that file" not in done.stderr

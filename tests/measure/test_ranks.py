@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import nn
 
+import bncheck
 import bncheck.measure.ranks
 from bncheck.errors import DataError, UnreadableError, UsageError
 from bncheck.measure import ALONE, RankIsDone, ranks_of_job
@@ -79,12 +80,22 @@ def test_a_job_reports_what_one_process_does_and_once(files: Path, processes: in
     alone = files / "alone.json"
     if not alone.exists():
         assert ran(files, 1, "--data", "data.npz", "--report", "alone.json", "--exhaustive").returncode == 1
-    done = ran(files, processes, "--data", "data.npz", "--report", "job.json", "--exhaustive")
+    kept = ("--write-moments", "job.safetensors")
+    done = ran(files, processes, "--data", "data.npz", "--report", "job.json", "--exhaustive", *kept)
     assert done.stdout.count("BN607 error") == 1
     both = [report(path) for path in (files / "job.json", alone)]
     for each in both:
         each["run"]["options"] = each["run"]["again"] = None
     assert_close(*both)
+    assert_close(
+        json.loads(json.dumps(bncheck.merge([files / "job.safetensors"]).to_dict()))["layers"], both[0]["layers"]
+    )
+
+
+def test_shards_are_for_processes_that_do_not_meet(files: Path) -> None:
+    done = ran(files, 2, "--data", "data.npz", "--shard", "1/2", "--write-moments", "part.safetensors")
+    assert done.stderr.count("--shard: the processes of this job share the data by themselves") == 1
+    assert not (files / "part.safetensors").exists()
 
 
 def test_what_fails_ends_the_job_with_one_message(files: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import typer
 
+from bncheck.cli.commands.merge import keep_part, write_shard
 from bncheck.cli.commands.renorm import exit_code_of, print_renormalized, renormalized, settled_repair
 from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
@@ -55,7 +56,7 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 
 _OF_DATA = (
     *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
-    *("input", "label", "sample_memory"),
+    *("input", "label", "sample_memory", "shard", "write_moments"),
     *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
 """Options that judge nothing where no data are given."""
@@ -88,6 +89,7 @@ def inspect_command(
     exhaustive: opt.Exhaustive = False,
     fast: opt.Fast = False,
     seed: opt.Seed = SEED,
+    shard: opt.Shard = None,
     max_memory: opt.MaxMemory = None,
     sample_memory: opt.SampleMemory = SAMPLE_MEMORY,
     layout: opt.Layout = LAYOUTS[0],
@@ -113,6 +115,7 @@ def inspect_command(
     lr: opt.LearningRate = None,
     out: opt.OutOfRenorm = None,
     report: opt.Reports = None,
+    write_moments: opt.WriteMoments = None,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -125,6 +128,10 @@ def inspect_command(
     with exit_codes(debug, context):
         if renorm:
             refuse_in_job(f"{argument('renorm')}, which trains,")
+            if write_moments is not None:
+                raise UsageError(
+                    f"{argument('write_moments')} keeps what a model shows as it is: leave {argument('renorm')} out."
+                )
         else:
             refuse_without(argument("renorm"), steps=steps, lr=lr, out=out)
         destinations = read_destinations(report or [], RepairResult if renorm else Report)
@@ -177,14 +184,21 @@ def inspect_command(
         repair = None
         with stdout_to_stderr():
             start_torch(quiet or os.environ.get("RANK", "0") != "0")
+        kept: list[Any] = []
         with stdout_to_stderr(), job_ranks() as ranks:
             settings = replace(settings, predictions=PredictionSettings(output, read_callable(metric, "metric"), task))
+            if shard is not None:
+                _refuse_in_job(ranks)
+                write_shard(context, settings, shard=shard, out=write_moments, files=files, quiet=quiet)
+                raise typer.Exit(0)
             if renorm:
                 repair = renormalized(settings, steps=steps, lr=lr, out=out, quiet=quiet)
                 result = repair.after or repair.before
             else:
-                result = _inspect(settings, quiet or ranks.rank > 0, ranks)
+                result = _inspect(settings, quiet or ranks.rank > 0, ranks, kept.append if write_moments else None)
         files.require_free()
+        for part in kept:
+            keep_part(part, write_moments or "", quiet=quiet)
         result = settle(result, known, quiet=quiet)
         write_reports(result if repair is None else settled_repair(repair, result), destinations)
         if not quiet and all(destination.path != STDOUT for destination in destinations):
@@ -201,11 +215,20 @@ def _refuse_without_data(context: typer.Context, *names: str) -> None:
             )
 
 
-def _inspect(settings: InspectionSettings, quiet: bool, ranks: Any) -> Any:
+def _refuse_in_job(ranks: Any) -> None:
+    """The processes of a job share the data by themselves."""
+    if ranks.count > 1:
+        raise UsageError(
+            f"{argument('shard')}: the processes of this job share the data by themselves; leave it out, and write "
+            f"what they see together with {argument('write_moments')}."
+        )
+
+
+def _inspect(settings: InspectionSettings, quiet: bool, ranks: Any, keep: Any) -> Any:
     from bncheck.api import inspected
 
     with progress_bar(quiet) as progress:
-        return inspected(settings, progress, ranks)
+        return inspected(settings, progress, ranks, keep)
 
 
 def _print(report: Any) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import typer
+
 from bncheck.cli.process import say
+from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
 from bncheck.vocabulary import argument
 
@@ -23,3 +26,10 @@ def refuse_without(switch: str, **given: Any) -> None:
     named = [argument(name) for name, value in given.items() if value not in (None, False)]
     if named:
         raise UsageError(f"{', '.join(named)}: for {switch} alone.")
+
+
+def refuse_typed(context: typer.Context, why: str, *names: str) -> None:
+    """Raise UsageError for options that were typed and mean nothing here; in a configuration file they may stand."""
+    named = [argument(name) for name in names if is_typed(context, name)]
+    if named:
+        raise UsageError(f"{', '.join(named)}: {why}")

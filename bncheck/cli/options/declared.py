@@ -17,6 +17,7 @@ from bncheck.cli.options.sections.data import (
     RepairedFrom,
     SampleMemory,
     Seed,
+    Shard,
     SkipBadSamples,
     TrainData,
     TrainedOn,
@@ -50,6 +51,7 @@ from bncheck.cli.options.sections.model import (
     Models,
     OnnxModel,
     Output,
+    Parts,
     Reference,
     ReferenceArch,
     ReferenceKey,
@@ -65,6 +67,7 @@ from bncheck.cli.options.sections.output import (
     OutOfRepair,
     Quiet,
     Reports,
+    WriteMoments,
 )
 from bncheck.cli.options.sections.repair import Force, Method, Overwrite, Prior
 from bncheck.cli.options.sections.training import (
@@ -129,6 +132,7 @@ __all__ = [
     "OutOfRepair",
     "Output",
     "Overwrite",
+    "Parts",
     "Patience",
     "Preset",
     "Prior",
@@ -146,6 +150,7 @@ __all__ = [
     "Scale",
     "Seed",
     "Select",
+    "Shard",
     "SkipBadSamples",
     "Std",
     "Steps",
@@ -158,4 +163,5 @@ __all__ = [
     "Until",
     "UntilOfRepair",
     "WriteBaseline",
+    "WriteMoments",
 ]

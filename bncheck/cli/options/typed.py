@@ -7,8 +7,11 @@ from typing import Any
 
 from bncheck.errors import UsageError
 from bncheck.results import json_of
+from bncheck.settings import require_shard
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument
+
+_LONGEST_SHARD = 32
 
 
 def as_typed(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,3 +82,13 @@ def read_kwargs(text: str | None) -> dict[str, Any] | None:
 def read_callable(target: str | None, name: str) -> Callable[..., Any] | None:
     """The function that `FILE.py:CALLABLE` means; this runs the user's code."""
     return import_callable(target, argument(name)) if target else None
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """Shard I of K, written I/K."""
+    index, separator, count = text.partition("/")
+    if not (separator and index.isascii() and index.isdecimal() and count.isascii() and count.isdecimal()):
+        raise UsageError(f"{argument('shard')} {text}: expected I/K, like 3/64 for the third of 64.")
+    if len(text) > _LONGEST_SHARD:
+        raise UsageError(f"{argument('shard')} {text}: nobody has so many.")
+    return require_shard("shard", (int(index), int(count)))

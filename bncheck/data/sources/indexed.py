@@ -67,9 +67,12 @@ class IndexedSource:
         drawn = max(round(share * self._count), 1)
         return self._part(np.sort(order[drawn:])), self._part(np.sort(order[:drawn]))
 
-    def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
-        """Batches drawn without replacement from all samples."""
-        yield from self._chunks(np.random.default_rng(seed).permutation(self._count)[:limit], batch_size)
+    def batches(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, first: int = 0, every: int = 1
+    ) -> Iterator[Batch]:
+        """Batches drawn without replacement from all samples: number `first` of them, and each `every`-th after it."""
+        order = np.random.default_rng(seed).permutation(self._count)[:limit]
+        yield from self._chunks(order[first * batch_size :], batch_size, every)
 
     def given_batches(
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1

@@ -245,3 +245,20 @@ class OutputsNotCompared(Note):
     def sentence(self) -> str:
         """See `Note`."""
         return f"Outputs were not compared: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class PutTogether(Note):
+    """The report was put together from files, without running the model."""
+
+    parts: int
+    samples: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        own = ", and recalibrated statistics are each part's own" if self.parts > 1 else ""
+        return (
+            f"put together from {count(self.parts, 'part')} with {count(self.samples, 'sample')}: what takes running "
+            f"samples again was not asked (causes in the input, batch composition, layers one at a time){own}"
+        )

@@ -137,3 +137,11 @@ SampleMemory = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/K",
+        help="Run shard I of K alone (from 1), and judge nothing: --write-moments keeps what it saw, for merge.",
+        rich_help_panel=PANEL,
+    ),
+]

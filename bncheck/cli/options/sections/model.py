@@ -18,6 +18,10 @@ Model = Annotated[
 ]
 OnnxModel = Annotated[str, typer.Argument(metavar="MODEL.onnx", help="The exported model.", show_default=False)]
 Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model files.", show_default=False)]
+Parts = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE...", help="What inspect --write-moments wrote, of all shards.", show_default=False),
+]
 Before = Annotated[str, typer.Argument(metavar="A", help="The checkpoint before.", show_default=False)]
 After = Annotated[str, typer.Argument(metavar="B", help="The checkpoint after.", show_default=False)]
 SavedReport = Annotated[

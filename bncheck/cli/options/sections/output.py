@@ -51,6 +51,14 @@ DifferenceReports = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+WriteMoments = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write what the layers saw, safetensors: for merge. It holds means and variances, and no sample.",
+        rich_help_panel=PANEL,
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only errors and the reports asked for.", rich_help_panel=PANEL)
 ]
