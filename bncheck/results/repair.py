@@ -167,7 +167,7 @@ class RepairResult(Shown):
         if comparison is None or comparison.score is None:
             return True
         scores = [head.score for head in comparison.heads if head.score is not None] or [comparison.score]
-        intervals = [(one.low, one.high) for one in scores if one.low is not None and one.high is not None]
+        intervals = [one.interval for one in scores if one.interval is not None]
         return not intervals or any(low > 0 or high < 0 for low, high in intervals)
 
     @property

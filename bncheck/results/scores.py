@@ -49,6 +49,17 @@ class Score:
     high: float | None
     samples: int
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the gain; of a loss, without the gain that so few samples may have missed.
+
+        >>> Score("accuracy", True, 0.9, None, 0.65, -0.25, -0.375, 0.03, 100).interval
+        (-0.375, -0.125)
+        """
+        if self.gain is None or self.low is None or self.high is None:
+            return None
+        return self.low, self.high if self.gain >= 0 else 2 * self.gain - self.low
+
 
 def score_title(name: str) -> str:
     """The name at the beginning of a line.

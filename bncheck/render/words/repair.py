@@ -181,9 +181,9 @@ def _score(score: Score, head: str | None = None) -> str:
     values = (score_value(score.name, value) for value in (score.stored, score.recalibrated))
     shipped, repaired = values
     sure = ""
-    if score.low is not None and score.high is not None and score.gain is not None:
+    if score.interval is not None and score.gain is not None:
         sign, way = (1, "better") if score.gain >= 0 else (-1, "worse")
-        low, high = (score_value(score.name, value) for value in sorted((sign * score.low, sign * score.high)))
+        low, high = (score_value(score.name, value) for value in sorted(sign * end for end in score.interval))
         sure = f" ({way} by {score_value(score.name, sign * score.gain)}, 95 % between {low} and {high})"
     whose = "" if head is None else f" of {head}"
     return f"{score_title(score.name)}{whose}: {shipped} as shipped, {repaired} repaired{sure}."
