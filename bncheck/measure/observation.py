@@ -13,7 +13,7 @@ from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.stopping import StoppingRule
 from bncheck.predictions import PredictionEffect, merged_effects
 from bncheck.results import Note, TooFewForBatchPass
-from bncheck.watch import Recorder
+from bncheck.watch import Recorder, Session
 
 NO_SAMPLE = 2**63 - 1
 """The number of the first sample where there is none."""
@@ -120,6 +120,18 @@ class SessionFacts:
     found: Mapping[str, NormLayer]
     unsupported: frozenset[str]
     notes: tuple[Note, ...]
+
+    @classmethod
+    def of(cls, session: Session, first: int) -> SessionFacts:
+        """What a session has found out by now."""
+        return cls(
+            fixed_batch=session.fixed_batch,
+            runtime=tuple(session.runtime),
+            first=first,
+            found=dict(session.found),
+            unsupported=frozenset(session.unsupported),
+            notes=tuple(session.notes),
+        )
 
     def merge(self, other: SessionFacts) -> SessionFacts:
         """What both found out; the runtime is judged on the samples that come first."""

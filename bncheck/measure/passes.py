@@ -259,7 +259,7 @@ class Passes:
             labelled=labelled,
             stop=self._stop,
             not_finite=bad,
-            session=self._facts(first),
+            session=SessionFacts.of(self._session, first),
         )
 
     @property
@@ -294,14 +294,3 @@ class Passes:
         effect.add_recalibrated(stored, other, batch.targets)
         if chunk.start < self._noise_samples:
             effect.add_noise(other, self._run(batch, recalibrated[fold], None), batch.targets)
-
-    def _facts(self, first: int) -> SessionFacts:
-        session = self._session
-        return SessionFacts(
-            fixed_batch=session.fixed_batch,
-            runtime=tuple(session.runtime),
-            first=first,
-            found=dict(session.found),
-            unsupported=frozenset(session.unsupported),
-            notes=tuple(session.notes),
-        )

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from bncheck.data import Labels
-from bncheck.errors import DataError
 from bncheck.evidence import EffectEvidence, TaskEffect
 from bncheck.predictions.change import OutputChange
 from bncheck.predictions.class_scores import Predictor, class_axis
@@ -21,10 +20,9 @@ from bncheck.predictions.labels import class_labels, correct
 from bncheck.predictions.outputs import floating_outputs, not_finite, read_scores
 from bncheck.predictions.pairs import TaskPairs
 from bncheck.predictions.remembered import RememberedEffect, pairs_of, remembered_pairs
-from bncheck.predictions.tasks.metric import ByMetric
+from bncheck.predictions.tasks.metric import ByMetric, over_batches
 from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results import Accuracy, FirstOutputJudged, JudgesOneOutput, Note
-from bncheck.vocabulary import argument
 
 STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"
 EMBEDDINGS, UNJUDGED = "embeddings", "none"
@@ -287,25 +285,10 @@ class PredictionEffect:
 
     def _accuracy(self) -> Accuracy | None:
         values = {name: self._value(name) for name in _SETS}
-        if all(value is None for value in values.values()):
-            return None
-        return Accuracy(**values)
+        return None if all(value is None for value in values.values()) else Accuracy(**values)
 
     def _value(self, name: str) -> float | None:
-        if not self._keeps:
-            return self._hits[name].rate()
-        if not self._kept[name]:
-            return None
-        if self._metric is None:
-            raise ValueError("the metric stayed behind when this was pickled: merge it into one that has it")
-        try:
-            outputs, labels = (torch.cat(column) for column in zip(*self._kept[name], strict=True))
-        except RuntimeError as error:
-            raise DataError(
-                f"{argument('metric')} is computed over all samples, and outputs or labels of several batches have "
-                "shapes that cannot be put together: give batches of one shape."
-            ) from error
-        return ByMetric(self._metric).over_all(outputs, labels)
+        return over_batches(self._metric, self._kept[name]) if self._keeps else self._hits[name].rate()
 
 
 def merged_effects(one: PredictionEffect, other: PredictionEffect) -> PredictionEffect:

@@ -51,6 +51,9 @@ class MeasuringOptions:
     scale: float | None
     preset: str | None
     skip_bad_samples: bool
+    input: tuple[str, ...] | None
+    label: str | None
+    sample_memory: int
 
     @classmethod
     def of(cls, settings: InspectionSettings) -> MeasuringOptions:
@@ -79,6 +82,9 @@ class MeasuringOptions:
             scale=None if reading.scale is None else float(reading.scale),
             preset=reading.preset,
             skip_bad_samples=reading.skip_bad_samples,
+            input=reading.input,
+            label=reading.label,
+            sample_memory=reading.sample_memory,
         )
 
     def named(self) -> Iterator[tuple[str, object]]:
@@ -112,6 +118,9 @@ class MeasuringOptions:
             scale=self.scale,
             preset=cast("Preset | None", self.preset),
             skip_bad_samples=self.skip_bad_samples,
+            input=self.input,
+            label=self.label,
+            sample_memory=self.sample_memory,
         )
 
     def predictions(self) -> PredictionSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -103,3 +103,23 @@ class ByMetric:
             return self.over_all(outputs, labels)
         except DataError:
             return math.nan
+
+
+def over_batches(metric: Metric | None, kept: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> float | None:
+    """The metric over the outputs and labels of all batches; `None` without any.
+
+    Raises:
+        DataError: their shapes cannot be put together, or the metric raised.
+    """
+    if not kept:
+        return None
+    if metric is None:
+        raise ValueError("the metric stayed behind when this was pickled: merge it into one that has it")
+    try:
+        outputs, labels = (torch.cat(column) for column in zip(*kept, strict=True))
+    except RuntimeError as error:
+        raise DataError(
+            f"{argument('metric')} is computed over all samples, and outputs or labels of several batches have "
+            "shapes that cannot be put together: give batches of one shape."
+        ) from error
+    return ByMetric(metric).over_all(outputs, labels)
