@@ -79,7 +79,7 @@ def test_a_plain_pickle_is_audited(tmp_path: Path, protocol: int) -> None:
 def test_nothing_that_could_be_imported_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The module is there, and importing it would be enough."""
     marker = tmp_path / "imported"
-    (tmp_path / "eager_zoo.py").write_text("import nowhere\n")
+    (tmp_path / "eager_zoo.py").write_text(f"open({str(marker)!r}, 'w').close()\nimport nowhere\n")
     monkeypatch.syspath_prepend(tmp_path)
     with package() as zoo:
         for kind in (zoo.Detector, zoo.Canary):
@@ -92,6 +92,7 @@ def test_nothing_that_could_be_imported_is(tmp_path: Path, monkeypatch: pytest.M
     assert not marker.exists()
     with pytest.raises(ModuleNotFoundError, match="nowhere"):  # the counter-test
         importlib.import_module("eager_zoo")
+    assert marker.exists()
 
 
 def test_the_marker_would_appear(tmp_path: Path) -> None:
