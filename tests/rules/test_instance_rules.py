@@ -222,7 +222,12 @@ def test_a_class_of_ones_own_is_refused_with_what_to_change(held_out, tmp_path):
     torch.save(own_net().state_dict(), tmp_path / "model.pt")
     with pytest.raises(ModelError, match=r"0 is a OwnInstanceNorm.*build it to normalize by instance"):
         bncheck.repair_file(
-            tmp_path / "model.pt", data=held_out, out=tmp_path / "out.pt", method="instance", arch=own_net
+            tmp_path / "model.pt",
+            held_out,
+            out=tmp_path / "out.pt",
+            method="instance",
+            arch=own_net,
+            force=True,
         )
     assert not (tmp_path / "out.pt").exists()
 
