@@ -13,8 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import bncheck
+from bncheck.data import Batch
 from bncheck.errors import DataError, ModelError, UsageError
+from bncheck.formats import open_model
+from bncheck.formats.onnx.running import weights
+from bncheck.formats.onnx.running.loaded import LoadedModel
 from bncheck.results.report import Report
+from bncheck.watch import BATCH, STORED, Recorder
 
 measured_alone = pytest.mark.usefixtures("without_probes")
 NEWEST = onnx.defs.onnx_opset_version()
@@ -299,3 +304,37 @@ def test_a_folded_export_of_torch_is_not_called_checked(tmp_path: Path) -> None:
     report = bncheck.inspect(tmp_path / "net.onnx", data())
     assert [finding.code for finding in report.findings] == ["BN705"]
     assert (report.layers, report.summary.exit_code) == ((), 4)
+
+
+def test_the_sessions_of_a_model_share_its_large_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = np.random.default_rng(1).normal(size=(3, 3, 32, 32)).astype(np.float32)
+    proto = model(
+        [helper.make_node("Conv", ["x", "kernel"], ["mapped"], pads=[16, 16, 15, 15]), norm_node("bn", "mapped", "y")],
+        [numpy_helper.from_array(weight, "kernel"), *norm_values("bn")],
+    )
+    path = saved(proto, tmp_path)
+    x = data()
+    shared = bncheck.inspect(path, x).to_dict()
+    opened = open_model(path)
+    made: list[LoadedModel] = []
+    kept = LoadedModel.__init__
+
+    def watched(self: LoadedModel, *args: object) -> None:
+        kept(self, *args)  # type: ignore[arg-type]
+        made.append(self)
+
+    monkeypatch.setattr(LoadedModel, "__init__", watched)
+    with opened.session("x", 0) as session:
+        for policy, recorder in (
+            (STORED, Recorder(per_sample=True)),
+            (STORED, None),
+            (BATCH, Recorder(per_sample=False)),
+        ):
+            session.run(Batch(torch.from_numpy(x), None, len(x)), policy, recorder)
+    assert len(made) == 4  # and one that compares the runtime with float64
+    assert {one._weights.names for one in made} == {("kernel",)}
+    assert len({id(one._weights.values[0]) for one in made}) == 1
+    assert numpy_helper.to_array(opened.graph.proto.graph.initializer[0]).shape == weight.shape
+    assert not opened.graph.proto.graph.initializer[0].external_data
+    monkeypatch.setattr(weights, "SMALL", 2**40)
+    assert bncheck.inspect(path, x).to_dict() == shared

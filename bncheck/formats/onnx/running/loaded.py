@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 
 from bncheck.errors import MemoryLimitError, ModelError, is_out_of_memory
+from bncheck.formats.onnx.running.weights import NO_WEIGHTS, Weights
 from bncheck.vocabulary import argument
 
 _LARGEST = 2**31
@@ -20,11 +21,16 @@ _ONLY_ERRORS = 3
 class LoadedModel:
     """A model ready to run on the CPU.
 
+    Args:
+        proto: the model.
+        path: what errors call it.
+        weights: of it that it names only; they are held as long as it is.
+
     Raises:
         ModelError: onnxruntime is not installed, or cannot run the model.
     """
 
-    def __init__(self, proto: onnx.ModelProto, path: str) -> None:
+    def __init__(self, proto: onnx.ModelProto, path: str, weights: Weights = NO_WEIGHTS) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -39,6 +45,12 @@ class LoadedModel:
             )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ONLY_ERRORS
+        # What an arena has grown to for one batch is held until the session ends, and there are several sessions.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+        weights.given_to(options)
+        self._weights = weights
         self._options = onnxruntime.RunOptions()
         self._options.log_severity_level = _ONLY_ERRORS + 1  # what fails is raised
         self._options.only_execute_path_to_fetches = True

@@ -36,6 +36,7 @@ from bncheck.formats.onnx.running.tap_names import (
     tap_name,
 )
 from bncheck.formats.onnx.running.taps import Arrays, stored_taps
+from bncheck.formats.onnx.running.weights import without_weights
 from bncheck.formats.programs.runtime import SAMPLES
 from bncheck.results import Note, RuntimeNotCompared
 from bncheck.watch import STORED, Given, Policy, Recorder, Site, Stored
@@ -57,7 +58,8 @@ class OnnxSession:
         # Folded layers divide by 1 on purpose: they are left as they are, as the tap leaves them.
         described = tuple(node for node in model.graph.nodes if not node.layer.is_folded)
         run = adapted(replace(model.graph, nodes=described), model.fixed_batch, model.path)
-        self._graph, self.fixed_batch = run.graph, run.fixed_batch
+        self.fixed_batch = run.fixed_batch
+        self._graph, self._weights = without_weights(run.graph)
         self.notes: list[Note] = list(run.notes)
         self.runtime: list[RuntimeCheck] = []
         self._feeds = Feeds(self._graph.inputs, f"{model.path} cannot be run on {source_name}")
@@ -117,16 +119,16 @@ class OnnxSession:
     def _by_stored(self) -> LoadedModel:
         # The statistics could be fed here too; as constants they let the runtime choose its faster layouts.
         return LoadedModel(
-            with_constants(with_taps(self._graph, as_shipped=True), self._statistics(STORED)), self._path
+            with_constants(with_taps(self._graph, as_shipped=True), self._statistics(STORED)), self._path, self._weights
         )
 
     @cached_property
     def _by_given(self) -> LoadedModel:
-        return LoadedModel(with_taps(self._graph), self._path)
+        return LoadedModel(with_taps(self._graph), self._path, self._weights)
 
     @cached_property
     def _by_batch(self) -> LoadedModel:
-        return LoadedModel(with_batch_statistics(self._graph), self._path)
+        return LoadedModel(with_batch_statistics(self._graph), self._path, self._weights)
 
     def _read_exactly(
         self, batch: Batch, numbers: Sequence[int], outputs: Sequence[str]
@@ -159,7 +161,7 @@ class OnnxSession:
             positions = int(table.count[0]) if len(table) else 1  # a layer may be fed no rows at all
             further |= node.positions(len(table) * few.size // batch.size, positions)
         try:
-            session = LoadedModel(with_answers(self._graph, nodes), self._path)
+            session = LoadedModel(with_answers(self._graph, nodes), self._path, self._weights)
             values = self._run(session, few, further, [name for node in nodes for name in node.taps])
         except UnreadableError as error:
             self.notes.append(RuntimeNotCompared(telling_line(error.__cause__ or error)))
