@@ -2,7 +2,7 @@ from .existing import meant, require_existing
 from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
 from .outputs import OutputFile, require_free, require_ordinary, require_place
-from .pickles import LEGACY_PICKLES, buffered, load_tensors, names_asked_for
+from .pickles import LEGACY_PICKLES, buffered, load_tensors, names_asked_for, read_by_torch
 from .sparse import sparse_indices_checked
 from .writing import publish, staging, written_whole
 
@@ -19,6 +19,7 @@ __all__ = [
     "meant",
     "names_asked_for",
     "publish",
+    "read_by_torch",
     "require_existing",
     "require_free",
     "require_ordinary",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import pickletools
 import warnings
@@ -19,12 +20,18 @@ _STORES = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 _FETCHES = ("GET", "BINGET", "LONG_BINGET")
 LEGACY_PICKLES = 5
 """Of a checkpoint that is no archive: magic number, protocol, machine, the object, the storages' keys."""
+MAPPED = 64 * 2**20
+"""Bytes from which on an archive is mapped and not read."""
 _LONGEST_NAME = 1000
 """Characters of a class's name; over longer ones torch's own message takes a time that grows with their square."""
 
 
-def load_tensors(file: IO[bytes]) -> Any:
+def load_tensors(file: IO[bytes], *, mapped: bool = False) -> Any:
     """`torch.load` restricted to tensors, without its warnings.
+
+    Args:
+        file: opened for reading.
+        mapped: as `read_by_torch`.
 
     Raises:
         pickle.UnpicklingError: the file asks for more than tensors, or for a name that no class has.
@@ -40,7 +47,32 @@ def load_tensors(file: IO[bytes]) -> Any:
     file.seek(start)
     with warnings.catch_warnings(), sparse_indices_checked():
         warnings.simplefilter("ignore")
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return read_by_torch(file, weights_only=True, mapped=mapped)
+
+
+def read_by_torch(file: IO[bytes], *, weights_only: bool, mapped: bool) -> Any:
+    """`torch.load`, by which what is looked at is read alone where that is wanted.
+
+    Args:
+        file: opened for reading.
+        weights_only: as torch's.
+        mapped: leave the tensors of a large archive (what `torch.save` writes since PyTorch 1.6) in their file until
+            they are looked at. It is never written to; some systems replace no file that is mapped.
+    """
+    place = getattr(file, "name", None)
+    if mapped and isinstance(place, str | os.PathLike) and _is_large_archive(file):
+        return torch.load(place, map_location="cpu", weights_only=weights_only, mmap=True)
+    return torch.load(file, map_location="cpu", weights_only=weights_only)
+
+
+def _is_large_archive(file: IO[bytes]) -> bool:
+    start = file.tell()
+    file.seek(0)
+    begins = file.read(4)
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(start)
+    return start == 0 and begins == b"PK\x03\x04" and size >= MAPPED
 
 
 def names_asked_for(file: IO[bytes]) -> list[str]:

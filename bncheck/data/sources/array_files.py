@@ -60,7 +60,7 @@ def read_pt(path: Path) -> object:
     """
     try:
         with path.open("rb") as file:
-            held = load_tensors(file)
+            held = load_tensors(file, mapped=True)
     except pickle.UnpicklingError as error:
         raise DataError(_pickle_message(path, str(error))) from error
     except Exception as error:

@@ -17,10 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from bncheck.errors import ModelError
-from bncheck.files import load_tensors, sparse_indices_checked
+from bncheck.files import load_tensors, read_by_torch, sparse_indices_checked
 from bncheck.formats.format import Container
 from bncheck.formats.messages import first_line, listed
 from bncheck.formats.pickles.modules.contents import with_modules
@@ -84,7 +82,7 @@ def damaged(path: Path, error: BaseException | None = None) -> str:
 
 def _load_checked(file: IO[bytes], path: Path, container: Container) -> Loaded:
     try:
-        return Loaded(load_tensors(file))
+        return Loaded(load_tensors(file, mapped=True))
     except Exception as error:
         if not isinstance(error, (pickle.UnpicklingError, UnicodeDecodeError)):  # the texts of Python 2 are in any code
             raise ModelError(damaged(path, error)) from error
@@ -117,7 +115,7 @@ def _load_trusted(file: IO[bytes], path: Path, container: Container) -> Any:
             warnings.simplefilter("ignore")
             if container == PLAIN_PICKLE:
                 return pickle.load(file)  # noqa: S301  # the user vouched for it
-            return torch.load(file, map_location="cpu", weights_only=False)
+            return read_by_torch(file, weights_only=False, mapped=True)
     except (AttributeError, ImportError) as error:
         raise ModelError(
             f"{path} holds an object whose class cannot be found here: {first_line(error)}. The module that defines "
