@@ -1,4 +1,5 @@
 from .batches import Batch, Inputs, Labels, Source, foremost, joined, map_labels, map_tensors, tensors
+from .conversion import type_name
 from .forms.conversion import is_only_stored
 from .forms.parts import type_name
 from .forms.structure import Carrier
@@ -8,7 +9,7 @@ from .mixing import limited
 from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
-from .places import Shelf
+from .places import Heap, Shelf
 from .process_state import OwnSettings, overlapping, same_random_state
 from .screening import ScreenedSource, is_finite
 from .sources.arrays import array_source

@@ -1,6 +1,10 @@
-"""Memory that samples are copied into one by one: taken in blocks, since single samples leave holes behind."""
+"""Memory of samples: taken in blocks, since single ones leave holes behind, and what lies free given back."""
 
 from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
 
 import torch
 
@@ -76,6 +80,25 @@ class Shelf:
             self._free[_kind(held)].append(held)
 
 
+class Heap:
+    """Gives back what lies free, now and then: each time what is needed next has to be asked for anew.
+
+    Args:
+        every: bytes of samples after which it does.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._passed = 0
+
+    def passed(self, size: int) -> None:
+        """So many bytes of samples were read and let go of."""
+        self._passed += size
+        if self._passed >= self._every:
+            self._passed = 0
+            give_back()
+
+
 def copy_into(place: Batch, sample: Batch) -> None:
     """Copy one sample, or as many as the place has, of its form."""
     for column, given in zip(place.all_tensors, sample.all_tensors, strict=True):
@@ -86,3 +109,18 @@ def copy_into(place: Batch, sample: Batch) -> None:
 
 def _kind(sample: Batch) -> object:
     return sample.form, sample.positions is None
+
+
+def give_back() -> None:
+    """Have the system take what lies free, where the C library can (glibc, which else keeps it)."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Any:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # musl, macOS, Windows
+        return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bncheck.data import DataOptions, Heap, heap, open_data
+from bncheck.data import DataOptions, Heap, open_data, places
 from bncheck.errors import UsageError
 from bncheck.settings import SAMPLE_MEMORY, SampleMemory
 
@@ -63,7 +63,7 @@ def test_twenty_thousand_samples_take_no_more_than_the_budget(tmp_path: Path) ->
     pixels = torch.randint(0, 256, (200, 3 * 32 * 32), generator=generator, dtype=torch.uint8)
     (tmp_path / "pixels").write_bytes(pixels.numpy().tobytes())
     (tmp_path / "run.py").write_text(textwrap.dedent(STREAMED))
-    budget = 32
+    budget = 64
     command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "pixels"), "20000", str(budget)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     samples, above = map(int, done.stdout.split())
@@ -97,10 +97,10 @@ def test_a_small_budget_gives_every_sample_all_the_same() -> None:
 
 def test_memory_is_given_back_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
-    monkeypatch.setattr(heap, "_trim", lambda: given.append)
+    monkeypatch.setattr(places, "_trim", lambda: given.append)
     held = Heap(1000)
     for _ in range(5):
         held.passed(500)
     assert given == [0, 0]
-    monkeypatch.setattr(heap, "_trim", lambda: None)  # as where the C library cannot
-    heap.give_back()
+    monkeypatch.setattr(places, "_trim", lambda: None)  # as where the C library cannot
+    places.give_back()

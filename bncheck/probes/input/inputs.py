@@ -12,7 +12,7 @@ from bncheck.data import Batch
 from bncheck.evidence import AffineMap
 from bncheck.probes.input.conventions import InputRange
 
-_VALUES = 2**19
+_VALUES = 2**17
 """Values that are turned into float64 together."""
 
 
