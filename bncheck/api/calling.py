@@ -36,6 +36,7 @@ _DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "fail_on": (FailOn.WARNING.value,),
     "until": (0.0,),
     "sample_memory": (SAMPLE_MEMORY,),
+    "workers": (0,),
 }
 _NOTHING: tuple[Any, ...] = (None, False, (), [], {})
 

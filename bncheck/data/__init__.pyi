@@ -1,9 +1,7 @@
 from .batches import Batch, Inputs, Labels, Source, foremost, joined, map_labels, map_tensors, tensors
-from .conversion import type_name
 from .forms.conversion import is_only_stored
 from .forms.parts import type_name
 from .forms.structure import Carrier
-from .heap import Heap
 from .kinds import FileKind, known_kinds, reading_also
 from .mixing import limited
 from .opening import open_data, require_named

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_count, require_number, require_text, texts
+from bncheck.settings.checks import require_at_least, require_count, require_number, require_text, texts
 from bncheck.settings.memory import SAMPLE_MEMORY, SampleMemory
 from bncheck.vocabulary import argument
 
@@ -47,6 +47,7 @@ class DataSettings:
         channels: `"rgb"`, `"bgr"` (reversed RGB) or `"gray"` (ITU-R 601-2 luma, one channel).
         scale: factor on the floats in 0..1: 255 for networks that are fed 0..255.
         skip_bad_samples: leave samples that hold NaN or infinity out, and count them, instead of refusing the data.
+        workers: processes that read and decode the files of a folder or a tar; 0 for this one alone.
         sample_memory: MiB of samples that are held for longer than a forward, see `SampleMemory`.
         preset: `"imagenet"` is resize 256, crop 224 and ImageNet's mean and std, each unless given.
 
@@ -67,6 +68,7 @@ class DataSettings:
     preset: Preset | None = None
     skip_bad_samples: bool = False
     sample_memory: int = SAMPLE_MEMORY
+    workers: int = 0
 
     def __post_init__(self) -> None:
         require_text("label_column", self.label_column)
@@ -77,6 +79,7 @@ class DataSettings:
                 raise UsageError(f"{argument('input')}: name one part or more, and none that is the label.")
             object.__setattr__(self, "input", names)
         require_count("sample_memory", self.sample_memory)
+        require_at_least("workers", self.workers, 0)
         _require_one_of("layout", self.layout, LAYOUTS)
         _require_one_of("channels", self.channels, (None, *CHANNELS))
         _require_one_of("preset", self.preset, (None, *PRESETS))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from bncheck.data import DataOptions, open_data
 from bncheck.data.decoding import decode_image
+from bncheck.data.sources import image_folder
 from bncheck.errors import DataError
 from bncheck.results.notes import sentences
 
@@ -226,3 +227,14 @@ def test_a_link_to_nothing_is_named(tmp_path):
     (tmp_path / "gone.png").symlink_to("nothing")
     with pytest.raises(DataError, match=r"gone\.png cannot be read: No such file"):
         only_batch(tmp_path)
+
+
+def test_files_that_the_folder_tells_to_be_files_are_not_looked_at(tmp_path, monkeypatch):
+    for name in ("cat/b.png", "cat/deep/c.png", "dog/a.png"):
+        save(tmp_path / name)
+
+    def looked(path):
+        raise AssertionError(path)
+
+    monkeypatch.setattr(image_folder, "is_special", looked)
+    assert open_data(tmp_path).samples == 3

@@ -56,7 +56,7 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 
 _OF_DATA = (
     *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
-    *("input", "label", "sample_memory", "shard", "write_moments"),
+    *("input", "label", "sample_memory", "workers", "shard", "write_moments"),
     *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
 """Options that judge nothing where no data are given."""
@@ -92,6 +92,7 @@ def inspect_command(
     shard: opt.Shard = None,
     max_memory: opt.MaxMemory = None,
     sample_memory: opt.SampleMemory = SAMPLE_MEMORY,
+    workers: opt.Workers = 0,
     layout: opt.Layout = LAYOUTS[0],
     mean: opt.Mean = None,
     std: opt.Std = None,
@@ -166,6 +167,7 @@ def inspect_command(
                 preset=cast("Preset | None", preset),
                 skip_bad_samples=skip_bad_samples,
                 sample_memory=sample_memory,
+                workers=workers,
             ),
             sampling=SamplingSettings(
                 batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes"), exhaustive, fast

@@ -23,6 +23,7 @@ from bncheck.cli.options.sections.data import (
     TrainedOn,
     Until,
     UntilOfRepair,
+    Workers,
 )
 from bncheck.cli.options.sections.images import Channels, Crop, Layout, Mean, Preset, Resize, Scale, Std
 from bncheck.cli.options.sections.judging import (
@@ -162,6 +163,7 @@ __all__ = [
     "TrustPickle",
     "Until",
     "UntilOfRepair",
+    "Workers",
     "WriteBaseline",
     "WriteMoments",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -15,6 +16,20 @@ from bncheck.data.sources.indexed import IndexedSource, Indices
 from bncheck.errors import DataError
 from bncheck.files import FileId, file_id, is_special
 from bncheck.results import Note, OneClassOnly
+
+
+class _Images:
+    """Reads images by their numbers; a value, so that other processes can."""
+
+    def __init__(self, paths: list[str], preprocess: Preprocessing) -> None:
+        self._paths = paths
+        self._preprocess = preprocess
+
+    def __call__(self, chosen: Indices) -> torch.Tensor:
+        return read_together(self.one, [self._paths[index] for index in chosen], str)
+
+    def one(self, path: str) -> torch.Tensor:
+        return self._preprocess.images(decode_image(_content(Path(path)), path), path)
 
 
 def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource:
@@ -30,29 +45,30 @@ def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource
     paths, classes = _find_images(folder)
     notes: list[Note] = [] if classes is None else _about_classes(folder, paths)
     preprocess = Preprocessing(options, name)
-
-    def read_one(path: Path) -> torch.Tensor:
-        return preprocess.images(decode_image(_content(path), str(path)), str(path))
-
-    def read(chosen: Indices) -> torch.Tensor:
-        return read_together(read_one, [paths[index] for index in chosen], str)
-
+    read = _Images(paths, preprocess)
     with contextlib.suppress(DataError):  # a damaged file is named when it is its turn
-        read_one(paths[0])
-    labels = None if classes is None else torch.tensor(classes)
-    return IndexedSource(name, len(paths), labels, read, notes=[*notes, *preprocess.notes], in_order=classes is None)
+        read.one(paths[0])
+    return IndexedSource(
+        name,
+        len(paths),
+        None if classes is None else torch.tensor(classes),
+        read,
+        notes=[*notes, *preprocess.notes],
+        in_order=classes is None,
+        workers=options.workers,
+    )
 
 
-def _about_classes(folder: Path, paths: list[Path]) -> list[Note]:
+def _about_classes(folder: Path, paths: list[str]) -> list[Note]:
     """A note where all images are of one class.
 
     Raises:
         DataError: they lie in one folder that itself has several folders of them, which will be the classes.
     """
     within = folder
-    while len(inner := dict.fromkeys(path.relative_to(within).parts[0] for path in paths)) == 1:
+    while len(inner := _first_parts(paths, within)) == 1:
         within /= next(iter(inner))
-        if any(path.parent == within for path in paths):
+        if any(os.path.dirname(path) == str(within) for path in paths):
             return [OneClassOnly(str(folder), str(within))]
     if within == folder:
         return []
@@ -63,68 +79,93 @@ def _about_classes(folder: Path, paths: list[Path]) -> list[Note]:
     )
 
 
-def _find_images(folder: Path) -> tuple[list[Path], list[int] | None]:
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
-    flat = [path for path in inside if _is_image(path) and not path.is_dir()]
-    subfolders = [path for path in inside if path.is_dir() and not _hidden(path.name)]
-    within = [(path, number) for number, subfolder in enumerate(subfolders) for path in _walk(subfolder)]
-    if flat and within:
+def _first_parts(paths: list[str], within: Path) -> dict[str, None]:
+    """What the paths go through right below `within`, where all of them lie, in order."""
+    start = len(os.path.join(within, ""))
+    return dict.fromkeys(path[start:].partition(os.sep)[0] for path in paths)
+
+
+def _find_images(folder: Path) -> tuple[list[str], list[int] | None]:
+    """The images, as text: there may be millions; and their classes, `None` where they lie in the folder itself."""
+    files, folders = _listed(str(folder))
+    within = [(number, list(_walk(folders[name]))) for number, name in enumerate(folders)]
+    first = next((paths[0] for _, paths in within if paths), None)
+    if files and first is not None:
         raise DataError(
-            f"{folder} has images of its own ({flat[0].name}, ...) and others in folders "
-            f"({within[0][0].relative_to(folder)}, ...); is the folder a class? Keep one kind."
+            f"{folder} has images of its own ({os.path.basename(files[0])}, ...) and others in folders "
+            f"({Path(first).relative_to(folder)}, ...); is the folder a class? Keep one kind."
         )
-    if not flat and not within:
+    if not files and first is None:
         raise DataError(f"{folder} has no images in it; the suffix must be one that Pillow knows (.png, .jpg, ...).")
-    if flat:
-        return flat, None
-    return [path for path, _ in within], [number for _, number in within]
+    if files:
+        return files, None
+    return [path for _, paths in within for path in paths], [number for number, paths in within for _ in paths]
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: str) -> Iterator[str]:
     """The images below a class folder, links followed: class folders are often links to a larger data set.
 
     Raises:
         DataError: a folder cannot be read, or links to one that it lies in: it would never end.
     """
-    found: list[Path] = []
-    above: dict[str, tuple[FileId | None, ...]] = {
-        str(folder): (file_id(folder),)
-    }  # by folder, what it is and what it lies in
-    met = set(above[str(folder)])
-    for parent, subfolders, files in os.walk(folder, followlinks=True, onerror=_cannot_be_read):
-        found += [path for name in sorted(files) if _is_image(path := Path(parent, name))]
-        inner = {name: file_id(os.path.join(parent, name)) for name in sorted(subfolders) if not _hidden(name)}
-        for name, identity in inner.items():
+    above: dict[str, tuple[FileId | None, ...]] = {folder: (file_id(folder),)}  # what it is and what it lies in
+    met = set(above[folder])
+    waiting = [folder]
+    while waiting:
+        parent = waiting.pop()
+        files, folders = _listed(parent)
+        yield from files
+        inner = {path: file_id(path) for path in folders.values()}
+        for path, identity in inner.items():
             if identity in above[parent]:
-                raise DataError(
-                    f"{os.path.join(parent, name)} links to a folder that it lies in, so there is no end to it. "
-                    "Remove the link."
-                )
+                raise DataError(f"{path} links to a folder that it lies in, so there is no end to it. Remove the link.")
         # What another link led to is there already, and links could double at each level.
-        subfolders.clear()
-        for name, identity in inner.items():
+        entered = []
+        for path, identity in inner.items():
             if identity not in met:
                 met.add(identity)
-                above[os.path.join(parent, name)] = (*above[parent], identity)
-                subfolders.append(name)
-    return found
+                above[path] = (*above[parent], identity)
+                entered.append(path)
+        waiting += reversed(entered)
 
 
-def _cannot_be_read(error: OSError) -> None:
-    raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+def _listed(folder: str) -> tuple[list[str], dict[str, str]]:
+    """The images in a folder and the folders in it by their names, each in order; hidden ones are left out.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    files, folders = [], {}
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if _is_folder(entry):
+                    folders[entry.name] = entry.path
+                elif _is_image(entry):
+                    files.append(entry.path)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
+    files.sort()
+    return files, dict(sorted(folders.items()))
 
 
-def _is_image(path: Path) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
     """Whether it is called like an image. A link to nothing is one that cannot be read; pipes and devices are none."""
-    named = path.suffix.lower() in image_suffixes() and not _hidden(path.name)
-    return named and not is_special(path)
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".")
+    if os.path.splitext(entry.name)[1].lower() not in image_suffixes():
+        return False
+    try:
+        return entry.is_file() or not is_special(Path(entry.path))  # the first needs no look at the file
+    except OSError:
+        return True
 
 
 def _content(path: Path) -> bytes:

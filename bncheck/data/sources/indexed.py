@@ -10,10 +10,22 @@ import torch
 
 from bncheck.data.batches import Batch, Inputs, Labels, map_labels, tensors
 from bncheck.data.forms.targets import number_of
+from bncheck.data.workers import read_ahead
 from bncheck.errors import DataError
 from bncheck.results import Note
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class _Part:
+    """Reads some of the samples of a source, by their numbers among these."""
+
+    def __init__(self, read: Callable[[Indices], Inputs], numbers: Indices) -> None:
+        self._read = read
+        self._numbers = numbers
+
+    def __call__(self, chosen: Indices) -> Inputs:
+        return self._read(self._numbers[chosen])
 
 
 class IndexedSource:
@@ -27,6 +39,7 @@ class IndexedSource:
         notes: what the reader of a report should know of them.
         hint: what to try where a model refuses them.
         in_order: whether somebody chose their order.
+        workers: processes that read ahead.
 
     Raises:
         DataError: there are no samples, or not as many labels.
@@ -42,6 +55,7 @@ class IndexedSource:
         notes: Sequence[Note] = (),
         hint: str = "",
         in_order: bool = True,
+        workers: int = 0,
     ) -> None:
         if count == 0:
             raise DataError(f"{name}: it has no samples.")
@@ -56,6 +70,7 @@ class IndexedSource:
         self._count = count
         self._labels = labels
         self._read = read
+        self._workers = workers
 
     def split(self, share: float, seed: int) -> tuple[IndexedSource, IndexedSource]:
         """Two sources that share no sample: one without and one of the drawn `share`, each in this source's own order.
@@ -86,17 +101,19 @@ class IndexedSource:
             self.name,
             len(numbers),
             labels,
-            lambda chosen: self._read(numbers[chosen]),
+            _Part(self._read, numbers),
             notes=self.notes,
             hint=self.hint,
             in_order=self.in_order,
+            workers=self._workers,
         )
 
     def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:
-        for start in range(0, len(order), every * batch_size):
-            chosen = order[start : start + batch_size]
+        chunks = [order[start : start + batch_size] for start in range(0, len(order), every * batch_size)]
+        read = read_ahead(self._read, chunks, self._workers)
+        for chosen in chunks:
             positions = torch.from_numpy(chosen)
-            yield Batch(self._read(chosen), self._labels_at(positions), len(chosen), positions)
+            yield Batch(next(read), self._labels_at(positions), len(chosen), positions)
 
     def _labels_at(self, numbers: torch.Tensor) -> Labels | None:
         return None if self._labels is None else map_labels(self._labels, lambda tensor: tensor[numbers])

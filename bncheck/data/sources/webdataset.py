@@ -50,16 +50,26 @@ def tar_source(path: Path, options: DataOptions, name: str) -> IndexedSource:
     members = [_input(parts, f"{path}: sample {key}") for key, parts in samples.items()]
     preprocess = Preprocessing(options, name)
 
-    def read_one(member: _Member) -> torch.Tensor:
-        content, where = _content(path, member), f"{path}: {member.name}"
+    read = _Members(path, members, preprocess)
+    return IndexedSource(name, len(members), _labels(path, samples), read, workers=options.workers)
+
+
+class _Members:
+    """Reads samples by their numbers; a value, so that other processes can."""
+
+    def __init__(self, path: Path, members: list[_Member], preprocess: Preprocessing) -> None:
+        self._path = path
+        self._members = members
+        self._preprocess = preprocess
+
+    def __call__(self, chosen: Indices) -> torch.Tensor:
+        return read_together(self.one, [self._members[index] for index in chosen], lambda member: member.name)
+
+    def one(self, member: _Member) -> torch.Tensor:
+        content, where = _content(self._path, member), f"{self._path}: {member.name}"
         if not member.name.endswith(".npy"):
-            return preprocess.images(decode_image(content, where), where)
-        return tensors(preprocess(_array(content, where).unsqueeze(0)))[0]
-
-    def read(chosen: Indices) -> torch.Tensor:
-        return read_together(read_one, [members[index] for index in chosen], lambda member: member.name)
-
-    return IndexedSource(name, len(members), _labels(path, samples), read)
+            return self._preprocess.images(decode_image(content, where), where)
+        return tensors(self._preprocess(_array(content, where).unsqueeze(0)))[0]
 
 
 def _group(path: Path) -> dict[str, _Sample]:

@@ -137,6 +137,15 @@ SampleMemory = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Processes that read and decode the files of a folder or a tar; 0 for this one alone.",
+        rich_help_panel=PANEL,
+    ),
+]
 Shard = Annotated[
     str | None,
     typer.Option(
