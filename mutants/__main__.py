@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 
 from mutants.campaign import Effort, Room, plan, run
 from mutants.table import figures, put_into_page
@@ -25,6 +26,8 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=6.0, help="most seconds of tests for a fault")
     parser.add_argument("--share", type=float, default=1.0, help="of the faults that is drawn, by the seed")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
+    parser.add_argument("--files", nargs="+", default=[], metavar="PATH", help="only faults in files that end so")
+    parser.add_argument("--tests", nargs="+", metavar="PATH", help="in place of the rooms' own: to try new tests alone")
     parser.add_argument("--again", action="store_true", help="only faults that nobody noticed and nothing explains")
     parser.add_argument("--rest", action="store_true", help="only faults that were not tried before it was stopped")
     parser.add_argument("--table", action="store_true", help="run nothing: what is known from the last time")
@@ -33,9 +36,10 @@ def main() -> int:
     if unknown := set(given.rooms) - set(known):
         parser.error(f"no room: {', '.join(sorted(unknown))}")
     if not given.table:
-        effort = Effort(given.budget, given.share, given.seed, given.again, given.rest)
+        effort = Effort(given.budget, given.share, given.seed, given.again, given.rest, tuple(given.files))
         for name in given.rooms or known:
-            if _in_a_process(known[name], effort):
+            room = replace(known[name], tests=tuple(given.tests or known[name].tests))
+            if _in_a_process(room, effort):
                 return 1
     text = figures()
     print(text)

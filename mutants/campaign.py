@@ -73,6 +73,7 @@ class Effort:
         seed: of that draw.
         again: only what nobody noticed the last time, and nothing explains.
         rest: only what was not tried the last time, before it was stopped.
+        files: only faults in files whose path ends so; all without any.
     """
 
     budget: float = 6.0
@@ -80,11 +81,12 @@ class Effort:
     seed: int = 0
     again: bool = False
     rest: bool = False
+    files: tuple[str, ...] = ()
 
     @property
     def continues(self) -> bool:
         """Whether what became of others the last time stays."""
-        return self.again or self.rest
+        return self.again or self.rest or bool(self.files)
 
 
 class Campaign:
@@ -125,6 +127,8 @@ class Campaign:
             number = round(self._effort.share * len(chosen))
             drawn = set(random.Random(self._effort.seed).sample(range(len(chosen)), number))
             chosen = [mutant for i, mutant in enumerate(chosen) if i in drawn]
+        if self._effort.files:
+            chosen = [mutant for mutant in chosen if str(mutant.path).endswith(self._effort.files)]
         known = {one.name: one.outcome for one in kept(self._room.name)}
         if self._effort.again:
             done = {name for name, outcome in known.items() if outcome in (KILLED, ENDED)} | set(explained())
