@@ -75,7 +75,7 @@ soak: $(STAMP)
 # PAGE=1 writes the table into docs/mutation.md; BUDGET is seconds of tests for a fault.
 mutants: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m mutants $(ROOMS) $(if $(SHARE),--share $(SHARE)) $(if $(SEED),--seed $(SEED)) \
-		$(if $(BUDGET),--budget $(BUDGET)) $(if $(AGAIN),--again) $(if $(REST),--rest) $(if $(PAGE),--page)
+		$(if $(BUDGET),--budget $(BUDGET)) $(if $(FILES),--files $(FILES)) $(if $(AGAIN),--again) $(if $(REST),--rest) $(if $(PAGE),--page)
 
 TESTS ?= -m "$(QUICK)"
 lowest: $(LOWEST)/.installed

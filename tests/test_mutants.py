@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from mutants.campaign import ROOT, plan
+from mutants.campaign import ROOT, Campaign, Effort, Room, plan
 from mutants.changes import changes
 from mutants.explanations import explained
 from mutants.live import LiveFunctions
@@ -68,6 +68,17 @@ def test_what_is_explained_is_a_mutant_of_the_code_as_it_is(monkeypatch: pytest.
     paths = {Path(name.partition("::")[0]) for name in names}
     assert paths <= {path for room in plan().values() for path in room.files}
     assert names - {mutant.name for path in paths for mutant in Source.read(path).mutants} == set()
+
+
+def test_of_some_files_alone_the_faults_are_chosen_and_what_is_known_of_others_stays() -> None:
+    sources = [Source.read(ROOT / "bncheck" / "gate" / name) for name in ("saved.py", "verdict.py")]
+    room = Room("no such room", ROOT / "bncheck" / "gate", ())
+    chosen = [
+        len(Campaign(room, Effort(files=files))._chosen(sources)) for files in ((), ("verdict.py",), ("d.py", "t.py"))
+    ]
+    assert chosen[0] == chosen[2] == sum(len(source.mutants) for source in sources)
+    assert chosen[1] == len(sources[1].mutants)
+    assert (Effort(files=("verdict.py",)).continues, Effort().continues) == (True, False)
 
 
 def test_every_function_is_changed_and_nothing_beside_them(written: tuple[Path, ModuleType]) -> None:

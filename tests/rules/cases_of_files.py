@@ -151,6 +151,7 @@ CASES: dict[str, Callable[[], Evidence]] = {
         seen(layer("c", var=np.array([4.0, 1.0])), [1, 2], [3, 4]),
         effect=HARM,
     ),
+    "BN107 unclassed": lambda: static(layer(var=np.array([4.0, 1.0]), **UNCLASSED), layer("b")),
     "BN201 gamma": lambda: static(
         layer(weight=np.array([np.inf, 1.0]), bias=np.array([-np.inf, np.nan])),
         layer("fine"),

@@ -23,7 +23,7 @@ Place = tuple[str, str, Any]
 """Where, what stands there, and the whole with it."""
 
 ROOM = Path(__file__).parents[2] / "bncheck" / "rules"
-EVIDENCE = [*sorted((ROOM.parent / "evidence").glob("*.py")), ROOM.parent / "core" / "layers.py"]
+EVIDENCE = [path for room in ("evidence", "core") for path in sorted((ROOM.parent / room).glob("*.py"))]
 LEFT_OUT = {"advice", "notes", "batch_sizes", "model_path", "source", "channels", "skipped"}
 """Fields that are words, or say again what others do."""
 SAID_BEFORE: Mapping[type, tuple[str, ...]] = {MeasuredLayer: ("layer",), Gap: ("kl",)}

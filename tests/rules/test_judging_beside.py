@@ -109,6 +109,28 @@ def test_without_an_effect_nothing_is_known() -> None:
     assert cost.repair_or_check(data) == "repair"
 
 
+CLAIM = Finding("BN603", Severity.WARNING, (), "So.", "Do.", Measure("gap", 1.0), Cost("accuracy", 0.5, 0.6))
+FOUND = (), (CLAIM,), (replace(CLAIM, severity=Severity.INFO),), (replace(CLAIM, cost=None),)
+"""What may have been found: of a cost that is not known, a remark, and without a cost."""
+
+
+def whether_decided(one: EffectEvidence) -> list[tuple[bool, ...]]:
+    """Whether that ends a look, beside gaps at the margins, by what was found."""
+    looks = [evidence(measured(gap), effect=one) for gap in (0.1, 0.25, 0.26)]
+    looks.append(evidence(with_own(measured(0.05), 0.3), effect=one))
+    return [tuple(is_decided(look, found) for found in FOUND) for look in looks]
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_whether_a_look_ends_the_matter(name: str, agrees_with_golden: Agrees) -> None:
+    _compare(f"decided-{name}", EFFECTS[name], whether_decided, "decided", agrees_with_golden)
+
+
+def test_without_an_effect_or_a_layer_a_look_ends_the_matter() -> None:
+    assert is_decided(evidence(measured(1.0), effect=None), ()) is True
+    assert is_decided(evidence(effect=CHANGED), ()) is True
+
+
 PAIRS: dict[str, Paired] = {
     "labels": LABELLED,
     "no task": replace(LABELLED, task=None),
@@ -202,11 +224,6 @@ TOGETHER: dict[str, Callable[[], Evidence]] = {
 }
 
 
-CLAIM = Finding("BN603", Severity.WARNING, (), "So.", "Do.", Measure("gap", 1.0), Cost("accuracy", 0.5, 0.6))
-FOUND = (), (CLAIM,), (replace(CLAIM, severity=Severity.INFO),), (replace(CLAIM, cost=None),)
-"""What may have been found: of a cost that is not known, a remark, and without a cost."""
-
-
 def of_all(data: Evidence) -> tuple[Any, ...]:
     """All that is told of the layers together."""
     drifted = drifting.drifted_layers(data)
@@ -217,13 +234,12 @@ def of_all(data: Evidence) -> tuple[Any, ...]:
         [drifting.accounts_for_drift(data, these) for these in (suspects, {})],
         localised.localised(data),
         localised.denoised_gaps(data),
-        [is_decided(data, found) for found in FOUND],
     )
 
 
 @pytest.mark.parametrize("name", TOGETHER)
 def test_what_is_told_of_layers_together(name: str, agrees_with_golden: Agrees) -> None:
-    modules = "judging/drifting judging/localised decided"
+    modules = "judging/drifting judging/localised"
     _compare(f"together-{name}", TOGETHER[name](), of_all, modules, agrees_with_golden)
 
 
