@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from every_rule import FIRES, VARIANTS
-from hand_built import evidence, layer, measured
+from hand_built import effect, evidence, layer, measured
 
 from bncheck.errors import UsageError
 from bncheck.results import Finding, Measure
 from bncheck.rules import RULES, judge
 from bncheck.rules.catalogue import find_rule
+from bncheck.rules.decided import is_decided
 from bncheck.rules.findings import _explains
 from bncheck.rules.judged import judged_rules, why_not_judged
+from bncheck.rules.judging.harm import harm_of, most_changed
 from bncheck.rules.judging.measures import layers_counted, noise_of, single, total, worst
 from bncheck.rules.judging.naming import channels_in_words, name_some, shown, some_names
 from bncheck.rules.limit import beyond_limit, require_limit
-from bncheck.vocabulary import Severity
+from bncheck.vocabulary import Harm, Severity
 from tests.hand_made import full_report, run
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -159,3 +161,42 @@ def test_a_finding_that_another_explains_is_left_out_and_the_gravest_come_first(
     assert [finding.code for finding in judge(seen)] == ["BN202", "BN600", "BN104"]
     assert [finding.code for finding in judge(seen, {"BN104"})] == ["BN104"]
     assert judge(seen, set()) == ()
+
+
+@pytest.mark.parametrize(
+    ("share", "samples", "decided"),
+    [
+        (0.25, 1000, True),  # 3.29 standard errors are 0.045, and 0.25 less these is above 0.2
+        (0.24, 1000, False),
+        (0.0, 300, True),  # nothing was seen in 300, so 3 of 300 are the most: 0.01
+        (0.0, 299, False),
+        (0.002, 1000, True),  # 0.002 and 0.00465
+        (0.006, 1000, False),  # 0.006 and 0.00803
+    ],
+)
+def test_a_look_ends_the_matter_by_the_share_that_changes(share: float, samples: int, decided: bool) -> None:
+    one = effect(predictions_changed=share, samples=samples, predictions=samples)
+    assert is_decided(evidence(measured(0.5), effect=one), ()) is decided
+
+
+@pytest.mark.parametrize(
+    ("share", "samples", "told"),
+    [
+        (0.0632, 1000, Harm.SHOWN),  # 1.645 standard errors are 0.01266
+        (0.0625, 1000, Harm.UNKNOWN),  # and 0.01259
+        (0.2, 10_000, Harm.SHOWN),
+        (0.21, 10_000, Harm.LARGE),
+        (0.0, 300, Harm.EXCLUDED),
+        (0.0, 299, Harm.UNKNOWN),
+        (0.004, 1000, Harm.EXCLUDED),  # 1.96 standard errors are 0.0039
+        (0.0065, 1000, Harm.UNKNOWN),  # and 0.0050
+    ],
+)
+def test_predictions_that_change_tell_a_harm_by_their_standard_error(share: float, samples: int, told: Harm) -> None:
+    assert harm_of(effect(predictions_changed=share, samples=samples)) is told
+
+
+def test_the_most_that_may_change_by_so_many_samples() -> None:
+    assert most_changed(0.2, 100) == pytest.approx(0.2 + 1.96 * 0.04)
+    assert most_changed(0.0, 100) == 0.03
+    assert most_changed(0.2, 0) == math.inf
