@@ -49,6 +49,13 @@ def _on_the_way(way: float, cost: Any, **changes: Any) -> Evidence:
     return evidence(*(seen(one, mean, var) for one in wide), effect=cost)
 
 
+def _remembering(*momenta: float, steps: int) -> Evidence:
+    """Layers of those momenta and a hundred updates, under so many steps of the optimizer."""
+    layers = [layer(name, momentum=momentum) for name, momentum in zip("ab", momenta, strict=False)]
+    seen_off = (replace(with_own(measured(1.0, name=one.name), 1.0), layer=one) for one in layers)
+    return evidence(*seen_off, effect=HARM, optimizer_steps=steps)
+
+
 def _calls(cost: Any) -> Callable[[], Evidence]:
     apart = {"bn": CallDistances(0.6, 0.5, cost)}
     twice = replace(measured(1.0), calls=2, call_gaps=(0.4, 1.6))
@@ -126,6 +133,17 @@ CASES: dict[str, Callable[[], Evidence]] = {
             }
         ),
     ),
+    "BN603 by call": lambda: off(
+        1.0, 0.02, closer=CloserLook(calls={"a": CallDistances(0.6, 0.5, effect(stored=0.4, recalibrated=0.9))})
+    ),
+    "BN603 by call in part": lambda: off(
+        1.0, 0.9, closer=CloserLook(calls={"a": CallDistances(0.6, 0.5, effect(stored=0.4, recalibrated=0.9))})
+    ),
+    "BN603 at the margin": lambda: off(1.0, 0.5, training=trained_on(0.25), cost=CHANGED),
+    "BN603 memory": lambda: _remembering(0.1, 0.01, steps=200),
+    "BN603 out of memory": lambda: _remembering(0.1, 0.01, steps=300),
+    "BN603 just in memory": lambda: _remembering(0.5, steps=103),
+    "BN603 just out of memory": lambda: _remembering(0.5, steps=104),
     "BN603 not finite": lambda: evidence(measured(math.nan, name="a"), measured(math.nan, name="b")),
     "BN604 changes": _calls(CHANGED),
     "BN604 moves": _calls(MOVES),

@@ -28,6 +28,7 @@ from bncheck.vocabulary import Reason
 
 GROUPED = Exchangeability(32, 16, 5.0, "bn", 1.1, 0.1)
 LABELLED = replace(changed_input(1.0, 0.05), gain=0.4, gain_error=0.01, task=task_effect(0.5, 0.9))
+PLAUSIBLE = replace(changed_input(1.0, 0.05), layers=("a", "b"), gain=None, gain_error=None, predictions_changed=0.01)
 UNLABELLED = replace(changed_input(1.0, 0.05), gain=None, gain_error=None)
 
 
@@ -107,6 +108,12 @@ CASES: dict[str, Callable[[], Evidence]] = {
     "BN601 unscaled up": scaled((255.0,), (-0.5,), **SOLVED, mistake=Mistake.UNSCALED),
     "BN601 raw": scaled((4.0,), (-2.0,), **SOLVED, mistake=Mistake.RAW),
     "BN601 wide": scaled((0.25,), (-0.2,), **SOLVED),
+    "BN601 wide colours": scaled((0.25, 0.5), (-0.2, -0.1), **SOLVED),
+    "BN601 far": lambda: off(
+        *(0.5, 0.7),
+        cost=UNKNOWN,
+        probed=Probed(scaling=InputScaling(AffineMap((1 / 255,)), "0..255", "0..1", PLAUSIBLE)),
+    ),
     "BN601 solved": scaled((3.0,), (-0.2,), **SOLVED),
     "BN601 behind": lambda: off(
         *(1.0, 0.05, 0.02),

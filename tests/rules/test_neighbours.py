@@ -23,6 +23,8 @@ from bncheck.rules.catalogue import find_rule
 GOLDEN = Path(__file__).parent
 CASES = FIRES | VARIANTS | cases_of_files.CASES | cases_on_data.CASES | cases_of_drift.CASES
 AS_THEY_ARE = {f"BN603 {name}" for name in ("copy", "pruned", "weights", "counters", "copies", "steps", "many", "fits")}
+AS_THEY_ARE |= {f"BN603 {name}memory" for name in ("", "out of ", "just in ", "just out of ")}
+AS_THEY_ARE |= {"BN603 by call", "BN603 by call in part", "BN603 at the margin", "BN601 far", "BN601 wide colours"}
 AS_THEY_ARE |= {f"BN607 {name}" for name in ("alone", "excluded", "together", "worse", "heirs")}
 AS_THEY_ARE |= {f"BN207 {name}" for name in ("squares", "inverse", "inverse root")}
 """What stands beside them is asked of what they are made of (`test_judging_beside.py`), or of their like."""
