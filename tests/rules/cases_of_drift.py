@@ -62,11 +62,11 @@ def _calls(cost: Any) -> Callable[[], Evidence]:
     return lambda: evidence(twice, effect=HARM, closer=CloserLook(calls=apart))
 
 
-def _wrong(mean: Sequence[float], var: Sequence[float], wrong: NormLayer, *others: NormLayer, **more: Any) -> Evidence:
+def wrong(mean: Sequence[float], var: Sequence[float], stored: NormLayer, *others: NormLayer, **more: Any) -> Evidence:
     """A layer `c` of four that sees this, while the others see what they store."""
     fits = [layer(name) for name in "ab"] + list(others)
     seen_rest = [seen(one, *one.statistics) for one in fits]
-    return evidence(*seen_rest[:2], seen(wrong, mean, var), *seen_rest[2:], **({"effect": HARM} | more))
+    return evidence(*seen_rest[:2], seen(stored, mean, var), *seen_rest[2:], **({"effect": HARM} | more))
 
 
 def _of(values: Sequence[float], var: Sequence[float]) -> NormLayer:
@@ -179,14 +179,14 @@ CASES: dict[str, Callable[[], Evidence]] = {
 """By code and what is special, evidence that the rule finds something in."""
 
 PATTERNS: dict[str, Callable[[], Evidence]] = {
-    "BN607 factor": lambda: _wrong([0, 0], [16, 18], layer("c"), layer("d")),
-    "BN607 small factor": lambda: _wrong([0, 0], [1, 0.9], layer("c"), layer("d")),
-    "BN607 roots": lambda: _wrong([0, 0, 0], [4, 9, 25], _of([0, 0, 0], [2, 3, 5]), layer("d")),
-    "BN607 squares": lambda: _wrong([0, 0, 0], [2, 3, 5], _of([0, 0, 0], [4, 9, 25]), layer("d")),
-    "BN607 permuted": lambda: _wrong([2, 3, 4, 1], [2, 3, 4, 1], TURNED, layer("d")),
-    "BN607 another": lambda: _wrong(
+    "BN607 factor": lambda: wrong([0, 0], [16, 18], layer("c"), layer("d")),
+    "BN607 small factor": lambda: wrong([0, 0], [1, 0.9], layer("c"), layer("d")),
+    "BN607 roots": lambda: wrong([0, 0, 0], [4, 9, 25], _of([0, 0, 0], [2, 3, 5]), layer("d")),
+    "BN607 squares": lambda: wrong([0, 0, 0], [2, 3, 5], _of([0, 0, 0], [4, 9, 25]), layer("d")),
+    "BN607 permuted": lambda: wrong([2, 3, 4, 1], [2, 3, 4, 1], TURNED, layer("d")),
+    "BN607 another": lambda: wrong(
         [2, 3], [5, 4], layer("c"), layer("d", mean=np.array([2.0, 3.1]), var=np.array([5.0, 4.1]))
     ),
-    "BN607 channels": lambda: _wrong([5, 2, 3, 4], [1, 2, 3, 4], TURNED, layer("d")),
+    "BN607 channels": lambda: wrong([5, 2, 3, 4], [1, 2, 3, 4], TURNED, layer("d")),
 }
 """What the numbers of a layer that is wrong by itself show."""

@@ -91,6 +91,14 @@ def _narrow_eps() -> Evidence:
     return evidence(*fits[:2], seen(layers[2], [0, 0], [2e-2, 2e-2]), fits[3], effect=HARM)
 
 
+def _two_eps() -> Evidence:
+    """One eps that is too large and one that is too small, before a layer that sees too little variance."""
+    first, second = layer("a", eps=0.1, var=np.full(2, 0.05)), layer("b", eps=1e-5, var=np.full(2, 2e-3))
+    behind = [layer(name, eps=1e-3, var=np.full(2, 2e-3)) for name in "cdef"]
+    fits = [seen(one, *one.statistics) for one in (first, second, *behind[1:])]
+    return evidence(*fits[:2], seen(behind[0], [0, 0], [5e-4, 5e-4]), *fits[2:], effect=HARM)
+
+
 def _labelled_eps() -> Evidence:
     """Another eps that was tried, with labels."""
     tried = replace(changed_input(0.5, 0.05), gain=0.4, task=task_effect(0.5, 0.9))
@@ -210,6 +218,7 @@ CASES: dict[str, Callable[[], Evidence]] = {
     "BN302 drift": _wide_eps,
     "BN302 wide": lambda: _wide_eps(2.0),
     "BN302 small": _narrow_eps,
+    "BN302 two": _two_eps,
     "BN302 labels": _labelled_eps,
     "BN303 several": lambda: static(
         layer("a", mean=None, var=None),

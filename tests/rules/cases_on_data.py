@@ -90,6 +90,9 @@ CASES: dict[str, Callable[[], Evidence]] = {
         measured(0.05), outputs_not_finite=3, closer=CloserLook(broken=("head.weight", "head.bias"))
     ),
     "BN208 no layer": lambda: evidence(outputs_not_finite=3, closer=CloserLook(broken=("head.weight",))),
+    "BN208 no variance": lambda: replace(
+        evidence(measured(0.05), outputs_not_finite=3), layers=(layer(var=np.zeros(2), eps=0.0),)
+    ),
     "BN600 several": lambda: evidence(
         measured(1.0, name=""), measured(math.nan, name="b"), measured(0.1, name="c"), max_gap=0.5
     ),
@@ -133,6 +136,10 @@ CASES: dict[str, Callable[[], Evidence]] = {
     ),
     "BN602 no labels": ordered((2, 1, 0), by=UNLABELLED),
     "BN605 of files": training(own_batches=False, order=GROUPED),
+    "BN605 both": lambda: replace(training(own_batches=False, order=GROUPED)(), closer=CloserLook(order=GROUPED)),
+    "BN605 files alone": lambda: replace(
+        training(own_batches=False, order=GROUPED)(), closer=CloserLook(order=replace(GROUPED, ratio=1.0))
+    ),
     "BN605 data": lambda: evidence(measured(0.1), closer=CloserLook(order=GROUPED)),
     "BN606 several": lambda: evidence(
         measured(1.0, name=""),
@@ -145,6 +152,7 @@ CASES: dict[str, Callable[[], Evidence]] = {
     "BN610 alone": composed(grouping=Grouping.ALONE, recalibrated=None),
     "BN610 unmeasured": lambda: replace(composed()(), effect=None),
     "BN610 loss": by_loss(),
+    "BN610 loss won": by_loss(recalibrated=1.0, grouped=0.85, lead=0.15, lead_error=0.01),
     "BN610 loss alone": by_loss(recalibrated=None, grouping=Grouping.ALONE),
     "BN612 several": training(values={"a": 8, "b": 4, "c": 100, "d": 1}),
     "BN613 labels": lambda: replace(

@@ -24,6 +24,7 @@ from bncheck.rules.judging.harm import harm_of, most_changed
 from bncheck.rules.judging.measures import layers_counted, noise_of, single, total, worst
 from bncheck.rules.judging.naming import channels_in_words, name_some, shown, some_names
 from bncheck.rules.limit import beyond_limit, require_limit
+from bncheck.rules.rule import read_rule
 from bncheck.vocabulary import Harm, Severity
 from tests.hand_made import full_report, run
 
@@ -200,3 +201,11 @@ def test_the_most_that_may_change_by_so_many_samples() -> None:
     assert most_changed(0.2, 100) == pytest.approx(0.2 + 1.96 * 0.04)
     assert most_changed(0.0, 100) == 0.03
     assert most_changed(0.2, 0) == math.inf
+
+
+def test_a_page_may_hold_the_line_that_ends_its_head(tmp_path: Path) -> None:
+    head = 'severity = "info"\nneeds = ["statistics"]\n'
+    page = "# BN699: so\n\n+++\nmore\n+++\nand more\n"
+    (tmp_path / "bn699.md").write_text(f"+++\n{head}+++\n\n{page}", "utf-8")
+    (tmp_path / "bn699.py").write_text("", "utf-8")
+    assert read_rule(tmp_path / "bn699.md").page == page
