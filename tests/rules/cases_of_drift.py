@@ -123,6 +123,9 @@ CASES: dict[str, Callable[[], Evidence]] = {
     "BN603 copies": lambda: off(
         1.0, siblings=(copy("ema", layer("a", updates=700)), copy("late", layer("a", updates=900)))
     ),
+    "BN603 uneven copy": lambda: off(
+        1.0, 0.9, siblings=(copy("late", layer("a", updates=900), layer("b", updates=800)),)
+    ),
     "BN603 steps": lambda: off(1.0, optimizer_steps=900),
     "BN603 calls": lambda: off(
         1.0,

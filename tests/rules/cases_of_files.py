@@ -60,6 +60,14 @@ def _burnt_in(momentum: float | None) -> Evidence:
     return evidence(seen(stored, [2, 2], [9, 9]), seen(once, [2, 2], [9, 9]), effect=UNKNOWN)
 
 
+def _one_near() -> Evidence:
+    """Two layers of the same few updates, of which one is not sure to lie off."""
+    data = _burnt_in(0.1)
+    first = data.measured["bn"]
+    second = replace(first, layer=replace(first.layer, name="b"), lower=0.05)
+    return evidence(first, second, effect=UNKNOWN)
+
+
 def _rounded() -> Evidence:
     """Two layers in half precision, whose gaps are no more than its rounding makes."""
     first = layer(dtype="bfloat16", mean=np.full(2, 200.0))
@@ -150,6 +158,7 @@ CASES: dict[str, Callable[[], Evidence]] = {
     "BN104 unclassed": lambda: static(layer("a", updates=0, trainable_class=None), layer("b")),
     "BN105 data": lambda: _burnt_in(0.1),
     "BN105 assumed": lambda: _burnt_in(None),
+    "BN105 one near": _one_near,
     "BN105 plain": lambda: static(
         layer(mean=np.full(3, 0.1), var=np.array([0.6, 0.7, 9.0]), updates=5, weight=None, bias=None)
     ),
@@ -200,6 +209,9 @@ CASES: dict[str, Callable[[], Evidence]] = {
         layer("b", missing=True, dtype="float16"),
     ),
     "BN206 data": _cancelled,
+    "BN206 just explained": lambda: evidence(
+        seen(layer(mean=np.full(2, 5000.0), var=np.ones(2)), [5000, 5000], [12, 12]), effect=HARM
+    ),
     "BN206 several": lambda: static(
         layer("a", mean=np.array([2e5, 0.0]), var=np.ones(2)),
         layer("b", mean=np.array([-3000.0, np.nan]), var=np.ones(2), eps=None),

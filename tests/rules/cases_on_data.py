@@ -111,6 +111,8 @@ CASES: dict[str, Callable[[], Evidence]] = {
     "BN601 unscaled up": scaled((255.0,), (-0.5,), **SOLVED, mistake=Mistake.UNSCALED),
     "BN601 raw": scaled((4.0,), (-2.0,), **SOLVED, mistake=Mistake.RAW),
     "BN601 wide": scaled((0.25,), (-0.2,), **SOLVED),
+    "BN601 wide and narrow": scaled((0.5, 3.0), (-0.2, -0.1), **SOLVED),
+    "BN601 wide and as it is": scaled((0.5, 1.0), (-0.2, -0.1), **SOLVED),
     "BN601 wide colours": scaled((0.25, 0.5), (-0.2, -0.1), **SOLVED),
     "BN601 far": lambda: off(
         *(0.5, 0.7),

@@ -12,11 +12,29 @@ import pytest
 from answers import in_full
 from cases_of_drift import off, wrong
 from cases_of_files import INITIAL, seen
-from hand_built import evidence, layer, measured
-from test_judging_beside import EFFECTS, LAYERS, PAIRS, TOGETHER, of_all, of_effect, of_layer, of_pair, whether_decided
+from cases_on_data import LABELLED
+from every_rule import static
+from hand_built import effect, evidence, layer, measured
+from test_judging_beside import (
+    EFFECTS,
+    LAYERS,
+    METRIC,
+    PAIRS,
+    SURE,
+    TOGETHER,
+    of_all,
+    of_effect,
+    of_layer,
+    of_pair,
+    whether_decided,
+)
 
+from bncheck.core import THRESHOLDS
 from bncheck.core.layers import NormLayer
-from bncheck.evidence import MeasuredLayer
+from bncheck.evidence import Improvement, MeasuredLayer
+from bncheck.rules import judge
+from bncheck.rules.decided import is_decided
+from bncheck.rules.judging import causes, fed
 from bncheck.rules.judging.harm import worse_heads
 from bncheck.rules.judging.initial import has_initial_means, has_initial_variances
 from bncheck.rules.judging.localised import localised
@@ -112,3 +130,48 @@ def test_without_a_measured_layer_nothing_stands_out() -> None:
     assert localised(evidence()) == ()
     assert localised(evidence(measured(1.0))) == ()
     assert not has_initial_means(NormLayer("bn", "batch_norm", 2, **INITIAL))
+
+
+@pytest.mark.parametrize(
+    ("gap", "effect_of", "decided"),
+    [
+        (0.5, replace(SURE.task.score, gain=0.1), False),  # no more than `large_cost`
+        (0.5, replace(SURE.task.score, gain=0.11), True),
+        (0.5, replace(SURE.task.score, gain=0.01), True),  # no more than `excluded_cost`
+        (0.5, replace(SURE.task.score, gain=0.02), False),
+    ],
+)
+def test_a_look_ends_the_matter_by_the_score(gap: float, effect_of: Improvement, decided: bool) -> None:
+    one = replace(SURE, task=replace(SURE.task, score=effect_of))
+    assert is_decided(evidence(measured(gap), effect=one), ()) is decided
+
+
+@pytest.mark.parametrize(
+    ("gap", "gain", "decided"),
+    [(0.5, 2.0, False), (0.5, 3.1, True), (0.5, 0.2, True), (0.2, 0.5, True), (0.2, 0.7, False)],
+)
+def test_the_gain_of_a_metric_is_taken_in_its_size(gap: float, gain: float, decided: bool) -> None:
+    """Its size is 30: a tenth of it is a large cost, a hundredth is excluded, two of a hundred count beside 0.2."""
+    task = replace(METRIC, score=replace(METRIC.score, gain=gain, error=0.0))
+    assert is_decided(evidence(measured(gap), effect=effect(task=task)), ()) is decided
+
+
+def test_how_far_recalibrating_is_ahead_of_another_input_is_taken_in_the_size_of_the_metric() -> None:
+    changed = replace(LABELLED, task=replace(METRIC, score=replace(METRIC.score, other=27.0)))
+    assert fed.ahead_of(changed, evidence(effect=effect(task=METRIC))) == pytest.approx(0.1)
+
+
+def test_weights_that_nobody_trained_are_no_evidence() -> None:
+    plain: dict[str, Any] = {"weight": np.ones(2), "bias": np.zeros(2)}
+    assert judge(static(layer(mean=np.zeros(2), var=np.full(2, 0.9), updates=1, **plain)), {"BN103"}) == ()
+    short: dict[str, Any] = {"mean": np.full(2, 0.1), "var": np.full(2, 0.6), "updates": 5}
+    bare = layer("b", **short, weight=None, bias=None)
+    assert [one.code for one in judge(static(bare), {"BN105"})] == ["BN105"]
+    assert judge(static(bare, layer("a", **short, **plain)), {"BN105"}) == ()
+
+
+def test_channels_are_dead_that_vary_neither_as_shipped_nor_by_the_batch() -> None:
+    zeroed = seen(layer(), [4, 0], [0, 4])
+    least = THRESHOLDS.no_variance * 1e-5
+    for var, dead in ((0.0, 1), (least, 1), (2 * least, 0), (1.0, 0)):
+        assert causes._dead_channels(replace(zeroed, var=np.array([var, 4.0]))) == dead

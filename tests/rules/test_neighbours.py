@@ -26,6 +26,8 @@ AS_THEY_ARE = {f"BN603 {name}" for name in ("copy", "pruned", "weights", "counte
 AS_THEY_ARE |= {f"BN603 {name}memory" for name in ("", "out of ", "just in ", "just out of ")}
 AS_THEY_ARE |= {"BN603 by call", "BN603 by call in part", "BN603 at the margin", "BN601 far", "BN601 wide colours"}
 AS_THEY_ARE |= {"BN208 no variance", "BN605 both", "BN605 files alone", "BN610 loss won", "BN302 two"}
+AS_THEY_ARE |= {"BN601 wide and narrow", "BN601 wide and as it is", "BN603 uneven copy", "BN206 just explained"}
+AS_THEY_ARE |= {"BN105 one near"}
 AS_THEY_ARE |= {f"BN607 {name}" for name in ("alone", "excluded", "together", "worse", "heirs")}
 AS_THEY_ARE |= {f"BN207 {name}" for name in ("squares", "inverse", "inverse root")}
 """What stands beside them is asked of what they are made of (`test_judging_beside.py`), or of their like."""
