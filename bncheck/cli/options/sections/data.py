@@ -132,7 +132,7 @@ SampleMemory = Annotated[
     int,
     typer.Option(
         min=1,
-        metavar="MIB",
+        metavar="N",
         help="MiB for samples that are held for longer than a forward; fewer are where they are large.",
         rich_help_panel=PANEL,
     ),
