@@ -11,12 +11,13 @@ SINCE ?= HEAD
 CHANGED = $(shell { git diff --name-only --diff-filter=d $(SINCE) -- 'bncheck/*.py'; \
 	git ls-files --others --exclude-standard -- 'bncheck/*.py'; } 2>/dev/null)
 
-.PHONY: help demo test quick quick-tests lowest lint types tests fuzz soak mutants format samples readme bench experiments diagnosis docs screenshots clean
+.PHONY: help demo test quick quick-tests coverage lowest lint types tests fuzz soak mutants format samples readme bench experiments diagnosis docs screenshots clean
 
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
 	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (about a minute)"
+	@echo "make coverage the branches that the quick tests reach, and a failure below the floor of pyproject.toml"
 	@echo "make lowest   the quick tests with the lowest versions that pyproject.toml promises (TESTS= runs all)"
 	@echo "make fuzz [SECONDS=n] [CASES=n] [SEED=n] [JOBS=n]  hostile files of every format against the command line (docs/fuzzing.md)"
 	@echo "make soak     500 inspections in one process, alone and several at once: nothing may be left of them"
@@ -61,7 +62,10 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 tests: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
+	$(BIN)/pytest -n 2 --dist loadfile
+
+coverage: $(STAMP)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "$(QUICK)" --cov --cov-report=
 	@printf "Percent of the branches that the quick tests reach: "; $(BIN)/coverage report --format=total
 
 # Findings go to out/fuzz, each with the command that repeats it; PAGE=1 writes the table into docs/fuzzing.md.

@@ -18,7 +18,7 @@ from made_files import Files
 NET = ("--arch", users_code("Net"))
 LAYER_HEADER = (
     "name,kind,channels,status,reason,calls,call_gaps,stored_eps,stored_momentum,stored_updates,gap,gap_max,"
-    "worst_channel,own_gap,noise,shift_max,scale_min,scale_max,codes"
+    "worst_channel,own_gap,noise,shift_max,scale_min,scale_max,codes,verdict"
 )
 CHANNELS_HEADER = "name,channel,stored_mean,stored_var,measured_mean,measured_var,shift,scale,gap,own_gap,noise"
 
