@@ -16,7 +16,7 @@ CHANGED = $(shell { git diff --name-only --diff-filter=d $(SINCE) -- 'bncheck/*.
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
-	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (about a minute)"
+	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (some five minutes)"
 	@echo "make coverage the branches that the quick tests reach, and a failure below the floor of pyproject.toml"
 	@echo "make lowest   the quick tests with the lowest versions that pyproject.toml promises (TESTS= runs all)"
 	@echo "make fuzz [SECONDS=n] [CASES=n] [SEED=n] [JOBS=n]  hostile files of every format against the command line (docs/fuzzing.md)"

@@ -35,14 +35,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if whole and set(re.findall(r"mark\.(\w+)", whole[0])) & deselected else None
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Measure coverage on the quick tests alone, where it is measured: tracing makes tests half as slow again."""
-    if config.pluginmanager.hasplugin("_cov"):
-        for item in items:
-            if any(item.get_closest_marker(name) for name in LEFT_OUT):
-                item.add_marker(pytest.mark.no_cover)
-
-
 @pytest.fixture
 def without_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inspections that measure and judge, and ask nothing further: the probes' answers take half of their time."""
