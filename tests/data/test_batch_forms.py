@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -40,6 +42,12 @@ def read(batch: Any, **options: Any) -> Any:
     return read
 
 
+def nested() -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.nested.nested_tensor([torch.zeros(1), torch.zeros(2)])
+
+
 def test_texts_are_left_out_of_a_dict_and_told() -> None:
     source = open_data([{"image": X, "path": PATHS, "label": Y}])
     (batch,) = source.given_batches(4)
@@ -74,6 +82,8 @@ def test_parts_of_a_triple_are_chosen(options: Any, inputs: int, labels: list[in
 def test_a_triple_is_not_guessed_at() -> None:
     with pytest.raises(DataError, match=r"say which is what of 0 \(float32 \(4, 3, 2\)\), 1 \(int64 \(4,\)\)"):
         read((X, Y, torch.arange(4)))
+    with pytest.raises(DataError, match=r"of 0 \(nested\), 1 \(tuple\), 2 \(NoneType\)"):
+        read((nested(), (), None))
     with pytest.raises(DataError, match=r"label nine: there is none; there are 0 "):
         read((X, Y), label="nine")
 
@@ -208,3 +218,26 @@ def test_two_and_a_half_batches_that_cannot_be_cut() -> None:
     """Each fold gets whole batches; the last may stand alone."""
     report = bncheck.inspect(ByNames().eval(), data=list(graphs())[:3])
     assert report.data.samples == 20 + 31 + 24
+
+
+ODD: tuple[Any, ...] = (
+    *(X, None, "a", PATHS, [], {}, {"a": 1}, X.to_sparse(), torch.tensor(1.0), [X, X], 3, object()),
+    *([torch.zeros(2), torch.zeros(3)], [[1, 2], [3]], [{"boxes": X}] * 4, [nested()], [1, X], X.to("meta"), range(4)),
+)
+
+
+@pytest.mark.parametrize("first", range(len(ODD)))
+def test_whatever_a_loader_gives_is_a_batch_or_an_error_that_says_why(first: int) -> None:
+    one = ODD[first]
+    for other in (*ODD, nested()):
+        named = {"x": X, "t": {"u": one, "v": other}}
+        for batch in ((one, other), {"x": one, "y": other}, (one, other, X), ((one, other), Y), (X, (one, other))):
+            _read_or_refuse(batch, DataOptions())
+        _read_or_refuse(named, DataOptions(label="t.u"))
+        _read_or_refuse((X, one, other), DataOptions(input=("0", "1"), label="2"))
+
+
+def _read_or_refuse(batch: Any, options: DataOptions) -> None:
+    with contextlib.suppress(DataError):
+        for read in open_data([batch], options).batches(2):
+            assert read.size == sum(part.size for part in read.split(1))

@@ -15,6 +15,7 @@ from PIL import Image
 import bncheck
 from bncheck.data import DataOptions
 from bncheck.errors import ModelError, UsageError
+from bncheck.formats.folders.hugging_face import _without_downloads
 from bncheck.formats.folders.preprocessing import read_preprocessing
 from bncheck.results import FolderAudited, PreprocessedAsSaid
 
@@ -130,6 +131,24 @@ def test_a_configuration_that_is_none(configuration: str, message: str, tmp_path
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(ModelError, match=message):
         bncheck.inspect(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pipeline", "Trainer", "ResNetConfig", "AutoModel"])
+def test_what_is_no_model_of_transformers_is_not_built(folder: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": [name]}))
+    (tmp_path / "model.safetensors").write_bytes((folder / "my-resnet" / "model.safetensors").read_bytes())
+    report = bncheck.inspect(tmp_path)
+    assert any(f"has no model {name}" in note for note in report.run.notes)
+
+
+def test_a_configuration_fetches_nothing() -> None:
+    asks = {"hidden": 3, "attn_implementation": "org/kernel", "auto_map": {"AutoModel": "m.M"}}
+    vision = {"use_pretrained_backbone": True, "backbone": "resnet50", **asks}
+    assert _without_downloads({"vision_config": vision, **asks}) == {
+        "vision_config": {"use_pretrained_backbone": False, "backbone": "resnet50", "hidden": 3},
+        "hidden": 3,
+    }
 
 
 @pytest.mark.slow

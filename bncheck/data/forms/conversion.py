@@ -9,7 +9,7 @@ Labels of several outputs are a dict by the outputs' keys, or a tuple in the out
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from bncheck.data.forms.parts import (
     AS_GIVEN,
     LABEL_KEYS,
     attributes,
+    entries,
     fields_of,
     inputs_of,
     is_graph,
@@ -179,8 +180,7 @@ def _is_plain(value: object) -> bool:
 def _with_entries(inputs: Any, labels: object) -> Inputs:
     """The same, where lists that have an entry for each sample are known as such."""
     sizes = {length(one) for one in columns(inputs)} - {None}
-    count = len(labels) if isinstance(labels, Sized) and not isinstance(labels, Mapping) else None
-    size = next(iter(sizes)) if len(sizes) == 1 else count
+    size = next(iter(sizes)) if len(sizes) == 1 else entries(labels)
 
     def told(part: Any) -> Any:
         if isinstance(part, list) and part and len(part) == size:
@@ -206,9 +206,9 @@ def are_samples(parts: tuple[Any, ...], labels: object) -> bool:
     if not parts or not all(isinstance(part, torch.Tensor) and part.ndim for part in parts):
         return False
     firsts = {len(part) for part in parts}
-    if isinstance(labels, Sized) and not isinstance(labels, Mapping):
+    if (count := entries(labels)) is not None:
         listed = isinstance(labels, tuple | list) and bool(labels) and isinstance(labels[0], Mapping)
-        return len(labels) == len(parts) and (listed or firsts != {len(labels)})
+        return count == len(parts) and (listed or firsts != {count})
     shapes = {part.shape for part in parts}
     return len(shapes) > 1 and firsts <= {1, 3, 4} and len(firsts) == 1 and all(part.ndim == 3 for part in parts)
 

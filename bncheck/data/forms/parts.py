@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any, Final
 
 import numpy as np
@@ -127,11 +127,22 @@ def type_name(value: object) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
+def entries(value: object) -> int | None:
+    """How many entries it has, along its first axis; `None` for what has none, and for what is named."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        if isinstance(value, torch.Tensor) and value.is_nested:
+            return value.size(0)
+        return value.shape[0] if value.ndim else None
+    return len(value) if isinstance(value, Sized) and not isinstance(value, Mapping) else None
+
+
 def _listed(fields: Mapping[str, object]) -> str:
     return ", ".join(f"{name} ({_shape(part)})" for name, part in list(fields.items())[:12])
 
 
 def _shape(part: object) -> str:
+    if isinstance(part, torch.Tensor) and part.is_nested:
+        return "nested"
     if isinstance(part, torch.Tensor | np.ndarray):
         return f"{str(part.dtype).removeprefix('torch.')} {tuple(part.shape)}"
     return type_name(part)

@@ -9,7 +9,7 @@ import torch
 
 from bncheck.data.batches import Labels, tensors
 from bncheck.data.forms.conversion import to_tensor
-from bncheck.data.forms.parts import is_text, type_name
+from bncheck.data.forms.parts import entries, is_text, type_name
 from bncheck.errors import DataError
 
 _WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
@@ -50,10 +50,10 @@ def unread(value: object, size: int) -> str | None:
     if not isinstance(value, tuple | list) or not value or all(isinstance(one, int | float) for one in value):
         return _odd_kind(value)
     if all(isinstance(one, torch.Tensor | np.ndarray) for one in value):
-        are_outputs = all(one.ndim and len(one) == size for one in value)
+        are_outputs = all(entries(one) == size for one in value)
         ragged = len(value) == size and not are_outputs
         return f"a {type_name(value)} of {type_name(value[0])}, one for each sample" if ragged else None
-    odd = next(one for one in value if not isinstance(one, int | float | torch.Tensor | np.ndarray))
+    odd = next((one for one in value if not isinstance(one, int | float | torch.Tensor | np.ndarray)), value[0])
     return f"a {type_name(value)} of {type_name(odd)}"
 
 

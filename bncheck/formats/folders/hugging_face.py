@@ -6,10 +6,11 @@ downloaded, and code that a repository brings along (`auto_map`) is never run.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ _WEIGHTS = (
     "pytorch_model.bin.index.json",
 )
 PACKAGE = "transformers"
+_FETCHING = ("auto_map", "_attn_implementation", "attn_implementation", "quantization_config", "custom_pipelines")
+"""What in a configuration names code, kernels or weights that stand elsewhere."""
 _LARGEST = 2**24
 """Bytes of a configuration."""
 
@@ -58,9 +61,9 @@ class HuggingFaceFolder:
         """Why the class cannot be had; `None` where it can."""
         if importlib.util.find_spec(PACKAGE) is None:
             return f"its class, {self.architecture}, is one of {PACKAGE}: pip install {PACKAGE}"
-        if not hasattr(importlib.import_module(PACKAGE), self.architecture):
+        if self._class() is None:
             own = "; the repository brings code of its own, which is not run" if self.has_own_code else ""
-            return f"the installed {PACKAGE} has no class {self.architecture}{own}: name what builds it"
+            return f"the installed {PACKAGE} has no model {self.architecture}{own}: name what builds it"
         return None
 
     def __call__(self) -> Any:
@@ -71,10 +74,16 @@ class HuggingFaceFolder:
         """
         if (missing := self.missing) is not None:
             raise UsageError(f"{self.path}: {missing}.")
+        cls = self._class()
+        with _offline():
+            configuration = cls.config_class.from_dict(_without_downloads(_read(self.path / CONFIGURATION)))
+            return cls(configuration)
+
+    def _class(self) -> Any:
+        """The model's class; `None` where the package has none of that name."""
         package = importlib.import_module(PACKAGE)
-        cls = getattr(package, self.architecture)
-        configuration = cls.config_class.from_dict(_read(self.path / CONFIGURATION))
-        return cls(configuration)
+        found = getattr(package, self.architecture, None)
+        return found if isinstance(found, type) and issubclass(found, package.PreTrainedModel) else None
 
     def preprocessing(self) -> DataSettings | None:
         """What is done to images before they are fed; `None` where the folder does not say."""
@@ -100,6 +109,28 @@ def hugging_face_folder(path: Path) -> HuggingFaceFolder | None:
             f"the network with {argument('arch')}."
         )
     return HuggingFaceFolder(path, weights, named[0], "auto_map" in configuration)
+
+
+def _without_downloads(configuration: Any) -> Any:
+    """A configuration, or a part of one, without what has other weights, kernels or code fetched."""
+    if isinstance(configuration, list):
+        return [_without_downloads(one) for one in configuration]
+    if not isinstance(configuration, Mapping):
+        return configuration
+    kept = {name: _without_downloads(value) for name, value in configuration.items() if name not in _FETCHING}
+    return {**kept, "use_pretrained_backbone": False} if "use_pretrained_backbone" in kept else kept
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Within, huggingface_hub asks nobody."""
+    constants: Any = importlib.import_module("huggingface_hub.constants")
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _read(file: Path) -> Mapping[str, Any]:
