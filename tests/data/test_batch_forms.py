@@ -220,6 +220,21 @@ def test_two_and_a_half_batches_that_cannot_be_cut() -> None:
     assert report.data.samples == 20 + 31 + 24
 
 
+def within(value: Any, depth: int) -> Any:
+    for number in range(depth):
+        value = {"in": value, "n": X} if number % 2 else [value, X]
+    return value
+
+
+def test_parts_within_parts_have_an_end() -> None:
+    for odd in (within(X, 900), within({"a": X}, 901), [within(X, 900), X]):
+        with pytest.raises(DataError, match="more than 16 deep"):
+            read({"x": X, "z": odd})
+        assert read((X, {"a": odd})).labels is None
+        _read_or_refuse((odd, Y), DataOptions())
+        _read_or_refuse(odd, DataOptions())
+
+
 ODD: tuple[Any, ...] = (
     *(X, None, "a", PATHS, [], {}, {"a": 1}, X.to_sparse(), torch.tensor(1.0), [X, X], 3, object()),
     *([torch.zeros(2), torch.zeros(3)], [[1, 2], [3]], [{"boxes": X}] * 4, [nested()], [1, X], X.to("meta"), range(4)),

@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import PackedSequence
 from bncheck.data.batches import Inputs, length
 from bncheck.data.forms.parts import (
     AS_GIVEN,
+    DEEPEST,
     LABEL_KEYS,
     attributes,
     entries,
@@ -35,6 +36,9 @@ from bncheck.data.forms.structure import Carrier, PerSample, columns, leaves
 from bncheck.errors import DataError
 from bncheck.settings import DataSettings
 from bncheck.vocabulary import argument
+
+_SHOWN = 200
+"""Characters of where a part stands that are told."""
 
 
 def inputs_and_labels(value: object, where: str, reading: DataSettings = AS_GIVEN) -> tuple[Inputs, object]:
@@ -160,16 +164,18 @@ def _inputs(value: object, where: str, labels: object = None) -> Inputs:
     return to_tensor(value, f"{where}: the input")
 
 
-def _input(value: object, what: str) -> Any:
+def _input(value: object, what: str, depth: int = 0) -> Any:
     """One of several inputs: what holds tensors is passed on in its form."""
+    if depth > DEEPEST:
+        raise DataError(f"{what[:_SHOWN]}: parts within parts, more than {DEEPEST} deep. Give the tensors themselves.")
     if isinstance(value, torch.Tensor | np.ndarray):
         return to_tensor(value, what)
     if isinstance(value, PackedSequence | bool | int | float | None):
         return value
     if isinstance(value, Mapping):
-        return {name: _input(part, f"{what}, {name!r}") for name, part in value.items()}
+        return {name: _input(part, f"{what}, {name!r}", depth + 1) for name, part in value.items()}
     if isinstance(value, tuple | list):
-        return [_input(part, f"{what}, {place}") for place, part in enumerate(value)]
+        return [_input(part, f"{what}, {place}", depth + 1) for place, part in enumerate(value)]
     return value if isinstance(value, str | bytes) or not _is_plain(value) else to_tensor(value, what)
 
 

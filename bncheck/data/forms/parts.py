@@ -15,6 +15,8 @@ from bncheck.vocabulary import argument
 
 LABEL_KEYS = ("y", "label", "labels", "target", "targets")
 NO_LABEL = "none"
+DEEPEST = 16
+"""How deep parts may stand within parts."""
 AS_GIVEN: Final = DataSettings()
 
 

@@ -32,12 +32,13 @@ def labels_of_batch(value: object, where: str) -> Labels | None:
     return _labels(value, where, lambda one: one)
 
 
-def unread(value: object, size: int) -> str | None:
+def unread(value: object, size: int, depth: int = 0) -> str | None:
     """What labels are that no output could be judged by: boxes of every image, say; `None` where they may be read.
 
     Args:
         value: as it was given.
         size: samples in the batch.
+        depth: how deep it stands within others.
 
     >>> unread([{"boxes": torch.zeros(3, 4)}, {"boxes": torch.zeros(1, 4)}], 2)
     'a list of dict'
@@ -45,7 +46,9 @@ def unread(value: object, size: int) -> str | None:
     if value is None:
         return None
     if isinstance(value, Mapping):
-        held = [unread(one, size) or _odd_kind(one) for one in value.values()]
+        if depth:
+            return f"a {type_name(value)}"
+        held = [unread(one, size, depth + 1) or _odd_kind(one) for one in value.values()]
         return f"a {type_name(value)} of {held[0]}" if held and all(held) and held[0] else None
     if not isinstance(value, tuple | list) or not value or all(isinstance(one, int | float) for one in value):
         return _odd_kind(value)
@@ -85,7 +88,7 @@ def _labels(value: object, where: str, prepare: Callable[[object], object]) -> L
 def _by_head(value: object) -> dict[str, object] | None:
     """The labels of several outputs, each by the key or the index of its output; `None` where they are of one."""
     if isinstance(value, Mapping):
-        read = {str(head): one for head, one in value.items() if not is_text(one)}
+        read = {str(head): one for head, one in value.items() if not is_text(one) and not isinstance(one, Mapping)}
         return read or {str(head): one for head, one in value.items()}
     if not isinstance(value, tuple | list) or not all(isinstance(one, torch.Tensor | np.ndarray) for one in value):
         return None
