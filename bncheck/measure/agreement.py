@@ -97,9 +97,10 @@ def _differences(one: CallMoments, other: CallMoments) -> FloatArray | None:
     first, second, layer = one.table(), other.table(), other.layer
     if first is None or second is None or layer.var is None or first.mean.shape != second.mean.shape:
         return None
-    sigma = np.sqrt(layer.var + (layer.eps or 0.0))
-    spreads = [np.sqrt(table.m2 / table.count[:, None]) for table in (first, second)]
-    differences: FloatArray = np.hypot(first.mean - second.mean, spreads[0] - spreads[1]) / sigma
+    with np.errstate(all="ignore"):  # statistics that are no numbers compare with nothing
+        sigma = np.sqrt(layer.var + (layer.eps or 0.0))
+        spreads = [np.sqrt(table.m2 / table.count[:, None]) for table in (first, second)]
+        differences: FloatArray = np.hypot(first.mean - second.mean, spreads[0] - spreads[1]) / sigma
     return differences
 
 
