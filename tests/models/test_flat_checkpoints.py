@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations
 import bncheck
 from bncheck.errors import ModelError, UsageError
 from bncheck.repair import FineTuneOptions
-from bncheck.results import TensorsLeftOut
+from bncheck.results import ModelChosen, TensorsLeftOut
 
 StateDict = dict[str, torch.Tensor]
 
@@ -100,6 +100,13 @@ def test_of_two_models_the_raw_one_is_taken_and_others_are_to_be_chosen(
     assert_is(path, SECOND, second.removesuffix("."))
     with pytest.raises(UsageError, match=f"It offers {first[:-1]}, {second[:-1]}"):
         bncheck.inspect(path, arch=Net, key="nothing")
+
+
+@pytest.mark.parametrize("other", ["ema", "target"])
+def test_a_copy_beside_the_files_own_tensors_is_beside_them(other: str, tmp_path: Path) -> None:
+    path = saved({**FIRST, **under(f"{other}.", SECOND)}, tmp_path)
+    assert assert_is(path, FIRST).run.noted[0] == ModelChosen("", (other,))
+    assert_is(path, SECOND, other)
 
 
 def test_the_architecture_tells_which_of_unlike_models_is_meant(tmp_path: Path) -> None:

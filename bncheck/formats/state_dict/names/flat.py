@@ -84,11 +84,13 @@ def prefixes_that_fit(stored: Shapes, expected: Shapes) -> list[str]:
 
 
 def chosen_among(prefixes: Sequence[str], source: str) -> str:
-    """The one of several copies that is meant: the raw weights, where the others are averages of them.
+    """The one of several copies that is meant: the file's own, or the raw weights where the others are averages.
 
     Raises:
         UsageError: several are raw.
     """
+    if "" in prefixes:
+        return ""
     raw = [prefix for prefix in prefixes if not AVERAGED.search(prefix)]
     if len(raw) != 1:
         names = [prefix.removesuffix(".") for prefix in prefixes]

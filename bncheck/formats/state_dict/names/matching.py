@@ -102,7 +102,12 @@ def matched(tensors: Mapping[str, torch.Tensor], packed: Mapping[str, Any], shap
     spelled = in_pytorch_names(tensors, shapes)
     stored = {name: shape_of(value) for name, value in (*spelled.tensors.items(), *packed.items())}
     prefix, beside = _part_of(stored, shapes, source)
-    stored = {name: shape for name, shape in stored.items() if name.startswith(prefix)}
+    others = tuple(f"{other}." for other in beside)
+    stored = {
+        name: shape
+        for name, shape in stored.items()
+        if name.startswith(prefix) and (prefix or not name.startswith(others))
+    }
     names, renaming = best_names(stored, shapes)
     left_out = [name for name in stored if names[name] not in shapes and is_beside(names[name], shapes)]
     return Match(spelled, names, stored, prefix, beside, renaming, tuple(left_out))
