@@ -49,17 +49,20 @@ def import_callable(target: str, named: str) -> Callable[..., Any]:
 def user_output_to_stderr() -> Iterator[None]:
     """While it is active what the user's code prints goes to stderr: stdout belongs to the report.
 
-    Should it change the working folder, the new one is its own: it finds itself there whenever it is run again, and
-    what bncheck reads and writes by relative paths stays where it was.
+    What it imports leaves no bytecode beside the user's files. Should it change the working folder, the new one is its
+    own: it finds itself there whenever it is run again, and what bncheck reads and writes by relative paths stays where
+    it was.
     """
     ours = _working_folder()
     theirs = _FOLDERS.get(ours)
     if theirs is not None:
         _change_to(theirs)
+    wrote, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
+        sys.dont_write_bytecode = wrote
         now = _working_folder()
         if now != ours and ours is not None:
             _FOLDERS[ours] = now

@@ -143,7 +143,9 @@ def stdout_to_stderr() -> Iterator[None]:
         os.dup2(2, 1)
         yield
     finally:
-        sys.stdout.flush()
+        for stream in (sys.stdout, sys.__stdout__):  # somebody may have written to the one that Python began with
+            with contextlib.suppress(AttributeError, ValueError, OSError):  # it is closed, or there is none
+                stream.flush()  # type: ignore[union-attr]
         os.dup2(kept, 1)
         os.close(kept)
 

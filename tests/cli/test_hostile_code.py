@@ -149,3 +149,16 @@ def test_an_endless_loader_is_read_up_to_the_limit(files: Files, monkeypatch: py
     assert call(*command, "--quiet").code in (0, 1, 4)
     empty = call("inspect", files.healthy, *NET, "--data", named("endless_empty_batches"))
     assert "gave 1000 batches without a sample, one after the other" in bounded(empty, 3)
+
+
+def test_what_is_imported_leaves_no_bytecode_beside_the_users_files(
+    files: Files, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    Path("own_neighbour.py").write_text("SAMPLES = 8\n")
+    Path("own_loader.py").write_text(
+        "import torch, own_neighbour\n\ndef batches():\n    return [torch.rand(own_neighbour.SAMPLES, 1, 8, 8)]\n"
+    )
+    call("inspect", files.healthy, "--arch", users_code("Net"), "--data", "own_loader.py:batches", "--quiet")
+    assert sorted(os.listdir()) == ["own_loader.py", "own_neighbour.py"]
+    assert not sys.dont_write_bytecode
