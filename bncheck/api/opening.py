@@ -70,13 +70,14 @@ def opened_for(settings: InspectionSettings) -> tuple[Backend, Source | None, Ba
         BncheckError: one of them cannot be opened, or an option is wrong.
     """
     _require_inputs(settings)
-    opened = model_of(settings.model)
+    chosen = weights_of(settings.model)
+    opened = model_of(chosen)
     reference = None if settings.reference is None else model_of(settings.reference)
     opened = _beside(opened, reference)
     source = training = None
     if settings.data is not None and opened.refusal is None:
         require_runnable(opened)
-        opened, reading = preprocessed(opened, settings.model, settings.data, settings.reading)
+        opened, reading = preprocessed(opened, chosen, settings.data, settings.reading)
         source = open_data(settings.data, reading)
         if settings.train_data is not None:
             training = open_data(settings.train_data, reading, argument("train_data"))
@@ -86,8 +87,15 @@ def opened_for(settings: InspectionSettings) -> tuple[Backend, Source | None, Ba
 def preprocessed(
     opened: Backend, model: ModelSettings, data: object, reading: DataSettings
 ) -> tuple[Backend, DataSettings]:
-    """How images are read: as a Hugging Face folder says, where nothing else is asked for; the model's notes tell."""
-    folder = weights_of(model).arch
+    """How images are read: as a Hugging Face folder says, where nothing else is asked for; the model's notes tell.
+
+    Args:
+        opened: the model.
+        model: what `weights_of` gave for it.
+        data: as they are named.
+        reading: what was asked.
+    """
+    folder = model.arch
     are_images = isinstance(data, str | os.PathLike) and (Path(data).is_dir() or str(data).endswith(".tar"))
     if not isinstance(folder, HuggingFaceFolder) or not are_images or reading.image_only or reading.normalizing:
         return opened, reading

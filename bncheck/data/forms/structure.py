@@ -109,10 +109,12 @@ def _within(value: object) -> Iterator[object]:
 def _again(value: Any, make: Callable[[Any], Any]) -> Any:
     if isinstance(value, Mapping):
         return {key: make(inner) for key, inner in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields") and not isinstance(value, PackedSequence):
+    if isinstance(value, PackedSequence):
+        return value
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(make(inner) for inner in value))
     if isinstance(value, PerSample):
         return PerSample(make(inner) for inner in value)
-    if isinstance(value, tuple | list) and not isinstance(value, PackedSequence):
+    if isinstance(value, tuple | list):
         return type(value)(make(inner) for inner in value)
     return value

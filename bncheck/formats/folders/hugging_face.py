@@ -98,8 +98,10 @@ def hugging_face_folder(path: Path) -> HuggingFaceFolder | None:
         ModelError: it has a configuration that cannot be read.
     """
     file = path / CONFIGURATION
+    if not file.is_file():  # nor is it under what is no folder
+        return None
     weights = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
-    if not path.is_dir() or not file.is_file() or weights is None:
+    if weights is None:
         return None
     configuration = _read(file)
     named = configuration.get("architectures")

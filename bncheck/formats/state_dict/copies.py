@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from bncheck.core import SiblingCopy
+from bncheck.formats.state_dict.names.flat import leaf
 from bncheck.formats.state_dict.names.prefixes import best_names
 from bncheck.formats.state_dict.nesting import Candidate
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, without_wrappers
@@ -44,8 +45,8 @@ def _compared(own: Tensors, other: Candidate) -> SiblingCopy | None:
     given = without_wrappers(tensors_of(other))[0]
     names, _ = best_names(_shapes(given), _shapes(own))
     theirs = {names[name]: value for name, value in given.items()}
-    statistics = {name for name in own if _leaf(name) in _STATISTICS}
-    weights = {name for name in own if _leaf(name) not in (*_STATISTICS, *_COUNTERS)}
+    statistics = {name for name in own if leaf(name) in _STATISTICS}
+    weights = {name for name in own if leaf(name) not in (*_STATISTICS, *_COUNTERS)}
     shared = statistics | weights
     if (
         not statistics
@@ -71,7 +72,3 @@ def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def _shapes(tensors: Tensors) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in tensors.items()}
-
-
-def _leaf(name: str) -> str:
-    return name.rpartition(".")[2]

@@ -35,14 +35,10 @@ class Part(MutableMapping[str, Any]):
         return self.whole[self.prefix + name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if not isinstance(self.whole, MutableMapping):
-            raise TypeError(f"a {type(self.whole).__name__} cannot be changed")
-        self.whole[self.prefix + name] = value
+        self._changeable()[self.prefix + name] = value
 
     def __delitem__(self, name: str) -> None:
-        if not isinstance(self.whole, MutableMapping):
-            raise TypeError(f"a {type(self.whole).__name__} cannot be changed")
-        del self.whole[self.prefix + name]
+        del self._changeable()[self.prefix + name]
 
     def __iter__(self) -> Iterator[str]:
         names = [name for name in self.whole if isinstance(name, str) and name.startswith(self.prefix)]
@@ -50,6 +46,11 @@ class Part(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def _changeable(self) -> MutableMapping[str, Any]:
+        if not isinstance(self.whole, MutableMapping):
+            raise TypeError(f"a {type(self.whole).__name__} cannot be changed")
+        return self.whole
 
 
 def part_named(whole: Mapping[str, Any], name: str) -> Part | None:
@@ -64,7 +65,7 @@ def models_in(whole: Mapping[str, Any]) -> list[str]:
     for name, value in whole.items():
         if isinstance(name, str) and isinstance(value, torch.Tensor) and "." in name:
             first = name.partition(".")[0]
-            found[first] = found.get(first, False) or name.rpartition(".")[2] in STATISTICS
+            found[first] = found.get(first, False) or leaf(name) in STATISTICS
     parts = [first for first, has_statistics in found.items() if has_statistics and not first.isdigit()]
     return parts if len(parts) > 1 else []
 
