@@ -6,17 +6,20 @@ STAMP := $(VENV)/.installed
 
 LOWEST := .venv-lowest
 QUICK := not slow and not browser and not training
+# What `make quick` runs: without those of tests/costly.txt, which `make costs` writes anew.
+QUICKEST := $(QUICK) and not costly
 # Python files of the package that differ from the last commit (SINCE=main: from that branch), new ones included.
 SINCE ?= HEAD
 CHANGED = $(shell { git diff --name-only --diff-filter=d $(SINCE) -- 'bncheck/*.py'; \
 	git ls-files --others --exclude-standard -- 'bncheck/*.py'; } 2>/dev/null)
 
-.PHONY: help demo test quick quick-tests coverage lowest lint types tests fuzz soak mutants format samples readme bench experiments diagnosis docs screenshots clean
+.PHONY: help demo test quick quick-tests costs coverage lowest lint types tests fuzz soak mutants format samples readme bench experiments diagnosis docs screenshots clean
 
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
-	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (some five minutes)"
+	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (under a minute)"
+	@echo "make costs    run the tests and write tests/costly.txt, which make quick leaves out"
 	@echo "make coverage the branches that the quick tests reach, and a failure below the floor of pyproject.toml"
 	@echo "make lowest   the quick tests with the lowest versions that pyproject.toml promises (TESTS= runs all)"
 	@echo "make fuzz [SECONDS=n] [CASES=n] [SEED=n] [JOBS=n]  hostile files of every format against the command line (docs/fuzzing.md)"
@@ -52,7 +55,11 @@ quick: $(STAMP) lint
 	$(MAKE) --no-print-directory quick-tests
 
 quick-tests: $(STAMP)
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "$(QUICK)"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "$(QUICKEST)"
+
+# To be run on a quiet machine.
+costs: $(STAMP)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "$(QUICK)" --write-costs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

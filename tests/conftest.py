@@ -9,20 +9,39 @@ from pathlib import Path
 
 import pytest
 
+from tests import costs
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 LEFT_OUT = ("slow", "training", "browser")
-"""Marks of the tests that `make quick` leaves out."""
+"""Marks of the tests that are not quick: `make quick`, `make coverage` and `make lowest` leave them out."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--update-goldens`."""
+    """Add `--update-goldens` and `--write-costs`."""
     parser.addoption(
         "--update-goldens",
         action="store_true",
         help="Write the golden files anew: look at what changed before you keep it.",
     )
+    parser.addoption(
+        "--write-costs", action="store_true", help="Write tests/costly.txt, which `make quick` leaves out."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the process that gathers the workers' reports write what the tests cost, where it is asked for."""
+    if config.getoption("--write-costs") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(costs.Costs())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that the list names as costly."""
+    costly = costs.costly()
+    for item in items:
+        if costs.function_of(item.nodeid) in costly:
+            item.add_marker("costly")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

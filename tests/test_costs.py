@@ -1,0 +1,41 @@
+"""What `make quick` leaves out is written by what tests took, and read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests import costs
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A list of a folder of its own, in which one file of tests still exists."""
+    (tmp_path / "test_there.py").touch()
+    monkeypatch.setattr(costs, "LIST", tmp_path / "costly.txt")
+    return costs.LIST
+
+
+def test_a_function_is_costly_by_the_mean_of_its_cases(written: Path) -> None:
+    run = costs.Costs()
+    for name, phase in (("a[1]", 0.02), ("a[1]", 0.03), ("a[2]", 0.06), ("b[1]", 0.09), ("b[2]", 0.0), ("c", 0.05)):
+        run.pytest_runtest_logreport(SimpleNamespace(nodeid=f"tests/cli/test_x.py::{name}", duration=phase))
+    run.pytest_sessionfinish()
+    assert written.read_text().split() == ["cli/test_x.py::a", "cli/test_x.py::c"]
+    assert costs.costly() == {"cli/test_x.py::a", "cli/test_x.py::c"}
+
+
+def test_what_did_not_run_keeps_its_place_while_its_file_exists(written: Path) -> None:
+    written.write_text("gone/test_y.py::a\ntest_there.py::a\ntest_there.py::b\n")
+    run = costs.Costs()
+    run.pytest_runtest_logreport(SimpleNamespace(nodeid="tests/test_there.py::b", duration=0.001))
+    run.pytest_sessionfinish()
+    assert written.read_text().split() == ["test_there.py::a"]
+
+
+def test_the_list_names_what_exists() -> None:
+    files = {name.partition("::")[0] for name in costs.costly()}
+    assert files
+    assert not [name for name in files if not (costs.LIST.parent / name).is_file()]
