@@ -120,8 +120,14 @@ def test_rules_as_json() -> None:
     assert all(rule["page"].startswith(f"# {rule['code']}: ") for rule in rules)
 
 
-def test_rules_in_a_format_there_is_not() -> None:
-    assert "--format xml: choose text or json." in refused(call("rules", "--format", "xml"), 2)
+def test_a_rule_as_json_is_its_entry_in_the_list() -> None:
+    listed = {rule["code"]: rule for rule in call("rules", "--format", "json").json}
+    assert call("rule", "bn102", "--format", "json").json == listed["BN102"]
+
+
+@pytest.mark.parametrize("command", [("rules",), ("rule", "BN102")])
+def test_rules_in_a_format_there_is_not(command: tuple[str, ...]) -> None:
+    assert "--format xml: choose text or json." in refused(call(*command, "--format", "xml"), 2)
 
 
 @pytest.mark.parametrize("code", ["BN102", "bn102", "Bn102"])

@@ -17,24 +17,32 @@ def rules_command(
 ) -> None:
     """List every rule: code, severity, what it stands for."""
     with exit_codes():
-        if output_format == "json":
-            typer.echo(json.dumps([_document(code) for code in (rule.code for rule in RULES)], indent=2))
-        elif output_format == "text":
-            _print_table()
+        if _as_json(output_format):
+            typer.echo(json.dumps([_document(rule.code) for rule in RULES], indent=2))
         else:
-            raise UsageError(f"--format {output_format}: choose text or json.")
+            _print_table()
 
 
 def rule_command(
     code: opt.Code,
+    output_format: opt.Format = "text",
 ) -> None:
     """Explain one rule: what, why it happens, how it was detected, how to repair."""
     with exit_codes():
         rule = find_rule(code)
+        if _as_json(output_format):
+            typer.echo(json.dumps(_document(rule.code), indent=2))
+            return
         from rich.console import Console
         from rich.markdown import Markdown
 
         Console().print(Markdown(rule.page))
+
+
+def _as_json(output_format: str) -> bool:
+    if output_format not in ("text", "json"):
+        raise UsageError(f"--format {output_format}: choose text or json.")
+    return output_format == "json"
 
 
 def _document(code: str) -> dict[str, object]:
