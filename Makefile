@@ -29,7 +29,7 @@ help:
 	@echo "make bench    speed against plain forwards and the usual ways (a table in Markdown)"
 	@echo "make experiments [FASHION=folder]  train what docs/why-batch-statistics.md shows (under half an hour)"
 	@echo "make diagnosis [FASHION=folder]  plant faults into trained nets and count what is found (docs/diagnosis.md)"
-	@echo "make docs     write docs/which-cause.md from the rules; make screenshots takes the README's pictures"
+	@echo "make docs     write docs/which-cause.md and build the site (every link leads somewhere); make screenshots takes the pictures"
 	@echo "make samples  train and write the sample models again"
 	@echo "make readme   put the demo's output and the speed table into the README"
 	@echo "make format   format the code"
@@ -130,6 +130,8 @@ diagnosis: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/make.py
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict
+	@echo "The site: out/site/index.html"
 
 screenshots: $(STAMP)
 	$(BIN)/python docs/screenshots.py

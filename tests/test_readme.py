@@ -83,7 +83,8 @@ def test_the_repairs_repair(tmp_path: Path, run: Callable[..., Done], trained_on
 
 
 def test_every_option_that_the_pages_name_exists() -> None:
-    pages = README + (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    guides = [ROOT / "SECURITY.md", *sorted((ROOT / "docs" / "start").glob("*.md"))]
+    pages = "\n".join([README, *(page.read_text(encoding="utf-8") for page in guides)])
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", pages))
     group = typer.main.get_command(app)
     known = {option for one in (group, *group.commands.values()) for given in one.params for option in given.opts}
