@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
 from bncheck.api.assembling import assemble, versions_of
 from bncheck.api.next_step import advised
 from bncheck.api.opening import opened_for
-from bncheck.api.parts import part_of, require_keepable
 from bncheck.core import in_force
 from bncheck.data import DataOptions, Source
 from bncheck.formats import Backend
@@ -20,7 +19,6 @@ from bncheck.measure import (
     ALONE,
     COMPARING_STAGE,
     WHOLE,
-    Part,
     Plan,
     RankIsDone,
     Ranks,
@@ -55,6 +53,9 @@ from bncheck.settings import (
 )
 from bncheck.vocabulary import FailOn
 from bncheck.watch import CountedSession, Ledger
+
+if TYPE_CHECKING:
+    from bncheck.measure import Part
 
 OPENING, FINDINGS = "opening the model and the data", "findings"
 """Stages of an inspection before and after its passes and questions."""
@@ -181,6 +182,8 @@ def inspected(
         RankIsDone: this process is another than the first.
     """
     if keep is not None:
+        from bncheck.api.parts import require_keepable
+
         require_keepable(settings)
     progress = spelling_arguments(progress, settings.edge.spelling)
     stages = [] if settings.data is None else plan_of(settings).stages(training=settings.train_data is not None)
@@ -195,6 +198,8 @@ def inspected(
     if source is None and ranks.rank:
         raise RankIsDone
     if keep is not None and source is not None:
+        from bncheck.api.parts import part_of
+
         of_all = partial(part_of, opened, source, settings)
         how = replace(how, keep=lambda seen, cost: keep(of_all(seen, cost, WHOLE)))
     return report_on(

@@ -24,7 +24,6 @@ from rich.progress import (
 from rich.text import Text
 
 from bncheck.cli.process import say
-from bncheck.progress import begin
 from bncheck.render import training_words
 
 PATIENCE = 1.0
@@ -74,13 +73,6 @@ def progress_bar(quiet: bool) -> Iterator[Advance]:
     finally:
         shown.close()
         sys.stderr.flush()
-
-
-def start_torch(quiet: bool) -> None:
-    """Import what runs models, which takes seconds, in sight."""
-    with progress_bar(quiet) as progress:
-        begin(progress, "starting torch")
-        from bncheck.api import inspected  # noqa: F401
 
 
 @dataclass(slots=True)

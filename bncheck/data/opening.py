@@ -16,7 +16,6 @@ from bncheck.data.forms.parts import type_name
 from bncheck.data.kinds import kind_of
 from bncheck.data.screening import ScreenedSource
 from bncheck.data.sources.arrays import array_source
-from bncheck.data.sources.image_folder import image_folder
 from bncheck.data.sources.streams import StreamSource, stream_source
 from bncheck.errors import UsageError
 from bncheck.files import meant
@@ -73,6 +72,8 @@ def _open_named(location: str | Path, reading: DataSettings, named: str) -> Sour
     path, name = Path(location), str(location)
     if os.path.isdir(path):  # which, unlike `Path.is_dir`, takes names that no file can have
         _refuse_label_column(name, reading)
+        from bncheck.data.sources.image_folder import image_folder
+
         return image_folder(path, reading, name)
     if os.path.exists(path):
         return _open_file(path, reading, name)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from PIL import Image
 
 from bncheck.data.options import Channels, Layout, Size
 
@@ -41,6 +40,8 @@ def resize(pixels: torch.Tensor, size: Size) -> torch.Tensor:
     # RGB is fastest whole; others go band by band, so that a fourth channel is not taken for alpha.
     is_rgb = pixels.shape[1] == 3
     pictures = (pixels.movedim(1, 3) if is_rgb else pixels.reshape(-1, height, width)).numpy(force=True)
+    from PIL import Image  # where images are resized: much is run that reads none
+
     resized = [Image.fromarray(each).resize((new_width, new_height), Image.Resampling.BILINEAR) for each in pictures]
     stack = torch.from_numpy(np.stack([np.asarray(picture) for picture in resized]))
     return stack.movedim(3, 1) if is_rgb else stack.reshape(*pixels.shape[:2], new_height, new_width)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from bncheck.cli.configuration import configuration_of
+from bncheck.cli.importing import uncollected
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import split_codes
@@ -48,7 +49,8 @@ def audit_command(
                 require_existing(model)
                 with stdout_to_stderr(), progress_bar(quiet) as progress:
                     begin(progress, f"auditing {one_line(model)}")
-                    from bncheck.api import inspected
+                    with uncollected():
+                        from bncheck.api import inspected
 
                     judging = JudgingSettings(split_codes(select), split_codes(ignore), fail_on=fail_on)
                     chosen = ModelSettings(model, allow_ops=tuple(allow_op or ()))

@@ -8,6 +8,7 @@ import typer
 
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.guard import files_of
+from bncheck.cli.importing import uncollected
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import as_typed, split_codes
@@ -46,7 +47,8 @@ def diff_command(
             say_what_is_trusted(f"{before} and {after}", trust_pickle, allow_op, several=True)
         with stdout_to_stderr(), progress_bar(quiet) as progress:
             begin(progress, "comparing two files")
-            from bncheck.api import compared
+            with uncollected():
+                from bncheck.api import compared
 
             allowed = tuple(allow_op or ())
             first = ModelSettings(before, key=key, trust_pickle=trust_pickle, allow_ops=allowed)

@@ -13,6 +13,7 @@ from bncheck.cli.commands.renorm import exit_code_of, print_renormalized, renorm
 from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.guard import files_of
+from bncheck.cli.importing import start_torch
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.arguments import refuse_without, say_whose_code_runs
@@ -28,7 +29,7 @@ from bncheck.cli.options.typed import (
     split_codes,
 )
 from bncheck.cli.process import exit_codes, stdout_to_stderr
-from bncheck.cli.progress import progress_bar, start_torch
+from bncheck.cli.progress import progress_bar
 from bncheck.cli.ranks import job_ranks, refuse_in_job
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError

@@ -10,6 +10,7 @@ import typer
 from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.guard import RunFiles, files_of
+from bncheck.cli.importing import uncollected
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.arguments import refuse_typed
@@ -62,7 +63,8 @@ def merge_command(
         if not quiet:
             say_configuration(context)
         with stdout_to_stderr():
-            from bncheck.api import merged
+            with uncollected():
+                from bncheck.api import merged
 
             result: Any = merged(parts, judging, sizes, Edge("bncheck merge", Spelling.COMMAND_LINE, typed))
         files.require_free()

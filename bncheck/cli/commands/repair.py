@@ -11,13 +11,14 @@ import typer
 from bncheck.cli.configuration import say_configuration
 from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
 from bncheck.cli.guard import files_of
+from bncheck.cli.importing import start_torch
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options import tuning
 from bncheck.cli.options.arguments import refuse_without, say_whose_code_runs
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import as_typed, read_callable, read_floats, read_kwargs, read_names, read_size
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
-from bncheck.cli.progress import progress_bar, start_torch, training_told
+from bncheck.cli.progress import progress_bar, training_told
 from bncheck.cli.ranks import refuse_in_job
 from bncheck.results import RepairResult
 from bncheck.settings import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bncheck.cli.guard import files_of
+from bncheck.cli.importing import uncollected
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import read_kwargs
@@ -47,7 +48,8 @@ def stamp_command(
         files_of(context)
         with stdout_to_stderr(), progress_bar(quiet=False) as progress:
             begin(progress, "stamping the export")
-            from bncheck.api import stamp
+            with uncollected():
+                from bncheck.api import stamp
 
             result = stamp(
                 model,
