@@ -21,6 +21,7 @@ ORDER = (
     ("gate", "render"),
     ("predictions",),
     ("formats",),
+    ("weights",),
     ("measure",),
     ("probes",),
     ("repair",),

@@ -53,6 +53,7 @@ from bncheck.settings import (
 )
 from bncheck.vocabulary import FailOn
 from bncheck.watch import CountedSession, Ledger
+from bncheck.weights import training_input_of
 
 if TYPE_CHECKING:
     from bncheck.measure import Part
@@ -283,6 +284,7 @@ def report_on(
     begin(progress, FINDINGS)
     evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
     run = Run(how.edge.command, how.options, plan.seed, versions_of(opened), in_force(), evidence.notes, how.asked)
+    run = replace(run, training_input=training_input_of(opened))
     run = run if source is None else replace(run, cost=ledger.total())
     call = replace(how.call, can_be_trained=opened.advice.can_be_trained)
     return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)

@@ -2,7 +2,7 @@ from .backend import Backend
 from .digest import sha256_of
 from .exported import runs_operators
 from .folders.hugging_face import HuggingFaceFolder, hugging_face_folder
-from .folding import Reference, compare_layers
+from .folding import AffineOperation, Reference, compare_layers
 from .folding.referencing import reference_of, with_reference
 from .format import Adoption, Container, Format, Request
 from .in_memory import adopted, copied, from_module
@@ -25,6 +25,7 @@ from .torchscript.model import require_not_compiled
 
 __all__ = [
     "Adoption",
+    "AffineOperation",
     "Backend",
     "Container",
     "Format",

@@ -168,6 +168,10 @@ class Backend(abc.ABC):
         """The convolutions and linear layers, those with the same weights once; layers may be folded into them."""
         return ()
 
+    def first_operation(self) -> AffineOperation | None:
+        """The first of the operations, if the model's input feeds it as far as that is known; no other is read."""
+        return next(iter(self.operations()), None)
+
     def hidden_channels(self) -> Mapping[str, npt.NDArray[np.bool_]]:
         """Channels of folded layers whose gamma is too small for their input to be seen, (C,), by the layer's name."""
         return {fold.layer.name: ~fold.visible for fold in self.folds.values() if not fold.visible.all()}

@@ -149,6 +149,7 @@ from .scores import (
     score_value,
 )
 from .soundness import require_sound
+from .training.training_input import ChannelsFed, Confidence, InputFamily, TrainingInput
 
 __all__ = [
     "ADVICE",
@@ -192,8 +193,10 @@ __all__ = [
     "BuildByInstance",
     "BuiltAnew",
     "ChannelTable",
+    "ChannelsFed",
     "Comparison",
     "ComputedInFloat32",
+    "Confidence",
     "Cost",
     "DataFacts",
     "DeviceIgnored",
@@ -216,6 +219,7 @@ __all__ = [
     "HeadEffect",
     "HeldOutDrawn",
     "ImagesEnlarged",
+    "InputFamily",
     "InputsLeftOut",
     "Json",
     "Judged",
@@ -275,6 +279,7 @@ __all__ = [
     "TensorsLeftOut",
     "TooFewForBatchPass",
     "TrainingEnded",
+    "TrainingInput",
     "TrainingSamplesCompared",
     "UnfitForBaseline",
     "Unpacked",

@@ -11,6 +11,7 @@ from bncheck.results.earlier import asked_among, run_before
 from bncheck.results.misfit import missing
 from bncheck.results.notes.codec import documents_of, notes_in
 from bncheck.results.notes.note import Note, sentences
+from bncheck.results.training.training_input import TrainingInput
 from bncheck.vocabulary import FailOn, Spelling
 
 MARGIN = "margin"
@@ -109,6 +110,7 @@ class Run:
         asked: what was asked for.
         again: the same inspection once more, ready to be typed; `None` where it is not known.
         cost: samples run and seconds; `None` where nothing was run, and in reports of versions that did not count.
+        training_input: what the model was fed in training, as its weights tell; `None` where they do not.
     """
 
     command: str
@@ -120,12 +122,13 @@ class Run:
     asked: Asked = field(default_factory=Asked)
     again: str | None = None
     cost: RunCost | None = None
+    training_input: TrainingInput | None = None
 
     __json__: ClassVar = Written(
         derived={"notes": lambda run: run.notes, "noted": lambda run: documents_of(run.noted, run.spelling)},
         gathered={"noted": notes_in},
         first=("command", "options", "seed", "versions", "thresholds", "notes", "noted"),
-        added=frozenset({"asked", "again", "cost"}),
+        added=frozenset({"asked", "again", "cost", "training_input"}),
         earlier=run_before,
         settled=_require_margin,
     )

@@ -17,6 +17,8 @@ from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import DEFAULT_DOMAINS
 from bncheck.formats.quantization import computes_in_steps
 
+_PASSING = {"Cast", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+"""What passes values on as they are."""
 _PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
@@ -29,6 +31,24 @@ def affine_operations(proto: onnx.ModelProto, opset: int) -> tuple[AffineOperati
     reader = _Reader(proto, opset)
     found = (reader.operation(node) for node in proto.graph.node if _multiplies(node))
     return tuple(operation for operation in found if operation is not None)
+
+
+def first_operation(proto: onnx.ModelProto, opset: int) -> AffineOperation | None:
+    """The first of these, if it is fed what the graph is fed, in another layout or type at the most."""
+    node = next((node for node in proto.graph.node if _multiplies(node)), None)
+    if node is None or not _is_fed_by_input(node.input[0], proto.graph):
+        return None
+    return _Reader(proto, opset).operation(node)
+
+
+def _is_fed_by_input(name: str, graph: onnx.GraphProto) -> bool:
+    makers = {output: node for node in graph.node for output in node.output}
+    for _ in range(len(graph.node)):
+        maker = makers.get(name)
+        if maker is None or maker.op_type not in _PASSING or not maker.input:
+            break
+        name = maker.input[0]
+    return any(name == value.name for value in graph.input)
 
 
 class _Reader:

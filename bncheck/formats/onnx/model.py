@@ -18,7 +18,7 @@ from bncheck.evidence import Advice
 from bncheck.formats.backend import Backend
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Source, Sources
 from bncheck.formats.onnx.advice import ADVICE
-from bncheck.formats.onnx.affine import affine_operations, coarsest_precision, hidden_forms
+from bncheck.formats.onnx.affine import affine_operations, coarsest_precision, first_operation, hidden_forms
 from bncheck.formats.onnx.bare import bare_convolutions
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
 from bncheck.formats.onnx.provenance import provenance_text, read_provenance, with_metadata
@@ -64,6 +64,10 @@ class OnnxBackend(Backend):
     def operations(self) -> tuple[AffineOperation, ...]:
         """See `Backend.operations`."""
         return affine_operations(self.graph.proto, self.graph.opset)
+
+    def first_operation(self) -> AffineOperation | None:
+        """See `Backend.first_operation`."""
+        return first_operation(self.graph.proto, self.graph.opset)
 
     def hidden_forms(self) -> tuple[str, ...]:
         """See `Backend.hidden_forms`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -20,20 +20,20 @@ Call = tuple[str, torch.Tensor, torch.Tensor | None, Mapping[str, Any]]
 """The operator's plain name, its weight and bias, and its arguments by name."""
 
 
-def operations_of_calls(calls: Iterable[Call], names: Mapping[int, str]) -> tuple[AffineOperation, ...]:
-    """Every convolution and linear layer with weights of its own, those with the same weights once.
+def operations_of_calls(calls: Iterable[Call], names: Mapping[int, str]) -> Iterator[AffineOperation]:
+    """Every convolution and linear layer with weights of its own, those with the same weights once, as it is reached.
 
     Args:
         calls: of a program.
         names: its tensors' names by storage address.
     """
-    found: dict[int, AffineOperation] = {}
+    found: set[int] = set()
     for operator, weight, bias, given in calls:
         address = weight.data_ptr()
         if address not in found and weight.is_floating_point() and weight.dim() >= 2 and weight.numel():
             name = names.get(address, f"{operator}_{len(found)}.weight")
-            found[address] = operation_of(operator, name, weight, bias, given)
-    return tuple(found.values())
+            found.add(address)
+            yield operation_of(operator, name, weight, bias, given)
 
 
 def plain_operator(target: str) -> str | None:

@@ -64,7 +64,11 @@ class ProgramBackend(Backend, abc.ABC):
 
     def operations(self) -> tuple[AffineOperation, ...]:
         """See `Backend.operations`."""
-        return operations_of_calls(self.affine_calls(), self.tensor_names)
+        return tuple(operations_of_calls(self.affine_calls(), self.tensor_names))
+
+    def first_operation(self) -> AffineOperation | None:
+        """See `Backend.first_operation`."""
+        return next(operations_of_calls(self.affine_calls(), self.tensor_names), None)
 
     def hidden_forms(self) -> tuple[str, ...]:
         """See `Backend.hidden_forms`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
@@ -79,7 +79,14 @@ class TensorsBackend(Backend):
 
     def operations(self) -> tuple[AffineOperation, ...]:
         """What looks like a convolution's or a linear layer's weight, with its bias."""
-        return tuple(
+        return tuple(self._operations())
+
+    def first_operation(self) -> AffineOperation | None:
+        """See `Backend.first_operation`."""
+        return next(self._operations(), None)
+
+    def _operations(self) -> Iterator[AffineOperation]:
+        return (
             operation_of("convolution", name, tensor, self.held.get(name.removesuffix("weight") + "bias"), {})
             for name, tensor in self.held.items()
             if name.endswith("weight") and tensor.is_floating_point() and tensor.dim() >= 2 and tensor.numel()

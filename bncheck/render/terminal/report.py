@@ -26,6 +26,7 @@ from bncheck.render.words.report import (
     noted,
 )
 from bncheck.render.words.shortening import shortened
+from bncheck.render.words.training_input import fed_briefly
 from bncheck.results import BatchSize, Finding, Report
 
 ANSWER_LINES = (3, 1, 2)
@@ -40,7 +41,7 @@ def print_verdict(report: Report, console: Console) -> None:
 
 def print_audit(report: Report, console: Console) -> None:
     """Print one file among several: a line, and what was found in it."""
-    about = f"  {about_model(report.model)}. {headline(report).partition('.')[0]}."
+    about = f"  {about_model(report.model)}. {headline(report).partition('.')[0]}.{fed_briefly(report)}"
     findings = map(_findings, alike(report.findings))
     notes = (sentence(note, "dim") for note in (noted(report.run) if report.findings else ()))
     line = Text.assemble(sentence(report.model.path, "bold"), sentence(about))

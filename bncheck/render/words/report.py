@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.predictions import prediction_lines, suffering
 from bncheck.render.words.reasons import reason_in_a_cell
+from bncheck.render.words.training_input import fed_in_training
 from bncheck.results import (
     AUDITED,
     ERROR,
@@ -181,6 +182,7 @@ def closing(report: Report) -> list[str]:
         is_described = any(isinstance(note, ReadAsData) and note.is_module for note in report.run.noted)
         holds = "The module was read as data: to run it" if is_described else "The file holds tensors only: to run them"
         lines.append(f"{holds} on data, name the architecture too, {argument('arch')} FILE.py:CALLABLE {_DATA}.")
+    lines += fed_in_training(report)
     codes = sorted({finding.code for finding in report.findings if finding.severity != INFO})
     if codes:
         lines.append(f"More: bncheck rule {codes[0]}" + (f" (also {', '.join(codes[1:])})" if codes[1:] else ""))
