@@ -51,7 +51,6 @@ class Backend(abc.ABC):
         folds: layers that were folded into convolutions, by the operation that holds them.
         comparison: with a reference, if one was given.
         packages: distributions whose versions a report names, besides torch and numpy.
-        advice: what findings advise in files of its format.
         runnable: whether there is something to run.
         pools_batches: under the batch policy the runtime tells the moments of whole batches only.
     """
@@ -74,9 +73,13 @@ class Backend(abc.ABC):
     comparison: Comparison | None = None
 
     packages: ClassVar[tuple[str, ...]] = ()
-    advice: ClassVar[Advice] = PYTORCH_ADVICE
     runnable: ClassVar[bool] = True
     pools_batches: ClassVar[bool] = False
+
+    @property
+    def advice(self) -> Advice:
+        """What findings advise in such a file."""
+        return PYTORCH_ADVICE
 
     @abc.abstractmethod
     def tensors(self) -> Mapping[str, torch.Tensor]:

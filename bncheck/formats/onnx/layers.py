@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +13,7 @@ from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import NormNode, nodes_below
+from bncheck.formats.onnx.naming import candidates, owner
 
 WITHOUT_STATISTICS = {
     "InstanceNormalization": INSTANCE_NORM,
@@ -25,10 +25,6 @@ WITHOUT_STATISTICS = {
     "SimplifiedLayerNormalization": RMS_NORM,
     "SkipSimplifiedLayerNormalization": RMS_NORM,
 }
-_OWNED = re.compile(
-    r"(?:(?P<layer>.+)[./_])?"
-    r"(?:(?:running|moving)_(?:mean|var|variance)|weight|bias|gamma|beta|scale)(?::0)?"
-)
 _DECAY, _EPS = 0.9, 1e-5
 """Defaults of BatchNormalization's attributes."""
 
@@ -56,7 +52,8 @@ def list_onnx_layers(proto: onnx.ModelProto, opset: int) -> Listing:
     Raises:
         ModelError: a layer's mean and variance are of different sizes.
     """
-    lister = _Lister(trainable=proto.producer_name == "pytorch" or None, opset=opset)
+    stored = sorted(tensor.name for tensor in proto.graph.initializer)
+    lister = _Lister(trainable=proto.producer_name == "pytorch" or None, opset=opset, stored=stored)
     constants = Constants([proto.graph], opset)
     bodies: dict[int, tuple[onnx.GraphProto, Constants]] = {}
     for node in proto.graph.node:
@@ -72,10 +69,11 @@ def list_onnx_layers(proto: onnx.ModelProto, opset: int) -> Listing:
 class _Lister:
     """Builds the listing node by node."""
 
-    def __init__(self, *, trainable: bool | None, opset: int) -> None:
+    def __init__(self, *, trainable: bool | None, opset: int, stored: Sequence[str]) -> None:
         self.found = Listing()
         self._trainable = trainable
         self._opset = opset
+        self._stored = stored
         self._names: dict[tuple[str, ...], str] = {}
 
     def add(self, node: onnx.NodeProto, constants: Constants, inside: str = "") -> None:
@@ -129,10 +127,10 @@ class _Lister:
         if values and values in self._names:
             return self._names[values]
         taken = set(self.found.layers)
-        candidates = list(_candidates(node))
-        numbered = (f"{candidates[-1]}_{number}" for number in range(1, len(taken) + 2))
-        name = next(name for name in (*candidates, *numbered) if name not in taken)
-        if node.op_type == "BatchNormalization" or any(_OWNED.fullmatch(value) for value in values):
+        named = list(candidates(node.name, values, node.output[0], self._stored))
+        numbered = (f"{named[-1]}_{number}" for number in range(1, len(taken) + 2))
+        name = next(name for name in (*named, *numbered) if name not in taken)
+        if node.op_type == "BatchNormalization" or any(owner(value) is not None for value in values):
             self._names[values] = name
         return name
 
@@ -144,16 +142,6 @@ def _require_of_one_size(name: str, values: Mapping[str, FloatArray | None]) -> 
         raise ModelError(
             f"The statistics of {name} do not belong together: {counted}. The file is damaged or was edited."
         )
-
-
-def _candidates(node: onnx.NodeProto) -> Iterator[str]:
-    """Names for a layer, the best first: what its values belong to (`stem.norm.running_mean`), the node's own."""
-    for position in (3, 4, 1, 2):
-        if position < len(node.input) and (match := _OWNED.fullmatch(node.input[position])):
-            yield match["layer"] or ""
-    if node.name:
-        yield node.name
-    yield node.output[0]
 
 
 def _kind(node: onnx.NodeProto) -> str | None:

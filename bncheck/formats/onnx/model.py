@@ -17,7 +17,7 @@ from bncheck.errors import RefusedError, UsageError
 from bncheck.evidence import Advice
 from bncheck.formats.backend import Backend
 from bncheck.formats.folding import AffineOperation, Fold, Reference, Source, Sources
-from bncheck.formats.onnx.advice import ADVICE
+from bncheck.formats.onnx.advice import advice_for
 from bncheck.formats.onnx.affine import affine_operations, coarsest_precision, first_operation, hidden_forms
 from bncheck.formats.onnx.bare import bare_convolutions
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
@@ -37,8 +37,12 @@ class OnnxBackend(Backend):
 
     graph: OnnxGraph
     packages: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
-    advice: ClassVar[Advice] = ADVICE
     pools_batches: ClassVar[bool] = True
+
+    @property
+    def advice(self) -> Advice:
+        """See `Backend.advice`: by what exported it."""
+        return advice_for(self.graph.proto.producer_name)
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """The initializers of types that PyTorch has too."""
