@@ -39,6 +39,7 @@ from .notes.of_data import (
 )
 from .notes.of_files import (
     ArgumentIgnored,
+    ArithmeticRead,
     BareConvolutions,
     BatchWidened,
     ComputedInFloat32,
@@ -184,6 +185,7 @@ __all__ = [
     "Accuracy",
     "ArchitectureIgnored",
     "ArgumentIgnored",
+    "ArithmeticRead",
     "Asked",
     "BareConvolutions",
     "BatchSize",

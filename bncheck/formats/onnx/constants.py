@@ -61,6 +61,10 @@ class Constants:
             self._compute(name)
         return self._values[name]
 
+    def producer(self, name: str) -> onnx.NodeProto | None:
+        """The node that gives a value; `None` for what is stored, and for the graph's inputs."""
+        return None if name in self._tensors else self._producers.get(name)
+
     def made_of(self, name: str) -> tuple[set[str], set[str]] | None:
         """Names of the types that a value is stored in, and of the operators it is computed with from there.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bncheck.core import NormLayer
@@ -11,6 +11,8 @@ from bncheck.formats.folding import Fold
 
 if TYPE_CHECKING:
     import onnx
+
+    from bncheck.formats.onnx.decomposed.putting_together import Decomposed
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
@@ -60,6 +62,7 @@ class OnnxGraph:
         inputs: what must be fed, initializers listed as inputs left out.
         outputs: names of what comes back.
         nodes: the nodes whose inputs can be measured, in running order; a layer called twice has two.
+        decomposed: those that the file writes as arithmetic, by the output of the node that stands for them.
     """
 
     proto: onnx.ModelProto
@@ -67,6 +70,7 @@ class OnnxGraph:
     inputs: tuple[GraphInput, ...]
     outputs: tuple[str, ...]
     nodes: tuple[NormNode, ...]
+    decomposed: Mapping[str, Decomposed] = field(default_factory=dict)
 
 
 def opset_of(proto: onnx.ModelProto) -> int | None:

@@ -12,6 +12,7 @@ import onnx
 from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM, FloatArray, NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.constants import Constants
+from bncheck.formats.onnx.decomposed.putting_together import Together, Unseparated
 from bncheck.formats.onnx.graph import NormNode, nodes_below
 from bncheck.formats.onnx.naming import candidates, owner
 
@@ -46,18 +47,26 @@ class Listing:
     training: list[str] = field(default_factory=list)
 
 
-def list_onnx_layers(proto: onnx.ModelProto, opset: int) -> Listing:
+def list_onnx_layers(together: Together, opset: int) -> Listing:
     """Every normalization layer of the graph; nodes that share all their values are one layer called twice.
+
+    Args:
+        together: the graph, its decomposed layers put together.
+        opset: of the default operators.
 
     Raises:
         ModelError: a layer's mean and variance are of different sizes.
     """
-    stored = sorted(tensor.name for tensor in proto.graph.initializer)
-    lister = _Lister(trainable=proto.producer_name == "pytorch" or None, opset=opset, stored=stored)
+    proto = together.proto
+    lister = _Lister(together, opset)
     constants = Constants([proto.graph], opset)
     bodies: dict[int, tuple[onnx.GraphProto, Constants]] = {}
+    unseparated = {one.output: one for one in together.unseparated}
     for node in proto.graph.node:
         lister.add(node, constants)
+        for name in node.output:
+            if name in unseparated:
+                lister.add_unseparated(unseparated[name])
         for inner, graph in nodes_below(node):
             if _kind(inner) is not None:
                 if id(graph) not in bodies:  # and kept with it, for an id is taken again
@@ -69,11 +78,12 @@ def list_onnx_layers(proto: onnx.ModelProto, opset: int) -> Listing:
 class _Lister:
     """Builds the listing node by node."""
 
-    def __init__(self, *, trainable: bool | None, opset: int, stored: Sequence[str]) -> None:
+    def __init__(self, together: Together, opset: int) -> None:
         self.found = Listing()
-        self._trainable = trainable
+        self._trainable = together.proto.producer_name == "pytorch" or None
         self._opset = opset
-        self._stored = stored
+        self._decomposed = together.layers
+        self._stored = sorted(tensor.name for tensor in together.proto.graph.initializer)
         self._names: dict[tuple[str, ...], str] = {}
 
     def add(self, node: onnx.NodeProto, constants: Constants, inside: str = "") -> None:
@@ -96,6 +106,23 @@ class _Lister:
         elif layer.has_statistics:
             self.found.nodes.append(NormNode(node.output[0], layer))
 
+    def add_unseparated(self, one: Unseparated) -> None:
+        """Take in arithmetic that normalizes, and of which nothing tells the variance."""
+        name = self._free([one.name, one.output])
+        self.found.unsupported[name] = (
+            "it is written as arithmetic, and one constant holds its variance and gamma together. Inspect the file "
+            "that it was exported from"
+        )
+        self.found.layers[name] = NormLayer(
+            name=name,
+            kind=BATCH_NORM,
+            channels=one.channels,
+            mean=None,
+            var=None,
+            bias=one.bias,
+            expects_statistics=False,
+        )
+
     def _batch_norm(
         self, node: onnx.NodeProto, name: str, attributes: Mapping[str, Any], constants: Constants
     ) -> NormLayer:
@@ -103,6 +130,12 @@ class _Lister:
         known = mean is not None and var is not None
         _require_of_one_size(name, {"mean": mean, "variance": var, "weight": weight, "bias": bias})
         sized = next((values for values in (mean, var, weight, bias) if values is not None), None)
+        # Arithmetic has no momentum, is of no class, and may have neither gamma nor beta.
+        arithmetic = self._decomposed.get(node.output[0])
+        if arithmetic is not None:
+            weight, bias = (
+                values if role in arithmetic.reads else None for role, values in (("weight", weight), ("bias", bias))
+            )
         return NormLayer(
             name=name,
             kind=BATCH_NORM,
@@ -111,11 +144,11 @@ class _Lister:
             var=var if known else None,
             eps=_plain(attributes.get("epsilon", _EPS)),
             # ONNX's momentum is the share of the old value, PyTorch's that of the newest batch.
-            momentum=round(1.0 - _plain(attributes.get("momentum", _DECAY)), 7),
+            momentum=None if arithmetic else round(1.0 - _plain(attributes.get("momentum", _DECAY)), 7),
             weight=weight,
             bias=bias,
             # Where the graph computes the statistics, nothing tells a layer from a standardized kernel.
-            trainable_class=self._trainable if known else None,
+            trainable_class=self._trainable if known and arithmetic is None else None,
             dtype=constants.dtype(node.input[3]) if known else None,
             expects_statistics=known,
             by_input=known and _in_training(node, attributes),
@@ -126,13 +159,17 @@ class _Lister:
         values = tuple(node.input[1:5])
         if values and values in self._names:
             return self._names[values]
-        taken = set(self.found.layers)
-        named = list(candidates(node.name, values, node.output[0], self._stored))
-        numbered = (f"{named[-1]}_{number}" for number in range(1, len(taken) + 2))
-        name = next(name for name in (*named, *numbered) if name not in taken)
+        arithmetic = self._decomposed.get(node.output[0])
+        called, names = (arithmetic.node_name, arithmetic.names) if arithmetic else (node.name, values)
+        name = self._free(list(candidates(called, names, node.output[0], self._stored)))
         if node.op_type == "BatchNormalization" or any(owner(value) is not None for value in values):
             self._names[values] = name
         return name
+
+    def _free(self, candidates: Sequence[str]) -> str:
+        """The first that no layer has, or else the last with a number."""
+        numbered = (f"{candidates[-1]}_{number}" for number in range(1, len(self.found.layers) + 2))
+        return next(name for name in (*candidates, *numbered) if name not in self.found.layers)
 
 
 def _require_of_one_size(name: str, values: Mapping[str, FloatArray | None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -14,14 +13,15 @@ _OWNED = re.compile(
 )
 _SEPARATORS = "./_:"
 _GENERATED = re.compile(
-    r"onnx|p2o|paddle|node|op|layer|tensor|const(?:ant)?|init(?:ializer)?|params?|fold|opt|value|fused|"
+    r"add|sub|mul|div|onnx|p2o|paddle|node|op|layer|tensor|const(?:ant)?|init(?:ializer)?|params?|fold|opt|value|fused|"
     r"(?:spatial)?(?:batch|instance|group|layer|rms)(?:norm(?:alization)?)?|bn|norm(?:alization)?|v\d|\d?d"
 )
 """Words of which a name consists that was counted up by an exporter and says nothing of the model."""
-_OF_ANY_VALUE = frozenset(
-    ("onnx", "batchnormalization", "const", "constant", "fold", "opt", "value", "val", "tensor", "var", "node", "op")
-    + ("init", "initializer", "param", "params", "parameter", "weight", "weights", "input", "output", "graph")
-)
+_OF_ANY_VALUE = {
+    *("onnx", "batchnormalization", "const", "constant", "fold", "opt", "value", "val", "tensor", "var"),
+    *("node", "op", "init", "initializer", "param", "params", "parameter", "weight", "weights", "input"),
+    *("output", "graph"),
+}
 _FEWEST_VALUES = 2
 _FEWEST_LETTERS = 2
 
@@ -62,7 +62,8 @@ def shared_name(values: Sequence[str]) -> str:
     named = [value for value in values if value]
     if len(named) < _FEWEST_VALUES:
         return ""
-    shared = os.path.commonprefix(named)
+    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*named, strict=False))
+    shared = "".join(letters[0] for letters in alike)
     if any(len(value) > len(shared) and value[len(shared)] not in _SEPARATORS for value in named):
         # It ends within a word of some name (`bn1.running_` of mean and var, `b` of bn1 and bias): go back to a whole.
         shared = shared[: max((shared.rfind(separator) for separator in _SEPARATORS), default=-1) + 1]

@@ -8,12 +8,13 @@ from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Request
 from bncheck.formats.messages import listed
 from bncheck.formats.onnx import FORMAT
+from bncheck.formats.onnx.decomposed.putting_together import Together, put_together
 from bncheck.formats.onnx.graph import OnnxGraph, graph_inputs, nodes_below, opset_of
 from bncheck.formats.onnx.layers import Listing, list_onnx_layers
 from bncheck.formats.onnx.model import OnnxBackend
 from bncheck.formats.onnx.reading import read_onnx
 from bncheck.formats.onnx.writing import OnnxOrigin
-from bncheck.results import DeviceIgnored, LayerUnmeasurable, Note
+from bncheck.results import ArithmeticRead, DeviceIgnored, LayerUnmeasurable, Note
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv")
 
@@ -27,7 +28,8 @@ def open_onnx(request: Request) -> OnnxBackend:
     path = request.path
     proto, external = read_onnx(path)
     opset = opset_of(proto) or 0
-    listing = list_onnx_layers(proto, opset)
+    together = put_together(proto, opset)
+    proto, listing = together.proto, list_onnx_layers(together, opset)
     inputs = graph_inputs(proto.graph)
     return OnnxBackend(
         path=str(path),
@@ -41,17 +43,22 @@ def open_onnx(request: Request) -> OnnxBackend:
             inputs=inputs,
             outputs=tuple(value.name for value in proto.graph.output),
             nodes=tuple(listing.nodes),
+            decomposed=together.layers,
         ),
         fixed_batch=inputs[0].shape[0] if inputs and inputs[0].shape else None,
         has_convolutions=_convolves(proto),
         unsupported=frozenset(listing.unsupported),
         refusal=_refusal(listing),
-        notes=(*request.ignored(), *_device_note(request.device), *_reasons(listing)),
+        notes=(*request.ignored(), *_device_note(request.device), *_together(together), *_reasons(listing)),
     )
 
 
 def _device_note(device: str) -> tuple[Note, ...]:
     return () if device == "cpu" else (DeviceIgnored(device),)
+
+
+def _together(together: Together) -> tuple[Note, ...]:
+    return (ArithmeticRead(len(together.layers)),) if together.layers else ()
 
 
 def _refusal(listing: Listing) -> str | None:

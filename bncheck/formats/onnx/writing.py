@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from onnx import helper, numpy_helper
 from bncheck.core import in_float64
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.constants import Constants
-from bncheck.formats.onnx.graph import NormNode, OnnxGraph, all_tensors, subgraphs
+from bncheck.formats.onnx.graph import OnnxGraph, all_tensors, subgraphs
+from bncheck.formats.onnx.places import Place, places_in
 from bncheck.formats.onnx.reading import confined
 from bncheck.formats.origin import Origin
 from bncheck.results import FunctionsInlined, Note
@@ -26,8 +27,6 @@ from bncheck.results import FunctionsInlined, Note
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
 
-_ROLES = {"weight": 1, "bias": 2, "running_mean": 3, "running_var": 4}
-"""Where BatchNormalization has its inputs."""
 _LISTED_AS_INPUTS = 4
 """Before this IR version initializers stand among the graph's inputs too."""
 
@@ -74,18 +73,17 @@ def write_onnx(source: Path, graph: OnnxGraph, tensors: Mapping[str, torch.Tenso
     proto = onnx.ModelProto()
     proto.ParseFromString(source.read_bytes())
     notes: tuple[Note, ...] = ()
-    nodes = _nodes(graph.nodes, proto)
-    if nodes is None:
+    places = places_in(graph, proto)
+    if places is None:
         # A layer stands inside a function, which other calls may share.
         proto = onnx.inliner.inline_local_functions(proto)
-        nodes = _nodes(graph.nodes, proto) or {}
+        places = places_in(graph, proto) or {}
         notes = (FunctionsInlined(),)
     writer = _GraphWriter(proto, Constants([graph.proto.graph], graph.opset))
     for name, new in tensors.items():
-        layer, _, role = name.rpartition(".")
-        if layer not in nodes or role not in _ROLES:
+        if name not in places:
             raise ModelError(f"{source} has no value {name} that could be replaced.")
-        writer.replace(nodes[layer], _ROLES[role], new.detach().double().numpy(), name)
+        writer.replace(places[name], new.detach().double().numpy(), name)
     _take_external_data(proto, source, target)
     target.write_bytes(proto.SerializeToString())
     return notes
@@ -99,25 +97,26 @@ class _GraphWriter:
         self._lists_as_inputs = proto.ir_version < _LISTED_AS_INPUTS
         self._constants = constants
 
-    def replace(self, nodes: list[onnx.NodeProto], position: int, new: npt.NDArray[np.float64], name: str) -> None:
-        """Have `nodes`, which are one layer, normalize by other values at an input."""
-        stored = nodes[0].input[position]
+    def replace(self, place: Place, new: npt.NDArray[np.float64], name: str) -> None:
+        """Have the nodes of a layer normalize by other values."""
+        first, position = place.reads[0]
+        stored = first.input[position]
         old = self._constants.value(stored)
         if old is None:
             raise ModelError(f"{name} is computed when the graph runs, so there is nothing to replace.")
-        value = _cast(new, old, name)
-        own = {(id(node), position) for node in nodes}
-        place = self._place(stored) if self._uses(stored) <= own else None
-        if place is not None:
-            place.CopyFrom(numpy_helper.from_array(value, place.name))
+        value = _cast(place.stored(new), old, name)
+        own = {(id(node), at) for node, at in place.reads}
+        held = self._place(stored) if self._uses(stored) <= own else None
+        if held is not None:
+            held.CopyFrom(numpy_helper.from_array(value, held.name))
             return
         fresh = self._free_name(stored)
         self._graph.initializer.append(numpy_helper.from_array(value, fresh))
         if self._lists_as_inputs:
             kind = helper.np_dtype_to_tensor_dtype(value.dtype)
             self._graph.input.append(helper.make_tensor_value_info(fresh, kind, value.shape))
-        for node in nodes:
-            node.input[position] = fresh
+        for node, at in place.reads:
+            node.input[at] = fresh
 
     def _place(self, name: str) -> onnx.TensorProto | None:
         """The initializer of that name, or the value of the Constant node that gives it."""
@@ -140,17 +139,6 @@ class _GraphWriter:
         taken |= {output for node in _all_nodes(self._graph) for output in node.output}
         numbered = (f"{name}_repaired{number or ''}" for number in range(len(taken) + 1))
         return next(candidate for candidate in numbered if candidate not in taken)
-
-
-def _nodes(normalizing: Iterable[NormNode], proto: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]] | None:
-    """The nodes of each layer, `None` where one does not stand in the graph itself."""
-    by_output = {node.output[0]: node for node in proto.graph.node if node.op_type == "BatchNormalization"}
-    layers: dict[str, list[onnx.NodeProto]] = {}
-    for known in normalizing:
-        if known.output not in by_output:
-            return None
-        layers.setdefault(known.layer.name, []).append(by_output[known.output])
-    return layers
 
 
 def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

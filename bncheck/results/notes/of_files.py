@@ -97,6 +97,18 @@ class LayerUnmeasurable(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class ArithmeticRead(Note):
+    """Normalization that the file writes as arithmetic is read as layers."""
+
+    layers: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"{count(self.layers, 'layer')} written as Sub, Div, Mul and Add with constants, read as BatchNorm."
+
+
+@dataclass(frozen=True, slots=True)
 class NotRun(Note):
     """Data were given, and the model cannot be run on any."""
 

@@ -82,7 +82,7 @@ def answerers(graph: OnnxGraph, sites: Sequence[Site]) -> tuple[Answerer, ...]:
             dtype=coarsest(*_parameter_types(producers[norm.output], types)),
         )
         for number, (norm, site) in enumerate(zip(graph.nodes, sites, strict=True))
-        if _is_known(norm)
+        if _is_known(norm) and norm.output not in graph.decomposed  # the file has no such node that could be wrong
     )
 
 
