@@ -11,7 +11,6 @@ from bncheck.vocabulary import argument
 _AS_DATA = f"which is data; pass it as {argument('data')}"
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras); bncheck reads PyTorch formats and ONNX"),
     (b"\x93NUMPY", f"a NumPy array, {_AS_DATA}"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it first"),
     (b"BZh", "compressed with bzip2; unpack it first"),
@@ -77,8 +76,6 @@ def about_unknown(start: FileStart, titles: Sequence[str]) -> str:
 def _about_zip(path: Path, names: Sequence[str]) -> str:
     if names and all(name.endswith(".npy") for name in names):
         return f"{path} is an .npz file, which is data, not a model; pass it as {argument('data')}."
-    if any(name.endswith("model.weights.h5") for name in names):
-        return f"{path} is a Keras model; bncheck reads PyTorch formats."
     models = [name for name in names if name.endswith(_INSIDE)]
     hint = f" Unpack it and name {models[0]}." if models else ""
     return f"{path} is a zip archive, but not one that PyTorch wrote.{hint}"
