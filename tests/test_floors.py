@@ -110,7 +110,7 @@ def test_values_and_renderers_do_without_torch() -> None:
 def test_rooms_that_the_documentation_names_are_reached_from_the_package() -> None:
     """In an interpreter that imported `bncheck` alone, spelled as pages and docstrings spell them."""
     root = house.PACKAGE.parent
-    pages = [root / "CONTRIBUTING.md", root / "CHANGELOG.md", root / "README.md", *(root / "docs").glob("*.md")]
+    pages = [root / "CONTRIBUTING.md", root / "CHANGELOG.md", root / "README.md", *(root / "docs").rglob("*.md")]
     sources = [
         *(page.read_text("utf-8") for page in pages),
         *(path.read_text("utf-8") for path in house.modules().values()),

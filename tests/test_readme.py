@@ -16,6 +16,7 @@ from bncheck.repair.training.result import FineTuned
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = ROOT / "docs" / "guide"
 DEMO = ["inspect", "sample_models/never_updated.torchscript.pt", "--data", "sample_models/digits_eval.npz"]
 
 
@@ -69,7 +70,8 @@ def test_the_demo_is_what_the_command_prints(run: Callable[..., Done]) -> None:
 
 @pytest.mark.training
 def test_the_repairs_repair(tmp_path: Path, run: Callable[..., Done], trained_once: list[object]) -> None:
-    shown = README.split("<!-- repair -->\n```console\n")[1].split("```\n<!-- /repair -->")[0]
+    page = (GUIDE / "repairing.md").read_text(encoding="utf-8")
+    shown = page.split("<!-- repair -->\n```console\n")[1].split("```\n<!-- /repair -->")[0]
     (tmp_path / "sample_models").symlink_to(ROOT / "sample_models")
     written = []
     for line in shown.splitlines():
@@ -83,7 +85,7 @@ def test_the_repairs_repair(tmp_path: Path, run: Callable[..., Done], trained_on
 
 
 def test_every_option_that_the_pages_name_exists() -> None:
-    guides = [ROOT / "SECURITY.md", *sorted((ROOT / "docs" / "start").glob("*.md"))]
+    guides = [ROOT / "SECURITY.md", *GUIDE.glob("*.md"), *(ROOT / "docs" / "start").glob("*.md")]
     pages = "\n".join([README, *(page.read_text(encoding="utf-8") for page in guides)])
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", pages))
     group = typer.main.get_command(app)
