@@ -1,4 +1,4 @@
-"""`docs/promises.md` names a test for each promise of the README, the guide and SECURITY.md; those that had none stand here."""
+"""`docs/promises.md` names tests for what README, guide and SECURITY.md promise; those that had none stand here."""
 
 from __future__ import annotations
 

@@ -30,12 +30,7 @@ class Box:
 
     def holds(self, mean: tuple[float, float], std: tuple[float, float]) -> bool:
         """Whether both intervals lie within."""
-        return (
-            self.mean[0] <= mean[0]
-            and mean[1] <= self.mean[1]
-            and self.std[0] <= std[0]
-            and std[1] <= self.std[1]
-        )
+        return self.mean[0] <= mean[0] and mean[1] <= self.mean[1] and self.std[0] <= std[0] and std[1] <= self.std[1]
 
 
 COLOUR_BOXES = (

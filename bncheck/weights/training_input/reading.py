@@ -111,9 +111,7 @@ def _named(
 ) -> TrainingInput | None:
     channels = len(level.mean)
     middle, room = float(level.mean.mean()), LEVEL_ERRORS * float(np.sqrt((level.errors**2).mean()))
-    family = family_of(
-        channels, (middle - room, middle + room), (spread.low / SPREAD_ROOM, spread.high * SPREAD_ROOM)
-    )
+    family = family_of(channels, (middle - room, middle + room), (spread.low / SPREAD_ROOM, spread.high * SPREAD_ROOM))
     if family is None:
         return None
     means = tuple(float(one) for one in level.mean)
