@@ -34,6 +34,21 @@ class FailOn(StrEnum):
     NEVER = "never"
 
 
+class Sort(StrEnum):
+    """In which order a table lists layers."""
+
+    GAP = "gap"
+    ORDER = "order"
+    NAME = "name"
+
+
+class Page(StrEnum):
+    """How a result is printed on a terminal: a page to read, or a line for each finding."""
+
+    FULL = "full"
+    CONCISE = "concise"
+
+
 class Verdict(StrEnum):
     """What a report concludes."""
 

@@ -44,6 +44,11 @@ def read_destinations(values: Sequence[str], of: type[Result] = Report) -> tuple
     return destinations
 
 
+def stdout_is_free(destinations: Sequence[Destination]) -> bool:
+    """Whether no report goes to stdout, where nothing else may stand beside it."""
+    return all(destination.path != STDOUT for destination in destinations)
+
+
 def write_reports(result: Result, destinations: Sequence[Destination]) -> None:
     """Write the result in every format asked for; a file appears whole or not at all.
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from bncheck.render.words.answer import answer, subject
 from bncheck.render.words.cells import count, number
-from bncheck.render.words.report import about_data, about_model, alike, closing, concerning, layer_verdict
+from bncheck.render.words.judged import concerning, layer_verdict
+from bncheck.render.words.report import about_data, about_model, alike, closing
 from bncheck.results import INFO, MEASURED, LayerReport, Report
 
 WIDTH = 100

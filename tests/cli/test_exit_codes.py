@@ -35,7 +35,7 @@ def test_0_for_a_static_audit_without_findings(files: Files) -> None:
 def test_1_for_findings_in_the_stored_values_alone(files: Files) -> None:
     done = call("inspect", files.never_updated)
     assert done.code == 1
-    assert "BN102 error" in done.stdout
+    assert "Found 1 error. BN102: " in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_fail_on_decides_from_which_severity_on_the_code_is_1(
 ) -> None:
     done = call("inspect", files.drifted, *NET, "--data", getattr(files, data), "--fail-on", fail_on)
     assert done.code == code
-    assert f"BN603 {severity}" in done.stdout
+    assert f"Found 1 {severity}. BN603: " in done.stdout
     assert (f"The exit code is 0 all the same: --fail-on {fail_on}." in done.stdout) == (code == 0)
 
 
@@ -65,7 +65,7 @@ def test_1_from_a_warning_on_where_nothing_is_said(files: Files) -> None:
 def test_1_for_a_limit_that_is_exceeded(files: Files) -> None:
     command = ("inspect", files.healthy, *NET, "--data", files.data, "--max-gap")
     assert call(*command, "0.2").code == 0
-    assert "BN600 error" in call(*command, "0.001").stdout
+    assert "Found 1 error. BN600: " in call(*command, "0.001").stdout
     assert call(*command, "0").code == 1
 
 
@@ -170,7 +170,7 @@ def test_a_rule_that_is_not_asked_for_hides_none_that_is(files: Files) -> None:
     for chosen in (("--select", "BN603"), ("--ignore", "bn1,bn2")):
         done = call(*command, *chosen)
         assert done.code == 1
-        assert "BN603 error" in done.stdout
+        assert "Found 1 error. BN603: " in done.stdout
         assert "BN102" not in done.stdout
 
 

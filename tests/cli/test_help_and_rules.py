@@ -24,6 +24,7 @@ OPTIONS = {
     *("--metric", "--task", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),
     *("--shard", "--write-moments", "--report", "--quiet", "--debug", "--help", "--no-config"),
+    *("--verbose", "--all", "--sort", "--format", "--statistics"),
 }
 EXIT_CODES = {"0": "fine", "1": "findings", "2": "wrong command", "3": "unreadable file", "4": "not or too little"}
 

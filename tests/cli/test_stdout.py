@@ -251,7 +251,7 @@ def test_without_any_stdout_the_exit_code_is_the_verdict_too(files: Files, healt
 def test_a_real_process_ends_with_the_code_and_prints_the_report(files: Files) -> None:
     done = call_process("inspect", files.never_updated)
     assert done.code == 1
-    assert "BN102 error" in done.stdout
+    assert "Found 1 error. BN102: " in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
     lines = [line for line in done.stdout.splitlines() if ": bncheck " not in line]  # a command stands in one piece

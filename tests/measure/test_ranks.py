@@ -82,7 +82,7 @@ def test_a_job_reports_what_one_process_does_and_once(files: Path, processes: in
         assert ran(files, 1, "--data", "data.npz", "--report", "alone.json", "--exhaustive").returncode == 1
     kept = ("--write-moments", "job.safetensors")
     done = ran(files, processes, "--data", "data.npz", "--report", "job.json", "--exhaustive", *kept)
-    assert done.stdout.count("BN607 error") == 1
+    assert done.stdout.count("BN607: ") == 1
     both = [report(path) for path in (files / "job.json", alone)]
     for each in both:
         each["run"]["options"] = each["run"]["again"] = None

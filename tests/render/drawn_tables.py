@@ -25,7 +25,12 @@ def read_table(text: str, first_title: str) -> list[Cells]:
 def _rows(lines: list[str], width: int) -> list[str]:
     """Up to the blank line, or the legend, that ends the table."""
     end = next(
-        (number for number, line in enumerate(lines) if not line or re.match(r"\w+: |With one", line)), len(lines)
+        (
+            number
+            for number, line in enumerate(lines)
+            if not line or re.match(r"\w+: |With one|\d+ (?:more )?layers? ", line)
+        ),
+        len(lines),
     )
     assert all(len(line) <= width for line in lines[:end])
     return lines[:end]

@@ -21,7 +21,7 @@ def found(finding: Finding, base: Report | None = None) -> Report:
 def test_cause_cost_and_what_to_do() -> None:
     told = answer(full_report())
     assert told.cause == (
-        "Found 1 error and 1 warning. BN603: The stored statistics of 2 layers do not describe these data "
+        "Found 1 error and 1 warning. BN603 (warning): The stored statistics of 2 layers do not describe these data "
         "(gap 0.76 in backbone.transition.norm)."
     )
     assert told.cost == "Accuracy: 71.2% as shipped, 74.0% recalibrated."

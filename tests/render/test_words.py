@@ -19,7 +19,8 @@ from hand_made import (
     unmeasured,
 )
 
-from bncheck.render.words.report import closing, concerning, effect_lines, headline, layer_verdict
+from bncheck.render.words.judged import concerning, layer_verdict
+from bncheck.render.words.report import closing, effect_lines, headline
 from bncheck.results.finding import Cost, Finding, Measure
 from bncheck.results.report import AUDITED, SKIPPED, Accuracy, Effect, Report
 from bncheck.results.scores import Score
@@ -60,8 +61,11 @@ def test_the_headline_of_a_report_without_findings() -> None:
     assert headline(judged("inconclusive")) == "Inconclusive: too few samples to tell."
     static = judged("ok", base=static_report())
     assert headline(static) == (
-        "Nothing wrong in the stored values. Whether they describe your data, only data can tell: --data D."
+        "Nothing wrong in the stored values. Whether they describe your data, only data can tell: "
+        "--arch FILE.py:CALLABLE --data D."
     )
+    runnable = replace(static, model=replace(static.model, runnable=True))
+    assert headline(runnable).endswith("only data can tell: --data D.")
 
 
 def test_the_headline_says_why_nothing_was_checked() -> None:
@@ -269,9 +273,9 @@ def test_what_was_accepted_is_counted_apart_and_explains_the_exit_code() -> None
 
 def test_arguments_are_named_as_they_are_where_the_report_is_read() -> None:
     unlabelled = replace(static_report(), findings=(), summary=replace(static_report().summary, verdict="ok"))
-    assert headline(unlabelled).endswith("only data can tell: --data D.")
+    assert headline(unlabelled).endswith("only data can tell: --arch FILE.py:CALLABLE --data D.")
     called = replace(unlabelled, run=replace(unlabelled.run, command="inspect"))
-    assert headline(called).endswith("only data can tell: data D.")
+    assert headline(called).endswith("only data can tell: arch FILE.py:CALLABLE data D.")
     assert any("--arch FILE.py:CALLABLE --data D" in line for line in closing(unlabelled))
     assert any("too, arch FILE.py:CALLABLE data D" in line for line in closing(called))
 

@@ -14,12 +14,12 @@ from bncheck.cli.options.trusting import AllowOp
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import about_bug, exit_codes, say, say_error, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
+from bncheck.cli.showing import read_showing
 from bncheck.encoding import one_line
 from bncheck.errors import BncheckError, UnreadableError
 from bncheck.files import require_existing
 from bncheck.gate import accept
 from bncheck.progress import begin
-from bncheck.results import Report
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, ModelSettings
 from bncheck.vocabulary import FailOn, Spelling
 
@@ -33,6 +33,9 @@ def audit_command(
     select: opt.Select = None,
     ignore: opt.Ignore = None,
     fail_on: opt.FailOn = FailOn.WARNING.value,
+    verbose: opt.Verbose = False,
+    format: opt.Form = None,
+    statistics: opt.Statistics = False,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -43,7 +46,9 @@ def audit_command(
     of them has, 4 where none of them has statistics to check, else 0.
     """
     codes = []
+    reports = []
     with exit_codes(debug, context):
+        showing = read_showing(context)
         for model in models:
             try:
                 require_existing(model)
@@ -69,8 +74,11 @@ def audit_command(
                 codes.append(UnreadableError.exit_code)
             else:
                 codes.append(report.summary.exit_code)
+                reports.append(report)
                 if not quiet:
-                    _print(report)
+                    showing.print_one_of_several(report)
+        if not quiet:
+            showing.print_counts(reports)
         raise typer.Exit(together(codes))
 
 
@@ -80,11 +88,3 @@ def together(codes: Sequence[int]) -> int:
         if code in codes:
             return code
     return 0 if 0 in codes else 4
-
-
-def _print(report: Report) -> None:
-    from rich.console import Console
-
-    from bncheck.render import print_audit
-
-    print_audit(report, Console())

@@ -5,15 +5,15 @@ from __future__ import annotations
 import typer
 
 from bncheck.cli.configuration import configuration_of, say_configuration
-from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.destinations import read_destinations, stdout_is_free, write_reports
 from bncheck.cli.guard import files_of
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
 from bncheck.cli.options.typed import split_codes
 from bncheck.cli.process import exit_codes
+from bncheck.cli.showing import read_showing
 from bncheck.errors import UsageError
 from bncheck.gate import Limits, fail_on_named, judge_again, read_report, unaccepted
-from bncheck.results import Report
 
 
 def gate_command(
@@ -27,6 +27,11 @@ def gate_command(
     baseline: opt.BaselineFile = None,
     write_baseline: opt.WriteBaseline = None,
     report: opt.Reports = None,
+    verbose: opt.Verbose = False,
+    all: opt.Every = False,
+    sort: opt.Sort = None,
+    format: opt.Form = None,
+    statistics: opt.Statistics = False,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -36,6 +41,7 @@ def gate_command(
     The model and the data are not needed, nor is torch. --report writes the report in other formats.
     """
     with exit_codes(debug, context):
+        showing = read_showing(context)
         destinations = read_destinations(report or [])
         files = files_of(context, destinations)
         if any(destination.format == "channels-csv" for destination in destinations):
@@ -55,14 +61,6 @@ def gate_command(
         files.require_free()
         result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
-        if not quiet and all(destination.path != STDOUT for destination in destinations):
-            _print(result)
+        if not quiet and stdout_is_free(destinations):
+            showing.print(result)
         raise typer.Exit(result.summary.exit_code)
-
-
-def _print(report: Report) -> None:
-    from rich.console import Console
-
-    from bncheck.render import print_verdict
-
-    print_verdict(report, Console())

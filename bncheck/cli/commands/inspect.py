@@ -11,12 +11,12 @@ import typer
 from bncheck.cli.commands.merge import keep_part, write_shard
 from bncheck.cli.commands.renorm import exit_code_of, print_renormalized, renormalized, settled_repair
 from bncheck.cli.configuration import configuration_of, say_configuration
-from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.destinations import read_destinations, stdout_is_free, write_reports
 from bncheck.cli.guard import files_of
 from bncheck.cli.importing import start_torch
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
-from bncheck.cli.options.arguments import refuse_without, say_whose_code_runs
+from bncheck.cli.options.arguments import refuse_typed, refuse_without, say_whose_code_runs
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import (
     as_typed,
@@ -31,6 +31,7 @@ from bncheck.cli.options.typed import (
 from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.cli.ranks import job_ranks, refuse_in_job
+from bncheck.cli.showing import OF_PAGE, read_showing
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
 from bncheck.results import RepairResult, Report
@@ -118,6 +119,11 @@ def inspect_command(
     out: opt.OutOfRenorm = None,
     report: opt.Reports = None,
     write_moments: opt.WriteMoments = None,
+    verbose: opt.Verbose = False,
+    all: opt.Every = False,
+    sort: opt.Sort = None,
+    format: opt.Form = None,
+    statistics: opt.Statistics = False,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -128,7 +134,9 @@ def inspect_command(
     """
     typed = as_typed(locals())
     with exit_codes(debug, context):
+        showing = read_showing(context)
         if renorm:
+            refuse_typed(context, f"{argument('renorm')} prints before and after: leave it out.", *OF_PAGE)
             refuse_in_job(f"{argument('renorm')}, which trains,")
             if write_moments is not None:
                 raise UsageError(
@@ -204,8 +212,8 @@ def inspect_command(
             keep_part(part, write_moments or "", quiet=quiet)
         result = settle(result, known, quiet=quiet)
         write_reports(result if repair is None else settled_repair(repair, result), destinations)
-        if not quiet and all(destination.path != STDOUT for destination in destinations):
-            _print(result) if repair is None else print_renormalized(repair, result)
+        if not quiet and stdout_is_free(destinations):
+            showing.print(result) if repair is None else print_renormalized(repair, result)
         raise typer.Exit(result.summary.exit_code if repair is None else exit_code_of(repair, result))
 
 
@@ -232,11 +240,3 @@ def _inspect(settings: InspectionSettings, quiet: bool, ranks: Any, keep: Any) -
 
     with progress_bar(quiet) as progress:
         return inspected(settings, progress, ranks, keep)
-
-
-def _print(report: Any) -> None:
-    from rich.console import Console
-
-    from bncheck.render import print_report
-
-    print_report(report, Console())

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from bncheck.cli.configuration import configuration_of, say_configuration
-from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.destinations import read_destinations, stdout_is_free, write_reports
 from bncheck.cli.guard import RunFiles, files_of
 from bncheck.cli.importing import uncollected
 from bncheck.cli.known import read_known, settle
@@ -17,6 +17,7 @@ from bncheck.cli.options.arguments import refuse_typed
 from bncheck.cli.options.typed import as_typed, read_integers, read_shard, split_codes
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
+from bncheck.cli.showing import OF_PAGE, read_showing
 from bncheck.errors import UsageError
 from bncheck.files import require_existing, written_whole
 from bncheck.settings import BATCH_SIZES, Edge, InspectionSettings, JudgingSettings
@@ -25,6 +26,7 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 _JUDGING = (
     *("report", "baseline", "write_baseline", "max_gap", "deploy_dtype", "select", "ignore", "fail_on", "strict"),
     "batch_sizes",
+    *OF_PAGE,
 )
 """Options of `inspect` that judge, which a shard alone is not."""
 _BATCH_SIZES = ",".join(map(str, BATCH_SIZES))
@@ -43,6 +45,11 @@ def merge_command(
     baseline: opt.BaselineFile = None,
     write_baseline: opt.WriteBaseline = None,
     report: opt.Reports = None,
+    verbose: opt.Verbose = False,
+    all: opt.Every = False,
+    sort: opt.Sort = None,
+    format: opt.Form = None,
+    statistics: opt.Statistics = False,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -54,6 +61,7 @@ def merge_command(
     typed = as_typed(locals())
     typed.pop("parts")
     with exit_codes(debug, context):
+        showing = read_showing(context)
         destinations = read_destinations(report or [])
         files = files_of(context, destinations)
         require_existing(*parts)
@@ -70,8 +78,8 @@ def merge_command(
         files.require_free()
         result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
-        if not quiet and all(destination.path != STDOUT for destination in destinations):
-            _print(result)
+        if not quiet and stdout_is_free(destinations):
+            showing.print(result)
         raise typer.Exit(result.summary.exit_code)
 
 
@@ -114,11 +122,3 @@ def keep_part(part: Any, out: str, *, quiet: bool) -> None:
     if not quiet:
         shard = "" if part.shard.count == 1 else f" (shard {part.named})"
         say(f"Wrote {out}: what {part.seen.samples:,} samples{shard} show, {Path(out).stat().st_size / 2**20:.1f} MiB.")
-
-
-def _print(report: Any) -> None:
-    from rich.console import Console
-
-    from bncheck.render import print_report
-
-    print_report(report, Console())

@@ -8,7 +8,7 @@ from typing import Any
 from bncheck.render.format import Format
 from bncheck.render.told import judged_report
 from bncheck.render.words.cells import printable
-from bncheck.render.words.report import concerning, layer_verdict
+from bncheck.render.words.judged import concerning, layer_verdict
 from bncheck.results import COLUMNS, LAYER_COLUMNS, Difference, Json, LayerRepair, RepairResult, Report, finite
 
 _WHOLE_NUMBERS = (

@@ -19,6 +19,7 @@ from bncheck.render.words.difference import (
     updates,
     verdict_of_layer,
 )
+from bncheck.render.words.judged import concerning, layer_verdict
 from bncheck.render.words.layers import KINDS, MEANINGS
 from bncheck.render.words.ranking import worst_first
 from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
@@ -28,10 +29,8 @@ from bncheck.render.words.report import (
     about_model,
     alike,
     closing,
-    concerning,
     effect_lines,
     headline,
-    layer_verdict,
     next_step,
     noted,
 )

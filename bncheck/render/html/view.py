@@ -12,11 +12,12 @@ import numpy as np
 
 from bncheck.core import FloatArray
 from bncheck.render.words.cells import count, number, span
+from bncheck.render.words.judged import concerning, layer_verdict
 from bncheck.render.words.layers import KINDS
 from bncheck.render.words.predictions import AS_SHIPPED, score_shown, scored
 from bncheck.render.words.ranking import worst_first
 from bncheck.render.words.reasons import reason_words
-from bncheck.render.words.report import alike, concerning, layer_verdict
+from bncheck.render.words.report import alike
 from bncheck.results import ERROR, INFO, WARNING, Finding, LayerReport, Report, RunCost
 from bncheck.rules import RULES
 

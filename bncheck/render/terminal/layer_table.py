@@ -1,25 +1,27 @@
-"""A table lists the layers, with what was measured of each and what follows from it."""
+"""Tables list the layers, with what was measured of each and what follows from it, and batches by their size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from rich.console import RenderableType
 from rich.table import Table
 
-from bncheck.render.terminal.columns import Column, table_of_layers
+from bncheck.render.terminal.columns import Column, plain_table, table_of_layers
+from bncheck.render.terminal.page import sentence
 from bncheck.render.words.cells import number, span
+from bncheck.render.words.judged import concerning, layer_verdict
 from bncheck.render.words.layers import KINDS, MEANINGS
-from bncheck.render.words.report import concerning, layer_verdict
-from bncheck.results import ERROR, INFO, MEASURED, WARNING, Finding, LayerReport, Report
+from bncheck.results import ERROR, INFO, MEASURED, WARNING, BatchSize, Finding, LayerReport, Report
 
 STYLES = {ERROR: "bold red", WARNING: "yellow", INFO: "cyan"}
 
 
-def layer_table(report: Report, width: int) -> Table:
-    """One row per layer; names are shortened where even the first columns leave them no room."""
+def layer_table(report: Report, layers: Sequence[LayerReport], width: int) -> Table:
+    """One row for each of these layers; names are shortened where even the first columns leave them no room."""
     findings = concerning(report)
-    styles = [_style(layer, findings.get(layer.name, ())) for layer in report.layers]
-    return table_of_layers([layer.name for layer in report.layers], _columns(report), styles, width)
+    styles = [_style(layer, findings.get(layer.name, ())) for layer in layers]
+    return table_of_layers([layer.name for layer in layers], _columns(report, layers), styles, width)
 
 
 def legend(table: Table) -> str:
@@ -28,9 +30,32 @@ def legend(table: Table) -> str:
     return "; ".join(f"{title}: {MEANINGS[title]}" for title in titles if title in MEANINGS) + "."
 
 
-def _columns(report: Report) -> list[Column]:
+def batch_size_table(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
+    """How far a mini-batch's statistics lie from the stored ones, by its size."""
+    yield sentence("Mini-batches of these data against the stored statistics, by batch size:")
+    table = plain_table()
+    for name in ("batch size", "gap", "shift (95 %)", "scale (5 to 95 %)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(str(row.batch_size), number(row.gap), number(row.shift), span(row.scale_low, row.scale_high))
+    yield table
+    if _degenerate(rows):
+        yield sentence(
+            "With one sample per batch, layers that see one value per channel, and channels that are constant in a "
+            "sample, have a variance of 0: in training they become beta, in eval mode they do not.",
+            "yellow",
+        )
+
+
+def _degenerate(rows: Sequence[BatchSize]) -> bool:
+    """Whether the spread all but vanishes at one sample per batch, and at no other size."""
+    first, last = rows[0], rows[-1]
+    return first.batch_size == 1 < last.batch_size and first.scale_low < 0.1 * last.scale_low
+
+
+def _columns(report: Report, layers: Sequence[LayerReport]) -> list[Column]:
     """Every column there is something to say in, in the order they stand in."""
-    layers, margin = report.layers, report.run.thresholds["margin"]
+    margin = report.run.margin
 
     def column(title: str, cell: Callable[[LayerReport], str], rank: int) -> Column:
         return Column(title, [cell(layer) for layer in layers], rank)

@@ -1,135 +1,148 @@
-"""A terminal shows a report: the answer, then every layer, then each finding with its evidence."""
+"""A terminal shows a report: the answer, then what deserves a look; the rest where it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from bncheck.encoding import one_line
-from bncheck.render.terminal.columns import plain_table
-from bncheck.render.terminal.layer_table import STYLES, layer_table, legend
+from bncheck.render.terminal.findings import briefly_told, told_in_full
+from bncheck.render.terminal.layer_table import batch_size_table, layer_table, legend
+from bncheck.render.terminal.look import EVERY, Look
 from bncheck.render.terminal.page import PROSE, print_parts, prose, sentence, whole
-from bncheck.render.words.answer import answer
-from bncheck.render.words.cells import number, span
+from bncheck.render.words.answer import answer, answer_in_full, subject
+from bncheck.render.words.judged import in_order, judged_layers, left_out, worth_showing
 from bncheck.render.words.report import (
-    ALIKE,
     about_data,
     about_model,
-    alike,
     closing,
-    effect_lines,
+    exit_lines,
+    gap_lines,
     headline,
+    in_one_line,
     next_step,
     noted,
+    rules_to_read,
 )
 from bncheck.render.words.shortening import shortened
-from bncheck.render.words.training_input import fed_briefly
-from bncheck.results import BatchSize, Finding, Report
+from bncheck.render.words.training_input import fed_briefly, fed_in_training
+from bncheck.results import OK, SKIPPED, LayerReport, Report
+from bncheck.vocabulary import Reason
 
 ANSWER_LINES = (3, 1, 2)
-"""Lines for the cause, the cost and what to do; the findings below tell in full what does not fit."""
+"""Lines for the cause, the cost and what to do; `-v` tells what does not fit."""
+NOTE_LINES = 2
+"""Lines for a note on the first screen."""
 
 
-def print_verdict(report: Report, console: Console) -> None:
-    """Print what was concluded, without the tables it was concluded from."""
-    said = prose(Text(""), *_answer(report, min(console.width, PROSE)))
-    print_parts([prose(_header(report)), said, *_conclusion(report)], console)
+def print_report(report: Report, console: Console, look: Look | None = None) -> None:
+    """Print the report; columns are added as the terminal gets wider."""
+    chosen = look or Look()
+    parts = _in_full(report, console.width, chosen) if chosen.verbose else _first_screen(report, console.width, chosen)
+    print_parts(parts, console)
 
 
-def print_audit(report: Report, console: Console) -> None:
+def print_audit(report: Report, console: Console, look: Look | None = None) -> None:
     """Print one file among several: a line, and what was found in it."""
+    chosen = look or Look()
     about = f"  {about_model(report.model)}. {headline(report).partition('.')[0]}.{fed_briefly(report)}"
-    findings = map(_findings, alike(report.findings))
-    notes = (sentence(note, "dim") for note in (noted(report.run) if report.findings else ()))
-    line = Text.assemble(sentence(report.model.path, "bold"), sentence(about))
-    steps = _next_step(report) if report.findings else ()
-    print_parts([line, *map(prose, findings), *map(prose, notes), *steps], console)
+    line = Text.assemble(sentence(report.model.path, "bold"), sentence(about), no_wrap=True)
+    parts: list[RenderableType] = [line]
+    if report.findings:
+        width = min(console.width, PROSE)
+        parts += told_in_full(report, None, chosen) if chosen.verbose else briefly_told(report, None, width, True)
+        parts += [prose(sentence(note, "dim")) for note in noted(report.run, briefly=not chosen.verbose)]
+        parts += _next_step(report)
+    print_parts(parts, console)
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Print the whole report; columns are added as the terminal gets wider."""
-    print_parts(_parts(report, console.width), console)
-
-
-def _parts(report: Report, width: int) -> Iterator[RenderableType]:
-    yield prose(_header(report))
-    yield prose(Text(""), *_answer(report, min(width, PROSE)))
-    if report.layers:
+def _first_screen(report: Report, width: int, look: Look) -> Iterator[RenderableType]:
+    narrow = min(width, PROSE)
+    judged = judged_layers(report)
+    shown = in_order(judged if look.every else worth_showing(judged), look.sort)
+    rest = left_out(judged, shown)
+    told = answer(report)
+    is_clean = report.summary.verdict == OK and not report.findings
+    if is_clean and report.data is None:
+        yield prose(Text.assemble(sentence(report.model.path, "bold"), sentence(f"  {_static(report)}")))
+        rest = rest if any(_is_unread(each.layer) for each in judged) else ""
+    else:
+        yield prose(Text.assemble(sentence(report.model.path, "bold"), sentence(in_one_line(report))))
+        cost = "" if is_clean and not shown else told.cost
+        lines = zip((told.cause, cost, told.action), ANSWER_LINES, ("bold", "", ""), strict=True)
+        for text, most, style in lines:
+            yield prose(*(Text(line, style) for line in shortened(one_line(text), narrow, most)))
+        yield from _next_step(report)
+    if shown:
         yield Text("")
-        table = layer_table(report, width)
+        yield layer_table(report, [each.layer for each in shown], width)
+    if rest:
+        cost = f" {told.cost}" if is_clean and not shown else ""
+        yield prose(sentence(f"{rest}.{cost}", "" if is_clean else "dim"))
+    yield from briefly_told(report, subject(report), narrow)
+    notes = [*exit_lines(report), *fed_in_training(report), *noted(report.run, briefly=True)]
+    lines_of_notes = [line for note in notes for line in shortened(one_line(note), narrow, NOTE_LINES)]
+    more = "" if is_clean else _more(report, look, is_cut=len(shown) < len(judged))
+    if not is_clean and (lines_of_notes or more):
+        yield Text("")
+    yield prose(*(Text(line, "dim") for line in lines_of_notes))
+    if more:
+        yield prose(sentence(more, "dim"))
+
+
+def _in_full(report: Report, width: int, look: Look) -> Iterator[RenderableType]:
+    yield prose(
+        Text.assemble(sentence(report.model.path, "bold"), sentence(f"  {about_model(report.model)}")),
+        sentence(about_data(report)),
+    )
+    told = answer_in_full(report)
+    yield prose(Text(""), sentence(told.cause, "bold"), *(sentence(text) for text in (told.cost, told.action) if text))
+    yield from _next_step(report)
+    judged = judged_layers(report)
+    shown = in_order(judged if look.every else worth_showing(judged), look.sort)
+    if shown:
+        yield Text("")
+        table = layer_table(report, [each.layer for each in shown], width)
         yield table
-        if report.summary.layers_measured:
-            yield prose(sentence(legend(table), "dim"))
-    if report.batch_sizes:
-        yield prose(Text(""), *_batch_sizes(report.batch_sizes))
-    yield from _conclusion(report)
-
-
-def _conclusion(report: Report) -> Iterator[RenderableType]:
-    if lines := effect_lines(report):
+    if rest := left_out(judged, shown):
+        yield prose(sentence(f"{rest}.", "dim"))
+    if shown and report.summary.layers_measured:
+        yield prose(sentence(legend(table), "dim"))
+    if lines := gap_lines(report):
         yield prose(Text(""), *map(sentence, lines))
-    for group in alike(report.findings):
-        yield prose(Text(""), _findings(group))
+    if report.batch_sizes:
+        yield prose(Text(""), *batch_size_table(report.batch_sizes))
+    yield from told_in_full(report, subject(report), look)
     ending = [*closing(report), *noted(report.run)]
+    if more := _more(report, look, is_cut=len(shown) < len(judged)):
+        ending = [line for line in ending if not line.startswith("More: ")] + [more]
     if ending:
         yield prose(Text(""), *(sentence(line, "dim") for line in ending))
-    yield from _next_step(report)
+
+
+def _static(report: Report) -> str:
+    """A healthy file that nothing was run on, in one line."""
+    return f"{about_model(report.model)}. {headline(report)}"
+
+
+def _is_unread(layer: LayerReport) -> bool:
+    """Whether a layer was skipped that may have statistics."""
+    return layer.status == SKIPPED and layer.reason != Reason.NO_STATISTICS
 
 
 def _next_step(report: Report) -> Iterator[RenderableType]:
-    """What to type next, last and in one piece."""
+    """What to type next, in one piece."""
     if (step := next_step(report)) is not None:
-        yield Text("")
         yield whole(f"{step[0]}: {step[1]}")
 
 
-def _answer(report: Report, width: int) -> Iterator[Text]:
-    """Cause, cost, what to do: each in its lines."""
-    told = answer(report)
-    for text, lines, style in zip((told.cause, told.cost, told.action), ANSWER_LINES, ("bold", "", ""), strict=True):
-        yield from (Text(line, style) for line in shortened(one_line(text), width, lines))
-
-
-def _header(report: Report) -> Text:
-    about = sentence(f"  {about_model(report.model)}")
-    return Text.assemble(sentence(report.model.path, "bold"), about, "\n", sentence(about_data(report)))
-
-
-def _batch_sizes(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
-    yield sentence("Mini-batches of these data against the stored statistics, by batch size:")
-    table = plain_table()
-    for name in ("batch size", "gap", "shift (95 %)", "scale (5 to 95 %)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(str(row.batch_size), number(row.gap), number(row.shift), span(row.scale_low, row.scale_high))
-    yield table
-    if _degenerate(rows):
-        yield sentence(
-            "With one sample per batch, layers that see one value per channel, and channels that are constant in a "
-            "sample, have a variance of 0: in training they become beta, in eval mode they do not.",
-            "yellow",
-        )
-
-
-def _degenerate(rows: Sequence[BatchSize]) -> bool:
-    """Whether the spread all but vanishes at one sample per batch, and at no other size."""
-    first, last = rows[0], rows[-1]
-    return first.batch_size == 1 < last.batch_size and first.scale_low < 0.1 * last.scale_low
-
-
-def _findings(group: Sequence[Finding]) -> Table:
-    first = group[0]
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, min_width=len("BN000 warning"))
-    grid.add_column()
-    title = Text(f"{first.code} {first.severity}", style=STYLES[first.severity])
-    for finding in group[:ALIKE]:
-        grid.add_row(title, sentence(finding.message))
-        title = Text("")
-    if len(group) > ALIKE:
-        grid.add_row("", f"And {len(group) - ALIKE} more of this kind: the table names the layers.")
-    grid.add_row("", Text.assemble(("What to do: ", "bold"), sentence(first.fix)))
-    return grid
+def _more(report: Report, look: Look, *, is_cut: bool) -> str:
+    """How to get at what is left out."""
+    told = [rules_to_read(report)]
+    if look.typed:
+        told.insert(0, f"{EVERY} (every layer)" if is_cut else "")
+        told.insert(0, "" if look.verbose else "-v (all that was found and noted)")
+    said = ", ".join(filter(None, told))
+    return f"More: {said}" if said else ""

@@ -9,7 +9,7 @@ from functools import partial
 from bncheck.render.words.cells import count
 from bncheck.render.words.predictions import percent, prediction_lines, score_shown
 from bncheck.render.words.report import headline
-from bncheck.results import FINDINGS, Cost, Finding, Report, gravest, score_title
+from bncheck.results import FINDINGS, INFO, Cost, Finding, Report, gravest, score_title
 from bncheck.vocabulary import Remedy
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
@@ -40,12 +40,27 @@ def answer(report: Report) -> Answer:
     about = subject(report)
     if about is None:
         return Answer(verdict, _cost(report), "")
-    told = f"{verdict} {about.code}: {first_sentence(about.message)}"
+    told = f"{verdict} {_named(about, report)}: {first_sentence(about.message)}"
     return Answer(
         cause=told if report.summary.verdict == FINDINGS else verdict,
         cost=_cost(report, about),
         action=f"What to do: {first_sentence(about.fix)}",
     )
+
+
+def answer_in_full(report: Report) -> Answer:
+    """The same without anything left out: all that the gravest finding says, and all that predictions come to."""
+    about = subject(report)
+    brief = answer(report)
+    if about is None:
+        cause, action = brief.cause, brief.action
+    else:
+        named = _named(about, report)
+        cause, action = f"{headline(report)} {named}: {about.message}", f"What to do: {about.fix}"
+    predictions = " ".join(prediction_lines(report))
+    measured = brief.cost if about is not None and _cost(report, about) != _cost(report) else ""
+    told = "" if measured and measured in cause else measured
+    return Answer(cause, " ".join(filter(None, (told, predictions))), action)
 
 
 def subject(report: Report) -> Finding | None:
@@ -54,6 +69,12 @@ def subject(report: Report) -> Finding | None:
         return gravest(report.findings)
     codes = SUBJECT.get(report.summary.verdict, ())
     return next((finding for finding in report.findings if finding.code in codes), None)
+
+
+def _named(about: Finding, report: Report) -> str:
+    """The code, and the severity where the headline leaves it open."""
+    counted = {finding.severity for finding in report.findings if finding.accepted is None} - {INFO}
+    return about.code if counted == {about.severity} else f"{about.code} ({about.severity})"
 
 
 def first_sentence(text: str) -> str:

@@ -8,15 +8,12 @@ from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.predictions import prediction_lines, suffering
-from bncheck.render.words.reasons import reason_in_a_cell
 from bncheck.render.words.training_input import fed_in_training
 from bncheck.results import (
-    AUDITED,
     ERROR,
     FINDINGS,
     INCONCLUSIVE,
     INFO,
-    LIMIT,
     NOT_CHECKED,
     OK,
     SKIPPED,
@@ -38,9 +35,6 @@ ALIKE = 5
 EXIT_OF = {OK: 0, FINDINGS: 1, INCONCLUSIVE: 4, NOT_CHECKED: 4}
 """What each verdict usually ends with."""
 TOLD_NOTHING = 4
-DATA_GROUP = "BN6"
-OF_NO_SOURCE = frozenset({LIMIT, "BN606"})
-"""Codes that name layers whatever their gap comes from; all others name those whose own statistics are off."""
 DRIFT, GAP = "BN603", "gap"
 _DATA = f"{argument('data')} D"
 
@@ -60,6 +54,15 @@ def about_data(report: Report) -> str:
     return f"{data.source}  {count(data.samples, 'sample')} {labels}, batches of {data.batch_size}"
 
 
+def in_one_line(report: Report) -> str:
+    """What was inspected on what, after the model's name."""
+    data = report.data
+    if data is None:
+        return f", {about_data(report)}"
+    labels = "with labels" if data.labelled else "without labels"
+    return f" on {data.source} ({count(data.samples, 'sample')} {labels})"
+
+
 def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Findings that count and ask for the same thing together, in the order of the first of each.
 
@@ -70,34 +73,6 @@ def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
         if finding.accepted is None:
             groups.setdefault((finding.code, finding.severity, finding.fix), []).append(finding)
     return list(groups.values())
-
-
-def concerning(report: Report) -> dict[str, list[Finding]]:
-    """By layer, the findings that name it: alone, or among the layers of their evidence."""
-    found: dict[str, list[Finding]] = {}
-    for finding in report.findings:
-        for name in finding.layers:
-            found.setdefault(name, []).append(finding)
-    return found
-
-
-def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float) -> str:
-    """A layer's own line: its findings, why it was skipped, or where its gap comes from.
-
-    A remark on several layers, which is not about their gaps, does not hide how each of them fares.
-    """
-    codes = list(dict.fromkeys(finding.code for finding in findings if not _in_passing(finding)))
-    if codes:
-        return " ".join(codes) + (", inherited" if _is_named_as_heir(layer, findings, margin) else "")
-    if layer.status == SKIPPED:
-        return "skipped" if layer.reason is None else reason_in_a_cell(layer.reason)
-    if layer.status == AUDITED or layer.gap is None:
-        return "audited"
-    if not math.isfinite(layer.gap):
-        return "not finite"
-    if layer.gap <= margin:
-        return "ok"
-    return "inherited" if _inherited(layer, margin) else "gap"
 
 
 def headline(report: Report) -> str:
@@ -126,7 +101,9 @@ def _headline(report: Report) -> str:
             return f"Inconclusive: the gap of {count(len(untold), 'layer')} is not a number."
         return "Inconclusive: too few samples to tell."
     if report.data is None:
-        return f"Nothing wrong in the stored values. Whether they describe your data, only data can tell: {_DATA}."
+        architecture = f"{argument('arch')} FILE.py:CALLABLE " if report.model.runnable is False else ""
+        can_tell = f"only data can tell: {architecture}{_DATA}"
+        return f"Nothing wrong in the stored values. Whether they describe your data, {can_tell}."
     beyond = [layer for layer in report.layers if layer.gap is not None and layer.gap > _margin_of(report)]
     if not beyond:
         return "The stored statistics describe these data."
@@ -172,21 +149,29 @@ def standing(report: Report) -> str:
 
 def effect_lines(report: Report) -> list[str]:
     """The gap of the model, and what it does to the predictions."""
-    return [*_gap_lines(report), *_call_lines(report), *prediction_lines(report)]
+    return [*gap_lines(report), *prediction_lines(report)]
 
 
 def closing(report: Report) -> list[str]:
     """What else there is to know: an exit code that surprises, and how to get further from here."""
-    lines = _exit_lines(report)
-    if report.data is None and report.model.runnable is False:
-        is_described = any(isinstance(note, ReadAsData) and note.is_module for note in report.run.noted)
-        holds = "The module was read as data: to run it" if is_described else "The file holds tensors only: to run them"
-        lines.append(f"{holds} on data, name the architecture too, {argument('arch')} FILE.py:CALLABLE {_DATA}.")
-    lines += fed_in_training(report)
+    lines = [*exit_lines(report), *_architecture_lines(report), *fed_in_training(report)]
+    return [*lines, f"More: {rules_to_read(report)}"] if rules_to_read(report) else lines
+
+
+def rules_to_read(report: Report) -> str:
+    """The command that explains the findings; empty without any that count."""
     codes = sorted({finding.code for finding in report.findings if finding.severity != INFO})
-    if codes:
-        lines.append(f"More: bncheck rule {codes[0]}" + (f" (also {', '.join(codes[1:])})" if codes[1:] else ""))
-    return [spelled(line, report.run.spelling) for line in lines]
+    also = f" (also {', '.join(codes[1:])})" if codes[1:] else ""
+    return f"bncheck rule {codes[0]}{also}" if codes else ""
+
+
+def _architecture_lines(report: Report) -> list[str]:
+    if report.data is not None or report.model.runnable is not False:
+        return []
+    is_described = any(isinstance(note, ReadAsData) and note.is_module for note in report.run.noted)
+    holds = "The module was read as data: to run it" if is_described else "The file holds tensors only: to run them"
+    line = f"{holds} on data, name the architecture too, {argument('arch')} FILE.py:CALLABLE {_DATA}."
+    return [spelled(line, report.run.spelling)]
 
 
 def next_step(report: Report) -> tuple[str, str] | None:
@@ -200,20 +185,26 @@ def next_step(report: Report) -> tuple[str, str] | None:
     return f"To do{' (TRAIN: data like those of training)' if is_open else ''}", command
 
 
-def noted(run: Run) -> list[str]:
-    """A run's notes as sentences."""
-    return [f"Note: {note.rstrip('.')}." for note in run.notes]
+def noted(run: Run, *, briefly: bool = False) -> list[str]:
+    """A run's notes as sentences; briefly those alone that change what the verdict means."""
+    told = zip(run.noted, run.notes, strict=True)
+    return [f"Note: {said.rstrip('.')}." for note, said in told if note.qualifies or not briefly]
 
 
-def _gap_lines(report: Report) -> list[str]:
+def gap_lines(report: Report) -> list[str]:
+    """The gap of the model, by what it is judged, and layers whose calls disagree."""
     summary = report.summary
     if summary.gap is None:
-        return []
+        return _call_lines(report)
     if not math.isfinite(summary.gap):
-        return ["Where statistics or inputs are not finite there is no gap to give."]
+        return ["Where statistics or inputs are not finite there is no gap to give.", *_call_lines(report)]
     own = summary.own_gap
     removed = "" if own is None else f"; with upstream errors removed, {number(own)}"
-    return [f"The gap over all layers is {number(summary.gap)}{removed}. {_margin(report)}", *_worst(report)]
+    return [
+        f"The gap over all layers is {number(summary.gap)}{removed}. {_margin(report)}",
+        *_worst(report),
+        *_call_lines(report),
+    ]
 
 
 def _margin(report: Report) -> str:
@@ -249,8 +240,12 @@ def _call_lines(report: Report) -> list[str]:
     return lines
 
 
-def _exit_lines(report: Report) -> list[str]:
+def exit_lines(report: Report) -> list[str]:
     """Why the process ends otherwise than the verdict lets one expect."""
+    return [spelled(line, report.run.spelling) for line in _exit_lines(report)]
+
+
+def _exit_lines(report: Report) -> list[str]:
     summary = report.summary
     if summary.exit_code == EXIT_OF[summary.verdict]:
         return []
@@ -264,28 +259,10 @@ def _exit_lines(report: Report) -> list[str]:
     return [f"The exit code is {summary.exit_code}: not everything was checked."]
 
 
-def _in_passing(finding: Finding) -> bool:
-    about_several = finding.layer is None and bool(finding.layers)
-    return finding.severity == INFO and about_several and not finding.code.startswith(DATA_GROUP)
-
-
-def _is_named_as_heir(layer: LayerReport, findings: Sequence[Finding], margin: float) -> bool:
-    """Whether a layer that findings name only inherits: its own gap is within the margin, and none names a source."""
-    told = {finding.code for finding in findings if not _in_passing(finding)}
-    return told <= OF_NO_SOURCE and _inherited(layer, margin)
-
-
 def _counted_from(findings: Sequence[Finding], margin: float) -> float:
     """The gap above which drift counts: a smaller one than usual where the score is sure to suffer."""
     used = (finding.measure.limit for finding in findings if finding.code == DRIFT and finding.measure.unit == GAP)
     return min((each for each in used if each is not None), default=margin)
-
-
-def _inherited(layer: LayerReport, margin: float) -> bool:
-    """Whether the gap comes from the layers before: with their errors removed it is gone."""
-    if layer.gap is None or layer.own_gap is None:
-        return False
-    return layer.own_gap <= margin < layer.gap
 
 
 def _unreached(layer: LayerReport) -> bool:

@@ -27,11 +27,14 @@ class Note(ABC):
     Attributes:
         kind: what the JSON calls it, made of the class's name: `samples-left-out`.
         accepts: whether it tells of findings that were accepted, which another judgement says anew.
+        qualifies: whether it changes what the verdict means: something was left out, or not looked for. Such a note
+            stands on the first screen.
     """
 
     __slots__ = ()
     kind: ClassVar[str]
     accepts: ClassVar[bool] = False
+    qualifies: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         """Every kind is known by its name."""
@@ -49,6 +52,7 @@ class Note(ABC):
 class OtherNote(Note):
     """A note of which nothing but the words is known: it comes from an old report, or from a newer bncheck."""
 
+    qualifies: ClassVar[bool] = True
     text: str
 
     @property
@@ -62,6 +66,7 @@ class OtherAcceptance(Note):
     """An old report's note on what it accepted."""
 
     accepts: ClassVar[bool] = True
+    qualifies: ClassVar[bool] = True
     text: str
 
     @property

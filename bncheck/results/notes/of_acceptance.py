@@ -21,6 +21,7 @@ Place = tuple[str, str | None]
 class Accepted(Note):
     """Findings of a rule count for nothing, for a reason."""
 
+    qualifies: ClassVar[bool] = True
     accepts: ClassVar[bool] = True
     code: str
     layers: tuple[str, ...]
@@ -38,6 +39,7 @@ class Accepted(Note):
 class AcceptedMore(Note):
     """Findings of a rule were accepted for more reasons than are told."""
 
+    qualifies: ClassVar[bool] = True
     accepts: ClassVar[bool] = True
     code: str
     times: int
@@ -52,6 +54,7 @@ class AcceptedMore(Note):
 class NotInBaseline(Note):
     """Layers of a finding are new."""
 
+    qualifies: ClassVar[bool] = True
     places: tuple[Place, ...]
 
     @property
@@ -64,6 +67,7 @@ class NotInBaseline(Note):
 class GraverThanBaseline(Note):
     """A finding is of a graver severity than when it was accepted."""
 
+    qualifies: ClassVar[bool] = True
     code: str
     layer: str | None
     was: Severity
@@ -79,6 +83,7 @@ class GraverThanBaseline(Note):
 class WorseThanBaseline(Note):
     """A finding's number is worse than when it was accepted, by more than was tolerated."""
 
+    qualifies: ClassVar[bool] = True
     code: str
     layer: str | None
     was: float
@@ -100,6 +105,7 @@ class WorseThanBaseline(Note):
 class UntoldInBaseline(Note):
     """Whether a finding got worse cannot be told: a number is lacking, or another quantity was measured."""
 
+    qualifies: ClassVar[bool] = True
     code: str
     layer: str | None
     was: float | None
@@ -125,6 +131,7 @@ class UntoldInBaseline(Note):
 class UnfitForBaseline(Note):
     """Errors of which no number tells how bad they are can stand in no baseline."""
 
+    qualifies: ClassVar[bool] = True
     places: tuple[Place, ...]
 
     @property
@@ -141,6 +148,7 @@ class UnfitForBaseline(Note):
 class EarlierBaseline(Note):
     """Findings were compared by their severity alone, because an earlier version wrote the baseline."""
 
+    qualifies: ClassVar[bool] = True
     places: tuple[Place, ...]
     baseline: str
 
@@ -158,6 +166,7 @@ class EarlierBaseline(Note):
 class NoLongerFound(Note):
     """Entries of a baseline are of no use any more."""
 
+    qualifies: ClassVar[bool] = True
     places: tuple[Place, ...]
     baseline: str
 
@@ -183,6 +192,7 @@ class UnusedIgnore(Note):
         nearest: the name most like it, where none has.
     """
 
+    qualifies: ClassVar[bool] = True
     codes: tuple[str, ...]
     layer: str
     reason: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import listed
@@ -50,6 +51,7 @@ class NamesFitted(Note):
 class FolderAudited(Note):
     """The class of a Hugging Face folder is not to be had, so its weights alone were audited."""
 
+    qualifies: ClassVar[bool] = True
     folder: str
     missing: str
 
@@ -76,6 +78,7 @@ class PreprocessedAsSaid(Note):
 class TensorsLeftOut(Note):
     """Tensors of the file are called like no part of the architecture, and were not used."""
 
+    qualifies: ClassVar[bool] = True
     names: tuple[str, ...]
 
     @property
@@ -87,6 +90,8 @@ class TensorsLeftOut(Note):
 @dataclass(frozen=True, slots=True)
 class ArchitectureIgnored(Note):
     """An architecture was given for a file that holds a whole module."""
+
+    qualifies: ClassVar[bool] = True
 
     @property
     def sentence(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import count
@@ -27,6 +28,7 @@ class ImagesEnlarged(Note):
 class SamplesLeftOut(Note):
     """Samples were left over that a fixed batch size could not take."""
 
+    qualifies: ClassVar[bool] = True
     samples: int
     batch_size: int
 
@@ -40,6 +42,7 @@ class SamplesLeftOut(Note):
 class SamplesNotFinite(Note):
     """Samples were left out since they hold NaN or infinity; the numbers of the first, counted from 0."""
 
+    qualifies: ClassVar[bool] = True
     samples: int
     first: tuple[int, ...] = ()
 
@@ -55,6 +58,7 @@ class SamplesNotFinite(Note):
 class DrawnFromTheFirst(Note):
     """Samples were drawn from the first that a stream gave, which had more and need not end."""
 
+    qualifies: ClassVar[bool] = True
     read: int
     source: str
 
@@ -71,6 +75,7 @@ class DrawnFromTheFirst(Note):
 class InputsLeftOut(Note):
     """Parts of the batches were not fed to the model: texts, and what it has no parameter for."""
 
+    qualifies: ClassVar[bool] = True
     names: tuple[str, ...]
 
     @property
@@ -83,6 +88,7 @@ class InputsLeftOut(Note):
 class LabelsUnread(Note):
     """Labels have a form that no output can be judged by: the boxes of every image, say."""
 
+    qualifies: ClassVar[bool] = True
     form: str
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import count, listed
@@ -13,6 +14,7 @@ from bncheck.vocabulary import argument
 class PrecisionChanged(Note):
     """Values are run in another type than the file stores."""
 
+    qualifies: ClassVar[bool] = True
     stored: str
     run: str
 
@@ -41,6 +43,7 @@ class ModelChosen(Note):
         others: paths of those left.
     """
 
+    qualifies: ClassVar[bool] = True
     path: str
     others: tuple[str, ...] = ()
 
@@ -62,6 +65,7 @@ class ArgumentIgnored(Note):
         container: what the file is.
     """
 
+    qualifies: ClassVar[bool] = True
     name: str
     container: str
 
@@ -87,6 +91,7 @@ class DeviceIgnored(Note):
 class LayerUnmeasurable(Note):
     """A layer stands where this format lets nothing be measured."""
 
+    qualifies: ClassVar[bool] = True
     layer: str
     why: str
 
@@ -112,6 +117,7 @@ class ArithmeticRead(Note):
 class NotRun(Note):
     """Data were given, and the model cannot be run on any."""
 
+    qualifies: ClassVar[bool] = True
     why: str
 
     @property
@@ -146,6 +152,7 @@ class BatchWidened(Note):
 class ComputedInFloat32(Note):
     """A graph in a type that the runtime has no kernels for was run in float32."""
 
+    qualifies: ClassVar[bool] = True
     stored: str
 
     @property
@@ -158,6 +165,7 @@ class ComputedInFloat32(Note):
 class RuntimeNotCompared(Note):
     """The runtime's normalization could not be checked."""
 
+    qualifies: ClassVar[bool] = True
     why: str
 
     @property
@@ -195,6 +203,7 @@ class ReferenceLayersUnfound(Note):
         incomparable: forms of weights in the model that nothing can be compared with.
     """
 
+    qualifies: ClassVar[bool] = True
     layers: tuple[str, ...]
     reference: str | None
     incomparable: tuple[str, ...] = ()
@@ -215,6 +224,8 @@ class ReferenceLayersUnfound(Note):
 class OwnGapsInherit(Note):
     """A layer that is not found passes errors on that its successors' own gaps contain."""
 
+    qualifies: ClassVar[bool] = True
+
     @property
     def sentence(self) -> str:
         """See `Note`."""
@@ -225,6 +236,7 @@ class OwnGapsInherit(Note):
 class BareConvolutions(Note):
     """Convolutions have a bias and no normalization behind them, as if it had been folded."""
 
+    qualifies: ClassVar[bool] = True
     convolutions: int
 
     @property

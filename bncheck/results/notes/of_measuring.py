@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import count
@@ -13,6 +14,7 @@ from bncheck.vocabulary import argument
 class OneClassOnly(Note):
     """A folder of images has a single class folder."""
 
+    qualifies: ClassVar[bool] = True
     folder: str
     class_folder: str
 
@@ -67,6 +69,8 @@ class NoBatchSizes(Note):
 class LabelsUnfit(Note):
     """The labels are no class numbers for the outputs."""
 
+    qualifies: ClassVar[bool] = True
+
     @property
     def sentence(self) -> str:
         """See `Note`."""
@@ -80,6 +84,7 @@ class LabelsUnfit(Note):
 class WorseThanGuessing(Note):
     """Predictions are right less often than a guess, whatever statistics they are made by."""
 
+    qualifies: ClassVar[bool] = True
     classes: int
 
     @property
@@ -95,6 +100,7 @@ class WorseThanGuessing(Note):
 class NoBetterThanGuessing(Note):
     """Predictions are hardly more often right than a guess, whatever statistics they are made by."""
 
+    qualifies: ClassVar[bool] = True
     classes: int
 
     @property
@@ -110,6 +116,7 @@ class NoBetterThanGuessing(Note):
 class FixedBatchTooSmall(Note):
     """The program takes batches of one size, too small to normalize by."""
 
+    qualifies: ClassVar[bool] = True
     batch_size: int
 
     @property
@@ -152,6 +159,7 @@ class FewerSamplesKept(Note):
 class NoMemoryForBatchPass(Note):
     """So many samples as batch statistics take do not fit into memory."""
 
+    qualifies: ClassVar[bool] = True
     batch_size: int
 
     @property
@@ -167,6 +175,8 @@ class NoMemoryForBatchPass(Note):
 class OnlyAsShipped(Note):
     """Nothing was run but the model as shipped, as was asked."""
 
+    qualifies: ClassVar[bool] = True
+
     @property
     def sentence(self) -> str:
         """See `Note`."""
@@ -178,6 +188,8 @@ class OnlyAsShipped(Note):
 @dataclass(frozen=True, slots=True)
 class TooFewForBatchPass(Note):
     """Half the data are too few to normalize by."""
+
+    qualifies: ClassVar[bool] = True
 
     @property
     def sentence(self) -> str:
@@ -239,6 +251,7 @@ class OutputsCompared(Note):
 class OutputsNotCompared(Note):
     """The outputs could not be compared with those of the reference, for a reason in half a sentence."""
 
+    qualifies: ClassVar[bool] = True
     why: str
 
     @property
@@ -251,6 +264,7 @@ class OutputsNotCompared(Note):
 class PutTogether(Note):
     """The report was put together from files, without running the model."""
 
+    qualifies: ClassVar[bool] = True
     parts: int
     samples: int
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import listed
@@ -19,6 +20,7 @@ class JudgesOneOutput(Note):
         others: that have labels too.
     """
 
+    qualifies: ClassVar[bool] = True
     by: str
     output: str
     others: tuple[str, ...]
@@ -45,6 +47,7 @@ class FirstOutputJudged(Note):
         outputs: how many there are.
     """
 
+    qualifies: ClassVar[bool] = True
     output: str
     outputs: int
 

@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 from bncheck.cli.configuration import configured
-from bncheck.cli.options.completing import formats
+from bncheck.cli.options.completing import formats, words
 from bncheck.cli.options.sections import repair, training
+from bncheck.vocabulary import Page
+from bncheck.vocabulary import Sort as Order
 
 PANEL = "Output"
+_ORDERS, _PAGES = "|".join(Order), "|".join(Page)
 
 Out = Annotated[
     str | None,
@@ -58,6 +61,42 @@ WriteMoments = Annotated[
         help="Write what the layers saw, safetensors: for merge. It holds means and variances, and no sample.",
         rich_help_panel=PANEL,
     ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Every finding in full, batch sizes, notes, what the numbers are.",
+        rich_help_panel=PANEL,
+    ),
+]
+Every = Annotated[
+    bool,
+    typer.Option("--all", help="Every layer, not only those that deserve a look.", rich_help_panel=PANEL),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar=_ORDERS,
+        autocompletion=words(_ORDERS),
+        help="Layers by their gap, the largest first, by name, or in the order of the network (as without it).",
+        rich_help_panel=PANEL,
+    ),
+]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar=_PAGES,
+        autocompletion=words(_PAGES),
+        help="concise: a line for each finding, FILE:layer: CODE message.",
+        rich_help_panel=PANEL,
+    ),
+]
+Statistics = Annotated[
+    bool, typer.Option("--statistics", help="How many findings of each code, alone.", rich_help_panel=PANEL)
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only errors and the reports asked for.", rich_help_panel=PANEL)
