@@ -20,7 +20,7 @@ import bncheck
 from benchmarks.diagnosis.pictures import Pictures, pictures_named
 from benchmarks.diagnosis.sections import put
 
-STEPS, BATCH, RATE = 150, 64, 0.05
+STEPS, BATCH, RATE = 120, 32, 0.05
 FINETUNED = 40
 """Steps on other pictures, fed in the same way, after which the statistics are of these."""
 RIGHT, UNKNOWN, WRONG = "right", "not known", "wrong"
@@ -46,11 +46,11 @@ class Way:
     bgr: bool = False
     gray: bool = True
 
-    def fed(self, x: torch.Tensor) -> torch.Tensor:
-        """Pixels (N, C, H, W) as they are fed."""
-        x = (x.flip(1) if self.bgr else x) * self.scale
-        mean = x.mean((0, 2, 3)) if self.mean is None else torch.tensor(self.mean)
-        std = x.std((0, 2, 3)) if self.std is None else torch.tensor(self.std)
+    def fed(self, x: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
+        """Pixels (N, C, H, W) as they are fed among pictures `of`, whose own constants may be used."""
+        x, of = ((pixels.flip(1) if self.bgr else pixels) * self.scale for pixels in (x, of))
+        mean = of.mean((0, 2, 3)) if self.mean is None else torch.tensor(self.mean)
+        std = of.std((0, 2, 3)) if self.std is None else torch.tensor(self.std)
         return (x - mean.reshape(1, -1, 1, 1)) / std.reshape(1, -1, 1, 1)
 
 
@@ -74,7 +74,7 @@ WAYS = (
 
 
 def plain(channels: int, classes: int) -> nn.Module:
-    return _net(nn.Conv2d(channels, 16, 3, padding=1, bias=False), 16, classes)
+    return _net(nn.Conv2d(channels, 16, 3, stride=2, padding=1, bias=False), 16, classes)
 
 
 def wide(channels: int, classes: int) -> nn.Module:
@@ -141,10 +141,9 @@ def trained(kind: Kind, way: Way, pictures: Pictures, other: Pictures, seed: int
 
 def _train(net: nn.Module, kind: Kind, way: Way, pictures: Pictures, steps: int) -> None:
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE, momentum=0.9, weight_decay=5e-4)
-    black = way.fed(torch.zeros(1, pictures.channels, 1, 1))
-    fed = way.fed(pictures.x)
-    if way.mean is None:  # the pictures' own constants are those of all of them
-        black = (black * 0) + fed.amin((0, 2, 3), keepdim=True)
+    black = way.fed(torch.zeros(1, pictures.channels, 1, 1), pictures.x)
+    fed = way.fed(pictures.x, pictures.x)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps or STEPS)
     for _ in range(steps or STEPS):
         chosen = torch.randint(len(fed), (BATCH,))
         x = fed[chosen]
@@ -155,6 +154,7 @@ def _train(net: nn.Module, kind: Kind, way: Way, pictures: Pictures, steps: int)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            decay.step()
 
 
 def _shifted(x: torch.Tensor, border: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ from bncheck.api.assembling import assemble, versions_of
 from bncheck.api.next_step import advised
 from bncheck.api.opening import opened_for
 from bncheck.core import in_force
-from bncheck.data import DataOptions, Source
+from bncheck.data import Batch, DataOptions, Source
 from bncheck.formats import Backend
 from bncheck.measure import (
     AGREEMENT_STAGE,
@@ -32,7 +32,7 @@ from bncheck.measure import (
 )
 from bncheck.probes import Subject, run_probes
 from bncheck.progress import Progress, Relayed, begin, foresee, no_progress
-from bncheck.results import Report, Run
+from bncheck.results import Note, Report, Run
 from bncheck.rules import is_decided, judge
 from bncheck.settings import (
     BATCH_SIZE,
@@ -53,7 +53,7 @@ from bncheck.settings import (
 )
 from bncheck.vocabulary import FailOn
 from bncheck.watch import CountedSession, Ledger
-from bncheck.weights import training_input_of
+from bncheck.weights import fed_otherwise, training_input_of
 
 if TYPE_CHECKING:
     from bncheck.measure import Part
@@ -190,7 +190,9 @@ def inspected(
     stages = [] if settings.data is None else plan_of(settings).stages(training=settings.train_data is not None)
     foresee(progress, [OPENING, *stages, FINDINGS], more=settings.data is not None)
     begin(progress, OPENING)
-    opened, source, reference, training = ranks.agreed(lambda: opened_for(settings))
+    found = ranks.agreed(lambda: opened_for(settings))
+    opened, source, reference, training = found.model, found.source, found.reference, found.training
+    settings = found.settings
     how = request_of(
         settings,
         reference=None if reference is None else reference.path,
@@ -242,7 +244,15 @@ def report_on(
         DataError: the data cannot be read, or do not fit the model.
         RankIsDone: this process is another than the first.
     """
-    ledger = Ledger()
+    ledger, fed = Ledger(), training_input_of(opened)
+    said: list[Note] = []
+
+    def compare_with_training(batch: Batch) -> None:
+        """Say where the first batch is clearly fed otherwise than in training, before it is run."""
+        if fed is not None and (note := fed_otherwise(fed, batch)) is not None:
+            said.append(note)
+            progress(note.sentence, 0, None)
+
     if source is None:
         evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
     else:
@@ -262,7 +272,7 @@ def report_on(
             training=sampling,
         )
         with opened.session(source.name, plan.seed) as watched:
-            session = CountedSession(watched, ledger)
+            session = CountedSession(watched, ledger, compare_with_training)
             seen = observe(session, source, plan, progress, ledger=ledger)
             begin(progress, COMPARING_STAGE)
             evidence = evidence_of(seen, sizes=how.batch_sizes)
@@ -283,8 +293,9 @@ def report_on(
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
     begin(progress, FINDINGS)
     evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
-    run = Run(how.edge.command, how.options, plan.seed, versions_of(opened), in_force(), evidence.notes, how.asked)
-    run = replace(run, training_input=training_input_of(opened))
+    notes = (*evidence.notes, *said)
+    run = Run(how.edge.command, how.options, plan.seed, versions_of(opened), in_force(), notes, how.asked)
+    run = replace(run, training_input=fed)
     run = run if source is None else replace(run, cost=ledger.total())
     call = replace(how.call, can_be_trained=opened.advice.can_be_trained)
     return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)

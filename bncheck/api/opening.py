@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar, cast
 
 from bncheck.api.asking import chosen_codes
 from bncheck.data import Source, open_data, require_named
@@ -19,9 +20,13 @@ from bncheck.formats import (
     require_runnable,
     with_reference,
 )
-from bncheck.results import FolderAudited, PreprocessedAsSaid
-from bncheck.settings import DataSettings, InspectionSettings, ModelSettings
+from bncheck.render import how_fed
+from bncheck.results import ChannelsFed, FolderAudited, PreprocessedAsSaid, PreprocessedAsTrained
+from bncheck.settings import Channels, DataSettings, InspectionSettings, ModelSettings, RepairSettings
 from bncheck.vocabulary import argument
+from bncheck.weights import training_input_of
+
+Settings = TypeVar("Settings", InspectionSettings, RepairSettings)
 
 
 def weights_of(settings: ModelSettings) -> ModelSettings:
@@ -63,8 +68,27 @@ def model_of(settings: ModelSettings) -> Backend:
     )
 
 
-def opened_for(settings: InspectionSettings) -> tuple[Backend, Source | None, Backend | None, Source | None]:
-    """The model, the data, the reference and the training sampling of an inspection.
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """All that an inspection looks at.
+
+    Attributes:
+        model: what is inspected, beside its reference.
+        source: the data; `None` without any, or where the model cannot be run.
+        reference: the model from before an export.
+        training: the training sampling.
+        settings: what was asked, with what the model says of how images are read.
+    """
+
+    model: Backend
+    source: Source | None
+    reference: Backend | None
+    training: Source | None
+    settings: InspectionSettings
+
+
+def opened_for(settings: InspectionSettings) -> Opened:
+    """What is opened for an inspection.
 
     Raises:
         BncheckError: one of them cannot be opened, or an option is wrong.
@@ -75,13 +99,45 @@ def opened_for(settings: InspectionSettings) -> tuple[Backend, Source | None, Ba
     reference = None if settings.reference is None else model_of(settings.reference)
     opened = _beside(opened, reference)
     source = training = None
+    if settings.data is not None:
+        opened, settings = as_trained(opened, settings)
     if settings.data is not None and opened.refusal is None:
         require_runnable(opened)
         opened, reading = preprocessed(opened, chosen, settings.data, settings.reading)
         source = open_data(settings.data, reading)
         if settings.train_data is not None:
             training = open_data(settings.train_data, reading, argument("train_data"))
-    return opened, source, reference, training
+    return Opened(opened, source, reference, training, settings)
+
+
+def as_trained(opened: Backend, settings: Settings) -> tuple[Backend, Settings]:
+    """The settings with what `preset` auto stands for, by the model's weights; the model's notes tell.
+
+    Raises:
+        UsageError: these do not say what it was fed in training, or by which constants.
+    """
+    reading = settings.reading
+    if reading.preset != "auto":
+        return opened, settings
+    fed = training_input_of(opened)
+    flags = " ".join(argument(name) for name in ("mean", "std", "scale", "channels"))
+    if fed is None or fed.mean is None or fed.std is None:
+        why = "is not known" if fed is None else "was standardised by constants of its own, which are not known"
+        raise UsageError(
+            f"{argument('preset')} auto: what {opened.path} was fed in training {why} from its weights. Say how images "
+            f"are to be fed with {flags}, or {argument('preset')} imagenet."
+        )
+    colours = "gray" if fed.channels == 1 else (fed.order or ChannelsFed.RGB).value
+    chosen = replace(
+        reading,
+        channels=reading.channels or cast("Channels", colours),
+        scale=fed.scale if reading.scale is None else reading.scale,
+        mean=reading.mean or fed.mean,
+        std=reading.std or fed.std,
+    )
+    told = tuple((name, _shown(getattr(chosen, name))) for name in ("channels", "scale", "mean", "std"))
+    note = PreprocessedAsTrained(how_fed(fed), told)
+    return replace(opened, notes=(*opened.notes, note)), replace(settings, reading=chosen)
 
 
 def preprocessed(
@@ -113,6 +169,8 @@ def _told(reading: DataSettings) -> tuple[tuple[str, str], ...]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return value
     return " ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else f"{value:g}"
 
 

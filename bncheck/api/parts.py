@@ -143,7 +143,8 @@ def part_of_shard(
     index, count = (1, 1) if shard is None else require_shard("shard", shard)
     own = Shard(index - 1, count, apart=True)
     progress = spelling_arguments(progress, settings.edge.spelling)
-    opened, source, _, _ = opened_for(settings)
+    found = opened_for(settings)
+    opened, source, settings = found.model, found.source, found.settings
     if source is None:
         raise UsageError(opened.refusal or f"{argument('shard')} is of {argument('data')}: name them.")
     plan, ledger = replace(plan_of(settings), ranks=Apart(own)), Ledger()

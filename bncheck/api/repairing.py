@@ -9,7 +9,7 @@ from typing import Any
 
 from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
 from bncheck.api.inspecting import OPENING, report_on
-from bncheck.api.opening import model_of, preprocessed, weights_of
+from bncheck.api.opening import as_trained, model_of, preprocessed, weights_of
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, RefusedError, UsageError
 from bncheck.files import InputFiles, publish, staging
@@ -73,7 +73,7 @@ def repaired(
     }
     for name, data in named.items():
         require_named(data, name)
-    request = request_of(settings)
+    request_of(settings)  # refuses what cannot be meant before anything is opened
     settings = replace(settings, model=weights_of(settings.model))
     training = settings.training
     way = method_named(settings.method, MethodOptions(settings.prior, settings.until, training, training_progress))
@@ -85,6 +85,8 @@ def repaired(
     if not way.cross_fits:
         module_of(shipped)  # says what cannot be trained
     require_runnable(shipped, "repair a file that holds the program too (TorchScript, .pt2, ONNX)")
+    shipped, settings = as_trained(shipped, settings)
+    request = request_of(settings)
     shipped, reading = preprocessed(shipped, settings.model, settings.data, settings.reading)
     _require_unseen(settings.data, settings.heldout)
     if shipped.refusal is not None:

@@ -11,6 +11,7 @@ from .terminal.report import print_audit, print_report
 from .words.cells import count, printable
 from .words.hidden import what_a_repair_hides
 from .words.repair import training_words
+from .words.training_input import how_fed
 
 __all__ = [
     "Format",
@@ -21,6 +22,7 @@ __all__ = [
     "count_by_code",
     "failure_message",
     "format_of",
+    "how_fed",
     "plain_text",
     "plot",
     "print_audit",

@@ -14,12 +14,12 @@ from bncheck.vocabulary import argument
 
 Layout = Literal["auto", "nhwc", "nchw"]
 Channels = Literal["rgb", "bgr", "gray"]
-Preset = Literal["imagenet"]
+Preset = Literal["imagenet", "auto"]
 Size = int | tuple[int, int]
 
 LAYOUTS = ("auto", "nhwc", "nchw")
 CHANNELS = ("rgb", "bgr", "gray")
-PRESETS = ("imagenet",)
+PRESETS = ("imagenet", "auto")
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -49,7 +49,8 @@ class DataSettings:
         skip_bad_samples: leave samples that hold NaN or infinity out, and count them, instead of refusing the data.
         workers: processes that read and decode the files of a folder or a tar; 0 for this one alone.
         sample_memory: MiB of samples that are held for longer than a forward, see `SampleMemory`.
-        preset: `"imagenet"` is resize 256, crop 224 and ImageNet's mean and std, each unless given.
+        preset: `"imagenet"` is resize 256, crop 224 and ImageNet's mean and std, each unless given; `"auto"` is what
+            the model was fed in training, by its weights (`bncheck.weights`), each unless given.
 
     Raises:
         UsageError: an option has a value that means nothing, or two contradict each other.
@@ -88,7 +89,7 @@ class DataSettings:
         _require_numbers("mean", self.mean)
         _require_numbers("std", self.std, positive=True)
         _require_numbers("scale", None if self.scale is None else (self.scale,), positive=True)
-        if self.preset and (self.scale is not None or self.channels == "gray") and None in (self.mean, self.std):
+        if self.preset == "imagenet" and (self.scale is not None or self.channels == "gray") and None in (self.mean, self.std):
             raise UsageError(
                 f"{argument('preset')} imagenet with {argument('scale')} or {argument('channels')} gray: the preset's "
                 "mean and std are for three channels "
@@ -111,8 +112,11 @@ class DataSettings:
         return self._given("scale", "mean", "std")
 
     def with_preset(self) -> DataSettings:
-        """The same settings with what the preset stands for filled in where nothing was given."""
-        if self.preset is None:
+        """The same settings with what the preset stands for filled in where nothing was given.
+
+        What `"auto"` stands for a model tells, which has filled it in before data are opened.
+        """
+        if self.preset != "imagenet":
             return self
         backwards = -1 if self.channels == "bgr" else 1
         return replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,11 +63,13 @@ class CountedSession:
     Args:
         session: runs the batches.
         ledger: where they are booked.
+        first: called with the first batch, before it is run.
     """
 
-    def __init__(self, session: Session, ledger: Ledger) -> None:
+    def __init__(self, session: Session, ledger: Ledger, first: Callable[[Batch], None] | None = None) -> None:
         self._session = session
         self._ledger = ledger
+        self._first = first
 
     @property
     def fixed_batch(self) -> int | None:
@@ -96,6 +98,9 @@ class CountedSession:
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         """See `Session`."""
+        first, self._first = self._first, None
+        if first is not None:
+            first(batch)
         with self._booked(batch, policy):
             return self._session.run(batch, policy, recorder)
 

@@ -75,6 +75,20 @@ class PreprocessedAsSaid(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class PreprocessedAsTrained(Note):
+    """Images are preprocessed as the weights say that they were in training: how, and (setting, value) each."""
+
+    how: str
+    said: tuple[tuple[str, str], ...]
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        shown = ", ".join(f"{argument(name)} {value}" for name, value in self.said)
+        return f"Images are preprocessed as the weights say they were in training, {self.how}: {shown}."
+
+
+@dataclass(frozen=True, slots=True)
 class TensorsLeftOut(Note):
     """Tensors of the file are called like no part of the architecture, and were not used."""
 

@@ -96,3 +96,31 @@ class LabelsUnread(Note):
         """See `Note`."""
         chosen = f"{argument('label')} chooses another part of a batch"
         return f"The labels were not used: they are {self.form}, which no task is judged by; {chosen}"
+
+
+@dataclass(frozen=True, slots=True)
+class FedOtherwise(Note):
+    """The data are fed in another way than the model's weights say that its training's were.
+
+    Attributes:
+        expected, fed: the ways; of what is fed empty where it is none that is known.
+        expected_mean, expected_std: of the values in training, over all channels; the others of those fed.
+    """
+
+    expected: str
+    fed: str
+    expected_mean: float
+    expected_std: float
+    fed_mean: float
+    fed_std: float
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        options = ", ".join(argument(name) for name in ("mean", "std", "scale"))
+        expected, fed = (f"{way} values" if way.isalpha() else f"pixels in {way}" for way in (self.expected, self.fed))
+        return (
+            f"In training the first convolution was fed {expected} (mean {self.expected_mean:.3g}, standard deviation "
+            f"{self.expected_std:.3g}); these data are {fed if self.fed else 'others'} (mean {self.fed_mean:.3g}, "
+            f"standard deviation {self.fed_std:.3g}): check {options}, unless the model changes its input itself"
+        )

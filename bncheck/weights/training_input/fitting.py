@@ -34,6 +34,8 @@ LEAST_ERROR = 1e-3
 """Stored deviations: a typical error of the means below it is taken for as much."""
 NEAR_LOSS = 0.002
 """How much worse a correlation may fit that is as good as the best, beside what the number of filters allows."""
+BORDERS = (0.0, 1 / 512, 1 / 256, 1 / 128, 1 / 96, 1 / 64, 1 / 48, 1 / 32, 1 / 24, 1 / 16, 1 / 12, 1 / 8)
+"""Shares of the rows (and columns) that are the outermost, which are tried: beyond them a convolution sees zeros."""
 LIVING = 0.9
 """Share of the filters that must give anything at all under a correlation."""
 MAD = 1.4826
@@ -116,14 +118,25 @@ def spread_of(filters: Filters) -> Spread | None:
 
 
 def level_of(filters: Filters, std: float) -> Level:
-    """The mean that explains the means, by least squares that outlying filters bend little.
+    """The mean that explains the means, under the border that does best.
 
     Args:
         filters: of the convolution.
         std: of the values fed.
     """
+    return min((_level(filters, std, border) for border in BORDERS), key=lambda level: level.error)
+
+
+def _level(filters: Filters, std: float, border: float) -> Level:
+    """The same under one border, by least squares that outlying filters bend little.
+
+    A weight that lies d rows from the middle is fed zeros at d outermost rows of the outputs.
+    """
     deviations = np.sqrt(filters.var)
-    sums = filters.weight.sum(axis=(2, 3)) / deviations[:, None]
+    rows, columns = (
+        np.maximum(1 - border * np.abs(np.arange(side) - (side - 1) / 2), 0.0) for side in filters.weight.shape[2:]
+    )
+    sums = np.einsum("ochw,h,w->oc", filters.weight, rows, columns) / deviations[:, None]
     wanted = filters.mean / deviations
     channels = sums.shape[1]
     between = np.eye(channels) - 1 / channels

@@ -9,7 +9,7 @@ from bncheck.errors import ModelError
 from bncheck.formats import AffineOperation, Backend
 from bncheck.results import TrainingInput
 from bncheck.vocabulary import Kind
-from bncheck.weights.training_input.families import boxes_of, constants_of, family_of, order_of
+from bncheck.weights.training_input.families import are_colours, boxes_of, constants_of, family_of, order_of
 from bncheck.weights.training_input.fitting import Filters, Level, Spread, level_of, spread_of
 
 LEAST_FILTERS = 8
@@ -111,10 +111,12 @@ def _named(
 ) -> TrainingInput | None:
     channels = len(level.mean)
     middle, room = float(level.mean.mean()), LEVEL_ERRORS * float(np.sqrt((level.errors**2).mean()))
-    family = family_of(channels, (middle - room, middle + room), (spread.low / SPREAD_ROOM, spread.high * SPREAD_ROOM))
-    if family is None:
-        return None
+    family = family_of(
+        channels, (middle - room, middle + room), (spread.low / SPREAD_ROOM, spread.high * SPREAD_ROOM)
+    )
     means = tuple(float(one) for one in level.mean)
+    if family is None or not are_colours(family, means):
+        return None
     order = order_of(family, means, LEVEL_ERRORS * level.apart_error)
     scale, mean, std = constants_of(family, channels, order)
     return TrainingInput(

@@ -55,7 +55,7 @@ Preset = Annotated[
     typer.Option(
         metavar=_PRESETS,
         autocompletion=words(_PRESETS),
-        help="Resize 256, crop 224, ImageNet mean and std.",
+        help="imagenet: resize 256, crop 224, ImageNet mean and std; auto: as the weights say it was in training.",
         rich_help_panel=PANEL,
     ),
 ]
