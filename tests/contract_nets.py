@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from bncheck.formats.keras.running.library import keras_module
+
 SAMPLES = 70
 NAMES = ["stem.norm", "deep.0.norm", "last"]
 
@@ -148,7 +150,54 @@ def as_dynamo_onnx(net: nn.Module, folder: Path) -> Written:
     return Written(path)
 
 
-UNCOUNTED = [as_onnx, as_dynamo_onnx]
+def as_keras(net: nn.Module, folder: Path) -> Written:
+    """Keras' own way: channels last, so that every normalization has them on the last axis."""
+    return Written(saved_by_keras(keras_net(net, "channels_last"), folder / "net.keras"))
+
+
+def as_keras_h5(net: nn.Module, folder: Path) -> Written:
+    return Written(saved_by_keras(keras_net(net, "channels_first"), folder / "net.h5"))
+
+
+def saved_by_keras(model: Any, path: Path) -> Path:
+    with warnings.catch_warnings():  # of NumPy, about Keras; of Keras, about HDF5
+        warnings.simplefilter("ignore")
+        model.save(path)
+    return path
+
+
+def keras_net(net: Any, layout: str) -> Any:
+    """The same network of Keras' layers, with the names that PyTorch gives its own."""
+    keras = keras_module()
+    axis = 1 if layout == "channels_first" else -1
+
+    def unit(own: Unit, name: str, shape: tuple[int | None, ...]) -> Any:
+        inputs = keras.Input(shape)
+        conv = keras.layers.Conv2D(own.conv.out_channels, own.conv.kernel_size, data_format=layout, name="conv")
+        norm = keras.layers.BatchNormalization(axis, momentum=0.9, epsilon=own.norm.eps, name="norm")
+        built = keras.Model(inputs, keras.layers.ReLU()(norm(conv(inputs))), name=name)
+        conv.set_weights([own.conv.weight.detach().permute(2, 3, 1, 0).numpy(), own.conv.bias.detach().numpy()])
+        norm.set_weights(of_norm(own.norm))
+        return built
+
+    def of_norm(own: Any) -> list[np.ndarray]:
+        return [one.detach().numpy() for one in (own.weight, own.bias, own.running_mean, own.running_var)]
+
+    inputs = keras.Input((2, 7, 6))
+    first = inputs if axis == 1 else keras.layers.Permute((2, 3, 1))(inputs)
+    stem = unit(net.stem, "stem", tuple(first.shape[1:]))
+    middle = stem(first)
+    deep = keras.Sequential([unit(net.deep[0], "0", tuple(middle.shape[1:]))], name="deep")
+    head = keras.layers.Dense(3, name="head")
+    last = keras.layers.BatchNormalization(momentum=0.9, epsilon=net.last.eps, name="last")
+    pooled = keras.layers.GlobalAveragePooling2D(data_format=layout)(deep(middle))
+    built = keras.Model(inputs, last(head(pooled)))
+    head.set_weights([net.head.weight.detach().T.numpy(), net.head.bias.detach().numpy()])
+    last.set_weights(of_norm(net.last))
+    return built
+
+
+UNCOUNTED = [as_onnx, as_dynamo_onnx, as_keras, as_keras_h5]
 """Formats that do not keep the number of updates."""
 OF_FORMAT = {
     "module": [as_module, as_compiled, as_pickle],
@@ -156,7 +205,8 @@ OF_FORMAT = {
     "safetensors": [as_safetensors, as_shards],
     "torchscript": [as_traced, as_scripted],
     "exported": [as_exported, as_decomposed],
-    "onnx": UNCOUNTED,
+    "onnx": [as_onnx, as_dynamo_onnx],
+    "keras": [as_keras, as_keras_h5],
 }
 """By the contract's name of the format, every way in which the network is written in it."""
 FORMATS = [way for ways in OF_FORMAT.values() for way in ways]

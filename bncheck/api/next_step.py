@@ -137,7 +137,7 @@ def _given(value: str, call: Call) -> Any:
 def free_name(model: str) -> str:
     """A name beside the model's for what it becomes, with its suffix, that nothing bears yet."""
     path = Path(model)
-    suffix = next((end for end in (".safetensors.index.json",) if path.name.endswith(end)), path.suffix)
+    suffix = next((end for end in (".safetensors.index.json", ".weights.h5") if path.name.endswith(end)), path.suffix)
     stem = path.name.removesuffix(suffix)
     numbers = ("", *(f"-{number}" for number in range(2, 1000)))
     free = (path.with_name(f"{stem}-repaired{number}{suffix}") for number in numbers)

@@ -53,7 +53,8 @@ def test_other_containers_by_content(tmp_path):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", r"git lfs pull"),
         (b"<!DOCTYPE html><html>Sign in</html>", "web page.*Download it again"),
         (b"\n  <html><body>404</body></html>", "web page"),
-        (b"\x89HDF\r\n\x1a\n" + b"\0" * 64, "HDF5.*Keras"),
+        (b"\x89HDF\r\n\x1a\n" + b"\0" * 64, "cannot be read as HDF5"),
+        (b"\x08\x01\x12\xa8\x8f\x02\x0a\x94\x20\x12\x0e\x0a\x05Const", "TensorFlow SavedModel.*tf2onnx"),
         (gzip.compress(b"hello", mtime=0), r"\(model\) is a text file, not a model"),
         (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0" + b"\0" * 40, "begins like an ONNX model but is cut off"),
         (b"just some words", "text file"),
@@ -84,8 +85,11 @@ def test_foreign_archives(tmp_path):
     with pytest.raises(ModelError, match=r"not one that PyTorch wrote. Unpack it and name results/best.pth"):
         open_model(tmp_path / "z")
     _zip(tmp_path / "k", ["config.json", "model.weights.h5"])
-    with pytest.raises(ModelError, match="Keras model"):
+    with pytest.raises(ModelError, match="cannot be read as HDF5"):
         open_model(tmp_path / "k")
+    _zip(tmp_path / "n", ["config.json", "model.weights.npz"])
+    with pytest.raises(ModelError, match="keeps its weights as NumPy arrays"):
+        open_model(tmp_path / "n")
     _tar(tmp_path / "t", ["000.jpg", "000.cls"])
     with pytest.raises(ModelError, match="tar archive, not a model"):
         open_model(tmp_path / "t")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bncheck.formats.recognition.file_start import FileStart
 
 KERAS_ARCHIVE = Container("Keras archive", (".keras",))
-KERAS_HDF5 = Container("Keras HDF5 file", (".h5", ".hdf5", ".keras"))
+KERAS_HDF5 = Container("Keras HDF5 file", (".h5", ".hdf5"))
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 """What an archive holds: the architecture as JSON, the weights as HDF5."""
 _OTHER_WEIGHTS = "model.weights.npz"

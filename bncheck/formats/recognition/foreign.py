@@ -20,6 +20,11 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", f"an image, {_AS_DATA}"),
     (b"\xff\xd8\xff", f"an image, {_AS_DATA}"),
 )
+_SAVED_MODEL = (
+    "a TensorFlow SavedModel, a program of TensorFlow's that is not read: load it there and save it as Keras does "
+    "(`model.save('model.keras')`), or convert it to ONNX (`python -m tf2onnx.convert --saved-model FOLDER --output "
+    "model.onnx`), and name that file"
+)
 _MARKUP = (b"<!doctype", b"<html", b"<?xml")
 _INSIDE = (".pt", ".pth", ".ckpt", ".safetensors", ".pt2")
 """Suffixes of models that people zip."""
@@ -29,13 +34,23 @@ _OFFERED = 6
 
 def foreign_file(head: bytes) -> str | None:
     """What a file with these first bytes is, where no format can be meant; `None` where one may be."""
+    if _is_saved_model(head):
+        return _SAVED_MODEL
     return next((meaning for magic, meaning in _FOREIGN if head.startswith(magic)), None)
+
+
+def _is_saved_model(head: bytes) -> bool:
+    """Its version, 1, then a graph whose first field are its facts; ONNX has a text there, who wrote it."""
+    if not head.startswith(b"\x08\x01\x12"):
+        return False
+    end = next((at for at in range(3, min(len(head), 13)) if head[at] < 0x80), len(head))  # of a length, 7 bits a byte
+    return head[end + 1 : end + 2] == b"\x0a"
 
 
 def about_folder(path: Path, suffixes: Collection[str]) -> str:
     """What a folder is, and which of its files, by their suffixes, may have been meant."""
     if (path / "saved_model.pb").exists():
-        return f"{path} is a TensorFlow SavedModel; bncheck reads PyTorch formats and ONNX."
+        return f"{path} is {_SAVED_MODEL}."
     if (path / ".metadata").exists():
         return (
             f"{path} is a distributed checkpoint. Convert it to one file with "

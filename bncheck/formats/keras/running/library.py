@@ -25,7 +25,7 @@ def keras_module() -> Any:
     Raises:
         UsageError: it is not installed, or was imported with another backend.
     """
-    if "keras" not in sys.modules:
+    if sys.modules.get("keras") is None:
         _import()
     keras: Any = sys.modules["keras"]
     if not hasattr(keras, "version") or keras.version() < "3":
