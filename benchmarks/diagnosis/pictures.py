@@ -34,10 +34,12 @@ class Pictures:
 
     @property
     def channels(self) -> int:
+        """Of each picture."""
         return self.x.shape[1]
 
     @property
     def classes(self) -> int:
+        """How many there are."""
         return int(self.y.max()) + 1
 
 

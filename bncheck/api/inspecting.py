@@ -283,7 +283,7 @@ def report_on(
             if how.keep is not None:
                 how.keep(seen, ledger.total())
             if not plan.fast:
-                subject = Subject(opened, source, plan, training, progress, ledger)
+                subject = Subject(opened, source, plan, training, progress, ledger, None if fed is None else fed.family)
                 evidence = run_probes(session, subject, seen, evidence)
         foresee(progress, ())
         evidence = completed(opened, seen, evidence)

@@ -30,8 +30,8 @@ class Preprocessing:
     def __init__(self, options: DataOptions, name: str) -> None:
         if options.preset == "auto" and None in (options.mean, options.std):
             raise UsageError(
-                f"{argument('preset')} auto is chosen by a model that is inspected or repaired, and there is none here: "
-                f"give {argument('mean')} and {argument('std')}."
+                f"{argument('preset')} auto is chosen by a model that is inspected or repaired, and there is none "
+                f"here: give {argument('mean')} and {argument('std')}."
             )
         self._options = options.with_preset()
         self._name = name

@@ -12,6 +12,7 @@ from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.formats import Backend
 from bncheck.measure import Observation, Plan
 from bncheck.progress import Progress
+from bncheck.results import InputFamily
 from bncheck.watch import Ledger
 
 FEW, MORE = 64, 256
@@ -29,6 +30,7 @@ class Subject:
         training: the training sampling, if it was given.
         progress: told how far it is.
         ledger: what the questions cost is booked there.
+        expected: how pixels were fed in training, by the model's weights; `None` where that is not known.
     """
 
     model: Backend
@@ -37,6 +39,7 @@ class Subject:
     training: Source | None
     progress: Progress
     ledger: Ledger = field(default_factory=Ledger)
+    expected: InputFamily | None = None
 
 
 @dataclass(frozen=True, eq=False)

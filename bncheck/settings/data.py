@@ -89,7 +89,11 @@ class DataSettings:
         _require_numbers("mean", self.mean)
         _require_numbers("std", self.std, positive=True)
         _require_numbers("scale", None if self.scale is None else (self.scale,), positive=True)
-        if self.preset == "imagenet" and (self.scale is not None or self.channels == "gray") and None in (self.mean, self.std):
+        if (
+            self.preset == "imagenet"
+            and (self.scale is not None or self.channels == "gray")
+            and None in (self.mean, self.std)
+        ):
             raise UsageError(
                 f"{argument('preset')} imagenet with {argument('scale')} or {argument('channels')} gray: the preset's "
                 "mean and std are for three channels "

@@ -59,7 +59,7 @@ def test_arguments_that_do_not_parse(arguments: tuple[str, ...], message: str) -
         (("--scale", "0"), "--scale 0.0: expected finite numbers above 0."),
         (("--layout", "chwn"), "--layout chwn: expected one of auto, nhwc, nchw."),
         (("--channels", "cmyk"), "--channels cmyk: expected one of rgb, bgr, gray."),
-        (("--preset", "cifar"), "--preset cifar: expected one of imagenet."),
+        (("--preset", "cifar"), "--preset cifar: expected one of imagenet, auto."),
         (("--batch-sizes", "1,two"), "--batch-sizes 1,two: expected whole numbers separated by commas, like 1,8,64."),
         (("--batch-sizes", "0,1"), "--batch-sizes: sizes are whole numbers from 1."),
         (("--deploy-dtype", "int8"), "--deploy-dtype int8: choose one of float16, bfloat16."),

@@ -1,4 +1,4 @@
-"""The ways in which pixels are fed to networks, and the maps from one to another."""
+"""The maps from one way in which pixels are fed to networks to another."""
 
 from __future__ import annotations
 
@@ -10,38 +10,10 @@ import numpy.typing as npt
 
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import AS_READ, BY_OPTIONS, AffineMap, Mistake
+from bncheck.probes.input.known import CONVENTIONS, FULL, Convention
+from bncheck.results import InputFamily
 
 FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Convention:
-    """Pixels p in 0..1 are fed as (scale p - mean) / std, per channel or the same for all.
-
-    Attributes:
-        name: what the fed values are called in a sentence.
-        repeats: the name of the convention that it is when done once more.
-    """
-
-    name: str
-    scale: float = 1.0
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    repeats: str | None = None
-
-    @property
-    def slope(self) -> FloatArray:
-        """What p is multiplied by."""
-        return np.asarray(self.scale / np.array(self.std))
-
-    @property
-    def intercept(self) -> FloatArray:
-        """What black is fed as."""
-        return np.asarray(-np.array(self.mean) / np.array(self.std))
-
-    def fits(self, channels: int) -> bool:
-        """Whether there are constants for so many channels."""
-        return len(self.mean) in (1, channels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +43,7 @@ class Candidate:
         expected: what they become; `None` where it has no name.
         constant: its numbers are known, not taken from the data.
         mistake: what was done wrong if it is the one.
+        family: of what they become.
     """
 
     map: AffineMap
@@ -78,40 +51,9 @@ class Candidate:
     expected: str | None
     constant: bool = True
     mistake: Mistake | None = None
+    family: InputFamily | None = None
 
 
-def _normalized(
-    name: str, mean: tuple[float, ...], std: tuple[float, ...], *, once: str | None = None
-) -> tuple[Convention, ...]:
-    """Normalization by a mean and a standard deviation, done once, twice, and without scaling to 0..1 before."""
-    twice = tuple(m * (1 + s) for m, s in zip(mean, std, strict=True)), tuple(s * s for s in std)
-    called = once or f"0..1 normalized by {name}"
-    return (
-        Convention(called, 1.0, mean, std),
-        Convention(f"0..1 normalized by {name} twice", 1.0, *twice, repeats=called),
-        Convention(f"0..255 normalized by {name} (meant for 0..1)", 255.0, mean, std),
-    )
-
-
-UNIT = Convention("0..1")
-CONVENTIONS = (
-    UNIT,
-    Convention("0..255", 255.0),
-    *_normalized("mean 0.5 and std 0.5", (0.5,), (0.5,), once="-1..1"),
-    Convention("0..16", 16.0),
-    Convention("0..1 divided by 255 again", 1 / 255),
-    Convention("0..128", 128.0),
-    Convention("-0.5..0.5", 1.0, (0.5,)),
-    Convention("-128..127", 255.0, (128.0,)),
-    *_normalized("ImageNet's mean and std", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    *_normalized("CIFAR-10's mean and std", (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
-    Convention("0..255 less ImageNet's mean", 255.0, (123.68, 116.78, 103.94)),
-    Convention("0..255 less ImageNet's mean in BGR", 255.0, (103.94, 116.78, 123.68)),
-    *_normalized("MNIST's mean and std", (0.1307,), (0.3081,)),
-)
-"""MNIST's constants are for one channel; they come last, so that nothing else is called by their name."""
-FULL = CONVENTIONS[:2]
-"""What pictures are read as: their values use all of 0..1, or of 0..255."""
 STANDARDIZED = "mean 0 and standard deviation 1 per channel"
 INVERTED = "its inverse, bright for dark"
 AS_GIVEN = "as given"
@@ -139,7 +81,10 @@ def candidates(data: InputRange, normalization: AffineMap | None = None, *, far:
     for fed in (one for one in known if _may_be(data, one)):
         others = [(one, _between(fed, one)) for one in known if one != fed]
         for candidate in (
-            *(Candidate(leading, fed.name, one.name, mistake=_mistake(fed, one)) for one, leading in others),
+            *(
+                Candidate(leading, fed.name, one.name, mistake=_mistake(fed, one), family=one.family)
+                for one, leading in others
+            ),
             Candidate(_standardizing(data), fed.name, f"values of {STANDARDIZED}", constant=False),
         ):
             if candidate.map not in seen:
@@ -159,9 +104,12 @@ def candidates(data: InputRange, normalization: AffineMap | None = None, *, far:
     yield from _undoing_twice(data)
 
 
-def colour_constants(data: InputRange) -> Iterator[tuple[str, AffineMap]]:
-    """Normalizations that differ between channels and that the values may have gone through, with their names."""
-    for one in CONVENTIONS:
+def colour_constants(data: InputRange, expected: InputFamily | None = None) -> Iterator[tuple[str, AffineMap]]:
+    """Normalizations that differ between channels and that the values may have gone through, with their names.
+
+    Those that were expected come first.
+    """
+    for one in sorted(CONVENTIONS, key=lambda one: expected is None or one.family is not expected):
         if len(one.mean) == len(data.low) > 1 and data.is_image and _may_be(data, one):
             yield f"values of {one.name}", _as_map(*np.broadcast_arrays(one.slope, one.intercept))
 

@@ -14,6 +14,7 @@ from bncheck.evidence import BY_OPTIONS, ORDER_SHARE, AffineMap, ChannelOrder, P
 from bncheck.probes.input.conventions import colour_constants
 from bncheck.probes.input.inputs import floating_input, input_range, mapped, reordered
 from bncheck.probes.session import ProbeSession, Watched, paired, screened
+from bncheck.results import InputFamily
 
 MOST_CHANNELS = 4
 """Of more there are too many orders to tell one from a lucky one."""
@@ -46,6 +47,7 @@ def probe_order(
     normalization: AffineMap | None,
     *,
     by: AffineMap | None = None,
+    expected: InputFamily | None = None,
 ) -> ChannelOrder | None:
     """The order that predicts best among those with a smaller gap; `None` where there is none.
 
@@ -56,12 +58,13 @@ def probe_order(
         before: what they saw of `samples` in the given order, mapped if they are; `None` if that was not run yet.
         normalization: by mean and std: channels may have been swapped before each was given another's constants.
         by: a map that has to be applied after, because the input is scaled too.
+        expected: how the network was fed in training, by its weights: its constants come first.
     """
     x = floating_input(samples)
     if x is None or not _has_colours(x):
         return None
     given, *others = permutations(range(x.shape[1]))
-    changes = _changes(x, others, normalization, by)
+    changes = _changes(x, others, normalization, by, expected)
     few = _few(samples, len(others), session.fixed_batch)
     as_given = session.stored(_Change(given, by).of(few))
     gap, sites = as_given.gap(layers), as_given.sites(layers)
@@ -118,14 +121,18 @@ def _few(samples: Batch, others: int, fixed_batch: int | None) -> Batch:
 
 
 def _changes(
-    x: torch.Tensor, others: list[tuple[int, ...]], normalization: AffineMap | None, by: AffineMap | None
+    x: torch.Tensor,
+    others: list[tuple[int, ...]],
+    normalization: AffineMap | None,
+    by: AffineMap | None,
+    expected: InputFamily | None = None,
 ) -> list[_Change]:
     """Every other order, and where no map is given each after other constants too."""
     changes = [_Change(order, by) for order in others]
     data = input_range(x)
     if by is None and data is not None:
         known = [] if normalization is None else [(BY_OPTIONS, normalization)]
-        known += list(colour_constants(data))
+        known += list(colour_constants(data, expected))
         changes += [change for name, constants in known for change in _normalized_before(others, name, constants)]
     return changes
 

@@ -12,6 +12,7 @@ from bncheck.probes.input.conventions import Candidate, InputRange, candidates
 from bncheck.probes.input.inputs import floating_input, input_range, mapped
 from bncheck.probes.input.solving import AS_IT_IS, MOST_FACTORS, STEPS, affine, factors
 from bncheck.probes.session import ProbeSession, Watched, paired, screened
+from bncheck.results import InputFamily
 
 SCREENED = 32
 """Small samples on which every candidate is tried; fewer of large ones."""
@@ -20,7 +21,12 @@ FINALISTS = 3
 
 
 def probe_scaling(
-    session: ProbeSession, samples: Batch, layers: tuple[str, ...], before: Watched, normalization: AffineMap | None
+    session: ProbeSession,
+    samples: Batch,
+    layers: tuple[str, ...],
+    before: Watched,
+    normalization: AffineMap | None,
+    expected: InputFamily | None = None,
 ) -> InputScaling | None:
     """The map that takes most of the gap from the layers fed by the input; `None` where no map takes any.
 
@@ -30,13 +36,14 @@ def probe_scaling(
         layers: fed by the input alone.
         before: what they saw of `samples` as they are.
         normalization: what the user had done to them by mean and std.
+        expected: how the network was fed in training, by its weights: the first that is believed.
     """
     x = floating_input(samples)
     data = None if x is None else input_range(x)
     gap = before.gap(layers)
     if data is None or not math.isfinite(gap) or gap <= MARGIN:
         return None
-    search = _Search(session, samples, layers, before)
+    search = _Search(session, samples, layers, before, expected)
     far = gap > THRESHOLDS.input_far
     tried = search.ranked([*candidates(data, normalization, far=far), *factors(layers, before), *search.solved(data)])
     nearest, candidate = tried[0]
@@ -65,12 +72,20 @@ def scaling_cost(samples: Batch, normalization: AffineMap | None, fixed_batch: i
 class _Search:
     """Maps tried on a few samples, as far as the layers fed by the input, and the best of them on all."""
 
-    def __init__(self, session: ProbeSession, samples: Batch, layers: tuple[str, ...], before: Watched) -> None:
+    def __init__(
+        self,
+        session: ProbeSession,
+        samples: Batch,
+        layers: tuple[str, ...],
+        before: Watched,
+        expected: InputFamily | None,
+    ) -> None:
         self._session = session
         self._samples = samples
         self._few = screened(samples, SCREENED, session.fixed_batch)
         self._layers = layers
         self._before = before
+        self._expected = expected
         self._sites = before.sites(layers)
 
     def ranked(self, some: Iterable[Candidate]) -> list[tuple[float, Candidate]]:
@@ -101,7 +116,8 @@ class _Search:
         """The gap that is left, handicapped."""
         gap = seen.gap(self._layers)
         has_both = candidate.constant and candidate.expected is not None
-        return gap + (0.0 if has_both else THRESHOLDS.map_handicap) if math.isfinite(gap) else math.inf
+        is_other = None not in (self._expected, candidate.family) and candidate.family is not self._expected
+        return gap + (0.0 if has_both and not is_other else THRESHOLDS.map_handicap) if math.isfinite(gap) else math.inf
 
 
 def _first(pair: tuple[float, object]) -> float:

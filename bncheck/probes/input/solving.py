@@ -9,7 +9,8 @@ import numpy as np
 
 from bncheck.core import THRESHOLDS, FloatArray
 from bncheck.evidence import NEAR_FACTOR, AffineMap, Mistake
-from bncheck.probes.input.conventions import AS_GIVEN, FULL, Candidate, InputRange, fills, mistake_of
+from bncheck.probes.input.conventions import AS_GIVEN, Candidate, InputRange, fills, mistake_of
+from bncheck.probes.input.known import FULL
 from bncheck.probes.session import Watched
 from bncheck.watch import together
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bncheck.core import NEAR_MARGIN
 from bncheck.data import Batch
@@ -14,6 +15,7 @@ from bncheck.probes.input.scaling import probe_scaling, scaling_cost
 from bncheck.probes.probe import Needs, Probe
 from bncheck.probes.questions.fed_by_input import FedByInput
 from bncheck.probes.session import ProbeSession, paired, recorded_gap
+from bncheck.results import InputFamily
 
 LEAST_SAMPLES = 32
 """Fewer say too little of the input to choose among many maps and orders."""
@@ -52,8 +54,9 @@ class InputForm(Probe[FormOfInput]):
             return None
         normalization = case.subject.plan.normalization
         if recorded_gap(case.seen.stored, layers) > NEAR_MARGIN:
-            return _of_wrong_input(session, samples, layers, normalization)
-        return FormOfInput(None, probe_order(session, samples, layers, None, normalization))
+            return _of_wrong_input(session, samples, layers, normalization, case.subject.expected)
+        order = probe_order(session, samples, layers, None, normalization, expected=case.subject.expected)
+        return FormOfInput(None, order)
 
     def told(self, evidence: Evidence, answer: FormOfInput) -> Evidence:
         """Put both where the input is judged."""
@@ -66,21 +69,26 @@ def _layers(case: Case) -> tuple[str, ...]:
 
 
 def _of_wrong_input(
-    session: ProbeSession, samples: Batch, layers: tuple[str, ...], normalization: AffineMap | None
+    session: ProbeSession,
+    samples: Batch,
+    layers: tuple[str, ...],
+    normalization: AffineMap | None,
+    expected: InputFamily | None,
 ) -> FormOfInput:
     before = session.stored(samples)
-    scaling = probe_scaling(session, samples, layers, before, normalization)
+    ordered_as = partial(probe_order, session, samples, layers, expected=expected)
+    scaling = probe_scaling(session, samples, layers, before, normalization, expected)
     if scaling is None or scaling.seen.after.gap > SHARE * scaling.seen.before.gap:
-        return FormOfInput(scaling, probe_order(session, samples, layers, before, normalization))
+        return FormOfInput(scaling, ordered_as(before, normalization))
     with_map = session.stored(mapped(samples, scaling.map))
-    order = probe_order(session, samples, layers, with_map, None, by=scaling.map)
+    order = ordered_as(with_map, None, by=scaling.map)
     if scaling.explains:
         return FormOfInput(scaling, order)
     if order is None or not order.explains:
-        return FormOfInput(scaling, probe_order(session, samples, layers, before, normalization))
+        return FormOfInput(scaling, ordered_as(before, normalization))
     # Neither alone would do: the map is sought again with the channels in order, as the order was with a map.
     ordered = reordered(samples, order.order)
-    scaling = probe_scaling(session, ordered, layers, session.stored(ordered), normalization) or scaling
+    scaling = probe_scaling(session, ordered, layers, session.stored(ordered), normalization, expected) or scaling
     both = paired(session, layers, samples.size, before, session.stored(mapped(ordered, scaling.map)))
     return FormOfInput(scaling if both is None else replace(scaling, seen=both), order)
 

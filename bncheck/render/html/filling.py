@@ -20,6 +20,7 @@ from bncheck.render.words.report import (
     next_step,
     standing,
 )
+from bncheck.render.words.training_input import training_input
 from bncheck.results import Report
 
 SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
@@ -44,6 +45,7 @@ def of_report(report: Report) -> dict[str, Any]:
         "effect": effect_lines(report),
         "closing": closing(report),
         "next_step": next_step(report),
+        "fed": training_input(report.run),
         "about_model": about_model(report.model),
         "about_data": about_data(report),
         "groups": view.groups(report.findings),

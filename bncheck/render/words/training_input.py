@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from bncheck.results import InputFamily, Report, TrainingInput
+from bncheck.render.words.cells import count
+from bncheck.results import InputFamily, Report, Run, TrainingInput
 
 
 def fed_in_training(report: Report) -> list[str]:
     """What the file tells of it, where no data were run and it is known; else nothing."""
-    fed = report.run.training_input
-    if fed is None or report.data is not None:
-        return []
-    several = "s" * (fed.channels != 1)
-    return [
-        f"Fed in training: {fed.channels} channel{several}, {how_fed(fed)}{_order(fed)}; confidence {fed.confidence}."
-    ]
+    told = None if report.data is not None else training_input(report.run)
+    return [] if told is None else [f"Fed in training: {told}."]
+
+
+def training_input(run: Run) -> str | None:
+    """What the model was fed, and how sure that is; `None` where it is not known."""
+    fed = run.training_input
+    if fed is None:
+        return None
+    return f"{count(fed.channels, 'channel')}, {how_fed(fed)}{_order(fed)}; confidence {fed.confidence}"
 
 
 def fed_briefly(report: Report) -> str:

@@ -36,6 +36,10 @@ NEAR_LOSS = 0.002
 """How much worse a correlation may fit that is as good as the best, beside what the number of filters allows."""
 BORDERS = (0.0, 1 / 512, 1 / 256, 1 / 128, 1 / 96, 1 / 64, 1 / 48, 1 / 32, 1 / 24, 1 / 16, 1 / 12, 1 / 8)
 """Shares of the rows (and columns) that are the outermost, which are tried: beyond them a convolution sees zeros."""
+INITIAL_SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""What the variances may still have of their initial value 1."""
+INITIAL_FITS = 0.9
+"""Share of the loss below which they fit better so."""
 LIVING = 0.9
 """Share of the filters that must give anything at all under a correlation."""
 MAD = 1.4826
@@ -77,6 +81,7 @@ class Spread:
         std: that fits best; `low` and `high` are those of all correlations that fit as well.
         neighbours: correlation of neighbouring pixels; the least among those that fit as well in `least_neighbours`.
         error: typical error of the logarithm of a variance.
+        initial: whether they fit better with a share of the initial variance of 1 in them, as after few updates.
     """
 
     std: float
@@ -85,6 +90,7 @@ class Spread:
     neighbours: float
     least_neighbours: float
     error: float
+    initial: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,14 +113,26 @@ class Level:
 
 def spread_of(filters: Filters) -> Spread | None:
     """The standard deviation that explains the variances; `None` where no correlation gives any."""
-    tried = sorted(_tried(filters), key=lambda one: one[0])
-    if not tried:
+    neighbours, energies = _energies(filters)
+    if not len(energies):
         return None
-    loss, std, neighbours, error = tried[0]
-    limit = loss * (1 + 2 / math.sqrt(len(filters))) + NEAR_LOSS
-    near = [one for one in tried if one[0] <= limit]
-    stds = [one[1] for one in near]
-    return Spread(std, min(stds), max(stds), neighbours, min(one[2] for one in near), error)
+    losses, stds, errors = _fits(np.log(filters.var), energies)
+    best = int(np.argmin(losses))
+    near = losses <= losses[best] * (1 + 2 / math.sqrt(len(filters))) + NEAR_LOSS
+    left = [
+        float(_fits(np.log(filters.var - share), energies)[0].min())
+        for share in INITIAL_SHARES
+        if share < filters.var.min()
+    ]
+    return Spread(
+        std=float(stds[best]),
+        low=float(stds[near].min()),
+        high=float(stds[near].max()),
+        neighbours=float(neighbours[best]),
+        least_neighbours=float(neighbours[near].min()),
+        error=float(errors[best]),
+        initial=min(left, default=math.inf) < INITIAL_FITS * float(losses[best]),
+    )
 
 
 def level_of(filters: Filters, std: float) -> Level:
@@ -160,27 +178,36 @@ def _level(filters: Filters, std: float, border: float) -> Level:
     )
 
 
-def _tried(filters: Filters) -> Iterator[tuple[float, float, float, float]]:
-    """Loss, standard deviation, correlation of neighbours and typical error under each correlation."""
+def _energies(filters: Filters) -> tuple[FloatArray, FloatArray]:
+    """What each filter's variance is of values of variance 1, as logarithms, shape (correlations, O).
+
+    Beside them the correlations of neighbouring pixels; NaN where a filter gives nothing.
+    """
     together = _lags(filters.weight.sum(axis=1))
     apart = _lags(filters.weight).sum(axis=1)
     between = together - apart
-    logs = np.log(filters.var)
     distances = _distances(*filters.weight.shape[2:])
     colours = COLOURS if filters.weight.shape[1] > 1 else (0.0,)
+    tried, found = [], []
     for neighbours, exponent in _correlations():
         alike = neighbours ** (distances**exponent)
         within, across = ((part * alike).sum(axis=(1, 2)) for part in (apart, between))
         for colour in colours:
             energy = within + colour * across
             living = energy > DEAD * np.median(within)
-            if living.mean() < LIVING:
-                continue
-            factors = logs[living] - np.log(energy[living])
-            middle = float(np.median(factors))
-            errors = np.abs(factors - middle)
-            bent = np.where(errors < BENDS, errors**2 / 2, BENDS * (errors - BENDS / 2))
-            yield float(bent.mean()), math.exp(middle / 2), neighbours, MAD * float(np.median(errors))
+            if living.mean() >= LIVING:
+                tried.append(neighbours)
+                found.append(np.log(np.where(living, energy, np.nan)))
+    return np.array(tried), np.array(found)
+
+
+def _fits(logs: FloatArray, energies: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Loss, standard deviation of the values fed, and typical error, under each correlation."""
+    factors = logs - energies
+    middles = np.nanmedian(factors, axis=1)
+    errors = np.abs(factors - middles[:, None])
+    bent = np.where(errors < BENDS, errors**2 / 2, BENDS * (errors - BENDS / 2))
+    return np.nanmean(bent, axis=1), np.exp(middles / 2), MAD * np.nanmedian(errors, axis=1)
 
 
 def _correlations() -> Iterator[tuple[float, float]]:

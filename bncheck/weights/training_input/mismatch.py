@@ -45,9 +45,7 @@ def fed_otherwise(expected: TrainingInput, batch: Batch) -> FedOtherwise | None:
     if fed is expected.family or (fed is None and not is_far):
         return None
     middle = sum(expected.seen_mean) / len(expected.seen_mean)
-    return FedOtherwise(
-        expected.family.value, "" if fed is None else fed.value, middle, expected.seen_std, mean, std
-    )
+    return FedOtherwise(expected.family.value, "" if fed is None else fed.value, middle, expected.seen_std, mean, std)
 
 
 def _family(channels: int, values: torch.Tensor, mean: float, std: float) -> InputFamily | None:

@@ -16,8 +16,8 @@ LEAST_FILTERS = 8
 """Filters that live, below which a few of them decide."""
 LEAST_SIDE, LARGEST_SIDE = 2, 16
 """Of the kernel: of one pixel nothing is known of how the pixels hang together, and larger ones are no pictures'."""
-LEAST_NEIGHBOURS = 0.5
-"""Correlation of neighbouring pixels that pictures exceed (digits of 8 x 8 pixels 0.6, photographs 0.9)."""
+LEAST_NEIGHBOURS = 0.6
+"""Correlation of neighbouring pixels that pictures have at the least (photographs 0.9)."""
 LARGEST_SPREAD_ERROR = 0.35
 """Typical error of the logarithm of a variance (public checkpoints: 0.01 to 0.2)."""
 LARGEST_LEVEL_ERROR = 0.05
@@ -28,7 +28,6 @@ LEVEL_ERRORS = 3.0
 """Standard errors that the mean may be off."""
 NORMALIZING = ("mean", "std")
 """Words in the names of what a model normalizes its input by."""
-ONNX = "onnx"
 DISTINCT = 1e-6
 """Relative difference between stored values below which they are one value: initial ones, or a constant."""
 
@@ -51,10 +50,8 @@ def training_input_of(model: Backend) -> TrainingInput | None:
 def _normalizes(model: Backend, channels: int) -> bool:
     """Whether the model may normalize its input itself, by a mean or a deviation of so many values that it holds.
 
-    Of a graph that is asked elsewhere.
+    A graph is asked for what comes before its first convolution when that is read.
     """
-    if model.format == ONNX:
-        return False
     statistics = {f"{layer.name}." for layer in model.layers}
     return any(
         tensor.numel() == channels
@@ -73,7 +70,7 @@ def _first(model: Backend) -> AffineOperation | None:
     if first is None or first.weight.ndim != 4 or first.transposed or not boxes_of(first.weight.shape[1]):
         return None
     sides = first.weight.shape[2:]
-    return first if LEAST_SIDE <= min(sides) and max(sides) <= LARGEST_SIDE else None
+    return first if min(sides) >= LEAST_SIDE and max(sides) <= LARGEST_SIDE else None
 
 
 def _told(convolution: AffineOperation, norm: NormLayer) -> TrainingInput | None:
@@ -103,7 +100,8 @@ def _is_one_value(values: FloatArray) -> bool:
 
 
 def _is_clear(spread: Spread) -> bool:
-    return spread.least_neighbours >= LEAST_NEIGHBOURS and spread.error <= LARGEST_SPREAD_ERROR
+    is_smooth = spread.least_neighbours >= LEAST_NEIGHBOURS
+    return is_smooth and spread.error <= LARGEST_SPREAD_ERROR and not spread.initial
 
 
 def _named(
@@ -111,9 +109,7 @@ def _named(
 ) -> TrainingInput | None:
     channels = len(level.mean)
     middle, room = float(level.mean.mean()), LEVEL_ERRORS * float(np.sqrt((level.errors**2).mean()))
-    family = family_of(
-        channels, (middle - room, middle + room), (spread.low / SPREAD_ROOM, spread.high * SPREAD_ROOM)
-    )
+    family = family_of(channels, (middle - room, middle + room), (spread.low / SPREAD_ROOM, spread.high * SPREAD_ROOM))
     means = tuple(float(one) for one in level.mean)
     if family is None or not are_colours(family, means):
         return None
