@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,6 +16,10 @@ from bncheck.formats.folding import AffineOperation
 from bncheck.formats.programs.affine import operation_of
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
+
+
+_PLANE, _COLOURS = 4, 3
+"""Axes of the weights of a convolution over a plane, and channels of pictures in colour."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -82,12 +86,17 @@ class TensorsBackend(Backend):
         return tuple(self._operations())
 
     def first_operation(self) -> AffineOperation | None:
-        """See `Backend.first_operation`."""
-        return next(self._operations(), None)
+        """See `Backend.first_operation`: a convolution of three channels, if there is one, else the first.
 
-    def _operations(self) -> Iterator[AffineOperation]:
+        Some writers sort the names, and of convolutions with three inputs the first in the network is the only one.
+        """
+        colours = [name for name, tensor in self.held.items() if tensor.dim() == _PLANE and tensor.shape[1] == _COLOURS]
+        return next(self._operations(colours if len(colours) == 1 else None), None)
+
+    def _operations(self, names: Collection[str] | None = None) -> Iterator[AffineOperation]:
         return (
             operation_of("convolution", name, tensor, self.held.get(name.removesuffix("weight") + "bias"), {})
             for name, tensor in self.held.items()
             if name.endswith("weight") and tensor.is_floating_point() and tensor.dim() >= 2 and tensor.numel()
+            if names is None or name in names
         )

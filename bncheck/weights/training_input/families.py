@@ -44,8 +44,8 @@ COLOUR_BOXES = (
 GRAY_BOXES = (
     Box(InputFamily.UNIT, (0.2, 0.68), (0.14, 0.42)),
     Box(InputFamily.BYTES, (51.0, 173.0), (36.0, 107.0)),
-    Box(InputFamily.SYMMETRIC, (-0.78, 0.18), (0.44, 0.72)),
-    Box(InputFamily.SYMMETRIC, (-0.78, -0.36), (0.44, 0.84)),
+    Box(InputFamily.SYMMETRIC, (-0.78, 0.18), (0.42, 0.72)),
+    Box(InputFamily.SYMMETRIC, (-0.78, -0.36), (0.42, 0.84)),
     Box(InputFamily.STANDARDISED, (-0.34, 0.6), (0.8, 1.3)),
     Box(InputFamily.CENTRED_BYTES, (-40.0, 20.0), (36.0, 107.0)),
 )

@@ -26,16 +26,18 @@ BENDS = 0.5
 """Error of a logarithm of a variance from which it counts linearly: one in a few filters may be anything."""
 MEAN_BENDS = 1.5
 """The same of a mean, in typical errors."""
-ROUNDS = 30
-"""Of reweighting the filters by how far off their means are; they settle long before."""
+ROUNDS = 15
+"""Of reweighting the filters by how far off their means are; they settle before."""
 COLOURS_APART = 0.3
 """Standard deviations by which the means of single colours lie apart, as a prior: filters that see gray say nothing."""
 LEAST_ERROR = 1e-3
 """Stored deviations: a typical error of the means below it is taken for as much."""
 NEAR_LOSS = 0.002
 """How much worse a correlation may fit that is as good as the best, beside what the number of filters allows."""
-BORDERS = (0.0, 1 / 512, 1 / 256, 1 / 128, 1 / 96, 1 / 64, 1 / 48, 1 / 32, 1 / 24, 1 / 16, 1 / 12, 1 / 8)
+BORDERS = (1 / 256, 1 / 128, 1 / 64, 1 / 32, 1 / 24, 1 / 16, 1 / 12, 1 / 8)
 """Shares of the rows (and columns) that are the outermost, which are tried: beyond them a convolution sees zeros."""
+SIDES = ((1.0, 1.0), (2.0, 0.0), (0.0, 2.0))
+"""Of the borders, first and last, which are tried: with a stride of 2 zeros are seen on one side alone."""
 INITIAL_SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """What the variances may still have of their initial value 1."""
 INITIAL_FITS = 0.9
@@ -142,18 +144,17 @@ def level_of(filters: Filters, std: float) -> Level:
         filters: of the convolution.
         std: of the values fed.
     """
-    return min((_level(filters, std, border) for border in BORDERS), key=lambda level: level.error)
+    borders = [(0.0, 0.0), *((first * border, last * border) for border in BORDERS for first, last in SIDES)]
+    return min((_level(filters, std, border) for border in borders), key=lambda level: level.error)
 
 
-def _level(filters: Filters, std: float, border: float) -> Level:
+def _level(filters: Filters, std: float, border: tuple[float, float]) -> Level:
     """The same under one border, by least squares that outlying filters bend little.
 
-    A weight that lies d rows from the middle is fed zeros at d outermost rows of the outputs.
+    A weight that lies d rows before the middle is fed zeros at the d first rows of the outputs.
     """
     deviations = np.sqrt(filters.var)
-    rows, columns = (
-        np.maximum(1 - border * np.abs(np.arange(side) - (side - 1) / 2), 0.0) for side in filters.weight.shape[2:]
-    )
+    rows, columns = (_seen(side, border) for side in filters.weight.shape[2:])
     sums = np.einsum("ochw,h,w->oc", filters.weight, rows, columns) / deviations[:, None]
     wanted = filters.mean / deviations
     channels = sums.shape[1]
@@ -208,6 +209,12 @@ def _fits(logs: FloatArray, energies: FloatArray) -> tuple[FloatArray, FloatArra
     errors = np.abs(factors - middles[:, None])
     bent = np.where(errors < BENDS, errors**2 / 2, BENDS * (errors - BENDS / 2))
     return np.nanmean(bent, axis=1), np.exp(middles / 2), MAD * np.nanmedian(errors, axis=1)
+
+
+def _seen(side: int, border: tuple[float, float]) -> FloatArray:
+    """The share of the outputs at which each row of a kernel lies on the picture."""
+    offsets = np.arange(side) - (side - 1) / 2
+    return np.asarray(np.maximum(1 - border[0] * np.maximum(-offsets, 0) - border[1] * np.maximum(offsets, 0), 0.0))
 
 
 def _correlations() -> Iterator[tuple[float, float]]:

@@ -22,8 +22,10 @@ LARGEST_SPREAD_ERROR = 0.35
 """Typical error of the logarithm of a variance (public checkpoints: 0.01 to 0.2)."""
 LARGEST_LEVEL_ERROR = 0.05
 """Typical error of a mean in stored deviations (public checkpoints: 0.0003 to 0.02)."""
-SPREAD_ROOM = 1.08
+SPREAD_ROOM = 1.06
 """Times. How far the standard deviation may lie beyond those of all correlations that fit."""
+MOST_NORMS = 16
+"""Norms that are tried where names are all that is known of their order."""
 LEVEL_ERRORS = 3.0
 """Standard errors that the mean may be off."""
 NORMALIZING = ("mean", "std")
@@ -41,10 +43,14 @@ def training_input_of(model: Backend) -> TrainingInput | None:
     if model.folds or model.is_quantized():
         return None
     convolution = _first(model)
-    norm = next((layer for layer in model.layers if layer.has_statistics), None)
-    if convolution is None or norm is None or _normalizes(model, convolution.weight.shape[1]):
+    if convolution is None or _normalizes(model, convolution.weight.shape[1]):
         return None
-    return _told(convolution, norm)
+    norms = [layer for layer in model.layers if layer.has_statistics]
+    if model.runnable:
+        return _told(convolution, norms[0]) if norms else None
+    # Names alone may be in any order: then the norm is meant whose statistics the convolution explains.
+    fitting = [layer for layer in norms if layer.channels == convolution.channels][:MOST_NORMS]
+    return next(filter(None, (_told(convolution, layer) for layer in fitting)), None)
 
 
 def _normalizes(model: Backend, channels: int) -> bool:
