@@ -38,7 +38,7 @@ def numbers(network: nn.Module) -> ReferenceNumbers:
 
 
 def test_every_format_is_written_in_some_way() -> None:
-    holds_another = {"packed"}  # which is read as what it is, and repaired unpacked
+    holds_another = {"packed", "sharded", "distributed"}  # which are read as what is in them
     assert {one.name for one in known_formats()} - holds_another == set(OF_FORMAT)
 
 

@@ -13,6 +13,7 @@ from .origin import Origin, by_instance_refused
 from .parts import model_inputs, parts_of, require_unchanged
 from .programs.precision import coarsest_precision
 from .programs.runner import Runner
+from .recognition.leading import leading_file
 from .recognition.recognise import format_of
 from .registry import known_formats, registered
 from .state_dict.architecture import by_instance
@@ -49,6 +50,7 @@ __all__ = [
     "hugging_face_folder",
     "kind_without_statistics",
     "known_formats",
+    "leading_file",
     "model_inputs",
     "open_any",
     "open_model",

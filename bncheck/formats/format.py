@@ -106,6 +106,10 @@ class Format:
         """Which of its containers the file is, by its content alone; `None` where it is none of them."""
         return None
 
+    def leading(self, folder: Path) -> Path | None:
+        """The file for which a folder may be named, because it leads to all others; `None` where there is none."""
+        return None
+
     def open(self, request: Request) -> Backend:
         """The model in a file that it recognised.
 

@@ -13,6 +13,7 @@ from bncheck.formats.format import Architecture, Request
 from bncheck.formats.in_memory import from_module
 from bncheck.formats.messages import first_line
 from bncheck.formats.programs.operators import allowed
+from bncheck.formats.recognition.leading import leading_file
 from bncheck.formats.recognition.recognise import format_of
 from bncheck.formats.state_dict.architecture import require
 from bncheck.formats.tensors import require_device
@@ -39,7 +40,8 @@ def open_model(
     """The model in a file: its layers and, where the file or `arch` tells how, what runs it.
 
     Args:
-        path: TorchScript, `torch.export`, ONNX, a checkpoint of `torch.save`, safetensors or their index.
+        path: TorchScript, `torch.export`, ONNX, a checkpoint of `torch.save`, safetensors; of a model of several files
+            their index, their folder or one of them.
         arch: what builds the network of a state dict: ``FILE.py:CALLABLE``, ``package.module:CALLABLE``, a callable.
         arch_kwargs: keyword arguments for `arch`.
         key: dotted path of the state dict inside a checkpoint that holds several.
@@ -54,7 +56,7 @@ def open_model(
     if arch is None and arch_kwargs:
         raise UsageError(f"{argument('arch_kwargs')} is given without {argument('arch')}, the callable it is for.")
     require_device(device)
-    file = Path(path)
+    file = leading_file(Path(path))
     with readable(file):
         try:
             found, container = format_of(file)

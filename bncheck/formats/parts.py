@@ -8,6 +8,8 @@ from pathlib import Path
 from bncheck.errors import ModelError
 from bncheck.files import InputFiles
 from bncheck.formats.digest import sha256_of
+from bncheck.formats.folders.hugging_face import hugging_face_folder
+from bncheck.formats.recognition.leading import leading_file
 from bncheck.formats.recognition.recognise import format_of
 
 
@@ -23,11 +25,15 @@ def model_inputs(models: Mapping[str, object]) -> InputFiles:
 def parts_of(path: Path) -> tuple[Path, ...]:
     """Shards and external data of the model at `path`, in the order it names them, whether or not they are there.
 
+    For a folder, or one of several shards, the file that leads to the others comes first.
+
     Nothing of a file that cannot be read: whoever opens it says why.
     """
     try:
-        found, container = format_of(path)
-        return found.parts(path, container)
+        folder = hugging_face_folder(path)
+        file = leading_file(path) if folder is None else folder.weights
+        found, container = format_of(file)
+        return (*(() if file == path else (file,)), *found.parts(file, container))
     except Exception:  # noqa: BLE001  # whatever a damaged file provokes
         return ()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bncheck.errors import BncheckError, UsageError
 from bncheck.files import InputFiles, OutputFile, require_free, require_ordinary, require_place
-from bncheck.formats import Backend, Container, format_of, known_formats, model_inputs
+from bncheck.formats import Backend, Container, format_of, known_formats, leading_file, model_inputs
 from bncheck.vocabulary import argument
 
 
@@ -75,6 +75,7 @@ def files_of_out(out: Path, model: Path) -> tuple[Path, ...]:
         UsageError: it is a folder where a file is needed, or lies in none.
     """
     try:
+        model = leading_file(model)
         _, container = format_of(model)
     except (BncheckError, OSError, ValueError):
         return (out,)

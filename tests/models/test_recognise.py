@@ -62,6 +62,7 @@ def test_other_containers_by_content(tmp_path):
         (b'{"a": 1}', "without a `weight_map`"),
         (b"\x01\x00\xfe\xff" * 30, "in no format that bncheck knows"),
         (b"\x18\x00\x00\x00TFL3" + b"\0" * 30, "TensorFlow Lite"),
+        (b"\x40\x00\x00\x00PTMF" + b"\0" * 30, "PyTorch Mobile model as a flatbuffer"),
     ],
 )
 def test_what_people_hand_in_by_mistake(tmp_path, content, message):

@@ -51,11 +51,6 @@ def about_folder(path: Path, suffixes: Collection[str]) -> str:
     """What a folder is, and which of its files, by their suffixes, may have been meant."""
     if (path / "saved_model.pb").exists():
         return f"{path} is {_SAVED_MODEL}."
-    if (path / ".metadata").exists():
-        return (
-            f"{path} is a distributed checkpoint. Convert it to one file with "
-            "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch SRC DST`."
-        )
     candidates = sorted(entry.name for entry in path.glob("*") if _may_be_model(entry, suffixes))
     hint = f"Name one of its files: {', '.join(candidates[:_OFFERED])}." if candidates else "Name a model file."
     return f"{path} is a folder, not a model file. {hint}"
@@ -102,6 +97,11 @@ def _about_bytes(path: Path, head: bytes, titles: Sequence[str]) -> str:
         return f"{path} is a web page, not a model: the download failed (a login page or an error). Download it again."
     if head[4:8] == b"TFL3":
         return f"{path} is a TensorFlow Lite model; bncheck reads PyTorch formats."
+    if head[4:8] == b"PTMF":
+        return (
+            f"{path} is a PyTorch Mobile model as a flatbuffer, which tells no statistics by name: inspect what it was "
+            "made from, or save it without `_use_flatbuffer`."
+        )
     if b"\0" not in head and _is_text(head):
         return f"{path} is a text file, not a model."
     return (

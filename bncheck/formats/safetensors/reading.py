@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from bncheck.encoding import encodable
 from bncheck.errors import ModelError
 from bncheck.formats.messages import first_line, listed
+from bncheck.formats.sharded.shards import shard_inside
 
 
 def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -63,12 +64,8 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _inside(index: Path, name: str) -> Path:
-    """The shard's path; an index must not lead to files elsewhere on this machine."""
-    if Path(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-        raise ModelError(f"{index} names the shard {name!r}, which is not in its own folder; it was not read.")
-    shard = index.parent / name
-    if not shard.is_file():
-        raise ModelError(f"{index} names the shard {name}, which is missing: put it beside the index.")
+    """The shard's path."""
+    shard = shard_inside(index, name)
     if not name.endswith(".safetensors"):
         raise ModelError(f"{index} names the shard {name}, which is not safetensors. Save the model as safetensors.")
     return shard

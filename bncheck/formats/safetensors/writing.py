@@ -59,17 +59,17 @@ class IndexOrigin(TensorsOrigin):
         With `beside` the shards are named after the new index, because the old ones lie where they will.
         """
         held = load_sharded(self.path)
-        self._write_parts(by_file_name(self.names, tensors, held), frozenset(), target, beside=beside)
+        self.write_parts(by_file_name(self.names, tensors, held), frozenset(), target, beside=beside)
         return ()
 
     def write_by_instance(
         self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
     ) -> tuple[Note, ...]:
         """Leave the statistics of these layers out of the index and their shards."""
-        self._write_parts({}, self.of_statistics(layers), target, beside=beside)
+        self.write_parts({}, self.of_statistics(layers), target, beside=beside)
         return (BuildByInstance(tuple(layers)),)
 
-    def _write_parts(
+    def write_parts(
         self, placed: Mapping[str, torch.Tensor], dropped: frozenset[str], target: Path, *, beside: bool
     ) -> None:
         """Write index and shards with some tensors new and some left out, by the names they have in the file."""
@@ -87,21 +87,31 @@ class IndexOrigin(TensorsOrigin):
             changed = {name: value for name, value in placed.items() if weight_map[name] == shard}
             gone = {name for name in dropped if weight_map.get(name) == shard}
             if changed or gone:
-                stored = load_safetensors(source.parent / shard)
+                stored = self.load_shard(source.parent / shard)
                 for name in gone:
                     _count(index, stored[name], -1)
-                _save(_without(stored, gone), changed, source.parent / shard, renamed)
+                self.save_shard(_without(stored, gone), changed, source.parent / shard, renamed)
             else:
                 shutil.copyfile(source.parent / shard, renamed)
         index["weight_map"] = {name: names[shard] for name, shard in weight_map.items() if name not in dropped}
         target.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+    def load_shard(self, shard: Path) -> dict[str, torch.Tensor]:
+        """What a shard holds."""
+        return load_safetensors(shard)
+
+    def save_shard(
+        self, held: dict[str, torch.Tensor], placed: Mapping[str, torch.Tensor], source: Path, target: Path
+    ) -> None:
+        """Write a shard like `source`, with these tensors new."""
+        _save(held, placed, source, target)
 
 
 def _without(held: Mapping[str, torch.Tensor], names: Collection[str]) -> dict[str, torch.Tensor]:
     return {name: value for name, value in held.items() if name not in names}
 
 
-def _save(held: dict[str, torch.Tensor], placed: dict[str, torch.Tensor], source: Path, target: Path) -> None:
+def _save(held: dict[str, torch.Tensor], placed: Mapping[str, torch.Tensor], source: Path, target: Path) -> None:
     with safe_open(source, framework="pt", device="cpu") as file:
         metadata = file.metadata()
     # Safetensors have no shared memory: a value that stands under two names is written twice.

@@ -83,7 +83,7 @@ def _changed(origin: CheckpointOrigin, target: Path, change: Callable[[Any], tup
     if not isinstance(holder, torch.nn.Module | MutableMapping):
         raise ModelError(f"{source}: its state dict is a {type(holder).__name__}, which cannot be changed.")
     notes = change(holder)
-    _save(content, target, container)
+    save_checkpoint(content, target, container)
     return notes
 
 
@@ -99,7 +99,12 @@ def replace_in_module(module: torch.nn.Module, tensors: Mapping[str, torch.Tenso
                     registered[key] = value  # type: ignore[assignment]  # a Parameter where the old one is
 
 
-def _save(content: Any, target: Path, container: Container) -> None:
+def save_checkpoint(content: Any, target: Path, container: Container) -> None:
+    """Write what a checkpoint holds to `target`, in the form that it had.
+
+    Raises:
+        ModelError: something in it cannot be pickled.
+    """
     try:
         if container == PLAIN_PICKLE:
             target.write_bytes(pickle.dumps(content))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
     from bncheck.formats.recognition.file_start import FileStart
 
-SCRIPT_ARCHIVE = Container("TorchScript archive", TORCH_SUFFIXES)
+SCRIPT_ARCHIVE = Container("TorchScript archive", (*TORCH_SUFFIXES, ".ptl"))
 
 
 class TorchScript(Format):

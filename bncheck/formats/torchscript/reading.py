@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def load_script(source: Any, extra_files: dict[str, Any] | None = None) -> torch
             str(source) if isinstance(source, Path) else source, map_location="cpu", _extra_files=extra_files
         )
         return program
+
+
+def is_mobile(archive: Path) -> bool:
+    """Whether an archive holds bytecode beside the program, for the interpreter of phones (`.ptl`)."""
+    with zipfile.ZipFile(archive) as opened:
+        return any(name.partition("/")[2] == "bytecode.pkl" for name in opened.namelist())
 
 
 def copied_script(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:

@@ -18,7 +18,7 @@ from bncheck.formats.programs.archives import extra_files, replace_tensors
 from bncheck.formats.torchscript.by_instance import normalize_by_instance
 from bncheck.formats.torchscript.checking import check_script
 from bncheck.formats.torchscript.layers import list_script_layers
-from bncheck.formats.torchscript.reading import load_script
+from bncheck.formats.torchscript.reading import is_mobile, load_script
 from bncheck.results import Note
 
 if TYPE_CHECKING:
@@ -64,12 +64,24 @@ def write_script(
     replace_tensors(own | list_script_layers(program).frozen, tensors, source)
     if change is not None:
         change(program)
-    written = io.BytesIO()  # a disk that is full ends the whole process where torch writes a program to it by itself
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.jit.save(program, written, _extra_files=extra)
+            content = _as_mobile(program, extra) if is_mobile(source) else _as_archive(program, extra)
     except Exception as error:  # torch raises whatever its serializer meets
         raise ModelError(f"{source} cannot be written again: {first_line(error)}.") from error
-    target.write_bytes(written.getbuffer())
+    target.write_bytes(content)
     return ()
+
+
+def _as_archive(program: torch.jit.ScriptModule, extra: dict[str, bytes]) -> bytes:
+    # A disk that is full ends the whole process where torch writes a program to it by itself.
+    written = io.BytesIO()
+    torch.jit.save(program, written, _extra_files=extra)
+    return written.getvalue()
+
+
+def _as_mobile(program: torch.jit.ScriptModule, extra: dict[str, bytes]) -> bytes:
+    """With the bytecode that the interpreter of phones runs: without it, it opens no file."""
+    content: bytes = program._save_to_buffer_for_lite_interpreter(_extra_files=extra)
+    return content

@@ -1,0 +1,51 @@
+"""Files that an index names, which must stand in its own folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path, PurePosixPath
+
+from bncheck.errors import ModelError
+
+_PART = re.compile(r"-\d{5}-of-\d{5}\.")
+"""How one of several is called: `pytorch_model-00001-of-00003.bin`."""
+_LARGEST = 2**28
+"""Bytes of an index that is looked at to find the one a shard belongs to."""
+
+
+def shard_inside(index: Path, name: str) -> Path:
+    """The path of a file that an index names; an index must not lead to files elsewhere on this machine.
+
+    Raises:
+        ModelError: it lies outside of the index's folder, or is not there.
+    """
+    if Path(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        raise ModelError(f"{index} names the shard {name!r}, which is not in its own folder; it was not read.")
+    shard = index.parent / name
+    if not shard.is_file():
+        raise ModelError(f"{index} names the shard {name}, which is missing: put it beside the index.")
+    return shard
+
+
+def index_of(shard: Path) -> Path | None:
+    """The one index beside a file that is called as one of several, if it names it; `None` for other files."""
+    if not _PART.search(shard.name) or not shard.is_file():
+        return None
+    found = [index for index in indices_in(shard.parent) if shard.name in _named(index)]
+    return found[0] if len(found) == 1 else None
+
+
+def indices_in(folder: Path) -> list[Path]:
+    """The indices of split checkpoints in a folder, by their names."""
+    return sorted(path for path in folder.glob("*.index.json") if path.is_file())
+
+
+def _named(index: Path) -> frozenset[object]:
+    try:
+        content = json.loads(index.read_text("utf-8")) if index.stat().st_size <= _LARGEST else None
+    except (OSError, ValueError, RecursionError):
+        return frozenset()
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    names = weight_map.values() if isinstance(weight_map, dict) else ()
+    return frozenset(name for name in names if isinstance(name, str))
