@@ -35,7 +35,7 @@ def decode_image(content: bytes, name: str) -> torch.Tensor:
     """
     try:
         with Image.open(io.BytesIO(content)) as image:
-            pixels = np.array(_to_rgb(image))
+            pixels = np.array(to_rgb(image))
     except UnidentifiedImageError as error:  # its message names our buffer in memory
         raise DataError(f"{name} cannot be read as an image: damaged, or of no kind that Pillow knows.") from error
     except Exception as error:  # what a damaged file raises depends on the format
@@ -63,7 +63,12 @@ def read_together(
     return torch.cat(samples)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB, 8 bits, whatever its mode.
+
+    Raises:
+        ValueError: its pixels have no known range.
+    """
     if image.mode.startswith("I"):
         return _from_sixteen_bits(image)
     if image.mode == "F":

@@ -16,6 +16,7 @@ from bncheck.data.forms.parts import type_name
 from bncheck.data.kinds import kind_of
 from bncheck.data.screening import ScreenedSource
 from bncheck.data.sources.arrays import array_source
+from bncheck.data.sources.samples import batches_of
 from bncheck.data.sources.streams import StreamSource, stream_source
 from bncheck.errors import UsageError
 from bncheck.files import meant
@@ -52,6 +53,7 @@ def _opened(source: object, reading: DataSettings, named: str) -> Source:
     inner = source.func if isinstance(source, partial) else source
     name = getattr(inner, "__qualname__", type_name(source))  # functions have one
     _refuse_label_column(name, reading)
+    batches_of(source, name)  # of several data sets one is to be given
     if isinstance(source, torch.Tensor | np.ndarray | tuple | Mapping):
         return array_source(name, source, reading)
     if callable(source) and not isinstance(source, Iterable):

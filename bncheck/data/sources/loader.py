@@ -13,6 +13,8 @@ from torch.utils.data import Dataset, IterableDataset, RandomSampler
 from bncheck.data.forms.parts import type_name
 from bncheck.data.process_state import OwnSettings
 from bncheck.data.randomness import IsolatedRandomness
+from bncheck.data.sources.samples import batches_of
+from bncheck.data.sources.sharding import without_copies
 from bncheck.errors import DataError
 from bncheck.user_code import users_code
 
@@ -30,6 +32,7 @@ class LoaderPass:
     Attributes:
         is_shuffled: whether it is known that the loader draws its samples at random.
         ends: whether the loader says how many batches it has: one that does not may go on for ever.
+        workers_left: how many of the loader's workers were left out, since each would have read every sample.
 
     Raises:
         DataError: `open_loader` raised, or gave something that is no iterable of batches.
@@ -40,7 +43,7 @@ class LoaderPass:
         self._randomness = IsolatedRandomness(seed)
         self._settings = OwnSettings()
         with self._running_user_code():
-            opened = open_loader()
+            opened, self.workers_left = without_copies(batches_of(open_loader(), name))
             refuse_non_loader(opened, name)
             # Iterating a single batch would give its samples, or x and then y.
             is_batch = isinstance(opened, torch.Tensor | np.ndarray | tuple | Mapping)

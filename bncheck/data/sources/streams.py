@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from bncheck.data.batches import Batch, length, map_tensors, tensors
+from bncheck.data.batches import Batch, Inputs, length, map_tensors, tensors
 from bncheck.data.forms.conversion import inputs_and_labels
 from bncheck.data.forms.parts import left_out
-from bncheck.data.forms.structure import columns
+from bncheck.data.forms.structure import PerSample, columns
 from bncheck.data.forms.targets import labels_of_batch, number_of, unread
 from bncheck.data.mixing import limited, mixed
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
+from bncheck.data.sources.samples import batches_of
 from bncheck.errors import DataError
-from bncheck.results import DrawnFromTheFirst, InputsLeftOut, LabelsUnread, Note
+from bncheck.results import DrawnFromTheFirst, InputsLeftOut, LabelsUnread, Note, ReadByOneWorker
 from bncheck.user_code import users_code
 
 _MOST_EMPTY = 1000
@@ -48,6 +49,7 @@ class StreamSource:
         self._drawn_from: tuple[Note, ...] = ()
         self._left_out: tuple[str, ...] = ()
         self._unread: str | None = None
+        self._workers_left = 0
         self._labelled: bool | None = None
         self._open_loader = open_loader
         self._options = options
@@ -59,7 +61,8 @@ class StreamSource:
         """What the reader of a report should know of the batches, as far as they were read."""
         texts = (InputsLeftOut(self._left_out),) if self._left_out else ()
         labels = (LabelsUnread(self._unread),) if self._unread is not None else ()
-        return (*self._drawn_from, *texts, *labels)
+        workers = (ReadByOneWorker(self._workers_left),) if self._workers_left else ()
+        return (*self._drawn_from, *texts, *labels, *workers)
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches of `batch_size` drawn at random, as far as `bncheck.data.mixing.mixed` can."""
@@ -80,6 +83,7 @@ class StreamSource:
 
     def _read(self, loader: LoaderPass) -> Iterator[Batch]:
         read = empty = 0
+        self._workers_left = loader.workers_left
         for item in loader.items():
             batch = self.batch_of(item)
             if batch.size > 0:
@@ -138,8 +142,16 @@ class StreamSource:
 
     def _preprocessed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
-            yield replace(batch, inputs=self._preprocess(batch.inputs))
+            yield replace(batch, inputs=self._fed(batch.inputs))
             del batch
+
+    def _fed(self, inputs: Inputs) -> Inputs:
+        """The inputs preprocessed; images of several sizes that are of one now are one tensor."""
+        fed = self._preprocess(inputs)
+        if isinstance(fed, PerSample) and (self._options.resize or self._options.crop or self._options.preset):
+            shapes = {one.shape if isinstance(one, torch.Tensor) else None for one in fed}
+            return torch.stack(list(fed)) if len(shapes) == 1 and None not in shapes else fed
+        return fed
 
 
 def stream_source(name: str, loader: object, options: DataOptions) -> StreamSource:
@@ -149,8 +161,9 @@ def stream_source(name: str, loader: object, options: DataOptions) -> StreamSour
         DataError: it is no iterable of batches, or it raised when it was read.
     """
     with users_code(lambda said: DataError(f"{name}: the loader raised {said}")):
-        refuse_non_loader(loader, name)
-        known = _known_length(loader)
+        given = batches_of(loader, name)
+        refuse_non_loader(given, name)
+        known = _known_length(given)
     if not isinstance(loader, Iterator):
         return StreamSource(name, lambda: loader, options, known)
     kept: list[Batch] = []

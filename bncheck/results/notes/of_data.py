@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bncheck.results.notes.note import Note
-from bncheck.results.notes.wording import count
+from bncheck.results.notes.wording import count, listed
 from bncheck.vocabulary import argument
 
 
@@ -124,3 +124,43 @@ class FedOtherwise(Note):
             f"{self.expected_std:.3g}); these data are {fed if self.fed else 'others'} (mean {self.fed_mean:.3g}, "
             f"standard deviation {self.fed_std:.3g}): check {options}, unless the model changes its input itself"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadByOneWorker(Note):
+    """A loader of several workers over a stream was read by one.
+
+    Attributes:
+        left: how many workers that leaves out.
+    """
+
+    left: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"The loader was read by one of its {self.left + 1} workers: nothing in its IterableDataset asks which "
+            "worker it is in (torch.utils.data.get_worker_info), so each of them gives every sample"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MissingFilled(Note):
+    """Missing values of a table were filled in.
+
+    Attributes:
+        cells: how many.
+        columns: in which columns, each with its number of them.
+        by: what was filled in: a number, `mean` or `median`.
+    """
+
+    cells: int
+    columns: tuple[str, ...]
+    by: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        by = f"the {self.by} of their column" if self.by in ("mean", "median") else self.by
+        return f"{count(self.cells, 'missing value')} filled with {by}, in {listed(self.columns)}"
