@@ -52,7 +52,7 @@ def _opened(source: object, reading: DataSettings, named: str) -> Source:
         return _open_named(source, reading, named)
     inner = source.func if isinstance(source, partial) else source
     name = getattr(inner, "__qualname__", type_name(source))  # functions have one
-    _refuse_label_column(name, reading)
+    _refuse_options_of_tables(name, reading)
     batches_of(source, name)  # of several data sets one is to be given
     if isinstance(source, torch.Tensor | np.ndarray | tuple | Mapping):
         return array_source(name, source, reading)
@@ -73,14 +73,14 @@ def require_named(source: object, named: str = _DATA) -> None:
 def _open_named(location: str | Path, reading: DataSettings, named: str) -> Source:
     path, name = Path(location), str(location)
     if os.path.isdir(path):  # which, unlike `Path.is_dir`, takes names that no file can have
-        _refuse_label_column(name, reading)
+        _refuse_options_of_tables(name, reading)
         from bncheck.data.sources.image_folder import image_folder
 
         return image_folder(path, reading, name)
     if os.path.exists(path):
         return _open_file(path, reading, name)
     if isinstance(location, str) and ":" in location:
-        _refuse_label_column(name, reading)
+        _refuse_options_of_tables(name, reading)
         return StreamSource(name, import_callable(location, named), reading)
     raise UsageError(f"{named}: there is no file or folder {location}{meant(location)}.")
 
@@ -88,10 +88,11 @@ def _open_named(location: str | Path, reading: DataSettings, named: str) -> Sour
 def _open_file(path: Path, reading: DataSettings, name: str) -> Source:
     kind = kind_of(path)
     if not kind.has_columns:
-        _refuse_label_column(name, reading)
+        _refuse_options_of_tables(name, reading)
     return kind.open(path, reading, name)
 
 
-def _refuse_label_column(name: str, reading: DataSettings) -> None:
-    if reading.label_column is not None:
-        raise UsageError(f"{argument('label_column')} is for tables (.csv, .parquet); {name} is none.")
+def _refuse_options_of_tables(name: str, reading: DataSettings) -> None:
+    for option, given in (("label_column", reading.label_column), ("fill", reading.fill)):
+        if given is not None:
+            raise UsageError(f"{argument(option)} is for tables (.csv, .parquet); {name} is none.")

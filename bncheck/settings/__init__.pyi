@@ -1,5 +1,5 @@
 from .checks import device_name, require_shard, texts
-from .data import CHANNELS, LAYOUTS, PRESETS, Channels, DataSettings, Layout, Preset, Size
+from .data import CHANNELS, LAYOUTS, PRESETS, Channels, DataSettings, Fill, Layout, Preset, Size
 from .edge import Edge, name_of_callable
 from .ignoring import LayerIgnore
 from .inspection import InspectionSettings
@@ -49,6 +49,7 @@ __all__ = [
     "Channels",
     "DataSettings",
     "Edge",
+    "Fill",
     "InspectionSettings",
     "JudgingSettings",
     "LayerIgnore",

@@ -15,11 +15,13 @@ from bncheck.vocabulary import argument
 Layout = Literal["auto", "nhwc", "nchw"]
 Channels = Literal["rgb", "bgr", "gray"]
 Preset = Literal["imagenet", "auto"]
+Fill = float | Literal["mean", "median"]
 Size = int | tuple[int, int]
 
 LAYOUTS = ("auto", "nhwc", "nchw")
 CHANNELS = ("rgb", "bgr", "gray")
 PRESETS = ("imagenet", "auto")
+FILLS = ("mean", "median")
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -35,6 +37,7 @@ class DataSettings:
 
     Attributes:
         label_column: the column of a table that holds the labels.
+        fill: what the missing values of a table's features are: a number, or the mean or median of their column.
         input: which parts of a batch the model is called with, by key or by index from 0, in this order; of a part of a
             part, `"image.left"`. Without it: of a dict all but the labels and texts, of a pair the first.
         label: which part of a batch the labels are; `"none"` for none of them.
@@ -57,6 +60,7 @@ class DataSettings:
     """
 
     label_column: str | None = None
+    fill: Fill | None = None
     input: tuple[str, ...] | None = None
     label: str | None = None
     layout: Layout = "auto"
@@ -74,6 +78,7 @@ class DataSettings:
     def __post_init__(self) -> None:
         require_text("label_column", self.label_column)
         require_text("label", self.label)
+        _require_fill(self.fill)
         if self.input is not None:
             names = texts("input", self.input)
             if not names or self.label in names:
@@ -140,6 +145,16 @@ def _require_one_of(name: str, value: str | None, allowed: tuple[str | None, ...
     if value not in allowed:
         expected = ", ".join(word for word in allowed if word)
         raise UsageError(f"{argument(name)} {value}: expected one of {expected}.")
+
+
+def _require_fill(value: Fill | None) -> None:
+    if value in FILLS:
+        return
+    if isinstance(value, str):
+        raise UsageError(f"{argument('fill')} {value}: expected a number, {' or '.join(FILLS)}.")
+    require_number("fill", value)
+    if value is not None and not math.isfinite(value):
+        raise UsageError(f"{argument('fill')} {value}: expected a finite number.")
 
 
 def _require_size(name: str, value: Size | None) -> None:

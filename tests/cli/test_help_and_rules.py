@@ -17,7 +17,7 @@ from bncheck.rules.catalogue import GROUPS, RULES
 OPTIONS = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
     *("--reference", "--reference-arch", "--reference-key"),
-    *("--data", "--train-data", "--input", "--label", "--label-column", "--skip-bad-samples"),
+    *("--data", "--train-data", "--input", "--label", "--label-column", "--fill", "--skip-bad-samples"),
     *("--batch-size", "--limit", "--until", "--batch-sizes", "--exhaustive", "--fast", "--seed", "--max-memory"),
     *("--sample-memory", "--workers"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),

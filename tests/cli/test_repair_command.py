@@ -19,7 +19,7 @@ REPAIR_ONLY = {
 }
 SHARED = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
-    *("--data", "--input", "--label", "--label-column", "--skip-bad-samples"),
+    *("--data", "--input", "--label", "--label-column", "--fill", "--skip-bad-samples"),
     *("--batch-size", "--limit", "--seed", "--max-memory", "--sample-memory", "--workers"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--task", "--fail-on", "--report", "--quiet", "--debug", "--help", "--no-config"),

@@ -70,6 +70,35 @@ def test_a_missing_label_is_refused(write):
         only_batch(write(a=[1.0, 2.0], kind=["x", None]), "kind")
 
 
+@pytest.mark.parametrize(("fill", "expected"), [(-1, [-1, -1]), ("mean", [4, 3]), ("median", [2, 3])])
+def test_missing_cells_are_filled_as_said_and_counted(write, fill, expected):
+    path = write(a=[1.0, 2.0, 9.0, np.nan], b=[np.nan, 3.0, 3.0, 3.0], c=[5, 6, 7, 8], kind=[0, 1, 0, 1])
+    source = open_data(path, DataOptions(fill=fill, label_column="kind"))
+    (batch,) = source.given_batches(10)
+    assert batch.inputs.tolist() == [[1, expected[1], 5], [2, 3, 6], [9, 3, 7], [expected[0], 3, 8]]
+    assert batch.labels.tolist() == [0, 1, 0, 1]
+    by = "-1" if fill == -1 else f"the {fill} of their column"
+    assert f"2 missing values filled with {by}, in a (1), b (1)" in [note.sentence for note in source.notes]
+    complete = open_data(write(a=[1.0, 2.0]), DataOptions(fill=fill))
+    assert not complete.notes
+
+
+def test_what_is_not_filled(write):
+    with pytest.raises(DataError, match=r"in kind \(1\)\. .* a label that is missing is not made up"):
+        open_data(write(a=[1.0, 2.0], kind=[1.0, np.nan]), DataOptions(fill=0, label_column="kind"))
+    with pytest.raises(DataError, match=r"in name \(1\)"):
+        open_data(write(a=[1.0, 2.0], name=["u", None]), DataOptions(fill=0))
+    with pytest.raises(DataError, match="the column 'b' holds no value, so it has no median"):
+        open_data(write(a=[1.0, 2.0], b=[np.nan, np.nan]), DataOptions(fill="median"))
+    with pytest.raises(DataError, match=r"fill.* mean, median or a number"):
+        open_data(write(a=[1.0, np.nan]))
+    with pytest.raises(UsageError, match=r"fill.* is for tables"):
+        open_data(np.ones((3, 2)), DataOptions(fill=0))
+    for wrong in ("mode", np.inf, [1]):
+        with pytest.raises(UsageError, match="fill"):
+            DataOptions(fill=wrong)
+
+
 def test_no_features_and_no_rows(write):
     with pytest.raises(DataError, match="no column of features"):
         only_batch(write(kind=[1, 2]), "kind")

@@ -21,6 +21,7 @@ from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import (
     as_typed,
     read_callable,
+    read_fill,
     read_floats,
     read_integers,
     read_kwargs,
@@ -58,7 +59,7 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 
 _OF_DATA = (
     *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
-    *("input", "label", "sample_memory", "workers", "shard", "write_moments"),
+    *("input", "label", "fill", "sample_memory", "workers", "shard", "write_moments"),
     *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
 """Options that judge nothing where no data are given."""
@@ -81,6 +82,7 @@ def inspect_command(
     reference_key: opt.ReferenceKey = None,
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
+    fill: opt.Fill = None,
     input: opt.Input = None,
     label: opt.Label = None,
     skip_bad_samples: opt.SkipBadSamples = False,
@@ -164,6 +166,7 @@ def inspect_command(
             reference=chosen.reference(reference, reference_arch, kwargs if reference_arch else None, reference_key),
             reading=DataSettings(
                 label_column=label_column,
+                fill=read_fill(fill),
                 input=read_names(input),
                 label=label,
                 layout=cast("Layout", layout),

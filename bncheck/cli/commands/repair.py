@@ -16,7 +16,15 @@ from bncheck.cli.options import declared as opt
 from bncheck.cli.options import tuning
 from bncheck.cli.options.arguments import refuse_without, say_whose_code_runs
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
-from bncheck.cli.options.typed import as_typed, read_callable, read_floats, read_kwargs, read_names, read_size
+from bncheck.cli.options.typed import (
+    as_typed,
+    read_callable,
+    read_fill,
+    read_floats,
+    read_kwargs,
+    read_names,
+    read_size,
+)
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
 from bncheck.cli.ranks import refuse_in_job
@@ -75,6 +83,7 @@ def repair_command(
     device: opt.Device = DEVICE,
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
+    fill: opt.Fill = None,
     input: opt.Input = None,
     label: opt.Label = None,
     skip_bad_samples: opt.SkipBadSamples = False,
@@ -153,6 +162,7 @@ def repair_command(
             ),
             reading=DataSettings(
                 label_column=label_column,
+                fill=read_fill(fill),
                 input=read_names(input),
                 label=label,
                 layout=cast("Layout", layout),

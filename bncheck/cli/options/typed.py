@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from bncheck.errors import UsageError
 from bncheck.results import json_of
-from bncheck.settings import require_shard
+from bncheck.settings import Fill, require_shard
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument
 
@@ -53,6 +53,14 @@ def read_floats(value: str | None, name: str) -> tuple[float, ...] | None:
         raise UsageError(
             f"{argument(name)} {value}: expected numbers separated by commas, like 0.485,0.456,0.406."
         ) from error
+
+
+def read_fill(value: str | None) -> Fill | None:
+    """A number, or a word that the settings know."""
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return cast("Fill", value)
 
 
 def read_size(value: str | None, name: str) -> int | tuple[int, int] | None:

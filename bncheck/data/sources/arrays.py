@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from bncheck.data.batches import map_tensors, tensors
@@ -11,16 +13,19 @@ from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
 from bncheck.data.sources.indexed import IndexedSource
 from bncheck.errors import DataError
+from bncheck.results import Note
 
 _CLAIMED = 2**32
 """Bytes that an array may stand for without holding them."""
 
 
-def array_source(name: str, value: object, options: DataOptions, *, hint: str = "") -> IndexedSource:
+def array_source(
+    name: str, value: object, options: DataOptions, *, hint: str = "", notes: Sequence[Note] = ()
+) -> IndexedSource:
     """A source over ``x``, ``(x, y)`` or a dict of arrays.
 
     The arrays stay as they are, uint8 images too, and are preprocessed batch by batch. `hint` is what to try where a
-    model refuses them.
+    model refuses them, `notes` what is known of them already.
 
     Raises:
         DataError: another form, no samples, or arrays of different lengths.
@@ -36,7 +41,7 @@ def array_source(name: str, value: object, options: DataOptions, *, hint: str = 
         count,
         labels_of_all(labels, name),
         lambda chosen: preprocess(map_tensors(inputs, lambda tensor: tensor[torch.from_numpy(chosen)])),
-        notes=preprocess.notes,
+        notes=(*notes, *preprocess.notes),
         hint=hint,
     )
 

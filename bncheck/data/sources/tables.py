@@ -13,6 +13,7 @@ from bncheck.data.batches import Source
 from bncheck.data.kinds import FileKind
 from bncheck.data.sources.arrays import array_source
 from bncheck.errors import DataError, UsageError
+from bncheck.results import MissingFilled, Note
 from bncheck.settings import DataSettings
 from bncheck.vocabulary import argument
 
@@ -31,25 +32,27 @@ class Table:
     Attributes:
         value: features (N, C) float32; with a label column a pair of them and the labels (N,).
         hint: what to try where a model refuses it.
+        notes: what was filled in.
     """
 
     value: object
     hint: str = ""
+    notes: tuple[Note, ...] = ()
 
 
-def read_csv(path: Path, label_column: str | None) -> Table:
-    """Features and, with `label_column`, labels."""
+def read_csv(path: Path, reading: DataSettings) -> Table:
+    """Features and, with a column of them, labels."""
     import pandas as pd  # slow to import, and most data are no tables
 
     try:
         frame = pd.read_csv(path, low_memory=False)
     except Exception as error:  # a damaged file fails in many ways
         raise DataError(f"{path} cannot be read as CSV: {error}") from error
-    return _split_columns(frame, label_column, path)
+    return _split_columns(frame, reading, path)
 
 
-def read_parquet(path: Path, label_column: str | None) -> Table:
-    """Features and, with `label_column`, labels."""
+def read_parquet(path: Path, reading: DataSettings) -> Table:
+    """Features and, with a column of them, labels."""
     import pandas as pd  # slow to import, and most data are no tables
 
     try:
@@ -58,21 +61,24 @@ def read_parquet(path: Path, label_column: str | None) -> Table:
         raise UsageError(f"{path}: parquet needs pyarrow; install it with pip install 'bncheck[parquet]'.") from error
     except Exception as error:  # a damaged file fails in many ways
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
-    return _split_columns(frame, label_column, path)
+    return _split_columns(frame, reading, path)
 
 
-def _split_columns(frame: pd.DataFrame, label_column: str | None, path: Path) -> Table:
+def _split_columns(frame: pd.DataFrame, reading: DataSettings, path: Path) -> Table:
+    label_column = reading.label_column
     if len(frame) == 0:
         raise DataError(f"{path}: it has no samples.")
     frame = frame.rename(columns=str)
-    _refuse_missing(frame, path)
+    frame, notes = _filled(frame, reading, path)
+    _refuse_missing(frame, label_column, path)
     if label_column is None:
-        return Table(_features(frame, path), _hint(frame))
+        return Table(_features(frame, path), _hint(frame), notes)
     if label_column not in frame:
         raise UsageError(
             f"{path} has no column {label_column!r} for the labels; it has {_listed(list(frame.columns))}."
         )
-    return Table((_features(frame.drop(columns=label_column), path), _labels(frame[label_column], path)))
+    value = _features(frame.drop(columns=label_column), path), _labels(frame[label_column], path)
+    return Table(value, notes=notes)
 
 
 def _hint(frame: pd.DataFrame) -> str:
@@ -116,22 +122,54 @@ def _labels(column: pd.Series, path: Path) -> np.ndarray:
     return np.array([str(word) for word in column])  # bytes too, which NumPy would decode
 
 
-def _refuse_missing(frame: pd.DataFrame, path: Path) -> None:
+def _filled(frame: pd.DataFrame, reading: DataSettings, path: Path) -> tuple[pd.DataFrame, tuple[Note, ...]]:
+    """The table with the missing values of its numeric features filled in, and what tells of it; labels never are."""
+    import pandas.api.types as types
+
+    if reading.fill is None:
+        return frame, ()
+    counted: dict[str, int] = {}
+    filled = {}
+    for name, column in frame.items():
+        missing = int(column.isna().sum())
+        if not missing or name == reading.label_column or not types.is_numeric_dtype(column):
+            continue
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        if missing == len(column) and isinstance(reading.fill, str):
+            raise DataError(f"{path}: the column {name!r} holds no value, so it has no {reading.fill}. Drop it.")
+        value = _typical(values, reading.fill) if isinstance(reading.fill, str) else reading.fill
+        filled[str(name)] = np.where(np.isnan(values), value, values)
+        counted[str(name)] = missing
+    if not filled:
+        return frame, ()
+    listed = tuple(f"{name} ({count})" for name, count in counted.items())
+    by = reading.fill if isinstance(reading.fill, str) else f"{reading.fill:g}"
+    return frame.assign(**filled), (MissingFilled(sum(counted.values()), listed, by),)
+
+
+def _typical(values: np.ndarray, what: str) -> float:
+    return float(np.nanmean(values) if what == "mean" else np.nanmedian(values))
+
+
+def _refuse_missing(frame: pd.DataFrame, label_column: str | None, path: Path) -> None:
     missing = frame.isna().sum()
     missing = missing[missing > 0]
     if not missing.empty:
         where = [f"{name} ({count})" for name, count in missing.items()]
-        raise DataError(f"{path}: {missing.sum()} empty or NaN cells, in {_listed(where)}. Fill or drop those rows.")
+        filling = f"Drop those rows, or fill them as the training did: {argument('fill')} mean, median or a number."
+        if set(missing.index) == {label_column}:
+            filling = "Drop those rows: a label that is missing is not made up."
+        raise DataError(f"{path}: {missing.sum()} empty or NaN cells, in {_listed(where)}. {filling}")
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
-def _opened_by(read: Callable[[Path, str | None], Table]) -> Callable[[Path, DataSettings, str], Source]:
+def _opened_by(read: Callable[[Path, DataSettings], Table]) -> Callable[[Path, DataSettings, str], Source]:
     def opened(path: Path, reading: DataSettings, name: str) -> Source:
-        table = read(path, reading.label_column)
-        return array_source(name, table.value, reading, hint=table.hint)
+        table = read(path, reading)
+        return array_source(name, table.value, reading, hint=table.hint, notes=table.notes)
 
     return opened
 

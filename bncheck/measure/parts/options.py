@@ -10,6 +10,7 @@ from typing import cast
 from bncheck.settings import (
     Channels,
     DataSettings,
+    Fill,
     InspectionSettings,
     Layout,
     PredictionSettings,
@@ -42,6 +43,7 @@ class MeasuringOptions:
     output: str | None
     task: str | None
     label_column: str | None
+    fill: float | str | None
     layout: str
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
@@ -73,6 +75,7 @@ class MeasuringOptions:
             output=settings.predictions.output,
             task=settings.predictions.task,
             label_column=reading.label_column,
+            fill=reading.fill,
             layout=reading.layout,
             mean=None if reading.mean is None else tuple(map(float, reading.mean)),
             std=None if reading.std is None else tuple(map(float, reading.std)),
@@ -109,6 +112,7 @@ class MeasuringOptions:
         """
         return DataSettings(
             label_column=self.label_column,
+            fill=cast("Fill | None", self.fill),
             layout=cast("Layout", self.layout),
             mean=self.mean,
             std=self.std,

@@ -69,6 +69,14 @@ LabelColumn = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The column of a table that holds the labels.", rich_help_panel=PANEL),
 ]
+Fill = Annotated[
+    str | None,
+    typer.Option(
+        metavar="V|mean|median",
+        help="Fill the missing values of a table with a number, or with the mean or median of their column.",
+        rich_help_panel=PANEL,
+    ),
+]
 Input = Annotated[
     str | None,
     typer.Option(
