@@ -143,7 +143,7 @@ def test_statistics_that_changed_after_the_export_fail(made, net, tmp_path):
 
 def test_the_outputs_are_compared_once_the_architecture_is_named(made):
     arguments = ("--reference", made / "model.pt", "--reference-arch", f"{SAMPLES / 'digits_net.py'}:build")
-    done = call("inspect", made / "folded.onnx", "--data", made / "val.npz", *arguments)
+    done = call("inspect", made / "folded.onnx", "--data", made / "val.npz", *arguments, "-v")
     assert done.code == 0
     assert "Outputs compared with those of" in done.stdout.replace("\n", " ")
 
@@ -160,7 +160,7 @@ def test_a_folded_export_alone_is_not_checked_and_names_both_ways_out(made):
 @pytest.mark.parametrize("columns", [80, 120, 200])
 def test_the_table_has_the_names_of_the_reference(columns, made, alone, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
-    done = call("gate", made / "alone.json")  # which shows what was measured as `inspect` does
+    done = call("gate", made / "alone.json", "-v", "--all")  # which shows what was measured as `inspect` does
     assert max(map(len, done.stdout.splitlines())) <= columns
     assert "blocks.2.body.1.bn" in done.stdout
     assert "6 folded layers are read through the stamp." in done.stdout

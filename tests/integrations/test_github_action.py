@@ -134,7 +134,7 @@ def test_every_option_exists() -> None:
 def test_a_model_with_findings_fails_the_job_and_says_so_everywhere(repository: Path) -> None:
     ended = run_step(repository, model="models/never_updated.torchscript.pt", data="val data.npz")
     assert ended.code == 1
-    assert "BN102 error" in ended.stdout
+    assert "Found 1 error. BN102: " in ended.stdout
     assert "::error file=models/never_updated.torchscript.pt,title=BN102" in ended.stdout
     assert "### BN102 error" in ended.summary
     assert ended.outputs == {"exit-code": "1", "sarif": "./bncheck.sarif", "json": "./bncheck.json"}

@@ -25,6 +25,7 @@ from bncheck.render.words.report import (
     next_step,
     noted,
     rules_to_read,
+    too_little_checked,
 )
 from bncheck.render.words.shortening import shortened
 from bncheck.render.words.training_input import fed_briefly, fed_in_training
@@ -71,7 +72,10 @@ def _first_screen(report: Report, width: int, look: Look) -> Iterator[Renderable
     else:
         yield prose(Text.assemble(sentence(report.model.path, "bold"), sentence(in_one_line(report))))
         cost = "" if is_clean and not shown else told.cost
-        lines = zip((told.cause, cost, told.action), ANSWER_LINES, ("bold", "", ""), strict=True)
+        # Where nothing is known, how to get to know it is all there is to say.
+        action = answer_in_full(report).action if too_little_checked(report) else told.action
+        most_lines = (*ANSWER_LINES[:2], len(action)) if action != told.action else ANSWER_LINES
+        lines = zip((told.cause, cost, action), most_lines, ("bold", "", ""), strict=True)
         for text, most, style in lines:
             yield prose(*(Text(line, style) for line in shortened(one_line(text), narrow, most)))
         yield from _next_step(report)
@@ -140,7 +144,8 @@ def _next_step(report: Report) -> Iterator[RenderableType]:
 
 def _more(report: Report, look: Look, *, is_cut: bool) -> str:
     """How to get at what is left out."""
-    told = [rules_to_read(report)]
+    about = subject(report)
+    told = [rules_to_read(report) or (f"bncheck rule {about.code}" if about and too_little_checked(report) else "")]
     if look.typed:
         told.insert(0, f"{EVERY} (every layer)" if is_cut else "")
         told.insert(0, "" if look.verbose else "-v (all that was found and noted)")
