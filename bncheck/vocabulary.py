@@ -160,3 +160,18 @@ def spelled(text: str, spelling: Spelling | Callable[[str], str]) -> str:
 def arguments_named(text: str) -> tuple[str, ...]:
     """The arguments that a marked text names, in order, each once."""
     return tuple(dict.fromkeys(_ARGUMENT.findall(text)))
+
+
+class Unpredicted(StrEnum):
+    """Why a layer's statistics are not predicted from the weights before it, or not judged by that."""
+
+    UNUSABLE = "its own values, or those of the layer before, are initial, folded or impossible"
+    NO_WEIGHT = "no weight stands before it"
+    FED_BY_INPUT = "it is fed by the input"
+    FED_BY_ANOTHER = "no normalization layer feeds the weight before it"
+    ACROSS_BLOCKS = "a sum or a branch may stand between it and the layer before"
+    TRANSPOSED = "the weight before it is transposed"
+    FLATTENED = "positions were flattened into channels"
+    OTHER_SHAPE = "the layer before it has other channels than the weight takes"
+    FEW_ALIKE = "too few layers of the file are fed alike"
+    UNLIKE = "layers fed alike do not fit their predictions: something else stands between them"

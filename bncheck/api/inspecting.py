@@ -53,7 +53,7 @@ from bncheck.settings import (
 )
 from bncheck.vocabulary import FailOn
 from bncheck.watch import CountedSession, Ledger
-from bncheck.weights import fed_otherwise, training_input_of
+from bncheck.weights import fed_otherwise, predictions_of, training_input_of
 
 if TYPE_CHECKING:
     from bncheck.measure import Part
@@ -255,6 +255,7 @@ def report_on(
 
     if source is None:
         evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
+        evidence = replace(evidence, predicted=predictions_of(opened))
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
         sampling = None

@@ -163,3 +163,40 @@ class FileAndInputThresholds:
     """Share of a gap that the statistics of another copy in the same file may leave where they are said to fit."""
     pruned: float = 0.05
     """Share of weights that are exactly 0 from which they were pruned: training leaves none."""
+
+    # Statistics predicted from the weights before a layer
+
+    predicted_alike: int = 5
+    """Layers fed alike below which none of them is judged by the others."""
+    predicted_fits: float = 0.15
+    """Stored deviations. Median distance of layers fed alike from their predicted means, above which something else
+    than was assumed stands between them; it was at most 0.08 in 38 groups of healthy layers, 0.26 elsewhere."""
+    predicted_suspect: float = 0.15
+    """Stored deviations from which a pooling, a gate or a sum before the weight is tried as another explanation."""
+    predicted_off: float = 0.17
+    """Stored deviations. RMS distance from which the means of a layer are off, if the typical channel's is too."""
+    predicted_typical: float = 0.15
+    """Stored deviations. Distance of the typical channel (its median, as of a normal distribution); both at once were
+    in none of 430 healthy layers."""
+    predicted_outlier: float = 2.5
+    """Times the distance of the layers fed alike."""
+    predicted_far: float = 0.45
+    """Stored deviations. RMS distance that some channels alone may make; healthy layers reach 0.31."""
+    predicted_factor: float = 1.3
+    """Natural logarithm. By which the stored over the predicted variance must differ from that of layers fed alike;
+    healthy layers lie down to -0.81, and up to 1.06 where there are enough of them."""
+    predicted_few_factor: float = 1.8
+    """Natural logarithm. The same above, where there are few: channels of the last blocks move together, and a healthy
+    one reached 1.46."""
+    predicted_enough: int = 15
+    """Layers fed alike from which they are enough."""
+    predicted_spreads: float = 4.0
+    """Times the spread of these logarithms by which it must differ too."""
+    predicted_least_spread: float = 0.15
+    """Natural logarithm. Spread below which layers fed alike are alike by accident."""
+    predicted_many: int = 3
+    """Layers far off from which it is no single block."""
+    predicted_share: float = 0.1
+    """Share of the layers judged that they must be."""
+    predicted_far_factor: float = 2.2
+    """Natural logarithm. A variance nine times too large or too small is far off."""

@@ -22,6 +22,7 @@ from .probed import (
 from .runtime import RuntimeCheck
 from .task import Improvement, TaskEffect
 from .training import TrainingEvidence
+from .weights.predicted import PredictedLayer, Predictions
 from .whole import Evidence
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
     "OtherEps",
     "OutputAgreement",
     "Paired",
+    "PredictedLayer",
+    "Predictions",
     "Probed",
     "RuntimeCheck",
     "TaskEffect",

@@ -14,6 +14,7 @@ from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
 from bncheck.evidence.training import TrainingEvidence
+from bncheck.evidence.weights.predicted import Predictions
 from bncheck.results import DataFacts, Note
 from bncheck.vocabulary import Reason
 
@@ -52,6 +53,7 @@ class Evidence:
         closer: what was asked of single layers.
         expect_frozen: names of layers, with `*` and `?`, whose statistics must equal the reference's.
         probed: what running a few samples again has shown.
+        predicted: what the weights say that stored statistics should be; `None` where that was not asked.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -84,6 +86,7 @@ class Evidence:
     closer: CloserLook = NOTHING_CLOSER
     expect_frozen: tuple[str, ...] = ()
     probed: Probed = field(default_factory=Probed)
+    predicted: Predictions | None = None
     notes: tuple[Note, ...] = ()
 
     def with_statistics(self) -> tuple[NormLayer, ...]:

@@ -1,7 +1,13 @@
+from .prediction.moments import Activation, Moments, after
+from .prediction.predicting import predictions_of
 from .training_input.mismatch import fed_otherwise
 from .training_input.reading import training_input_of
 
 __all__ = [
+    "Activation",
+    "Moments",
+    "after",
     "fed_otherwise",
+    "predictions_of",
     "training_input_of",
 ]

@@ -159,7 +159,7 @@ OFFERED = {
     "bncheck rule BN60": [f"BN60{number}" for number in range(10)],
     "bncheck repair --method re": ["recalibrate", "renorm"],
     "bncheck inspect --report j": ["json=", "junit="],
-    "bncheck inspect --select BN601,BN10": [f"BN601,BN10{number}" for number in (1, 2, 3, 4, 5, 7)],
+    "bncheck inspect --select BN601,BN10": [f"BN601,BN10{number}" for number in range(1, 8)],
     "bncheck inspect --channels ": ["rgb", "bgr", "gray"],
     "bncheck gate --fail-on n": ["never"],
 }

@@ -20,6 +20,8 @@ from bncheck.evidence import (
     FlatShare,
     MeasuredLayer,
     OutputAgreement,
+    PredictedLayer,
+    Predictions,
     RuntimeCheck,
     TrainingEvidence,
 )
@@ -91,6 +93,20 @@ def _of_an_average() -> Evidence:
     return static(layer(mean=np.zeros(2), var=np.ones(2)), averaged=True, siblings=(raw,))
 
 
+def _not_as_predicted() -> Evidence:
+    """Three of nine layers whose means are a deviation off."""
+    zeros, ones = np.zeros(2), np.ones(2)
+    off = {"c": 1.0, "e": 1.1, "g": 1.2}
+    layers = [
+        PredictedLayer(
+            *(name, "before", "conv", "ReLU", "bn > conv > bn", 9, zeros, ones),
+            *(np.full(2, off.get(name, 0.05)), ones, off.get(name, 0.05), off.get(name, 0.05), 0.06, 0.05, 0.1, 0.2),
+        )
+        for name in "abcdefghi"
+    ]
+    return static(*(layer(one.name) for one in layers), predicted=Predictions(tuple(layers)))
+
+
 def _lagging() -> Evidence:
     """Statistics a fifth of the way from mean 0 and variance 1 to mean 2 and variance 4, in eight channels."""
     mean, var, way = np.full(8, 2.0), np.full(8, 4.0), 0.2
@@ -124,6 +140,7 @@ FIRES: dict[str, Callable[[], Evidence]] = {
     "BN103": stored(mean=np.zeros(2), var=np.full(2, 0.9), updates=1),
     "BN104": stored(updates=0),
     "BN105": _few_updates,
+    "BN106": _not_as_predicted,
     "BN107": stored(var=np.array([4.0, 1.0])),
     "BN201": stored(mean=np.array([0.0, np.nan])),
     "BN202": stored(var=np.array([4.0, -1.0])),

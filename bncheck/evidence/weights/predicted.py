@@ -1,0 +1,62 @@
+"""What the weights before a layer say that its statistics should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bncheck.core import FloatArray
+from bncheck.vocabulary import Unpredicted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedLayer:
+    """A layer's stored statistics beside those predicted.
+
+    Attributes:
+        name: of the layer.
+        source: of the layer before, whose output is taken to be normal, by its gamma and beta.
+        weight: of what stands between them.
+        activation: what is assumed to stand before the weight.
+        form: how it is fed; layers of the same form are judged by each other.
+        alike: how many there are of it.
+        mean: predicted, float64, shape (C,).
+        var: predicted within a factor, float64, shape (C,).
+        stored_mean, stored_var: shape (C,).
+        distance: RMS over channels of the stored mean's distance from the predicted, in stored deviations, under
+            whatever explains it best (another activation, a pooling).
+        typical: the same of the median channel, as large as of a normal distribution of that spread.
+        distance_alike, typical_alike: medians of both over the layers of its form.
+        log_factor: logarithm of stored over predicted variance at the median channel, less the median over its form.
+        log_spread: robust spread of that logarithm over its form.
+    """
+
+    name: str
+    source: str
+    weight: str
+    activation: str
+    form: str
+    alike: int
+    mean: FloatArray
+    var: FloatArray
+    stored_mean: FloatArray
+    stored_var: FloatArray
+    distance: float
+    typical: float
+    distance_alike: float
+    typical_alike: float
+    log_factor: float
+    log_spread: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What could be predicted, and why the rest could not.
+
+    Attributes:
+        layers: those predicted, in the order of the file.
+        reasons: by name, why another layer was not.
+    """
+
+    layers: tuple[PredictedLayer, ...] = ()
+    reasons: Mapping[str, Unpredicted] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Stored statistics, predicted from the weights of the layer before."""

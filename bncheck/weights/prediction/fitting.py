@@ -1,0 +1,103 @@
+"""One layer's means as the weights before it predict them, under everything that may stand in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bncheck.core import THRESHOLDS, FloatArray, NormLayer
+from bncheck.weights.prediction.kernels import Kernel, borders_of, inside, kernel_of
+from bncheck.weights.prediction.moments import Activation, Moments, after
+from bncheck.weights.prediction.pairs import Pair
+
+CANDIDATES = (
+    *(Activation.RELU, Activation.LEAKY_RELU, Activation.SILU, Activation.HARD_SWISH, Activation.RELU6),
+    *(Activation.GELU, Activation.MISH, Activation.ELU, Activation.TANH, Activation.LINEAR),
+)
+"""The commoner first: of those that fit alike, the first is taken."""
+_POOLINGS = (0.25, 0.5, 0.75, 1.0, 1.25)
+"""Deviations by which the largest of a few values lies above their mean: of 2 x 2 that are alike, or not at all."""
+_FACTORS = (0.4, 0.5, 0.6, 0.75, 1.25, 1.5)
+"""Of a gate, or of a dropout that was not scaled."""
+_CLIPPED = 3.0
+"""Stored deviations: a channel farther off counts as so far, that one does not make a layer's distance."""
+_AS_NORMAL = 1.4826
+"""Standard deviations of a normal distribution for its median distance from the middle."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """A layer's means under one assumption.
+
+    Attributes:
+        mean: predicted, shape (C,).
+        distance: clipped RMS of (stored - predicted mean) in stored deviations.
+        typical: the same by the median channel.
+    """
+
+    mean: FloatArray
+    distance: float
+    typical: float
+
+
+def fits_of(pair: Pair) -> dict[Activation, Fit]:
+    """The pair's prediction under every candidate, each with the border that suits it best."""
+    return dict(zip(moments_of(pair), _fitted(pair, [one.mean for one in moments_of(pair).values()]), strict=True))
+
+
+def other_fits(pair: Pair, activation: Activation) -> list[Fit]:
+    """The same where something without weights of its own stands before the weight, which no name tells of.
+
+    A pooling that takes the largest of a few neighbours, a factor (a gate that is the same for all channels), or a sum
+    with what an earlier layer gives, before the activation or behind it.
+    """
+    before = moments_of(pair)[activation]
+    inputs = [before.mean + share * np.sqrt(before.var) for share in _POOLINGS]
+    inputs += [before.mean * factor for factor in _FACTORS]
+    if pair.slope is None:
+        gamma, beta = _output_of(pair.source)
+        for earlier in pair.earlier:
+            other_gamma, other_beta = _output_of(earlier)
+            inputs.append(before.mean + after(activation, other_gamma, other_beta).mean)
+            inputs.append(after(activation, np.hypot(gamma, other_gamma), beta + other_beta).mean)
+    return _fitted(pair, inputs)
+
+
+def moments_of(pair: Pair) -> Mapping[Activation, Moments]:
+    """The moments of what enters the weight, by activation; of a PReLU the file gives the slopes."""
+    gamma, beta = _output_of(pair.source)
+    if pair.slope is not None:
+        slope = pair.slope.detach().double().reshape(-1).numpy()
+        return {Activation.PRELU: after(Activation.PRELU, gamma, beta, slope)}
+    return {activation: after(activation, gamma, beta) for activation in CANDIDATES}
+
+
+def _output_of(layer: NormLayer) -> tuple[FloatArray, FloatArray]:
+    """Standard deviations and means of what the layer gives on the data that its statistics come from."""
+    _, var = layer.statistics
+    eps = THRESHOLDS.smallest_eps if layer.eps is None else layer.eps
+    gamma = np.ones_like(var) if layer.weight is None else layer.weight
+    beta = np.zeros_like(var) if layer.bias is None else layer.bias
+    kept = np.divide(var, var + eps, out=np.zeros_like(var), where=var > 0)
+    return np.abs(gamma) * np.sqrt(kept), beta
+
+
+def _fitted(pair: Pair, inputs: list[FloatArray]) -> list[Fit]:
+    kernel = kernel_of(pair.weight, pair.bias, pair.groups)
+    added = kernel.means(np.stack(inputs, axis=1))
+    return [_best_border(taps, kernel, pair.target) for taps in added]
+
+
+def _best_border(taps: FloatArray, kernel: Kernel, target: NormLayer) -> Fit:
+    mean, var = target.statistics
+    bias = 0.0 if kernel.bias is None else kernel.bias
+    # A channel that hardly varies has no deviations worth counting in: a tenth of the typical one's at least.
+    spread = np.sqrt(np.maximum(var, 0.01 * np.median(var)) + np.finfo(np.float64).tiny)
+    fits = []
+    for border in borders_of(kernel):
+        predicted = taps @ inside(kernel, border) + bias
+        off = np.minimum(np.abs(predicted - mean) / spread, _CLIPPED)
+        fits.append(Fit(predicted, float(np.sqrt(np.mean(off**2))), float(_AS_NORMAL * np.median(off))))
+    return min(fits, key=lambda fit: fit.distance)

@@ -1,0 +1,94 @@
+"""What a convolution or a linear layer makes of channels whose moments are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bncheck.core import FloatArray
+
+_BORDERS = (0.0, 0.02, 0.04, 0.07, 0.1, 0.14, 0.19, 0.25, 0.35, 0.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """A layer's weights as (outputs, inputs a group, taps), in the precision they are stored in, float32 at least.
+
+    Attributes:
+        weight: shape (O, C / groups, taps).
+        taps: offset of each tap from the middle along each axis, shape (taps, axes).
+        groups: groups of channels that do not meet.
+        bias: shape (O,); `None` without.
+    """
+
+    weight: torch.Tensor
+    taps: FloatArray
+    groups: int
+    bias: FloatArray | None
+
+    def means(self, inputs: FloatArray) -> FloatArray:
+        """What each tap adds to each output's mean, of means of shape (C, A): shape (A, O, taps)."""
+        outputs, inner, taps = self.weight.shape
+        grouped = torch.from_numpy(inputs).to(self.weight.dtype).reshape(self.groups, inner, -1)
+        weight = self.weight.reshape(self.groups, outputs // self.groups, inner, taps)
+        added = torch.einsum("goit,gia->agot", weight, grouped)
+        return np.asarray(added.reshape(-1, outputs, taps).to(torch.float64).numpy())
+
+    def variances(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Each output's variance, of channels that are independent with variances of shape (C,), each of shape (O,).
+
+        First as if the values within the kernel's reach were independent too, then as if they were one and the same.
+        """
+        outputs, inner, _ = self.weight.shape
+        grouped = torch.from_numpy(inputs).to(self.weight.dtype).reshape(self.groups, inner, 1)
+        found = []
+        for powers in (torch.linalg.vector_norm(self.weight, dim=2).square(), self.weight.sum(2).square()):
+            added = powers.reshape(self.groups, outputs // self.groups, inner) @ grouped
+            found.append(np.asarray(added.reshape(outputs).to(torch.float64).numpy()))
+        return found[0], found[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """Shares of the positions at which a tap one off the middle meets padding, before the middle and behind it."""
+
+    before: float
+    behind: float
+
+
+def borders_of(kernel: Kernel) -> Sequence[Border]:
+    """The shares that may be: the size of what a state dict's layers see is not known, so the best is taken.
+
+    Stride 2 over an even size meets the border before the middle alone.
+    """
+    if not kernel.taps.any():
+        return (Border(0.0, 0.0),)
+    return [*(Border(share, share) for share in _BORDERS), *(Border(share, 0.0) for share in _BORDERS[1:])]
+
+
+def inside(kernel: Kernel, border: Border) -> FloatArray:
+    """The share of positions at which each tap meets values rather than zeros, shape (taps,)."""
+    missed = np.where(kernel.taps < 0, -kernel.taps * border.before, kernel.taps * border.behind)
+    return np.asarray(np.prod(np.clip(1 - missed, 0, 1), axis=1))
+
+
+def kernel_of(weight: torch.Tensor, bias: torch.Tensor | None, groups: int) -> Kernel:
+    """The kernel that these tensors are, shape (O, C / groups, ...) as PyTorch has them."""
+    held = weight.detach()
+    held = held if held.dtype in (torch.float32, torch.float64) else held.to(torch.float32)
+    return Kernel(
+        held.reshape(held.shape[0], held.shape[1], -1),
+        _offsets(held.shape[2:]),
+        groups,
+        None if bias is None else bias.detach().to(torch.float64).reshape(-1).numpy(),
+    )
+
+
+def _offsets(sizes: Sequence[int]) -> FloatArray:
+    axes = [np.arange(size, dtype=np.float64) - (size - 1) // 2 for size in sizes]
+    grid: Sequence[npt.NDArray[np.float64]] = np.meshgrid(*axes, indexing="ij") if axes else [np.zeros(1)]
+    return np.stack([axis.reshape(-1) for axis in grid], axis=1)

@@ -1,0 +1,152 @@
+"""Stored statistics of a file beside those that the weights before them predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from bncheck.core import THRESHOLDS, FloatArray, NormLayer
+from bncheck.evidence import PredictedLayer, Predictions
+from bncheck.vocabulary import Unpredicted
+from bncheck.weights.prediction.fitting import Fit, fits_of, moments_of, other_fits
+from bncheck.weights.prediction.kernels import kernel_of
+from bncheck.weights.prediction.moments import Activation
+from bncheck.weights.prediction.pairs import Pair, pairs_of
+
+_NEAR = (0.0, 0.25, 0.5, 0.75)
+"""Correlations of neighbouring values that are tried: that which makes layers fed alike most alike is taken."""
+_AS_NORMAL = 1.4826
+
+
+class Weighted(Protocol):
+    """A model whose layers and tensors are known."""
+
+    @property
+    def layers(self) -> tuple[NormLayer, ...]:
+        """Every normalization layer."""
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """Every tensor by its name, in the model's order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Explained:
+    """A pair under the assumption of its form, and as near as any other assumption brings it."""
+
+    pair: Pair
+    fit: Fit
+    distance: float
+    typical: float
+
+
+@np.errstate(all="ignore")  # values out of a file may be of any size
+def predictions_of(model: Weighted) -> Predictions:
+    """What the weights say that stored statistics should be, for layers that follow another in the same block.
+
+    The output of the layer before is taken to be normal with mean beta and variance gamma^2 v / (v + eps) in every
+    channel, on the data that its statistics come from, and its channels to be independent. What stands between is
+    known by the order, names and shapes of the tensors. Layers whose names are alike but for numbers are taken to be
+    fed alike: by the same activation, the one that brings them nearest to their predicted means.
+
+    A form counts only where its layers fit: then the assumptions hold, and a layer that does not is an exception.
+
+    Args:
+        model: layers and tensors of a file; a backend of any format.
+
+    Numerics: float32 sums over the kernels, float64 beyond.
+    """
+    found, reasons = pairs_of(model.layers, model.tensors())
+    forms: dict[str, list[Pair]] = {}
+    for pair in found:
+        forms.setdefault(pair.form, []).append(pair)
+    layers: dict[str, PredictedLayer] = {}
+    for alike in forms.values():
+        judged = _of_form(alike)
+        if isinstance(judged, Unpredicted):
+            reasons.update((pair.target.name, judged) for pair in alike)
+        else:
+            layers.update((layer.name, layer) for layer in judged)
+    order = [layer.name for layer in model.layers if layer.name in layers]
+    return Predictions(tuple(layers[name] for name in order), reasons)
+
+
+def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
+    if len(pairs) < THRESHOLDS.predicted_alike:
+        return Unpredicted.FEW_ALIKE
+    fits = [fits_of(pair) for pair in pairs]
+    medians = {activation: float(np.median([fit[activation].distance for fit in fits])) for activation in fits[0]}
+    activation = _chosen(medians)
+    if not medians[activation] <= THRESHOLDS.predicted_fits:
+        return Unpredicted.UNLIKE
+    explained = [_explained(pair, found, activation) for pair, found in zip(pairs, fits, strict=True)]
+    if not all(np.isfinite(one.distance) for one in explained):
+        return Unpredicted.UNLIKE
+    variances, logs = _variances(pairs, activation)
+    middle, spread = float(np.median(logs)), _spread(logs)
+    distance_alike = float(np.median([one.distance for one in explained]))
+    typical_alike = float(np.median([one.typical for one in explained]))
+    return [
+        PredictedLayer(
+            name=one.pair.target.name,
+            source=one.pair.source.name,
+            weight=one.pair.weight_name,
+            activation=activation.value,
+            form=one.pair.form,
+            alike=len(pairs),
+            mean=one.fit.mean,
+            var=var * np.exp(middle),
+            stored_mean=one.pair.target.statistics[0],
+            stored_var=one.pair.target.statistics[1],
+            distance=one.distance,
+            typical=one.typical,
+            distance_alike=distance_alike,
+            typical_alike=typical_alike,
+            log_factor=float(log - middle),
+            log_spread=spread,
+        )
+        for one, var, log in zip(explained, variances, logs, strict=True)
+    ]
+
+
+def _chosen(medians: Mapping[Activation, float]) -> Activation:
+    """The first that fits as well as the best, to a hundredth of a deviation."""
+    least = min(medians.values())
+    return next((activation for activation, median in medians.items() if median <= least + 0.01), Activation.RELU)
+
+
+def _explained(pair: Pair, fits: Mapping[Activation, Fit], activation: Activation) -> _Explained:
+    """A layer off under the form's activation may have another, or a pooling, a gate or a sum before its weight."""
+    fit = fits[activation]
+    others = list(fits.values())
+    if min(one.distance for one in others) >= THRESHOLDS.predicted_suspect:
+        others += other_fits(pair, activation)
+    return _Explained(pair, fit, min(one.distance for one in others), min(one.typical for one in others))
+
+
+def _variances(pairs: Sequence[Pair], activation: Activation) -> tuple[list[FloatArray], FloatArray]:
+    """Predicted variances, each (C,), and by layer the logarithm of stored over predicted at the median channel."""
+    bounds = [_bounds(pair, activation) for pair in pairs]
+    tried = []
+    for near in _NEAR:
+        mixed = [(1 - near) * apart + near * together for apart, together in bounds]
+        logs = np.array([_log_ratio(pair.target, var) for pair, var in zip(pairs, mixed, strict=True)])
+        tried.append((_spread(logs), mixed, logs))
+    _, mixed, logs = min(tried, key=lambda one: one[0])
+    return mixed, logs
+
+
+def _bounds(pair: Pair, activation: Activation) -> tuple[FloatArray, FloatArray]:
+    return kernel_of(pair.weight, None, pair.groups).variances(moments_of(pair)[activation].var)
+
+
+def _log_ratio(target: NormLayer, predicted: FloatArray) -> float:
+    least = np.finfo(np.float64).tiny
+    return float(np.median(np.log(np.maximum(target.statistics[1], least) / np.maximum(predicted, least))))
+
+
+def _spread(values: FloatArray) -> float:
+    return float(_AS_NORMAL * np.median(np.abs(values - np.median(values))))
