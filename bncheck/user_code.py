@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
 import traceback
@@ -15,6 +16,9 @@ from typing import Any
 
 from bncheck.encoding import said_by
 from bncheck.errors import BncheckError, UnwindingError, UsageError
+
+_NAME = r"[A-Za-z_]\w*"
+_CALLABLE = re.compile(rf"(.+\.py|{_NAME}(\.{_NAME})*):{_NAME}(\.{_NAME})*")
 
 
 def import_callable(target: str, named: str) -> Callable[..., Any]:
@@ -43,6 +47,15 @@ def import_callable(target: str, named: str) -> Callable[..., Any]:
     if not callable(found):
         raise UsageError(f"{named} {target!r}: {attribute} is a {type(found).__name__}, not something to call.")
     return found  # type: ignore[no-any-return]  # callable() narrowed an Any
+
+
+def names_code(text: str) -> bool:
+    """Whether a text names a callable rather than something else, a column say.
+
+    >>> names_code("sites.py:of"), names_code("package.sites:of"), names_code("site"), names_code("scan: site")
+    (True, True, False, False)
+    """
+    return _CALLABLE.fullmatch(text) is not None
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bncheck.results.beside.slices import SliceLayer, SliceReport
 from bncheck.results.finding import Finding, Measure
 from bncheck.results.notes import notes_of
 from bncheck.results.report import (
@@ -92,6 +93,17 @@ def measured(
         table=table,
         **values,
     )
+
+
+def sliced(name: str, samples: int, gap: float, sure: float, accuracy: float | None = None) -> SliceReport:
+    """A slice of the data, in which two layers were measured."""
+    layers = tuple(SliceLayer(layer, gap, 0.04, sure, gap, 0.9, 1.1) for layer in ("stem.bn", "head.bn"))
+    effect = Effect(0.125, 0.3, None)
+    return SliceReport(name, samples, gap, 0.04, sure, "stem.bn", accuracy, effect, layers)
+
+
+SLICES = (sliced("north", 1200, 0.71, 0.6, 0.5), sliced("south", 8, 0.3, 0.0))
+"""By site, the farthest first."""
 
 
 def unmeasured(name: str, status: str, reason: str | None = None, **more: Any) -> LayerReport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from bncheck.measure import Observation, Plan
 from bncheck.progress import Progress, Relayed
 from bncheck.results import Asked, RunCost
 from bncheck.rules import matching
-from bncheck.settings import Edge, InspectionSettings, JudgingSettings, RepairSettings, name_of_callable
+from bncheck.settings import (
+    By,
+    DataSettings,
+    Edge,
+    InspectionSettings,
+    JudgingSettings,
+    RepairSettings,
+    name_of_callable,
+)
 from bncheck.vocabulary import FailOn, Spelling, argument, spelled
 
 Settings = InspectionSettings | RepairSettings
@@ -85,6 +93,12 @@ def plan_of(settings: Settings) -> Plan:
     )
 
 
+def sliced(reading: DataSettings | None, by: By | None) -> DataSettings:
+    """How data are read, sliced by `by` where that is given."""
+    known = reading or DataSettings()
+    return known if by is None else replace(known, by=by)
+
+
 def chosen_codes(judging: JudgingSettings) -> frozenset[str]:
     """The rules that are wanted.
 
@@ -144,6 +158,7 @@ def _of_inspection(settings: InspectionSettings, reference: str | None, training
         "batch_size": sampling.batch_size,
         "limit": sampling.limit,
         "until": sampling.until or None,
+        "by": _name(settings.reading.by),
         "device": model.device,
         "key": model.key,
         "arch": _name(model.arch),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bncheck import __version__
 from bncheck.core import NormLayer, rms
-from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, SliceEvidence
 from bncheck.formats import Backend
 from bncheck.gate import Coverage, judge_findings
 from bncheck.measure import KnownModel
@@ -28,6 +28,8 @@ from bncheck.results import (
     ModelFacts,
     Report,
     Run,
+    SliceLayer,
+    SliceReport,
     Summary,
     untold_layers,
 )
@@ -84,12 +86,39 @@ def assemble(model: KnownModel, evidence: Evidence, findings: Sequence[Finding],
             layers_skipped=len(skipped),
             samples_left_out=evidence.dropped,
         ),
-        effect=_effect(evidence),
+        effect=_effect(evidence.effect),
         batch_sizes=tuple(
             BatchSize(row.batch_size, row.gap, row.shift, row.scale_low, row.scale_high) for row in evidence.batch_sizes
         ),
         findings=findings,
         layers=layers,
+        slices=tuple(map(_slice_report, evidence.slices)),
+    )
+
+
+def _slice_report(found: SliceEvidence) -> SliceReport:
+    surest = max(found.layers, key=lambda layer: layer.sure, default=None)
+    return SliceReport(
+        name=found.name,
+        samples=found.samples,
+        gap=found.gap,
+        noise=found.noise,
+        sure_gap=max(found.sure, 0.0),
+        worst_layer=None if surest is None else surest.name,
+        accuracy=found.accuracy,
+        effect=_effect(found.effect),
+        layers=tuple(
+            SliceLayer(
+                layer.name,
+                layer.gap,
+                layer.noise,
+                max(layer.sure, 0.0),
+                layer.shift_max,
+                layer.scale_min,
+                layer.scale_max,
+            )
+            for layer in found.layers
+        ),
     )
 
 
@@ -99,8 +128,7 @@ def _with_more_samples(finding: Finding) -> Finding:
     return replace(finding, fix=_MORE_SAMPLES) if is_of_data else finding
 
 
-def _effect(evidence: Evidence) -> Effect | None:
-    effect = evidence.effect
+def _effect(effect: EffectEvidence | None) -> Effect | None:
     if effect is None:
         return None
     task = effect.task

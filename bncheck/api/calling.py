@@ -24,7 +24,8 @@ from bncheck.vocabulary import FailOn, Spelling
 
 OF_MODEL = ("arch", "arch_kwargs", "key", "trust_pickle", "allow_op", "allow_ops", "device")
 OF_REFERENCE = ("reference", "reference_arch", "reference_arch_kwargs", "reference_key")
-OF_IMAGES = tuple(each.name for each in fields(DataSettings))
+OF_SLICES = ("by", "aside")
+OF_IMAGES = tuple(each.name for each in fields(DataSettings) if each.name not in OF_SLICES)
 OF_TASK = ("output", "metric", "task")
 OF_JUDGING = ("max_gap", "deploy_dtype", "select", "ignore", "fail_on", "strict", "baseline")
 _DEFAULTS: Mapping[str, tuple[Any, ...]] = {
@@ -106,6 +107,7 @@ def _from_python(settings: InspectionSettings | RepairSettings) -> dict[str, Any
         "batch_size": sampling.batch_size,
         "limit": sampling.limit,
         "until": sampling.until,
+        "by": _named(settings.reading.by),
         "batch_sizes": sampling.batch_sizes,
         "exhaustive": sampling.exhaustive,
         "fast": sampling.fast,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
+from bncheck.api.asking import Request, plan_of, request_of, sliced, spelling_arguments
 from bncheck.api.assembling import assemble, versions_of
 from bncheck.api.next_step import advised
 from bncheck.api.opening import opened_for
@@ -40,7 +40,7 @@ from bncheck.settings import (
     DEVICE,
     SEED,
     UNTIL,
-    DataSettings,
+    By,
     InspectionSettings,
     JudgingSettings,
     Metric,
@@ -70,6 +70,7 @@ def inspect(
     batch_size: int = BATCH_SIZE,
     limit: int | None = None,
     until: float = UNTIL,
+    by: By | None = None,
     seed: int = SEED,
     device: str = DEVICE,
     arch: str | Callable[..., Any] | None = None,
@@ -110,6 +111,9 @@ def inspect(
         batch_size: samples in a forward of the stored pass.
         limit: draw this many samples at random.
         until: stop reading once the mean of every layer is known so well, in standard deviations; 0 reads everything.
+        by: what slices the data (site, camera, class, hour): a column of a table, a key of a dict or of a tar's
+            fields, `"label"`, or a function that is given `(inputs, labels)`, or the batch where it takes one argument,
+            and gives a name for each sample. `report.slices` has how far each lies from what is stored.
         seed: of every draw.
         device: where to run the model.
         arch: what builds the module a state dict belongs to: `FILE.py:CALLABLE`, `package.module:CALLABLE`,
@@ -154,7 +158,7 @@ def inspect(
         data=data,
         train_data=train_data,
         reference=chosen.reference(reference, reference_arch, reference_arch_kwargs, reference_key),
-        reading=data_options or DataSettings(),
+        reading=sliced(data_options, by),
         sampling=SamplingSettings(batch_size, limit, until, seed, tuple(batch_sizes), exhaustive, fast),
         predictions=PredictionSettings(output, metric, task),
         judging=JudgingSettings(

@@ -106,7 +106,7 @@ def opened_for(settings: InspectionSettings) -> Opened:
         opened, reading = preprocessed(opened, chosen, settings.data, settings.reading)
         source = open_data(settings.data, reading)
         if settings.train_data is not None:
-            training = open_data(settings.train_data, reading, argument("train_data"))
+            training = open_data(settings.train_data, reading.unsliced(), argument("train_data"))
     return Opened(opened, source, reference, training, settings)
 
 

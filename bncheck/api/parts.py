@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bncheck.api.asking import plan_of, printed_options, spelling_arguments
+from bncheck.api.asking import plan_of, printed_options, sliced, spelling_arguments
 from bncheck.api.assembling import versions_of
 from bncheck.api.opening import opened_for
 from bncheck.data import DataOptions, Source
@@ -33,7 +33,7 @@ from bncheck.settings import (
     DEVICE,
     SEED,
     UNTIL,
-    DataSettings,
+    By,
     Edge,
     InspectionSettings,
     ModelSettings,
@@ -60,6 +60,7 @@ def write_moments(
     batch_size: int = BATCH_SIZE,
     limit: int | None = None,
     until: float = UNTIL,
+    by: By | None = None,
     seed: int = SEED,
     device: str = DEVICE,
     arch: str | Callable[..., Any] | None = None,
@@ -87,6 +88,7 @@ def write_moments(
         batch_size: samples in a forward of the stored pass.
         limit: draw this many samples at random, of all the data.
         until: stop reading once the mean of every layer is known so well.
+        by: what slices the data; see `bncheck.inspect`.
         seed: of every draw, the same in every process.
         device: where to run the model.
         arch: what builds the module a state dict belongs to.
@@ -113,7 +115,7 @@ def write_moments(
             model, arch, arch_kwargs, key, trust_pickle, device_name("device", device), texts("allow_ops", allow_ops)
         ),
         data=data,
-        reading=data_options or DataSettings(),
+        reading=sliced(data_options, by),
         sampling=SamplingSettings(batch_size, limit, until, seed, exhaustive=exhaustive, fast=fast),
         predictions=PredictionSettings(output, None, task),
         edge=Edge("bncheck.write_moments"),

@@ -18,7 +18,7 @@ from bncheck.files import InputFile, InputFiles, OutputFile, require_existing, r
 from bncheck.vocabulary import argument
 
 MODELS = ("model", "models", "before", "after", "reference")
-CODE = ("arch", "reference_arch", "metric", "loss")
+CODE = ("arch", "reference_arch", "metric", "loss", "by")
 DATA = ("data", "train_data", "heldout")
 OTHERS = ("saved", "baseline", "parts")
 REPORTS = "report"
@@ -84,8 +84,9 @@ def files_of(context: typer.Context, destinations: Sequence[Destination] = ()) -
 def _named(context: typer.Context) -> InputFiles:
     """Everything that the options name, without what models consist of besides."""
     values = {name: context.params.get(name) for name in (*MODELS, *CODE, *DATA, *OTHERS)}
-    if ":" not in (values["loss"] or ""):
-        values["loss"] = None  # the name of a loss
+    for name in ("loss", "by"):
+        if ":" not in (values[name] or ""):
+            values[name] = None  # the name of a loss, or of a column
     given = {argument(name): value for name, value in values.items() if value is not None}
     data = {argument(name) for name in DATA}
     configuration = tuple(InputFile(path, "the configuration") for path in configuration_of(context).read)

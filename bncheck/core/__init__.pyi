@@ -29,6 +29,7 @@ from .noise import (
     smallest_detectable_gap,
 )
 from .significance import discoveries, gap_p_value
+from .sliced import SliceGap, SliceMoments, slice_gap, sure_of_slice
 from .thresholds import (
     CHANGED_MARGIN,
     GAIN_MARGIN,
@@ -72,6 +73,8 @@ __all__ = [
     "Precision",
     "SampleMoments",
     "SiblingCopy",
+    "SliceGap",
+    "SliceMoments",
     "StoredChannels",
     "Thresholds",
     "above_guessing",
@@ -91,7 +94,9 @@ __all__ = [
     "poor_accuracy",
     "rms",
     "samples_needed",
+    "slice_gap",
     "smallest_detectable_gap",
     "spread",
+    "sure_of_slice",
     "was_trained",
 ]

@@ -152,7 +152,7 @@ def gap_lower_bound(
     spread = math.sqrt((groups - 1) / groups * float(np.sum((np.array(squares) - np.mean(squares)) ** 2)))
     if average is not None:
         spread *= math.sqrt(1 + len(samples) / average.effective_samples)
-    bound = full - noise * noise - _student_quantile(groups - 1) * spread
+    bound = full - noise * noise - student_quantile(groups - 1) * spread
     return bound if math.isnan(bound) else math.sqrt(max(0.0, bound))
 
 
@@ -169,15 +169,14 @@ def smallest_detectable_gap(noise: float, samples: int) -> float:
     """
     if samples < 2:
         return math.inf
-    return _student_quantile(samples - 1) * noise
+    return student_quantile(samples - 1) * noise
 
 
-def _student_quantile(freedom: int) -> float:
-    """Give the one-sided 95 % quantile of Student's t, from the normal one in powers of 1/freedom.
+def student_quantile(freedom: float, z: float = CONFIDENCE_Z) -> float:
+    """Give the quantile of Student's t, by default the one-sided 95 % one, from the normal one in powers of 1/freedom.
 
     Source: Cornish & Fisher 1938 (Abramowitz & Stegun 26.7.5), three terms: within 1 % from 3 degrees of freedom.
     """
-    z = CONFIDENCE_Z
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384

@@ -10,11 +10,15 @@ from .pixels import channel_axis
 from .places import Heap, Shelf
 from .process_state import OwnSettings, overlapping, same_random_state
 from .screening import ScreenedSource, is_finite
+from .slicing.asking import Slicing
+from .slicing.names import MOST_SLICES, OTHERS
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
 from .sources.streams import StreamSource
 
 __all__ = [
+    "MOST_SLICES",
+    "OTHERS",
     "Batch",
     "Carrier",
     "DataOptions",
@@ -26,6 +30,7 @@ __all__ = [
     "OwnSettings",
     "ScreenedSource",
     "Shelf",
+    "Slicing",
     "Source",
     "StreamSource",
     "array_source",

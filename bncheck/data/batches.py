@@ -27,6 +27,7 @@ class Batch:
         targets: labels, first axis N, or `None` where the source has none.
         size: N.
         positions: where each sample stands in its source, (N,) int64; `None` where nobody has counted.
+        slices: which slice of the data each belongs to, by number, (N,) int64; `None` where nobody has asked.
 
     A loader whose inputs and labels do not share their first axis (graphs: nodes against graphs) is passed
     on as it is; N is then the first axis of its first input, and the samples are never taken apart.
@@ -36,6 +37,7 @@ class Batch:
     targets: Labels | None
     size: int
     positions: torch.Tensor | None = None
+    slices: torch.Tensor | None = None
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
@@ -81,8 +83,8 @@ class Batch:
         """Samples `start` to `stop`, as views."""
         if start == 0 and stop >= self.size:
             return self
-        positions = None if self.positions is None else self.positions[start:stop]
-        return self._of_samples(lambda column: _part(column, start, stop), min(stop, self.size) - start, positions)
+        chosen = self._of_samples(lambda column: _part(column, start, stop), min(stop, self.size) - start)
+        return chosen._numbered(self, slice(start, stop))
 
     def split(self, size: int) -> Iterator[Batch]:
         """Batches of `size` samples each, the last smaller where they do not come out even; whole where it must be."""
@@ -92,30 +94,39 @@ class Batch:
 
     def take(self, order: torch.Tensor) -> Batch:
         """The samples at `order`, a tensor of indices."""
-        positions = None if self.positions is None else self.positions[order]
-        return self._of_samples(lambda column: _chosen(column, order), len(order), positions)
+        return self._of_samples(lambda column: _chosen(column, order), len(order))._numbered(self, order)
 
     def copy(self) -> Batch:
         """The same samples in memory of their own."""
         targets = None if self.targets is None else map_labels(self.targets, torch.clone)
-        positions = None if self.positions is None else self.positions.clone()
-        return Batch(map_tensors(self.inputs, torch.clone), targets, self.size, positions)
+        copied = Batch(map_tensors(self.inputs, torch.clone), targets, self.size)
+        return copied._numbered(self, torch.arange(self.size))
 
     @staticmethod
     def join(batches: Sequence[Batch]) -> Batch:
-        """The samples of all `batches`, of one form, as one batch; labels and positions only where all have them."""
+        """The samples of all `batches`, of one form, as one batch; labels and numbers only where all have them."""
         parts = iter([_joined(column) for column in zip(*(columns(one.inputs) for one in batches), strict=True)])
-        positions = [one.positions for one in batches if one.positions is not None]
         return Batch(
             map_columns(batches[0].inputs, lambda _: next(parts)),
             joined([one.targets for one in batches]),
             sum(one.size for one in batches),
-            torch.cat(positions) if len(positions) == len(batches) else None,
+            _numbers([one.positions for one in batches]),
+            _numbers([one.slices for one in batches]),
         )
 
-    def _of_samples(self, choose: Callable[[Any], Any], size: int, positions: torch.Tensor | None) -> Batch:
+    def _of_samples(self, choose: Callable[[Any], Any], size: int) -> Batch:
         targets = None if self.targets is None else map_labels(self.targets, choose)
-        return Batch(map_columns(self.inputs, choose), targets, size, positions)
+        return Batch(map_columns(self.inputs, choose), targets, size)
+
+    def _numbered(self, whole: Batch, chosen: torch.Tensor | slice) -> Batch:
+        """The same with the numbers that these samples of `whole` have."""
+        positions, slices = (None if one is None else one[chosen] for one in (whole.positions, whole.slices))
+        return replace(self, positions=positions, slices=slices)
+
+
+def _numbers(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    known = [one for one in parts if one is not None]
+    return torch.cat(known) if len(known) == len(parts) else None
 
 
 def tensors(inputs: Inputs) -> tuple[torch.Tensor, ...]:

@@ -44,7 +44,7 @@ def open_data(source: object, reading: DataSettings = _AS_THEY_ARE, named: str =
         UsageError: there is no such file or callable, or an option does not apply to these data.
         DataError: the data are empty, damaged, or of a form that is not accepted.
     """
-    return ScreenedSource(_opened(source, reading, named), skip=reading.skip_bad_samples)
+    return ScreenedSource(_opened(source, reading, named), skip=reading.skip_bad_samples).sliced(reading.by)
 
 
 def _opened(source: object, reading: DataSettings, named: str) -> Source:

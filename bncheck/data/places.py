@@ -28,8 +28,8 @@ class Places:
         if not like.has_one_shape:
             return
         targets = None if like.targets is None else map_labels(like.targets, room)
-        positions = None if like.positions is None else torch.empty(number, dtype=like.positions.dtype)
-        self._rows = Batch(map_tensors(like.inputs, room), targets, number, positions)
+        numbers = (None if one is None else torch.empty(number, dtype=one.dtype) for one in _numbers(like))
+        self._rows = Batch(map_tensors(like.inputs, room), targets, number, *numbers)
 
     def put(self, place: int, sample: Batch) -> None:
         """Copy the sample there."""
@@ -103,12 +103,18 @@ def copy_into(place: Batch, sample: Batch) -> None:
     """Copy one sample, or as many as the place has, of its form."""
     for column, given in zip(place.all_tensors, sample.all_tensors, strict=True):
         column.copy_(given)
-    if place.positions is not None and sample.positions is not None:
-        place.positions.copy_(sample.positions)
+    for numbers, own in zip(_numbers(place), _numbers(sample), strict=True):
+        if numbers is not None and own is not None:
+            numbers.copy_(own)
+
+
+def _numbers(batch: Batch) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """What numbers the samples beside what they are."""
+    return batch.positions, batch.slices
 
 
 def _kind(sample: Batch) -> object:
-    return sample.form, sample.positions is None
+    return sample.form, *(one is None for one in _numbers(sample))
 
 
 def give_back() -> None:

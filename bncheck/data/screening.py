@@ -8,9 +8,12 @@ import torch
 
 from bncheck.data.batches import Batch, Source
 from bncheck.data.mixing import limited
+from bncheck.data.slicing.asking import Slicing, function_of
+from bncheck.data.slicing.names import SliceColumn
 from bncheck.data.sources.indexed import IndexedSource
-from bncheck.errors import DataError
+from bncheck.errors import DataError, UsageError
 from bncheck.results import Note, SamplesNotFinite
+from bncheck.settings import By
 from bncheck.vocabulary import argument
 
 NAMED = 8
@@ -31,6 +34,7 @@ class ScreenedSource:
         skip: leave such samples out.
 
     Attributes:
+        slicing: which slices the samples belong to; `None` where nobody has asked.
         left_out: how many were, the most in any one reading.
         left_out_of_share: the numbers of those that were in the last reading of a share.
     """
@@ -44,12 +48,30 @@ class ScreenedSource:
         self._skip = skip
         self.left_out_of_share: list[int] = []
         self._first: tuple[int, ...] = ()
+        self.slicing: Slicing | None = None
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """The source's own, and how many samples were left out so far."""
         counted = (SamplesNotFinite(self.left_out, self._first),) if self.left_out else ()
         return (*self._source.notes, *counted)
+
+    def sliced(self, by: By | None) -> ScreenedSource:
+        """The source itself, whose samples belong to slices by that.
+
+        Raises:
+            UsageError: these data have no columns, or the function cannot be imported.
+        """
+        if by is None:
+            return self
+        function, known = function_of(by), getattr(self._source, "slices", None)
+        if isinstance(known, SliceColumn):
+            self.slicing = Slicing(self.name, function, known.names, known.left_out)
+        elif function is None and known is None:
+            raise UsageError(f"{argument('by')} {by}: {self.name} has no columns; give FILE.py:CALLABLE instead.")
+        else:
+            self.slicing = Slicing(self.name, function, known)
+        return self
 
     @property
     def can_split(self) -> bool:

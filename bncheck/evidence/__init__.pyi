@@ -3,7 +3,7 @@ from .closer import NOTHING_CLOSER, CallDistances, CloserLook, DropoutGap, FlatS
 from .comparison import ComparedLayer, Comparison
 from .composition import ACCURACY, Grouping
 from .inputs import NEAR_FACTOR, ORDER_SHARE, SHARE
-from .measured import MeasuredLayer, ZeroedWeights
+from .measured import MeasuredLayer, SlicedLayer, SliceEvidence, ZeroedWeights
 from .outputs import EffectEvidence, OutputAgreement
 from .probed import (
     AS_READ,
@@ -60,6 +60,8 @@ __all__ = [
     "Predictions",
     "Probed",
     "RuntimeCheck",
+    "SliceEvidence",
+    "SlicedLayer",
     "TaskEffect",
     "TrainingEvidence",
     "ZeroedWeights",

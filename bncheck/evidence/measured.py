@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bncheck.core import FloatArray, Gap, NormLayer, rms
+from bncheck.evidence.outputs import EffectEvidence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,3 +70,48 @@ class ZeroedWeights:
 
     filters: int
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlicedLayer:
+    """A layer as the samples of one slice see it; units are those of the gap.
+
+    Attributes:
+        name: of the layer.
+        gap: RMS over the channels, from what is stored.
+        noise: what sampling alone would show, RMS; infinite below two samples.
+        sure: by how much the gap exceeds what noise may show, for all slices together; below 0 where it does not.
+        shift_max: the largest shift of a channel.
+        scale_min, scale_max: the smallest and the largest scale.
+    """
+
+    name: str
+    gap: float
+    noise: float
+    sure: float
+    shift_max: float
+    scale_min: float
+    scale_max: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceEvidence:
+    """A slice of the data: a site, a camera, a class.
+
+    Attributes:
+        name: of the slice.
+        samples: in it.
+        gap, noise, sure: RMS over the layers, as of `SlicedLayer`.
+        layers: in the order of the network.
+        accuracy: share of right predictions as shipped, of all its samples; `None` where there are no such.
+        effect: what recalibrated statistics would change, as far as outputs were compared.
+    """
+
+    name: str
+    samples: int
+    gap: float
+    noise: float
+    sure: float
+    layers: tuple[SlicedLayer, ...]
+    accuracy: float | None = None
+    effect: EffectEvidence | None = None

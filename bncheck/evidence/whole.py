@@ -9,7 +9,7 @@ from bncheck.core import BatchSizeRow, NormLayer, SiblingCopy
 from bncheck.evidence.advice import PYTORCH_ADVICE, Advice
 from bncheck.evidence.closer import NOTHING_CLOSER, CloserLook
 from bncheck.evidence.comparison import Comparison
-from bncheck.evidence.measured import MeasuredLayer, ZeroedWeights
+from bncheck.evidence.measured import MeasuredLayer, SliceEvidence, ZeroedWeights
 from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
@@ -42,6 +42,7 @@ class Evidence:
         outputs_not_finite: samples that are answered by NaN or infinity, as shipped.
         runtime: what became of a few samples in the runtime's normalization, call by call.
         batch_sizes: what-ifs from the stored pass.
+        slices: of the data, those first whose gap is surest; none where nobody has asked.
         smallest_detectable_gap: what would show in every layer; infinite for too few samples, `None` without data.
         samples_needed: to bring that down to the margin.
         max_gap: the limit the user set.
@@ -75,6 +76,7 @@ class Evidence:
     outputs_not_finite: int = 0
     runtime: tuple[RuntimeCheck, ...] = ()
     batch_sizes: tuple[BatchSizeRow, ...] = ()
+    slices: tuple[SliceEvidence, ...] = ()
     smallest_detectable_gap: float | None = None
     samples_needed: int | None = None
     max_gap: float | None = None

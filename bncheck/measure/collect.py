@@ -29,6 +29,7 @@ from bncheck.measure.notes import depends_on_composition, notes_on, notes_on_fil
 from bncheck.measure.observation import Observation
 from bncheck.measure.parts.model import KnownModel, zeroed_in
 from bncheck.measure.plan import Plan
+from bncheck.measure.slices.judged import sliced_evidence
 from bncheck.results import Accuracy, DataFacts, NotRun
 from bncheck.vocabulary import Reason
 from bncheck.watch import CallMoments, Statistics, together
@@ -108,6 +109,7 @@ def measured_evidence(
         outputs_not_finite=seen.not_finite,
         runtime=seen.session.runtime,
         batch_sizes=_batch_sizes(records, sizes, plan.seed),
+        slices=sliced_evidence(seen.slices, measured, batch_size, compares=_are_finite(seen)),
         smallest_detectable_gap=smallest,
         samples_needed=needed,
         max_gap=max_gap,
@@ -129,8 +131,7 @@ def completed(model: KnownModel, seen: Observation, evidence: Evidence) -> Evide
 def _effect(seen: Observation) -> EffectEvidence | None:
     """What other statistics do to the outputs; nothing of statistics that are no numbers."""
     effect = seen.effect.result()
-    given = [found for fold in seen.folds or () for found in fold.statistics().values()]
-    if effect is None or all(np.isfinite([found.mean, found.var]).all() for found in given):
+    if effect is None or _are_finite(seen):
         return effect
     return replace(
         effect,
@@ -140,6 +141,12 @@ def _effect(seen: Observation) -> EffectEvidence | None:
         task=None,
         heads=(),
     )
+
+
+def _are_finite(seen: Observation) -> bool:
+    """Whether recalibrated statistics are numbers."""
+    given = [found for fold in seen.folds or () for found in fold.statistics().values()]
+    return all(np.isfinite([found.mean, found.var]).all() for found in given)
 
 
 def detectable(measured: Mapping[str, MeasuredLayer], samples: int) -> tuple[float | None, int | None]:

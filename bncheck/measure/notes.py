@@ -15,6 +15,7 @@ from bncheck.results import (
     NoBetterThanGuessing,
     Note,
     SamplesLeftOut,
+    SlicesTogether,
     SomeCompared,
     TrainingSamplesCompared,
     WorseThanGuessing,
@@ -34,6 +35,8 @@ def notes_on(seen: Observation, evidence: Evidence) -> Iterator[Note]:
         yield SamplesLeftOut(seen.dropped, seen.session.fixed_batch)
     if seen.compared is not None:
         yield SomeCompared(seen.compared, seen.samples)
+    if seen.slices is not None and (seen.slices.left_out or seen.slices.overflowed):
+        yield SlicesTogether(len(seen.slices.names) - 1, seen.slices.left_out or None)
     if training is not None:
         own = training.batch_size if training.own_batches else None
         yield TrainingSamplesCompared(training.samples, training.source, own)

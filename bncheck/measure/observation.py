@@ -10,6 +10,7 @@ from bncheck.data import ScreenedSource, Source
 from bncheck.errors import DataError
 from bncheck.evidence import RuntimeCheck
 from bncheck.measure.reservoir import Reservoir
+from bncheck.measure.slices.seen import Slices, merged_slices
 from bncheck.measure.stopping import StoppingRule
 from bncheck.predictions import PredictionEffect, merged_effects
 from bncheck.results import Note, TooFewForBatchPass
@@ -73,6 +74,7 @@ class StoredPass:
         stop: how well the means are known, where there was no batch pass to say so.
         not_finite: samples whose outputs are not finite.
         session: what the session found out about the model.
+        slices: moments and outputs by slice; `None` where nobody has asked.
     """
 
     stored: Recorder
@@ -84,6 +86,7 @@ class StoredPass:
     stop: StoppingRule
     not_finite: int
     session: SessionFacts
+    slices: Slices | None = None
 
     def merge(self, other: StoredPass) -> StoredPass:
         """What one pass over the samples of both would have collected."""
@@ -98,6 +101,7 @@ class StoredPass:
             stop=self.stop.merge(other.stop, stored),
             not_finite=self.not_finite + other.not_finite,
             session=self.session.merge(other.session),
+            slices=merged_slices(self.slices, other.slices),
         )
 
 
@@ -165,6 +169,7 @@ class Observation:
         notes: what could not be measured, and why.
         compared: samples run by the batch and with recalibrated statistics too, the first of them; `None`: all.
         stop: how well the means are known.
+        slices: moments and outputs by slice; `None` where nobody has asked.
     """
 
     stored: Recorder
@@ -180,6 +185,7 @@ class Observation:
     notes: tuple[Note, ...]
     compared: int | None = None
     stop: StoppingRule = field(default_factory=StoppingRule)
+    slices: Slices | None = None
 
     @classmethod
     def of(cls, batch: BatchPass, stored: StoredPass, source: Source) -> Observation:
@@ -219,6 +225,7 @@ class Observation:
             ),
             compared=sum(batch.samples) if batch.is_complete and sum(batch.samples) < stored.samples else None,
             stop=stop,
+            slices=stored.slices,
         )
 
     def require_samples(self, name: str) -> None:
@@ -228,7 +235,7 @@ class Observation:
             sizes = f" in whole batches of {fixed}, the only size the model takes" if self.dropped else ""
             raise DataError(f"{name} gave no samples{sizes}.")
 
-    def with_look(self, batch: BatchPass, effect: PredictionEffect) -> Observation:
+    def with_look(self, batch: BatchPass, effect: PredictionEffect, slices: Slices | None = None) -> Observation:
         """The same after another look, at the samples that follow those compared so far."""
         folds = batch.folds if self.folds is None else tuple(map(Recorder.merge, self.folds, batch.folds))
         return replace(
@@ -236,6 +243,7 @@ class Observation:
             folds=(folds[0], folds[1]),
             effect=merged_effects(merged_effects(self.effect, batch.effect), effect),
             compared=batch.until if (self.compared or 0) < batch.until < self.samples else None,
+            slices=merged_slices(self.slices, slices),
         )
 
 

@@ -22,6 +22,7 @@ from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, Sessi
 from bncheck.measure.plan import BATCH_STAGE, STORED_STAGE, Plan
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.sessions import only_size
+from bncheck.measure.slices.reading import Sliced
 from bncheck.measure.stopping import Look, StoppingRule
 from bncheck.predictions import PredictionEffect, not_finite
 from bncheck.progress import Progress
@@ -48,9 +49,8 @@ def observe(
     A program may take one batch size alone without saying so, as many exports do: where it refuses what it is given,
     the loader's own size and single samples are tried.
 
-    Where several processes share it, the first alone gets to see it all, and its ledger what they ran.
-
-    With `gaps_only` no outputs are compared and no samples kept, which takes two forwards of every sample.
+    Where several processes share it, the first alone gets to see it all, and its ledger what they ran. With `gaps_only`
+    no outputs are compared and no samples kept, which takes two forwards of every sample.
 
     Raises:
         DataError: the data are empty, cannot be read, or do not fit the model.
@@ -105,7 +105,7 @@ class Passes:
         source: the data.
         plan: how to read them.
         progress: told how far it is.
-        shard: which pairs of half batches are read here.
+        shard: which pairs are read here.
         gaps_only: compare no outputs, and keep no samples.
         look: which samples are run by the batch and compared.
     """
@@ -194,22 +194,24 @@ class Passes:
         """What was seen, with another look: at samples that were run as shipped alone.
 
         Raises:
-            DataError: the data cannot be read, or do not fit the model.
+            DataError: as `look_further`.
         """
         batch = self._batch_pass()
         folds = seen.folds or batch.folds
         given = [Given(Recorder.merge(*both).statistics()) for both in zip(folds, batch.folds, strict=True)]
-        effect = self._meter()
+        effect, sliced = self._meter(), Sliced(self._source)
         for pair in self._folds.read("recalibrated statistics"):
             if pair.start >= batch.until:
                 break
             if pair.start >= self._look.start:
                 for fold in range(2):
                     for chunk in self._folds.chunks_of(pair, fold):
-                        self._compare(effect, chunk, self._run(chunk.batch, STORED, None), given, fold)
+                        stored = self._run(chunk.batch, STORED, None)
+                        sliced.again(effect, (stored, self._compare(effect, chunk, stored, given, fold)), chunk.batch)
+                        del stored
                         del chunk
             del pair
-        return seen.with_look(batch, effect)
+        return seen.with_look(batch, effect, sliced.seen)
 
     def stored_pass(self, measured: BatchPass) -> StoredPass:
         """Moments as shipped, and in step with it the outputs under each other's statistics.
@@ -221,12 +223,8 @@ class Passes:
             DataError: the data cannot be read, or do not fit the model.
         """
         alone = not measured.is_complete
-        recorder = Recorder(
-            per_sample=True,
-            errors=alone and self._stop.is_wanted,
-            seed=self._plan.seed,
-            room=self._plan.memory.moments,
-        )
+        sliced = Sliced(self._source)
+        recorder = sliced.recorder(self._plan, errors=alone and self._stop.is_wanted)
         reservoir = Reservoir(self._plan.seed, self._fixed or 0, self._plan.memory)
         recalibrated = None if alone else [Given(fold.statistics()) for fold in measured.folds]
         effect, samples, labelled, bad, first = self._meter(), 0, False, 0, NO_SAMPLE
@@ -235,12 +233,15 @@ class Passes:
             for fold, half in enumerate(pair.folds):
                 for chunk in self._folds.chunks_of(pair, fold):
                     batch = chunk.batch
+                    sliced.begin(batch)
+                    other = None
                     stored = self._run(batch, STORED, recorder.expect(batch.positions, chunk.start))
                     if not self._gaps_only:
                         reservoir.add(batch)
                         bad += not_finite(stored, self._plan.output)
                         if alone or pair.start < measured.until:
-                            self._compare(effect, chunk, stored, recalibrated, fold)
+                            other = self._compare(effect, chunk, stored, recalibrated, fold)
+                        sliced.answered(effect, (stored, other), batch)
                     del chunk, batch, stored
                 labelled = labelled or half.targets is not None
                 del half
@@ -260,6 +261,7 @@ class Passes:
             stop=self._stop,
             not_finite=bad,
             session=SessionFacts.of(self._session, first),
+            slices=sliced.seen,
         )
 
     @property
@@ -284,13 +286,14 @@ class Passes:
 
     def _compare(
         self, effect: PredictionEffect, chunk: Chunk, stored: Any, recalibrated: Sequence[Given] | None, fold: int
-    ) -> None:
-        """Outputs as shipped with those by the other fold's statistics, and of a few samples by the own fold's."""
+    ) -> Any:
+        """Those by the other fold's statistics, compared with those as shipped; of a few also those by the own's."""
         batch = chunk.batch
         if recalibrated is None:
             effect.add_stored(stored, batch.targets)
-            return
+            return None
         other = self._run(batch, recalibrated[1 - fold], None)
         effect.add_recalibrated(stored, other, batch.targets)
         if chunk.start < self._noise_samples:
             effect.add_noise(other, self._run(batch, recalibrated[fold], None), batch.targets)
+        return other

@@ -32,12 +32,11 @@ _SETS = (STORED, BATCH, RECALIBRATED)
 class PredictionEffect:
     """Accumulates comparisons of outputs under stored, batch and recalibrated statistics.
 
-    It holds sums, so its memory does not grow with the samples; outputs are kept only for a user's metric, which is
-    of all samples at once. Two that saw different samples are merged. It can be pickled; the metric stays behind, since
-    a function need not be picklable: what comes out is to be merged into one that has it.
+    It holds sums, so its memory does not grow with the samples; outputs are kept for a user's metric alone. Two that
+    saw different samples are merged. What is pickled leaves the metric behind: it is merged into one that has it.
 
-    Where labels are of several outputs each of these is judged by its own, and the one that loses most decides; a
-    metric, or a task that was chosen, judges the foremost.
+    Of labels of several outputs each judges its own, and the one that loses most decides; a metric, or a task that was
+    chosen, judges the foremost.
 
     Args:
         output: key or index of the output that is the prediction.
@@ -98,9 +97,8 @@ class PredictionEffect:
             self._samples += len(before) if before.dim() else 1
             self._predictor.settle(before, after)
             self._look_beside(stored, labels)
-            self._not_finite = [
-                known + not_finite(one, None) for known, one in zip(self._not_finite, (before, after), strict=True)
-            ]
+            for place, one in enumerate((before, after)):
+                self._not_finite[place] += not_finite(one, None)
             if labels is not None and self._is_paired:
                 self._pairs.add(before, after, labels.cpu())
         self._compare(self._change, before, after, labels)
@@ -139,6 +137,14 @@ class PredictionEffect:
         twin = PredictionEffect(self._output, self._metric)
         heads = {name: head.copy() for name, head in self._heads.items()}
         twin.__dict__.update(copied | {"_metric": self._metric, "_heads": heads})
+        return twin
+
+    def alike(self) -> PredictionEffect:
+        """An empty one that judges as this has settled to; by nothing where a metric judges all samples at once."""
+        twin = PredictionEffect(self._output, None, UNJUDGED if self._keeps else self._task)
+        twin._predictor = Predictor(self._predictor.threshold)
+        twin._pairs.task = self._pairs.task
+        twin._heads = {name: head.alike() for name, head in self._heads.items()}
         return twin
 
     def remembered(self) -> RememberedEffect:
@@ -240,11 +246,7 @@ class PredictionEffect:
         return read_scores(output, self._output)
 
     def _compare(
-        self,
-        change: OutputChange,
-        one: torch.Tensor | None,
-        other: torch.Tensor | None,
-        labels: torch.Tensor | None,
+        self, change: OutputChange, one: torch.Tensor | None, other: torch.Tensor | None, labels: torch.Tensor | None
     ) -> None:
         if one is None or other is None or one.shape != other.shape:
             return

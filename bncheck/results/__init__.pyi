@@ -1,3 +1,4 @@
+from .beside.slices import SLICE_COLUMNS, SliceLayer, SliceReport
 from .codec import Origin, Written, decoded, encoded, kind_read
 from .difference import COLUMNS, Difference, DifferenceSummary, LayerChange, TensorChange
 from .earlier import COMPLETE
@@ -74,6 +75,7 @@ from .notes.of_measuring import (
     OutputsNotCompared,
     PutTogether,
     ReadingEnded,
+    SlicesTogether,
     SomeCompared,
     TooFewForBatchPass,
     TrainingSamplesCompared,
@@ -180,6 +182,7 @@ __all__ = [
     "OK",
     "SHARES",
     "SKIPPED",
+    "SLICE_COLUMNS",
     "TOO_FEW",
     "UNDECIDED",
     "WARNING",
@@ -281,6 +284,9 @@ __all__ = [
     "SamplesWereEnough",
     "Score",
     "SharedChanged",
+    "SliceLayer",
+    "SliceReport",
+    "SlicesTogether",
     "SomeCompared",
     "StageCost",
     "StoredLeftOut",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bncheck.encoding import printable
+from bncheck.results.beside.slices import SliceReport, slice_rows
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.earlier import COMPLETE, SCHEMA_VERSION, report_before, require_complete, require_version
 from bncheck.results.finding import Finding
@@ -153,9 +154,11 @@ class Report(Shown):
     batch_sizes: tuple[BatchSize, ...]
     findings: tuple[Finding, ...]
     layers: tuple[LayerReport, ...]
+    slices: tuple[SliceReport, ...] = ()
 
     __json__: ClassVar = Written(
         places={"version": ("bncheck",)},
+        added=frozenset({"slices"}),
         derived={"schema_version": lambda _: SCHEMA_VERSION, COMPLETE: lambda _: True},
         first=("schema_version",),
         last=(COMPLETE,),
@@ -187,6 +190,10 @@ class Report(Shown):
     def channel_rows(self) -> list[Json]:
         """One row per channel of every measured layer."""
         return list(channel_rows(self.layers))
+
+    def slice_rows(self) -> list[Json]:
+        """One row for every slice and layer, the slices whose gap is surest first."""
+        return list(slice_rows(self.slices))
 
     def to_frame(self) -> pandas.DataFrame:
         """The CSV as a `pandas.DataFrame`, one row per layer."""

@@ -1,5 +1,5 @@
 from .checks import device_name, require_shard, texts
-from .data import CHANNELS, LAYOUTS, PRESETS, Channels, DataSettings, Fill, Layout, Preset, Size
+from .data import CHANNELS, LAYOUTS, PRESETS, By, Channels, DataSettings, Fill, Layout, Preset, Size
 from .edge import Edge, name_of_callable
 from .ignoring import LayerIgnore
 from .inspection import InspectionSettings
@@ -46,6 +46,7 @@ __all__ = [
     "TRAINED",
     "UNTIL",
     "UNTIL_OF_REPAIR",
+    "By",
     "Channels",
     "DataSettings",
     "Edge",

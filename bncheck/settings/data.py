@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_at_least, require_count, require_number, require_text, texts
+from bncheck.settings.checks import (
+    require_at_least,
+    require_callable,
+    require_count,
+    require_number,
+    require_text,
+    texts,
+)
 from bncheck.settings.memory import SAMPLE_MEMORY, SampleMemory
 from bncheck.vocabulary import argument
 
@@ -17,6 +24,7 @@ Channels = Literal["rgb", "bgr", "gray"]
 Preset = Literal["imagenet", "auto"]
 Fill = float | Literal["mean", "median"]
 Size = int | tuple[int, int]
+By = str | Callable[..., Any]
 
 LAYOUTS = ("auto", "nhwc", "nchw")
 CHANNELS = ("rgb", "bgr", "gray")
@@ -54,6 +62,10 @@ class DataSettings:
         sample_memory: MiB of samples that are held for longer than a forward, see `SampleMemory`.
         preset: `"imagenet"` is resize 256, crop 224 and ImageNet's mean and std, each unless given; `"auto"` is what
             the model was fed in training, by its weights (`bncheck.weights`), each unless given.
+        by: what slices the data: a column of a table, a key of a dict or of a tar's fields, `"label"`, or a function
+            that is given `(inputs, labels)`, or the batch where it takes one argument, and gives a name for each
+            sample; also as `FILE.py:CALLABLE`. A column that is named here is no input unless `input` says so.
+        aside: a column that is no input where it is there: what slices other data.
 
     Raises:
         UsageError: an option has a value that means nothing, or two contradict each other.
@@ -74,9 +86,13 @@ class DataSettings:
     skip_bad_samples: bool = False
     sample_memory: int = SAMPLE_MEMORY
     workers: int = 0
+    by: By | None = None
+    aside: str | None = None
 
     def __post_init__(self) -> None:
         require_text("label_column", self.label_column)
+        if not isinstance(self.by, str):
+            require_callable("by", self.by)
         require_text("label", self.label)
         _require_fill(self.fill)
         if self.input is not None:
@@ -119,6 +135,10 @@ class DataSettings:
     def normalizing(self) -> list[str]:
         """Those of the settings given that act on floating values, marked as arguments."""
         return self._given("scale", "mean", "std")
+
+    def unsliced(self) -> DataSettings:
+        """The same for other data, which are not sliced: the column is no input of theirs either, if they have it."""
+        return replace(self, by=None, aside=self.by if isinstance(self.by, str) else None)
 
     def with_preset(self) -> DataSettings:
         """The same settings with what the preset stands for filled in where nothing was given.

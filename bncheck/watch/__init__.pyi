@@ -10,6 +10,7 @@ from .remembered import RememberedCall, RememberedRecorder
 from .rows import Rows
 from .session import Session
 from .sites import Site
+from .sliced import RememberedSlicedCall, SlicedCall, SlicedCalls, SlicingRecorder
 
 __all__ = [
     "BATCH",
@@ -29,9 +30,13 @@ __all__ = [
     "Recorder",
     "RememberedCall",
     "RememberedRecorder",
+    "RememberedSlicedCall",
     "Rows",
     "Session",
     "Site",
+    "SlicedCall",
+    "SlicedCalls",
+    "SlicingRecorder",
     "Statistics",
     "Stored",
     "accelerators",

@@ -19,7 +19,7 @@ OPTIONS = {
     *("--reference", "--reference-arch", "--reference-key"),
     *("--data", "--train-data", "--input", "--label", "--label-column", "--fill", "--skip-bad-samples"),
     *("--batch-size", "--limit", "--until", "--batch-sizes", "--exhaustive", "--fast", "--seed", "--max-memory"),
-    *("--sample-memory", "--workers"),
+    *("--by", "--sample-memory", "--workers"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--task", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),
@@ -55,7 +55,7 @@ def test_help_says_what_inspect_does_with_defaults_and_choices() -> None:
         "--layout auto|nhwc|nchw",
         "--channels rgb|bgr|gray",
         "[FORMAT=]PATH",
-        "csv, channels-csv, json, html, markdown, junit, sarif or github",
+        "csv, channels-csv, slices-csv, json, html, markdown, junit, sarif or github",
     ):
         assert said in help_text
 

@@ -9,7 +9,7 @@ from functools import reduce
 import torch
 from torch import nn
 
-from bncheck.data import open_data
+from bncheck.data import DataOptions, open_data
 from bncheck.data.batches import Source
 from bncheck.formats import from_module
 from bncheck.measure.folds import Shard
@@ -34,9 +34,14 @@ def network() -> nn.Module:
 
 
 def data(samples: int = 430) -> Source:
-    """As many labelled samples."""
+    """As many labelled samples, in two slices."""
     x = torch.randn(samples, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    return open_data((x, x.mean((1, 2, 3)).argsort().argsort() * 3 // samples))
+    return open_data((x, x.mean((1, 2, 3)).argsort().argsort() * 3 // samples), DataOptions(by=side))
+
+
+def side(inputs: torch.Tensor, labels: torch.Tensor) -> list[str]:
+    """The slice that each sample belongs to."""
+    return ["bright" if value > 0 else "dark" for value in inputs[:, 0, 0, 0].tolist()]
 
 
 def batch_pass(shard: Shard, plan: Plan = PLAN) -> bytes:

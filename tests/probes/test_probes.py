@@ -21,8 +21,8 @@ from bncheck.measure.plan import Plan
 from bncheck.probes.answers import Reader, gain
 from bncheck.probes.case import Case, Subject
 from bncheck.probes.input.conventions import InputRange, candidates
-from bncheck.probes.input.known import CONVENTIONS
 from bncheck.probes.input.inputs import floating_input, input_range, mapped, reordered
+from bncheck.probes.input.known import CONVENTIONS
 from bncheck.probes.questions.fed_by_input import FedByInput
 from bncheck.probes.session import ProbeSession
 from bncheck.progress import no_progress

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import hand_compared
 import hand_repaired
 import pytest
-from hand_made import HOSTILE, full_report
+from hand_made import HOSTILE, SLICES, full_report
 from jsonschema import Draft7Validator
 from parsed_html import Page
 
@@ -34,6 +34,8 @@ SARIF = json.loads(Path(__file__).with_name("sarif").joinpath("sarif-2.1.0-rtm.5
 COMPARED = {"moved": hand_compared.MOVED, "same": hand_compared.SAME, "untold": hand_compared.UNTOLD}
 
 
+OF_REPORTS = ("channels-csv", "slices-csv")
+"""Formats that a difference is not written in."""
 COMMANDS = "bn ##[error]a ##vso[task.complete]b ##teamcity[c]"
 """CI systems obey them in the middle of a line."""
 
@@ -42,7 +44,9 @@ def evil_report(name: str) -> Report:
     report = full_report()
     layers = tuple(replace(layer, name=name) for layer in report.layers)
     findings = tuple(replace(each, message=f"{name}: {each.message}", layers=(name,)) for each in report.findings)
-    return replace(report, layers=layers, findings=findings, model=replace(report.model, path=name))
+    slices = tuple(replace(part, name=name, worst_layer=name) for part in SLICES)
+    model = replace(report.model, path=name)
+    return replace(report, layers=layers, findings=findings, model=model, slices=slices)
 
 
 def evil_repair(name: str = HOSTILE) -> RepairResult:
@@ -74,7 +78,7 @@ def exit_code(result: Result) -> int:
 
 
 def test_the_formats_are_those_of_the_contract() -> None:
-    assert set(NAMES) == {"csv", "channels-csv", "json", "html", "markdown", "junit", "sarif", "github"}
+    assert set(NAMES) == {"csv", "channels-csv", "slices-csv", "json", "html", "markdown", "junit", "sarif", "github"}
     suffixes = {".csv": "csv", ".json": "json", ".html": "html", ".htm": "html", ".md": "markdown", ".xml": "junit"}
     for suffix, name in {**suffixes, ".sarif": "sarif", ".JSON": "json"}.items():
         found = format_of(suffix)
@@ -87,13 +91,13 @@ def test_the_formats_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize("format_name", NAMES)
 def test_every_format_takes_every_result(format_name: str, name: str) -> None:
     result = RESULTS[name]
-    if format_name == "channels-csv" and isinstance(result, Difference):
-        with pytest.raises(UsageError, match="channels-csv: a difference is written as one of csv, github, html,"):
+    if format_name in OF_REPORTS and isinstance(result, Difference):
+        with pytest.raises(UsageError, match=f"{format_name}: a difference is written as one of csv, github, html,"):
             renderer(format_name)(result)
         return
     text = renderer(format_name)(result)
     assert text.endswith("\n") or (format_name == "github" and not text)
-    assert "\x1b" not in text or format_name in ("csv", "channels-csv")
+    assert "\x1b" not in text or format_name in ("csv", *OF_REPORTS)
 
 
 @pytest.mark.parametrize("make", [evil_report, evil_repair, evil_difference])
@@ -101,11 +105,11 @@ def test_every_format_takes_every_result(format_name: str, name: str) -> None:
 def test_no_format_holds_what_a_ci_system_obeys(
     format_name: str, make: Callable[[str], Report | RepairResult | Difference]
 ) -> None:
-    if format_name == "channels-csv" and make is evil_difference:
+    if format_name in OF_REPORTS and make is evil_difference:
         return
     text = renderer(format_name)(make(COMMANDS))
     assert re.findall(r"##\w*\[", text) == []
-    if make is evil_report and format_name != "channels-csv":  # it is told nevertheless
+    if make is evil_report and format_name not in OF_REPORTS:  # it is told nevertheless
         assert "#[error]a" in text
     if make is evil_report and format_name == "json":
         assert {layer["name"] for layer in json.loads(text)["layers"]} == {COMMANDS}
@@ -122,7 +126,7 @@ ODD = "a".join(
 def test_no_name_ends_a_line_or_turns_one_around(
     format_name: str, make: Callable[[str], Report | RepairResult | Difference]
 ) -> None:
-    if format_name == "channels-csv" and make is evil_difference:
+    if format_name in OF_REPORTS and make is evil_difference:
         return
     text, usual = (renderer(format_name)(make(name)) for name in (ODD, "name"))
     seen = {each for each in text if not each.isprintable()}

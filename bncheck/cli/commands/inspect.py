@@ -16,7 +16,7 @@ from bncheck.cli.guard import files_of
 from bncheck.cli.importing import start_torch
 from bncheck.cli.known import read_known, settle
 from bncheck.cli.options import declared as opt
-from bncheck.cli.options.arguments import refuse_typed, refuse_without, say_whose_code_runs
+from bncheck.cli.options.arguments import code_of, refuse_typed, refuse_without, say_whose_code_runs
 from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import (
     as_typed,
@@ -59,7 +59,7 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 
 _OF_DATA = (
     *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
-    *("input", "label", "fill", "sample_memory", "workers", "shard", "write_moments"),
+    *("input", "label", "fill", "by", "sample_memory", "workers", "shard", "write_moments"),
     *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
 """Options that judge nothing where no data are given."""
@@ -89,6 +89,7 @@ def inspect_command(
     batch_size: opt.BatchSize = BATCH_SIZE,
     limit: opt.Limit = None,
     until: opt.Until = None,
+    by: opt.By = None,
     batch_sizes: opt.BatchSizes = _BATCH_SIZES,
     exhaustive: opt.Exhaustive = False,
     fast: opt.Fast = False,
@@ -144,6 +145,10 @@ def inspect_command(
                 raise UsageError(
                     f"{argument('write_moments')} keeps what a model shows as it is: leave {argument('renorm')} out."
                 )
+            if by is not None:
+                raise UsageError(
+                    f"{argument('by')} slices what a model shows as it is: leave {argument('renorm')} out."
+                )
         else:
             refuse_without(argument("renorm"), steps=steps, lr=lr, out=out)
         destinations = read_destinations(report or [], RepairResult if renorm else Report)
@@ -178,6 +183,7 @@ def inspect_command(
                 scale=scale,
                 preset=cast("Preset | None", preset),
                 skip_bad_samples=skip_bad_samples,
+                by=by,
                 sample_memory=sample_memory,
                 workers=workers,
             ),
@@ -193,7 +199,7 @@ def inspect_command(
             say_configuration(context)
             architectures = {"--arch": arch, "--reference-arch": reference_arch}
             sources = {"--data": data, "--train-data": train_data}
-            say_whose_code_runs({**architectures, **sources, "--metric": metric})
+            say_whose_code_runs({**architectures, **sources, "--metric": metric, "--by": code_of(by)})
             say_what_is_trusted(model, trust_pickle, allow_op)
         repair = None
         with stdout_to_stderr():

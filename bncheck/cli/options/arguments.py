@@ -10,6 +10,7 @@ import typer
 from bncheck.cli.process import say
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
+from bncheck.user_code import names_code
 from bncheck.vocabulary import argument
 
 
@@ -19,6 +20,11 @@ def say_whose_code_runs(targets: Mapping[str, str | None]) -> None:
         location, separator, _ = (target or "").rpartition(":")
         if separator and location:
             say(f"{option} imports and runs {location}.")
+
+
+def code_of(by: str | None) -> str | None:
+    """What names slices, where that is code of the user's and no column."""
+    return by if by is not None and names_code(by) else None
 
 
 def refuse_without(switch: str, **given: Any) -> None:

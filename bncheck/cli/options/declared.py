@@ -5,6 +5,7 @@ from __future__ import annotations
 from bncheck.cli.options.sections.data import (
     BatchSize,
     BatchSizes,
+    By,
     Data,
     Exhaustive,
     Fast,
@@ -99,6 +100,7 @@ __all__ = [
     "BatchSize",
     "BatchSizes",
     "Before",
+    "By",
     "Channels",
     "Crop",
     "Data",

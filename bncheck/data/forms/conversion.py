@@ -31,8 +31,11 @@ from bncheck.data.forms.parts import (
     label_of,
     part_of,
     type_name,
+    without_slices,
 )
 from bncheck.data.forms.structure import Carrier, PerSample, columns, leaves
+from bncheck.data.slicing.asking import column_of
+from bncheck.data.slicing.names import LABEL
 from bncheck.errors import DataError
 from bncheck.settings import DataSettings
 from bncheck.vocabulary import argument
@@ -60,6 +63,10 @@ def inputs_and_labels(value: object, where: str, reading: DataSettings = AS_GIVE
         return _inputs(value, where), None
     if not fields:
         raise DataError(f"{where}: no input, only nothing; expected 'x'.")
+    column = column_of(reading.by)
+    if column not in (None, LABEL):
+        part_of(fields, str(column), where, "by")  # or what it would have named may be refused as an input
+    fields = without_slices(value, fields, reading, column)
     label = label_of(value, fields, reading, where)
     names = reading.input or inputs_of(value, fields, label, where)
     labels = None if label is None else part_of(fields, label, where, "label")
@@ -75,6 +82,29 @@ def inputs_and_labels(value: object, where: str, reading: DataSettings = AS_GIVE
     if next(leaves(inputs), None) is None and not isinstance(inputs, Carrier):
         _refuse(whole, f"{where}: the input" if whole is not parts else f"{where}: input 0")
     return inputs, labels
+
+
+def slices_in(value: object, labels: object, where: str, reading: DataSettings) -> object:
+    """What names the slices in `value`: one of its parts, or the labels; `None` where no column was asked for.
+
+    Args:
+        value: as for `inputs_and_labels`.
+        labels: in it.
+        where: what errors call it.
+        reading: which part it is.
+
+    Raises:
+        DataError: there is no such part.
+    """
+    column = column_of(reading.by)
+    if column is None:
+        return None
+    fields = fields_of(value) or {}
+    if column == LABEL and column not in fields:
+        if labels is None:
+            raise DataError(f"{where}: {argument('by')} {LABEL}: there are no labels.")
+        return labels
+    return part_of(fields, column, where, "by")
 
 
 def _refuse(value: object, what: str) -> None:

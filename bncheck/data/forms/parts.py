@@ -17,6 +17,8 @@ LABEL_KEYS = ("y", "label", "labels", "target", "targets")
 NO_LABEL = "none"
 DEEPEST = 16
 """How deep parts may stand within parts."""
+PAIR = 2
+"""Parts of a pair, input and label."""
 AS_GIVEN: Final = DataSettings()
 
 
@@ -74,6 +76,38 @@ def inputs_of(value: object, fields: Mapping[str, object], label: str | None, wh
     return tuple(found)
 
 
+def without_slices(
+    value: object, fields: dict[str, object], reading: DataSettings, column: str | None
+) -> dict[str, object]:
+    """The parts without what only names the slices; what is chosen as an input, or is the label, stays.
+
+    Args:
+        value: that has the parts.
+        fields: the parts.
+        reading: which of them are inputs and label.
+        column: the name of what slices them.
+    """
+    chosen = (*(reading.input or ()), reading.label)
+    aside = set()
+    for name in (column, reading.aside):
+        place = None if name is None else _place(fields, name)
+        if place is None or place in chosen or name in chosen:
+            continue
+        if not (reading.label is None and place in LABEL_KEYS if _is_named(value) else len(fields) <= PAIR):
+            aside.add(place)
+    return {name: part for name, part in fields.items() if name not in aside} if len(aside) < len(fields) else fields
+
+
+def _place(fields: Mapping[str, object], name: str) -> str | None:
+    """The name of the part that is meant, or that it lies in."""
+    if name in fields:
+        return name
+    if name.lstrip("-").isdigit() and -len(fields) <= int(name) < len(fields):
+        return list(fields)[int(name)]
+    outer = name.partition(".")[0]
+    return outer if outer in fields else None
+
+
 def part_of(fields: Mapping[str, object], name: str, where: str, role: str) -> object:
     """One of the parts; with dots, a part of a part.
 
@@ -120,7 +154,8 @@ def left_out(value: object, reading: DataSettings = AS_GIVEN) -> tuple[str, ...]
     """The names of what a batch holds and no model is fed unless it is chosen: texts."""
     if not isinstance(value, Mapping) or reading.input is not None:
         return ()
-    return tuple(str(name) for name, part in value.items() if is_text(part) and name not in LABEL_KEYS)
+    aside = (*LABEL_KEYS, reading.by, reading.aside)
+    return tuple(str(name) for name, part in value.items() if is_text(part) and name not in aside)
 
 
 def type_name(value: object) -> str:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import torch
 
 from bncheck.data.batches import map_tensors, tensors
-from bncheck.data.forms.conversion import inputs_and_labels
+from bncheck.data.forms.conversion import inputs_and_labels, slices_in
 from bncheck.data.forms.targets import labels_of_all
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
+from bncheck.data.slicing.names import SliceColumn
 from bncheck.data.sources.indexed import IndexedSource
 from bncheck.errors import DataError
 from bncheck.results import Note
+from bncheck.vocabulary import argument
 
 _CLAIMED = 2**32
 """Bytes that an array may stand for without holding them."""
@@ -36,6 +38,8 @@ def array_source(
     preprocess = Preprocessing(options, name)
     # An option that does not fit is told now, not after the model was loaded and run.
     preprocess(map_tensors(inputs, lambda tensor: tensor[:1]))
+    named = slices_in(value, labels, name, options)
+    slices = None if named is None else SliceColumn.of(named, count, f"{name}: {argument('by')} {options.by}")
     return IndexedSource(
         name,
         count,
@@ -43,7 +47,7 @@ def array_source(
         lambda chosen: preprocess(map_tensors(inputs, lambda tensor: tensor[torch.from_numpy(chosen)])),
         notes=(*notes, *preprocess.notes),
         hint=hint,
-    )
+    ).sliced(slices)
 
 
 def _shared_length(arrays: tuple[torch.Tensor, ...], name: str) -> int:

@@ -12,10 +12,13 @@ import torch
 from bncheck.data.decoding import decode_image, image_suffixes, read_together
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
+from bncheck.data.slicing.asking import column_of
+from bncheck.data.slicing.names import LABEL, SliceColumn
 from bncheck.data.sources.indexed import IndexedSource, Indices
-from bncheck.errors import DataError
+from bncheck.errors import DataError, UsageError
 from bncheck.files import FileId, file_id, is_special
 from bncheck.results import Note, OneClassOnly
+from bncheck.vocabulary import argument
 
 
 class _Images:
@@ -43,6 +46,7 @@ def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource
             deeper.
     """
     paths, classes = _find_images(folder)
+    slices = _slices(folder, paths, options, labelled=classes is not None)
     notes: list[Note] = [] if classes is None else _about_classes(folder, paths)
     preprocess = Preprocessing(options, name)
     read = _Images(paths, preprocess)
@@ -56,7 +60,25 @@ def image_folder(folder: Path, options: DataOptions, name: str) -> IndexedSource
         notes=[*notes, *preprocess.notes],
         in_order=classes is None,
         workers=options.workers,
-    )
+    ).sliced(slices)
+
+
+def _slices(folder: Path, paths: list[str], options: DataOptions, *, labelled: bool) -> SliceColumn | None:
+    """The class folder of each image, by name.
+
+    Raises:
+        UsageError: something else was asked for, or there are no classes.
+    """
+    by = column_of(options.by)
+    if by is None:
+        return None
+    if by != LABEL or not labelled:
+        raise UsageError(
+            f"{argument('by')} {by}: images in folders are sliced by their class folders alone, with "
+            f"{argument('by')} {LABEL}{'' if labelled else f', and {folder} has none'}; or give FILE.py:CALLABLE."
+        )
+    start = len(os.path.join(folder, ""))
+    return SliceColumn.of([path[start:].partition(os.sep)[0] for path in paths], len(paths), str(folder))
 
 
 def _about_classes(folder: Path, paths: list[str]) -> list[Note]:

@@ -10,6 +10,7 @@ import torch
 
 from bncheck.data.batches import Batch, Inputs, Labels, map_labels, tensors
 from bncheck.data.forms.targets import number_of
+from bncheck.data.slicing.names import SliceColumn
 from bncheck.data.workers import read_ahead
 from bncheck.errors import DataError
 from bncheck.results import Note
@@ -41,6 +42,9 @@ class IndexedSource:
         in_order: whether somebody chose their order.
         workers: processes that read ahead.
 
+    Attributes:
+        slices: which slice each sample belongs to, by a column; `None` where none was asked for.
+
     Raises:
         DataError: there are no samples, or not as many labels.
     """
@@ -71,6 +75,12 @@ class IndexedSource:
         self._labels = labels
         self._read = read
         self._workers = workers
+        self.slices: SliceColumn | None = None
+
+    def sliced(self, slices: SliceColumn | None) -> IndexedSource:
+        """The source itself, whose samples belong to these slices."""
+        self.slices = slices
+        return self
 
     def split(self, share: float, seed: int) -> tuple[IndexedSource, IndexedSource]:
         """Two sources that share no sample: one without and one of the drawn `share`, each in this source's own order.
@@ -106,14 +116,15 @@ class IndexedSource:
             hint=self.hint,
             in_order=self.in_order,
             workers=self._workers,
-        )
+        ).sliced(None if self.slices is None else self.slices.taken(torch.from_numpy(numbers)))
 
     def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:
         chunks = [order[start : start + batch_size] for start in range(0, len(order), every * batch_size)]
         read = read_ahead(self._read, chunks, self._workers)
         for chosen in chunks:
             positions = torch.from_numpy(chosen)
-            yield Batch(next(read), self._labels_at(positions), len(chosen), positions)
+            slices = None if self.slices is None else self.slices.codes[positions]
+            yield Batch(next(read), self._labels_at(positions), len(chosen), positions, slices)
 
     def _labels_at(self, numbers: torch.Tensor) -> Labels | None:
         return None if self._labels is None else map_labels(self._labels, lambda tensor: tensor[numbers])

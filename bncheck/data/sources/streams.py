@@ -12,18 +12,21 @@ import torch
 from torch.utils.data import DataLoader
 
 from bncheck.data.batches import Batch, Inputs, length, map_tensors, tensors
-from bncheck.data.forms.conversion import inputs_and_labels
+from bncheck.data.forms.conversion import inputs_and_labels, slices_in
 from bncheck.data.forms.parts import left_out
 from bncheck.data.forms.structure import PerSample, columns
 from bncheck.data.forms.targets import labels_of_batch, number_of, unread
 from bncheck.data.mixing import limited, mixed
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
+from bncheck.data.slicing.asking import function_of, named_by, takes_batch
+from bncheck.data.slicing.names import SliceNames, one_each
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
 from bncheck.data.sources.samples import batches_of
 from bncheck.errors import DataError
 from bncheck.results import DrawnFromTheFirst, InputsLeftOut, LabelsUnread, Note, ReadByOneWorker
 from bncheck.user_code import users_code
+from bncheck.vocabulary import argument
 
 _MOST_EMPTY = 1000
 """Empty batches in a row after which no more samples are waited for: a stream need not end."""
@@ -51,6 +54,9 @@ class StreamSource:
         self._unread: str | None = None
         self._workers_left = 0
         self._labelled: bool | None = None
+        self.slices = SliceNames()
+        function = function_of(options.by)
+        self._by = function if function is not None and takes_batch(function) else None
         self._open_loader = open_loader
         self._options = options
         self._preprocess = Preprocessing(options, name)
@@ -109,6 +115,7 @@ class StreamSource:
             return item.copy()
         with users_code(lambda said: DataError(f"{self.name}: reading a batch raised {said}")):
             inputs, given_labels = inputs_and_labels(item, self.name, self._options)
+            slices = slices_in(item, given_labels, self.name, self._options)
             self._left_out = self._left_out or left_out(item, self._options)
         inputs = map_tensors(inputs, torch.clone)  # a model may write to its input, a loader may use its memory again
         held = [*columns(inputs), *tensors(inputs)]
@@ -119,13 +126,21 @@ class StreamSource:
         sizes += [] if labels is None else [len(one) for one in tensors(labels) if one.ndim]
         if not sizes:
             raise DataError(f"{self.name}: a batch without a tensor that has axes; the first axis must be the sample.")
-        batch = Batch(inputs, labels, sizes[0])
+        batch = Batch(inputs, labels, sizes[0], slices=self._slices(item, slices, sizes[0]))
         if labels is not None and not batch.is_in_step and replace(batch, targets=None).is_in_step:
             raise DataError(
                 f"{self.name}: a batch of {batch.size} samples, but {number_of(labels, batch.size)}; there must be as "
                 "many. The first axis is the sample."
             )
         return batch
+
+    def _slices(self, item: object, named: object, size: int) -> torch.Tensor | None:
+        """Which slice each sample belongs to, where the batch tells or the user's function does by the batch."""
+        if self._by is not None:
+            return named_by(self._by, (item,), size, self.slices)
+        if named is None:
+            return None
+        return self.slices.codes(one_each(named, size, f"{self.name}: {argument('by')} {self._options.by}"))
 
     def _tell_of_more(self, read: int) -> None:
         self._drawn_from = (DrawnFromTheFirst(read, self.name),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from bncheck.data.batches import Source
 from bncheck.data.kinds import FileKind
+from bncheck.data.slicing.asking import column_of
+from bncheck.data.slicing.names import LABEL, SliceColumn
 from bncheck.data.sources.arrays import array_source
 from bncheck.errors import DataError, UsageError
 from bncheck.results import MissingFilled, Note
@@ -33,11 +35,13 @@ class Table:
         value: features (N, C) float32; with a label column a pair of them and the labels (N,).
         hint: what to try where a model refuses it.
         notes: what was filled in.
+        slices: which slice each row belongs to, where that was asked for.
     """
 
     value: object
     hint: str = ""
     notes: tuple[Note, ...] = ()
+    slices: SliceColumn | None = None
 
 
 def read_csv(path: Path, reading: DataSettings) -> Table:
@@ -65,20 +69,36 @@ def read_parquet(path: Path, reading: DataSettings) -> Table:
 
 
 def _split_columns(frame: pd.DataFrame, reading: DataSettings, path: Path) -> Table:
-    label_column = reading.label_column
     if len(frame) == 0:
         raise DataError(f"{path}: it has no samples.")
     frame = frame.rename(columns=str)
+    label_column = reading.label_column
+    slices = _slices(frame, reading, path)
+    aside = {column_of(reading.by), reading.aside} - {label_column, None}
+    frame = frame.drop(columns=[name for name in aside if name in frame])
     frame, notes = _filled(frame, reading, path)
     _refuse_missing(frame, label_column, path)
     if label_column is None:
-        return Table(_features(frame, path), _hint(frame), notes)
+        return Table(_features(frame, path), _hint(frame), notes, slices)
     if label_column not in frame:
         raise UsageError(
             f"{path} has no column {label_column!r} for the labels; it has {_listed(list(frame.columns))}."
         )
     value = _features(frame.drop(columns=label_column), path), _labels(frame[label_column], path)
-    return Table(value, notes=notes)
+    return Table(value, notes=notes, slices=slices)
+
+
+def _slices(frame: pd.DataFrame, reading: DataSettings, path: Path) -> SliceColumn | None:
+    """Which slice each row belongs to; cells that are empty are one of their own."""
+    by = column_of(reading.by)
+    if by is None:
+        return None
+    column = reading.label_column if by == LABEL and by not in frame else by
+    if column is None or column not in frame:
+        known = _listed(list(frame.columns))
+        raise UsageError(f"{path} has no column {by!r} to slice {argument('by')}; it has {known}.")
+    values = frame[column].astype(object).where(frame[column].notna(), None)
+    return SliceColumn.of(values.tolist(), len(frame), f"{path}: column {column}")
 
 
 def _hint(frame: pd.DataFrame) -> str:
@@ -169,7 +189,8 @@ def _listed(names: Sequence[str]) -> str:
 def _opened_by(read: Callable[[Path, DataSettings], Table]) -> Callable[[Path, DataSettings, str], Source]:
     def opened(path: Path, reading: DataSettings, name: str) -> Source:
         table = read(path, reading)
-        return array_source(name, table.value, reading, hint=table.hint, notes=table.notes)
+        source = array_source(name, table.value, replace(reading, by=None), hint=table.hint, notes=table.notes)
+        return source.sliced(table.slices)
 
     return opened
 

@@ -9,6 +9,7 @@ import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +21,12 @@ from bncheck.data.forms.targets import labels_of_all
 from bncheck.data.kinds import FileKind
 from bncheck.data.options import DataOptions
 from bncheck.data.preprocess import Preprocessing
+from bncheck.data.slicing.asking import column_of
+from bncheck.data.slicing.names import LABEL, SliceColumn
 from bncheck.data.sources.indexed import IndexedSource, Indices
 from bncheck.errors import DataError
 from bncheck.results import json_of
+from bncheck.vocabulary import argument
 
 _PICKLES = ("pyd", "pickle", "pkl", "pth", "pt")
 _JSON_LABELS = ("label", "cls", "class")
@@ -51,7 +55,9 @@ def tar_source(path: Path, options: DataOptions, name: str) -> IndexedSource:
     preprocess = Preprocessing(options, name)
 
     read = _Members(path, members, preprocess)
-    return IndexedSource(name, len(members), _labels(path, samples), read, workers=options.workers)
+    labels = _labels(path, samples)
+    source = IndexedSource(name, len(members), labels, read, workers=options.workers)
+    return source.sliced(_slices(path, samples, labels is not None, column_of(options.by)))
 
 
 class _Members:
@@ -135,11 +141,44 @@ def _label(path: Path, parts: _Sample) -> int | str | None:
     return _json_label(path, parts["json"]) if "json" in parts else None
 
 
-def _json_label(path: Path, member: _Member) -> int | str | None:
+def _slices(path: Path, samples: dict[str, _Sample], labelled: bool, by: str | None) -> SliceColumn | None:
+    """The slice of each sample: a key of its `.json`, the text of its member of that suffix, or its label.
+
+    Raises:
+        DataError: no sample has any such.
+    """
+    if by is None:
+        return None
+    values = [_field(path, parts, by) for parts in samples.values()]
+    if by == LABEL and labelled and all(value is None for value in values):
+        values = [_label(path, parts) for parts in samples.values()]
+    if all(value is None for value in values):
+        raise DataError(
+            f"{path}: {argument('by')} {by}: no sample has such a key in its .json, nor a member *.{by}; the files of "
+            f"the first are {', '.join(member.name for member in next(iter(samples.values())).values())}."
+        )
+    return SliceColumn.of(values, len(values), str(path))
+
+
+def _field(path: Path, parts: _Sample, name: str) -> object:
+    if name.lower() in parts and name.lower() not in ("npy", "json") and f".{name.lower()}" not in image_suffixes():
+        return _text(path, parts[name.lower()])
+    fields = _json(path, parts["json"]) if "json" in parts else None
+    found = fields.get(name) if isinstance(fields, dict) else None
+    if isinstance(found, dict | list):
+        raise DataError(f"{path}: {name!r} in {parts['json'].name} is {found!r:.60}, not a single value.")
+    return found
+
+
+def _json(path: Path, member: _Member) -> Any:
     try:
-        fields = json_of(_text(path, member))
+        return json_of(_text(path, member))
     except ValueError as error:
         raise DataError(f"{path}: {member.name} cannot be read as JSON: {error}.") from error
+
+
+def _json_label(path: Path, member: _Member) -> int | str | None:
+    fields = _json(path, member)
     keys = [key for key in _JSON_LABELS if isinstance(fields, dict) and key in fields]
     if not keys:
         return None

@@ -17,7 +17,6 @@ from bncheck.formats.programs.affine import operation_of
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 
-
 _PLANE, _COLOURS = 4, 3
 """Axes of the weights of a convolution over a plane, and channels of pictures in colour."""
 

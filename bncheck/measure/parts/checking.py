@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
-from bncheck.core import InstanceMoments, Moments, NormLayer
+import numpy as np
+
+from bncheck.core import InstanceMoments, Moments, NormLayer, SliceMoments
+from bncheck.data import MOST_SLICES
 from bncheck.measure.parts.part import Part
+from bncheck.measure.slices.seen import RememberedSlices
 from bncheck.predictions import PredictionEffect, RememberedEffect
 from bncheck.results import MisfitError
 from bncheck.watch import RememberedCall, RememberedRecorder, Rows
 
 MOST_SHARDS = 2**20
 _SAMPLES = 2**40
+_OF_SLICES = ("samples", "weight", "squares")
+_AXES = {each.name: 1 if each.name in _OF_SLICES else 2 for each in fields(SliceMoments)}
+"""Axes of what is kept of the slices: slices, and channels."""
 
 
 def require_true(part: Part) -> None:
@@ -41,8 +49,33 @@ def require_true(part: Part) -> None:
     for layer in seen.session.found.values():
         _require_layer(layer, f"seen.session.found.{layer.name}")
     _require_effect(seen.effect)
+    if seen.slices is not None:
+        _require_slices(seen.slices)
     for stage in part.cost.stages:
         _require_count(stage.samples, "cost.stages")
+
+
+def _require_slices(slices: RememberedSlices) -> None:
+    number = len(slices.names)
+    if len(set(slices.names)) != number or number > MOST_SLICES or len(slices.samples) != number:
+        raise _wrong("seen.slices", "are named twice, too many, or counted otherwise than named")
+    for count in (*slices.samples, slices.left_out):
+        _require_count(count, "seen.slices.samples")
+    for at, call in enumerate(slices.calls):
+        place, moments = f"seen.slices.calls[{at}]", call.moments
+        _require_called(call.name, call.layer, place)
+        _require_count(call.call, f"{place}.call")
+        for each in fields(moments):
+            values = getattr(moments, each.name)
+            if values.shape not in ((number,), (number, call.layer.channels)) or values.ndim != _AXES[each.name]:
+                raise _wrong(f"{place}.moments.{each.name}", "have another shape than slices and channels")
+        if not all((np.isfinite(one) & (one >= 0)).all() for one in (moments.samples, moments.weight, moments.squares)):
+            raise _wrong(f"{place}.moments", "hold what is no number of values")
+    for effects in (slices.shipped, slices.compared):
+        if not effects.keys() <= set(slices.names):
+            raise _wrong("seen.slices", "compare outputs of slices that they do not name")
+        for effect in effects.values():
+            _require_effect(effect)
 
 
 def _require_effect(kept: RememberedEffect) -> None:
@@ -73,9 +106,7 @@ def _require_recorder(recorder: RememberedRecorder, place: str) -> None:
 
 def _require_call(call: RememberedCall, place: str) -> None:
     layer = call.layer
-    _require_layer(layer, f"{place}.layer")
-    if layer.name != call.name or not layer.has_statistics:
-        raise _wrong(f"{place}.layer", "is not the layer that was called")
+    _require_called(call.name, layer, place)
     _require_count(call.seen, f"{place}.seen")
     _require_count(call.call, f"{place}.call")
     for name, moments in (("moments", call.moments), ("groups", call.groups)):
@@ -85,6 +116,12 @@ def _require_call(call: RememberedCall, place: str) -> None:
         _require_instances(call.instances, layer.channels, f"{place}.instances")
     if call.rows is not None:
         _require_rows(call.rows, layer.channels, f"{place}.rows")
+
+
+def _require_called(name: str, layer: NormLayer, place: str) -> None:
+    _require_layer(layer, f"{place}.layer")
+    if layer.name != name or not layer.has_statistics:
+        raise _wrong(f"{place}.layer", "is not the layer that was called")
 
 
 def _require_layer(layer: NormLayer, place: str) -> None:

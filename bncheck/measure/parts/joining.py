@@ -118,6 +118,8 @@ def _forms(part: Part) -> Iterator[tuple[str, tuple[str, int]]]:
     for recorder in (part.seen.stored, *(part.seen.folds or ())):
         for call in recorder.calls:
             yield call.name, (call.layer.kind, call.layer.channels)
+    for sliced in () if part.seen.slices is None else part.seen.slices.calls:
+        yield sliced.name, (sliced.layer.kind, sliced.layer.channels)
 
 
 def _require_every_sample(first: Part, seen: Observation) -> None:

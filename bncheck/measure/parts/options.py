@@ -56,12 +56,13 @@ class MeasuringOptions:
     input: tuple[str, ...] | None
     label: str | None
     sample_memory: int
+    by: str | None
 
     @classmethod
     def of(cls, settings: InspectionSettings) -> MeasuringOptions:
         """Those of an inspection."""
         model, sampling, reading = settings.model, settings.sampling, settings.reading
-        arch, kwargs = model.arch, model.arch_kwargs
+        arch, kwargs, by = model.arch, model.arch_kwargs, reading.by
         return cls(
             arch=arch if arch is None or isinstance(arch, str) else name_of_callable(arch),
             arch_kwargs=None if not kwargs else json.dumps(dict(kwargs), sort_keys=True, default=repr),
@@ -88,6 +89,7 @@ class MeasuringOptions:
             input=reading.input,
             label=reading.label,
             sample_memory=reading.sample_memory,
+            by=by if by is None or isinstance(by, str) else name_of_callable(by),
         )
 
     def named(self) -> Iterator[tuple[str, object]]:
@@ -125,6 +127,7 @@ class MeasuringOptions:
             input=self.input,
             label=self.label,
             sample_memory=self.sample_memory,
+            by=self.by,
         )
 
     def predictions(self) -> PredictionSettings:

@@ -14,6 +14,7 @@ from bncheck.measure.folds import Shard
 from bncheck.measure.observation import Observation, SessionFacts
 from bncheck.measure.parts.problems import listed_parts
 from bncheck.measure.reservoir import Reservoir
+from bncheck.measure.slices.seen import RememberedSlices, Slices, merged_slices
 from bncheck.measure.stopping import StoppingRule
 from bncheck.predictions import PredictionEffect, RememberedEffect, merged_effects
 from bncheck.results import Note, ReadingEnded, SamplesNotFinite, TooFewForBatchPass
@@ -50,6 +51,7 @@ class Seen:
     compared: int | None
     stop: StoppingRule
     notes: tuple[Note, ...]
+    slices: RememberedSlices | None
 
     @classmethod
     def of(cls, seen: Observation, source: Source, shard: Shard) -> Seen:
@@ -70,6 +72,7 @@ class Seen:
             compared=seen.compared,
             stop=seen.stop,
             notes=tuple(note for note in seen.notes if not isinstance(note, _TOLD_ANEW)),
+            slices=None if seen.slices is None else seen.slices.remembered(),
         )
 
     @property
@@ -120,6 +123,7 @@ def observation_of(shards: Mapping[str, Seen], seed: int) -> Observation:
         notes=(*_notes(all_seen, compared=folds is not None), *stop.notes()),
         compared=compared if folds is not None and compared < samples else None,
         stop=stop,
+        slices=reduce(merged_slices, (None if seen.slices is None else Slices.of(seen.slices) for seen in all_seen)),
     )
 
 

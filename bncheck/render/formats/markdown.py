@@ -34,6 +34,7 @@ from bncheck.render.words.report import (
     next_step,
     noted,
 )
+from bncheck.render.words.side import side_tables
 from bncheck.results import MEASURED, Difference, Finding, LayerChange, LayerReport, RepairResult, Report, TensorChange
 
 MARKER = "<!-- bncheck -->"
@@ -105,6 +106,9 @@ def _parts(report: Report) -> Iterator[str]:
         yield _folded(count(len(report.layers), "layer"), _layers(report))
     if report.batch_sizes:
         yield _folded("Mini-batches of these data against the stored statistics", _batch_sizes(report))
+    for side in side_tables(report):
+        lines = _table(side.titles, side.rows, left=set(side.left))
+        yield _folded(_escaped(side.caption.rstrip(":")), [*lines, "", f"{side.more} {side.legend}".strip()])
 
 
 def _findings(group: Sequence[Finding]) -> str:

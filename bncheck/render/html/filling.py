@@ -20,6 +20,7 @@ from bncheck.render.words.report import (
     next_step,
     standing,
 )
+from bncheck.render.words.side import side_tables
 from bncheck.render.words.training_input import training_input
 from bncheck.results import Report
 
@@ -53,6 +54,7 @@ def of_report(report: Report) -> dict[str, Any]:
         "columns": view.COLUMNS,
         "worst_columns": view.WORST_COLUMNS,
         "summed": view.summed(report.layers),
+        "beside": side_tables(report, most=view.BESIDE),
     }
 
 

@@ -24,6 +24,8 @@ from bncheck.rules import RULES
 LISTED = 20
 """Items of a list in the evidence before it says how many more there are."""
 WORST = 5
+BESIDE = 1000
+"""Rows of the tables beside that of the layers."""
 _UNKNOWN, _BEYOND = -1.0, 1e300
 _TITLES = {rule.code: rule.title for rule in RULES}
 

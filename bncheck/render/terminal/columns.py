@@ -35,13 +35,15 @@ class Column:
         return max(len(self.title), *(len(one_line(cell)) for cell in self.cells))
 
 
-def table_of_layers(names: Sequence[str], columns: Sequence[Column], styles: Sequence[str], width: int) -> Table:
-    """One row per layer; names are shortened where even the first columns leave them no room."""
+def table_of_layers(
+    names: Sequence[str], columns: Sequence[Column], styles: Sequence[str], width: int, title: str = "layer"
+) -> Table:
+    """One row per layer (or what the title says); names are shortened where even the first columns leave no room."""
     shown = [printable(name) or "(the model)" for name in names]
-    chosen = _fitting(columns, width, max(len("layer"), *map(len, shown)))
+    chosen = _fitting(columns, width, max(len(title), *map(len, shown)))
     room = max(SHORTENED_NAME, width - _taken(chosen))
     table = plain_table()
-    table.add_column("layer", no_wrap=True)
+    table.add_column(title, no_wrap=True)
     for column in chosen:
         table.add_column(column.title, justify="left" if column.left else "right", no_wrap=True)
     for row, (name, style) in enumerate(zip(shown, styles, strict=True)):

@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from bncheck.encoding import one_line
+from bncheck.render.terminal.beside import table_beside
 from bncheck.render.terminal.findings import briefly_told, told_in_full
 from bncheck.render.terminal.layer_table import batch_size_table, layer_table, legend
 from bncheck.render.terminal.look import EVERY, Look
@@ -28,6 +29,7 @@ from bncheck.render.words.report import (
     too_little_checked,
 )
 from bncheck.render.words.shortening import shortened
+from bncheck.render.words.side import side_tables
 from bncheck.render.words.training_input import fed_briefly, fed_in_training
 from bncheck.results import OK, SKIPPED, LayerReport, Report
 from bncheck.vocabulary import Reason
@@ -85,6 +87,8 @@ def _first_screen(report: Report, width: int, look: Look) -> Iterator[Renderable
     if rest:
         cost = f" {told.cost}" if is_clean and not shown else ""
         yield prose(sentence(f"{rest}.{cost}", "" if is_clean else "dim"))
+    for side in side_tables(report):
+        yield from table_beside(side, width)
     yield from briefly_told(report, subject(report), narrow)
     notes = [*exit_lines(report), *fed_in_training(report), *noted(report.run, briefly=True)]
     lines_of_notes = [line for note in notes for line in shortened(one_line(note), narrow, NOTE_LINES)]
@@ -118,6 +122,8 @@ def _in_full(report: Report, width: int, look: Look) -> Iterator[RenderableType]
         yield prose(Text(""), *map(sentence, lines))
     if report.batch_sizes:
         yield prose(Text(""), *batch_size_table(report.batch_sizes))
+    for side in side_tables(report):
+        yield from table_beside(side, width)
     yield from told_in_full(report, subject(report), look)
     ending = [*closing(report), *noted(report.run)]
     if more := _more(report, look, is_cut=len(shown) < len(judged)):

@@ -41,6 +41,20 @@ class SomeCompared(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class SlicesTogether(Note):
+    """There are more slices than are told apart; `names` of the others, where they are known."""
+
+    slices: int
+    names: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        others = "further slices" if self.names is None else count(self.names, "rarer slice")
+        return f"{argument('by')}: {self.slices} slices are told apart, and {others} counted together as others"
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSamplesCompared(Note):
     """The training sampling was measured beside the data; `batch_size` where it makes its own batches."""
 

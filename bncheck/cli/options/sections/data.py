@@ -107,6 +107,15 @@ BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Samples in a f
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Draw N samples at random.", rich_help_panel=PANEL)]
 Until = Annotated[float | None, _until(PANEL)]
 UntilOfRepair = Annotated[float, _until(repair.PANEL, "; 0 reads all")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|FILE.py:CALLABLE",
+        help="Slice the data (site, camera, hour) by a column of a table, a key of a dict or tar, label, or code that "
+        "names each sample's slice: how far each lies from what is stored, in the same pass.",
+        rich_help_panel=PANEL,
+    ),
+]
 BatchSizes = Annotated[
     str,
     typer.Option(metavar="N,N,...", help="Batch sizes of the what-if table.", rich_help_panel=PANEL),

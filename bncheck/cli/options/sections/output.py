@@ -39,8 +39,8 @@ Reports = Annotated[
         metavar="[FORMAT=]PATH",
         autocompletion=formats,
         help=(
-            "Write csv, channels-csv, json, html, markdown, junit, sarif or github (annotations, step summary), by "
-            "suffix or by name; - is stdout. Repeatable."
+            "Write csv, channels-csv, slices-csv, json, html, markdown, junit, sarif or github (annotations, step "
+            "summary), by suffix or by name; - is stdout. Repeatable."
         ),
         rich_help_panel=PANEL,
     ),

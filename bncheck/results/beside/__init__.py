@@ -1,0 +1,1 @@
+"""What a report tells beside the layers and the findings: slices of the data."""
