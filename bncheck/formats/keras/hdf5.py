@@ -102,7 +102,8 @@ def tensor_of(dataset: Any, path: object) -> torch.Tensor:
 
 def is_bfloat16(dataset: Any) -> bool:
     """Whether it is what Keras writes bfloat16 as: two bytes without a type, and a word beside them."""
-    return dataset.dtype.kind == "V" and dataset.dtype.itemsize == 2 and text_at(dataset, "dtype") == _BFLOAT16
+    dtype: np.dtype[Any] = dataset.dtype
+    return dtype.kind == "V" and dtype.itemsize == 2 and text_at(dataset, "dtype") == _BFLOAT16
 
 
 def text_at(item: Any, name: str) -> str | None:
@@ -161,4 +162,4 @@ def _declared(dataset: Any, name: str, path: object) -> int:
         raise ModelError(f"{path}: {name} is compressed by a plugin ({min(unknown)}), which was not loaded.")
     if dataset.shape is None:
         raise ModelError(f"{path}: {name} holds nothing. Save the model again.")
-    return math.prod(dataset.shape) * int(dataset.dtype.itemsize)
+    return int(math.prod(dataset.shape)) * int(dataset.dtype.itemsize)

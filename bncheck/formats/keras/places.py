@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from bncheck.formats.keras.config import Node, counted
 from bncheck.formats.keras.hdf5 import Tree, text_at, texts_at
@@ -93,16 +94,16 @@ def legacy_owners(tree: Tree, nodes: Sequence[Node]) -> tuple[Owner, ...]:
             parts[path.rpartition("/")[0]].append(path)
         for prefix, datasets in parts.items():
             own = prefix.rpartition("/")[2]
-            node = _meant(own, top, inside.get(top, []), len(parts))
+            meant = _meant(own, top, inside.get(top, []), len(parts))
             leaves = tuple(path.rpartition("/")[2].partition(":")[0] for path in datasets)
-            name = node.dotted if node is not None else top if own == top else f"{top}.{own}"
-            owners.append(Owner(name, node, node.class_name if node else own, tuple(datasets), leaves))
+            name = meant.dotted if meant is not None else top if own == top else f"{top}.{own}"
+            owners.append(Owner(name, meant, meant.class_name if meant else own, tuple(datasets), leaves))
     filed = {owner.node.dotted for owner in owners if owner.node is not None}
     bare = (Owner(node.dotted, node, node.class_name, ()) for node in nodes if node.dotted not in filed)
     return _distinct((*owners, *bare))
 
 
-def _legacy_root(tree: Tree) -> object:
+def _legacy_root(tree: Tree) -> Any:
     return tree.groups.get(WHOLE, tree.root)
 
 
@@ -149,19 +150,17 @@ def _name_in(tree: Tree, path: str, claimed: Mapping[str, Owner]) -> tuple[str, 
     return ".".join(filter(None, names)), hint
 
 
-def _distinct(owners: object) -> tuple[Owner, ...]:
-    return tuple(_renamed(owners))
-
-
-def _renamed(owners: object) -> Iterator[Owner]:
+def _distinct(owners: Iterable[Owner]) -> tuple[Owner, ...]:
     """The owners, those whose name another has before them with a count behind it."""
     used: Counter[str] = Counter()
-    for owner in owners:  # type: ignore[attr-defined]
+    found: list[Owner] = []
+    for owner in owners:
         name = counted(owner.dotted, used)
         while name != owner.dotted and name in used:
             name = counted(owner.dotted, used)
         used[name] += name != owner.dotted
-        yield Owner(name, owner.node, owner.hint, owner.datasets, owner.leaves, owner.path)
+        found.append(replace(owner, dotted=name))
+    return tuple(found)
 
 
 def _natural(path: str) -> list[tuple[int, str]]:

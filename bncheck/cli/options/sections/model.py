@@ -12,7 +12,7 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="TorchScript, .pt2, .onnx, a state dict (.pt .pth .ckpt), .safetensors, or a pickled module.",
+        help="TorchScript, .pt2, .onnx, .keras, .h5, a state dict (.pt .pth .ckpt), .safetensors, or a pickled module.",
         show_default=False,
     ),
 ]
