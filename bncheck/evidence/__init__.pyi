@@ -2,7 +2,7 @@ from .advice import PYTORCH_ADVICE, Advice
 from .closer import NOTHING_CLOSER, CallDistances, CloserLook, DropoutGap, FlatShare
 from .comparison import ComparedLayer, Comparison
 from .composition import ACCURACY, Grouping
-from .inputs import NEAR_FACTOR, ORDER_SHARE, SHARE
+from .inputs import NEAR_FACTOR, ORDER_SHARE, SAMPLING, SHARE
 from .measured import MeasuredLayer, SlicedLayer, SliceEvidence, ZeroedWeights
 from .outputs import EffectEvidence, OutputAgreement
 from .probed import (
@@ -33,6 +33,7 @@ __all__ = [
     "NOTHING_CLOSER",
     "ORDER_SHARE",
     "PYTORCH_ADVICE",
+    "SAMPLING",
     "SHARE",
     "Advice",
     "AffineMap",

@@ -73,7 +73,7 @@ class Invariance:
         samples: run twice.
         batch_size: samples in a batch.
         change: relative L2 change of their outputs.
-        again: the same where the very same batch is run twice: what randomness does.
+        again: the same where the very same batch is run twice: what randomness does; 0 where nothing moved before.
         decisions_changed: fraction of predictions that differ; `None` for outputs that are no class scores.
         tolerance: relative change that rounding can reach in the model's types.
     """
@@ -86,9 +86,14 @@ class Invariance:
     tolerance: float
 
     @property
+    def moves(self) -> bool:
+        """Whether outputs change by more than rounding, whatever changes them."""
+        return not self.change <= self.tolerance
+
+    @property
     def depends(self) -> bool:
         """Whether a sample's output depends on the composition of its batch."""
         random = THRESHOLDS.alike_again * self.again
-        if not math.isfinite(self.change) or self.change <= max(self.tolerance, random):
+        if not math.isfinite(self.change) or not self.moves or self.change <= random:
             return False
         return self.change > THRESHOLDS.composition_change or bool(self.decisions_changed)

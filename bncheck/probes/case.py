@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bncheck.core import NEAR_MARGIN
+import numpy as np
+
+from bncheck.core import NEAR_MARGIN, rms
 from bncheck.data import Batch, Source
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.formats import Backend
@@ -94,7 +96,7 @@ class Case:
 
     @cached_property
     def suspects(self) -> tuple[str, ...]:
-        """Layers above the nearer margin, by their own gap where it is known, the largest first."""
+        """Layers that lie beyond the nearer margin and sampling, by their own gap where it is known, the farthest first."""
         gaps = {name: _gap(layer) for name, layer in self.observed.measured.items()}
         suspected = (name for name, gap in gaps.items() if gap > NEAR_MARGIN)
         return tuple(sorted(suspected, key=gaps.__getitem__, reverse=True))
@@ -116,5 +118,11 @@ class Case:
 
 
 def _gap(layer: MeasuredLayer) -> float:
-    gap = layer.gap if layer.own_gap is None else layer.own_gap
-    return gap if math.isfinite(gap) else 0.0
+    """The layer's own gap, or the inherited one, without what sampling alone would show; 0 where it is no number."""
+    of = layer.inherited if layer.own is None else layer.own
+    gap = rms(of.gap[layer.visible])
+    with np.errstate(all="ignore"):
+        # Sampling shows in proportion to the spread that a layer sees, which is not the same in both passes.
+        noise = rms((layer.noise * of.scale / layer.inherited.scale)[layer.visible])
+        beyond = gap**2 - (noise**2 if math.isfinite(noise) else 0.0)
+    return math.sqrt(max(beyond, 0.0)) if math.isfinite(gap) else 0.0

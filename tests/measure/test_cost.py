@@ -6,6 +6,7 @@ import copy
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -19,10 +20,10 @@ from bncheck.results.run import RunCost
 class Counted(nn.Module):
     """Counts what is run through it."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
         super().__init__()
         self.first, self.second = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
-        self.stem, self.inner, self.head = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
+        self.stem, self.inner, self.head = nn.Conv2d(channels, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         RAN["samples"] += len(x)
@@ -30,24 +31,43 @@ class Counted(nn.Module):
 
 
 RAN: Counter[str] = Counter()
+Data = tuple[torch.Tensor, torch.Tensor]
 
 
-def labelled(samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+def labelled(samples: int) -> Data:
     random = torch.Generator().manual_seed(samples)
     x, levels = torch.randn(samples, 1, 7, 7, generator=random), torch.randn(samples, generator=random)
     return x + 0.5 * levels[:, None, None, None], (levels > -0.5).long() + (levels > 0.5).long()
 
 
-def healthy() -> Counted:
+def coloured(samples: int) -> Data:
+    """Three channels, unlike in spread, that tell the classes apart in unlike ways: gaps tell their order."""
+    random = torch.Generator().manual_seed(samples)
+    x, levels = torch.randn(samples, 3, 7, 7, generator=random), torch.randn(samples, generator=random)
+    spread, told = torch.tensor([1.0, 0.8, 1.3]), torch.tensor([0.5, 0.25, 1.0])
+    x = spread[:, None, None] * x + (levels[:, None] * told)[:, :, None, None]
+    return x, (levels > -0.5).long() + (levels > 0.5).long()
+
+
+def pictures(samples: int) -> Data:
+    """Values from black to white in three colours, whose hue tells the classes apart."""
+    random = torch.Generator().manual_seed(samples)
+    levels, light = (torch.randn(samples, *shape, generator=random) for shape in ((), (1, 1, 1)))
+    x = 0.5 * (torch.randn(samples, 3, 9, 9, generator=random) + light) + torch.tensor([0.3, 0, -0.4])[:, None, None]
+    x += (0.7 * levels[:, None] * torch.tensor([1.0, 0.3, -0.8]))[:, :, None, None]
+    return x.sigmoid(), (levels > -0.5).long() + (levels > 0.5).long()
+
+
+def healthy(data: Callable[[int], Data] = labelled) -> Counted:
     torch.manual_seed(3)
-    net = Counted()
+    net = Counted(data(1)[0].shape[1])
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for step in range(150):
-        x, y = labelled(64 + step)
+        x, y = data(64 + step)
         optimizer.zero_grad()
         nn.functional.cross_entropy(net(x), y).backward()
         optimizer.step()
-    return bncheck.recalibrate(net, labelled(2000)).eval()
+    return bncheck.recalibrate(net, data(2000)).eval()
 
 
 def cost_of(report: Report) -> RunCost:
@@ -137,6 +157,23 @@ def test_a_healthy_model_is_run_on_no_more_samples_than_budgeted(net: Counted, s
     report = bncheck.inspect(net, labelled(samples))
     assert not [finding for finding in report.findings if finding.severity != "info"]
     assert cost_of(report).samples <= BUDGETS[samples] * samples
+
+
+@pytest.fixture(scope="module", params=[coloured, pictures])
+def in_colour(request: pytest.FixtureRequest) -> tuple[Counted, Callable[[int], Data]]:
+    return healthy(request.param), request.param
+
+
+@pytest.mark.parametrize("samples", [100, 1000, 5000])  # of more no more is asked
+def test_three_colours_have_the_budget_of_one(in_colour: tuple[Counted, Callable[[int], Data]], samples: int) -> None:
+    """Their order and their scale are asked about too, of as few samples as show that nothing is wrong."""
+    net, data = in_colour
+    RAN.clear()
+    report = bncheck.inspect(net, data(samples))
+    assert not [finding for finding in report.findings if finding.severity != "info"]
+    ran = {stage.name: stage.samples for stage in cost_of(report).stages}
+    assert 6 * 16 <= ran["forms of the input"] <= 384  # every order was looked at
+    assert RAN["samples"] == cost_of(report).samples <= BUDGETS[samples] * samples
 
 
 @pytest.mark.parametrize("samples", [100, 1000, 5000])

@@ -94,6 +94,11 @@ def shared() -> nn.Module:
     return net.eval()
 
 
+def mixing() -> nn.Module:
+    """Its scores are normalized by the batch, in eval mode too."""
+    return nn.Sequential(*colour_net(), nn.BatchNorm1d(4, track_running_stats=False)).eval()
+
+
 def sorted_loader(x: torch.Tensor) -> Source:
     """Batches of one label each, as far as they go."""
     labels = colour_net()(x).argmax(1)
@@ -119,5 +124,6 @@ INSPECTED: dict[str, Callable[[], Inspected]] = {
     "shared": lambda: Inspected(shared(), open_data(torch.randn(300, 4))),
     "loader": lambda: Inspected(colour_net(), sorted_loader(images()), sorted_loader(images(500))),
     "fixed batch": lambda: Inspected(torch.export.export(colour_net(), (images(32),)), labelled(255 * images())),
+    "mixing": lambda: Inspected(mixing(), labelled(images())),
     "bad weight": lambda: Inspected(with_nan(colour_net()), open_data(images())),
 }

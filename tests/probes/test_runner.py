@@ -28,7 +28,7 @@ from bncheck.probes.runner import all_probes, run_probes
 from bncheck.probes.session import ProbeSession
 
 BY_NAME = {type(probe).__name__: probe for probe in all_probes()}
-EXACT = ("FedByInput", "Padding", "Dropout", "BatchInvariance")
+EXACT = ("FedByInput", "Padding", "Dropout")
 """Questions that run what they say, neither more nor less."""
 
 
@@ -74,7 +74,7 @@ def test_no_question_costs_more_than_it_says(name: str) -> None:
 def test_costs_are_not_made_up() -> None:
     """What is said is at most three times what the dearest inspection of its kind runs."""
     said: dict[str, float] = {}
-    for name in ("scaled", "scaled and swapped", "curved", "eps", "shared", "loader"):
+    for name in ("scaled", "scaled and swapped", "curved", "eps", "shared", "loader", "mixing"):
         for kind, cost, ran in costs_in(name):
             if ran:
                 said[kind] = min(said.get(kind, 9e9), cost / ran)
@@ -208,7 +208,7 @@ def test_needs_are_met_by_what_is_there() -> None:
         "healthy": {"labels", "layers", "dropout", Suspicion.LAYER_OFF},
         "scaled": {"labels", "layers", "dropout", Suspicion.LAYER_OFF},
         "no labels": {"layers", "dropout", Suspicion.LAYER_OFF},
-        "shared": {"layers", Suspicion.LAYER_OFF, Suspicion.SHARED_LAYER},
+        "shared": {"layers", Suspicion.SHARED_LAYER},  # as far off as 300 samples of it are by themselves
         "loader": {"labels", "layers", "dropout", "order", Suspicion.LAYER_OFF},
         "bad weight": {"layers", "dropout", Suspicion.NOT_FINITE},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -21,6 +21,8 @@ MOST_CHANNELS = 4
 SCREENED = 384
 """Forwards to look at the gap of every order, shared out evenly: 64 samples each for three channels, if small."""
 LEAST_SCREENED = 32
+GLANCED, LEAST_GLANCED = 32, 16
+"""Samples that show whether any order is worth that, at the most and at the least: a share of the samples for each."""
 FINALISTS = 2
 """Orders run on all samples, those with the smallest gaps, and where labels tell orders apart those that predict best:
 gaps of colours that are alike do not."""
@@ -48,6 +50,7 @@ def probe_order(
     *,
     by: AffineMap | None = None,
     expected: InputFamily | None = None,
+    accuracy: float | None = None,
 ) -> ChannelOrder | None:
     """The order that predicts best among those with a smaller gap; `None` where there is none.
 
@@ -59,18 +62,24 @@ def probe_order(
         normalization: by mean and std: channels may have been swapped before each was given another's constants.
         by: a map that has to be applied after, because the input is scaled too.
         expected: how the network was fed in training, by its weights: its constants come first.
+        accuracy: in the given order, of all the data; `None` where a few samples have to tell.
     """
     x = floating_input(samples)
     if x is None or not _has_colours(x):
         return None
     given, *others = permutations(range(x.shape[1]))
     changes = _changes(x, others, normalization, by, expected)
+    glance = _Glance(session, layers, _Change(given, by), accuracy)
+    some = _few(samples, len(others), session.fixed_batch, glanced=True)
     few = _few(samples, len(others), session.fixed_batch)
+    likely = glance.at(some, changes)
+    if not likely or (few.size > some.size and not glance.at(few, likely)):
+        return None
     as_given = session.stored(_Change(given, by).of(few))
     gap, sites = as_given.gap(layers), as_given.sites(layers)
     screened = sorted((session.look(change.of(few), sites).gap(layers), place) for place, change in enumerate(changes))
     finalists = [place for found, place in screened[:FINALISTS] if found < ORDER_SHARE * gap]
-    if _leaves_room(as_given):
+    if _leaves_room(as_given, accuracy):
         plain = [place for _, place in screened if place < len(others) and place not in finalists]
         finalists += _best_by_labels(session, few, layers, as_given, {place: changes[place] for place in plain})
     if not finalists:
@@ -93,8 +102,8 @@ def order_cost(samples: Batch, normalization: AffineMap | None, fixed_batch: int
         return 0
     others = list(permutations(range(x.shape[1])))[1:]
     looks = 1 + len(_changes(x, others, normalization, None))
-    few = _few(samples, len(others), fixed_batch).size
-    return (looks + len(others)) * few + (1 + 2 * FINALISTS) * samples.size
+    some, few = (_few(samples, len(others), fixed_batch, glanced=glanced).size for glanced in (True, False))
+    return looks * (some + few) + (looks + len(others)) * few + (1 + 2 * FINALISTS) * samples.size
 
 
 def _best_by_labels(
@@ -116,8 +125,49 @@ def _has_colours(x: torch.Tensor) -> bool:
     return x.dim() > 2 and 2 <= x.shape[1] <= MOST_CHANNELS
 
 
-def _few(samples: Batch, others: int, fixed_batch: int | None) -> Batch:
-    return screened(samples, max(SCREENED // (others + 1), LEAST_SCREENED), fixed_batch)
+def _few(samples: Batch, others: int, fixed_batch: int | None, *, glanced: bool = False) -> Batch:
+    orders = others + 1
+    if glanced:
+        return screened(samples, min(max(samples.size // orders, LEAST_GLANCED), GLANCED), fixed_batch)
+    return screened(samples, max(SCREENED // orders, LEAST_SCREENED), fixed_batch)
+
+
+class _Glance:
+    """Tells from a few samples which changes may turn out to be what is wrong.
+
+    Args:
+        session: runs the samples.
+        layers: fed by the input alone.
+        given: the order as it is.
+        accuracy: in it, of all the data; `None` where a few samples have to tell.
+    """
+
+    def __init__(self, session: ProbeSession, layers: tuple[str, ...], given: _Change, accuracy: float | None) -> None:
+        self._session = session
+        self._layers = layers
+        self._given = given
+        self._accuracy = accuracy
+
+    def at(self, few: Batch, changes: Sequence[_Change]) -> list[_Change]:
+        """Those that leave less of the gap, or that may predict far better."""
+        before = self._session.stored(self._given.of(few))
+        by_labels = _leaves_room(before, self._accuracy)
+        return [change for change in changes if self._may_be(change, few, before, by_labels=by_labels)]
+
+    def _may_be(self, change: _Change, few: Batch, before: Watched, *, by_labels: bool) -> bool:
+        layers = self._layers
+        if not by_labels or change.normalized is not None:
+            seen = self._session.look(change.of(few), before.sites(layers))
+            return seen.gap(layers) < ORDER_SHARE * before.gap(layers)
+        seen = self._session.stored(change.of(few))
+        pair = paired(self._session, layers, few.size, before, seen)
+        least = THRESHOLDS.large_effect
+        if seen.gap(layers) < ORDER_SHARE * before.gap(layers):
+            least = THRESHOLDS.gain_margin
+        if pair is None or pair.gain is None:
+            return least < THRESHOLDS.large_effect
+        error = max(pair.gain_error or 0.0, 1 / few.size)  # of so few samples none may happen to differ
+        return pair.gain + THRESHOLDS.confidence_z * error > least
 
 
 def _changes(
@@ -137,10 +187,11 @@ def _changes(
     return changes
 
 
-def _leaves_room(before: Watched) -> bool:
+def _leaves_room(before: Watched, accuracy: float | None) -> bool:
     """Whether there are labels, and predictions wrong by them that another order may set right."""
-    accuracy = None if before.answers is None else before.answers.accuracy
-    return accuracy is not None and 1 - accuracy > THRESHOLDS.order_room
+    if before.answers is None or before.answers.accuracy is None:
+        return False
+    return 1 - (before.answers.accuracy if accuracy is None else accuracy) > THRESHOLDS.order_room
 
 
 def _normalized_before(others: list[tuple[int, ...]], name: str, constants: AffineMap) -> Iterator[_Change]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bncheck.core import NEAR_MARGIN
+from bncheck.core import MARGIN
 from bncheck.data import Batch
-from bncheck.evidence import SHARE, AffineMap, ChannelOrder, Evidence, InputScaling
+from bncheck.evidence import SAMPLING, SHARE, AffineMap, ChannelOrder, Evidence, InputScaling
 from bncheck.probes.case import MORE, Case
 from bncheck.probes.input.inputs import floating_input, mapped, reordered
 from bncheck.probes.input.order import order_cost, probe_order
@@ -43,7 +44,7 @@ class InputForm(Probe[FormOfInput]):
             return 0
         normalization = case.subject.plan.normalization
         order = order_cost(samples, normalization, case.fixed_batch)
-        if not recorded_gap(case.seen.stored, layers) > NEAR_MARGIN:
+        if not _may_be_scaled(case, samples, layers):
             return order
         return 2 * scaling_cost(samples, normalization, case.fixed_batch) + 2 * order + 4 * samples.size
 
@@ -53,9 +54,10 @@ class InputForm(Probe[FormOfInput]):
         if samples is None or not layers or floating_input(samples) is None:
             return None
         normalization = case.subject.plan.normalization
-        if recorded_gap(case.seen.stored, layers) > NEAR_MARGIN:
+        if _may_be_scaled(case, samples, layers):
             return _of_wrong_input(session, samples, layers, normalization, case.subject.expected)
-        order = probe_order(session, samples, layers, None, normalization, expected=case.subject.expected)
+        expected, accuracy = case.subject.expected, _accuracy(case)
+        order = probe_order(session, samples, layers, None, normalization, expected=expected, accuracy=accuracy)
         return FormOfInput(None, order)
 
     def told(self, evidence: Evidence, answer: FormOfInput) -> Evidence:
@@ -66,6 +68,19 @@ class InputForm(Probe[FormOfInput]):
 def _layers(case: Case) -> tuple[str, ...]:
     """The layers fed by the input alone, in running order."""
     return tuple(name for name in case.seen.stored.by_layer() if name in case.observed.closer.fed_by_input)
+
+
+def _may_be_scaled(case: Case, samples: Batch, layers: tuple[str, ...]) -> bool:
+    """Whether the gap of these samples may be one that a map is sought for: all samples' is known, and their noise."""
+    gap = recorded_gap(case.seen.stored, layers)
+    return math.hypot(gap, SAMPLING / math.sqrt(samples.size)) > MARGIN
+
+
+def _accuracy(case: Case) -> float | None:
+    """As shipped, of the output that probes go by; `None` where samples are not right or wrong."""
+    effect = case.observed.effect
+    accuracy = None if effect is None else effect.foremost.accuracy
+    return None if accuracy is None else accuracy.stored
 
 
 def _of_wrong_input(

@@ -20,6 +20,8 @@ from bncheck.watch import STORED
 SAMPLES = 64
 BATCH_SIZE = 16
 """Samples in a batch; few, so that each weighs much."""
+SCREENED = 2
+"""Batches that are tried first: where their samples' outputs stay, all is said."""
 
 
 class BatchInvariance(Probe[Invariance]):
@@ -28,10 +30,10 @@ class BatchInvariance(Probe[Invariance]):
     title = "the same samples beside others"
 
     def cost(self, case: Case) -> int:
-        """Count two arrangements, and the first batch once more."""
+        """Count two arrangements of a few samples, two of more, and the first batch once more."""
         number = case.number(MORE)
         size = _size(number, case.fixed_batch)
-        return 0 if size < 2 or number < 2 * size else 2 * _used(number, size) + size
+        return 0 if size < 2 or number < 2 * size else 2 * SCREENED * size + 2 * _used(number, size) + size
 
     def answer(self, case: Case, session: ProbeSession) -> Invariance | None:
         """How far the outputs move; `None` for quantized models too, which round in steps."""
@@ -60,13 +62,21 @@ def probe_invariance(session: ProbeSession, samples: Batch, precision: float, se
     size = _size(samples.size, session.fixed_batch)
     if size < 2 or samples.size < 2 * size:
         return None
-    number = _used(samples.size, size)
-    few = samples.between(0, number)
+    screened = _moved(session, samples.between(0, SCREENED * size), size, precision, seed)
+    if screened is None or not screened.moves:
+        return screened
+    return _moved(session, samples.between(0, _used(samples.size, size)), size, precision, seed, again=True)
+
+
+def _moved(
+    session: ProbeSession, few: Batch, size: int, precision: float, seed: int, *, again: bool = False
+) -> Invariance | None:
+    number = few.size
     order = torch.randperm(number, generator=torch.Generator().manual_seed(seed))
     first = _answers(session, few, size)
-    again = _answers(session, few.between(0, size), size)
+    repeated = _answers(session, few.between(0, size), size) if again else None
     beside_others = _answers(session, few.take(order), size)
-    if first is None or again is None or beside_others is None or len(first.scores) != number:
+    if first is None or (again and repeated is None) or beside_others is None or len(first.scores) != number:
         return None
     back = order.argsort()
     classes = None if beside_others.classes is None else beside_others.classes[back]
@@ -75,7 +85,7 @@ def probe_invariance(session: ProbeSession, samples: Batch, precision: float, se
         samples=number,
         batch_size=size,
         change=moved.relative() or 0.0,
-        again=relative_change(first.scores[:size], again.scores),
+        again=0.0 if repeated is None else relative_change(first.scores[:size], repeated.scores),
         decisions_changed=moved.changed_fraction(),
         tolerance=max(THRESHOLDS.composition_rounding, THRESHOLDS.composition_roundings * precision),
     )
