@@ -96,7 +96,7 @@ class Case:
 
     @cached_property
     def suspects(self) -> tuple[str, ...]:
-        """Layers that lie beyond the nearer margin and sampling, by their own gap where it is known, the farthest first."""
+        """Layers beyond the nearer margin and sampling, by their own gap where it is known, the farthest first."""
         gaps = {name: _gap(layer) for name, layer in self.observed.measured.items()}
         suspected = (name for name, gap in gaps.items() if gap > NEAR_MARGIN)
         return tuple(sorted(suspected, key=gaps.__getitem__, reverse=True))
