@@ -12,8 +12,10 @@ import torch
 from bncheck.errors import UsageError
 from bncheck.evidence import Advice
 from bncheck.formats.backend import Backend
+from bncheck.formats.folders.hugging_face import PACKAGE
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.programs.affine import operation_of
+from bncheck.formats.state_dict.known import known_architecture
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 
@@ -70,14 +72,19 @@ class TensorsBackend(Backend):
         return (
             f"{self.path} holds tensors only and cannot be {what}: name the architecture with "
             f"{argument('arch')} FILE.py:CALLABLE (a function that returns the nn.Module; in Python "
-            f"the function itself will do){otherwise}."
+            f"the function itself will do){otherwise}.{self._proposed()}"
         )
+
+    def _proposed(self) -> str:
+        """What to type for an architecture that is known by its names."""
+        known = known_architecture(self.held, self.path)
+        return "" if known is None else f" Its names are those of {PACKAGE}.{known.name}: {known.proposal}."
 
     def module(self) -> torch.nn.Module:
         """Refuse: there is no module."""
         raise UsageError(
             f"{self.path} holds tensors only: name the architecture with {argument('arch')} FILE.py:CALLABLE, or "
-            "in Python with the function itself, to fine-tune it."
+            f"in Python with the function itself, to fine-tune it.{self._proposed()}"
         )
 
     def operations(self) -> tuple[AffineOperation, ...]:
