@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 
 import bncheck
 from bncheck.errors import UsageError
 from bncheck.formats import open_model
 from bncheck.formats.state_dict.known import _KNOWN, known_architecture
 
+transformers = pytest.importorskip("transformers")
 SMALL = {"embedding_size": 4, "hidden_sizes": [4, 8], "depths": [1, 1], "num_labels": 3}
 
 
