@@ -44,7 +44,7 @@ def import_everything() -> None:
     for module in pkgutil.walk_packages(bncheck.__path__, "bncheck."):
         if not module.name.startswith(("bncheck.integrations", "bncheck.testing", "bncheck.__main__")):
             import_module(module.name)
-    for name in ("onnxruntime", "pandas", "matplotlib", "jinja2", "itables"):
+    for name in ("onnxruntime", "pandas", "matplotlib", "jinja2"):
         import_module(name)
 
 

@@ -189,4 +189,4 @@ def test_the_page_is_drawn_without_torch_and_the_notebook_without_matplotlib() -
     assert "torch" not in loaded_by(f"{making}from bncheck.render import renderer\nrenderer('html')(full_report())")
     loaded = loaded_by(f"{making}full_report()._repr_html_()")
     assert "jinja2" in loaded
-    assert not loaded & {"torch", "onnx", "matplotlib", "itables"}
+    assert not loaded & {"torch", "onnx", "matplotlib"}

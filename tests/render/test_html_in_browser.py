@@ -94,7 +94,7 @@ def test_the_table_sorts_by_number_and_says_so(ask: Callable[..., Any]) -> None:
 
 def test_the_table_filters_by_name_and_by_finding(ask: Callable[..., Any]) -> None:
     script = f"""{NAMES}
-      const field = document.querySelector(".dt-search input");
+      const field = document.querySelector(".filter input");
       const filtered = {{}};
       for (const text of ["transition", "BN706", "no such layer"]) {{
         field.value = text;
@@ -120,6 +120,39 @@ def test_a_link_opens_the_layer(ask: Callable[..., Any]) -> None:
       await new Promise((done) => setTimeout(done, 300));
       return [before, target.closest("details").open];"""
     assert ask(full_report, script) == [False, True]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_chart_is_seen_whole_at_any_width(width: int, ask: Callable[..., Any]) -> None:
+    """None is cut or scrolled, and its letters are no smaller than can be read."""
+    script = """
+      for (const one of document.querySelectorAll("details.layer")) one.open = true;
+      const shown = [...document.querySelectorAll("figure svg")].filter((one) => one.getClientRects().length);
+      return shown.map((one) => {
+        const box = one.getBoundingClientRect(), letters = [...one.querySelectorAll("text")];
+        const least = Math.min(...letters.map((text) => text.getBoundingClientRect().height));
+        return [box.left >= 0 && box.right <= window.innerWidth, least];
+      });"""
+    told = ask(full_report, script, width)
+    assert len(told) == 2 + 2 + 2 * 4  # score and depth, two of batches, two for each measured layer
+    assert all(whole for whole, _ in told)
+    assert min(least for _, least in told) >= 9
+
+
+def test_a_click_selects_the_whole_command(ask: Callable[..., Any]) -> None:
+    script = """return [...document.querySelectorAll("pre.command")].map((one) => getComputedStyle(one).userSelect);"""
+    assert ask(full_report, script) == ["all", "all"]
+
+
+def test_on_paper_there_is_nothing_to_press_and_the_ground_is_white(chromium: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(drawn(full_report), encoding="utf-8")
+    with chromium.page(file) as page:
+        page.ask("Emulation.setEmulatedMedia", media="print")
+        hidden = 'return ["nav", ".theme", ".filter", ".skip"].map((one) => document.querySelector(one).offsetHeight);'
+        assert page.returned(hidden) == [0, 0, 0, 0]
+        page.returned('document.getElementById("theme-dark").click(); return 0')
+        assert page.returned("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
 def test_light_and_dark_by_choice(ask: Callable[..., Any]) -> None:
@@ -176,7 +209,7 @@ def test_the_page_itself_never_scrolls_sideways(width: int, ask: Callable[..., A
 
 def test_five_hundred_layers_are_filtered(ask: Callable[..., Any]) -> None:
     script = f"""{NAMES}
-      const field = document.querySelector(".dt-search input");
+      const field = document.querySelector(".filter input");
       const all = names().length;
       field.value = "stages.9.";
       field.dispatchEvent(new Event("input"));

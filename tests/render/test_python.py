@@ -144,7 +144,7 @@ def test_it_draws_on_the_users_axes_or_on_its_own() -> None:
 
     figure, axes = pyplot.subplots()
     assert full_report().plot(axes) is axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()][-1] == "own gap (batch pass)"
+    assert [text.get_text() for text in axes.get_legend().get_texts()][-1] == "own (batch pass)"
     page = Path(figures.__file__).parent / "templates" / "style.css"
     drawn = [mpl.colors.to_hex(line.get_color()) for line in axes.get_lines()]
     assert len(set(drawn)) == 3

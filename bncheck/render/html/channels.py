@@ -1,11 +1,10 @@
-"""A figure shows the channels of one layer: what it stores against what was measured."""
+"""Figures show the channels of one layer: what it stores against what was measured."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
@@ -15,51 +14,52 @@ from bncheck.core import FloatArray
 from bncheck.render.html.drawing import INK, MUTED, POINT, POINT_BEYOND, svg_of
 from bncheck.render.html.view import deviation
 from bncheck.render.words.cells import count, number, printable
-from bncheck.results import ChannelTable, LayerReport
+from bncheck.results import LayerReport
 
 
 class ChannelFigure:
-    """One figure, drawn again for every layer: setting up axes is what takes the time.
+    """Two figures, drawn again for every layer: setting up axes is what takes the time.
 
-    Left the means, right the standard deviations (with eps, as the layer divides by them), a point for each
-    channel; on the diagonal stored and measured agree. Channels beyond the margin are triangles.
+    The means, and the standard deviations (with eps, as the layer divides by them), a point for each channel; on the
+    diagonal stored and measured agree. Channels beyond the margin are triangles. They stand side by side where there
+    is room.
     """
 
     def __init__(self, margin: float) -> None:
         self._margin = margin
-        self._figure = Figure(figsize=(7.2, 3.0))
-        left, right = self._figure.subplots(1, 2)
-        left.set_title("mean", loc="left")
-        right.set_title("standard deviation", loc="left")
-        right.set_xscale("log")
-        right.set_yscale("log")
-        right.minorticks_off()
-        self._panels = (_Panel(left), _Panel(right))
-        self._figure.subplots_adjust(left=0.08, right=0.985, top=0.91, bottom=0.16, wspace=0.2)
+        self._panels = (_Panel("mean"), _Panel("standard deviation", logarithmic=True))
 
     def draw(self, layer: LayerReport, name: str) -> str | None:
-        """The layer's figure as SVG; `None` where no channel has numbers to draw."""
+        """The layer's figures as SVG; `None` where no channel has numbers to draw."""
         if layer.table is None:
             return None
         table, eps = layer.table, layer.stored_eps or 0.0
         beyond = np.nan_to_num(table.gap, nan=np.inf) > self._margin
         means = (table.stored_mean, table.measured_mean)
         deviations = (deviation(table.stored_var, eps), deviation(table.measured_var, eps))
-        drawn = [
-            panel.fill(*pair, beyond, layer.worst_channel)
-            for panel, pair in zip(self._panels, (means, deviations), strict=True)
-        ]
-        if not any(drawn):
-            return None
-        title = printable(f"Channels of {layer.name or 'the model'}: stored against measured")
-        return svg_of(self._figure, name, title, _words(layer, table, beyond, self._margin))
+        drawn = []
+        for panel, pair, short in zip(self._panels, (means, deviations), ("mean", "sd"), strict=True):
+            if not panel.fill(*pair, beyond, layer.worst_channel):
+                continue
+            title = printable(f"Channels of {layer.name or 'the model'}, {panel.title}: stored against measured")
+            words = _words(layer, pair, beyond, self._margin, panel.title)
+            drawn.append(svg_of(panel.figure, f"{name}-{short}", title, words))
+        return "".join(drawn) or None
 
 
 class _Panel:
     """Stored values to the right, measured ones up."""
 
-    def __init__(self, axes: Axes) -> None:
-        self._axes = axes
+    def __init__(self, title: str, *, logarithmic: bool = False) -> None:
+        self.title = title
+        self.figure = Figure(figsize=(3.6, 3.0))
+        self._axes = axes = self.figure.add_subplot()
+        axes.set_title(title, loc="left")
+        if logarithmic:
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.minorticks_off()
+        self.figure.subplots_adjust(left=0.15, right=0.97, top=0.91, bottom=0.16)
         axes.set_xlabel("stored")
         axes.set_ylabel("measured")
         self._diagonal: Line2D = axes.plot([], [], color=MUTED, linewidth=0.8)[0]
@@ -111,18 +111,16 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
     return inside[:: math.ceil(len(inside) / 5)] if inside else [low, high]
 
 
-def _words(layer: LayerReport, table: ChannelTable, beyond: np.ndarray, margin: float) -> str:
-    parts = [
+def _words(
+    layer: LayerReport, values: tuple[FloatArray, FloatArray], beyond: np.ndarray, margin: float, what: str
+) -> str:
+    told = (
         f"{count(layer.channels, 'channel')}, {int(beyond.sum())} of them with a gap above {margin:g} "
         "(drawn as triangles); on the diagonal stored and measured agree."
-    ]
+    )
     worst = layer.worst_channel
-    if worst is not None:
-        eps = layer.stored_eps or 0.0
-        stored, measured = deviation(table.stored_var, eps)[worst], deviation(table.measured_var, eps)[worst]
-        parts.append(
-            f"Worst channel {worst}: stored mean {number(float(table.stored_mean[worst]))}, measured "
-            f"{number(float(table.measured_mean[worst]))}; stored standard deviation {number(float(stored))}, "
-            f"measured {number(float(measured))}; gap {number(float(table.gap[worst]))}."
-        )
-    return " ".join(parts)
+    if worst is None:
+        return told
+    stored, measured = (number(float(each[worst])) for each in values)
+    gap = "" if layer.table is None else f"; gap {number(float(layer.table.gap[worst]))}"
+    return f"{told} Worst channel {worst}: {what} {stored} stored, {measured} measured{gap}."

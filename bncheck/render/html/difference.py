@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bncheck.render.html import view
 from bncheck.render.html.filling import filled
-from bncheck.render.html.tables import Line, datatables
+from bncheck.render.html.tables import Line
+from bncheck.render.html.threshold_words import thresholds_told
 from bncheck.render.html.view import Cell, order
 from bncheck.render.told import told
 from bncheck.render.words import difference as words
@@ -49,13 +50,14 @@ def page_of_difference(difference: Difference) -> str:
         tensor_titles=TENSOR_TITLES,
         only=(("Only in the first file", difference.only_before), ("Only in the second file", difference.only_after)),
         run=difference.run,
+        thresholds=thresholds_told(difference.run.thresholds),
         closing=[f"More: bncheck rule {difference.findings[0].code}"] if difference.findings else [],
         facts=[
             ("sha256 of the first file", difference.before.sha256),
             ("sha256 of the second file", difference.after.sha256),
             ("exit code", difference.summary.exit_code),
         ],
-        script=datatables() if len(layers) > 1 else None,
+        script=len(layers) > 1,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,10 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from bncheck.render.html.drawing import BATCH, INK, LIMIT, LINE, MUTED, NOISE, STORED, lines_across, svg_of
+from bncheck.render.words.answer import compared
 from bncheck.render.words.cells import count, number, printable, span
-from bncheck.render.words.predictions import score_shown, scored
+from bncheck.render.words.predictions import AS_SHIPPED, score_shown
 from bncheck.results import MEASURED, SHARES, BatchSize, LayerReport, Report, score_title
 
+NARROW = (3.9, 3.6)
+"""Inches of a figure for a narrow screen: its letters are as large there as those of the page."""
+DEPTH = "Gap along the depth of the network"
 MANY = 90
 """Layers from which their markers would run into each other."""
 NAMED = 12
@@ -43,12 +48,27 @@ def depth_figure(report: Report, targets: Mapping[str, str]) -> str | None:
         strip.set_gid(f"layer-{position}")
         strip.set_url(f"#{targets[layer.name]}" if layer.name in targets else None)
         tips[f"layer-{position}"] = printable(
-            f"{layer.name or 'the model'}: gap {number(layer.gap)}, own gap {number(layer.own_gap)}, "
+            f"{layer.name or 'the model'}: gap {number(layer.gap)}, own {number(layer.own_gap)}, "
             f"noise {number(layer.noise)}"
         )
     figure.legend(loc="outside upper left", ncols=5, fontsize=9, handlelength=2.2, columnspacing=1.3)
     figure.subplots_adjust(left=0.075, right=0.985, top=0.88, bottom=0.24 if aslant else 0.13)
-    return svg_of(figure, "depth", "Gap along the depth of the network", depth_words(layers, margin), tips)
+    return svg_of(figure, "depth", DEPTH, depth_words(layers, margin), tips)
+
+
+def narrow_depth_figure(report: Report) -> str | None:
+    """The same for a screen as narrow as a telephone's, where layers are too near to be pointed at."""
+    layers, margin = measured_layers(report), report.run.thresholds["margin"]
+    if not layers:
+        return None
+    figure = Figure(figsize=NARROW)
+    axes = figure.add_subplot()
+    draw_depth(axes, layers, margin)
+    if len(layers) <= NAMED:
+        axes.set_xticks(range(1, len(layers) + 1), [_tail(layer.name, 14) for layer in layers], rotation=40, ha="right")
+    figure.legend(loc="outside upper left", ncols=2, fontsize=8.5, handlelength=1.6, columnspacing=0.8)
+    figure.subplots_adjust(left=0.16, right=0.97, top=0.8, bottom=0.26 if len(layers) <= NAMED else 0.14)
+    return svg_of(figure, "depth-narrow", DEPTH, depth_words(layers, margin))
 
 
 def measured_layers(report: Report) -> list[LayerReport]:
@@ -75,7 +95,7 @@ def draw_depth(axes: Axes, layers: Sequence[LayerReport], margin: float, paint: 
     axes.plot(at, np.clip(gaps, low, None), color=paint(STORED), marker="o", label="gap (stored pass)", **kept)
     if np.isfinite(owns).any():
         own = np.clip(owns, low, None)
-        axes.plot(at, own, color=paint(BATCH), marker="s", linestyle="--", label="own gap (batch pass)", **kept)
+        axes.plot(at, own, color=paint(BATCH), marker="s", linestyle="--", label="own (batch pass)", **kept)
     lost = at[~np.isfinite(gaps)]
     if len(lost):
         # Above everything, and kept out of the scale.
@@ -108,7 +128,7 @@ def draw_depth(axes: Axes, layers: Sequence[LayerReport], margin: float, paint: 
 def depth_words(layers: Sequence[LayerReport], margin: float) -> str:
     """The depth figure for those who cannot see it."""
     parts = [f"{count(len(layers), 'measured layer')}, in the order of the network."]
-    named = (("gap", "Gap in the stored pass"), ("own_gap", "Own gap in the batch pass"), ("noise", "Noise floor"))
+    named = (("gap", "Gap in the stored pass"), ("own_gap", "Own, in the batch pass"), ("noise", "Noise floor"))
     for field, title in named:
         values = _values(layers, field)
         known = np.flatnonzero(np.isfinite(values))
@@ -124,67 +144,78 @@ def depth_words(layers: Sequence[LayerReport], margin: float) -> str:
     return printable(" ".join(parts))
 
 
-def batch_size_figure(rows: Sequence[BatchSize]) -> str | None:
-    """How far a mini-batch's statistics lie from the stored ones, by its size."""
+def batch_size_figures(rows: Sequence[BatchSize]) -> str | None:
+    """How far a mini-batch's statistics lie from the stored ones, by its size: two panels."""
     shown = [row for row in rows if math.isfinite(row.gap)]
     if not shown:
         return None
-    figure = Figure(figsize=(9.2, 2.9))
-    left, right = figure.subplots(1, 2)
     sizes = [row.batch_size for row in shown]
-    left.plot(sizes, [row.gap for row in shown], color=STORED, marker="o", markersize=4, linewidth=1.4, label="gap")
+    left, right = (Figure(figsize=(4.6, 2.9)) for _ in range(2))
+    axes = left.add_subplot()
+    axes.plot(sizes, [row.gap for row in shown], color=STORED, marker="o", markersize=4, linewidth=1.4, label="gap")
     shifts = [row.shift for row in shown]
-    left.plot(sizes, shifts, color=BATCH, marker="s", markersize=4, linewidth=1.4, ls="--", label="shift (95 %)")
-    left.set_ylim(bottom=0)
-    left.set_title("gap and shift of a batch", loc="left")
+    axes.plot(sizes, shifts, color=BATCH, marker="s", markersize=4, linewidth=1.4, ls="--", label="shift (95 %)")
+    axes.set_ylim(bottom=0)
+    axes.set_title("gap and shift of a batch", loc="left")
+    axes = right.add_subplot()
     lows, highs = [row.scale_low for row in shown], [row.scale_high for row in shown]
-    right.fill_between(sizes, lows, highs, color=NOISE, linewidth=0)
-    right.plot(sizes, highs, color=STORED, marker="^", markersize=4, linewidth=1.4, label="scale, 95 % lie below")
-    right.plot(sizes, lows, color=BATCH, marker="v", markersize=4, linewidth=1.4, ls="--", label="scale, 5 % lie below")
-    right.axhline(1.0, color=LIMIT, linewidth=1, linestyle=(0, (6, 3)))
-    right.set_title("scale of a batch (1: as stored)", loc="left")
-    for axes in (left, right):
+    axes.fill_between(sizes, lows, highs, color=NOISE, linewidth=0)
+    axes.plot(sizes, highs, color=STORED, marker="^", markersize=4, linewidth=1.4, label="scale, 95 % lie below")
+    axes.plot(sizes, lows, color=BATCH, marker="v", markersize=4, linewidth=1.4, ls="--", label="scale, 5 % lie below")
+    axes.axhline(1.0, color=LIMIT, linewidth=1, linestyle=(0, (6, 3)))
+    axes.set_title("scale of a batch (1: as stored)", loc="left")
+    told = (
+        "; ".join(f"{row.batch_size}: gap {number(row.gap)}, shift {number(row.shift)}" for row in shown),
+        "; ".join(f"{row.batch_size}: scale {span(row.scale_low, row.scale_high)}" for row in shown),
+    )
+    drawn = []
+    for figure, name, words in zip((left, right), ("gap", "scale"), told, strict=True):
+        axes = figure.axes[0]
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.minorticks_off()
         axes.set_xlabel("batch size")
         axes.legend(fontsize=9, handlelength=2.2)
         lines_across(axes)
-    figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.17, wspace=0.12)
-    told = "; ".join(
-        f"{row.batch_size}: gap {number(row.gap)}, shift {number(row.shift)}, "
-        f"scale {span(row.scale_low, row.scale_high)}"
-        for row in shown
-    )
-    return svg_of(figure, "batch-sizes", "Mini-batches against the stored statistics", f"By batch size: {told}.")
+        figure.subplots_adjust(left=0.1, right=0.98, top=0.9, bottom=0.17)
+        title = f"Mini-batches against the stored statistics: {name}"
+        drawn.append(svg_of(figure, f"batch-sizes-{name}", title, f"By batch size: {words}."))
+    return "".join(drawn)
 
 
-def score_figure(report: Report) -> str | None:
-    """The predictions with each set of statistics; `None` where there were no labels."""
-    score, values = scored(report)
+def score_figure(report: Report, *, is_narrow: bool = False) -> str | None:
+    """The predictions with each set of statistics, and with what else helps; `None` where there were no labels."""
+    score, values = compared(report)
     bars = [(how, value) for value, how in reversed(values) if math.isfinite(value)]
     if not bars:
         return None
-    figure = Figure(figsize=(9.2, 0.55 + 0.36 * len(bars)))
-    axes = figure.add_subplot()
     names, widths = [name for name, _ in bars], [value for _, value in bars]
-    colours = [STORED if name == "as shipped" else NOISE for name in names]
-    drawn = axes.barh(names, widths, color=colours, edgecolor=MUTED, linewidth=0.6, height=0.62)
+    # Names stand beside the bars, in several lines where there is little room.
+    shown = [textwrap.fill(name, 16 if is_narrow else 24) for name in names]
+    lines = max(name.count("\n") + 1 for name in shown)
+    height = 0.55 + (0.36 + 0.14 * (lines - 1)) * len(bars)
+    figure = Figure(figsize=(NARROW[0] if is_narrow else 9.2, height))
+    axes = figure.add_subplot()
+    deciding = values[-1][1]
+    colours = [STORED if name.startswith(AS_SHIPPED) else BATCH if name == deciding else NOISE for name in names]
+    drawn = axes.barh(shown, widths, color=colours, edgecolor=MUTED, linewidth=0.6, height=0.62)
     words = [score_shown(score, value) for value in widths]
     axes.bar_label(drawn, words, padding=5, color=INK)
     axes.tick_params(axis="y", labelcolor=INK)
     if score in SHARES:
-        axes.set_xlim(0, 1.08)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
+        axes.set_xlim(0, 1.2 if is_narrow else 1.08)
+        axes.set_xticks([0, 0.5, 1.0] if is_narrow else [0, 0.25, 0.5, 0.75, 1.0])
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     else:
         axes.axvline(0, color=LINE, linewidth=0.8)
-        axes.margins(x=0.12)
+        axes.margins(x=0.25 if is_narrow else 0.12)
+        axes.locator_params(axis="x", nbins=4 if is_narrow else 9)
     axes.spines.left.set_visible(False)
-    figure.subplots_adjust(left=0.19, right=0.99, top=0.97, bottom=0.24)
+    figure.subplots_adjust(left=0.36 if is_narrow else 0.19, right=0.99, top=0.97, bottom=0.33 / height)
     title = score_title(score)
     told = ", ".join(f"{word} {name}" for name, word in zip(reversed(names), reversed(words), strict=True))
-    return svg_of(figure, "score", f"{title} with each set of statistics", f"{title}: {told}.")
+    name = "score-narrow" if is_narrow else "score"
+    return svg_of(figure, name, f"{title} with each set of statistics", f"{title}: {told}.")
 
 
 def _values(layers: Sequence[LayerReport], field: str) -> np.ndarray:

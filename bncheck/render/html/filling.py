@@ -9,7 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bncheck.render.html import view
+from bncheck.render.html.threshold_words import thresholds_told
 from bncheck.render.words.cells import count, number, printable, span
+from bncheck.render.words.layers import IN_FILES, MEANINGS
 from bncheck.render.words.report import (
     ALIKE,
     about_data,
@@ -24,6 +26,7 @@ from bncheck.render.words.side import side_tables
 from bncheck.render.words.training_input import training_input
 from bncheck.results import Report
 
+FAILED = 1
 SIGNS = {"error": "✖", "warning": "▲", "info": "●", "": ""}
 
 
@@ -43,6 +46,7 @@ def of_report(report: Report) -> dict[str, Any]:
         "report": report,
         "headline": headline(report),
         "standing": standing(report),
+        "is_failing": report.summary.exit_code == FAILED,
         "effect": effect_lines(report),
         "closing": closing(report),
         "next_step": next_step(report),
@@ -55,6 +59,8 @@ def of_report(report: Report) -> dict[str, Any]:
         "worst_columns": view.WORST_COLUMNS,
         "summed": view.summed(report.layers),
         "beside": side_tables(report, most=view.BESIDE),
+        "meanings": [(title, MEANINGS[title], IN_FILES.get(title)) for title in MEANINGS],
+        "thresholds": thresholds_told(report.run.thresholds),
     }
 
 

@@ -9,12 +9,12 @@ from markupsafe import Markup
 from bncheck.render.html import view
 from bncheck.render.html.channels import ChannelFigure
 from bncheck.render.html.drawing import drawing
-from bncheck.render.html.figures import batch_size_figure, depth_figure, score_figure
+from bncheck.render.html.figures import batch_size_figures, depth_figure, narrow_depth_figure, score_figure
 from bncheck.render.html.filling import filled, of_report
-from bncheck.render.html.tables import Line, datatables, safe
+from bncheck.render.html.tables import Line, safe
 from bncheck.render.told import judged_report
+from bncheck.render.words.answer import compared
 from bncheck.render.words.cells import number
-from bncheck.render.words.predictions import scored
 from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
 from bncheck.results import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult, Report, score_title
 
@@ -25,7 +25,7 @@ REPAIRED_CAPTION = (
     "Every layer that stores statistics, before and after the repair. gap: root mean square over the channels; own: "
     "with upstream errors removed; error: how far the new mean may be off, in standard deviations."
 )
-DRAWN = 120
+DRAWN = 30
 """The most layers whose channels are drawn and listed: those of the largest gaps. Others name their worst channel."""
 
 
@@ -70,8 +70,10 @@ def _values(report: Report) -> dict[str, Any]:
     with drawing():
         figures = {
             "depth": depth_figure(report, targets),
-            "batch_sizes": batch_size_figure(report.batch_sizes),
+            "depth_narrow": narrow_depth_figure(report),
+            "batch_sizes": batch_size_figures(report.batch_sizes),
             "score": score_figure(report),
+            "score_narrow": score_figure(report, is_narrow=True),
         }
         shown = _largest_gaps(rows)
         channels = _channel_figures(report, shown)
@@ -82,12 +84,12 @@ def _values(report: Report) -> dict[str, Any]:
         "title": report.model.path,
         "rows": rows,
         "figures": {name: None if svg is None else safe(svg) for name, svg in figures.items()},
-        "score": score_title(scored(report)[0]),
+        "score": score_title(compared(report)[0]),
         "channels": channels,
         "listed": {row.target for row in shown},
         "not_drawn": with_channels - DRAWN if with_channels > DRAWN else 0,
         "drawn": DRAWN,
-        "script": datatables() if len(rows) > 1 else None,
+        "script": len(rows) > 1,
     }
 
 

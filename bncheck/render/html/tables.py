@@ -1,10 +1,8 @@
-"""Pages have plain tables, and a script that sorts and filters them."""
+"""Pages have plain tables, which a script of a few lines sorts and filters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 from markupsafe import Markup
 
@@ -21,14 +19,6 @@ class Line:
     severity: str = ""
 
 
-@cache
-def datatables() -> Markup:
-    """DataTables, which sorts and filters, as itables packs it: whole, with its licences."""
-    bundle = files("itables").joinpath("html", "dt_bundle.js").read_text(encoding="utf-8")
-    # In a page `<!--` before `<script` would hide the end of the script; in strings and patterns \\! is !.
-    return safe(bundle.replace("<!--", r"<\!--").replace("</script", r"<\/script"))
-
-
 def safe(text: str) -> Markup:
-    """Our own drawing, or a library's script: markup, no text."""
+    """Our own drawing: markup, no text."""
     return Markup(text)  # noqa: S704

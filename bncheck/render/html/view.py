@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from bncheck.core import FloatArray
+from bncheck.render.words.answer import compared
 from bncheck.render.words.cells import count, number, span
 from bncheck.render.words.judged import concerning, layer_verdict
 from bncheck.render.words.layers import KINDS
-from bncheck.render.words.predictions import AS_SHIPPED, score_shown, scored
+from bncheck.render.words.predictions import score_shown
 from bncheck.render.words.ranking import worst_first
 from bncheck.render.words.reasons import reason_words
 from bncheck.render.words.report import alike
@@ -65,8 +66,8 @@ class Group:
     accepted: str | None = None
 
 
-COLUMNS = ("channels", "shift", "scale", "gap", "own gap", "noise")
-WORST_COLUMNS = ("stored mean", "measured mean", "stored sd", "measured sd", "shift", "scale", "gap", "own gap")
+COLUMNS = ("channels", "shift", "scale", "gap", "own", "noise")
+WORST_COLUMNS = ("stored mean", "measured mean", "stored sd", "measured sd", "shift", "scale", "gap", "own")
 
 
 def rows(report: Report) -> list[Row]:
@@ -106,19 +107,24 @@ def value_words(value: Any) -> str:
 def tiles(report: Report) -> list[tuple[str, str]]:
     """The numbers one looks for first."""
     summary, effect = report.summary, report.effect
-    told = [("layers measured", f"{summary.layers_measured} of {len(report.layers)}")]
+    name, values = compared(report)
+    told = []
+    if len(values) > 1:
+        (before, shipped), (after, helped) = values[0], values[-1]
+        change = f"{score_shown(name, before)} \N{RIGHTWARDS ARROW} {score_shown(name, after)}"
+        told.append((f"{name} {shipped}, and {helped}", change))
+    told.append(("layers measured", f"{summary.layers_measured} of {len(report.layers)}"))
     if summary.layers_skipped:
         told.append(("layers skipped", str(summary.layers_skipped)))
     if summary.gap is not None:
         told.append(("gap of the model", number(summary.gap)))
     if summary.own_gap is not None:
-        told.append(("own gap", number(summary.own_gap)))
+        told.append(("own: upstream errors removed", number(summary.own_gap)))
     if effect is not None and effect.predictions_changed is not None:
         told.append(("predictions changed by recalibrating", f"{effect.predictions_changed:.1%}"))
     elif effect is not None and effect.output_change is not None:
         told.append(("outputs moved by recalibrating", _percent(effect.output_change)))
-    name, values = scored(report)
-    told += [(f"{name} {how}", score_shown(name, value)) for value, how in values if how == AS_SHIPPED]
+    told += [(f"{name} {how}", score_shown(name, value)) for value, how in values if len(values) == 1]
     return told
 
 
@@ -167,8 +173,8 @@ def _facts(layer: LayerReport) -> list[tuple[str, str]]:
     if layer.stored_updates is not None:
         facts.append(("updates", f"{layer.stored_updates:,}"))
     if layer.gap is not None:
-        facts += [("gap", number(layer.gap)), ("own gap", number(layer.own_gap)), ("noise", number(layer.noise))]
-        facts.append(("largest shift", number(layer.shift_max)))
+        facts += [("gap", number(layer.gap)), ("own", number(layer.own_gap)), ("noise", number(layer.noise))]
+        facts.append(("shift", number(layer.shift_max)))
         facts.append(("scale", span(layer.scale_min, layer.scale_max)))
     if layer.worst_channel is not None:
         facts.append(("worst channel", _worst_channel(layer, layer.worst_channel)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bncheck.render.words.cells import count
-from bncheck.render.words.predictions import percent, prediction_lines, score_shown
+from bncheck.render.words.predictions import AS_SHIPPED, percent, prediction_lines, score_shown, scored
 from bncheck.render.words.report import headline
 from bncheck.results import FINDINGS, INFO, Cost, Finding, Report, gravest, score_title
 from bncheck.vocabulary import Remedy
@@ -15,6 +15,14 @@ from bncheck.vocabulary import Remedy
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 SUBJECT = {"inconclusive": ("BN707",), "not-checked": ("BN102", "BN705"), "ok": ("BN603",)}
 """The findings, one of which a verdict without a fault is about."""
+HELPED = {
+    Remedy.INPUT: "with the input changed",
+    Remedy.EPS: "with another eps",
+    Remedy.GROUPED: "in grouped batches",
+    Remedy.CALLS: "by each call's own",
+    Remedy.INSTANCE: "by each instance's own",
+}
+"""How a score was measured that another remedy than new statistics gave."""
 OF_CALLS = "BN604"
 """No one set of statistics helps there: what it costs stands in its message, last."""
 
@@ -61,6 +69,19 @@ def answer_in_full(report: Report) -> Answer:
     measured = brief.cost if about is not None and _cost(report, about) != _cost(report) else ""
     told = "" if measured and measured in cause else measured
     return Answer(cause, " ".join(filter(None, (told, predictions))), action)
+
+
+def compared(report: Report) -> tuple[str, list[tuple[float, str]]]:
+    """The score that decided, by each way of normalizing, or by what was changed: that which helps stands last."""
+    name, values = scored(report)
+    about = subject(report)
+    cost = None if about is None else about.cost
+    if cost is None or cost.remedy not in HELPED or cost.shipped is None or cost.remedied is None:
+        return name, values
+    on = "" if cost.samples is None else f" ({count(cost.samples, 'sample')})"
+    if name == cost.score and values[0][0] == cost.shipped:
+        return name, [*values, (cost.remedied, f"{HELPED[cost.remedy]}{on}")]
+    return cost.score, [(cost.shipped, f"{AS_SHIPPED}{on}"), (cost.remedied, f"{HELPED[cost.remedy]}{on}")]
 
 
 def subject(report: Report) -> Finding | None:

@@ -9,6 +9,8 @@ KINDS = {
     "layer_norm": "layer",
     "rms_norm": "rms",
 }
+IN_FILES = {"shift": "shift_max", "scale": "scale_min, scale_max", "own": "own_gap"}
+"""What the columns are called in JSON and CSV, where that is another name."""
 MEANINGS = {
     "shift": "the largest over the channels",
     "scale": "the range over the channels",
