@@ -10,7 +10,9 @@ from typing import Any
 from bncheck.api.calling import Call, call_of
 from bncheck.data import normalization_of
 from bncheck.errors import UsageError
-from bncheck.measure import Observation, Plan
+from bncheck.evidence import DriftEvidence, Evidence
+from bncheck.formats import Backend
+from bncheck.measure import MeasuringOptions, Observation, Part, Plan, drift_since, read_part, require_comparable
 from bncheck.progress import Progress, Relayed
 from bncheck.results import Asked, RunCost
 from bncheck.rules import matching
@@ -29,6 +31,39 @@ Settings = InspectionSettings | RepairSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class EarlierRun:
+    """An earlier run of the same model, as a file keeps it.
+
+    Attributes:
+        part: what it saw.
+        name: of the file.
+    """
+
+    part: Part
+    name: str
+
+    def drift(self, seen: Observation, evidence: Evidence) -> DriftEvidence:
+        """How far what layers see has moved since."""
+        return drift_since(self.part, self.name, seen, evidence.measured)
+
+
+def earlier_run(settings: InspectionSettings, opened: Backend) -> EarlierRun | None:
+    """The run that settings compare with; `None` without.
+
+    Raises:
+        UsageError: there is no such file, or it is of another model or of other options.
+        UnreadableError: it keeps no run.
+    """
+    if settings.against is None:
+        return None
+    if settings.data is None:
+        raise UsageError(f"{argument('against')} is compared with {argument('data')}: name them.")
+    part = read_part(settings.against)
+    require_comparable(part, str(settings.against), opened, MeasuringOptions.of(settings))
+    return EarlierRun(part, str(settings.against))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Request:
     """What a report is to say, and how it was asked for.
 
@@ -40,6 +75,7 @@ class Request:
         options: as the report prints them.
         asked: as the report is told by them.
         call: as another command would repeat it.
+        earlier: the run that this one is compared with; `None` without.
         keep: called with what the passes saw, and with what they cost, where that is to be kept.
     """
 
@@ -50,6 +86,7 @@ class Request:
     options: Mapping[str, Any]
     asked: Asked
     call: Call
+    earlier: EarlierRun | None = None
     keep: Callable[[Observation, RunCost], None] | None = None
 
 
@@ -158,6 +195,7 @@ def _of_inspection(settings: InspectionSettings, reference: str | None, training
         "batch_size": sampling.batch_size,
         "limit": sampling.limit,
         "until": sampling.until or None,
+        "against": None if settings.against is None else str(settings.against),
         "by": _name(settings.reading.by),
         "device": model.device,
         "key": model.key,

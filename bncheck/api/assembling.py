@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bncheck import __version__
 from bncheck.core import NormLayer, rms
-from bncheck.evidence import EffectEvidence, Evidence, MeasuredLayer, SliceEvidence
+from bncheck.evidence import DriftEvidence, EffectEvidence, Evidence, MeasuredLayer, SliceEvidence
 from bncheck.formats import Backend
 from bncheck.gate import Coverage, judge_findings
 from bncheck.measure import KnownModel
@@ -22,6 +22,8 @@ from bncheck.results import (
     SKIPPED,
     BatchSize,
     ChannelTable,
+    Drift,
+    DriftLayer,
     Effect,
     Finding,
     LayerReport,
@@ -93,7 +95,18 @@ def assemble(model: KnownModel, evidence: Evidence, findings: Sequence[Finding],
         findings=findings,
         layers=layers,
         slices=tuple(map(_slice_report, evidence.slices)),
+        drift=_drift(evidence.drift),
     )
+
+
+def _drift(found: DriftEvidence | None) -> Drift | None:
+    if found is None:
+        return None
+    layers = tuple(
+        DriftLayer(name, one.gap, one.noise, one.lower, one.shift_max, one.scale_min, one.scale_max)
+        for name, one in found.layers.items()
+    )
+    return Drift(found.since, found.then, found.gap, found.noise, layers)
 
 
 def _slice_report(found: SliceEvidence) -> SliceReport:

@@ -107,6 +107,7 @@ def _from_python(settings: InspectionSettings | RepairSettings) -> dict[str, Any
         "batch_size": sampling.batch_size,
         "limit": sampling.limit,
         "until": sampling.until,
+        "against": None if not isinstance(settings, InspectionSettings) else _written(settings.against, "against"),
         "by": _named(settings.reading.by),
         "batch_sizes": sampling.batch_sizes,
         "exhaustive": sampling.exhaustive,

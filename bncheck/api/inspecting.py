@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bncheck.api.asking import Request, plan_of, request_of, sliced, spelling_arguments
+from bncheck.api.asking import Request, earlier_run, plan_of, request_of, sliced, spelling_arguments
 from bncheck.api.assembling import assemble, versions_of
 from bncheck.api.next_step import advised
 from bncheck.api.opening import opened_for
@@ -82,6 +83,7 @@ def inspect(
     reference_arch: str | Callable[..., Any] | None = None,
     reference_arch_kwargs: Mapping[str, Any] | None = None,
     reference_key: str | None = None,
+    against: str | Path | None = None,
     data_options: DataOptions | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     exhaustive: bool = False,
@@ -127,6 +129,8 @@ def inspect(
         reference_arch: as `arch`, for a reference that is a state dict; without it only values are compared.
         reference_arch_kwargs: as `arch_kwargs`, for `reference_arch`.
         reference_key: as `key`, for the reference.
+        against: a file that `write_moments`, or `inspect --write-moments`, wrote on other data of the same model:
+            `report.drift` has how far each layer's input has moved since (BN614).
         data_options: preprocessing of images, the label column of tables.
         batch_sizes: of the what-if table.
         exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows.
@@ -164,6 +168,7 @@ def inspect(
         judging=JudgingSettings(
             texts("select", select), texts("ignore", ignore), max_gap, fail_on, strict, deploy_dtype
         ),
+        against=against,
     )
     return inspected(settings, progress)
 
@@ -202,8 +207,10 @@ def inspected(
         reference=None if reference is None else reference.path,
         training=None if training is None else training.name,
     )
+    earlier = ranks.agreed(lambda: earlier_run(settings, opened))
     if source is None and ranks.rank:
         raise RankIsDone
+    how = replace(how, earlier=earlier)
     if keep is not None and source is not None:
         from bncheck.api.parts import part_of
 
@@ -285,6 +292,7 @@ def report_on(
                 seen = look_further(session, source, plan, progress, seen)
                 # The what-ifs are of what every sample is as shipped: another look changes none of them.
                 evidence = replace(evidence_of(seen, sizes=()), batch_sizes=evidence.batch_sizes)
+            evidence = replace(evidence, drift=None if how.earlier is None else how.earlier.drift(seen, evidence))
             if how.keep is not None:
                 how.keep(seen, ledger.total())
             if not plan.fast:

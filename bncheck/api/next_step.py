@@ -25,7 +25,7 @@ FOLDED = "BN705"
 _ORDER = (
     *("data", "train_data"),
     *(*OF_MODEL, *OF_REFERENCE, *OF_TASK),
-    *("batch_size", "limit", "until", "by", "batch_sizes", "seed"),
+    *("batch_size", "limit", "until", "by", "against", "batch_sizes", "seed"),
     *(*OF_IMAGES, *OF_JUDGING, "no_config"),
 )
 _OF_REPAIR = (*OF_MODEL, *OF_TASK, *OF_IMAGES, "batch_size", "seed", "no_config")

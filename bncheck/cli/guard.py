@@ -20,7 +20,7 @@ from bncheck.vocabulary import argument
 MODELS = ("model", "models", "before", "after", "reference")
 CODE = ("arch", "reference_arch", "metric", "loss", "by")
 DATA = ("data", "train_data", "heldout")
-OTHERS = ("saved", "baseline", "parts")
+OTHERS = ("saved", "baseline", "parts", "against")
 REPORTS = "report"
 OUTPUTS = ("resume", "write_baseline", "write_moments")
 REPAIRED = "out"

@@ -40,6 +40,7 @@ from .thresholds import (
     Thresholds,
     in_force,
 )
+from .two_runs import LayerSeen, Moved, moved
 from .whatif import BatchSizeRow, StoredChannels, batch_size_rows
 
 __all__ = [
@@ -67,7 +68,9 @@ __all__ = [
     "Gap",
     "Identities",
     "InstanceMoments",
+    "LayerSeen",
     "Moments",
+    "Moved",
     "MovingAverage",
     "NormLayer",
     "Precision",
@@ -90,6 +93,7 @@ __all__ = [
     "is_initial",
     "is_unclassed",
     "may_be_folded",
+    "moved",
     "noise_floor",
     "poor_accuracy",
     "rms",

@@ -189,5 +189,9 @@ def sure_of_slice(gap: float, noise: float, samples: float, slices: int) -> floa
     """
     if samples < THRESHOLDS.fewest_groups or not math.isfinite(noise) or math.isnan(gap):
         return -math.inf
-    z = NormalDist().inv_cdf(1 - (1 - NormalDist().cdf(THRESHOLDS.confidence_z)) / max(slices, 1))
-    return gap - student_quantile(samples - 1, z) * noise
+    return gap - student_quantile(samples - 1, family_z(slices)) * noise
+
+
+def family_z(number: int) -> float:
+    """Give the normal quantile by which so many bounds hold together with 95 % confidence (Bonferroni)."""
+    return NormalDist().inv_cdf(1 - (1 - NormalDist().cdf(THRESHOLDS.confidence_z)) / max(number, 1))

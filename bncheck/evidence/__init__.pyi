@@ -3,7 +3,7 @@ from .closer import NOTHING_CLOSER, CallDistances, CloserLook, DropoutGap, FlatS
 from .comparison import ComparedLayer, Comparison
 from .composition import ACCURACY, Grouping
 from .inputs import NEAR_FACTOR, ORDER_SHARE, SAMPLING, SHARE
-from .measured import MeasuredLayer, SlicedLayer, SliceEvidence, ZeroedWeights
+from .measured import DriftEvidence, LayerDrift, MeasuredLayer, SlicedLayer, SliceEvidence, ZeroedWeights
 from .outputs import EffectEvidence, OutputAgreement
 from .probed import (
     AS_READ,
@@ -44,6 +44,7 @@ __all__ = [
     "Comparison",
     "Composition",
     "Condition",
+    "DriftEvidence",
     "DropoutGap",
     "EffectEvidence",
     "Evidence",
@@ -52,6 +53,7 @@ __all__ = [
     "Improvement",
     "InputScaling",
     "Invariance",
+    "LayerDrift",
     "MeasuredLayer",
     "Mistake",
     "OtherEps",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,3 +116,42 @@ class SliceEvidence:
     layers: tuple[SlicedLayer, ...]
     accuracy: float | None = None
     effect: EffectEvidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDrift:
+    """How far what one layer sees has moved since an earlier run, in that run's standard deviations.
+
+    Attributes:
+        gap: RMS over the channels.
+        noise: what sampling alone would show in the two runs, RMS; infinite below two samples.
+        lower: lower bound of the gap, noise taken off, with 95 % confidence for all layers together.
+        shift_max: the largest shift of a channel.
+        scale_min, scale_max: the smallest and the largest scale.
+    """
+
+    gap: float
+    noise: float
+    lower: float
+    shift_max: float
+    scale_min: float
+    scale_max: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DriftEvidence:
+    """How far what layers see has moved since an earlier run.
+
+    Attributes:
+        since: the file that the earlier run was kept in.
+        then, now: samples of that run, and of this.
+        gap, noise: RMS over the layers.
+        layers: by name, in the order of the network.
+    """
+
+    since: str
+    then: int
+    now: int
+    gap: float
+    noise: float
+    layers: Mapping[str, LayerDrift]

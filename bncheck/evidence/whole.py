@@ -9,7 +9,7 @@ from bncheck.core import BatchSizeRow, NormLayer, SiblingCopy
 from bncheck.evidence.advice import PYTORCH_ADVICE, Advice
 from bncheck.evidence.closer import NOTHING_CLOSER, CloserLook
 from bncheck.evidence.comparison import Comparison
-from bncheck.evidence.measured import MeasuredLayer, SliceEvidence, ZeroedWeights
+from bncheck.evidence.measured import DriftEvidence, MeasuredLayer, SliceEvidence, ZeroedWeights
 from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
@@ -43,6 +43,7 @@ class Evidence:
         runtime: what became of a few samples in the runtime's normalization, call by call.
         batch_sizes: what-ifs from the stored pass.
         slices: of the data, those first whose gap is surest; none where nobody has asked.
+        drift: since an earlier run; `None` where nobody has asked.
         smallest_detectable_gap: what would show in every layer; infinite for too few samples, `None` without data.
         samples_needed: to bring that down to the margin.
         max_gap: the limit the user set.
@@ -77,6 +78,7 @@ class Evidence:
     runtime: tuple[RuntimeCheck, ...] = ()
     batch_sizes: tuple[BatchSizeRow, ...] = ()
     slices: tuple[SliceEvidence, ...] = ()
+    drift: DriftEvidence | None = None
     smallest_detectable_gap: float | None = None
     samples_needed: int | None = None
     max_gap: float | None = None

@@ -1,3 +1,4 @@
+from .against.drift import drift_since, require_comparable
 from .agreement import compare_outputs
 from .collect import completed, measured_evidence, static_evidence
 from .folds import SMALL_BATCH, WHOLE, Folds, Shard
@@ -47,6 +48,7 @@ __all__ = [
     "compare_batches",
     "compare_outputs",
     "completed",
+    "drift_since",
     "is_job",
     "joined",
     "look_further",
@@ -57,6 +59,7 @@ __all__ = [
     "ranks_of_job",
     "read_in_order",
     "read_part",
+    "require_comparable",
     "seeded",
     "settled_session",
     "static_evidence",

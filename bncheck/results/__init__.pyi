@@ -1,3 +1,4 @@
+from .beside.drift import DRIFT_COLUMNS, Drift, DriftLayer, drift_cells
 from .beside.slices import SLICE_COLUMNS, SliceLayer, SliceReport
 from .codec import Origin, Written, decoded, encoded, kind_read
 from .difference import COLUMNS, Difference, DifferenceSummary, LayerChange, TensorChange
@@ -166,6 +167,7 @@ __all__ = [
     "COLUMNS",
     "COMPLETE",
     "CROSS_FITTED",
+    "DRIFT_COLUMNS",
     "ERROR",
     "FINDINGS",
     "GAP",
@@ -212,6 +214,8 @@ __all__ = [
     "Difference",
     "DifferenceSummary",
     "DrawnFromTheFirst",
+    "Drift",
+    "DriftLayer",
     "EarlierBaseline",
     "Effect",
     "EpsUnknown",
@@ -307,6 +311,7 @@ __all__ = [
     "amount",
     "count",
     "decoded",
+    "drift_cells",
     "encoded",
     "finite",
     "gravest",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bncheck.encoding import printable
+from bncheck.results.beside.drift import Drift
 from bncheck.results.beside.slices import SliceReport, slice_rows
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
 from bncheck.results.earlier import COMPLETE, SCHEMA_VERSION, report_before, require_complete, require_version
@@ -155,10 +156,11 @@ class Report(Shown):
     findings: tuple[Finding, ...]
     layers: tuple[LayerReport, ...]
     slices: tuple[SliceReport, ...] = ()
+    drift: Drift | None = None
 
     __json__: ClassVar = Written(
         places={"version": ("bncheck",)},
-        added=frozenset({"slices"}),
+        added=frozenset({"slices", "drift"}),
         derived={"schema_version": lambda _: SCHEMA_VERSION, COMPLETE: lambda _: True},
         first=("schema_version",),
         last=(COMPLETE,),

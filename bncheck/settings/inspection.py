@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bncheck.settings.data import DataSettings
@@ -26,6 +27,7 @@ class InspectionSettings:
         reading: what is done to either data before the model sees them.
         sampling: how they are drawn and read.
         predictions: which output counts, and by what score.
+        against: a file of moments that an earlier run is compared by.
         judging: which rules judge, and what fails.
         edge: where it is asked for.
     """
@@ -39,3 +41,4 @@ class InspectionSettings:
     predictions: PredictionSettings = field(default_factory=PredictionSettings)
     judging: JudgingSettings = field(default_factory=JudgingSettings)
     edge: Edge = _IN_PYTHON
+    against: str | Path | None = None

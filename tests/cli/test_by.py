@@ -68,6 +68,6 @@ def test_without_data_or_with_a_training_there_are_no_slices(data: Path) -> None
     alone = call("inspect", *MODEL, "--by", "camera")
     assert (alone.code, "--by is about what layers see" in alone.stderr) == (2, True)
     trained = call("inspect", *MODEL, "--data", str(data), "--by", "camera", "--renorm", "--train-data", str(data))
-    assert (trained.code, "--by slices what a model shows as it is" in trained.stderr) == (2, True)
+    assert (trained.code, "--by is of what a model shows as it is" in trained.stderr) == (2, True)
     missing = call("inspect", *MODEL, "--data", str(data), "--by", "site")
     assert (missing.code, "--by site: there is none; there are x" in missing.stderr) == (3, True)

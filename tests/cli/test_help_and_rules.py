@@ -19,7 +19,7 @@ OPTIONS = {
     *("--reference", "--reference-arch", "--reference-key"),
     *("--data", "--train-data", "--input", "--label", "--label-column", "--fill", "--skip-bad-samples"),
     *("--batch-size", "--limit", "--until", "--batch-sizes", "--exhaustive", "--fast", "--seed", "--max-memory"),
-    *("--by", "--sample-memory", "--workers"),
+    *("--by", "--against", "--sample-memory", "--workers"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--task", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),

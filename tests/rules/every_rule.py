@@ -15,9 +15,11 @@ from bncheck.core.layers import NormLayer, SiblingCopy
 from bncheck.evidence import (
     CallDistances,
     CloserLook,
+    DriftEvidence,
     DropoutGap,
     Evidence,
     FlatShare,
+    LayerDrift,
     MeasuredLayer,
     OutputAgreement,
     PredictedLayer,
@@ -42,6 +44,7 @@ from bncheck.rules import judge
 from bncheck.vocabulary import Reason
 from tests.rules.hand_built import effect, evidence, layer, measured, with_own
 
+MOVED = LayerDrift(gap=0.9, noise=0.02, lower=0.8, shift_max=1.0, scale_min=0.9, scale_max=1.1)
 HARM = effect(stored=0.5, recalibrated=0.9)
 """Forty points of accuracy, beyond doubt."""
 
@@ -174,6 +177,7 @@ FIRES: dict[str, Callable[[], Evidence]] = {
         evidence(replace(measured(0.1), layer=replace(layer(), kind="instance_norm"))),
         closer=CloserLook(by_instance=HARM),
     ),
+    "BN614": lambda: replace(evidence(measured(0.1)), drift=DriftEvidence("then", 400, 400, 0.9, 0.02, {"bn": MOVED})),
     "BN701": stored(by_input=True),
     "BN702": lambda: static(layer(), in_training=frozenset({"bn"})),
     "BN703": probed(invariance=Invariance(64, 16, 0.2, 1e-6, 0.1, 1e-3)),

@@ -60,7 +60,7 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 _OF_DATA = (
     *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
     *("input", "label", "fill", "by", "sample_memory", "workers", "shard", "write_moments"),
-    *("channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
+    *("against", "channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
 """Options that judge nothing where no data are given."""
 _BATCH_SIZES = ",".join(map(str, BATCH_SIZES))
@@ -114,6 +114,7 @@ def inspect_command(
     ignore: opt.Ignore = None,
     fail_on: opt.FailOn = FailOn.WARNING.value,
     strict: opt.Strict = False,
+    against: opt.Against = None,
     baseline: opt.BaselineFile = None,
     write_baseline: opt.WriteBaseline = None,
     renorm: opt.Renorm = False,
@@ -145,10 +146,11 @@ def inspect_command(
                 raise UsageError(
                     f"{argument('write_moments')} keeps what a model shows as it is: leave {argument('renorm')} out."
                 )
-            if by is not None:
-                raise UsageError(
-                    f"{argument('by')} slices what a model shows as it is: leave {argument('renorm')} out."
-                )
+            for name, value in (("by", by), ("against", against)):
+                if value is not None:
+                    raise UsageError(
+                        f"{argument(name)} is of what a model shows as it is: leave {argument('renorm')} out."
+                    )
         else:
             refuse_without(argument("renorm"), steps=steps, lr=lr, out=out)
         destinations = read_destinations(report or [], RepairResult if renorm else Report)
@@ -192,6 +194,7 @@ def inspect_command(
             ),
             judging=JudgingSettings(split_codes(select), split_codes(ignore), max_gap, fail_on, strict, deploy_dtype),
             edge=Edge("bncheck inspect", Spelling.COMMAND_LINE, typed),
+            against=against,
         )
         if data is None:
             _refuse_without_data(context, *_OF_DATA)

@@ -24,7 +24,18 @@ from bncheck.settings import BATCH_SIZES, Edge, InspectionSettings, JudgingSetti
 from bncheck.vocabulary import FailOn, Spelling, argument
 
 _JUDGING = (
-    *("report", "baseline", "write_baseline", "max_gap", "deploy_dtype", "select", "ignore", "fail_on", "strict"),
+    *(
+        "report",
+        "against",
+        "baseline",
+        "write_baseline",
+        "max_gap",
+        "deploy_dtype",
+        "select",
+        "ignore",
+        "fail_on",
+        "strict",
+    ),
     "batch_sizes",
     *OF_PAGE,
 )

@@ -29,6 +29,7 @@ from bncheck.cli.options.sections.data import (
 )
 from bncheck.cli.options.sections.images import Channels, Crop, Layout, Mean, Preset, Resize, Scale, Std
 from bncheck.cli.options.sections.judging import (
+    Against,
     BaselineFile,
     DeployDtype,
     ExpectFrozen,
@@ -93,6 +94,7 @@ from bncheck.cli.options.sections.training import (
 
 __all__ = [
     "After",
+    "Against",
     "Amp",
     "Arch",
     "ArchKwargs",

@@ -55,7 +55,7 @@ class RememberedModel:
             path=model.path,
             format=model.format,
             sha256=model.sha256,
-            identity=model.sha256 or _digest(model),
+            identity=identity_of(model),
             runnable=model.runnable,
             layers=model.layers,
             has_convolutions=model.has_convolutions,
@@ -88,6 +88,11 @@ KnownModel: TypeAlias = Backend | RememberedModel
 def zeroed_in(model: KnownModel) -> ZeroedWeights | None:
     """Its weights of exactly 0; `None` without any."""
     return model.zeroed if isinstance(model, RememberedModel) else zeroed_weights(model.tensors().values())
+
+
+def identity_of(model: KnownModel) -> str:
+    """SHA-256 by which two runs are of one model: that of its file, or over its tensors."""
+    return model.identity if isinstance(model, RememberedModel) else model.sha256 or _digest(model)
 
 
 def _digest(model: Backend) -> str:

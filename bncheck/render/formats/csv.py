@@ -9,7 +9,18 @@ from bncheck.render.format import Format
 from bncheck.render.told import judged_report
 from bncheck.render.words.cells import printable
 from bncheck.render.words.judged import concerning, layer_verdict
-from bncheck.results import COLUMNS, LAYER_COLUMNS, Difference, Json, LayerRepair, RepairResult, Report, finite
+from bncheck.results import (
+    COLUMNS,
+    DRIFT_COLUMNS,
+    LAYER_COLUMNS,
+    Difference,
+    Json,
+    LayerRepair,
+    RepairResult,
+    Report,
+    drift_cells,
+    finite,
+)
 
 _WHOLE_NUMBERS = (
     *("channels", "calls", "stored_updates", "worst_channel", "channel"),
@@ -27,13 +38,16 @@ def of_report(report: Report) -> str:
 
 
 def table_of(report: Report) -> tuple[list[Json], list[str]]:
-    """One row per layer and the columns: the JSON's fields, and the verdict that a terminal has beside them."""
+    """One row per layer and the columns: the JSON's fields, the verdict as a terminal has it, and drift if there is."""
     findings, margin = concerning(report), report.run.thresholds["margin"]
     rows = [
         {**row, "verdict": layer_verdict(layer, findings.get(layer.name, ()), margin)}
         for row, layer in zip(report.rows(), report.layers, strict=True)
     ]
-    return rows, [*LAYER_COLUMNS, "verdict"]
+    if report.drift is None:
+        return rows, [*LAYER_COLUMNS, "verdict"]
+    drift = drift_cells(report.drift)
+    return [{**row, **drift.get(row["name"], {})} for row in rows], [*LAYER_COLUMNS, "verdict", *DRIFT_COLUMNS]
 
 
 def of_repair(repair: RepairResult) -> str:

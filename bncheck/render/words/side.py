@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bncheck.render.words.beside.drift import table_of_drift
 from bncheck.render.words.beside.slices import SHOWN, table_of_slices
 from bncheck.render.words.beside.table import SideTable
 from bncheck.results import Report
@@ -11,5 +12,5 @@ __all__ = ["SideTable", "side_tables"]
 
 def side_tables(report: Report, most: int = SHOWN) -> list[SideTable]:
     """The tables that there is something to put into, of so many rows at the most."""
-    tables = (table_of_slices(report.slices, most),)
+    tables = (table_of_drift(report.drift, most), table_of_slices(report.slices, most))
     return [table for table in tables if table is not None]

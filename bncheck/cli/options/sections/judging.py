@@ -89,6 +89,15 @@ FailOnAgain = Annotated[str | None, _fail_on("; as in the report's own run unles
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit 4 if any layer or sample was skipped.", rich_help_panel=PANEL)
 ]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="What inspect --write-moments wrote on other data of this model: how far what each layer sees has moved "
+        "since (BN614).",
+        rich_help_panel=PANEL,
+    ),
+]
 BaselineFile = Annotated[
     str | None,
     typer.Option(

@@ -1,0 +1,1 @@
+"""This run beside an earlier one, whose moments were kept in a file."""
