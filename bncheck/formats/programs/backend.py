@@ -15,7 +15,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from bncheck.formats.backend import Backend
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.programs.affine import Call, operations_of_calls
+from bncheck.formats.programs.hooks import custom_norms
 from bncheck.formats.programs.running.session import TorchSession
+from bncheck.formats.programs.tap import Tap
 from bncheck.formats.quantization import class_of, computes_in_steps, holds_quantized
 from bncheck.formats.tensors import coarsest_precision
 from bncheck.user_code import user_output_to_stderr
@@ -57,6 +59,10 @@ class ProgramBackend(Backend, abc.ABC):
     def prints_to(self) -> AbstractContextManager[Any]:
         """Where what the program prints goes while it runs: code of the user's own talks on stderr."""
         return user_output_to_stderr()
+
+    def watched(self, tap: Tap) -> AbstractContextManager[Any]:
+        """What has `tap` see the layers that call no normalizing operator, until the end."""
+        return custom_norms(self.program, tap)
 
     def dropouts(self) -> tuple[torch.nn.Module, ...]:
         """Those that drop anything; scripts and graphs of operators have none that can be switched."""

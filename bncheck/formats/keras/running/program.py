@@ -9,13 +9,11 @@ from typing import Any
 
 import torch
 
-from bncheck.data import same_random_state
 from bncheck.formats.keras.running.library import keras_module
 from bncheck.formats.keras.running.watching import watched
 from bncheck.formats.programs.affine import Call
 from bncheck.formats.programs.backend import ProgramBackend
-from bncheck.formats.programs.running.session import TorchSession
-from bncheck.watch import accelerators
+from bncheck.formats.programs.tap import Tap
 
 _IMAGES = 4
 
@@ -65,22 +63,10 @@ class KerasProgram(ProgramBackend):
         """None, see `affine_calls`."""
         return iter(())
 
-
-class KerasSession(TorchSession):
-    """A session whose layers are Keras'."""
-
-    def __init__(self, program: KerasProgram, source_name: str) -> None:
-        super().__init__(program, source_name)
-        self._program = program
-
     @contextlib.contextmanager
-    def attached(self, seed: int) -> Iterator[None]:
-        """The layers watched and the random state our own, on the program's device; all is undone at the end."""
-        with (
-            same_random_state(accelerators(), seed),
-            keras_module().device(self._program.device),
-            watched(self._program.norms, self._tap),
-        ):
+    def watched(self, tap: Tap) -> Iterator[None]:
+        """See `ProgramBackend.watched`: the layers are Keras', and so is the place where tensors are made meanwhile."""
+        with keras_module().device(self.device), watched(self.norms, tap):
             yield
 
 

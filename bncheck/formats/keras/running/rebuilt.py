@@ -85,11 +85,8 @@ class Rebuilt:
             UsageError: see `require`.
             ModelError: Keras cannot build it, or its weights do not fit.
         """
-        from bncheck.formats.keras.running.program import KerasSession
-
         self.require(f"leave out {argument('data')} to audit the stored values alone")
-        session = KerasSession(replace(self._program, fixed_batch=model.fixed_batch), source_name)
-        with session.attached(seed):
+        with replace(self._program, fixed_batch=model.fixed_batch).session(source_name, seed) as session:
             yield session
 
     @cached_property

@@ -10,7 +10,6 @@ from bncheck.core import NormLayer
 from bncheck.data import Batch, same_random_state
 from bncheck.errors import UnfitError
 from bncheck.evidence import RuntimeCheck
-from bncheck.formats.programs.hooks import custom_norms
 from bncheck.formats.programs.runner import Runner
 from bncheck.formats.programs.tap import Tap
 from bncheck.results import InputsLeftOut, Note
@@ -24,6 +23,7 @@ class TorchSession:
     """The tap, and hooks for the layers it cannot see, around a torch program."""
 
     def __init__(self, model: ProgramBackend, source_name: str) -> None:
+        self._model = model
         self._tap = Tap(model)
         self._runner = Runner(model.program, model.path, source_name, model.prints_to, lambda: self._tap.raised)
         self.fixed_batch: int | None = model.fixed_batch
@@ -48,7 +48,7 @@ class TorchSession:
     @contextlib.contextmanager
     def attached(self, seed: int) -> Iterator[None]:
         """Hooks in place and the random state our own; both are undone at the end."""
-        with same_random_state(accelerators(), seed), custom_norms(self._runner.program, self._tap):
+        with same_random_state(accelerators(), seed), self._model.watched(self._tap):
             yield
 
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
