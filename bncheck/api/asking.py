@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bncheck.api.calling import Call, call_of
 from bncheck.data import normalization_of
 from bncheck.errors import UsageError
-from bncheck.evidence import DriftEvidence, Evidence
-from bncheck.formats import Backend
-from bncheck.measure import MeasuringOptions, Observation, Part, Plan, drift_since, read_part, require_comparable
+from bncheck.measure import Observation, Plan
 from bncheck.progress import Progress, Relayed
 from bncheck.results import Asked, RunCost
 from bncheck.rules import matching
@@ -27,40 +25,10 @@ from bncheck.settings import (
 )
 from bncheck.vocabulary import FailOn, Spelling, argument, spelled
 
+if TYPE_CHECKING:
+    from bncheck.measure import EarlierRun
+
 Settings = InspectionSettings | RepairSettings
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EarlierRun:
-    """An earlier run of the same model, as a file keeps it.
-
-    Attributes:
-        part: what it saw.
-        name: of the file.
-    """
-
-    part: Part
-    name: str
-
-    def drift(self, seen: Observation, evidence: Evidence) -> DriftEvidence:
-        """How far what layers see has moved since."""
-        return drift_since(self.part, self.name, seen, evidence.measured)
-
-
-def earlier_run(settings: InspectionSettings, opened: Backend) -> EarlierRun | None:
-    """The run that settings compare with; `None` without.
-
-    Raises:
-        UsageError: there is no such file, or it is of another model or of other options.
-        UnreadableError: it keeps no run.
-    """
-    if settings.against is None:
-        return None
-    if settings.data is None:
-        raise UsageError(f"{argument('against')} is compared with {argument('data')}: name them.")
-    part = read_part(settings.against)
-    require_comparable(part, str(settings.against), opened, MeasuringOptions.of(settings))
-    return EarlierRun(part, str(settings.against))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

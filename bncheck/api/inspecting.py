@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bncheck.api.asking import Request, earlier_run, plan_of, request_of, sliced, spelling_arguments
+from bncheck.api.asking import Request, plan_of, request_of, sliced, spelling_arguments
 from bncheck.api.assembling import assemble, versions_of
 from bncheck.api.next_step import advised
 from bncheck.api.opening import opened_for
 from bncheck.core import in_force
-from bncheck.data import Batch, DataOptions, Source
+from bncheck.data import DataOptions, Source
 from bncheck.formats import Backend
 from bncheck.measure import (
     AGREEMENT_STAGE,
@@ -33,7 +33,7 @@ from bncheck.measure import (
 )
 from bncheck.probes import Subject, run_probes
 from bncheck.progress import Progress, Relayed, begin, foresee, no_progress
-from bncheck.results import Note, Report, Run
+from bncheck.results import Report, Run
 from bncheck.rules import is_decided, judge
 from bncheck.settings import (
     BATCH_SIZE,
@@ -54,13 +54,12 @@ from bncheck.settings import (
 )
 from bncheck.vocabulary import FailOn
 from bncheck.watch import CountedSession, Ledger
-from bncheck.weights import fed_otherwise, predictions_of, training_input_of
+from bncheck.weights import FirstBatch, predictions_of, training_input_of
 
 if TYPE_CHECKING:
     from bncheck.measure import Part
 
-OPENING, FINDINGS = "opening the model and the data", "findings"
-"""Stages of an inspection before and after its passes and questions."""
+OPENING, FINDINGS = "opening the model and the data", "findings"  # stages before passes and questions, and after
 
 
 def inspect(
@@ -207,10 +206,12 @@ def inspected(
         reference=None if reference is None else reference.path,
         training=None if training is None else training.name,
     )
-    earlier = ranks.agreed(lambda: earlier_run(settings, opened))
+    if settings.against is not None:
+        from bncheck.measure import earlier_run
+
+        how = replace(how, earlier=ranks.agreed(lambda: earlier_run(settings, opened)))
     if source is None and ranks.rank:
         raise RankIsDone
-    how = replace(how, earlier=earlier)
     if keep is not None and source is not None:
         from bncheck.api.parts import part_of
 
@@ -256,41 +257,27 @@ def report_on(
         RankIsDone: this process is another than the first.
     """
     ledger, fed = Ledger(), training_input_of(opened)
-    said: list[Note] = []
-
-    def compare_with_training(batch: Batch) -> None:
-        """Say where the first batch is clearly fed otherwise than in training, before it is run."""
-        if fed is not None and (note := fed_otherwise(fed, batch)) is not None:
-            said.append(note)
-            progress(note.sentence, 0, None)
-
+    first = FirstBatch(fed, progress)
     if source is None:
-        evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
-        evidence = replace(evidence, predicted=predictions_of(opened))
+        told, limit = predictions_of(opened), how.judging.max_gap
+        evidence = replace(static_evidence(opened, limit, not_run=not_run), predicted=told)
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
         sampling = None
-        last = (FINDINGS,) if reference is None else (AGREEMENT_STAGE, FINDINGS)
-        progress = Relayed(progress, later=last)
+        progress = Relayed(progress, later=(FINDINGS,) if reference is None else (AGREEMENT_STAGE, FINDINGS))
         foresee(progress, plan.stages(training=training is not None), more=not plan.fast)
         if training is not None and plan.ranks.rank == 0:
             sampling = observe_training(opened, training, plan, progress, ledger)
-        evidence_of = partial(
-            measured_evidence,
-            opened,
-            plan=plan,
-            source_name=source.name,
-            max_gap=how.judging.max_gap,
-            training=sampling,
-        )
+        name, gap = source.name, how.judging.max_gap
+        evidence_of = partial(measured_evidence, opened, plan=plan, source_name=name, max_gap=gap, training=sampling)
         with opened.session(source.name, plan.seed) as watched:
-            session = CountedSession(watched, ledger, compare_with_training)
+            session = CountedSession(watched, ledger, first)
             seen = observe(session, source, plan, progress, ledger=ledger)
             begin(progress, COMPARING_STAGE)
             evidence = evidence_of(seen, sizes=how.batch_sizes)
             while seen.compared is not None and not is_decided(evidence, judge(evidence, how.codes)):
                 seen = look_further(session, source, plan, progress, seen)
-                # The what-ifs are of what every sample is as shipped: another look changes none of them.
+                # What-ifs are of what every sample is as shipped: another look changes none.
                 evidence = replace(evidence_of(seen, sizes=()), batch_sizes=evidence.batch_sizes)
             evidence = replace(evidence, drift=None if how.earlier is None else how.earlier.drift(seen, evidence))
             if how.keep is not None:
@@ -306,9 +293,8 @@ def report_on(
             evidence = replace(evidence, agreement=agreement, notes=(*evidence.notes, note))
     begin(progress, FINDINGS)
     evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
-    notes = (*evidence.notes, *said)
+    notes = (*evidence.notes, *first.notes)
     run = Run(how.edge.command, how.options, plan.seed, versions_of(opened), in_force(), notes, how.asked)
-    run = replace(run, training_input=fed)
-    run = run if source is None else replace(run, cost=ledger.total())
+    run = replace(run, training_input=fed, cost=None if source is None else ledger.total())
     call = replace(how.call, can_be_trained=opened.advice.can_be_trained)
     return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)

@@ -1,4 +1,5 @@
 from .against.drift import drift_since, require_comparable
+from .against.earlier import EarlierRun, earlier_run
 from .agreement import compare_outputs
 from .collect import completed, measured_evidence, static_evidence
 from .folds import SMALL_BATCH, WHOLE, Folds, Shard
@@ -31,6 +32,7 @@ __all__ = [
     "WHOLE",
     "Apart",
     "DataIdentity",
+    "EarlierRun",
     "Folds",
     "Joined",
     "KnownModel",
@@ -49,6 +51,7 @@ __all__ = [
     "compare_outputs",
     "completed",
     "drift_since",
+    "earlier_run",
     "is_job",
     "joined",
     "look_further",

@@ -1,13 +1,13 @@
 from .prediction.moments import Activation, Moments, after
 from .prediction.predicting import predictions_of
-from .training_input.mismatch import fed_otherwise
+from .training_input.mismatch import FirstBatch
 from .training_input.reading import training_input_of
 
 __all__ = [
     "Activation",
+    "FirstBatch",
     "Moments",
     "after",
-    "fed_otherwise",
     "predictions_of",
     "training_input_of",
 ]

@@ -178,7 +178,7 @@ def test_a_label_column_for_what_is_no_table(files: Files) -> None:
 def test_a_report_whose_format_cannot_be_told(files: Files, scratch: Path, value: str) -> None:
     stderr = refused(call("inspect", files.healthy, "--report", value), 2)
     assert f"--report {value}: the format cannot be told from that; write FORMAT=PATH" in stderr
-    assert "FORMAT one of channels-csv, csv, github, html, json, junit, markdown, sarif, for" in stderr
+    assert "FORMAT one of channels-csv, csv, github, html, json, junit, markdown, sarif, slices-csv, for" in stderr
     assert f"for example --report json={'-' if value == '-' else 'report.json'}." in stderr
     assert list(scratch.iterdir()) == []
 

@@ -262,7 +262,7 @@ def test_names_that_a_file_asks_for_cannot_command_the_terminal(tmp_path: Path) 
     content = save_by_name(module, "EVIL\x1b[31m ::error file=a.py::x" * 40, tmp_path)
     (tmp_path / "net.pt").write_bytes(content)
     np.save(tmp_path / "data.npy", images())
-    audited = CliRunner().invoke(app, ["inspect", str(tmp_path / "net.pt"), "--no-config"])
+    audited = CliRunner().invoke(app, ["inspect", str(tmp_path / "net.pt"), "--no-config", "-v"])
     assert (audited.exit_code, "EVIL" in audited.output) == (0, True)
     run = CliRunner().invoke(
         app, ["inspect", str(tmp_path / "net.pt"), "--data", str(tmp_path / "data.npy"), "--no-config"]

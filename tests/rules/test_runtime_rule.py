@@ -10,9 +10,8 @@ import pytest
 from hand_built import evidence, measured
 
 from bncheck.core.thresholds import ROUNDINGS
-from bncheck.evidence import RuntimeCheck
-from bncheck.formats import Backend
-from bncheck.formats.onnx.model import OnnxBackend
+from bncheck.evidence import Advice, RuntimeCheck
+from bncheck.formats.onnx.advice import advice_for
 from bncheck.formats.torchscript.model import ScriptBackend
 from bncheck.rules import judge
 
@@ -91,8 +90,10 @@ def test_drift_is_left_out_where_the_runtime_is_wrong() -> None:
     assert [finding.code for finding in judge(wrong)] == ["BN704"]
 
 
-@pytest.mark.parametrize(("backend", "named"), [(OnnxBackend, "onnxruntime"), (ScriptBackend, "PyTorch")])
-def test_the_fix_names_the_runtime(backend: type[Backend], named: str) -> None:
-    (finding,) = judge(evidence(measured(0.01), runtime=(check(),), advice=backend.advice))
+@pytest.mark.parametrize(
+    ("advice", "named"), [(advice_for("pytorch"), "onnxruntime"), (ScriptBackend.advice, "PyTorch")]
+)
+def test_the_fix_names_the_runtime(advice: Advice, named: str) -> None:
+    (finding,) = judge(evidence(measured(0.01), runtime=(check(),), advice=advice))
     assert f"another version of {named}" in finding.fix
     assert "Do not recalibrate" in finding.fix

@@ -5,16 +5,15 @@ Hugging Face's `datasets` is never imported: its objects are known by what they 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
-from bncheck.data.decoding import to_rgb
 from bncheck.data.forms.parts import LABEL_KEYS, is_text
 from bncheck.errors import DataError
 
@@ -119,7 +118,10 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
     """A value as an array: numbers, lists of them, tensors, and images as those of a folder are read, (3, H, W)."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().numpy()
-    if isinstance(value, Image.Image):
+    images = sys.modules.get("PIL.Image")  # who has an image has imported this
+    if images is not None and isinstance(value, images.Image):
+        from bncheck.data.decoding import to_rgb
+
         return np.array(to_rgb(value)).transpose(2, 0, 1)
     try:
         return np.asarray(value)

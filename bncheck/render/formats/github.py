@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bncheck.render.format import Format, Result
+from bncheck.render.paths import path_from_here
 from bncheck.render.told import told
 from bncheck.render.words.cells import count, printable
-from bncheck.render.words.paths import path_from_here
 from bncheck.render.words.ranking import worst_first
 from bncheck.render.words.report import ALIKE, alike
 from bncheck.results import ERROR, INFO, WARNING, RepairResult

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from bncheck.encoding import encodable, harmless_json
 from bncheck.render.format import Format, Result
+from bncheck.render.paths import path_from_here
 from bncheck.render.told import Told, told
 from bncheck.render.words.cells import printable
-from bncheck.render.words.paths import path_from_here
 from bncheck.render.words.ranking import ranks
 from bncheck.results import ERROR, INFO, WARNING, Finding, Json, ModelFacts, finite
 from bncheck.rules import GROUPS, RULES, Rule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import listed
@@ -20,6 +21,7 @@ class ReadAsData(Note):
         is_module: the model is a module, and not a state dict beside such objects.
     """
 
+    qualifies: ClassVar[bool] = True
     names: tuple[str, ...]
     is_module: bool
 

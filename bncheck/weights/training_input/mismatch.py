@@ -7,6 +7,7 @@ import math
 import torch
 
 from bncheck.data import Batch
+from bncheck.progress import Progress
 from bncheck.results import FedOtherwise, InputFamily, TrainingInput
 from bncheck.weights.training_input.families import family_of
 
@@ -24,6 +25,25 @@ RANGES = {
     InputFamily.CENTRED_BYTES: (-255.0, 255.0),
 }
 """The values that each family may have."""
+
+
+class FirstBatch:
+    """Says where the first batch is clearly fed otherwise than in training, before it is run.
+
+    Attributes:
+        notes: what was said.
+    """
+
+    def __init__(self, expected: TrainingInput | None, progress: Progress) -> None:
+        self.notes: list[FedOtherwise] = []
+        self._expected = expected
+        self._progress = progress
+
+    def __call__(self, batch: Batch) -> None:
+        """Look at the first batch."""
+        if self._expected is not None and (note := fed_otherwise(self._expected, batch)) is not None:
+            self.notes.append(note)
+            self._progress(note.sentence, 0, None)
 
 
 def fed_otherwise(expected: TrainingInput, batch: Batch) -> FedOtherwise | None:
