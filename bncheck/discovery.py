@@ -1,16 +1,24 @@
-"""What is found by where it stands: the modules of a package, and what a caller adds to them for a while."""
+"""What is found by where it stands: the modules of a package, what a caller adds to them, and what a path may mean."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import pkgutil
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
 T = TypeVar("T")
+_LOOKED_THROUGH = 10_000
+"""Names in a folder among which the one is looked for that may have been meant."""
+_DEEPEST = 32
+"""Parts of a path that is looked for; a longer one was not typed by hand."""
 
 
 def modules_in(package: ModuleType, *, folders_only: bool = False) -> Iterator[ModuleType]:
@@ -28,3 +36,29 @@ def added(known: ContextVar[tuple[T, ...]], more: Iterable[T]) -> Iterator[None]
         yield
     finally:
         known.reset(token)
+
+
+def meant(path: Path | str) -> str:
+    """The file whose path is most alike, as a question: its folder may be mistyped too; nothing where none is."""
+    typed = os.fspath(path)
+    found = _nearest(typed) if typed.count(os.sep) < _DEEPEST else None
+    return f" (did you mean {found}?)" if found else ""
+
+
+def _nearest(path: str) -> str | None:
+    """What is there under a name like it, in its folder or in one whose name is like that one's."""
+    folder, name = os.path.split(path)
+    if folder and not os.path.isdir(folder):
+        other = _nearest(folder) if os.path.split(folder)[1] else None
+        if other is None or not os.path.isdir(other):
+            return None
+        folder = other
+        if os.path.lexists(os.path.join(folder, name)):
+            return os.path.join(folder, name)
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in islice(entries, _LOOKED_THROUGH)]
+    except (OSError, ValueError):  # ValueError: a null character
+        return None
+    close = get_close_matches(name, names, n=1, cutoff=0.75)
+    return os.path.join(folder, close[0]) if close else None

@@ -11,9 +11,11 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from bncheck.discovery import meant
 from bncheck.encoding import said_by
 from bncheck.errors import BncheckError, UnwindingError, UsageError
 
@@ -42,7 +44,10 @@ def import_callable(target: str, named: str) -> Callable[..., Any]:
     with users_code(_import_failed(named, location)):  # a module's own `__getattr__`
         for part in attribute.split("."):
             if not hasattr(found, part):
-                raise UsageError(f"{named} {target!r}: {location} has no {attribute!r}; it defines {_public(module)}.")
+                nearest = _nearest_name(attribute, module)
+                raise UsageError(
+                    f"{named} {target!r}: {location} has no {attribute!r}{nearest}; it defines {_public(module)}."
+                )
             found = getattr(found, part)
     if not callable(found):
         raise UsageError(f"{named} {target!r}: {attribute} is a {type(found).__name__}, not something to call.")
@@ -153,7 +158,7 @@ def import_file(location: str, named: str) -> Any:
     """
     path = Path(location)
     if not os.path.isfile(path):
-        raise UsageError(f"{named}: there is no file {location}.")
+        raise UsageError(f"{named}: there is no file {location}{meant(location)}.")
     name = path.stem
     loaded = sys.modules.get(name)
     if loaded is not None and _same_file(getattr(loaded, "__file__", None), path):
@@ -192,6 +197,11 @@ def _import_name(location: str, named: str) -> Any:
         sys.path.insert(0, str(Path.cwd()))
     with users_code(_import_failed(named, location)):
         return importlib.import_module(location)
+
+
+def _nearest_name(attribute: str, module: Any) -> str:
+    close = get_close_matches(attribute, [name for name in vars(module) if not name.startswith("_")], n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _public(module: Any) -> str:

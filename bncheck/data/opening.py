@@ -18,8 +18,8 @@ from bncheck.data.screening import ScreenedSource
 from bncheck.data.sources.arrays import array_source
 from bncheck.data.sources.samples import batches_of
 from bncheck.data.sources.streams import StreamSource, stream_source
+from bncheck.discovery import meant
 from bncheck.errors import UsageError
-from bncheck.files import meant
 from bncheck.settings import DataSettings
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument

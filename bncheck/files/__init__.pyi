@@ -1,4 +1,4 @@
-from .existing import meant, require_existing
+from .existing import require_existing
 from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
 from .outputs import OutputFile, require_free, require_ordinary, require_place
@@ -16,7 +16,6 @@ __all__ = [
     "file_id",
     "is_special",
     "load_tensors",
-    "meant",
     "names_asked_for",
     "publish",
     "read_by_torch",

@@ -53,7 +53,7 @@ def open_model(
         UsageError: no such file, key or device; `arch` cannot be called; several state dicts and no `key`.
         ModelError: the file is damaged, of another kind, blocked, or does not fit the architecture.
     """
-    if arch is None and arch_kwargs:
+    if arch is None and arch_kwargs is not None:
         raise UsageError(f"{argument('arch_kwargs')} is given without {argument('arch')}, the callable it is for.")
     require_device(device)
     file = leading_file(Path(path))

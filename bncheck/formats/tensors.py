@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from bncheck.vocabulary import argument
 
 LARGEST_COUNT = 2**53
 """Beyond it floats, which may hold a count, skip numbers; no training takes so many steps."""
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
 _DEVICE, _REASON = 40, 120
 """Characters of a device that are shown, and of why PyTorch cannot use it."""
 
@@ -205,9 +207,12 @@ def require_device(device: str) -> None:
         torch.zeros(1, device=device).cpu()  # which `meta` cannot give
     except Exception as error:  # for a device that this build of torch knows by name alone: what its absence provokes
         usable = "cpu or cuda" if torch.cuda.is_available() else "cpu: no GPU is found here"
-        meant = " (did you mean cuda?)" if device.startswith("gpu") else ""
         said = first_line(error)
-        reason = "PyTorch knows no device of that name" if said.startswith("Expected one of") else said[:_REASON]
+        is_unknown = said.startswith("Expected one of")
+        reason = "PyTorch knows no device of that name" if is_unknown else said[:_REASON]
+        kind = device.partition(":")[0].lower()
+        close = ["cuda"] if kind == "gpu" else get_close_matches(kind, _DEVICES, n=1) if is_unknown else []
+        meant = f" (did you mean {close[0]}?)" if close else ""
         raise UsageError(
             f"{argument('device')} {device[:_DEVICE]}{meant} cannot be used here: {reason}. Use {usable}."
         ) from error

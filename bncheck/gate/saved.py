@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bncheck.discovery import meant
 from bncheck.errors import UsageError
 from bncheck.results import ADVICE, Origin, Report, json_in
 
@@ -21,7 +22,7 @@ def read_report(path: str | Path) -> Report:
     try:
         document = json_in(path, origin)
     except FileNotFoundError as error:
-        raise UsageError(f"there is no report {path}. {ADVICE}") from error
+        raise UsageError(f"there is no report {path}{meant(path)}. {ADVICE}") from error
     return Report.from_dict(document, origin)
 
 

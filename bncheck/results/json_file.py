@@ -46,7 +46,7 @@ def json_of(text: str | bytes) -> Any:
         whole = text.decode("utf-8") if isinstance(text, bytes) else text
         return json.loads(whole, parse_constant=_refuse, object_pairs_hook=_object_of)
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is no text, from byte {error.start} on") from error
+        raise ValueError("it is no text (models and data are binary)") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except ValueError as error:

@@ -52,6 +52,8 @@ def test_help_says_what_inspect_does_with_defaults_and_choices() -> None:
         "Without --data the stored values alone are audited.",
         "--fail-on error|warning|never",
         "[default: warning]",
+        "An error is wrong for certain or costs many predictions, a warning costs some, or may",
+        "by its key (ema) or the prefix of its names",
         "--layout auto|nhwc|nchw",
         "--channels rgb|bgr|gray",
         "[FORMAT=]PATH",

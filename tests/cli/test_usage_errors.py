@@ -67,7 +67,12 @@ def test_arguments_that_do_not_parse(arguments: tuple[str, ...], message: str) -
         (("--arch-kwargs", "{depth: 18}"), "--arch-kwargs: not JSON"),
         (("--arch-kwargs", "[18]"), "--arch-kwargs: expected a JSON object, like '{\"depth\": 18}'."),
         (("--arch-kwargs", '{"depth": 18}'), "--arch-kwargs is given without --arch"),
+        (("--arch-kwargs", "{}"), "--arch-kwargs is given without --arch"),
         (("--device", "abacus"), "--device abacus cannot be used here"),
+        (("--device", "gpu"), "--device gpu (did you mean cuda?) cannot be used here"),
+        (("--device", "gpu:1"), "--device gpu:1 (did you mean cuda?) cannot be used here"),
+        (("--device", "cuad"), "--device cuad (did you mean cuda?) cannot be used here"),
+        (("--device", "CPU"), "--device CPU (did you mean cpu?) cannot be used here"),
         (("--key", "ema"), "--key"),
         (("--select", "BN1O2"), "--select BN1O2: no rule matches (did you mean BN102?); `bncheck rules` lists them."),
         (("--select", "bn102,XX"), "--select XX: no rule matches; `bncheck rules` lists them."),
@@ -103,12 +108,45 @@ def test_a_path_that_was_mistyped_is_told_what_may_have_been_meant(scratch: Path
     assert f"--data: there is no file or folder {typed} (did you mean {meant}?)" in stderr
 
 
+def test_a_folder_that_was_mistyped_is_told_too(scratch: Path) -> None:
+    Path("models").mkdir()
+    Path("models/healthy.pt").touch()
+    for typed in ("modles/healthy.pt", "modles/helathy.pt"):
+        stderr = refused(call("inspect", typed), 2)
+        assert f"There is no file {typed} (did you mean models/healthy.pt?)" in stderr
+    assert "did you mean" not in refused(call("inspect", "a/" * 200 + "healthy.pt"), 2)
+    assert "did you mean" not in refused(call("inspect", "elsewhere/healthy.pt"), 2)
+
+
+def test_a_report_that_was_mistyped_and_a_model_given_for_one(files: Files, scratch: Path) -> None:
+    Path("report.json").touch()
+    assert "there is no report reprot.json (did you mean report.json?)" in refused(call("gate", "reprot.json"), 2)
+    stderr = said(refused(call("gate", files.healthy), 3))
+    assert "is no report of bncheck: it is no text (models and data are binary). Reports are written by" in stderr
+
+
+@pytest.mark.parametrize("option", ["--arch", "--metric"])
+def test_code_that_is_not_there_is_not_said_to_run(files: Files, scratch: Path, option: str) -> None:
+    Path("net.py").write_text("def build():\n    return None\n")
+    given = NET if option != "--arch" else ()
+    command = ("inspect", files.healthy, *given, "--data", files.labelled, option)
+    done = call(*command, "nett.py:build")
+    assert f"{option}: there is no file nett.py (did you mean net.py?)." in refused(done, 2)
+    assert "imports and runs nett.py" not in done.stderr
+    wrong = call(*command, "net.py:biuld")
+    assert f"{option} imports and runs net.py." in wrong.stderr
+    assert "net.py has no 'biuld' (did you mean build?); it defines build." in said(refused(wrong, 2))
+
+
 def test_a_link_that_leads_nowhere_is_named_with_what_it_leads_to(scratch: Path) -> None:
     Path("model.pt").symlink_to("gone.pt")
     assert "model.pt: it is a link to gone.pt, which is not there" in refused(call("inspect", "model.pt"), 2)
 
 
-@pytest.mark.parametrize("option", [("--channels", "bgr"), ("--output", "1"), ("--task", "classes"), ("--exhaustive",)])
+@pytest.mark.parametrize(
+    "option",
+    [("--channels", "bgr"), ("--output", "1"), ("--task", "classes"), ("--exhaustive",), ("--batch-size", "8")],
+)
 def test_options_about_data_that_are_not_given(files: Files, option: tuple[str, ...]) -> None:
     stderr = refused(call("inspect", files.healthy, *option), 2)
     assert f"{option[0]} is about what layers see, and no --data is given" in said(stderr)

@@ -197,7 +197,7 @@ def inspect_command(
             against=against,
         )
         if data is None:
-            _refuse_without_data(context, *_OF_DATA)
+            _refuse_without_data(context, *_OF_DATA, *(() if renorm else ("batch_size",)))
         if not quiet:
             say_configuration(context)
             architectures = {"--arch": arch, "--reference-arch": reference_arch}

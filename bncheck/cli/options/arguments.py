@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +16,11 @@ from bncheck.vocabulary import argument
 
 
 def say_whose_code_runs(targets: Mapping[str, str | None]) -> None:
-    """Name the code of the user's that options will import and run."""
+    """Name the code of the user's that options will import and run, where it is there; whoever runs it says if not."""
     for option, target in targets.items():
         location, separator, _ = (target or "").rpartition(":")
-        if separator and location:
+        is_there = not location.endswith(".py") or os.path.isfile(location)
+        if separator and location and is_there:
             say(f"{option} imports and runs {location}.")
 
 

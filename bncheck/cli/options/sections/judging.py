@@ -14,13 +14,18 @@ from bncheck.vocabulary import FailOn as Severities
 PANEL = "Judging"
 _SEVERITIES, _DTYPES, _TASKS = "|".join(Severities), "|".join(DEPLOY_DTYPES), "|".join(TASKS)
 
+_MEANT = (
+    "An error is wrong for certain or costs many predictions, a warning costs some, or may; what costs nothing, or is "
+    "not known to, is info and never fails."
+)
+
 
 def _fail_on(ending: str = "") -> OptionInfo:
     info: OptionInfo = typer.Option(
         "--fail-on",
         metavar=_SEVERITIES,
         autocompletion=words(_SEVERITIES),
-        help=f"From which severity on to exit 1{ending}.",
+        help=f"From which severity on to exit 1{ending}. {_MEANT}",
         rich_help_panel=PANEL,
     )
     return info

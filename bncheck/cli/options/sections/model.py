@@ -41,7 +41,11 @@ ArchKwargs = Annotated[
 ]
 Key = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Which nested state dict of a checkpoint.", rich_help_panel=PANEL),
+    typer.Option(
+        metavar="NAME",
+        help="Which nested state dict of a checkpoint, by its key (ema) or the prefix of its names (generator).",
+        rich_help_panel=PANEL,
+    ),
 ]
 KeyAfter = Annotated[
     str | None,
