@@ -127,6 +127,7 @@ diagnosis: $(STAMP)
 	$(BIN)/python -m benchmarks.diagnosis --from-seed 41 $(if $(FASHION),--fashion $(FASHION)) --out docs/diagnosis.md
 	$(BIN)/python -m benchmarks.diagnosis.tasks --from-seed 41 --out docs/diagnosis.md
 	$(BIN)/python -m benchmarks.diagnosis.tasks.calibration --from-seed 41 --out docs/diagnosis.md
+	$(BIN)/python -m benchmarks.diagnosis.static --seed 41 --out docs/weights.md
 
 docs: $(STAMP)
 	$(BIN)/python docs/make.py

@@ -182,13 +182,15 @@ class FileAndInputThresholds:
     """Times the distance of the layers fed alike."""
     predicted_far: float = 0.45
     """Stored deviations. RMS distance that some channels alone may make; healthy layers reach 0.31."""
-    predicted_factor: float = 1.3
-    """Natural logarithm. By which the stored over the predicted variance must differ from that of layers fed alike;
-    healthy layers lie down to -0.81, and up to 1.06 where there are enough of them."""
-    predicted_few_factor: float = 1.8
-    """Natural logarithm. The same above, where there are few: channels of the last blocks move together, and a healthy
-    one reached 1.46."""
-    predicted_enough: int = 15
+    predicted_factor: float = 1.15
+    """Natural logarithm. By which the stored over the predicted variance must differ from that of layers fed alike,
+    where there are enough of these; healthy layers lie between -0.27 and 0.88 then."""
+    predicted_few_below: float = 1.3
+    """Natural logarithm. By how much it must lie below where there are few; healthy layers lie down to -0.81."""
+    predicted_few_above: float = 1.8
+    """Natural logarithm. By how much it must lie above where there are few: channels of the last blocks move together,
+    and a healthy one reached 1.46."""
+    predicted_enough: int = 20
     """Layers fed alike from which they are enough."""
     predicted_spreads: float = 4.0
     """Times the spread of these logarithms by which it must differ too."""

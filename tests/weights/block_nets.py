@@ -11,6 +11,8 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from benchmarks.diagnosis.static.blocks import Growing
+
 SIDE = 12
 Act = Callable[[], nn.Module]
 
@@ -66,47 +68,9 @@ def depthwise(blocks: int = 6) -> nn.Sequential:
     return nn.Sequential(*unit(3, 24), *pairs)
 
 
-class Growing(nn.Module):
-    """A layer of a DenseNet: what it makes is put beside what it was given."""
-
-    def __init__(self, inputs: int, grown: int = 8) -> None:
-        super().__init__()
-        self.norm1, self.conv1 = nn.BatchNorm2d(inputs), nn.Conv2d(inputs, 4 * grown, 1, bias=False)
-        self.norm2, self.conv2 = nn.BatchNorm2d(4 * grown), nn.Conv2d(4 * grown, grown, 3, 1, 1, bias=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        inner = torch.relu(self.norm2(self.conv1(torch.relu(self.norm1(x)))))
-        return torch.cat([x, self.conv2(inner)], 1)
-
-
 def dense(layers: int = 6) -> nn.Sequential:
     """Layers that are given all that came before."""
     return nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1), *(Growing(16 + 8 * index) for index in range(layers)))
-
-
-class Named(nn.Module):
-    """`conv1`, `bn1`, `conv2`, ... of one module, whose `forward` pools, gates or adds behind some of them."""
-
-    def __init__(
-        self, pooled: tuple[int, ...] = (), *, gated: tuple[int, ...] = (), added: tuple[int, ...] = ()
-    ) -> None:
-        super().__init__()
-        self.pooled, self.gated, self.added = pooled, gated, added
-        for index in range(1, 8):
-            self.add_module(f"conv{index}", nn.Conv2d(3 if index == 1 else 24, 24, 3, 1, 1))
-            self.add_module(f"bn{index}", nn.BatchNorm2d(24))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for index in range(1, 8):
-            before = x
-            x = torch.relu(self.get_submodule(f"bn{index}")(self.get_submodule(f"conv{index}")(x)))
-            if index in self.added:
-                x = x + before
-            if index in self.pooled:
-                x = nn.functional.max_pool2d(x, 2)
-            if index in self.gated:
-                x = x * torch.sigmoid(x.mean((2, 3), keepdim=True))
-        return x
 
 
 def mlp(depth: int = 7) -> nn.Sequential:

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.diagnosis.static.blocks import Growing, Named
 from bncheck.core import NormLayer
 from bncheck.formats import from_module
 from bncheck.vocabulary import Unpredicted
 from bncheck.weights.prediction.pairs import pairs_of
-from tests.weights.block_nets import Growing, Named, dense, depthwise, generator, measured, mlp, plain, residual, unit
+from tests.weights.block_nets import dense, depthwise, generator, measured, mlp, plain, residual, unit
 
 A = Unpredicted.ACROSS_BLOCKS
 

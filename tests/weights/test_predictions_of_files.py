@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from called import call
+from safetensors.torch import save_file
 from torch import nn
 
 import bncheck
+from benchmarks.diagnosis.static.blocks import Named
 from bncheck.evidence import Predictions
-from bncheck.formats import from_module
+from bncheck.formats import from_module, open_model
 from bncheck.results import Report
 from bncheck.vocabulary import Unpredicted
 from bncheck.weights import predictions_of
 from tests.weights.block_nets import (
-    Named,
     dense,
     depthwise,
     generator,
@@ -198,6 +200,29 @@ def test_a_state_dict_tells_as_much_as_its_module(tmp_path: Path, halved: bool) 
     torch.save((net.half() if halved else net).state_dict(), tmp_path / "weights.pt")
     report = bncheck.inspect(tmp_path / "weights.pt", select=["BN106"])
     assert [finding.layers for finding in report.findings] == [("6.bn2",)]
+
+
+def test_an_audit_names_a_layer_that_does_not_fit(tmp_path: Path) -> None:
+    torch.save(moved(measured(residual(9)), [8], 0.5).state_dict(), tmp_path / "wrong.pt")
+    torch.save(measured(residual(9)).state_dict(), tmp_path / "right.pt")
+    done = call("audit", tmp_path / "right.pt", tmp_path / "wrong.pt")
+    right, _, wrong = done.stdout.partition("wrong.pt")
+    assert done.code == 0
+    assert "BN106" not in right
+    assert "BN106" in wrong
+    assert "6.bn2" in wrong
+
+
+@pytest.mark.parametrize("name", ["scripted.pt", "weights.safetensors"])
+def test_other_formats_tell_the_same(tmp_path: Path, name: str) -> None:
+    net = measured(residual(6))
+    if name == "scripted.pt":
+        torch.jit.script(net).save(tmp_path / name)
+    else:
+        save_file(net.state_dict(), tmp_path / name)
+    here, there = predictions_of(from_module(net)), predictions_of(open_model(tmp_path / name))
+    assert [layer.name for layer in there.layers] == [layer.name for layer in here.layers]
+    assert [layer.distance for layer in there.layers] == pytest.approx([layer.distance for layer in here.layers])
 
 
 def test_the_numbers_of_a_file_sorted_by_name_are_the_same() -> None:

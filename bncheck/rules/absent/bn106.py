@@ -34,7 +34,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         ),
         fix=(
             f"Give data ({argument('data')}) to measure these layers. Compare the file with another of the same "
-            "training: what wrote it may have mixed up, skipped or overwritten these statistics. If data agree, "
+            "training: what wrote it may have mixed up, skipped or overwritten these statistics. If data say the same, "
             "recalibrate them on training data."
         ),
         measure=worst("times what its layer shows of healthy ones", {layer.name: _how_far(layer) for layer in wrong}),
@@ -69,9 +69,10 @@ def _means_off(layer: PredictedLayer) -> bool:
 def _variances_off(layer: PredictedLayer) -> bool:
     """Tell whether stored over predicted variance is far from that of layers fed alike."""
     spread = max(layer.log_spread, THRESHOLDS.predicted_least_spread)
-    few_above = layer.log_factor > 0 and layer.alike < THRESHOLDS.predicted_enough
-    factor = THRESHOLDS.predicted_few_factor if few_above else THRESHOLDS.predicted_factor
-    return abs(layer.log_factor) >= max(factor, THRESHOLDS.predicted_spreads * spread)
+    least = THRESHOLDS.predicted_factor
+    if layer.alike < THRESHOLDS.predicted_enough:
+        least = THRESHOLDS.predicted_few_above if layer.log_factor > 0 else THRESHOLDS.predicted_few_below
+    return abs(layer.log_factor) >= max(least, THRESHOLDS.predicted_spreads * spread)
 
 
 def _is_far(layer: PredictedLayer) -> bool:

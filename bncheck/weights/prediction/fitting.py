@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
-from bncheck.weights.prediction.kernels import Kernel, borders_of, inside, kernel_of
+from bncheck.weights.prediction.kernels import borders_of, inside, kernel_of
 from bncheck.weights.prediction.moments import Activation, Moments, after
 from bncheck.weights.prediction.pairs import Pair
 
@@ -44,7 +44,8 @@ class Fit:
 
 def fits_of(pair: Pair) -> dict[Activation, Fit]:
     """The pair's prediction under every candidate, each with the border that suits it best."""
-    return dict(zip(moments_of(pair), _fitted(pair, [one.mean for one in moments_of(pair).values()]), strict=True))
+    before = moments_of(pair)
+    return dict(zip(before, _fitted(pair, [one.mean for one in before.values()]), strict=True))
 
 
 def other_fits(pair: Pair, activation: Activation) -> list[Fit]:
@@ -87,17 +88,25 @@ def _output_of(layer: NormLayer) -> tuple[FloatArray, FloatArray]:
 def _fitted(pair: Pair, inputs: list[FloatArray]) -> list[Fit]:
     kernel = kernel_of(pair.weight, pair.bias, pair.groups)
     added = kernel.means(np.stack(inputs, axis=1))
-    return [_best_border(taps, kernel, pair.target) for taps in added]
-
-
-def _best_border(taps: FloatArray, kernel: Kernel, target: NormLayer) -> Fit:
-    mean, var = target.statistics
+    met = np.stack([inside(kernel, border) for border in borders_of(kernel)], axis=1)
     bias = 0.0 if kernel.bias is None else kernel.bias
+    return [_best_border(taps, met, bias, pair.target) for taps in added]
+
+
+def _best_border(taps: FloatArray, met: FloatArray, bias: FloatArray | float, target: NormLayer) -> Fit:
+    """The prediction under the border that suits it best.
+
+    Args:
+        taps: what each tap adds to the means, shape (C, taps).
+        met: the share of positions at which each meets values, shape (taps, borders).
+        bias: shape (C,), or 0.
+        target: whose means these are.
+    """
+    mean, var = target.statistics
     # A channel that hardly varies has no deviations worth counting in: a tenth of the typical one's at least.
     spread = np.sqrt(np.maximum(var, 0.01 * np.median(var)) + np.finfo(np.float64).tiny)
-    fits = []
-    for border in borders_of(kernel):
-        predicted = taps @ inside(kernel, border) + bias
-        off = np.minimum(np.abs(predicted - mean) / spread, _CLIPPED)
-        fits.append(Fit(predicted, float(np.sqrt(np.mean(off**2))), float(_AS_NORMAL * np.median(off))))
-    return min(fits, key=lambda fit: fit.distance)
+    predicted = taps @ met + np.reshape(bias, (-1, 1))
+    off = np.minimum(np.abs(predicted - mean[:, None]) / spread[:, None], _CLIPPED)
+    distances = np.sqrt(np.mean(off**2, axis=0))
+    best = int(np.argmin(distances))
+    return Fit(predicted[:, best], float(distances[best]), float(_AS_NORMAL * np.median(off[:, best])))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import torch
 
 from bncheck.core import FloatArray
 
@@ -15,8 +16,6 @@ _NODES = np.linspace(-6.0, 6.0, 241)
 _WEIGHTS = np.exp(-0.5 * _NODES**2)
 _WEIGHTS /= _WEIGHTS.sum()
 """The trapezoid rule on the normal density: for integrands with kinks it is off by less than 1e-3 of gamma."""
-
-_erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 class Activation(StrEnum):
@@ -72,7 +71,7 @@ def _leaky(scale: FloatArray, beta: FloatArray, slope: FloatArray | float) -> Mo
     """The positive part and the negative part apart: E[y^2] has no mixed term, since one of them is always 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(scale > 0, beta / scale, np.copysign(np.inf, beta))
-    above = 0.5 * (1 + _erf(t / math.sqrt(2)))
+    above = torch.special.ndtr(torch.from_numpy(t)).numpy()
     density = np.exp(-0.5 * np.minimum(t**2, 1e4)) / math.sqrt(2 * math.pi)
     positive = beta * above + scale * density
     positive_square = (beta**2 + scale**2) * above + beta * scale * density

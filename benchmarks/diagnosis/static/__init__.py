@@ -1,0 +1,1 @@
+"""What a file shows by itself: its stored statistics beside those that its weights predict."""
