@@ -173,5 +173,6 @@ class Unpredicted(StrEnum):
     TRANSPOSED = "the weight before it is transposed"
     FLATTENED = "positions were flattened into channels"
     OTHER_SHAPE = "the layer before it has other channels than the weight takes"
+    TOO_LARGE = "it has more channels, or the file more layers, than are looked at"
     FEW_ALIKE = "too few layers of the file are fed alike"
     UNLIKE = "layers fed alike do not fit their predictions: something else stands between them"

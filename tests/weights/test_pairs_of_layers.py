@@ -179,3 +179,30 @@ def test_a_file_of_one_layer_and_one_of_none() -> None:
 def test_transposed_convolutions_of_equal_channels_look_like_any_other() -> None:
     """Nothing tells them apart but that they do not fit."""
     assert len(found(measured(generator(4)))[0]) == 3
+
+
+def test_names_that_somebody_made_up_end_nothing() -> None:
+    """Numbers of thousands of digits, and names of thousands of parts."""
+    names = ["9" * 5000, "a." * 20_000, "²", "."]
+    values = torch.ones(2).double().numpy() * 2
+    layers = tuple(NormLayer(f"{name}bn{side}", "batch_norm", 2, values, values) for name in names for side in (1, 2))
+    tensors = {f"{layer.name}.{leaf}": torch.ones(2) for layer in layers for leaf in ("weight", "running_mean")}
+    ordered: dict[str, torch.Tensor] = {}
+    for layer in layers:
+        ordered |= {f"{layer.name}conv.weight": torch.ones(2, 2)}
+        ordered |= {name: tensor for name, tensor in tensors.items() if name.startswith(f"{layer.name}.")}
+    for held in (ordered, dict(sorted(ordered.items()))):
+        pairs, reasons = pairs_of(layers, held)
+        assert len(pairs) + len(reasons) == len(layers)
+
+
+def test_a_bias_of_another_size_is_none() -> None:
+    model = from_module(measured_where_possible(nn.Sequential(*unit(3, 8), nn.Linear(8, 6), nn.BatchNorm1d(6))))
+    tensors = model.tensors() | {"3.bias": torch.ones(5)}
+    (pair,), _ = pairs_of(model.layers, tensors)
+    assert pair.bias is None
+
+
+def test_layers_of_more_channels_than_any_network_has_are_left_out() -> None:
+    net = nn.Sequential(*unit(1, 9000), nn.Conv2d(9000, 9000, 1, groups=9000), nn.BatchNorm2d(9000))
+    assert found(net)[1]["4"] is Unpredicted.TOO_LARGE

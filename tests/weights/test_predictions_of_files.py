@@ -240,6 +240,16 @@ def test_the_numbers_of_a_file_sorted_by_name_are_the_same() -> None:
     assert [layer.distance for layer in here.layers] == [layer.distance for layer in there.layers]
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e30])
+@pytest.mark.parametrize("act", [nn.ReLU, lambda: nn.PReLU(24)])
+def test_weights_of_any_value_end_nothing(value: float, act: Callable[[], nn.Module]) -> None:
+    net = measured(plain(act))
+    for module in net:
+        if isinstance(module, nn.Conv2d | nn.PReLU):
+            module.weight.data.view(-1)[::2] = value
+    assert predictions_of(from_module(net)).layers == ()
+
+
 def test_the_model_stays_as_it_is() -> None:
     net = measured(residual(6))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}

@@ -70,7 +70,7 @@ def moments_of(pair: Pair) -> Mapping[Activation, Moments]:
     """The moments of what enters the weight, by activation; of a PReLU the file gives the slopes."""
     gamma, beta = _output_of(pair.source)
     if pair.slope is not None:
-        slope = pair.slope.detach().double().reshape(-1).numpy()
+        slope = pair.slope.detach().cpu().double().reshape(-1).numpy()
         return {Activation.PRELU: after(Activation.PRELU, gamma, beta, slope)}
     return {activation: after(activation, gamma, beta) for activation in CANDIDATES}
 

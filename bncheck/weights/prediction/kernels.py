@@ -78,13 +78,13 @@ def inside(kernel: Kernel, border: Border) -> FloatArray:
 
 def kernel_of(weight: torch.Tensor, bias: torch.Tensor | None, groups: int) -> Kernel:
     """The kernel that these tensors are, shape (O, C / groups, ...) as PyTorch has them."""
-    held = weight.detach()
+    held = weight.detach().cpu()
     held = held if held.dtype in (torch.float32, torch.float64) else held.to(torch.float32)
     return Kernel(
         held.reshape(held.shape[0], held.shape[1], -1),
         _offsets(held.shape[2:]),
         groups,
-        None if bias is None else bias.detach().to(torch.float64).reshape(-1).numpy(),
+        None if bias is None else bias.detach().cpu().to(torch.float64).reshape(-1).numpy(),
     )
 
 

@@ -14,9 +14,13 @@ import torch
 from bncheck.core import BATCH_NORM, NormLayer
 from bncheck.vocabulary import Unpredicted
 
-_EARLIER = 4
-"""Layers before the source of which a sum may be made."""
-_NUMBER = re.compile(r"\d+")
+_EARLIER, _LOOKED_AT = 4, 60
+"""Layers before the source of which a sum may be made, and in how many steps before they are looked for."""
+_DEEP = 4
+"""Modules around a layer among which its block is looked for."""
+_WIDE, _MANY = 2**14, 2000
+"""Channels of a layer, and pairs of a file, beyond which nothing is predicted: no network has so many."""
+_NUMBER = re.compile(r"\d{1,9}")
 _NORM_WORDS = re.compile(r"bn|norm", re.IGNORECASE)
 _WEIGHTED = re.compile(r"conv|fc|lin|pw|dw", re.IGNORECASE)
 
@@ -79,11 +83,13 @@ def pairs_of(
     for position, step in enumerate(steps):
         if step.layer is None or not step.layer.has_statistics:
             continue
-        found = _pair(step.layer, steps[:position])
+        found = _pair(step.layer, steps[max(0, position - _LOOKED_AT) : position])
         if isinstance(found, Pair) and _block(found.source.name, below) != _block(found.target.name, below):
             found = Unpredicted.ACROSS_BLOCKS
         if isinstance(found, Pair) and not (_is_usable(found.source) and _is_usable(found.target)):
             found = Unpredicted.UNUSABLE
+        if isinstance(found, Pair) and (len(pairs) >= _MANY or found.source.channels + found.target.channels > _WIDE):
+            found = Unpredicted.TOO_LARGE
         if isinstance(found, Pair):
             pairs.append(found)
         else:
@@ -92,9 +98,12 @@ def pairs_of(
 
 
 def _above(name: str) -> list[str]:
-    """What holds the layer, from its nearest to the model itself, `""`."""
-    parts = name.split(".")[:-1]
-    return [".".join(parts[:length]) for length in range(len(parts), -1, -1)]
+    """What holds the layer, from the nearest on; the model itself is `""`."""
+    found = []
+    while name and len(found) < _DEEP:
+        name = name.rpartition(".")[0]
+        found.append(name)
+    return found
 
 
 def _block(name: str, below: Mapping[str, int]) -> str:
@@ -136,7 +145,8 @@ def _pair(target: NormLayer, before: Sequence[_Step]) -> Pair | Unpredicted:
     known = (step.layer for step in reversed(before) if step.layer is not None and step.layer is not source)
     alike = [layer for layer in known if layer.channels == source.channels and layer.has_statistics]
     earlier = tuple(layer for layer in alike[:_EARLIER] if _is_usable(layer))
-    return Pair(source, target, weights.name, weights.weight, weights.bias, groups, slope, form, earlier)
+    bias = weights.bias if weights.bias is None or weights.bias.numel() == target.channels else None
+    return Pair(source, target, weights.name, weights.weight, bias, groups, slope, form, earlier)
 
 
 def _groups(channels: int, shape: Sequence[int]) -> int | None:
@@ -194,8 +204,9 @@ def _part(part: str) -> tuple[int, int, str]:
 def _form(names: tuple[str, str, str], shape: Sequence[int], groups: int, *, prelu: bool) -> str:
     """The names without what they share, numbers relative to the source's; and what kind of weight it is."""
     parts = [name.split(".") for name in names]
-    while all(len(name) > 1 for name in parts) and len({name[0] for name in parts}) == 1:
-        parts = [name[1:] for name in parts]
+    least = min(map(len, parts)) - 1
+    shared = next((place for place in range(least) if len({name[place] for name in parts}) > 1), least)
+    parts = [name[shared:] for name in parts]
     first = [int(number) for number in _NUMBER.findall(".".join(parts[0]))]
     named = " > ".join(_relative(".".join(name), first) for name in parts)
     kind = "linear" if len(shape) == 2 else "pointwise" if all(size == 1 for size in shape[2:]) else "spatial"

@@ -115,7 +115,7 @@ def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
 def _chosen(medians: Mapping[Activation, float]) -> Activation:
     """The first that fits as well as the best, to a hundredth of a deviation."""
     least = min(medians.values())
-    return next((activation for activation, median in medians.items() if median <= least + 0.01), Activation.RELU)
+    return next((activation for activation, median in medians.items() if median <= least + 0.01), next(iter(medians)))
 
 
 def _explained(pair: Pair, fits: Mapping[Activation, Fit], activation: Activation) -> _Explained:
