@@ -169,6 +169,7 @@ def _of_inspection(settings: InspectionSettings, reference: str | None, training
         "key": model.key,
         "arch": _name(model.arch),
         "reference": reference,
+        "reference_data": _called(settings.reference_data),
         "batch_sizes": list(sampling.batch_sizes),
         "exhaustive": sampling.exhaustive,
         "fast": sampling.fast,

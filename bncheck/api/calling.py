@@ -61,6 +61,7 @@ class Call:
         reading: what is done to the data before the model sees them.
         spelling: whether it was typed on a command line or in Python.
         can_be_trained: whether it is a file, or a module, that bncheck can go on training.
+        has_layers: whether its layers are its own; a repair has nothing to write where operations stand in for them.
     """
 
     model: str | None
@@ -68,6 +69,7 @@ class Call:
     reading: DataSettings
     spelling: Spelling
     can_be_trained: bool = False
+    has_layers: bool = True
 
     def given(self, *names: str) -> dict[str, Any]:
         """Those of these arguments that were set, in this order."""
@@ -101,13 +103,13 @@ def _from_python(settings: InspectionSettings | RepairSettings) -> dict[str, Any
     return {
         "data": _written(settings.data, "data"),
         "train_data": _written(settings.train_data, "train_data"),
+        **_of_run(settings),
         **_of_model(model),
         **({} if reference is None else {f"reference{name}": each for name, each in _of_reference(reference).items()}),
         **_of_predictions(settings.predictions),
         "batch_size": sampling.batch_size,
         "limit": sampling.limit,
         "until": sampling.until,
-        "against": None if not isinstance(settings, InspectionSettings) else _written(settings.against, "against"),
         "by": _named(settings.reading.by),
         "batch_sizes": sampling.batch_sizes,
         "exhaustive": sampling.exhaustive,
@@ -120,6 +122,12 @@ def _from_python(settings: InspectionSettings | RepairSettings) -> dict[str, Any
         "fail_on": judging.fail_on,
         "strict": judging.strict,
     }
+
+
+def _of_run(settings: InspectionSettings | RepairSettings) -> dict[str, Any]:
+    if not isinstance(settings, InspectionSettings):
+        return {}
+    return {name: _written(getattr(settings, name), name) for name in ("reference_data", "against")}
 
 
 def _of_model(model: ModelSettings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bncheck.api.asking import Request, plan_of, request_of, sliced, spelling_arguments
 from bncheck.api.assembling import assemble, versions_of
 from bncheck.api.next_step import advised
-from bncheck.api.opening import opened_for
+from bncheck.api.opening import by_reference_data, opened_for
 from bncheck.core import in_force
 from bncheck.data import DataOptions, Source
 from bncheck.formats import Backend
@@ -19,7 +19,6 @@ from bncheck.measure import (
     AGREEMENT_STAGE,
     ALONE,
     COMPARING_STAGE,
-    WHOLE,
     Plan,
     RankIsDone,
     Ranks,
@@ -82,6 +81,7 @@ def inspect(
     reference_arch: str | Callable[..., Any] | None = None,
     reference_arch_kwargs: Mapping[str, Any] | None = None,
     reference_key: str | None = None,
+    reference_data: Any = None,
     against: str | Path | None = None,
     data_options: DataOptions | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
@@ -111,10 +111,9 @@ def inspect(
             read in its own order and batches, and tells stale statistics from another domain.
         batch_size: samples in a forward of the stored pass.
         limit: draw this many samples at random.
-        until: stop reading once the mean of every layer is known so well, in standard deviations; 0 reads everything.
-        by: what slices the data (site, camera, class, hour): a column of a table, a key of a dict or of a tar's
-            fields, `"label"`, or a function that is given `(inputs, labels)`, or the batch where it takes one argument,
-            and gives a name for each sample. `report.slices` has how far each lies from what is stored.
+        until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
+        by: what slices the data, for `report.slices`: a column, a key, `"label"`, or a function that is given
+            `(inputs, labels)`, or the batch where it takes one argument, and gives a name for each sample.
         seed: of every draw.
         device: where to run the model.
         arch: what builds the module a state dict belongs to: `FILE.py:CALLABLE`, `package.module:CALLABLE`,
@@ -123,11 +122,12 @@ def inspect(
         key: which nested state dict of a checkpoint.
         trust_pickle: unpickle a file that can run code.
         allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
-        reference: the model from before the export, path or module: layers that were folded away are
-            measured through it, and all are compared with it.
+        reference: the model from before the export: folded layers are measured through it, all are compared with it.
         reference_arch: as `arch`, for a reference that is a state dict; without it only values are compared.
         reference_arch_kwargs: as `arch_kwargs`, for `reference_arch`.
         reference_key: as `key`, for the reference.
+        reference_data: good data, for an export without normalization layers: what its convolutions give on them
+            stands in for stored statistics. Without `data` they are inspected themselves.
         against: a file that `write_moments`, or `inspect --write-moments`, wrote on other data of the same model:
             `report.drift` has how far each layer's input has moved since (BN614).
         data_options: preprocessing of images, the label column of tables.
@@ -168,6 +168,7 @@ def inspect(
             texts("select", select), texts("ignore", ignore), max_gap, fail_on, strict, deploy_dtype
         ),
         against=against,
+        reference_data=reference_data,
     )
     return inspected(settings, progress)
 
@@ -199,8 +200,8 @@ def inspected(
     foresee(progress, [OPENING, *stages, FINDINGS], more=settings.data is not None)
     begin(progress, OPENING)
     found = ranks.agreed(lambda: opened_for(settings))
-    opened, source, reference, training = found.model, found.source, found.reference, found.training
-    settings = found.settings
+    source, reference, training, settings = found.source, found.reference, found.training, found.settings
+    opened = ranks.agreed(lambda: by_reference_data(found.model, settings, plan_of(settings), progress))
     how = request_of(
         settings,
         reference=None if reference is None else reference.path,
@@ -213,10 +214,9 @@ def inspected(
     if source is None and ranks.rank:
         raise RankIsDone
     if keep is not None and source is not None:
-        from bncheck.api.parts import part_of
+        from bncheck.api.parts import keeper
 
-        of_all = partial(part_of, opened, source, settings)
-        how = replace(how, keep=lambda seen, cost: keep(of_all(seen, cost, WHOLE)))
+        how = replace(how, keep=keeper(opened, source, settings, keep))
     return report_on(
         opened,
         source,
@@ -259,8 +259,8 @@ def report_on(
     ledger, fed = Ledger(), training_input_of(opened)
     first = FirstBatch(fed, progress)
     if source is None:
-        told, limit = predictions_of(opened), how.judging.max_gap
-        evidence = replace(static_evidence(opened, limit, not_run=not_run), predicted=told)
+        evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
+        evidence = replace(evidence, predicted=predictions_of(opened))
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
         sampling = None
@@ -296,5 +296,5 @@ def report_on(
     notes = (*evidence.notes, *first.notes)
     run = Run(how.edge.command, how.options, plan.seed, versions_of(opened), in_force(), notes, how.asked)
     run = replace(run, training_input=fed, cost=None if source is None else ledger.total())
-    call = replace(how.call, can_be_trained=opened.advice.can_be_trained)
+    call = replace(how.call, can_be_trained=opened.advice.can_be_trained, has_layers=opened.stored_samples is None)
     return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)

@@ -25,7 +25,7 @@ FOLDED = "BN705"
 _ORDER = (
     *("data", "train_data"),
     *(*OF_MODEL, *OF_REFERENCE, *OF_TASK),
-    *("batch_size", "limit", "until", "by", "against", "batch_sizes", "seed"),
+    *("batch_size", "limit", "until", "by", "reference_data", "against", "batch_sizes", "seed"),
     *(*OF_IMAGES, *OF_JUDGING, "no_config"),
 )
 _OF_REPAIR = (*OF_MODEL, *OF_TASK, *OF_IMAGES, "batch_size", "seed", "no_config")
@@ -92,6 +92,8 @@ def _input_changes(findings: Iterable[Finding]) -> dict[str, str]:
 
 
 def _can_be_repaired(template: _Template, call: Call) -> bool:
+    if not call.has_layers:
+        return False
     method = template.options.get("method", METHOD)
     if call.model is None:
         return method == METHOD and call.can_be_trained

@@ -15,11 +15,16 @@ from bncheck.formats import (
     HuggingFaceFolder,
     from_module,
     hugging_face_folder,
+    measured_layers,
     open_model,
     reference_of,
     require_runnable,
+    with_measured_reference,
     with_reference,
+    with_watched_outputs,
 )
+from bncheck.measure import ALONE, Plan, observe, read_part
+from bncheck.progress import Progress
 from bncheck.render import how_fed
 from bncheck.results import ChannelsFed, FolderAudited, PreprocessedAsSaid, PreprocessedAsTrained
 from bncheck.settings import Channels, DataSettings, InspectionSettings, ModelSettings, RepairSettings
@@ -140,6 +145,42 @@ def as_trained(opened: Backend, settings: Settings) -> tuple[Backend, Settings]:
     return replace(opened, notes=(*opened.notes, note)), replace(settings, reading=chosen)
 
 
+def by_reference_data(opened: Backend, settings: InspectionSettings, plan: Plan, progress: Progress) -> Backend:
+    """The model beside what it gave on reference data, or on those of the run that it is compared with.
+
+    Args:
+        opened: the model.
+        settings: of the inspection.
+        plan: how data are read.
+        progress: told how far the reference data are.
+
+    Raises:
+        UsageError: the model has a reference of its own, or nothing to watch.
+        DataError: the data cannot be read, or do not fit the model.
+    """
+    if settings.reference_data is None:
+        return _as_kept(opened, settings)
+    require_runnable(opened)
+    opened, reading = preprocessed(opened, weights_of(settings.model), settings.reference_data, settings.reading)
+    source = open_data(settings.reference_data, reading.unsliced(), argument("reference_data"))
+    bare = with_watched_outputs(opened)
+    alone = replace(plan, fast=True, ranks=ALONE)
+    with bare.session(source.name, plan.seed) as session:
+        seen = observe(session, source, alone, progress, gaps_only=True)
+    return with_measured_reference(opened, seen.stored.statistics(), seen.samples, source.name)
+
+
+def _as_kept(opened: Backend, settings: InspectionSettings) -> Backend:
+    """The model beside the reference that the moments of an earlier run were measured by, where it has none."""
+    if settings.against is None or any(layer.has_statistics for layer in opened.layers):
+        return opened
+    kept = read_part(settings.against).model
+    if kept.stored_samples is None or kept.sha256 is None or kept.sha256 != opened.sha256:
+        return opened  # whoever compares says why that cannot be
+    found = measured_layers(kept.layers)
+    return with_measured_reference(opened, found, kept.stored_samples, str(settings.against))
+
+
 def preprocessed(
     opened: Backend, model: ModelSettings, data: object, reading: DataSettings
 ) -> tuple[Backend, DataSettings]:
@@ -178,6 +219,7 @@ def _require_inputs(settings: InspectionSettings) -> None:
     """Refuse what cannot be meant before anything is opened: data that do not exist, rules that are none."""
     require_named(settings.data)
     require_named(settings.train_data, argument("train_data"))
+    require_named(settings.reference_data, argument("reference_data"))
     if settings.train_data is not None and settings.data is None:
         raise UsageError(
             f"{argument('train_data')} is compared with what the model is run on, and no {argument('data')} is given: "

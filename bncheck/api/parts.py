@@ -15,6 +15,7 @@ from bncheck.errors import UsageError
 from bncheck.files import InputFiles, OutputFile, require_free, written_whole
 from bncheck.formats import Backend
 from bncheck.measure import (
+    WHOLE,
     Apart,
     DataIdentity,
     MeasuringOptions,
@@ -153,6 +154,13 @@ def part_of_shard(
     with opened.session(source.name, plan.seed) as watched:
         seen = observe_shard(CountedSession(watched, ledger), source, plan, progress, ledger)
     return part_of(opened, source, settings, seen, ledger.total(), own)
+
+
+def keeper(
+    opened: Backend, source: Source, settings: InspectionSettings, keep: Callable[[Part], None]
+) -> Callable[[Observation, RunCost], None]:
+    """Keeps what was seen of all the data, as a part that is the whole."""
+    return lambda seen, cost: keep(part_of(opened, source, settings, seen, cost, WHOLE))
 
 
 def part_of(

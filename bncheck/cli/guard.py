@@ -19,7 +19,7 @@ from bncheck.vocabulary import argument
 
 MODELS = ("model", "models", "before", "after", "reference")
 CODE = ("arch", "reference_arch", "metric", "loss", "by")
-DATA = ("data", "train_data", "heldout")
+DATA = ("data", "train_data", "heldout", "reference_data")
 OTHERS = ("saved", "baseline", "parts", "against")
 REPORTS = "report"
 OUTPUTS = ("resume", "write_baseline", "write_moments")

@@ -3,6 +3,7 @@ from .digest import sha256_of
 from .exported import runs_operators
 from .folders.hugging_face import HuggingFaceFolder, hugging_face_folder
 from .folding import AffineOperation, Reference, compare_layers
+from .folding.measured import measured_layers, with_measured_reference, with_watched_outputs
 from .folding.referencing import reference_of, with_reference
 from .format import Adoption, Container, Format, Request
 from .in_memory import adopted, copied, from_module
@@ -51,6 +52,7 @@ __all__ = [
     "kind_without_statistics",
     "known_formats",
     "leading_file",
+    "measured_layers",
     "model_inputs",
     "open_any",
     "open_model",
@@ -67,5 +69,7 @@ __all__ = [
     "runs_operators",
     "sha256_of",
     "unwrapped",
+    "with_measured_reference",
     "with_reference",
+    "with_watched_outputs",
 ]

@@ -50,6 +50,8 @@ class Backend(abc.ABC):
         notes: what was chosen or stripped on the way in.
         folds: layers that were folded into convolutions, by the operation that holds them.
         comparison: with a reference, if one was given.
+        stored_samples: behind what the layers store, where that was measured on reference data; `None` for what a
+            training stored.
         packages: distributions whose versions a report names, besides torch and numpy.
         runnable: whether there is something to run.
         pools_batches: under the batch policy the runtime tells the moments of whole batches only.
@@ -71,6 +73,7 @@ class Backend(abc.ABC):
     notes: tuple[Note, ...] = ()
     folds: Mapping[int | str, Fold] = field(default_factory=dict)
     comparison: Comparison | None = None
+    stored_samples: int | None = None
 
     packages: ClassVar[tuple[str, ...]] = ()
     runnable: ClassVar[bool] = True

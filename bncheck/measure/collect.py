@@ -14,6 +14,7 @@ from bncheck.core import (
     MARGIN,
     THRESHOLDS,
     BatchSizeRow,
+    MovingAverage,
     NormLayer,
     SampleMoments,
     StoredChannels,
@@ -85,7 +86,9 @@ def measured_evidence(
         max_gap: the limit the user set.
         training: what the training sampling shows.
     """
-    batch_size = training.batch_size if training is not None and training.own_batches else None
+    batch_size: float | None = training.batch_size if training is not None and training.own_batches else None
+    if model.stored_samples is not None:  # no moving average, but as good as one over so many samples
+        batch_size = model.stored_samples / MovingAverage(batch_size=1).effective_samples
     own = None if seen.folds is None else _own_statistics(seen)
     records = seen.stored.by_layer()
     hidden = model.hidden_channels()

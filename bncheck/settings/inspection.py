@@ -27,6 +27,8 @@ class InspectionSettings:
         reading: what is done to either data before the model sees them.
         sampling: how they are drawn and read.
         predictions: which output counts, and by what score.
+        reference_data: good data, which are the reference of an export without normalization layers, and where no other
+            data are given what is inspected on.
         against: a file of moments that an earlier run is compared by.
         judging: which rules judge, and what fails.
         edge: where it is asked for.
@@ -42,3 +44,9 @@ class InspectionSettings:
     judging: JudgingSettings = field(default_factory=JudgingSettings)
     edge: Edge = _IN_PYTHON
     against: str | Path | None = None
+    reference_data: Any = None
+
+    def __post_init__(self) -> None:
+        """Inspect on the reference data where there are no others."""
+        if self.data is None and self.reference_data is not None:
+            object.__setattr__(self, "data", self.reference_data)

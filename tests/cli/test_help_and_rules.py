@@ -16,7 +16,7 @@ from bncheck.rules.catalogue import GROUPS, RULES
 
 OPTIONS = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
-    *("--reference", "--reference-arch", "--reference-key"),
+    *("--reference", "--reference-arch", "--reference-key", "--reference-data"),
     *("--data", "--train-data", "--input", "--label", "--label-column", "--fill", "--skip-bad-samples"),
     *("--batch-size", "--limit", "--until", "--batch-sizes", "--exhaustive", "--fast", "--seed", "--max-memory"),
     *("--by", "--against", "--sample-memory", "--workers"),

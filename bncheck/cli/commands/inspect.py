@@ -80,6 +80,7 @@ def inspect_command(
     reference: opt.Reference = None,
     reference_arch: opt.ReferenceArch = None,
     reference_key: opt.ReferenceKey = None,
+    reference_data: opt.ReferenceData = None,
     output: opt.Output = None,
     label_column: opt.LabelColumn = None,
     fill: opt.Fill = None,
@@ -146,7 +147,7 @@ def inspect_command(
                 raise UsageError(
                     f"{argument('write_moments')} keeps what a model shows as it is: leave {argument('renorm')} out."
                 )
-            for name, value in (("by", by), ("against", against)):
+            for name, value in (("by", by), ("against", against), ("reference_data", reference_data)):
                 if value is not None:
                     raise UsageError(
                         f"{argument(name)} is of what a model shows as it is: leave {argument('renorm')} out."
@@ -195,13 +196,14 @@ def inspect_command(
             judging=JudgingSettings(split_codes(select), split_codes(ignore), max_gap, fail_on, strict, deploy_dtype),
             edge=Edge("bncheck inspect", Spelling.COMMAND_LINE, typed),
             against=against,
+            reference_data=reference_data,
         )
-        if data is None:
+        if data is None and reference_data is None:
             _refuse_without_data(context, *_OF_DATA, *(() if renorm else ("batch_size",)))
         if not quiet:
             say_configuration(context)
             architectures = {"--arch": arch, "--reference-arch": reference_arch}
-            sources = {"--data": data, "--train-data": train_data}
+            sources = {"--data": data, "--train-data": train_data, "--reference-data": reference_data}
             say_whose_code_runs({**architectures, **sources, "--metric": metric, "--by": code_of(by)})
             say_what_is_trusted(model, trust_pickle, allow_op)
         repair = None

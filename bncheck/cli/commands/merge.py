@@ -27,6 +27,7 @@ _JUDGING = (
     *(
         "report",
         "against",
+        "reference_data",
         "baseline",
         "write_baseline",
         "max_gap",

@@ -37,6 +37,11 @@ def require_comparable(part: Part, name: str, model: KnownModel, options: Measur
         UsageError: this run's numbers cannot be compared with it.
     """
     if part.model.identity != identity_of(model):
+        if part.model.sha256 is not None and part.model.sha256 == model.sha256:
+            raise UsageError(
+                f"{argument('against')} {name} was written for this model with another reference: give both runs the "
+                f"same {argument('reference_data')}, or this one none, and that of the file is taken."
+            )
         raise UsageError(
             f"{argument('against')} {name} was written for {part.model.path}, another model than {model.path}: what "
             f"their layers see cannot be compared. Write moments of this one first, with {argument('write_moments')}."

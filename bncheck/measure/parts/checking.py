@@ -35,6 +35,8 @@ def require_true(part: Part) -> None:
     for name, hidden in part.model.hidden.items():
         if hidden.shape != (channels.get(name),):
             raise _wrong(f"model.hidden.{name}", "has another shape than the layer")
+    if part.model.stored_samples is not None:
+        _require_count(part.model.stored_samples, "model.stored_samples")
     seen = part.seen
     for name in ("samples", "dropped", "bad", "not_finite"):
         _require_count(getattr(seen, name), f"seen.{name}")

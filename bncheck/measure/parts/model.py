@@ -27,6 +27,7 @@ class RememberedModel:
         hidden: channels of folded layers that cannot be seen, (C,), by the layer's name.
         zeroed: weights of exactly 0; `None` without any.
         bare: how many convolutions look as if a layer had been folded into them.
+        stored_samples: behind what the layers store, where that was measured on reference data.
     """
 
     path: str
@@ -47,6 +48,7 @@ class RememberedModel:
     hidden: Mapping[str, npt.NDArray[np.bool_]]
     zeroed: ZeroedWeights | None
     bare: int
+    stored_samples: int | None
 
     @classmethod
     def of(cls, model: Backend) -> RememberedModel:
@@ -70,6 +72,7 @@ class RememberedModel:
             hidden=model.hidden_channels(),
             zeroed=zeroed_weights(model.tensors().values()),
             bare=model.bare_convolutions(),
+            stored_samples=model.stored_samples,
         )
 
     def hidden_channels(self) -> Mapping[str, npt.NDArray[np.bool_]]:
@@ -91,8 +94,20 @@ def zeroed_in(model: KnownModel) -> ZeroedWeights | None:
 
 
 def identity_of(model: KnownModel) -> str:
-    """SHA-256 by which two runs are of one model: that of its file, or over its tensors."""
-    return model.identity if isinstance(model, RememberedModel) else model.sha256 or _digest(model)
+    """SHA-256 by which two runs are of one model: that of its file, or over its tensors.
+
+    What was measured on reference data in the place of stored statistics counts too.
+    """
+    if isinstance(model, RememberedModel):
+        return model.identity
+    own = model.sha256 or _digest(model)
+    if model.stored_samples is None:
+        return own
+    digest = hashlib.sha256(own.encode())
+    for layer in model.layers:
+        digest.update(f"{layer.name}:".encode())
+        digest.update(b"".join(values.tobytes() for values in (layer.mean, layer.var) if values is not None))
+    return digest.hexdigest()
 
 
 def _digest(model: Backend) -> str:

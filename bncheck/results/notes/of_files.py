@@ -194,6 +194,29 @@ class FoldedLayersRead(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredReference(Note):
+    """Convolutions stand in for normalization layers that were folded away: they store what they gave on good data.
+
+    Attributes:
+        layers: how many.
+        samples: they were measured on.
+        source: what these are called.
+    """
+
+    layers: int
+    samples: int
+    source: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"{count(self.layers, 'convolution or linear layer')} stand for normalization layers: what they gave on "
+            f"{count(self.samples, 'sample')} of {self.source} is the reference, and gaps are from that"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceLayersUnfound(Note):
     """Layers of the reference are not found in the model.
 

@@ -70,6 +70,15 @@ Reference = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+ReferenceData = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D",
+        help="Good data, for an export without normalization layers: what its convolutions give on them is the "
+        "reference. Kept by --write-moments for later runs, --against FILE.",
+        rich_help_panel=PANEL,
+    ),
+]
 ReferenceArch = Annotated[
     str | None,
     typer.Option(
