@@ -23,7 +23,7 @@ from bncheck.formats import (
     with_reference,
     with_watched_outputs,
 )
-from bncheck.measure import ALONE, Plan, observe, read_part
+from bncheck.measure import ALONE, Plan, observe
 from bncheck.progress import Progress
 from bncheck.render import how_fed
 from bncheck.results import ChannelsFed, FolderAudited, PreprocessedAsSaid, PreprocessedAsTrained
@@ -174,6 +174,8 @@ def _as_kept(opened: Backend, settings: InspectionSettings) -> Backend:
     """The model beside the reference that the moments of an earlier run were measured by, where it has none."""
     if settings.against is None or any(layer.has_statistics for layer in opened.layers):
         return opened
+    from bncheck.measure import read_part
+
     kept = read_part(settings.against).model
     if kept.stored_samples is None or kept.sha256 is None or kept.sha256 != opened.sha256:
         return opened  # whoever compares says why that cannot be

@@ -153,7 +153,7 @@ def test_every_option_that_names_files_is_known_to() -> None:
     kinds = options_of(typer.main.get_command(app).commands)
     assert {name for name, kind in kinds.items() if kind.names} == {
         *("arch", "baseline", "data", "metric", "out", "reference", "reference-arch", "report", "write-baseline"),
-        *("heldout", "resume", "train-data", "write-moments"),
+        *("against", "heldout", "reference-data", "resume", "train-data", "write-moments"),
     }
     repeatable = {"allow-op", "expect-frozen", "ignore", "report", "select"}
     assert {name for name, kind in kinds.items() if kind.repeatable} == repeatable

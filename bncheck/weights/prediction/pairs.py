@@ -99,7 +99,7 @@ def pairs_of(
 
 def _above(name: str) -> list[str]:
     """What holds the layer, from the nearest on; the model itself is `""`."""
-    found = []
+    found: list[str] = []
     while name and len(found) < _DEEP:
         name = name.rpartition(".")[0]
         found.append(name)
