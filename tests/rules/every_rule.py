@@ -102,7 +102,7 @@ def _not_as_predicted() -> Evidence:
     off = {"c": 1.0, "e": 1.1, "g": 1.2}
     layers = [
         PredictedLayer(
-            *(name, "before", "conv", "ReLU", "bn > conv > bn", 9, zeros, ones),
+            *(name, "before", "conv", "ReLU", "bn > conv > bn", 9, False, zeros, ones),
             *(np.full(2, off.get(name, 0.05)), ones, off.get(name, 0.05), off.get(name, 0.05), 0.06, 0.05, 0.1, 0.2),
         )
         for name in "abcdefghi"

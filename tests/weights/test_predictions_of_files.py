@@ -173,6 +173,19 @@ def test_many_layers_that_are_far_off_are_a_warning() -> None:
     assert [(finding.severity, len(finding.layers)) for finding in near.findings] == [("info", 3)]
 
 
+@pytest.mark.parametrize(("share", "last"), [(0.2, 9), (0.5, 3), (0.5, 9)])
+def test_weights_trained_on_under_frozen_statistics_fail_nothing(share: float, last: int) -> None:
+    """The last blocks, or all of them, moved by a share of their own size: what fits is what they were trained with."""
+    net = measured(residual(9))
+    generator = torch.Generator().manual_seed(0)
+    for block in list(net)[-last:]:
+        for weight in (block.conv1.weight.data, block.conv2.weight.data):
+            weight += share * weight.std() * torch.randn(weight.shape, generator=generator)
+    report = audited(net)
+    assert report.summary.exit_code == 0
+    assert {finding.severity for finding in report.findings} <= {"info"}
+
+
 def test_the_statistics_of_another_layer_are_not_its_own() -> None:
     net = measured(residual(9))
     one, other = norms(net)[6], norms(net)[10]

@@ -20,6 +20,7 @@ class PredictedLayer:
         activation: what is assumed to stand before the weight.
         form: how it is fed; layers of the same form are judged by each other.
         alike: how many there are of it.
+        at_end: it is the first or the last of them, where features are sparse and further from normal.
         mean: predicted, float64, shape (C,).
         var: predicted within a factor, float64, shape (C,).
         stored_mean, stored_var: shape (C,).
@@ -37,6 +38,7 @@ class PredictedLayer:
     activation: str
     form: str
     alike: int
+    at_end: bool
     mean: FloatArray
     var: FloatArray
     stored_mean: FloatArray

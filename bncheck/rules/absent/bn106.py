@@ -59,9 +59,10 @@ def _means_off(layer: PredictedLayer) -> bool:
         return False
     if layer.distance >= THRESHOLDS.predicted_far:
         return True
+    room = THRESHOLDS.predicted_at_end if layer.at_end else 1.0
     return (
-        layer.distance >= THRESHOLDS.predicted_off
-        and layer.typical >= THRESHOLDS.predicted_typical
+        layer.distance >= room * THRESHOLDS.predicted_off
+        and layer.typical >= room * THRESHOLDS.predicted_typical
         and layer.typical >= THRESHOLDS.predicted_outlier * layer.typical_alike
     )
 

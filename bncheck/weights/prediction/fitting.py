@@ -21,6 +21,8 @@ _POOLINGS = (0.25, 0.5, 0.75, 1.0, 1.25)
 """Deviations by which the largest of a few values lies above their mean: of 2 x 2 that are alike, or not at all."""
 _FACTORS = (0.4, 0.5, 0.6, 0.75, 1.25, 1.5)
 """Of a gate, or of a dropout that was not scaled."""
+_TAILS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2)
+"""Mean absolute values, in that of a normal distribution: below 1 where few values make most of the variance."""
 _CLIPPED = 3.0
 """Stored deviations: a channel farther off counts as so far, that one does not make a layer's distance."""
 _AS_NORMAL = 1.4826
@@ -52,13 +54,16 @@ def other_fits(pair: Pair, activation: Activation) -> list[Fit]:
     """The same where something without weights of its own stands before the weight, which no name tells of.
 
     A pooling that takes the largest of a few neighbours, a factor (a gate that is the same for all channels), or a sum
-    with what an earlier layer gives, before the activation or behind it.
+    with what an earlier layer gives, before the activation or behind it. And where the output of the layer before is
+    not normal, as that of sparse features: the activation's mean is half of beta, and the rest goes with the tails.
     """
     before = moments_of(pair)[activation]
+    gamma, beta = _output_of(pair.source)
     inputs = [before.mean + share * np.sqrt(before.var) for share in _POOLINGS]
     inputs += [before.mean * factor for factor in _FACTORS]
+    inputs += [beta / 2 + share * (before.mean - beta / 2) for share in _TAILS]
     if pair.slope is None:
-        gamma, beta = _output_of(pair.source)
+        inputs += [after(activation, share * gamma, beta).mean for share in _TAILS]
         for earlier in pair.earlier:
             other_gamma, other_beta = _output_of(earlier)
             inputs.append(before.mean + after(activation, other_gamma, other_beta).mean)

@@ -97,6 +97,7 @@ def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
             activation=activation.value,
             form=one.pair.form,
             alike=len(pairs),
+            at_end=one in (explained[0], explained[-1]),
             mean=one.fit.mean,
             var=var * np.exp(middle),
             stored_mean=one.pair.target.statistics[0],
