@@ -23,6 +23,8 @@ from benchmarks.diagnosis.sections import put
 STEPS, BATCH, RATE = 120, 32, 0.05
 FINETUNED = 40
 """Steps on other pictures, fed in the same way, after which the statistics are of these."""
+EACH = 100
+"""Files after which a line says how far it is."""
 RIGHT, UNKNOWN, WRONG = "right", "not known", "wrong"
 
 
@@ -285,6 +287,8 @@ def main(arguments: list[str]) -> None:
         found.append(one)
         if WRONG in (one.family, one.order):
             print(one, file=sys.stderr, flush=True)
+        elif len(found) % EACH == 0:
+            print(f"{len(found)} files: {one.pictures}, {one.way}", file=sys.stderr, flush=True)
     shown = [option if not option.startswith("/") else "FOLDER" for option in arguments]
     text = page(found, " ".join(["python -m benchmarks.diagnosis.training_input", *shown]))
     if given.out:

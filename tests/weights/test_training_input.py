@@ -15,6 +15,7 @@ from torch import nn
 import bncheck
 from bncheck.results import TrainingInput
 from bncheck.weights.training_input.families import COLOUR_BOXES, GRAY_BOXES
+from bncheck.weights.training_input.fitting import Filters, spread_of
 
 
 def said(model: object, **how: object) -> TrainingInput | None:
@@ -83,6 +84,23 @@ def test_faulty_statistics_say_nothing(fault: str, way: str) -> None:
     net = net_fed(fed(way))
     FAULTS[fault](net)
     assert said(net) is None
+
+
+def test_means_that_the_weights_do_not_explain_say_nothing() -> None:
+    net = net_fed(fed("standardised"), filters=96)
+    assert said(net) is not None
+    net.norm.running_mean.copy_(net.norm.running_mean.flip(0))
+    assert said(net) is None
+
+
+@pytest.mark.parametrize("way", ["0..1", "-1..1", "standardised"])
+def test_a_share_of_the_initial_variance_is_seen(way: str) -> None:
+    net = net_fed(fed(way))
+    weight, bias = net.stem.weight.detach().double().numpy(), net.stem.bias.detach().double().numpy()
+    mean, var = net.norm.running_mean.double().numpy(), net.norm.running_var.double().numpy()
+    for share in (0.0, 0.2, 0.5, 0.8):
+        mixed = Filters.alive(weight, bias, (1 - share) * mean, share + (1 - share) * var)
+        assert spread_of(mixed).initial == (share > 0), share
 
 
 def stacked(*first: nn.Module, x: torch.Tensor) -> nn.Module:
