@@ -16,6 +16,7 @@ from typing import Any
 
 from bncheck.api.calling import OF_IMAGES, OF_JUDGING, OF_MODEL, OF_REFERENCE, OF_TASK, Call, Expression
 from bncheck.api.reading_changed import changed_reading, preprocessing
+from bncheck.files import remote_name
 from bncheck.results import FINDINGS, INFO, NOT_CHECKED, OK, Finding, Report, next_command
 from bncheck.settings import METHOD
 from bncheck.vocabulary import CHECK, Spelling
@@ -138,7 +139,7 @@ def _given(value: str, call: Call) -> Any:
 
 def free_name(model: str) -> str:
     """A name beside the model's for what it becomes, with its suffix, that nothing bears yet."""
-    path = Path(model)
+    path = Path(model if remote_name(model) is None else model.rstrip("/").rpartition("/")[2])
     suffix = next((end for end in (".safetensors.index.json", ".weights.h5") if path.name.endswith(end)), path.suffix)
     stem = path.name.removesuffix(suffix)
     numbers = ("", *(f"-{number}" for number in range(2, 1000)))

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from bncheck.api.asking import chosen_codes
+from bncheck.api.remote.fetching import fetched_data, fetched_model
 from bncheck.data import Source, open_data, require_named
 from bncheck.errors import UsageError
+from bncheck.files import Fetched, shown_as_named
 from bncheck.formats import (
     Backend,
     HuggingFaceFolder,
@@ -26,7 +28,7 @@ from bncheck.formats import (
 from bncheck.measure import ALONE, Plan, observe
 from bncheck.progress import Progress
 from bncheck.render import how_fed
-from bncheck.results import ChannelsFed, FolderAudited, PreprocessedAsSaid, PreprocessedAsTrained
+from bncheck.results import ChannelsFed, FetchedFrom, FolderAudited, PreprocessedAsSaid, PreprocessedAsTrained
 from bncheck.settings import Channels, DataSettings, InspectionSettings, ModelSettings, RepairSettings
 from bncheck.vocabulary import argument
 from bncheck.weights import training_input_of
@@ -37,14 +39,19 @@ Settings = TypeVar("Settings", InspectionSettings, RepairSettings)
 def weights_of(settings: ModelSettings) -> ModelSettings:
     """The settings, with the weights in a Hugging Face folder in the folder's place, and its class as what builds them.
 
+    What lies elsewhere is fetched.
+
     Raises:
-        ModelError: the folder's configuration cannot be read.
+        UsageError: what fetches it is not installed.
+        ModelError: the folder's configuration cannot be read, or it cannot be fetched.
     """
-    source = settings.source
-    found = hugging_face_folder(Path(source)) if isinstance(source, str | os.PathLike) else None
+    source = fetched_model(settings.source)
+    with shown_as_named(source):
+        found = hugging_face_folder(Path(source)) if isinstance(source, str | os.PathLike) else None
     if found is None:
-        return settings
-    return replace(settings, source=found.weights, arch=settings.arch or found)
+        return settings if source is settings.source else replace(settings, source=source)
+    weights = Fetched(found.weights, source.shown, source.commit) if isinstance(source, Fetched) else found.weights
+    return replace(settings, source=weights, arch=settings.arch or found)
 
 
 def model_of(settings: ModelSettings) -> Backend:
@@ -58,19 +65,24 @@ def model_of(settings: ModelSettings) -> Backend:
     folder = settings.arch if isinstance(settings.arch, HuggingFaceFolder) else None
     if folder is not None and (missing := folder.missing) is not None:
         opened = model_of(replace(settings, arch=None))
-        return replace(opened, notes=(*opened.notes, FolderAudited(str(folder.path), missing)))
+        where = settings.source.shown if isinstance(settings.source, Fetched) else str(folder.path)
+        return replace(opened, notes=(*opened.notes, FolderAudited(where, missing)))
     source = settings.source
     if not isinstance(source, str | os.PathLike):
         return from_module(source, device=settings.device)
-    return open_model(
-        source,
-        arch=settings.arch,
-        arch_kwargs=settings.arch_kwargs,
-        key=settings.key,
-        trust_pickle=settings.trust_pickle,
-        device=settings.device,
-        allow_ops=settings.allow_ops,
-    )
+    with shown_as_named(source):
+        opened = open_model(
+            source,
+            arch=settings.arch,
+            arch_kwargs=settings.arch_kwargs,
+            key=settings.key,
+            trust_pickle=settings.trust_pickle,
+            device=settings.device,
+            allow_ops=settings.allow_ops,
+        )
+    if not isinstance(source, Fetched):
+        return opened
+    return replace(opened, path=source.shown, notes=(FetchedFrom(source.shown, source.commit), *opened.notes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +120,11 @@ def opened_for(settings: InspectionSettings) -> Opened:
         opened, settings = as_trained(opened, settings)
     if settings.data is not None and opened.refusal is None:
         require_runnable(opened)
-        opened, reading = preprocessed(opened, chosen, settings.data, settings.reading)
-        source = open_data(settings.data, reading)
+        data = fetched_data(settings.data)
+        opened, reading = preprocessed(opened, chosen, data, settings.reading)
+        source = open_data(data, reading)
         if settings.train_data is not None:
-            training = open_data(settings.train_data, reading.unsliced(), argument("train_data"))
+            training = open_data(fetched_data(settings.train_data), reading.unsliced(), argument("train_data"))
     return Opened(opened, source, reference, training, settings)
 
 
@@ -161,8 +174,9 @@ def by_reference_data(opened: Backend, settings: InspectionSettings, plan: Plan,
     if settings.reference_data is None:
         return _as_kept(opened, settings)
     require_runnable(opened)
-    opened, reading = preprocessed(opened, weights_of(settings.model), settings.reference_data, settings.reading)
-    source = open_data(settings.reference_data, reading.unsliced(), argument("reference_data"))
+    data = fetched_data(settings.reference_data)
+    opened, reading = preprocessed(opened, weights_of(settings.model), data, settings.reading)
+    source = open_data(data, reading.unsliced(), argument("reference_data"))
     bare = with_watched_outputs(opened)
     alone = replace(plan, fast=True, ranks=ALONE)
     with bare.session(source.name, plan.seed) as session:

@@ -10,9 +10,10 @@ from typing import Any
 from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
 from bncheck.api.inspecting import OPENING, report_on
 from bncheck.api.opening import as_trained, model_of, preprocessed, weights_of
+from bncheck.api.remote.fetching import fetched_data
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, RefusedError, UsageError
-from bncheck.files import InputFiles, publish, staging
+from bncheck.files import Fetched, InputFiles, publish, staging
 from bncheck.formats import Backend, by_instance, by_instance_refused, require_runnable
 from bncheck.measure import Plan
 from bncheck.progress import Progress, Relayed, begin, no_progress
@@ -74,7 +75,7 @@ def repaired(
     for name, data in named.items():
         require_named(data, name)
     request_of(settings)  # refuses what cannot be meant before anything is opened
-    settings = replace(settings, model=weights_of(settings.model))
+    asked, settings = settings, _here(settings)
     training = settings.training
     way = method_named(settings.method, MethodOptions(settings.prior, settings.until, training, training_progress))
     progress = spelling_arguments(progress, settings.edge.spelling)
@@ -86,7 +87,7 @@ def repaired(
         module_of(shipped)  # says what cannot be trained
     require_runnable(shipped, "repair a file that holds the program too (TorchScript, .pt2, ONNX)")
     shipped, settings = as_trained(shipped, settings)
-    request = request_of(settings)
+    request = request_of(replace(asked, reading=settings.reading))
     shipped, reading = preprocessed(shipped, settings.model, settings.data, settings.reading)
     _require_unseen(settings.data, settings.heldout)
     if shipped.refusal is not None:
@@ -113,6 +114,15 @@ def repaired(
     if result.path is not None:
         forget_checkpoint(training.checkpoint)
     return result
+
+
+def _here(settings: RepairSettings) -> RepairSettings:
+    """The settings with what lies elsewhere fetched: it is the copy that is repaired, and read again on the way."""
+    model = weights_of(settings.model)
+    if isinstance(model.source, Fetched):
+        model = replace(model, source=Path(model.source))
+    data, train, heldout = map(fetched_data, (settings.data, settings.train_data, settings.heldout))
+    return replace(settings, model=model, data=data, train_data=train, heldout=heldout)
 
 
 def _require_unseen(data: Any, heldout: Any) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from bncheck.cli.configuration import configuration_of
 from bncheck.cli.destinations import STDOUT, Destination
-from bncheck.files import InputFile, InputFiles, OutputFile, require_existing, require_free, require_place
+from bncheck.files import InputFile, InputFiles, OutputFile, remote_name, require_existing, require_free, require_place
 from bncheck.vocabulary import argument
 
 MODELS = ("model", "models", "before", "after", "reference")
@@ -68,7 +68,7 @@ def files_of(context: typer.Context, destinations: Sequence[Destination] = ()) -
     for output in outputs:
         if output.option not in (argument(REPAIRED), STEP_SUMMARY):
             require_place(output.path, output.option)
-    require_existing(*(path for path in models.values() if isinstance(path, str | Path)))
+    require_existing(*(path for path in models.values() if isinstance(path, str | Path) and not remote_name(path)))
     if models and any(os.path.lexists(output.path) for output in outputs):  # what is new cannot be a part of anything
         from bncheck.formats import model_inputs
 

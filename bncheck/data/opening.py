@@ -20,6 +20,7 @@ from bncheck.data.sources.samples import batches_of
 from bncheck.data.sources.streams import StreamSource, stream_source
 from bncheck.discovery import meant
 from bncheck.errors import UsageError
+from bncheck.files import remote_name, shown_as_named, shown_name
 from bncheck.settings import DataSettings
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument
@@ -49,7 +50,8 @@ def open_data(source: object, reading: DataSettings = _AS_THEY_ARE, named: str =
 
 def _opened(source: object, reading: DataSettings, named: str) -> Source:
     if isinstance(source, str | Path):
-        return _open_named(source, reading, named)
+        with shown_as_named(source):
+            return _open_named(source, reading, named)
     inner = source.func if isinstance(source, partial) else source
     name = getattr(inner, "__qualname__", type_name(source))  # functions have one
     _refuse_options_of_tables(name, reading)
@@ -63,7 +65,7 @@ def _opened(source: object, reading: DataSettings, named: str) -> Source:
 
 def require_named(source: object, named: str = _DATA) -> None:
     """Raises `UsageError` where `source` names a file or folder that does not exist; reads and imports nothing."""
-    if not isinstance(source, str | Path) or os.path.exists(source):
+    if not isinstance(source, str | Path) or os.path.exists(source) or remote_name(source) is not None:
         return
     location = str(source).rpartition(":")[0]
     if not location or (location.endswith(".py") and not os.path.isfile(location)):
@@ -71,7 +73,7 @@ def require_named(source: object, named: str = _DATA) -> None:
 
 
 def _open_named(location: str | Path, reading: DataSettings, named: str) -> Source:
-    path, name = Path(location), str(location)
+    path, name = Path(location), shown_name(location)
     if os.path.isdir(path):  # which, unlike `Path.is_dir`, takes names that no file can have
         _refuse_options_of_tables(name, reading)
         from bncheck.data.sources.image_folder import image_folder

@@ -3,11 +3,13 @@ from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
 from .outputs import OutputFile, require_free, require_ordinary, require_place
 from .pickles import LEGACY_PICKLES, buffered, load_tensors, names_asked_for, read_by_torch
+from .remote import Fetched, remote_name, shown_as_named, shown_name
 from .sparse import sparse_indices_checked
 from .writing import publish, staging, written_whole
 
 __all__ = [
     "LEGACY_PICKLES",
+    "Fetched",
     "FileId",
     "InputFile",
     "InputFiles",
@@ -19,10 +21,13 @@ __all__ = [
     "names_asked_for",
     "publish",
     "read_by_torch",
+    "remote_name",
     "require_existing",
     "require_free",
     "require_ordinary",
     "require_place",
+    "shown_as_named",
+    "shown_name",
     "sparse_indices_checked",
     "staging",
     "written_whole",

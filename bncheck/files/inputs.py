@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bncheck.files.identity import file_id, holds, lies_in, same_file
+from bncheck.files.remote import remote_name
 
 CODE = ".py"
 
@@ -80,7 +81,9 @@ class InputFiles:
 
 
 def _paths(value: str | Path) -> Iterator[Path]:
-    """The path, and the file of the code that it names if it names some."""
+    """The path, and the file of the code that it names if it names some; nothing of what lies elsewhere."""
+    if remote_name(value) is not None:
+        return
     yield Path(value)
     location, separator, _ = str(value).rpartition(":")
     if not separator or not location:

@@ -17,7 +17,7 @@ from bncheck.cli.progress import progress_bar
 from bncheck.cli.showing import read_showing
 from bncheck.encoding import one_line
 from bncheck.errors import BncheckError, UnreadableError
-from bncheck.files import require_existing
+from bncheck.files import remote_name, require_existing
 from bncheck.gate import accept
 from bncheck.progress import begin
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, ModelSettings
@@ -51,7 +51,8 @@ def audit_command(
         showing = read_showing(context)
         for model in models:
             try:
-                require_existing(model)
+                if remote_name(model) is None:
+                    require_existing(model)
                 with stdout_to_stderr(), progress_bar(quiet) as progress:
                     begin(progress, f"auditing {one_line(model)}")
                     with uncollected():

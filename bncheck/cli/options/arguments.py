@@ -11,6 +11,7 @@ import typer
 from bncheck.cli.process import say
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
+from bncheck.files import remote_name
 from bncheck.user_code import names_code
 from bncheck.vocabulary import argument
 
@@ -20,7 +21,7 @@ def say_whose_code_runs(targets: Mapping[str, str | None]) -> None:
     for option, target in targets.items():
         location, separator, _ = (target or "").rpartition(":")
         is_there = not location.endswith(".py") or os.path.isfile(location)
-        if separator and location and is_there:
+        if separator and location and is_there and remote_name(target) is None:
             say(f"{option} imports and runs {location}.")
 
 

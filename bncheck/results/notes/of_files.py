@@ -25,6 +25,25 @@ class PrecisionChanged(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class FetchedFrom(Note):
+    """The model lies elsewhere, and a copy was read.
+
+    Attributes:
+        name: as it was named.
+        commit: of the repository; `None` where there is none.
+    """
+
+    name: str
+    commit: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        at = "" if self.commit is None else f" at commit {self.commit}"
+        return f"Fetched {self.name}{at}."
+
+
+@dataclass(frozen=True, slots=True)
 class HalfPrecisionRaised(Note):
     """A pickled module in half precision is run in float32."""
 

@@ -1,0 +1,96 @@
+"""Copies of what lies elsewhere: of names that say so, and of nothing else."""
+
+from __future__ import annotations
+
+import atexit
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bncheck.api.remote.hub import is_on_hub, model_on_hub, part_on_hub
+from bncheck.errors import DataError, ModelError, UnreadableError, UsageError
+from bncheck.files import Fetched, remote_name
+from bncheck.formats import first_line, parts_of
+
+_EXTRA = "pip install 'bncheck[hub]'"
+_PLAIN = re.compile(r"[^\w.=-]+")
+
+
+def fetched_model(source: Any) -> Any:
+    """A copy of the model that `source` names, with the further files that it names; what lies here as it is.
+
+    Raises:
+        UsageError: the library that fetches such a name is not installed, or knows no such place.
+        ModelError: it cannot be fetched.
+    """
+    name = remote_name(source)
+    if name is None:
+        return source
+    if is_on_hub(name):
+        found = model_on_hub(name)
+        for part in _missing_parts(Path(found)):
+            part_on_hub(name, found.commit, part.relative_to(Path(found).parent))
+        return found
+    copy = _copied(name, ModelError)
+    for part in _missing_parts(Path(copy)):
+        where = part.relative_to(Path(copy).parent).as_posix()
+        _copy(f"{name.rpartition('/')[0]}/{where}", part, ModelError)
+    return copy
+
+
+def fetched_data(source: Any) -> Any:
+    """A copy of the data that `source` names, a file or a folder; what lies here as it is.
+
+    Raises:
+        UsageError: as `fetched_model`; a repository of the Hub is named.
+        DataError: they cannot be fetched.
+    """
+    name = remote_name(source)
+    return source if name is None else _copied(name, DataError)
+
+
+def _copied(name: str, failed: type[UnreadableError]) -> Fetched:
+    """The copy, in a folder that is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="bncheck-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    last = _PLAIN.sub("_", name.partition("?")[0].rstrip("/").rpartition("/")[2]).strip(".") or "file"
+    target = Path(folder) / last
+    _copy(name, target, failed)
+    return Fetched(target, name)
+
+
+def _copy(name: str, target: Path, failed: type[UnreadableError]) -> None:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise UsageError(f"{name} is fetched by fsspec; install it with {_EXTRA}.") from error
+    try:
+        system, path = fsspec.core.url_to_fs(name)
+    except (ImportError, ValueError) as error:  # a scheme without its package, or none that is known
+        raise UsageError(f"{name}: fsspec cannot reach such a place: {first_line(error)}.") from error
+    except Exception as error:  # whatever its libraries raise
+        raise failed(_unreachable(name, error)) from error
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not name.lower().startswith("http") and system.isdir(path):
+            system.get(path.rstrip("/") + "/", str(target) + "/", recursive=True)
+        else:
+            system.get_file(path, str(target))
+    except Exception as error:  # whatever its libraries raise
+        target.unlink(missing_ok=True) if target.is_file() else None
+        raise failed(_unreachable(name, error)) from error
+
+
+def _unreachable(name: str, error: Exception) -> str:
+    why = "there is no such file" if isinstance(error, FileNotFoundError) else first_line(error)
+    return f"{name} cannot be fetched: {why}. Check the name, the network and your rights to it, or copy it here."
+
+
+def _missing_parts(path: Path) -> list[Path]:
+    """Further files that a model's file names, within its folder, and that were not fetched with it."""
+    if not path.is_file():
+        return []
+    inside = [part for part in parts_of(path) if part.resolve().is_relative_to(path.parent.resolve())]
+    return [part for part in inside if not part.exists()]
