@@ -46,24 +46,21 @@ from .notes.of_data import (
 from .notes.of_files import (
     ArgumentIgnored,
     ArithmeticRead,
-    BareConvolutions,
     BatchWidened,
     ComputedInFloat32,
     DeviceIgnored,
     EpsUnknown,
     FetchedFrom,
-    FoldedLayersRead,
     FunctionsInlined,
     HalfPrecisionRaised,
     LayerUnmeasurable,
-    MeasuredReference,
     ModelChosen,
     NotRun,
     OwnGapsInherit,
     PrecisionChanged,
-    ReferenceLayersUnfound,
     RuntimeNotCompared,
 )
+from .notes.of_folding import BareConvolutions, FoldedLayersRead, MeasuredReference, ReferenceLayersUnfound
 from .notes.of_measuring import (
     BatchesReduced,
     FewerSamplesKept,
