@@ -115,7 +115,7 @@ def test_json_survives_a_round_trip_with_its_order(of_layers: list[LayerReport])
     assert again == document
     assert list(again) == [
         *("schema_version", "bncheck", "run", "model", "data", "summary", "effect"),
-        *("batch_sizes", "findings", "layers", "complete"),
+        *("batch_sizes", "findings", "layers", "slices", "drift", "complete"),
     ]
     assert again["schema_version"] == 1
     assert again["summary"]["gap"] is None
