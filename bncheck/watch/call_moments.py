@@ -21,6 +21,8 @@ class CallMoments:
         instances: what InstanceNorm averages.
         groups: of the samples' means (of the batches', where samples cannot be told apart).
         rows: per-sample moments, as many as there was room for.
+        alone: how many samples the largest forward had in which it was fed one row; 0 where it was ever fed others. A
+            model that runs its samples one at a time calls its layers once for each.
     """
 
     def __init__(self, layer: NormLayer) -> None:
@@ -29,11 +31,18 @@ class CallMoments:
         self.instances = InstanceMoments.empty(layer.channels)
         self.groups = Moments.empty(layer.channels)
         self.rows: list[Rows] = []
+        self.alone: int | None = None
+
+    def fed(self, rows: int, samples: int) -> None:
+        """Take in that the call was fed so many rows in a forward of so many samples."""
+        self.alone = max(self.alone or 0, samples) if rows == 1 and self.alone != 0 else 0
 
     def merge(self, other: CallMoments) -> CallMoments:
         """What both have been fed, of different samples."""
         merged = pooled([self, other])
         merged.rows = [*self.rows, *other.rows]
+        known = [one.alone for one in (self, other) if one.alone is not None]
+        merged.alone = (max(known) if all(known) else 0) if known else None
         return merged
 
     def table(self) -> SampleMoments | None:
@@ -87,7 +96,12 @@ def averaged(calls: Iterable[CallMoments]) -> Statistics:
 
 
 def _side_by_side(calls: list[CallMoments]) -> list[Rows]:
-    """Rows whose samples pool what each sample showed at every call, where the calls saw the same samples."""
+    """Rows whose samples pool what each sample showed at every call, where the calls saw the same samples.
+
+    Calls that saw one sample each are as many samples.
+    """
+    if all(entry.alone == len(calls) for entry in calls):
+        return [rows for entry in calls for rows in entry.rows]
     kept = [Rows.joined(entry.rows).ordered() for entry in calls if entry.rows]
     if calls[0].layer.kind == INSTANCE_NORM:
         return kept

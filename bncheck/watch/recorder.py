@@ -74,6 +74,7 @@ class Recorder:
     def take(self, site: Site, layer: NormLayer, table: SampleMoments, samples: int) -> Moments:
         """Take in the same as the moments of the input's rows, one by one."""
         entry = self._entry(site, layer)
+        entry.fed(len(table), samples)
         if layer.kind == INSTANCE_NORM:
             entry.instances += table.instances()  # every row is an instance, frames of one video too
         elif samples and len(table) > samples and len(table) % samples == 0:
@@ -89,6 +90,7 @@ class Recorder:
     def add(self, site: Site, layer: NormLayer, moments: Moments) -> Moments:
         """Take in the same as the moments of the whole batch, where there are none per sample."""
         entry = self._entry(site, layer)
+        entry.fed(0, 0)
         entry.moments += moments
         if self.errors:
             entry.groups += Moments.of(moments.mean[None])
@@ -130,6 +132,7 @@ class Recorder:
                 instances=entry.instances if entry.instances.count else None,
                 groups=entry.groups if entry.groups.count else None,
                 rows=Rows.joined(entry.rows) if entry.rows else None,
+                alone=entry.alone or 0,
             )
             for site, entry in self.sites.items()
         )
@@ -147,6 +150,7 @@ class Recorder:
             entry.instances = one.instances or entry.instances
             entry.groups = one.groups or entry.groups
             entry.rows = [] if one.rows is None else [one.rows]
+            entry.alone = one.alone
             recorder._bytes += sum(int(rows.bytes.sum()) for rows in entry.rows)
             recorder._seen[Site(one.name, one.call)] = one.seen
         return recorder
@@ -174,6 +178,8 @@ class Recorder:
 
     def _keep(self, site: Site, entry: CallMoments, table: SampleMoments, samples: int) -> None:
         keys, numbers = self._samples(site, samples)
+        if len(table) == 1 < samples and site.call < samples:  # the samples are run one at a time
+            keys, numbers = keys[site.call : site.call + 1], numbers[site.call : site.call + 1]
         rows = rows_of(table, keys, numbers).below(self._limit)
         if len(rows):
             entry.rows.append(rows)

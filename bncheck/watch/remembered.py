@@ -21,6 +21,7 @@ class RememberedCall:
         instances: what InstanceNorm averages; `None` for other layers.
         groups: of the samples' means; `None` where nobody wanted to know how they spread.
         rows: per-sample moments; `None` where none were kept.
+        alone: samples of the largest forward in which it was fed one row; 0 where it was fed others.
     """
 
     name: str
@@ -31,6 +32,7 @@ class RememberedCall:
     instances: InstanceMoments | None
     groups: Moments | None
     rows: Rows | None
+    alone: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
