@@ -30,6 +30,7 @@ from rich.console import Console
 
 from bncheck.render.terminal.report import print_report
 from bncheck.render.words.answer import answer_in_full
+from bncheck.render.words.report import about_data, about_model, effect_lines, noted
 from bncheck.results.report import AUDITED, SKIPPED, BatchSize, Report
 from bncheck.vocabulary import Reason
 
@@ -280,3 +281,19 @@ def test_the_command_ends_the_answer_and_stands_in_one_piece(width: int) -> None
         assert lines[lines.index(command) + 1] == ""
         assert any(line.startswith("What to do") for line in lines[: lines.index(command)])
     assert "bncheck" not in drawn_in_full(healthy_report(), width)
+
+
+@pytest.mark.parametrize("make", [*ALL.values(), lambda: many_layers(60)])
+def test_nothing_that_the_first_screen_leaves_out_is_lost(make: Callable[[], Report]) -> None:
+    report = make()
+    text = words(drawn_in_full(report, 300))
+    for layer in report.layers:
+        assert layer.name in text
+    for line in (*effect_lines(report), *noted(report.run), about_data(report), about_model(report.model)):
+        assert words(line) in text
+    for finding in report.findings:
+        assert words(finding.message) in text
+        assert words(finding.fix) in text
+    assert len(report.batch_sizes) == (
+        len(read_table(drawn_in_full(report, 300), "batch size")) if report.batch_sizes else 0
+    )
