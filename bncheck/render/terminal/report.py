@@ -62,42 +62,52 @@ def print_audit(report: Report, console: Console, look: Look | None = None) -> N
 
 
 def _first_screen(report: Report, width: int, look: Look) -> Iterator[RenderableType]:
+    """The answer, the layers and findings that deserve a look, and what qualifies all that."""
     narrow = min(width, PROSE)
     judged = judged_layers(report)
     shown = in_order(judged if look.every else worth_showing(judged), look.sort)
     rest = left_out(judged, shown)
-    told = answer(report)
     is_clean = report.summary.verdict == OK and not report.findings
     if is_clean and report.data is None:
-        yield prose(Text.assemble(sentence(report.model.path, "bold"), sentence(f"  {_static(report)}")))
+        yield _title(report, f"  {about_model(report.model)}. {headline(report)}")
         rest = rest if any(_is_unread(each.layer) for each in judged) else ""
+    elif is_clean and rest and not shown:
+        yield _title(report, in_one_line(report))
+        yield prose(sentence(answer(report).cause, "bold"))
+        rest = f"{rest}. {answer(report).cost}".rstrip(". ")
     else:
-        yield prose(Text.assemble(sentence(report.model.path, "bold"), sentence(in_one_line(report))))
-        cost = "" if is_clean and not shown else told.cost
-        # Where nothing is known, how to get to know it is all there is to say.
-        action = answer_in_full(report).action if too_little_checked(report) else told.action
-        most_lines = (*ANSWER_LINES[:2], len(action)) if action != told.action else ANSWER_LINES
-        lines = zip((told.cause, cost, action), most_lines, ("bold", "", ""), strict=True)
-        for text, most, style in lines:
-            yield prose(*(Text(line, style) for line in shortened(one_line(text), narrow, most)))
-        yield from _next_step(report)
+        yield _title(report, in_one_line(report))
+        yield from _answer(report, narrow)
     if shown:
         yield Text("")
         yield layer_table(report, [each.layer for each in shown], width)
     if rest:
-        cost = f" {told.cost}" if is_clean and not shown else ""
-        yield prose(sentence(f"{rest}.{cost}", "" if is_clean else "dim"))
+        yield prose(sentence(f"{rest}.", "" if is_clean else "dim"))
     for side in side_tables(report):
         yield from table_beside(side, width)
     yield from briefly_told(report, subject(report), narrow)
     notes = [*exit_lines(report), *fed_in_training(report), *noted(report.run, briefly=True)]
-    lines_of_notes = [line for note in notes for line in shortened(one_line(note), narrow, NOTE_LINES)]
+    ending = [line for note in notes for line in shortened(one_line(note), narrow, NOTE_LINES)]
     more = "" if is_clean else _more(report, look, is_cut=len(shown) < len(judged))
-    if not is_clean and (lines_of_notes or more):
+    if not is_clean and (ending or more):
         yield Text("")
-    yield prose(*(Text(line, "dim") for line in lines_of_notes))
-    if more:
-        yield prose(sentence(more, "dim"))
+    yield prose(*(Text(line, "dim") for line in ending), *([sentence(more, "dim")] if more else []))
+
+
+def _title(report: Report, about: str) -> RenderableType:
+    return prose(Text.assemble(sentence(report.model.path, "bold"), sentence(about)))
+
+
+def _answer(report: Report, width: int) -> Iterator[RenderableType]:
+    """The cause, the cost, what to do, and the command for that; each cut to its lines."""
+    told, (of_cause, of_cost, of_action) = answer(report), ANSWER_LINES
+    action = told.action
+    if too_little_checked(report):  # how to get it checked is all there is to say
+        action = answer_in_full(report).action
+        of_action = len(action)
+    for text, most, style in ((told.cause, of_cause, "bold"), (told.cost, of_cost, ""), (action, of_action, "")):
+        yield prose(*(Text(line, style) for line in shortened(one_line(text), width, most)))
+    yield from _next_step(report)
 
 
 def _in_full(report: Report, width: int, look: Look) -> Iterator[RenderableType]:
@@ -130,11 +140,6 @@ def _in_full(report: Report, width: int, look: Look) -> Iterator[RenderableType]
         ending = [line for line in ending if not line.startswith("More: ")] + [more]
     if ending:
         yield prose(Text(""), *(sentence(line, "dim") for line in ending))
-
-
-def _static(report: Report) -> str:
-    """A healthy file that nothing was run on, in one line."""
-    return f"{about_model(report.model)}. {headline(report)}"
 
 
 def _is_unread(layer: LayerReport) -> bool:
