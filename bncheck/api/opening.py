@@ -28,7 +28,14 @@ from bncheck.formats import (
 from bncheck.measure import ALONE, Plan, observe
 from bncheck.progress import Progress
 from bncheck.render import how_fed
-from bncheck.results import ChannelsFed, FetchedFrom, FolderAudited, PreprocessedAsSaid, PreprocessedAsTrained
+from bncheck.results import (
+    ChannelsFed,
+    FetchedFrom,
+    FolderAudited,
+    InputFamily,
+    PreprocessedAsSaid,
+    PreprocessedAsTrained,
+)
 from bncheck.settings import Channels, DataSettings, InspectionSettings, ModelSettings, RepairSettings
 from bncheck.vocabulary import argument
 from bncheck.weights import training_input_of
@@ -138,24 +145,39 @@ def as_trained(opened: Backend, settings: Settings) -> tuple[Backend, Settings]:
     if reading.preset != "auto":
         return opened, settings
     fed = training_input_of(opened)
-    flags = " ".join(argument(name) for name in ("mean", "std", "scale", "channels"))
-    if fed is None or fed.mean is None or fed.std is None:
-        why = "is not known" if fed is None else "was standardised by constants of its own, which are not known"
-        raise UsageError(
-            f"{argument('preset')} auto: what {opened.path} was fed in training {why} from its weights. Say how images "
-            f"are to be fed with {flags}, or {argument('preset')} imagenet."
+    if fed is None:
+        raise _untold(opened, "is not known from its weights")
+    mean, std, channels = reading.mean or fed.mean, reading.std or fed.std, reading.channels
+    if mean is None or std is None:
+        raise _untold(opened, "was normalized by constants of its own, which its weights do not tell")
+    if channels is None and fed.order is None and fed.family is InputFamily.CENTRED_BYTES:
+        raise _untold(
+            opened, "are pixels in 0..255 less a mean, in an order of the channels that its weights do not tell"
         )
-    colours = "gray" if fed.channels == 1 else (fed.order or ChannelsFed.RGB).value
+    how, colours = how_fed(fed), ChannelsFed.RGB if fed.order is None else fed.order
+    if fed.channels > 1 and channels is None and fed.order is None:
+        how += " (their order is not known, and red is taken to be first)"
+    if channels == "bgr" and fed.order is None:
+        mean, std = (given or usual[::-1] for given, usual in ((reading.mean, mean), (reading.std, std)))
     chosen = replace(
         reading,
-        channels=reading.channels or cast("Channels", colours),
+        channels=channels or cast("Channels", "gray" if fed.channels == 1 else colours.value),
         scale=fed.scale if reading.scale is None else reading.scale,
-        mean=reading.mean or fed.mean,
-        std=reading.std or fed.std,
+        mean=mean,
+        std=std,
     )
     told = tuple((name, _shown(getattr(chosen, name))) for name in ("channels", "scale", "mean", "std"))
-    note = PreprocessedAsTrained(how_fed(fed), told)
+    note = PreprocessedAsTrained(how, told)
     return replace(opened, notes=(*opened.notes, note)), replace(settings, reading=chosen)
+
+
+def _untold(opened: Backend, why: str) -> UsageError:
+    """The refusal to choose, which says what to give instead."""
+    flags = " ".join(argument(name) for name in ("mean", "std", "scale", "channels"))
+    return UsageError(
+        f"{argument('preset')} auto: what {opened.path} was fed in training {why}. Say how images are to be fed with "
+        f"{flags}, or {argument('preset')} imagenet."
+    )
 
 
 def by_reference_data(opened: Backend, settings: InspectionSettings, plan: Plan, progress: Progress) -> Backend:

@@ -26,6 +26,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scripted net for each way of feeding, its state dict, and a folder with 40 of the pictures."""
     folder = tmp_path_factory.mktemp("fed")
     ways = {"unit": fed("0..1"), "bgr": fed("0..255").flip(1), "std": fed("standardised"), "noise": None}
+    ways["centred"] = fed("0..255 less a mean").flip(1)
     ways["gray"] = fed("-1..1", 1)
     ways["gray_std"] = fed("standardised", 1)
     for name, x in ways.items():
@@ -72,6 +73,23 @@ def test_what_is_given_besides_stands(files: Path, without_probes: None) -> None
     assert dict(note.said)["mean"] == "0.1"
 
 
+def test_an_order_that_is_not_known_can_be_given(files: Path, without_probes: None) -> None:
+    for name, mean in (("centred", "103.53 116.28 123.675"), ("std", "0.406 0.456 0.485")):
+        options = DataOptions(preset="auto", channels="bgr")
+        report = bncheck.inspect(files / f"{name}.pt", files / "photos", data_options=options, fast=True)
+        [note] = noted(report, PreprocessedAsTrained)
+        assert (dict(note.said)["channels"], dict(note.said)["mean"]) == ("bgr", mean)
+        assert "not known, and red" not in note.sentence
+    assert report.run.again.count("bgr") == 1
+
+
+def test_constants_that_are_not_known_can_be_given(files: Path, without_probes: None) -> None:
+    options = DataOptions(preset="auto", mean=(0.45,), std=(0.27,))
+    report = bncheck.inspect(files / "gray_std.pt", files / "photos", data_options=options, fast=True)
+    [note] = noted(report, PreprocessedAsTrained)
+    assert dict(note.said) == {"channels": "gray", "scale": "1", "mean": "0.45", "std": "0.27"}
+
+
 def test_the_command_repeats_what_was_chosen(files: Path, without_probes: None) -> None:
     report = bncheck.inspect(files / "bgr.pt", files / "photos", data_options=AUTO, fast=True)
     again = report.run.again
@@ -81,7 +99,11 @@ def test_the_command_repeats_what_was_chosen(files: Path, without_probes: None) 
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("noise", "is not known from its weights"), ("gray_std", "constants of its own, which are not known")],
+    [
+        ("noise", "is not known from its weights"),
+        ("centred", "in an order of the channels that its weights do not tell"),
+        ("gray_std", "constants of its own, which its weights do not tell"),
+    ],
 )
 def test_where_it_is_not_known_it_says_so_and_asks(files: Path, name: str, why: str) -> None:
     done = call("inspect", files / f"{name}.pt", "--data", files / "photos", "--preset", "auto")
@@ -174,6 +196,7 @@ def test_an_audit_says_it_in_the_files_own_line(files: Path) -> None:
     assert "Fed in training: -1..1 gray." in told
 
 
+@pytest.mark.slow
 def test_json_and_html_have_it_with_data_and_without(files: Path, without_probes: None) -> None:
     for data in (None, fed("standardised").numpy()):
         report = bncheck.inspect(files / "std.pt", data, fast=data is not None)

@@ -170,15 +170,24 @@ def test_a_dead_filter_and_a_wrong_one_bend_nothing() -> None:
     assert (found.family, found.filters) == ("0..1", 23)
 
 
-# Keras' files are made of Keras' layers, and of the contract's network alone.
-OF_ANY_NET = [way for way in contract_nets.FORMATS if "keras" not in way.__name__]
+LIGHT = (
+    "as_module",
+    "as_pickle",
+    "as_state_dict",
+    "as_safetensors",
+    "as_shards",
+    "as_traced",
+    "as_scripted",
+    "as_onnx",
+)
+SLOW = ("as_exported", "as_dynamo_onnx")
 
 
-@pytest.mark.parametrize("way", OF_ANY_NET, ids=lambda way: way.__name__)
-def test_every_container_says_the_same(way: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", [*LIGHT, *(pytest.param(way, marks=pytest.mark.slow) for way in SLOW)])
+def test_every_container_says_the_same(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x = fed("-1..1")
     monkeypatch.setattr(contract_nets, "data", lambda: x.numpy())
-    written = way(net_fed(x), tmp_path)
+    written = getattr(contract_nets, way)(net_fed(x), tmp_path)
     how = {name: value for name, value in written.how.items() if name != "arch"}
     found = said(written.model, **how)
     assert (found.family, found.order, found.filters) == ("-1..1", "rgb", 24)

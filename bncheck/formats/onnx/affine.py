@@ -36,7 +36,7 @@ def affine_operations(proto: onnx.ModelProto, opset: int) -> tuple[AffineOperati
 def first_operation(proto: onnx.ModelProto, opset: int) -> AffineOperation | None:
     """The first of these, if it is fed what the graph is fed, in another layout or type at the most."""
     node = next((node for node in proto.graph.node if _multiplies(node)), None)
-    if node is None or not _is_fed_by_input(node.input[0], proto.graph):
+    if node is None or len(node.input) < 2 or not _is_fed_by_input(node.input[0], proto.graph):
         return None
     return _Reader(proto, opset).operation(node)
 

@@ -14,6 +14,8 @@ from bncheck.weights.training_input.fitting import Filters, Level, Spread, level
 
 LEAST_FILTERS = 8
 """Filters that live, below which a few of them decide."""
+MOST_FILTERS = 512
+"""Filters that are looked at: more tell nothing new."""
 LEAST_SIDE, LARGEST_SIDE = 2, 16
 """Of the kernel: of one pixel nothing is known of how the pixels hang together, and larger ones are no pictures'."""
 LEAST_NEIGHBOURS = 0.6
@@ -88,7 +90,9 @@ def _told(convolution: AffineOperation, norm: NormLayer) -> TrainingInput | None
     if len(mean) != convolution.channels or _is_one_value(mean) or _is_one_value(var):
         return None
     with np.errstate(all="ignore"):  # values out of a file may be of any size
-        filters = Filters.alive(in_float64(convolution.weight), convolution.offset, mean, var)
+        some = slice(MOST_FILTERS)
+        weight, bias = in_float64(convolution.weight[some]), convolution.offset[some]
+        filters = Filters.alive(weight, bias, mean[some], var[some])
         if len(filters) < LEAST_FILTERS:
             return None
         spread = spread_of(filters)
