@@ -18,7 +18,7 @@ from torch import nn
 
 import bncheck
 from benchmarks.diagnosis.pictures import Pictures, pictures_named
-from benchmarks.diagnosis.sections import put
+from benchmarks.readme import put
 
 STEPS, BATCH, RATE = 120, 32, 0.05
 FINETUNED = 40
@@ -277,7 +277,9 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fashion", type=Path, help="folder with Fashion-MNIST as .npz")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--from-seed", type=int, default=0, help="the first seed")
+    parser.add_argument(
+        "--from-seed", type=int, default=0, help="the first seed; another than 0 has a section of its own"
+    )
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -292,7 +294,8 @@ def main(arguments: list[str]) -> None:
     shown = [option if not option.startswith("/") else "FOLDER" for option in arguments]
     text = page(found, " ".join(["python -m benchmarks.diagnosis.training_input", *shown]))
     if given.out:
-        put(given.out, None, text)
+        section = "other nets" if given.from_seed else "nets"
+        given.out.write_text(put(given.out.read_text("utf-8"), section, f"{text}\n"), encoding="utf-8")
     print(text)
 
 
