@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from bncheck.api.asking import chosen_codes
 from bncheck.api.remote.fetching import fetched_data, fetched_model
@@ -36,7 +36,7 @@ from bncheck.results import (
     PreprocessedAsSaid,
     PreprocessedAsTrained,
 )
-from bncheck.settings import Channels, DataSettings, InspectionSettings, ModelSettings, RepairSettings
+from bncheck.settings import DataSettings, InspectionSettings, ModelSettings, RepairSettings
 from bncheck.vocabulary import argument
 from bncheck.weights import training_input_of
 
@@ -161,7 +161,7 @@ def as_trained(opened: Backend, settings: Settings) -> tuple[Backend, Settings]:
         mean, std = (given or usual[::-1] for given, usual in ((reading.mean, mean), (reading.std, std)))
     chosen = replace(
         reading,
-        channels=channels or cast("Channels", "gray" if fed.channels == 1 else colours.value),
+        channels=channels or ("gray" if fed.channels == 1 else colours.value),
         scale=fed.scale if reading.scale is None else reading.scale,
         mean=mean,
         std=std,
