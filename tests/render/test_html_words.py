@@ -9,7 +9,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hand_made import AGAIN, accepted_report, full_report, static_report
+from hand_compared import MOVED
+from hand_made import AGAIN, accepted_report, full_report, run, static_report
 from parsed_html import Page
 
 from bncheck.core import THRESHOLDS
@@ -138,3 +139,15 @@ def test_severities_have_a_sign_and_a_word_besides_their_colour() -> None:
         article = next(each for each in Page(text).all("article", class_=severity))
         assert article.plain.startswith(f"{sign} BN")
         assert severity in article.plain
+
+
+def test_a_difference_is_repeated_by_a_command_to_copy() -> None:
+    options = {"before": "pretrained.pt", "expect_frozen": ["backbone.*", "a b"], "trust_pickle": True, "report": ["x"]}
+    typed = replace(MOVED, run=run(command="bncheck diff", options=options))
+    command = (
+        "bncheck diff pretrained.pt finetuned.onnx --expect-frozen 'backbone.*' --expect-frozen 'a b' --trust-pickle"
+    )
+    (shown,) = Page(renderer("html")(typed)).all("pre", class_="command")
+    assert shown.plain == command
+    called = replace(MOVED, run=run(command="bncheck.diff", options={}))
+    assert Page(renderer("html")(called)).all("pre", class_="command") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bncheck.render.html import view
 from bncheck.render.html.filling import filled
@@ -49,7 +50,7 @@ def page_of_difference(difference: Difference) -> str:
         tensors_caption=" ".join([words.LEGEND_OF_TENSORS, *words.more(len(tensors), shown)]),
         tensor_titles=TENSOR_TITLES,
         only=(("Only in the first file", difference.only_before), ("Only in the second file", difference.only_after)),
-        run=difference.run,
+        run=replace(difference.run, again=words.command_again(difference)),
         thresholds=thresholds_told(difference.run.thresholds),
         closing=[f"More: bncheck rule {difference.findings[0].code}"] if difference.findings else [],
         facts=[

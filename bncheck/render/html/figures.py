@@ -203,7 +203,7 @@ def score_figure(report: Report, *, is_narrow: bool = False) -> str | None:
     axes.bar_label(drawn, words, padding=5, color=INK)
     axes.tick_params(axis="y", labelcolor=INK)
     if score in SHARES:
-        axes.set_xlim(0, 1.2 if is_narrow else 1.08)
+        axes.set_xlim(0, 1.35 if is_narrow else 1.08)
         axes.set_xticks([0, 0.5, 1.0] if is_narrow else [0, 0.25, 0.5, 0.75, 1.0])
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     else:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Sequence
 
 from bncheck.render.words.cells import count, number
 from bncheck.results import INCONCLUSIVE, NOT_CHECKED, Difference, LayerChange, TensorChange
+from bncheck.vocabulary import Spelling, argument, spelled
 
 NAMED = 5
+_DECIDING = ("expect_frozen", "key", "key_after", "trust_pickle", "allow_op")
+"""Options that decide what is compared."""
 LEGEND = (
     "shift: the largest over the channels; scale: the range over the channels; gap: root mean square over the "
     "channels, of the second file's statistics from the first's, in the first's standard deviations."
@@ -52,6 +56,22 @@ def headline_of_difference(difference: Difference) -> str:
         f"The statistics of {summary.layers_moved} of {count(summary.layers_compared, 'layer')} moved; the largest gap "
         f"is {gap}, in {worst.name or 'the model itself'}."
     )
+
+
+def command_again(difference: Difference) -> str | None:
+    """The command that compares the same files in the same way; `None` where none was typed."""
+    if difference.run.spelling is not Spelling.COMMAND_LINE:
+        return None
+    words = ["bncheck", "diff", difference.before.path, difference.after.path]
+    for name in _DECIDING:
+        value = difference.run.options.get(name)
+        option = spelled(argument(name), Spelling.COMMAND_LINE)
+        if value is True:
+            words.append(option)
+        elif value:
+            given = value if isinstance(value, list | tuple) else [value]
+            words += [word for each in given for word in (option, str(each))]
+    return shlex.join(words)
 
 
 def counts(difference: Difference) -> Iterator[str]:
