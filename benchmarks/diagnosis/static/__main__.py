@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     shown = [option if not option.startswith("/") else "FOLDER" for option in arguments]
-    command = " ".join(["python -m benchmarks.diagnosis.static", *shown])
+    command = f"python -m benchmarks.diagnosis.static {shlex.join(shown)}"
     healthy: dict[str, Healthy] = {}
     seen: list[Trial] = []
     for data in ("tinted", *(["fashion"] if given.fashion else [])):

@@ -140,7 +140,7 @@ def trials(name: str, file: Audited, averaged: Audited | None, seed: int, most: 
     known, warned = file.named()
     yield Trial(name, None, found=False, false=len(known), warned=warned)
     judged = [layer.name for layer in file.predicted().layers]
-    chosen = judged if most is None else judged[:: max(1, len(judged) // most)][:most]
+    chosen = judged if most is None else judged[:: max(1, len(judged) // max(most, 1))][:most]
     for fault, plant in FAULTS.items():
         for layer in chosen:
             names, warned = file.planted(plant, [layer], random).named()
