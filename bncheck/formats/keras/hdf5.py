@@ -16,7 +16,6 @@ import torch
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.declared import require_backed
-from bncheck.formats.messages import first_line
 
 _MOST, _DEEPEST = 500_000, 100
 """Objects of a file, and levels of its groups."""
@@ -64,12 +63,7 @@ def checked_tree(file: BinaryIO, size: int, path: object) -> Tree:
     Raises:
         ModelError: it is damaged, leads elsewhere, or declares far more than it holds.
     """
-    try:
-        root = h5py_module().File(file, "r")
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{path} cannot be read as HDF5: {first_line(error)}. Is it complete? Copy or download it again."
-        ) from error
+    root = h5py_module().File(file, "r")
     datasets: dict[str, Any] = {}
     groups: dict[str, Any] = {"": root}
     declared = 0

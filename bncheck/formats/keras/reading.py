@@ -19,6 +19,7 @@ from bncheck.formats.keras.config import Node, nodes_of
 from bncheck.formats.keras.hdf5 import Tree, checked_tree, tensor_of, text_at
 from bncheck.formats.keras.layers import layer_of, leaves_of
 from bncheck.formats.keras.places import Owner, is_legacy, is_numbered, legacy_groups, legacy_owners, numbered_owners
+from bncheck.formats.messages import first_line
 from bncheck.formats.tensors import whole_number
 
 _STEPS = ("optimizer/vars/0", "optimizer_weights/iteration", "optimizer_weights/iter")
@@ -63,11 +64,16 @@ def read_keras(path: Path, container: Container, nodes: tuple[Node, ...] | None 
         UsageError: h5py is not installed.
         ModelError: the file is damaged, hostile, or HDF5 of another program.
     """
-    if container == KERAS_ARCHIVE:
-        config, weights = read_archive(path)
-        return _read(io.BytesIO(weights), len(weights), config, path, nodes)
-    with path.open("rb") as file:
-        return _read(file, path.stat().st_size, None, path, nodes)
+    try:
+        if container == KERAS_ARCHIVE:
+            config, weights = read_archive(path)
+            return _read(io.BytesIO(weights), len(weights), config, path, nodes)
+        with path.open("rb") as file:
+            return _read(file, path.stat().st_size, None, path, nodes)
+    except (RuntimeError, OSError, KeyError, ValueError, TypeError, OverflowError) as error:  # of HDF5's own
+        raise ModelError(
+            f"{path} cannot be read as HDF5: {first_line(error)}. Is it complete? Copy or download it again."
+        ) from error
 
 
 def _read(file: Any, size: int, config: Any, path: Path, nodes: tuple[Node, ...] | None) -> KerasFile:
