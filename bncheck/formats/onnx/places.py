@@ -52,9 +52,14 @@ def places_in(graph: OnnxGraph, proto: onnx.ModelProto) -> dict[str, Place] | No
         found: Mapping[str, tuple[str, int]] = {role: (norm.output, at) for role, at in _ROLES.items()}
         if decomposed is not None:
             found = {role: (read.reader, read.position) for role, read in decomposed.reads.items()}
-            forms[f"{norm.layer.name}.running_var"] = decomposed.form
+            forms[_name(norm.layer.name, "running_var")] = decomposed.form
         for role, (output, at) in found.items():
             if output not in nodes or (decomposed is None and nodes[output].op_type != "BatchNormalization"):
                 return None
-            reads[f"{norm.layer.name}.{role}"].append((nodes[output], at))
+            reads[_name(norm.layer.name, role)].append((nodes[output], at))
     return {name: Place(found, forms.get(name, Form.VARIANCE)) for name, found in reads.items()}
+
+
+def _name(layer: str, role: str) -> str:
+    """The name of a value; a layer that is the model itself has none."""
+    return f"{layer}.{role}" if layer else role

@@ -106,7 +106,8 @@ def _told(convolution: AffineOperation, norm: NormLayer) -> TrainingInput | None
 
 def _is_one_value(values: FloatArray) -> bool:
     """Whether all are the same, as initial ones are."""
-    return not float(np.ptp(values)) > DISTINCT * float(np.max(np.abs(values)))
+    with np.errstate(invalid="ignore"):  # values that are not finite are no others'
+        return not float(np.ptp(values)) > DISTINCT * float(np.max(np.abs(values)))
 
 
 def _is_clear(spread: Spread) -> bool:
