@@ -106,7 +106,7 @@ def _told(convolution: AffineOperation, norm: NormLayer) -> TrainingInput | None
 
 def _is_one_value(values: FloatArray) -> bool:
     """Whether all are the same, as initial ones are."""
-    with np.errstate(invalid="ignore"):  # values that are not finite are no others'
+    with np.errstate(invalid="ignore"):  # infinite values are not one value
         return not float(np.ptp(values)) > DISTINCT * float(np.max(np.abs(values)))
 
 
