@@ -151,3 +151,31 @@ def test_a_lightning_checkpoint(tmp_path):
 def test_files_without_a_model(tmp_path, content, message):
     with pytest.raises(ModelError, match=f"net.ckpt holds no model: .*{message}"):
         _open(tmp_path, content)
+
+
+class _Critic(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(3)
+
+
+@pytest.mark.parametrize("names", [("net_G", "net_D"), ("net_D", "net_G"), ("critic", "model"), ("model", "critic")])
+def test_of_several_networks_the_one_of_the_architecture_is_taken(tmp_path, names):
+    mine, other = names
+    content = {other: _Critic().state_dict(), mine: _weights(1), "optimizer": OPTIMIZER}
+    model = _open(tmp_path, content, arch=Small)
+    assert model.layers[0].mean.tolist() == _mean(1)
+    assert sentences(model.notes) == (f"Took '{mine}' from the checkpoint; key chooses another: {other}.",)
+
+
+def test_several_of_one_architecture_are_told_from_the_rest(tmp_path):
+    content = {"actor": _weights(1), "critic": _Critic().state_dict(), "actor_target": _weights(2)}
+    with pytest.raises(UsageError, match="several models that fit the architecture: actor, actor_target. Choose"):
+        _open(tmp_path, content, arch=Small)
+
+
+def test_averages_of_one_network_beside_another(tmp_path):
+    content = {"model": _Critic().state_dict(), "net_G": _weights(1), "net_G_ema": _weights(2)}
+    model = _open(tmp_path, content, arch=Small)
+    assert model.layers[0].mean.tolist() == _mean(1)
+    assert [copy.name for copy in model.siblings] == ["net_G_ema"]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from bncheck.core import NormLayer
-from bncheck.errors import ModelError
+from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import block, listed
 from bncheck.formats.quantization import packed_values, shape_of
 from bncheck.formats.state_dict.names.flat import (
@@ -87,6 +87,17 @@ def fit(
     notes += _precision_notes(values, expected)
     layers = tuple(_as_stored(layer, given) for layer in list_layers(module))
     return Fitted(layers, tuple(notes), _names_in_file(match, expected), match.prefix)
+
+
+def fits(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], packed: Mapping[str, Any] = _NOTHING) -> bool:
+    """Whether the tensors are those of an architecture by name and shape, or those of several copies of it."""
+    held = {name: value for name, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
+    shapes = {name: shape_of(value) for name, value in (held | packed_values(module.state_dict())).items()}
+    try:
+        given = matched(tensors, packed, shapes, "").shapes
+    except UsageError:
+        return True
+    return not misfits(given, shapes | _resized_by_loading(module, tensors, shapes))
 
 
 def _resized_by_loading(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,17 +62,23 @@ class Candidate:
 
 
 def choose(
-    content: Any, source: str, *, key: str | None = None, prefer_modules: bool = True
+    content: Any,
+    source: str,
+    *,
+    key: str | None = None,
+    prefer_modules: bool = True,
+    fits: Callable[[Candidate], bool] | None = None,
 ) -> tuple[Candidate, tuple[Note, ...]]:
     """The model inside a checkpoint's content, and notes on what was chosen.
 
-    Raw weights come before averaged copies and known names before unknown ones.
+    Those that fit the architecture come before others, raw weights before averaged copies, known names before unknown.
 
     Args:
         content: what the file held.
         source: the file's name, for messages.
         key: dotted path of the one to take.
         prefer_modules: take a whole module rather than a state dict where there are both.
+        fits: whether one is of the architecture that it is to run in; asked where there are several.
 
     Raises:
         UsageError: `key` names nothing that is a model, or several candidates are equally good.
@@ -83,11 +89,14 @@ def choose(
         return _named(content, candidates, key, source), ()
     if not candidates:
         raise ModelError(f"{source} holds no model: {_description(content)}.")
-    ranks = [_rank(candidate, prefer_modules=prefer_modules) for candidate in candidates]
-    best = candidates[ranks.index(min(ranks))]
+    fitting = list(filter(fits, candidates)) if fits is not None and len(candidates) > 1 else []
+    among = fitting or candidates
+    ranks = [_rank(candidate, prefer_modules=prefer_modules) for candidate in among]
+    best = among[ranks.index(min(ranks))]
     if ranks.count(min(ranks)) > 1:
+        that_fit = " that fit the architecture" if fitting else ""
         raise UsageError(
-            f"{source} holds several models: {listed(candidate.path for candidate in candidates)}. "
+            f"{source} holds several models{that_fit}: {listed(candidate.path for candidate in among)}. "
             f"Choose one with {argument('key')}, for example {argument('key')} {best.path}."
         )
     return best, tuple(_notes(best, [other for other in candidates if other is not best]))

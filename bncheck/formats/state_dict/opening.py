@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from bncheck.errors import ModelError
 from bncheck.formats.backend import Backend
 from bncheck.formats.digest import sha256_of
-from bncheck.formats.format import Adoption, Architecture, Request
+from bncheck.formats.format import Adoption, Request
 from bncheck.formats.in_memory import adopted
 from bncheck.formats.pickles.packages import classes_left_out
 from bncheck.formats.pickles.reading import load_pickle
@@ -19,7 +20,7 @@ from bncheck.formats.quantization import holds_quantized, packed_values
 from bncheck.formats.state_dict import FORMAT
 from bncheck.formats.state_dict.architecture import build, require
 from bncheck.formats.state_dict.copies import sibling_copies, tensors_in, tensors_of
-from bncheck.formats.state_dict.fitting import fit
+from bncheck.formats.state_dict.fitting import fit, fits
 from bncheck.formats.state_dict.in_place import DataOrigin
 from bncheck.formats.state_dict.model import TensorsBackend
 from bncheck.formats.state_dict.names.flat import copies_beside
@@ -35,6 +36,8 @@ from bncheck.formats.torch_module.listing import list_layers, require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results import ArchitectureIgnored, BuiltAnew, HalfPrecisionRaised, PrefixStripped, ReadAsData
 
+Built = Callable[[], torch.nn.Module | None]
+"""Builds the architecture when it is first asked for."""
 _HALF = {torch.float16, torch.bfloat16}
 _NAMED, _COMPARED = 200, 20
 """So many names that a file asks for are kept, and so many other copies in it are compared; more were made up."""
@@ -76,34 +79,62 @@ def open_checkpoint(request: Request) -> Backend:
 
 def open_tensors(request: Request, content: Content) -> Backend:
     """A state dict somewhere inside of what was read, or a whole module that was pickled."""
-    chosen, notes = choose(content.values, str(request.path), key=request.key, prefer_modules=request.arch is None)
+    built = functools.cache(lambda: _built(request))
+    chosen, notes = choose(
+        content.values,
+        str(request.path),
+        key=request.key,
+        prefer_modules=request.arch is None,
+        fits=None if request.arch is None else lambda one: _is_of(built, one, content),
+    )
     origin = content.origin(
         path=request.path, container=request.container, key=chosen.path, trust_pickle=request.trust_pickle
     )
     source = Adoption(str(request.path), content.sha256, request.device, notes)
     if content.asked is not None:
-        return _beside_others(_of_data(request, content, chosen, source, origin), content.values, chosen, request)
+        return _beside_others(
+            _of_data(request, content, chosen, source, origin, built), content.values, chosen, request
+        )
     if isinstance(chosen.content, torch.nn.Module):
         if request.arch is not None:
             source = replace(source, notes=(*notes, ArchitectureIgnored()))
         model = replace(_pickled(chosen.content, source), origin=origin)
     else:
-        model = _of_tensors(request, content, chosen, source, origin)
+        model = _of_tensors(request, content, chosen, source, origin, built)
     return _beside_others(model, content.values, chosen, request)
 
 
-def _of_data(request: Request, content: Content, chosen: Candidate, source: Adoption, origin: TensorsOrigin) -> Backend:
+def _built(request: Request) -> torch.nn.Module | None:
+    return None if request.arch is None else build(request.arch, request.arch_kwargs)
+
+
+def _is_of(built: Built, one: Candidate, content: Content) -> bool:
+    """Whether a candidate is of the architecture; a module that runs as it is needs none."""
+    architecture = built()
+    if architecture is None or (one.is_module and content.asked is None):
+        return True
+    return fits(architecture, tensors_of(one), _packed(one))
+
+
+def _packed(chosen: Candidate) -> Mapping[str, Any]:
+    return {} if isinstance(chosen.content, torch.nn.Module) else packed_values(chosen.content)
+
+
+def _of_data(
+    request: Request, content: Content, chosen: Candidate, source: Adoption, origin: TensorsOrigin, built: Built
+) -> Backend:
     """The model of a file that was read as data: its module is run where all its classes are PyTorch's own."""
     is_module = isinstance(chosen.content, torch.nn.Module)
     if content.asked:
         foreign_first = tuple(sorted(content.asked, key=lambda name: name.startswith("torch.")))
         source = replace(source, notes=(*source.notes, ReadAsData(foreign_first[:_NAMED], is_module)))
     if not isinstance(chosen.content, torch.nn.Module):
-        return _of_tensors(request, content, chosen, source, origin)
+        return _of_tensors(request, content, chosen, source, origin, built)
     require_readable(tensors_of(chosen), source.path)
     if request.arch is not None:
         return replace(
-            _of_tensors(request, content, chosen, source, origin), in_training=_in_training(unwrapped(chosen.content))
+            _of_tensors(request, content, chosen, source, origin, built),
+            in_training=_in_training(unwrapped(chosen.content)),
         )
     if classes := classes_left_out(chosen.content):
         own = unwrapped(chosen.content)
@@ -115,12 +146,12 @@ def _of_data(request: Request, content: Content, chosen: Candidate, source: Adop
 
 
 def _of_tensors(
-    request: Request, content: Content, chosen: Candidate, source: Adoption, origin: TensorsOrigin
+    request: Request, content: Content, chosen: Candidate, source: Adoption, origin: TensorsOrigin, built: Built
 ) -> Backend:
     """A state dict, or the tensors of a module as one."""
     require_readable(tensors_of(chosen), source.path)
-    if request.arch is not None:
-        return _in_architecture(request, request.arch, content.format, chosen, source, origin)
+    if (module := built()) is not None:
+        return _in_architecture(module, content.format, chosen, source, origin)
     return _audited(content.format, chosen.values, source, origin)
 
 
@@ -170,17 +201,10 @@ def _audited(name: str, values: Mapping[str, Any], source: Adoption, origin: Ten
 
 
 def _in_architecture(
-    request: Request,
-    arch: Architecture,
-    name: str,
-    chosen: Candidate,
-    source: Adoption,
-    origin: TensorsOrigin,
+    module: torch.nn.Module, name: str, chosen: Candidate, source: Adoption, origin: TensorsOrigin
 ) -> Backend:
     """A state dict in its architecture."""
-    module = build(arch, request.arch_kwargs)
-    packed = {} if isinstance(chosen.content, torch.nn.Module) else packed_values(chosen.content)
-    fitted = fit(module, tensors_of(chosen), source.path, packed)
+    fitted = fit(module, tensors_of(chosen), source.path, _packed(chosen))
     return replace(
         adopted(module, source),
         format=name,
