@@ -155,6 +155,28 @@ def test_weights_alone_go_by_what_the_file_calls_them(tmp_path: Path) -> None:
         bncheck.inspect(path, np.zeros((4, 3), np.float32))
 
 
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("shortcut", "blocks.shortcut"),
+        ("batch_normalization", "blocks.batch_normalization_1"),
+        ("batch_normalization_40", "blocks.batch_normalization_1"),
+        ("batch_normalization_x", "blocks.batch_normalization_x"),
+        (None, "blocks.batch_normalization_1"),
+    ],
+)
+def test_a_layer_in_a_list_has_the_name_it_was_given(tmp_path: Path, said: str | None, name: str) -> None:
+    def write(file: h5py.File) -> None:
+        file.copy(file["layers/batch_normalization"], "blocks/batch_normalization_1")
+        del file["layers"]
+        if said is not None:
+            file["blocks/batch_normalization_1/vars"].attrs["name"] = said
+
+    path = tmp_path / "net.weights.h5"
+    path.write_bytes(weights(write))
+    assert [layer.name for layer in open_model(path).layers] == [name]
+
+
 def test_hdf5_of_other_programs_is_none(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "table.h5", "w") as file:
         file["results"] = np.zeros(3)

@@ -170,7 +170,7 @@ def test_of_several_networks_the_one_of_the_architecture_is_taken(tmp_path, name
 
 def test_several_of_one_architecture_are_told_from_the_rest(tmp_path):
     content = {"actor": _weights(1), "critic": _Critic().state_dict(), "actor_target": _weights(2)}
-    with pytest.raises(UsageError, match="several models that fit the architecture: actor, actor_target. Choose"):
+    with pytest.raises(UsageError, match=r"models that fit the architecture: actor, actor_target\. Choose"):
         _open(tmp_path, content, arch=Small)
 
 

@@ -14,6 +14,7 @@ from bncheck.formats.keras.hdf5 import Tree, text_at, texts_at
 _VARIABLE = re.compile(r"(?:(?P<owner>.+)/)?vars/(?P<index>\d+)")
 _OLD, _NEW = "_layer_checkpoint_dependencies", "layers"
 """What Keras 2.13 called the list of layers."""
+_COUNT = re.compile(r"(_\d+)$")
 _NO_WEIGHTS = ("optimizer", "metrics", "_metrics", "loss_tracker", "_loss_tracker", "compile_metrics")
 """What a compiled model keeps beside its weights."""
 WHOLE, TOP_LEVEL = "model_weights", "top_level_model_weights"
@@ -145,9 +146,15 @@ def _name_in(tree: Tree, path: str, claimed: Mapping[str, Owner]) -> tuple[str, 
         if in_list and parts[last] in (_NEW, _OLD):
             names.append(said or parts[at - 1])
         else:
-            names.append(".".join(parts[last:at]))
+            own = said if in_list and said and not _is_counted(said, parts[at - 1]) else parts[at - 1]
+            names.append(".".join([*parts[last : at - 1], own]))
         hint, last = f"{parts[at - 1]} {said or ''}", at
     return ".".join(filter(None, names)), hint
+
+
+def _is_counted(said: str, filed: str) -> bool:
+    """Whether a layer's name is Keras' own, the class with a count: another one in each process."""
+    return re.fullmatch(re.escape(_COUNT.sub("", filed)) + _COUNT.pattern.removesuffix("$") + "?", said) is not None
 
 
 def _distinct(owners: Iterable[Owner]) -> tuple[Owner, ...]:
