@@ -6,7 +6,10 @@ import importlib
 import os
 import sys
 import tempfile
+import types
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bncheck.errors import UsageError
@@ -20,7 +23,8 @@ def keras_module() -> Any:
     """Keras on its PyTorch backend, where a model is an `nn.Module`.
 
     Its first import reads and writes `keras.json` in a home; that is an empty folder here, so that neither the user's
-    settings decide nor a file is left. The environment is afterwards as it was.
+    settings decide nor a file is left. The environment is afterwards as it was. Matplotlib, which makes folders in the
+    home and takes seconds, is imported when something is drawn.
 
     Raises:
         UsageError: it is not installed, or was imported with another backend.
@@ -38,10 +42,36 @@ def keras_module() -> Any:
     return keras
 
 
+class Later(types.ModuleType):
+    """A module that is imported when something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        """See `Later`."""
+        if name.startswith("__"):  # what the import system asks of a module is no use of it
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _drawing_later() -> Iterator[None]:
+    """What is imported here gets a pyplot that is loaded by its first use, unless Matplotlib is loaded already."""
+    if "matplotlib" in sys.modules:
+        yield
+        return
+    stand_ins = {"matplotlib": types.ModuleType("matplotlib"), "matplotlib.pyplot": Later("matplotlib.pyplot")}
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name, stand_in in stand_ins.items():
+            if sys.modules.get(name) is stand_in:
+                del sys.modules[name]
+
+
 def _import() -> None:
     before = {name: os.environ.get(name) for name in _SET}
     try:
-        with tempfile.TemporaryDirectory(prefix="bncheck-") as home, user_output_to_stderr():
+        with tempfile.TemporaryDirectory(prefix="bncheck-") as home, user_output_to_stderr(), _drawing_later():
             os.environ["KERAS_BACKEND"], os.environ["KERAS_HOME"] = BACKEND, home
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
