@@ -205,3 +205,20 @@ class FileAndInputThresholds:
     """Share of the layers judged that they must be."""
     predicted_far_factor: float = 2.2
     """Natural logarithm. A variance nine times too large or too small is far off."""
+    eps_telling: float = 0.25
+    """Share of a layer's channels whose output must change by `eps_seen` between eps 1e-6 and 1e-3, or it tells of
+    none."""
+    eps_worse: float = 1.5
+    """Times the distances under the best eps, over all layers and at the typical one, at which another is excluded;
+    the right one reached 1.15 at most."""
+    eps_worse_by: float = 0.04
+    """Stored deviations by which they must be larger, too."""
+    eps_layer_worse: float = 1.2
+    """Times its distance under the best eps from which a layer speaks against another."""
+    eps_agree: float = 0.75
+    """Share of the layers that must speak against it."""
+    eps_outside: float = 3.0
+    """Times. How far outside of all eps that explain what is stored the declared one must lie."""
+    eps_far_off: float = 0.3
+    """Stored deviations. Distance under the declared eps, twice what any layers that fit have, from which it is a
+    warning."""

@@ -156,6 +156,7 @@ from .scores import (
     score_value,
 )
 from .soundness import require_sound
+from .training.eps import TrainingEps
 from .training.training_input import ChannelsFed, Confidence, InputFamily, TrainingInput
 
 __all__ = [
@@ -300,6 +301,7 @@ __all__ = [
     "TensorsLeftOut",
     "TooFewForBatchPass",
     "TrainingEnded",
+    "TrainingEps",
     "TrainingInput",
     "TrainingSamplesCompared",
     "UnfitForBaseline",

@@ -11,6 +11,7 @@ from bncheck.results.earlier import asked_among, run_before
 from bncheck.results.misfit import missing
 from bncheck.results.notes.codec import documents_of, notes_in
 from bncheck.results.notes.note import Note, sentences
+from bncheck.results.training.eps import TrainingEps
 from bncheck.results.training.training_input import TrainingInput
 from bncheck.vocabulary import FailOn, Spelling
 
@@ -111,6 +112,7 @@ class Run:
         again: the same inspection once more, ready to be typed; `None` where it is not known.
         cost: samples run and seconds; `None` where nothing was run, and in reports of versions that did not count.
         training_input: what the model was fed in training, as its weights tell; `None` where they do not.
+        training_eps: that it was trained with, as stored statistics tell; `None` where they do not, and with data.
     """
 
     command: str
@@ -123,12 +125,13 @@ class Run:
     again: str | None = None
     cost: RunCost | None = None
     training_input: TrainingInput | None = None
+    training_eps: TrainingEps | None = None
 
     __json__: ClassVar = Written(
         derived={"notes": lambda run: run.notes, "noted": lambda run: documents_of(run.noted, run.spelling)},
         gathered={"noted": notes_in},
         first=("command", "options", "seed", "versions", "thresholds", "notes", "noted"),
-        added=frozenset({"asked", "again", "cost", "training_input"}),
+        added=frozenset({"asked", "again", "cost", "training_input", "training_eps"}),
         earlier=run_before,
         settled=_require_margin,
     )

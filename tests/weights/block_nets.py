@@ -101,18 +101,28 @@ def samples() -> torch.Tensor:
     return nn.functional.interpolate(rough, SIDE, mode="bilinear") + 0.3
 
 
-def measured(net: nn.Module, seed: int = 0) -> nn.Module:
-    """The net with gammas and betas drawn, and with the statistics of what its layers are fed; in eval mode."""
+def measured(net: nn.Module, seed: int = 0, *, eps: float = 1e-5, size: float | None = None) -> nn.Module:
+    """The net with gammas and betas drawn, and with the statistics of what its layers are fed; in eval mode.
+
+    Args:
+        net: changed in place.
+        seed: of what is drawn.
+        eps: of every layer.
+        size: of the variances, about; weights are drawn so small. `None`: as they come.
+    """
     generator = torch.Generator().manual_seed(seed)
     for parameter in net.parameters():
         if parameter.dim() > 1:
             shape = parameter.shape
             fan = parameter[0].numel()
-            parameter.data = torch.randn(shape, generator=generator) * (2 / fan) ** 0.5
+            parameter.data = (
+                torch.randn(shape, generator=generator) * (2 / fan) ** 0.5 * (1.0 if size is None else size**0.5)
+            )
     for norm in norms(net):
         norm.weight.data = 0.4 + 0.8 * torch.rand(norm.weight.shape, generator=generator)
         norm.bias.data = 0.4 * torch.randn(norm.bias.shape, generator=generator)
         norm.momentum = None
+        norm.eps = eps
     with torch.no_grad():
         net.train()(samples())
     for norm in norms(net):

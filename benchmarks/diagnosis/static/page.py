@@ -49,8 +49,9 @@ def _share(told: Sequence[Trial]) -> str:
     return f"{found} of {len(told)} ({found / len(told):.0%})"
 
 
-def put(path: Path, text: str) -> None:
+def put(path: Path, text: str, lines: tuple[str, str] = (BEGIN, END)) -> None:
     """Write the tables between their two lines."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(f"{BEGIN}\n")
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+    begin, end = lines
+    before, _, rest = path.read_text(encoding="utf-8").partition(f"{begin}\n")
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")

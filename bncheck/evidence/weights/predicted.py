@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bncheck.core import FloatArray
+from bncheck.results import TrainingEps
 from bncheck.vocabulary import Unpredicted
 
 
@@ -58,7 +59,9 @@ class Predictions:
     Attributes:
         layers: those predicted, in the order of the file.
         reasons: by name, why another layer was not.
+        eps: that explain the statistics of the layers behind; `None` where it is not known.
     """
 
     layers: tuple[PredictedLayer, ...] = ()
     reasons: Mapping[str, Unpredicted] = field(default_factory=dict)
+    eps: TrainingEps | None = None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.predictions import prediction_lines, suffering
-from bncheck.render.words.training_input import fed_in_training
+from bncheck.render.words.training_input import eps_in_training, fed_in_training
 from bncheck.results import (
     ERROR,
     FINDINGS,
@@ -154,7 +154,8 @@ def effect_lines(report: Report) -> list[str]:
 
 def closing(report: Report) -> list[str]:
     """What else there is to know: an exit code that surprises, and how to get further from here."""
-    lines = [*exit_lines(report), *_architecture_lines(report), *fed_in_training(report)]
+    told = [*fed_in_training(report), *eps_in_training(report)]
+    lines = [*exit_lines(report), *_architecture_lines(report), *told]
     return [*lines, f"More: {rules_to_read(report)}"] if rules_to_read(report) else lines
 
 

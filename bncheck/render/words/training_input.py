@@ -1,4 +1,4 @@
-"""What a network was fed in training, in one line and in a few words."""
+"""What a network was fed in training, in one line and in a few words, and which eps it had."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ def fed_in_training(report: Report) -> list[str]:
     """What the file tells of it, where no data were run and it is known; else nothing."""
     told = None if report.data is not None else training_input(report.run)
     return [] if told is None else [f"Fed in training: {told}."]
+
+
+def eps_in_training(report: Report) -> list[str]:
+    """The eps that the stored statistics tell, where no data were run and it is known; else nothing."""
+    eps = report.run.training_eps
+    if eps is None or report.data is not None:
+        return []
+    low, high = (None if one is None else f"{one:g}" for one in (eps.low, eps.high))
+    told = f"at most {high}" if low is None else f"at least {low}" if high is None else f"{low} to {high}"
+    return [f"eps in training: {told}, by {count(len(eps.layers), 'layer')} with small variances."]
 
 
 def training_input(run: Run) -> str | None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import Evidence, MeasuredLayer, OtherEps
-from bncheck.results import Cost, Finding
+from bncheck.results import Cost, Finding, TrainingEps
 from bncheck.rules.judging.cost import cost_of
 from bncheck.rules.judging.drifting import drifted_layers, origin_of
 from bncheck.rules.judging.fed import cost_of_change, score_in_words
 from bncheck.rules.judging.harm import at_least, margin_of, severity_of
 from bncheck.rules.judging.measures import worst
 from bncheck.rules.judging.naming import name_some
-from bncheck.vocabulary import Remedy, Severity
+from bncheck.vocabulary import Remedy, Severity, argument
+
+USUAL = (1e-5, 1e-3, 1e-6, 1e-4)
+"""Defaults of frameworks: PyTorch and ONNX, Keras and TensorFlow, darknet, and some authors."""
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -26,8 +30,13 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         for layer in evidence.with_statistics()
         if layer.eps is not None and not layer.missing and not layer.is_folded and _alive(layer).size
     ]
+    contradicted = list(_contradicted(evidence))
+    if contradicted:
+        yield from contradicted
+        return
     common = _common_eps(layers)
     above = {layer.name: layer for layer in layers if (layer.eps or 0.0) > _typical(layer)}
+    above = {name: layer for name, layer in above.items() if not _was_trained_with(evidence, layer.eps or 0.0)}
     unlike = {layer.name: layer for layer in layers if _is_unlike(layer, common) and layer.name not in above}
     found, tried = above | unlike, evidence.probed.eps
     fitting = tried if tried is not None and tried.explains else None
@@ -63,6 +72,70 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             **(_numbers(tried) if tried is not None else {}),
         },
     )
+
+
+def _contradicted(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a finding without data where the statistics stored behind are those of another eps than is declared."""
+    eps = None if evidence.data is not None or evidence.predicted is None else evidence.predicted.eps
+    if eps is None:
+        return
+    by_name = {layer.name: layer for layer in evidence.with_statistics() if layer.eps is not None}
+    telling = [by_name[name] for name in eps.layers if name in by_name]
+    fitting = next((usual for usual in USUAL if not eps.excludes(usual)), None)
+    declared = Counter(layer.eps for layer in telling)
+    if fitting is None or len(declared) != 1 or len(telling) < len(eps.layers):
+        return  # no eps that anybody sets, or layers of several: the fit took one for all
+    own = next(iter(declared)) or 0.0
+    changed = {layer.name: _changed_by(layer, fitting) for layer in telling}
+    seen = [layer for layer in telling if changed[layer.name] > THRESHOLDS.eps_seen]
+    if not seen or not eps.excludes(own, THRESHOLDS.eps_outside):
+        return
+    distance = eps.distance_at(own)
+    yield Finding(
+        code="BN302",
+        severity=Severity.WARNING if distance >= THRESHOLDS.eps_far_off else Severity.INFO,
+        layers=tuple(layer.name for layer in seen),
+        message=(
+            f"eps is {own:g} in {name_some(seen)}, but the statistics stored behind them are those of an eps "
+            f"{_interval(eps)}: with {own:g} the means that the weights predict lie {distance:.2f} stored deviations "
+            f"(RMS) from those stored, with {eps.best:g} {eps.distance_at(eps.best):.2f}. What that costs is not known "
+            "without data."
+        ),
+        fix=(
+            f"Build the layers with the eps they were trained with, probably {fitting:g} (Keras 0.001, PyTorch 1e-05, "
+            f"darknet 1e-06), and compare both with data ({argument('data')}). The statistics are right as they are."
+        ),
+        measure=worst("relative change of the output", {layer.name: changed[layer.name] for layer in seen}),
+        evidence={
+            "layers": [layer.name for layer in seen],
+            "eps": {layer.name: layer.eps for layer in seen},
+            "median_variance": {layer.name: float(np.median(layer.statistics[1])) for layer in seen},
+            "eps_from": eps.low,
+            "eps_to": eps.high,
+            "eps_best": eps.best,
+            "distances": {f"{tried:g}": found for tried, found in zip(eps.tried, eps.distances, strict=True)},
+            "layers_that_tell": len(telling),
+        },
+        command="inspect --data DATA",
+    )
+
+
+def _was_trained_with(evidence: Evidence, eps: float) -> bool:
+    """Tell whether what is stored says so itself: a smaller one is excluded, and this is not."""
+    told = None if evidence.predicted is None else evidence.predicted.eps
+    return told is not None and told.low is not None and not told.excludes(eps)
+
+
+def _changed_by(layer: NormLayer, fitting: float) -> float:
+    """Give what `_changed` does, over the channels that are alive with the fitting eps: beside a larger none may be."""
+    var, eps = _alive(replace(layer, eps=fitting)), layer.eps or 0.0
+    return float(np.median(np.abs(np.sqrt((var + fitting) / (var + eps)) - 1))) if var.size else 0.0
+
+
+def _interval(eps: TrainingEps) -> str:
+    if eps.low is None:
+        return f"of at most {eps.high:g}"
+    return f"of at least {eps.low:g}" if eps.high is None else f"between {eps.low:g} and {eps.high:g}"
 
 
 def _the_right_one(fitting: OtherEps | None, unlike: Mapping[str, NormLayer], common: float | None) -> str:

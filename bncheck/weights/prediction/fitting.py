@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,9 +44,9 @@ class Fit:
     typical: float
 
 
-def fits_of(pair: Pair) -> dict[Activation, Fit]:
-    """The pair's prediction under every candidate, each with the border that suits it best."""
-    before = moments_of(pair)
+def fits_of(pair: Pair, among: Collection[Activation] | None = None) -> dict[Activation, Fit]:
+    """The pair's prediction under every candidate, or those `among` them, each with the border that suits it best."""
+    before = moments_of(pair, among)
     return dict(zip(before, _fitted(pair, [one.mean for one in before.values()]), strict=True))
 
 
@@ -71,13 +71,14 @@ def other_fits(pair: Pair, activation: Activation) -> list[Fit]:
     return _fitted(pair, inputs)
 
 
-def moments_of(pair: Pair) -> Mapping[Activation, Moments]:
+def moments_of(pair: Pair, among: Collection[Activation] | None = None) -> Mapping[Activation, Moments]:
     """The moments of what enters the weight, by activation; of a PReLU the file gives the slopes."""
     gamma, beta = _output_of(pair.source)
     if pair.slope is not None:
         slope = pair.slope.detach().cpu().double().reshape(-1).numpy()
         return {Activation.PRELU: after(Activation.PRELU, gamma, beta, slope)}
-    return {activation: after(activation, gamma, beta) for activation in CANDIDATES}
+    chosen = CANDIDATES if among is None else [one for one in CANDIDATES if one in among]
+    return {activation: after(activation, gamma, beta) for activation in chosen}
 
 
 def _output_of(layer: NormLayer) -> tuple[FloatArray, FloatArray]:

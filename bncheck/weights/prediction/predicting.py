@@ -12,6 +12,7 @@ import torch
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import PredictedLayer, Predictions
 from bncheck.vocabulary import Unpredicted
+from bncheck.weights.prediction.eps import eps_of, refitted
 from bncheck.weights.prediction.fitting import Fit, fits_of, moments_of, other_fits
 from bncheck.weights.prediction.kernels import kernel_of
 from bncheck.weights.prediction.moments import Activation
@@ -67,14 +68,15 @@ def predictions_of(model: Weighted) -> Predictions:
     for pair in found:
         forms.setdefault(pair.form, []).append(pair)
     layers: dict[str, PredictedLayer] = {}
+    eps = eps_of(forms.values())
     for alike in forms.values():
-        judged = _of_form(alike)
+        judged = _of_form(refitted(alike, eps))
         if isinstance(judged, Unpredicted):
             reasons.update((pair.target.name, judged) for pair in alike)
         else:
             layers.update((layer.name, layer) for layer in judged)
     order = [layer.name for layer in model.layers if layer.name in layers]
-    return Predictions(tuple(layers[name] for name in order), reasons)
+    return Predictions(tuple(layers[name] for name in order), reasons, eps)
 
 
 def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
