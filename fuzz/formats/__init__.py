@@ -10,7 +10,20 @@ from fuzz.case import Format
 @cache
 def formats() -> tuple[Format, ...]:
     """All of them, in the order of the table; those for which a library is missing are left out."""
-    from fuzz.formats import archives, arrays, checkpoints, documents, images, onnx_graphs, programs, safetensor, tables
+    from fuzz.formats import (
+        archives,
+        arrays,
+        checkpoints,
+        distributed,
+        documents,
+        images,
+        keras_files,
+        onnx_graphs,
+        programs,
+        safetensor,
+        tables,
+    )
 
-    families = (checkpoints, safetensor, programs, onnx_graphs, arrays, tables, images, archives, documents)
+    models = (checkpoints, safetensor, distributed, programs, onnx_graphs, keras_files)
+    families = (*models, arrays, tables, images, archives, documents)
     return tuple(format for family in families for format in family.formats())
