@@ -15,6 +15,7 @@ from bncheck.formats.messages import first_line
 from bncheck.formats.programs.operators import allowed
 from bncheck.formats.recognition.leading import leading_file
 from bncheck.formats.recognition.recognise import format_of
+from bncheck.formats.sharded.shards import require_whole
 from bncheck.formats.state_dict.architecture import require
 from bncheck.formats.tensors import require_device
 from bncheck.vocabulary import argument
@@ -63,7 +64,9 @@ def open_model(
         except ModelError:
             require(arch)  # a wrong command comes before an unreadable file
             raise
-        return found.open(Request(file, container, arch, arch_kwargs, key, trust_pickle, device, allowed(allow_ops)))
+        model = found.open(Request(file, container, arch, arch_kwargs, key, trust_pickle, device, allowed(allow_ops)))
+        require_whole(file, model.layers)
+        return model
 
 
 @contextlib.contextmanager

@@ -54,10 +54,24 @@ def test_all_of_it_is_read_whatever_of_it_is_named(
 def test_a_shard_without_its_index_is_what_it_is(tmp_path: Path) -> None:
     index = split(tmp_path)
     index.unlink()
-    shard = tmp_path / "pytorch_model-00001-of-00003.bin"
-    assert len(open_model(shard).tensors()) < len(STATE)
+    own = {name: value for name, value in STATE.items() if not name.startswith("bn1")}
+    for shard in ("pytorch_model-00001-of-00003.bin", "other-00001-of-00002.bin"):
+        torch.save(own, tmp_path / shard)
+        assert list(open_model(tmp_path / shard).tensors()) == list(own)
     with pytest.raises(ModelError, match="is a folder"):
         open_model(tmp_path)
+
+
+def test_of_a_shard_without_its_index_nothing_is_said_that_another_would_refute(tmp_path: Path) -> None:
+    part = {name: value for name, value in STATE.items() if "running_var" not in name}
+    for name in ("pytorch_model-00001-of-00003.bin", "net.bin", "epoch-00001-of-00001.bin"):
+        torch.save(part, tmp_path / name)
+    with pytest.raises(ModelError, match=r"is one of 3 files by its name, and the statistics of bn1 are in another"):
+        open_model(tmp_path / "pytorch_model-00001-of-00003.bin")
+    for whole in ("net.bin", "epoch-00001-of-00001.bin"):
+        assert [finding.code for finding in bncheck.inspect(tmp_path / whole).findings] == ["BN101"]
+    torch.save(STATE, tmp_path / "epoch-00001-of-00090.bin")
+    assert not bncheck.inspect(tmp_path / "epoch-00001-of-00090.bin").findings
 
 
 def test_a_repaired_one_keeps_its_form(tmp_path: Path) -> None:

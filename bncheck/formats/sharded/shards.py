@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from bncheck.core import NormLayer
 from bncheck.errors import ModelError
+from bncheck.formats.messages import listed
 
-_PART = re.compile(r"-\d{5}-of-\d{5}\.")
+_PART = re.compile(r"-\d{5}-of-(\d{5})\.")
 """How one of several is called: `pytorch_model-00001-of-00003.bin`."""
 _LARGEST = 2**28
 """Bytes of an index that is looked at to find the one a shard belongs to."""
@@ -34,6 +37,21 @@ def index_of(shard: Path) -> Path | None:
         return None
     found = [index for index in indices_in(shard.parent) if shard.name in _named(index)]
     return found[0] if len(found) == 1 else None
+
+
+def require_whole(path: Path, layers: Sequence[NormLayer]) -> None:
+    """Refuse one of several files, by its name, that lacks statistics and has no index beside it: another has them.
+
+    Raises:
+        ModelError: it is such a file.
+    """
+    parts = _PART.search(path.name)
+    lacking = [layer.name for layer in layers if layer.missing]
+    if parts is not None and int(parts[1]) > 1 and lacking:
+        raise ModelError(
+            f"{path} is one of {int(parts[1])} files by its name, and the statistics of {listed(lacking)} are in "
+            "another: copy the others and the index (.index.json) that names them into its folder, and name that."
+        )
 
 
 def indices_in(folder: Path) -> list[Path]:
