@@ -188,6 +188,14 @@ def test_all_layers_of_a_clean_run_are_shown_where_they_are_asked_for() -> None:
     assert len(read_table(drawn(audited_report(20), 100, replace(FIRST, every=True)), "layer")) == 20
 
 
+def test_a_remark_in_passing_hides_no_layer_with_a_gap_and_accepts_nothing() -> None:
+    layers = (measured("a", [0.7], [1.0]), measured("b", [0.1], [1.0]))
+    remark = Finding("BN301", Severity.INFO, ("a", "b"), "Momentum 0 in a, b.", "fix", measure=Measure("layer", 2))
+    text = drawn(replace(healthy_report(), layers=layers, findings=(remark,)), 100)
+    assert [row["layer"] for row in read_table(text, "layer")] == ["a"]
+    assert "accepted" not in text
+
+
 def test_accepted_findings_deserve_no_look() -> None:
     text = drawn(accepted_report(), 200)
     assert [row["verdict"] for row in read_table(text, "layer")] == ["BN600", "gap", "BN706"]

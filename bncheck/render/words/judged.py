@@ -112,9 +112,10 @@ def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float
 
 
 def _judged(layer: LayerReport, findings: Sequence[Finding], margin: float) -> JudgedLayer:
-    counting = [finding for finding in findings if finding.accepted is None and not _in_passing(finding)]
+    about_it = [finding for finding in findings if not _in_passing(finding)]
+    counting = [finding for finding in about_it if finding.accepted is None]
     rank = min((Severity(finding.severity).rank for finding in counting), default=len(Severity))
-    beyond = not findings and layer.status == MEASURED and layer.gap is not None and not layer.gap <= margin
+    beyond = not about_it and layer.status == MEASURED and layer.gap is not None and not layer.gap <= margin
     return JudgedLayer(layer, layer_verdict(layer, findings, margin), rank, bool(counting) or beyond)
 
 
