@@ -213,9 +213,19 @@ def test_one_layer_is_named_among_others(healthy):
         {"mean": np.zeros(2), "var": np.array([4.0, 1.0]), "trainable_class": False},
         {"mean": np.full(2, 0.3), "var": np.ones(2), "trainable_class": False},
         {"mean": np.array([0.0, 1e-30]), "var": np.array([4.0, 1.0])},
+        {"mean": np.array([3e-9, -2e-9]).astype(np.float16).astype(float), "var": np.array([4.0, 1.0])},
         {"mean": np.full(2, 0.3), "var": np.array([1.0, 1.0000001])},
     ],
-    ids=["dead", "one variance", "untrained", "frozen means", "frozen variances", "a mean moved", "a variance moved"],
+    ids=[
+        "dead",
+        "one variance",
+        "untrained",
+        "frozen means",
+        "frozen variances",
+        "a mean moved",
+        "underflow",
+        "a variance moved",
+    ],
 )
 def test_what_a_half_copied_layer_is_not(changes):
     assert judged(layer(**changes)) == []

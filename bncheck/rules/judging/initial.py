@@ -47,10 +47,11 @@ def has_initial_means(layer: NormLayer) -> bool:
     """Tell whether the variances were learned, in the typical channel at least, and no mean was.
 
     A dead layer has means of 0 too, and variances that decayed towards 0, all alike; forwards of zeros leave one
-    variance in all channels.
+    variance in all channels. A mean of -0 was learned: it is what float16 keeps of a tiny one, as behind a
+    normalization without an activation between, whose beta gets no gradient and stays 0. The initial ones are +0.
     """
     mean, variance = layer.statistics
-    if np.any(mean != 0.0) or mean.size < 2 or np.median(np.abs(variance - 1.0)) == 0.0:
+    if np.any(mean != 0.0) or np.any(np.signbit(mean)) or mean.size < 2 or np.median(np.abs(variance - 1.0)) == 0.0:
         return False
     apart = spread(variance)
     return apart > THRESHOLDS.one_variance * float(variance.max()) and apart > THRESHOLDS.no_variance * _eps(layer)
