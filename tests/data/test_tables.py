@@ -55,7 +55,7 @@ def test_unknown_label_column_names_those_there_are(write):
 
 
 def test_text_columns_are_named(write):
-    with pytest.raises(DataError, match=r"columns that are not numeric: city, name\. .* label_column"):
+    with pytest.raises(DataError, match=r"columns that are not numeric: city, name\. .* label_column, one .* by\."):
         only_batch(write(city=["x", "y"], a=[1, 2], name=["u", "v"]))
 
 

@@ -120,7 +120,7 @@ def _features(frame: pd.DataFrame, path: Path) -> np.ndarray:
     if words:
         raise DataError(
             f"{path}: columns that are not numeric: {_listed(words)}. Encode or drop them; "
-            f"a column of labels is named with {argument('label_column')}."
+            f"a column of labels is named with {argument('label_column')}, one that names slices with {argument('by')}."
         )
     with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is told by its sample
         return frame.to_numpy(dtype=np.float32)
