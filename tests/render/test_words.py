@@ -93,6 +93,10 @@ def test_the_headline_does_not_praise_gaps_that_no_rule_reported() -> None:
     assert headline(harmless) == (
         "The data differ from the stored statistics; whether that costs predictions, these samples do not show."
     )
+    little = replace(finding("info"), cost=Cost("accuracy", 0.96, 0.985, -0.0005, 0.0505))
+    assert headline(replace(gapped, findings=(little,))).endswith(
+        "; whether that costs predictions enough to count, these samples do not show."
+    )
     cost = Cost("accuracy", 0.9, 0.9, harm=Harm.EXCLUDED)
     excluded = replace(gapped, findings=(replace(finding("info"), cost=cost),))
     assert headline(excluded) == "The data differ from the stored statistics, without harm to the predictions."

@@ -298,6 +298,15 @@ def test_a_smaller_gap_counts_where_accuracy_is_sure_to_suffer(lower, recalibrat
     assert [finding.severity for finding in findings] == found
 
 
+@pytest.mark.parametrize(("error", "is_small"), [(0.002, False), (0.0145, True)])
+def test_a_gain_that_may_be_too_small_to_count_is_called_so_and_its_power_is_not_denied(error, is_small):
+    helped = task_effect(0.960, 0.985, error)
+    (finding,) = drift(evidence(measured(0.5), effect=effect(task=helped, predictions_changed=0.03)))
+    assert "was measured to help here" in finding.fix
+    assert ("by enough to count, these samples do not show" in finding.fix) is is_small
+    assert "cannot be seen" not in finding.message
+
+
 @pytest.mark.parametrize(("stem", "named"), [(237.0, ["stem"]), (0.7, ["stem", "bn"])])
 def test_behind_a_large_own_gap_a_small_one_is_no_cause(stem, named):
     layers = (with_own(measured(stem, name="stem"), stem), with_own(measured(0.8), 0.15))

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from bncheck.core import THRESHOLDS
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.predictions import prediction_lines, suffering
 from bncheck.render.words.training_input import eps_in_training, fed_in_training
@@ -18,6 +19,7 @@ from bncheck.results import (
     OK,
     SKIPPED,
     WARNING,
+    Cost,
     Finding,
     LayerReport,
     ModelFacts,
@@ -117,10 +119,19 @@ def _headline(report: Report) -> str:
 
 def _harm(report: Report) -> str:
     """What that does to the predictions, as far as it is known."""
-    known = {finding.cost.harm for finding in report.findings if finding.code == "BN603" and finding.cost is not None}
-    if known == {Harm.EXCLUDED}:
+    costs = [finding.cost for finding in report.findings if finding.code == DRIFT and finding.cost is not None]
+    if {cost.harm for cost in costs} == {Harm.EXCLUDED}:
         return ", without harm to the predictions"
-    return "; whether that costs predictions, these samples do not show"
+    enough = " enough to count" if any(_is_sure(cost) for cost in costs) else ""
+    return f"; whether that costs predictions{enough}, these samples do not show"
+
+
+def _is_sure(cost: Cost) -> bool:
+    """Tell whether something is sure to be lost, however little: recalibrating is advised then."""
+    if cost.low is None or cost.high is None:
+        return False
+    half = (cost.high - cost.low) / 2 / THRESHOLDS.two_sided_z
+    return (cost.high + cost.low) / 2 > THRESHOLDS.confidence_z * half
 
 
 def _counted_apart(report: Report) -> tuple[str, str]:

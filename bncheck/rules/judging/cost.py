@@ -71,12 +71,17 @@ def in_words(effect: EffectEvidence | None, on: str = "") -> str:
         shipped, other = (score_value(task.score_name, one) for one in (task.score.shipped, task.score.other))
         whose = "" if effect.head is None else f" of the output {effect.head}"
         told = f"{score_subject(task.score_name)}{whose} is {shipped} as shipped and {other} with {ELSEWHERE}{on}."
-        return f"{told}{_power(task) if harm_of(effect) is Harm.UNKNOWN and not is_worse(effect) else ''}"
+        return f"{told}{_power(task) if _is_open(effect) else ''}"
     if effect.predictions_changed is not None:
         return f"{effect.predictions_changed:.1%} of the predictions change with statistics measured on these data{on}."
     if effect.output_change is not None:
         return f"The outputs move by {effect.output_change:.1%} with statistics measured on these data{on}."
     return UNMEASURED
+
+
+def _is_open(effect: EffectEvidence) -> bool:
+    """Tell whether these samples showed neither a cost nor that there is none, nor which statistics are better."""
+    return harm_of(effect) is Harm.UNKNOWN and not is_worse(effect) and not is_better(effect)
 
 
 def _power(task: TaskEffect) -> str:
@@ -115,8 +120,9 @@ def _at_most(effect: EffectEvidence) -> str:
 
 def _by_task(effect: EffectEvidence, task: TaskEffect, harm: Harm) -> str:
     if is_better(effect):
+        little = " (by enough to count, these samples do not show)" if harm is Harm.UNKNOWN else ""
         return (
-            "Recalibrate the statistics, which was measured to help here; make sure first that the preprocessing "
+            f"Recalibrate the statistics, which was measured to help here{little}; make sure first that the preprocessing "
             "(scaling, mean and std, channel order) matches training."
         )
     if harm is Harm.EXCLUDED:
