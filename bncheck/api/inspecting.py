@@ -295,8 +295,6 @@ def report_on(
     evidence = replace(evidence, deploy_dtype=how.judging.deploy_dtype, training_planned=training is not None)
     notes = (*evidence.notes, *first.notes)
     run = Run(how.edge.command, how.options, plan.seed, versions_of(opened), in_force(), notes, how.asked)
-    eps = None if evidence.predicted is None else evidence.predicted.eps
-    cost = None if source is None else ledger.total()
-    run = replace(run, training_input=fed, training_eps=eps, cost=cost)
+    run = replace(run, training_input=fed, training_eps=evidence.eps, cost=None if source is None else ledger.total())
     call = replace(how.call, can_be_trained=opened.advice.can_be_trained, has_layers=opened.stored_samples is None)
     return advised(assemble(opened, evidence, judge(evidence, how.codes), run), call)

@@ -217,8 +217,6 @@ class FileAndInputThresholds:
     """Times its distance under the best eps from which a layer speaks against another."""
     eps_agree: float = 0.75
     """Share of the layers that must speak against it."""
-    eps_outside: float = 3.0
-    """Times. How far outside of all eps that explain what is stored the declared one must lie."""
     eps_far_off: float = 0.3
     """Stored deviations. Distance under the declared eps, twice what any layers that fit have, from which it is a
     warning."""

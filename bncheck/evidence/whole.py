@@ -15,7 +15,7 @@ from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
 from bncheck.evidence.training import TrainingEvidence
 from bncheck.evidence.weights.predicted import Predictions
-from bncheck.results import DataFacts, Note
+from bncheck.results import DataFacts, Note, TrainingEps
 from bncheck.vocabulary import Reason
 
 
@@ -92,6 +92,11 @@ class Evidence:
     probed: Probed = field(default_factory=Probed)
     predicted: Predictions | None = None
     notes: tuple[Note, ...] = ()
+
+    @property
+    def eps(self) -> TrainingEps | None:
+        """The eps that explain the stored statistics; `None` with data, and where it is not known."""
+        return None if self.predicted is None else self.predicted.eps
 
     def with_statistics(self) -> tuple[NormLayer, ...]:
         """The layers that store statistics."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -94,7 +95,6 @@ def test_files_with_their_own_eps_are_left_alone(name: str) -> None:
 def test_an_eps_above_the_variances_is_no_remark_where_what_is_stored_tells_that_it_is_right() -> None:
     net = small("mlp", 1e-3, 0.1)
     assert max(float(norm.running_var.median()) for norm in norms(net)[1:]) < 1e-3
-    assert bncheck.inspect(declared(net, 1e-4), select=["BN302"]).findings
     assert found(net) == ()
 
 
@@ -118,6 +118,40 @@ def test_of_keras_built_with_the_default_of_pytorch() -> None:
     (finding,) = found(declared(small("mlp", 1e-3, 0.1), 1e-5))
     assert finding.evidence["eps_from"] >= 1e-4
     assert "probably 0.001" in finding.fix
+
+
+ARCH = """
+from tests.weights.block_nets import mlp, norms
+
+def build():
+    net = mlp()
+    for norm in norms(net):
+        norm.eps = 1e-3
+    return net
+"""
+
+
+def test_an_architecture_and_a_program_declare_it(tmp_path: Path) -> None:
+    net = small("mlp", 1e-5, 3.0)
+    torch.save(net.state_dict(), tmp_path / "weights.pt")
+    (tmp_path / "arch.py").write_text(ARCH, "utf-8")
+    torch.jit.script(declared(net, 1e-3)).save(tmp_path / "program.pt")
+    built = bncheck.inspect(tmp_path / "weights.pt", arch=f"{tmp_path}/arch.py:build", select=["BN302"])
+    program = bncheck.inspect(tmp_path / "program.pt", select=["BN302"])
+    for report in (built, program):
+        assert [finding.evidence["eps_best"] for finding in report.findings] == [pytest.approx(1e-5, rel=4)]
+    assert bncheck.inspect(tmp_path / "weights.pt", select=["BN302"]).findings == ()
+
+
+def test_an_onnx_file_declares_it(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    net = declared(small("plain", 1e-5, 3.0), 1e-3)
+    keeping = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net, (torch.zeros(2, 3, 12, 12),), path, dynamo=False, **keeping)
+    (finding,) = bncheck.inspect(path, select=["BN302"]).findings
+    assert finding.evidence["eps_to"] <= 1e-4
 
 
 def test_layers_of_several_eps_are_not_judged_by_one() -> None:

@@ -26,10 +26,9 @@ class TrainingEps:
     distances: tuple[float, ...]
     layers: tuple[str, ...]
 
-    def excludes(self, eps: float, times: float = 1.0) -> bool:
-        """Whether that eps lies outside of those that explain what is stored, by so many times."""
-        above = self.high is not None and eps > times * self.high
-        return above or (self.low is not None and times * eps < self.low)
+    def excludes(self, eps: float) -> bool:
+        """Whether that eps lies outside of those that explain what is stored."""
+        return (self.high is not None and eps > self.high) or (self.low is not None and eps < self.low)
 
     def distance_at(self, eps: float) -> float:
         """The distance at the one tried that is next to it on a logarithmic scale."""

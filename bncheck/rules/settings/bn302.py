@@ -76,8 +76,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 
 def _contradicted(evidence: Evidence) -> Iterator[Finding]:
     """Yield a finding without data where the statistics stored behind are those of another eps than is declared."""
-    eps = None if evidence.data is not None or evidence.predicted is None else evidence.predicted.eps
-    if eps is None:
+    eps = evidence.eps
+    if eps is None or evidence.data is not None:
         return
     by_name = {layer.name: layer for layer in evidence.with_statistics() if layer.eps is not None}
     telling = [by_name[name] for name in eps.layers if name in by_name]
@@ -88,7 +88,7 @@ def _contradicted(evidence: Evidence) -> Iterator[Finding]:
     own = next(iter(declared)) or 0.0
     changed = {layer.name: _changed_by(layer, fitting) for layer in telling}
     seen = [layer for layer in telling if changed[layer.name] > THRESHOLDS.eps_seen]
-    if not seen or not eps.excludes(own, THRESHOLDS.eps_outside):
+    if not seen or not eps.excludes(own):
         return
     distance = eps.distance_at(own)
     yield Finding(
@@ -122,7 +122,7 @@ def _contradicted(evidence: Evidence) -> Iterator[Finding]:
 
 def _was_trained_with(evidence: Evidence, eps: float) -> bool:
     """Tell whether what is stored says so itself: a smaller one is excluded, and this is not."""
-    told = None if evidence.predicted is None else evidence.predicted.eps
+    told = evidence.eps
     return told is not None and told.low is not None and not told.excludes(eps)
 
 

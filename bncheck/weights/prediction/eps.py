@@ -15,9 +15,11 @@ from bncheck.weights.prediction.pairs import Pair
 
 CANDIDATES = tuple(float(f"{one:.1e}") for one in 10.0 ** np.arange(-7.0, -1.9, 0.5))
 """Half a decade apart, from below every usual eps to above."""
-_USUAL = slice(2, 9)
-"""1e-6 to 1e-3: where none of these is excluded, nothing is known that anybody asks for."""
-_FIRST = (CANDIDATES[2], CANDIDATES[8])
+_USUAL = (2, 8)
+"""Places of 1e-6 and 1e-3: where nothing between is excluded, nothing is known that anybody asks for."""
+_ROOM = 1
+"""Steps beyond the last candidate that is not excluded: features with tails moved the best fit by one."""
+_FIRST = tuple(CANDIDATES[place] for place in _USUAL)
 """Activations that fit under neither of them are not tried under the others."""
 _AS_WELL = 1.5
 """Times the distance of the best activation, up to which another may fit better under another eps."""
@@ -75,10 +77,12 @@ def eps_of(forms: Iterable[Sequence[Pair]]) -> TrainingEps | None:
     if not curves:
         return None
     possible = ~np.any([curve.excluded() for curve in curves], axis=0)
-    if possible[_USUAL].all() or not possible.any():
+    if not possible.any():
         return None
     places = np.flatnonzero(possible)
-    low, high = int(places[0]), int(places[-1])
+    low, high = max(int(places[0]) - _ROOM, 0), min(int(places[-1]) + _ROOM, len(CANDIDATES) - 1)
+    if low <= _USUAL[0] and high >= _USUAL[1]:
+        return None
     rms = np.sqrt(np.mean(np.concatenate([curve.distances for curve in curves], axis=1) ** 2, axis=1))
     best = int(places[np.argmin(rms[places])])
     return TrainingEps(
