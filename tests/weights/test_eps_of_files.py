@@ -7,11 +7,13 @@ import json
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import torch
 from called import call
+from jsonschema import Draft202012Validator
 from torch import nn
 
 import bncheck
@@ -183,10 +185,19 @@ def test_a_state_dict_has_no_eps_to_be_wrong_and_tells_the_right_one(tmp_path: P
     assert "eps in training: " in done.stdout
     assert "BN106" not in done.stdout
     document = json.loads(call("inspect", tmp_path / "keras.pt", "--report", "json=-").stdout)
+    Draft202012Validator(json.loads(files("bncheck").joinpath("report.schema.json").read_text("utf-8"))).validate(
+        document
+    )
     eps = document["run"]["training_eps"]
     assert eps["low"] <= 1e-3 <= (eps["high"] or 1)
     assert len(eps["tried"]) == len(eps["distances"])
     assert Report.from_dict(document).run.training_eps is not None
+
+
+def test_with_data_nothing_is_told() -> None:
+    net = nn.Sequential(copy.deepcopy(small("mlp", 1e-3, 0.1)))
+    report = bncheck.inspect(net, torch.randn(64, 3, 12, 12).numpy(), task="none", fast=True)
+    assert report.run.training_eps is None
 
 
 def test_half_precision_changes_nothing() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from benchmarks.diagnosis.static import eps
 from benchmarks.diagnosis.static.page import BEGIN, END, put, section
 from benchmarks.diagnosis.static.planting import FAULTS, MANY, Audited, Healthy, Trial, looked_at, trials
 from bncheck.formats import from_module
-from tests.weights.block_nets import measured, residual
+from tests.weights.block_nets import measured, plain, residual
 
 LOOK = Healthy(9, 5, 0.05, 0.1, -0.2, 0.3)
 
@@ -46,3 +48,22 @@ def test_every_fault_is_planted_into_the_layers_chosen_and_nothing_else() -> Non
     changed = file.planted(FAULTS["variances x 4"], ["3.bn2"], np.random.default_rng(0))
     different = [new.name for old, new in zip(file.layers, changed.layers, strict=True) if (old.var != new.var).any()]
     assert different == ["3.bn2"]
+
+
+def test_a_net_brought_to_another_eps_is_the_same_network(tmp_path: Path) -> None:
+    net = measured(plain(), eps=1e-2)
+    same = eps.brought_to(net, 1e-5)
+    x = torch.randn(4, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(net(x), same(x), rtol=1e-3, atol=1e-4)
+    told = eps.told_of(same, 1e-5)
+    assert not told.false
+    assert told.right == told.known
+    text = eps.section([told, eps.Told(5.0, 1e-5, True, False, {1e-3: True, 1e-4: False}, True)], 1, "command")
+    assert (
+        "2 files of 1 networks; where anything was told, their own eps was excluded in 1; their own was called" in text
+    )
+    assert "| 0 to 10 | 1 | 1 | 0 of 1 | 1 of 1 |" in text
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\nthese stay\n{END}\n{eps.BEGIN}\n{eps.END}\n", "utf-8")
+    put(page, "new\n", (eps.BEGIN, eps.END))
+    assert page.read_text("utf-8") == f"{BEGIN}\nthese stay\n{END}\n{eps.BEGIN}\nnew\n{eps.END}\n"
