@@ -16,7 +16,7 @@ _WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
 
 def labels_of_all(value: object, where: str) -> Labels | None:
-    """Labels of a whole data set: as they are, (N, 1) integers as (N,), strings numbered in sorted order."""
+    """Labels of a whole data set: as they are, (N, 1) integers as (N,), texts numbered in sorted order."""
     return _labels(value, where, _numbered)
 
 
@@ -96,9 +96,14 @@ def _by_head(value: object) -> dict[str, object] | None:
 
 
 def _numbered(value: object) -> object:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "UST":
-        return np.unique(value, return_inverse=True)[1]
-    return value
+    """Texts by their place in the alphabet, unless all of them are numbers of classes already."""
+    if not (isinstance(value, np.ndarray) and value.dtype.kind in "UST"):
+        return value
+    texts, places = np.unique(value, return_inverse=True)
+    try:
+        return texts.astype(np.int64)[places]
+    except (ValueError, OverflowError):
+        return places
 
 
 def _labels_of_one(value: object, where: str, whose: str = "") -> torch.Tensor:
