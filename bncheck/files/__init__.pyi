@@ -1,7 +1,7 @@
 from .existing import require_existing
 from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
-from .outputs import OutputFile, require_free, require_ordinary, require_place
+from .outputs import OutputFile, no_folder, require_free, require_ordinary, require_place
 from .pickles import LEGACY_PICKLES, buffered, load_tensors, names_asked_for, read_by_torch
 from .remote import Fetched, remote_name, shown_as_named, shown_name
 from .sparse import sparse_indices_checked
@@ -19,6 +19,7 @@ __all__ = [
     "is_special",
     "load_tensors",
     "names_asked_for",
+    "no_folder",
     "publish",
     "read_by_torch",
     "remote_name",

@@ -10,6 +10,7 @@ from pathlib import Path
 from bncheck.errors import UsageError
 from bncheck.files.identity import is_special, same_file
 from bncheck.files.inputs import InputFile, InputFiles
+from bncheck.files.remote import remote_name
 from bncheck.vocabulary import argument
 
 
@@ -67,7 +68,16 @@ def require_place(path: Path, option: str = argument("out")) -> None:
     if path.is_dir():
         raise UsageError(f"{option} {path}: that is a folder; name a file in it.")
     if not path.resolve().parent.is_dir():
-        raise UsageError(f"{option} {path}: there is no folder {path.parent}.")
+        raise no_folder(path, option)
+
+
+def no_folder(path: Path, option: str = argument("out")) -> UsageError:
+    """The error of a file that lies in no folder of this machine."""
+    if (name := remote_name(path)) is not None:
+        return UsageError(
+            f"{option} {name}: files are written on this machine alone; name one here, and copy it there."
+        )
+    return UsageError(f"{option} {path}: there is no folder {path.parent}.")
 
 
 def _taken_by(found: InputFile, output: OutputFile) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from bncheck.errors import UsageError
 from bncheck.files.identity import is_special
 from bncheck.files.leftovers import locked_folder, remove_left
+from bncheck.files.outputs import no_folder
 from bncheck.vocabulary import argument
 
 _ROOM = 2**20
@@ -39,7 +40,7 @@ def written_whole(path: Path, option: str = argument("out")) -> Iterator[Path]:
                 path.write_bytes((Path(folder) / "whole").read_bytes())
             return
         if not path.parent.is_dir():
-            raise UsageError(f"{option} {path}: it cannot be written: there is no folder {path.parent}.")
+            raise no_folder(path, option)
         with staging(path, option) as made:
             yield made / path.name
             publish(made, path, option)

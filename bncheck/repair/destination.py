@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bncheck.errors import BncheckError, UsageError
-from bncheck.files import InputFiles, OutputFile, require_free, require_ordinary, require_place
+from bncheck.files import InputFiles, OutputFile, no_folder, require_free, require_ordinary, require_place
 from bncheck.formats import Backend, Container, format_of, known_formats, leading_file, model_inputs
 from bncheck.vocabulary import argument
 
@@ -100,7 +100,7 @@ def destination(out: Path, model: Path, container: Container | None) -> Path:
     """
     if container is not None and container.in_parts and (out.is_dir() or out.suffix not in container.suffixes):
         if not out.absolute().parent.is_dir():
-            raise UsageError(f"{argument('out')} {out}: there is no folder {out.parent}.")
+            raise no_folder(out)
         if out.exists() and not out.is_dir():
             raise UsageError(
                 f"{argument('out')} {out}: that is a file; a sharded model needs a folder, or an index NAME.json."

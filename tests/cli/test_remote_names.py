@@ -227,3 +227,19 @@ def test_external_data_come_along(memory: Any, tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "net")) == ["net.onnx", "weights.bin"]
     _put(memory, tmp_path / "net", "models")
     assert len(bncheck.inspect("memory://models/net.onnx").layers) == 3
+
+
+@pytest.mark.parametrize("option", ["--report", "--write-moments", "--write-baseline"])
+def test_nothing_is_written_elsewhere(tmp_path: Path, option: str) -> None:
+    (tmp_path / "net.pt").write_bytes(b"")
+    done = CliRunner().invoke(app, ["inspect", str(tmp_path / "net.pt"), "--data", "x.npz", option, "s3://b/new.json"])
+    assert done.exit_code == 2
+    assert f"{option} s3://b/new.json: files are written on this machine alone" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("target", ["memory://bucket/new.pt", "memory://bucket"])
+def test_repaired_models_are_written_here(tmp_path: Path, target: str) -> None:
+    net = made_net()
+    for model in (as_traced(net, tmp_path), as_shards(net, tmp_path)):
+        with pytest.raises(UsageError, match=f"{target}: files are written on this machine alone"):
+            bncheck.repair_file(model.model, np.zeros((4, *data()[0].shape[1:]), np.float32), out=target, **model.how)
