@@ -17,6 +17,7 @@ from .programs.runner import Runner
 from .recognition.leading import leading_file
 from .recognition.recognise import format_of
 from .registry import known_formats, registered
+from .sharded.shards import usual_index
 from .state_dict.architecture import by_instance
 from .state_dict.names.prefixes import best_names
 from .stored_values import put_into
@@ -69,6 +70,7 @@ __all__ = [
     "runs_operators",
     "sha256_of",
     "unwrapped",
+    "usual_index",
     "with_measured_reference",
     "with_reference",
     "with_watched_outputs",

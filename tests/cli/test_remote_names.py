@@ -243,3 +243,30 @@ def test_repaired_models_are_written_here(tmp_path: Path, target: str) -> None:
     for model in (as_traced(net, tmp_path), as_shards(net, tmp_path)):
         with pytest.raises(UsageError, match=f"{target}: files are written on this machine alone"):
             bncheck.repair_file(model.model, np.zeros((4, *data()[0].shape[1:]), np.float32), out=target, **model.how)
+
+
+def _three_parts() -> dict[str, bytes]:
+    """A split checkpoint by the names of its files."""
+    state, files = made_net().state_dict(), {}
+    held = {name: f"pytorch_model-{at % 3 + 1:05}-of-00003.bin" for at, name in enumerate(state)}
+    for part in dict.fromkeys(held.values()):
+        content = io.BytesIO()
+        torch.save({name: value for name, value in state.items() if held[name] == part}, content)
+        files[part] = content.getvalue()
+    return {**files, "pytorch_model.bin.index.json": json.dumps({"weight_map": held}).encode()}
+
+
+@pytest.mark.parametrize("kept", ["all", "without the index"])
+def test_one_of_several_files_is_fetched_with_the_others(memory: Any, hub: Path, kept: str) -> None:
+    files = _three_parts()
+    for name, content in files.items():
+        if kept == "all" or not name.endswith(".json"):
+            memory.pipe(f"/models/{name}", content)
+            (hub / name).write_bytes(content)
+    for where in ("memory://models", "hf://acme/net"):
+        part = f"{where}/pytorch_model-00002-of-00003.bin"
+        if kept == "all":
+            assert len(bncheck.inspect(part).layers) == len(bncheck.inspect(made_net()).layers)
+        else:
+            with pytest.raises(ModelError, match=f"{part} is one of 3 files"):
+                bncheck.inspect(part)

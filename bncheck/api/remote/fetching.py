@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import re
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from typing import Any
 from bncheck.api.remote.hub import is_on_hub, model_on_hub, part_on_hub
 from bncheck.errors import DataError, ModelError, UnreadableError, UsageError
 from bncheck.files import Fetched, remote_name
-from bncheck.formats import first_line, parts_of
+from bncheck.formats import first_line, parts_of, usual_index
 
 _EXTRA = "pip install 'bncheck[hub]'"
 _PLAIN = re.compile(r"[^\w.=-]+")
@@ -30,10 +31,16 @@ def fetched_model(source: Any) -> Any:
         return source
     if is_on_hub(name):
         found = model_on_hub(name)
+        if (index := _index_of(found)) is not None:
+            with contextlib.suppress(ModelError):  # there may be none
+                part_on_hub(name, found.commit, index.relative_to(Path(found).parent))
         for part in _missing_parts(Path(found)):
             part_on_hub(name, found.commit, part.relative_to(Path(found).parent))
         return found
     copy = _copied(name, ModelError)
+    if (index := _index_of(copy)) is not None:
+        with contextlib.suppress(ModelError):  # there may be none
+            _copy(f"{name.rpartition('/')[0]}/{index.name}", index, ModelError)
     for part in _missing_parts(Path(copy)):
         where = part.relative_to(Path(copy).parent).as_posix()
         _copy(f"{name.rpartition('/')[0]}/{where}", part, ModelError)
@@ -86,6 +93,13 @@ def _copy(name: str, target: Path, failed: type[UnreadableError]) -> None:
 def _unreachable(name: str, error: Exception) -> str:
     why = "there is no such file" if isinstance(error, FileNotFoundError) else first_line(error)
     return f"{name} cannot be fetched: {why}. Check the name, the network and your rights to it, or copy it here."
+
+
+def _index_of(copy: Fetched) -> Path | None:
+    """Where the index lies that a file called as one of several has by custom, if it was not fetched with it."""
+    path = Path(copy)
+    name = usual_index(path.name) if path.is_file() else None
+    return None if name is None or (path.parent / name).exists() else path.parent / name
 
 
 def _missing_parts(path: Path) -> list[Path]:

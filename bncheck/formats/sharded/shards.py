@@ -39,6 +39,12 @@ def index_of(shard: Path) -> Path | None:
     return found[0] if len(found) == 1 else None
 
 
+def usual_index(name: str) -> str | None:
+    """What the index of one of several files is called by custom: `model.bin.index.json`; `None` for other files."""
+    whole, found = _PART.subn(".", name)
+    return f"{whole}.index.json" if found == 1 else None
+
+
 def require_whole(path: Path, layers: Sequence[NormLayer]) -> None:
     """Refuse one of several files, by its name, that lacks statistics and has no index beside it: another has them.
 
