@@ -141,8 +141,8 @@ def _of_data(
         require_values(own)
         modes = _in_training(own)
         return replace(described_module(own, source, classes), origin=origin, in_training=modes)
-    built = replace(source, notes=(*source.notes, BuiltAnew()))
-    return replace(_pickled(chosen.content, built), origin=origin)
+    anew = replace(source, notes=(*source.notes, BuiltAnew()))
+    return replace(_pickled(chosen.content, anew), origin=origin)
 
 
 def _of_tensors(
