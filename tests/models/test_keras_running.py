@@ -23,7 +23,7 @@ from sklearn.datasets import load_digits
 
 import bncheck
 from bncheck.data import Batch
-from bncheck.errors import ModelError, UsageError
+from bncheck.errors import DataError, ModelError, UsageError
 from bncheck.formats import open_model
 from bncheck.formats.keras.running.library import Later, keras_module
 from bncheck.watch import BATCH, STORED, Recorder
@@ -128,6 +128,24 @@ def test_outputs_and_what_layers_are_fed_are_kerass_own(keras: Any, odd: SimpleN
 def test_images_are_turned_as_the_model_takes_them(odd: SimpleNamespace) -> None:
     moved, _ = _run(odd.path, np.ascontiguousarray(odd.x.transpose(0, 3, 1, 2)))
     np.testing.assert_array_equal(moved, _run(odd.path, odd.x)[0])
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (np.zeros((4, 8, 8, 7), np.float32), r"expected axis -1 of input shape to have value 3"),
+        (np.zeros((4, 8, 3), np.float32), r"it says: Invalid input shape\. Expected shape \(None, "),
+        ({"x": np.zeros((4, 8, 8, 3)), "z": np.zeros((4, 8, 8, 3))}, r"The structure of `inputs` doesn't match"),
+    ],
+)
+def test_why_keras_refuses_an_input_is_told(tmp_path: Path, keras: Any, x: Any, said: str) -> None:
+    layers = [keras.Input((8, 8, 3), name="photo"), keras.layers.Conv2D(2, 3), keras.layers.BatchNormalization()]
+    keras.Sequential(layers).save(tmp_path / "net.keras")
+    with pytest.raises(DataError, match=said) as caught:
+        bncheck.inspect(tmp_path / "net.keras", x)
+    assert "It takes photo (N, 8, 8, 3). Check the shape" in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert "Exception encountered" not in str(caught.value)
 
 
 def test_a_repair_is_read_by_keras(keras: Any, odd: SimpleNamespace, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bncheck.vocabulary import argument
 
 _LONGEST = 400
 """Characters of what a model says that are told."""
+_CHECK = "Check the shape, the names and the preprocessing of the data."
 _RAISED = re.compile(r"(builtins\.)?(\w*Error|\w*Exception):")
 """What an error's own line begins with, where a stack is printed before it."""
 Output = Callable[[], AbstractContextManager[Any]]
@@ -80,8 +81,11 @@ class Runner:
                 raise beyond_memory(self._model_path, batch.size) from error
             raise UnfitError(
                 f"{self._model_path} cannot be run on {self._source_name}: given {described(batch.inputs)}, it says: "
-                f"{_cause(telling) or type(telling).__name__}. {advice(batch.inputs)}"
+                f"{_cause(telling) or type(telling).__name__}. {self._advice(batch.inputs)}"
             ) from error
+
+    def _advice(self, inputs: Inputs) -> str:
+        return _CHECK if getattr(self.program, "moves_channels", False) else advice(inputs)
 
     def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
         dtype = self._dtype if tensor.is_floating_point() else None
@@ -105,7 +109,7 @@ def advice(inputs: Inputs) -> str:
             "Their channels seem to stand last, (N, H, W, C), and (N, C, H, W) is the rule: "
             f"{argument('layout')} nhwc moves them."
         )
-    return "Check the shape, the names and the preprocessing of the data."
+    return _CHECK
 
 
 def _shape(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from bncheck.formats.programs.backend import ProgramBackend
 from bncheck.formats.programs.tap import Tap
 
 _IMAGES = 4
+_ENCLOSING = re.compile(r"\x1b\[\d*m|Exception encountered when calling [^\n]*|Arguments received by .*", re.DOTALL)
+"""What Keras puts around the sentence that tells why a layer refused its input."""
+_WHOLE_TENSOR = re.compile(r" for input tensor\(.*\) with name '[^']*' and path '[^']*'")
 
 
 class Called(torch.nn.Module):
@@ -24,6 +28,9 @@ class Called(torch.nn.Module):
     Images that were read from files come as (N, C, H, W), and most models of Keras take (N, H, W, C): channels are
     moved where the inputs, as declared, fit no other way.
     """
+
+    moves_channels = True
+    """So that nobody is told to."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -37,10 +44,18 @@ class Called(torch.nn.Module):
         """What the model gives, in evaluation."""
         if named:
             shapes = dict(zip(self._names, self._shapes, strict=True))
-            return self.model({name: _fitting(value, shapes.get(name)) for name, value in named.items()})
+            return self._given({name: _fitting(value, shapes.get(name)) for name, value in named.items()})
         known = self._shapes if len(self._shapes) == len(inputs) else [None] * len(inputs)
         taken = [_fitting(value, shape) for value, shape in zip(inputs, known, strict=True)]
-        return self.model(taken[0] if len(taken) == 1 else taken)
+        return self._given(taken[0] if len(taken) == 1 else taken)
+
+    def _given(self, taken: Any) -> Any:
+        try:
+            return self.model(taken)
+        except ValueError as error:
+            declared = zip(self._names, self._shapes, strict=True)
+            takes = ", ".join(f"{name} {str(shape).replace('None', 'N', 1)}" for name, shape in declared)
+            raise ValueError(f"{_sentence(error)}. It takes {takes}" if takes else _sentence(error)) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -68,6 +83,10 @@ class KerasProgram(ProgramBackend):
         """See `ProgramBackend.watched`: the layers are Keras', and so is the place where tensors are made meanwhile."""
         with keras_module().device(self.device), watched(self.norms, tap):
             yield
+
+
+def _sentence(error: ValueError) -> str:
+    return _WHOLE_TENSOR.sub("", " ".join(_ENCLOSING.sub("", str(error)).split())).rstrip(".")
 
 
 def _fitting(value: Any, shape: Sequence[int | None] | None) -> Any:
