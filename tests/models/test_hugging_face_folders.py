@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,15 @@ def test_a_folder_is_a_model_and_says_how_images_are_fed(folder: Path, tmp_path:
     )
     assert result.path is not None
     assert max(layer.gap_after or 0 for layer in result.layers) < 0.15
+
+
+@pytest.mark.slow
+def test_what_would_fill_the_memory_is_not_built(folder: Path, tmp_path: Path) -> None:
+    said = json.loads((folder / "my-resnet" / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**said, "hidden_sizes": [8, 20_000]}))
+    shutil.copy(folder / "my-resnet" / "model.safetensors", tmp_path)
+    with pytest.raises(ModelError, match=r"asks for tensors of .* values, far more than the file holds weights for"):
+        bncheck.inspect(tmp_path, np.zeros((4, 3, 8, 8), np.float32))
 
 
 @pytest.mark.slow

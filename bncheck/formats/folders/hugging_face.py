@@ -17,6 +17,7 @@ from typing import Any
 
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.folders.preprocessing import read_preprocessing
+from bncheck.formats.programs.budget import Budget
 from bncheck.settings import DataSettings
 from bncheck.vocabulary import argument
 
@@ -71,13 +72,16 @@ class HuggingFaceFolder:
 
         Raises:
             UsageError: the class is not to be had.
+            ModelError: the configuration asks for far more than the weights can fill.
         """
         if (missing := self.missing) is not None:
             raise UsageError(f"{self.path}: {missing}.")
         cls = self._class()
         with _offline():
             configuration = cls.config_class.from_dict(_without_downloads(_read(self.path / CONFIGURATION)))
-            return cls(configuration)
+            held = sum(file.stat().st_size for file in self.path.glob(f"*{self.weights.name.split('.')[1]}*"))
+            with Budget(held, self.path / CONFIGURATION):
+                return cls(configuration)
 
     def _class(self) -> Any:
         """The model's class; `None` where the package has none of that name."""

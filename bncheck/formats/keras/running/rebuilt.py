@@ -18,10 +18,10 @@ from bncheck.formats.keras.layers import torch_momentum
 from bncheck.formats.keras.reading import KerasFile, read_keras
 from bncheck.formats.keras.running.admitted import admitted, not_admitted
 from bncheck.formats.keras.running.architecture import architecture_of
-from bncheck.formats.keras.running.budget import Budget
 from bncheck.formats.keras.running.library import keras_module
 from bncheck.formats.keras.running.placing import addresses, object_at, placed
 from bncheck.formats.messages import first_line, listed
+from bncheck.formats.programs.budget import Budget
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 from bncheck.watch import Session, accelerators

@@ -1,4 +1,4 @@
-"""Room for what a configuration has Keras allocate: as much as the weights of its file can fill."""
+"""Room for what a configuration has built: as much as the weights of its file can fill."""
 
 from __future__ import annotations
 
