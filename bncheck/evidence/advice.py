@@ -17,6 +17,7 @@ class Advice:
         run_elsewhere: how to have the same computed by another kernel.
         lost: how normalization may have gone from a file that holds convolutions alone.
         recovered: where its statistics may be found then.
+        recover: the command that does that, as rules give one.
         identity: what tells statistics that were never updated from those that were folded away.
         can_be_trained: whether bncheck can go on training it.
         is_trained_on: whether anything updates the statistics of such a file, so that momentum is read.
@@ -30,6 +31,7 @@ class Advice:
         "Name the file from before the folding, the training checkpoint or its state dict: "
         f"{argument('reference')} model.pt. Or inspect that file itself."
     )
+    recover: str = "inspect --reference CHECKPOINT"
     identity: str = (
         f"Name the file from before the folding, if there is one: {argument('reference')} model.pt. Or run it on "
         f"labelled data ({argument('data')} D): they show whether it works as it is."

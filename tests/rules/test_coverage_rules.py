@@ -28,6 +28,9 @@ def test_a_frozen_export_has_lost_its_normalization(held_out):
 def test_tensors_alone_cannot_tell_folded_from_lost(tmp_path):
     torch.save({"conv.weight": torch.rand(4, 3, 3, 3), "conv.bias": torch.rand(4)}, tmp_path / "net.pth")
     finding = only(bncheck.inspect(tmp_path / "net.pth"), "BN705")
+    assert finding.command is not None
+    assert "arch" in finding.command
+    assert "reference" not in finding.command
     assert finding.fix.startswith("Name the architecture with arch: ")
     assert "were not saved" in finding.message
 

@@ -93,7 +93,8 @@ def _pickle_message(path: Path, reason: str) -> str:
 def _numpy_error(path: Path, expected: str, error: Exception) -> DataError:
     if "allow_pickle" in str(error) or "pickled" in str(error):
         return DataError(
-            f"{path} holds pickled Python objects, which are not read. Save arrays of numbers, and names (of slices) as text: values.astype(str)."
+            f"{path} holds pickled Python objects, which are not read. Save arrays of numbers, and names (of slices) "
+            "as text: values.astype(str)."
         )
     return DataError(f"{path} cannot be read as {expected}; is it damaged? {_first_line(error)}")
 

@@ -42,6 +42,7 @@ class TensorsBackend(Backend):
             f"Name the architecture with {argument('arch')}: it shows whether statistics are missing. Else inspect the "
             "checkpoint."
         ),
+        recover="inspect --arch FILE.py:CALLABLE",
         identity=(
             f"{argument('arch')} FILE.py:CALLABLE tells: name the architecture. A frozen class was folded on purpose; "
             "a class that training updates never was updated, and its statistics are to be measured on training data."

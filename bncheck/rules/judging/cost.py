@@ -122,8 +122,8 @@ def _by_task(effect: EffectEvidence, task: TaskEffect, harm: Harm) -> str:
     if is_better(effect):
         little = " (by enough to count, these samples do not show)" if harm is Harm.UNKNOWN else ""
         return (
-            f"Recalibrate the statistics, which was measured to help here{little}; make sure first that the preprocessing "
-            "(scaling, mean and std, channel order) matches training."
+            f"Recalibrate the statistics, which was measured to help here{little}; make sure first that the "
+            "preprocessing (scaling, mean and std, channel order) matches training."
         )
     if harm is Harm.EXCLUDED:
         return (

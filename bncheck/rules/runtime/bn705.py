@@ -24,5 +24,6 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         ),
         fix=evidence.advice.recovered,
         measure=single("model", 1),
+        command=evidence.advice.recover,
         evidence={"norm_layers": 0},
     )
