@@ -19,11 +19,11 @@ _USUAL = (2, 8)
 """Places of 1e-6 and 1e-3: where nothing between is excluded, nothing is known that anybody asks for."""
 _ROOM = 1
 """Steps beyond the last candidate that is not excluded: features with tails moved the best fit by one."""
-_FIRST = tuple(CANDIDATES[place] for place in _USUAL)
-"""Activations that fit under neither of them are not tried under the others."""
+_FIRST = CANDIDATES[_USUAL[0] : _USUAL[1] + 1 : 2]
+"""A decade apart: activations that fit under none of them are not tried under those between."""
 _AS_WELL = 1.5
 """Times the distance of the best activation, up to which another may fit better under another eps."""
-_MOST = 16
+_MOST = 12
 """Layers that are tried, spread over those that may tell: more cost seconds and tell no more."""
 
 
@@ -117,7 +117,7 @@ def _may_tell(layer: NormLayer) -> bool:
     """Whether the output of enough channels would differ between the smallest and the largest usual eps."""
     _, var = layer.statistics
     alive = var[var > 0]
-    changed = np.sqrt((alive + _FIRST[1]) / (alive + _FIRST[0])) - 1 > THRESHOLDS.eps_seen
+    changed = np.sqrt((alive + _FIRST[-1]) / (alive + _FIRST[0])) - 1 > THRESHOLDS.eps_seen
     return bool(changed.sum() >= THRESHOLDS.eps_telling * var.size)
 
 
