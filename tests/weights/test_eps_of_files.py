@@ -171,6 +171,34 @@ def test_a_norm_behind_its_activation_tells_nothing() -> None:
     assert told(net) is None
 
 
+class Between(nn.Module):
+    """ReLU, and something that no name tells of."""
+
+    def __init__(self, what: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.what = what
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.what(torch.relu(x))
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda x: 0.5 * x,
+        lambda x: 0.7 * x,
+        lambda x: x * torch.sigmoid(x.mean((2, 3), keepdim=True)),
+        lambda x: nn.functional.max_pool2d(x, 3, 1, 1),
+        torch.square,
+    ],
+    ids=["half", "less", "gate", "pooling", "square"],
+)
+@pytest.mark.parametrize("size", [30.0, 300.0])
+def test_what_stands_between_is_no_other_eps(what: Callable[[torch.Tensor], torch.Tensor], size: float) -> None:
+    seen = told(measured(plain(lambda: Between(what)), eps=1e-5, size=size * 1e-5))
+    assert seen is None or not seen.excludes(1e-5)
+
+
 @pytest.mark.parametrize("name", ["plain", "residual"])
 def test_wrong_statistics_are_no_wrong_eps(name: str) -> None:
     net = moved(copy.deepcopy(small(name, 1e-5, 3.0)), [2, 4], 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.results import TrainingEps
-from bncheck.weights.prediction.fitting import fits_of
+from bncheck.weights.prediction.fitting import fits_between, fits_of
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair
 
@@ -34,25 +34,31 @@ class _Curve:
     Attributes:
         pairs: the layers.
         distances: of the means in stored deviations, shape (candidates, layers).
+        activations: that fit best under each.
     """
 
     pairs: Sequence[Pair]
     distances: FloatArray
+    activations: tuple[Activation, ...]
 
     @property
     def rms(self) -> FloatArray:
         """Over the layers, shape (candidates,)."""
         return np.asarray(np.sqrt(np.mean(self.distances**2, axis=1)))
 
-    def excluded(self) -> FloatArray:
-        """Tell which candidates are clearly worse than the best one: for all layers, the typical one and most."""
-        rms, typical = self.rms, np.median(self.distances, axis=1)
-        best = int(np.argmin(rms))
-        worse = np.mean(self.distances > THRESHOLDS.eps_layer_worse * self.distances[best], axis=1)
+    def excluded(self, distances: FloatArray) -> FloatArray:
+        """Tell which `distances`, shape (any, layers), are clearly worse than those under the best candidate.
+
+        For all layers together, for the typical one and for most.
+        """
+        best = self.distances[int(np.argmin(self.rms))]
+        rms, least = np.sqrt(np.mean(distances**2, axis=1)), float(self.rms.min())
+        typical = np.median(distances, axis=1)
+        worse = np.mean(distances > THRESHOLDS.eps_layer_worse * best, axis=1)
         return np.asarray(
-            (rms >= THRESHOLDS.eps_worse * rms[best])
-            & (rms >= rms[best] + THRESHOLDS.eps_worse_by)
-            & (typical >= THRESHOLDS.eps_worse * typical[best])
+            (rms >= THRESHOLDS.eps_worse * least)
+            & (rms >= least + THRESHOLDS.eps_worse_by)
+            & (typical >= THRESHOLDS.eps_worse * np.median(best))
             & (worse >= THRESHOLDS.eps_agree)
         )
 
@@ -76,11 +82,16 @@ def eps_of(forms: Iterable[Sequence[Pair]]) -> TrainingEps | None:
     curves = [curve for pairs in telling if (curve := _curve(_spread_over(pairs, most))) is not None]
     if not curves:
         return None
-    possible = ~np.any([curve.excluded() for curve in curves], axis=0)
+    possible = ~np.any([curve.excluded(curve.distances) for curve in curves], axis=0)
     if not possible.any():
         return None
     places = np.flatnonzero(possible)
     low, high = max(int(places[0]) - _ROOM, 0), min(int(places[-1]) + _ROOM, len(CANDIDATES) - 1)
+    # What no name tells of may take the place of an eps: on that side nothing is excluded then.
+    if low and not any(_stays_excluded(curve, low - 1) for curve in curves):
+        low = 0
+    if high < len(CANDIDATES) - 1 and not any(_stays_excluded(curve, high + 1) for curve in curves):
+        high = len(CANDIDATES) - 1
     if low <= _USUAL[0] and high >= _USUAL[1]:
         return None
     rms = np.sqrt(np.mean(np.concatenate([curve.distances for curve in curves], axis=1) ** 2, axis=1))
@@ -102,10 +113,7 @@ def refitted(pairs: Sequence[Pair], eps: TrainingEps | None) -> list[Pair]:
     """
     if eps is None:
         return list(pairs)
-    return [
-        replace(pair, source=replace(pair.source, eps=eps.best)) if not _explains(eps, pair.source) else pair
-        for pair in pairs
-    ]
+    return [pair if _explains(eps, pair.source) else _with(pair, eps.best) for pair in pairs]
 
 
 def _explains(eps: TrainingEps, layer: NormLayer) -> bool:
@@ -137,16 +145,30 @@ def _curve(pairs: Sequence[Pair]) -> _Curve | None:
         for activation, distances in told.items()
         if np.median(distances) <= _AS_WELL * min(float(np.median(one)) for one in told.values())
     }
-    rows = []
+    rows, activations = [], []
     for eps in CANDIDATES:
         told = first[_FIRST.index(eps)] if eps in _FIRST else _by_activation(pairs, eps, worth)
-        rows.append(min(told.values(), key=lambda one: float(np.median(one))))
+        activation, row = min(told.items(), key=lambda one: float(np.median(one[1])))
+        activations.append(activation)
+        rows.append(row)
     distances = np.stack(rows)
     fits = np.isfinite(distances).all() and np.median(distances, axis=1).min() <= THRESHOLDS.predicted_fits
-    return _Curve(pairs, distances) if fits else None
+    return _Curve(pairs, distances, tuple(activations)) if fits else None
+
+
+def _stays_excluded(curve: _Curve, place: int) -> bool:
+    """Whether no pooling, gate or tails, the same for all these layers, make that candidate explain them."""
+    eps, activation = CANDIDATES[place], curve.activations[place]
+    told = [fits_between(_with(pair, eps), activation) for pair in curve.pairs]
+    distances = np.array([[fit.distance for fit in fits] for fits in told]).T
+    return bool(curve.excluded(np.concatenate([curve.distances[place : place + 1], distances])).all())
+
+
+def _with(pair: Pair, eps: float) -> Pair:
+    return replace(pair, source=replace(pair.source, eps=eps))
 
 
 def _by_activation(pairs: Sequence[Pair], eps: float, among: set[Activation] | None) -> Mapping[Activation, FloatArray]:
     """Distances of the layers with that eps before them, by activation, of those `among` which to look."""
-    fits = [fits_of(replace(pair, source=replace(pair.source, eps=eps)), among) for pair in pairs]
+    fits = [fits_of(_with(pair, eps), among) for pair in pairs]
     return {activation: np.array([fit[activation].distance for fit in fits]) for activation in fits[0]}

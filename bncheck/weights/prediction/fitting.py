@@ -59,9 +59,7 @@ def other_fits(pair: Pair, activation: Activation) -> list[Fit]:
     """
     before = moments_of(pair)[activation]
     gamma, beta = _output_of(pair.source)
-    inputs = [before.mean + share * np.sqrt(before.var) for share in _POOLINGS]
-    inputs += [before.mean * factor for factor in _FACTORS]
-    inputs += [beta / 2 + share * (before.mean - beta / 2) for share in _TAILS]
+    inputs = _between(before, beta)
     if pair.slope is None:
         inputs += [after(activation, share * gamma, beta).mean for share in _TAILS]
         for earlier in pair.earlier:
@@ -69,6 +67,19 @@ def other_fits(pair: Pair, activation: Activation) -> list[Fit]:
             inputs.append(before.mean + after(activation, other_gamma, other_beta).mean)
             inputs.append(after(activation, np.hypot(gamma, other_gamma), beta + other_beta).mean)
     return _fitted(pair, inputs)
+
+
+def fits_between(pair: Pair, activation: Activation) -> list[Fit]:
+    """Those of `other_fits` that are not another deviation of what the activation is given, as another eps is too."""
+    _, beta = _output_of(pair.source)
+    return _fitted(pair, _between(moments_of(pair)[activation], beta))
+
+
+def _between(before: Moments, beta: FloatArray) -> list[FloatArray]:
+    """Means of what enters the weight, by what may stand between it and the activation."""
+    inputs = [before.mean + share * np.sqrt(before.var) for share in _POOLINGS]
+    inputs += [before.mean * factor for factor in _FACTORS]
+    return inputs + [beta / 2 + share * (before.mean - beta / 2) for share in _TAILS]
 
 
 def moments_of(pair: Pair, among: Collection[Activation] | None = None) -> Mapping[Activation, Moments]:
