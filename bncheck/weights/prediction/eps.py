@@ -87,11 +87,11 @@ def eps_of(forms: Iterable[Sequence[Pair]]) -> TrainingEps | None:
         return None
     places = np.flatnonzero(possible)
     low, high = max(int(places[0]) - _ROOM, 0), min(int(places[-1]) + _ROOM, len(CANDIDATES) - 1)
-    # What no name tells of may take the place of an eps: on that side nothing is excluded then.
-    if low and not any(_stays_excluded(curve, low - 1) for curve in curves):
-        low = 0
-    if high < len(CANDIDATES) - 1 and not any(_stays_excluded(curve, high + 1) for curve in curves):
-        high = len(CANDIDATES) - 1
+    # What no name tells of may take the place of an eps: one that it makes fit is not excluded.
+    while low and not any(_stays_excluded(curve, low - 1) for curve in curves):
+        low -= 1
+    while high < len(CANDIDATES) - 1 and not any(_stays_excluded(curve, high + 1) for curve in curves):
+        high += 1
     if low <= _USUAL[0] and high >= _USUAL[1]:
         return None
     rms = np.sqrt(np.mean(np.concatenate([curve.distances for curve in curves], axis=1) ** 2, axis=1))
@@ -157,7 +157,7 @@ def _curve(pairs: Sequence[Pair]) -> _Curve | None:
 
 
 def _stays_excluded(curve: _Curve, place: int) -> bool:
-    """Whether no pooling, gate or tails, the same for all these layers, make that candidate explain them."""
+    """Whether no pooling, gate or tails, the same for all these layers, makes that candidate explain them."""
     eps, activation = CANDIDATES[place], curve.activations[place]
     told = [fits_between(_with(pair, eps), activation) for pair in curve.pairs]
     distances = np.array([[fit.distance for fit in fits] for fits in told]).T
