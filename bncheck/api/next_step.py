@@ -17,6 +17,7 @@ from typing import Any
 from bncheck.api.calling import OF_IMAGES, OF_JUDGING, OF_MODEL, OF_REFERENCE, OF_TASK, Call, Expression
 from bncheck.api.reading_changed import changed_reading, preprocessing
 from bncheck.files import remote_name
+from bncheck.formats import hugging_face_folder
 from bncheck.results import FINDINGS, INFO, NOT_CHECKED, OK, Finding, Report, next_command
 from bncheck.settings import METHOD
 from bncheck.vocabulary import CHECK, Spelling
@@ -141,6 +142,8 @@ def free_name(model: str) -> str:
     """A name beside the model's for what it becomes, with its suffix, that nothing bears yet."""
     path = Path(model if remote_name(model) is None else model.rstrip("/").rpartition("/")[2])
     suffix = next((end for end in (".safetensors.index.json", ".weights.h5") if path.name.endswith(end)), path.suffix)
+    if (folder := hugging_face_folder(path)) is not None and not folder.weights.name.endswith(".json"):
+        suffix = folder.weights.suffix  # its weights alone are repaired
     stem = path.name.removesuffix(suffix)
     numbers = ("", *(f"-{number}" for number in range(2, 1000)))
     free = (path.with_name(f"{stem}-repaired{number}{suffix}") for number in numbers)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import call, refused, users_code
 from made_files import Files
+from training_code import SAMPLES
 
 NET = ("--arch", users_code("Net"))
 
@@ -84,3 +85,10 @@ def test_the_choice_can_stand_in_a_file(files: Files, saved: str) -> None:
     assert call("gate", saved).stdout.splitlines()[-1] == "Found 1 warning."
     assert call("gate", saved, "--statistics").code == 1
     assert call("rules").code == 0
+
+
+def test_a_model_whose_shards_are_all_named_is_audited_once() -> None:
+    shards = sorted(SAMPLES.glob("tampered_layer*"))
+    assert len(shards) == 3
+    done = call("audit", *shards, "--no-config")
+    assert (done.code, len(done.stdout.splitlines())) == (0, 1)

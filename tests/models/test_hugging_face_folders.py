@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import bncheck
+from bncheck.api.next_step import free_name
 from bncheck.data import DataOptions
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.folders.hugging_face import _without_downloads
@@ -170,3 +171,11 @@ def test_code_of_the_repository_is_not_run(folder: Path, tmp_path: Path) -> None
     report = bncheck.inspect(tmp_path)
     assert any("brings code of its own, which is not run" in note for note in report.run.notes)
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_command_to_type_names_a_file_like_the_weights(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "config.json").write_text('{"architectures": ["ResNetForImageClassification"]}')
+    (tmp_path / "net" / "model.safetensors").touch()
+    assert free_name(str(tmp_path / "net")) == str(tmp_path / "net-repaired.safetensors")
+    assert free_name(str(tmp_path / "other")) == str(tmp_path / "other-repaired")

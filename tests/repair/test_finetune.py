@@ -190,7 +190,7 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 def test_a_folder_that_does_not_exist_is_said(tmp_path):
     options = replace(SHORT, checkpoint=tmp_path / "nowhere" / "run.pt", checkpoint_every=3)
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match="there is no folder"):
         fine_tune(net(), source(), options)
 
 

@@ -47,6 +47,7 @@ def audit_command(
     """
     codes = []
     reports = []
+    told: dict[str, str] = {}
     with exit_codes(debug, context):
         showing = read_showing(context)
         for model in models:
@@ -74,6 +75,8 @@ def audit_command(
                 say(f"bncheck: {model} could not be audited: {about_bug(error)}")
                 codes.append(UnreadableError.exit_code)
             else:
+                if told.setdefault(report.model.path, model) != model:
+                    continue  # another shard of a model that was told
                 codes.append(report.summary.exit_code)
                 reports.append(report)
                 if not quiet:
