@@ -19,7 +19,7 @@ CHANGED = $(shell { git diff --name-only --diff-filter=d $(SINCE) -- 'bncheck/*.
 help:
 	@echo "make demo     set up, inspect a sample model with a planted defect, print the report"
 	@echo "make test     set up, then lint, types and tests"
-	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (under a minute)"
+	@echo "make quick    lint, types of changed files, quick tests: what to run while you write (about a minute)"
 	@echo "make costs    run the tests and write tests/costly.txt, which make quick leaves out"
 	@echo "make coverage the branches that the quick tests reach, and a failure below the floor of pyproject.toml"
 	@echo "make lowest   the quick tests with the lowest versions that pyproject.toml promises (TESTS= runs all)"
