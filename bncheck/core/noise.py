@@ -8,6 +8,7 @@ and carry noise of their own.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -20,6 +21,7 @@ from bncheck.core.moments import InstanceMoments, Moments, SampleMoments
 from bncheck.core.thresholds import THRESHOLDS
 
 FloatArray = npt.NDArray[np.float64]
+Summary = Moments | InstanceMoments
 
 ASSUMED_TRAINING_BATCH, ASSUMED_MOMENTUM = THRESHOLDS.assumed_training_batch, THRESHOLDS.assumed_momentum
 CONFIDENCE_Z, FEWEST_GROUPS = THRESHOLDS.confidence_z, THRESHOLDS.fewest_groups
@@ -140,24 +142,33 @@ def gap_lower_bound(
     groups = min(THRESHOLDS.jackknife_groups, len(samples))
     if groups < FEWEST_GROUPS:
         return 0.0
-    order = np.arange(len(samples))
-    parts = [_summary(samples.take(order[group::groups]), instance) for group in range(groups)]
+    parts = in_groups(samples, groups, instance)
 
-    def squared_gap(without: int | None) -> float:
-        total = reduce(add, (part for index, part in enumerate(parts) if index != without))
+    def squared_gap(total: Summary) -> float:
         return float(np.mean(compare(total.mean, total.variance, stored_mean, stored_var, eps).gap ** 2))
 
-    squares = [squared_gap(group) for group in range(groups)]
-    full = squared_gap(None)
-    spread = math.sqrt((groups - 1) / groups * float(np.sum((np.array(squares) - np.mean(squares)) ** 2)))
+    full = squared_gap(reduce(add, parts))
+    spread = math.sqrt(jackknife_variance(parts, squared_gap))
     if average is not None:
         spread *= math.sqrt(1 + len(samples) / average.effective_samples)
     bound = full - noise * noise - student_quantile(groups - 1) * spread
     return bound if math.isnan(bound) else math.sqrt(max(0.0, bound))
 
 
-def _summary(samples: SampleMoments, instance: bool) -> Moments | InstanceMoments:
+def _summary(samples: SampleMoments, instance: bool) -> Summary:
     return samples.instances() if instance else samples.pooled()
+
+
+def in_groups(samples: SampleMoments, groups: int, instance: bool) -> list[Summary]:
+    """Put every so many-th sample together; for InstanceNorm as instances."""
+    order = np.arange(len(samples))
+    return [_summary(samples.take(order[group::groups]), instance) for group in range(groups)]
+
+
+def jackknife_variance(parts: Sequence[Summary], number: Callable[[Summary], float]) -> float:
+    """Give the variance of a number of all parts by leaving out each in turn (Efron & Tibshirani 1993, chapter 11)."""
+    left = [number(reduce(add, (part for at, part in enumerate(parts) if at != out))) for out in range(len(parts))]
+    return (len(parts) - 1) / len(parts) * float(np.sum((np.array(left) - np.mean(left)) ** 2))
 
 
 def smallest_detectable_gap(noise: float, samples: int) -> float:

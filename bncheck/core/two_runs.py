@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -11,12 +10,10 @@ from operator import add
 import numpy as np
 
 from bncheck.core.gap import Gap, compare, rms
-from bncheck.core.moments import FloatArray, InstanceMoments, Moments, SampleMoments
-from bncheck.core.noise import sample_says, student_quantile
+from bncheck.core.moments import FloatArray, SampleMoments
+from bncheck.core.noise import Summary, in_groups, jackknife_variance, sample_says, student_quantile
 from bncheck.core.sliced import family_z
 from bncheck.core.thresholds import THRESHOLDS
-
-_Summary = Moments | InstanceMoments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +66,11 @@ def moved(now: LayerSeen, then: LayerSeen, eps: float, *, layers: int, instance:
     groups = min(THRESHOLDS.jackknife_groups, len(now.rows), len(then.rows))
     if groups < THRESHOLDS.fewest_groups:
         return Moved(gap, noise, 0.0)
-    parts = [_groups(side.rows, groups, instance) for side in (now, then)]
+    parts = [in_groups(side.rows, groups, instance) for side in (now, then)]
     whole = [reduce(add, each) for each in parts]
     full = _squared(whole[0], whole[1], eps)
-    variance = _spread(parts[0], lambda one: _squared(one, whole[1], eps))
-    variance += _spread(parts[1], lambda one: _squared(whole[0], one, eps))
+    variance = jackknife_variance(parts[0], lambda one: _squared(one, whole[1], eps))
+    variance += jackknife_variance(parts[1], lambda one: _squared(whole[0], one, eps))
     of_rows = rms(_noise(now, then, eps, instance, len(now.rows), len(then.rows)))
     bound = full - of_rows**2 - student_quantile(groups - 1, family_z(layers)) * math.sqrt(variance)
     return Moved(gap, noise, bound if math.isnan(bound) else math.sqrt(max(bound, 0.0)))
@@ -89,17 +86,5 @@ def _noise(now: LayerSeen, then: LayerSeen, eps: float, instance: bool, first: i
     return np.sqrt(total)
 
 
-def _groups(rows: SampleMoments, groups: int, instance: bool) -> list[_Summary]:
-    order = np.arange(len(rows))
-    chosen = [rows.take(order[group::groups]) for group in range(groups)]
-    return [one.instances() if instance else one.pooled() for one in chosen]
-
-
-def _spread(parts: list[_Summary], squared: Callable[[_Summary], float]) -> float:
-    """The jackknife's variance of a number of all parts."""
-    left = [squared(reduce(add, [part for at, part in enumerate(parts) if at != out])) for out in range(len(parts))]
-    return (len(parts) - 1) / len(parts) * float(np.sum((np.array(left) - np.mean(left)) ** 2))
-
-
-def _squared(now: _Summary, then: _Summary, eps: float) -> float:
+def _squared(now: Summary, then: Summary, eps: float) -> float:
     return float(np.mean(compare(now.mean, now.variance, then.mean, then.variance, eps).gap ** 2))
