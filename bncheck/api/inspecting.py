@@ -201,7 +201,7 @@ def inspected(
     begin(progress, OPENING)
     found = ranks.agreed(lambda: opened_for(settings))
     source, reference, training, settings = found.source, found.reference, found.training, found.settings
-    opened = ranks.agreed(lambda: by_reference_data(found.model, settings, plan_of(settings), progress))
+    opened = ranks.agreed(lambda: by_reference_data(found, plan_of(settings), progress))
     how = request_of(
         settings,
         reference=None if reference is None else reference.path,
@@ -210,7 +210,7 @@ def inspected(
     if settings.against is not None:
         from bncheck.measure import earlier_run
 
-        how = replace(how, earlier=ranks.agreed(lambda: earlier_run(settings, opened)))
+        how = replace(how, earlier=ranks.agreed(lambda: earlier_run(str(settings.against), settings, opened)))
     if source is None and ranks.rank:
         raise RankIsDone
     if keep is not None and source is not None:

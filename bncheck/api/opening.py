@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bncheck.api.asking import chosen_codes
 from bncheck.api.remote.fetching import fetched_data, fetched_model
@@ -102,6 +102,8 @@ class Opened:
         reference: the model from before an export.
         training: the training sampling.
         settings: what was asked, with what the model says of how images are read.
+        weights: of them, what `weights_of` gave for the model.
+        data: the data, or a copy of what lies elsewhere.
     """
 
     model: Backend
@@ -109,6 +111,8 @@ class Opened:
     reference: Backend | None
     training: Source | None
     settings: InspectionSettings
+    weights: ModelSettings
+    data: Any
 
 
 def opened_for(settings: InspectionSettings) -> Opened:
@@ -122,7 +126,7 @@ def opened_for(settings: InspectionSettings) -> Opened:
     opened = model_of(chosen)
     reference = None if settings.reference is None else model_of(settings.reference)
     opened = _beside(opened, reference)
-    source = training = None
+    source = training = data = None
     if settings.data is not None:
         opened, settings = as_trained(opened, settings)
     if settings.data is not None and opened.refusal is None:
@@ -132,7 +136,7 @@ def opened_for(settings: InspectionSettings) -> Opened:
         source = open_data(data, reading)
         if settings.train_data is not None:
             training = open_data(fetched_data(settings.train_data), reading.unsliced(), argument("train_data"))
-    return Opened(opened, source, reference, training, settings)
+    return Opened(opened, source, reference, training, settings, chosen, data)
 
 
 def as_trained(opened: Backend, settings: Settings) -> tuple[Backend, Settings]:
@@ -180,12 +184,11 @@ def _untold(opened: Backend, why: str) -> UsageError:
     )
 
 
-def by_reference_data(opened: Backend, settings: InspectionSettings, plan: Plan, progress: Progress) -> Backend:
+def by_reference_data(found: Opened, plan: Plan, progress: Progress) -> Backend:
     """The model beside what it gave on reference data, or on those of the run that it is compared with.
 
     Args:
-        opened: the model.
-        settings: of the inspection.
+        found: what is inspected.
         plan: how data are read.
         progress: told how far the reference data are.
 
@@ -193,11 +196,13 @@ def by_reference_data(opened: Backend, settings: InspectionSettings, plan: Plan,
         UsageError: the model has a reference of its own, or nothing to watch.
         DataError: the data cannot be read, or do not fit the model.
     """
+    opened, settings = found.model, found.settings
     if settings.reference_data is None:
         return _as_kept(opened, settings)
     require_runnable(opened)
-    data = fetched_data(settings.reference_data)
-    opened, reading = preprocessed(opened, weights_of(settings.model), data, settings.reading)
+    is_fetched = settings.reference_data is settings.data and found.data is not None
+    data = found.data if is_fetched else fetched_data(settings.reference_data)
+    opened, reading = preprocessed(opened, found.weights, data, settings.reading)
     source = open_data(data, reading.unsliced(), argument("reference_data"))
     bare = with_watched_outputs(opened)
     alone = replace(plan, fast=True, ranks=ALONE)

@@ -29,21 +29,22 @@ def fetched_model(source: Any) -> Any:
     name = remote_name(source)
     if name is None:
         return source
-    if is_on_hub(name):
-        found = model_on_hub(name)
-        if (index := _index_of(found)) is not None:
-            with contextlib.suppress(ModelError):  # there may be none
-                part_on_hub(name, found.commit, index.relative_to(Path(found).parent))
-        for part in _missing_parts(Path(found)):
-            part_on_hub(name, found.commit, part.relative_to(Path(found).parent))
-        return found
-    copy = _copied(name, ModelError)
+    copy = model_on_hub(name) if is_on_hub(name) else _copied(name, ModelError)
+    folder = Path(copy).parent
+
+    def fetch(part: Path) -> None:
+        """Fetch what is to stand beside the copy."""
+        where = part.relative_to(folder)
+        if is_on_hub(name):
+            part_on_hub(name, copy.commit, where)
+        else:
+            _copy(f"{name.rpartition('/')[0]}/{where.as_posix()}", part, ModelError)
+
     if (index := _index_of(copy)) is not None:
         with contextlib.suppress(ModelError):  # there may be none
-            _copy(f"{name.rpartition('/')[0]}/{index.name}", index, ModelError)
+            fetch(index)
     for part in _missing_parts(Path(copy)):
-        where = part.relative_to(Path(copy).parent).as_posix()
-        _copy(f"{name.rpartition('/')[0]}/{where}", part, ModelError)
+        fetch(part)
     return copy
 
 

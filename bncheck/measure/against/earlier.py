@@ -33,17 +33,15 @@ class EarlierRun:
         return drift_since(self.part, self.name, seen, evidence.measured)
 
 
-def earlier_run(settings: InspectionSettings, opened: Backend) -> EarlierRun | None:
-    """The run that settings compare with; `None` without.
+def earlier_run(name: str, settings: InspectionSettings, opened: Backend) -> EarlierRun:
+    """The run that a file keeps, and that settings compare with.
 
     Raises:
         UsageError: there is no such file, or it is of another model or of other options.
         UnreadableError: it keeps no run.
     """
-    if settings.against is None:
-        return None
     if settings.data is None:
         raise UsageError(f"{argument('against')} is compared with {argument('data')}: name them.")
-    part = read_part(settings.against)
-    require_comparable(part, str(settings.against), opened, MeasuringOptions.of(settings))
-    return EarlierRun(part, str(settings.against))
+    part = read_part(name)
+    require_comparable(part, name, opened, MeasuringOptions.of(settings))
+    return EarlierRun(part, name)
