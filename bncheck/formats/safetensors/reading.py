@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 
 from bncheck.encoding import encodable
 from bncheck.errors import ModelError
-from bncheck.formats.messages import first_line, listed
-from bncheck.formats.sharded.shards import shard_inside
+from bncheck.formats.messages import first_line
+from bncheck.formats.sharded.shards import gathered, shard_inside
 
 
 def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -39,10 +39,7 @@ def load_sharded(index: Path) -> dict[str, torch.Tensor]:
     """
     weight_map = _weight_map(index)
     shards = {name: load_safetensors(_inside(index, name)) for name in dict.fromkeys(weight_map.values())}
-    absent = [name for name, shard in weight_map.items() if name not in shards[shard]]
-    if absent:
-        raise ModelError(f"{index} names tensors that its shards do not hold: {listed(absent)}.")
-    return {name: shards[shard][name] for name, shard in weight_map.items()}
+    return gathered(index, weight_map, shards)
 
 
 def shard_paths(index: Path) -> list[Path]:

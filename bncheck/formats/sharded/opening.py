@@ -13,11 +13,10 @@ import torch
 from bncheck.errors import ModelError
 from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Request
-from bncheck.formats.messages import listed
 from bncheck.formats.pickles.reading import Loaded, load_pickle
 from bncheck.formats.recognition.recognise import format_of
 from bncheck.formats.safetensors.writing import IndexOrigin
-from bncheck.formats.sharded.shards import shard_inside
+from bncheck.formats.sharded.shards import gathered, shard_inside
 from bncheck.formats.state_dict import FORMAT
 from bncheck.formats.state_dict.architecture import require
 from bncheck.formats.state_dict.copies import tensors_in
@@ -48,18 +47,19 @@ class ShardedOrigin(IndexOrigin):
         return ()
 
     def load_shard(self, shard: Path) -> dict[str, torch.Tensor]:
-        """What a shard holds, its other contents too."""
-        return dict(_load(shard, trust_pickle=self.trust_pickle).content)
+        """What a shard holds, its other contents too; refuse what cannot be written again."""
+        loaded = _load(shard, trust_pickle=self.trust_pickle)
+        if loaded.as_data:
+            raise ModelError(
+                f"{shard} holds more than tensors, which was read as data and cannot be written again. Save the model "
+                f"as safetensors, or pass {argument('trust_pickle')} if you trust it."
+            )
+        return dict(loaded.content)
 
     def save_shard(
         self, held: dict[str, torch.Tensor], placed: Mapping[str, torch.Tensor], source: Path, target: Path
     ) -> None:
         """Write a shard anew, in the form that it has."""
-        if _load(source, trust_pickle=self.trust_pickle).as_data:
-            raise ModelError(
-                f"{source} holds more than tensors, which was read as data and cannot be written again. Save the model "
-                f"as safetensors, or pass {argument('trust_pickle')} if you trust it."
-            )
         save_checkpoint({**held, **placed}, target, format_of(source)[1])
 
 
@@ -81,13 +81,10 @@ def _loaded(index: Path, *, trust_pickle: bool) -> tuple[dict[str, torch.Tensor]
     """The tensors that an index names, in its order, and what its shards ask for beyond; `None` where nothing is."""
     weight_map = _weight_map(index)
     loaded = {name: _load(shard, trust_pickle=trust_pickle) for name, shard in _shards_of(index, weight_map).items()}
-    held = {name: tensors_in(one.content) for name, one in loaded.items()}
-    absent = [name for name, shard in weight_map.items() if name not in held[shard]]
-    if absent:
-        raise ModelError(f"{index} names tensors that its shards do not hold: {listed(absent)}.")
+    held = gathered(index, weight_map, {name: tensors_in(one.content) for name, one in loaded.items()})
     foreign = [one for one in loaded.values() if one.as_data]
     asked = tuple(dict.fromkeys(name for one in foreign for name in one.asked)) if foreign else None
-    return {name: held[shard][name] for name, shard in weight_map.items()}, asked
+    return held, asked
 
 
 def _load(shard: Path, *, trust_pickle: bool) -> Loaded:

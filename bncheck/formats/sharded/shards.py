@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from bncheck.core import NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.messages import listed
+
+if TYPE_CHECKING:
+    import torch
 
 _PART = re.compile(r"-\d{5}-of-(\d{5})\.")
 """How one of several is called: `pytorch_model-00001-of-00003.bin`."""
@@ -29,6 +33,25 @@ def shard_inside(index: Path, name: str) -> Path:
     if not shard.is_file():
         raise ModelError(f"{index} names the shard {name}, which is missing: put it beside the index.")
     return shard
+
+
+def gathered(
+    index: Path, weight_map: Mapping[str, str], shards: Mapping[str, Mapping[str, torch.Tensor]]
+) -> dict[str, torch.Tensor]:
+    """The tensors that an index names, in its order.
+
+    Args:
+        index: for messages.
+        weight_map: the shard of each tensor.
+        shards: what each holds.
+
+    Raises:
+        ModelError: a shard lacks a tensor.
+    """
+    absent = [name for name, shard in weight_map.items() if name not in shards[shard]]
+    if absent:
+        raise ModelError(f"{index} names tensors that its shards do not hold: {listed(absent)}.")
+    return {name: shards[shard][name] for name, shard in weight_map.items()}
 
 
 def index_of(shard: Path) -> Path | None:
