@@ -72,10 +72,13 @@ def probe_order(
     glance = _Glance(session, layers, _Change(given, by), accuracy)
     some = _few(samples, len(others), session.fixed_batch, glanced=True)
     few = _few(samples, len(others), session.fixed_batch)
-    likely = glance.at(some, changes)
-    if not likely or (few.size > some.size and not glance.at(few, likely)):
+    as_given = glance.as_given(some)
+    likely = glance.at(some, as_given, changes)
+    if likely and few.size > some.size:
+        as_given = glance.as_given(few)
+        likely = glance.at(few, as_given, likely)
+    if not likely:
         return None
-    as_given = session.stored(_Change(given, by).of(few))
     gap, sites = as_given.gap(layers), as_given.sites(layers)
     screened = sorted((session.look(change.of(few), sites).gap(layers), place) for place, change in enumerate(changes))
     finalists = [place for found, place in screened[:FINALISTS] if found < ORDER_SHARE * gap]
@@ -148,9 +151,12 @@ class _Glance:
         self._given = given
         self._accuracy = accuracy
 
-    def at(self, few: Batch, changes: Sequence[_Change]) -> list[_Change]:
-        """Those that leave less of the gap, or that may predict far better."""
-        before = self._session.stored(self._given.of(few))
+    def as_given(self, few: Batch) -> Watched:
+        """What was seen of the samples in the order as it is."""
+        return self._session.stored(self._given.of(few))
+
+    def at(self, few: Batch, before: Watched, changes: Sequence[_Change]) -> list[_Change]:
+        """Those that leave less of the gap than `before`, in the given order, or that may predict far better."""
         by_labels = _leaves_room(before, self._accuracy)
         return [change for change in changes if self._may_be(change, few, before, by_labels=by_labels)]
 
