@@ -121,17 +121,13 @@ def _measured(cost: Cost) -> str:
         return ""
     title, show = score_title(cost.score), partial(score_shown, cost.score)
     samples = "" if cost.samples is None else f" on {count(cost.samples, 'sample')}"
-    if cost.remedy is Remedy.INPUT:
-        return f"{title}{samples}: {show(cost.shipped)} as fed, {show(cost.remedied)} with the input changed."
-    if cost.remedy is Remedy.EPS:
-        return f"{title}{samples}: {show(cost.shipped)} as shipped, {show(cost.remedied)} with another eps."
-    if cost.remedy is Remedy.INSTANCE:
-        return f"{title}{samples}: {show(cost.shipped)} as shipped, {show(cost.remedied)} by each instance's own."
+    if cost.remedy not in HELPED:
+        return ""
+    shipped, helped = show(cost.shipped), f"{show(cost.remedied)} {HELPED[cost.remedy]}"
     if cost.remedy is Remedy.CALLS:
         on = "" if cost.samples is None else f" ({count(cost.samples, 'sample')})"
-        return f"{title} is {show(cost.shipped)} with the average and {show(cost.remedied)} by each call's own{on}."
+        return f"{title} is {shipped} with the average and {helped}{on}."
     if cost.remedy is Remedy.GROUPED:
         recalibrated = "" if cost.recalibrated is None else f"{show(cost.recalibrated)} recalibrated, "
-        grouped = show(cost.remedied)
-        return f"{title}: {show(cost.shipped)} as shipped, {recalibrated}{grouped} in grouped batches."
-    return ""
+        return f"{title}: {shipped} {AS_SHIPPED}, {recalibrated}{helped}."
+    return f"{title}{samples}: {shipped} {'as fed' if cost.remedy is Remedy.INPUT else AS_SHIPPED}, {helped}."

@@ -128,8 +128,8 @@ def _was_trained_with(evidence: Evidence, eps: float) -> bool:
 
 def _changed_by(layer: NormLayer, fitting: float) -> float:
     """Give what `_changed` does, over the channels that are alive with the fitting eps: beside a larger none may be."""
-    var, eps = _alive(replace(layer, eps=fitting)), layer.eps or 0.0
-    return float(np.median(np.abs(np.sqrt((var + fitting) / (var + eps)) - 1))) if var.size else 0.0
+    alive = _alive(replace(layer, eps=fitting))
+    return _changed(layer, fitting, alive) if alive.size else 0.0
 
 
 def _interval(eps: TrainingEps) -> str:
@@ -150,9 +150,9 @@ def _the_right_one(fitting: OtherEps | None, unlike: Mapping[str, NormLayer], co
     )
 
 
-def _changed(layer: NormLayer, other: float) -> float:
-    """Give the relative change of a typical channel's output from that eps to the layer's own."""
-    var, eps = _alive(layer), layer.eps or 0.0
+def _changed(layer: NormLayer, other: float, alive: FloatArray | None = None) -> float:
+    """Give the relative change of a typical channel's output, of those `alive`, from that eps to the layer's own."""
+    var, eps = _alive(layer) if alive is None else alive, layer.eps or 0.0
     return float(np.median(np.abs(np.sqrt((var + other) / (var + eps)) - 1)))
 
 

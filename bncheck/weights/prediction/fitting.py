@@ -11,6 +11,7 @@ from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.weights.prediction.kernels import borders_of, inside, kernel_of
 from bncheck.weights.prediction.moments import Activation, Moments, after
 from bncheck.weights.prediction.pairs import Pair
+from bncheck.weights.robust import AS_NORMAL
 
 CANDIDATES = (
     *(Activation.RELU, Activation.LEAKY_RELU, Activation.SILU, Activation.HARD_SWISH, Activation.RELU6),
@@ -25,8 +26,6 @@ _TAILS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2)
 """Mean absolute values, in that of a normal distribution: below 1 where few values make most of the variance."""
 _CLIPPED = 3.0
 """Stored deviations: a channel farther off counts as so far, that one does not make a layer's distance."""
-_AS_NORMAL = 1.4826
-"""Standard deviations of a normal distribution for its median distance from the middle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,4 +125,4 @@ def _best_border(taps: FloatArray, met: FloatArray, bias: FloatArray | float, ta
     off = np.minimum(np.abs(predicted - mean[:, None]) / spread[:, None], _CLIPPED)
     distances = np.sqrt(np.mean(off**2, axis=0))
     best = int(np.argmin(distances))
-    return Fit(predicted[:, best], float(distances[best]), float(_AS_NORMAL * np.median(off[:, best])))
+    return Fit(predicted[:, best], float(distances[best]), float(AS_NORMAL * np.median(off[:, best])))

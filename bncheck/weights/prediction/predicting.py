@@ -17,10 +17,10 @@ from bncheck.weights.prediction.fitting import Fit, fits_of, moments_of, other_f
 from bncheck.weights.prediction.kernels import kernel_of
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair, pairs_of
+from bncheck.weights.robust import AS_NORMAL
 
 _NEAR = (0.0, 0.25, 0.5, 0.75)
 """Correlations of neighbouring values that are tried: that which makes layers fed alike most alike is taken."""
-_AS_NORMAL = 1.4826
 
 
 class Weighted(Protocol):
@@ -155,4 +155,4 @@ def _log_ratio(target: NormLayer, predicted: FloatArray) -> float:
 
 
 def _spread(values: FloatArray) -> float:
-    return float(_AS_NORMAL * np.median(np.abs(values - np.median(values))))
+    return float(AS_NORMAL * np.median(np.abs(values - np.median(values))))

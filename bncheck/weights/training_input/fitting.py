@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bncheck.core import FloatArray
+from bncheck.weights.robust import AS_NORMAL
 
 NEIGHBOURS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.78, 0.84, 0.88, 0.91, 0.935, 0.955, 0.97, 0.98, 0.987, 0.992, 0.995)
 """Correlations of neighbouring pixels that are tried; 0 is noise."""
@@ -44,8 +45,6 @@ INITIAL_FITS = 0.9
 """Share of the loss below which they fit better so."""
 LIVING = 0.9
 """Share of the filters that must give anything at all under a correlation."""
-MAD = 1.4826
-"""Times the median absolute deviation: a normal distribution's standard deviation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +164,7 @@ def _level(filters: Filters, std: float, border: tuple[float, float]) -> Level:
         inverse = np.linalg.pinv(normal)
         mean = inverse @ (sums.T @ (weights * wanted))
         errors = np.abs(wanted - sums @ mean)
-        typical = max(MAD * float(np.median(errors)), LEAST_ERROR)
+        typical = max(AS_NORMAL * float(np.median(errors)), LEAST_ERROR)
         weights = 1 / np.maximum(1.0, errors / (MEAN_BENDS * typical))
     covariance = inverse * typical**2
     apart = np.zeros(channels)
@@ -208,7 +207,7 @@ def _fits(logs: FloatArray, energies: FloatArray) -> tuple[FloatArray, FloatArra
     middles = np.nanmedian(factors, axis=1)
     errors = np.abs(factors - middles[:, None])
     bent = np.where(errors < BENDS, errors**2 / 2, BENDS * (errors - BENDS / 2))
-    return np.nanmean(bent, axis=1), np.exp(middles / 2), MAD * np.nanmedian(errors, axis=1)
+    return np.nanmean(bent, axis=1), np.exp(middles / 2), AS_NORMAL * np.nanmedian(errors, axis=1)
 
 
 def _seen(side: int, border: tuple[float, float]) -> FloatArray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import onnx
 
 from bncheck.formats.onnx.constants import Constants
-from bncheck.formats.onnx.decomposed.stored import Read, Spread, StoredParts, inputs_of, is_arithmetic
+from bncheck.formats.onnx.decomposed.stored import Read, Spread, StoredParts, both_ways, inputs_of, is_arithmetic
 from bncheck.formats.onnx.graph import nodes_below
 
 _FEWEST_CHANNELS = 2
@@ -111,7 +111,7 @@ class _Matcher:
 
     def shifted(self, node: onnx.NodeProto) -> Pattern | None:
         """A pattern that begins by multiplying, and whose offset the graph computes from mean and beta."""
-        for fed, constant in _sides(node):
+        for fed, constant in both_ways(node):
             found = self._begun(node, fed, constant)
             slope = None if found is None else self._parts.slope(constant, found.channels)
             if found is None or slope is None or not slope.spread.is_told:
@@ -147,7 +147,7 @@ class _Matcher:
         return (pattern.gamma is not None or pattern.beta is not None) and not self._is_input(pattern.fed)
 
     def _mean(self, node: onnx.NodeProto) -> Pattern | None:
-        for fed, constant in _sides(node):
+        for fed, constant in both_ways(node):
             if node.op_type == "Sub" and fed.position:
                 continue
             begun = self._begun(node, fed, constant)
@@ -185,7 +185,7 @@ class _Matcher:
             return None
         if not is_arithmetic(readers[0]):
             return None
-        for fed, constant in _sides(readers[0]):
+        for fed, constant in both_ways(readers[0]):
             if fed.name != given:
                 continue
             begun = self._begun(readers[0], fed, constant)
@@ -234,9 +234,3 @@ class _Matcher:
                 return False
             name = open_ones[0]
         return False
-
-
-def _sides(node: onnx.NodeProto) -> Iterator[tuple[Read, Read]]:
-    first, second = inputs_of(node)[:2]
-    yield first, second
-    yield second, first

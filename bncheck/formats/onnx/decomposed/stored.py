@@ -118,7 +118,7 @@ class StoredParts:
         """What normalizes, with gamma in it where the graph says so."""
         node = self._node(at)
         if node is not None and node.op_type == "Mul":
-            for first, second in _both_ways(node):
+            for first, second in both_ways(node):
                 spread, gamma = self.inverse(first, channels), self.vector(second, channels)
                 if spread is not None and spread.is_told and gamma is not None:
                     return Slope(spread, gamma)
@@ -140,7 +140,7 @@ class StoredParts:
             return alone, None
         if node.op_type not in ("Sub", "Add"):
             return None
-        ways = [tuple(reversed(inputs_of(node)))] if node.op_type == "Sub" else list(_both_ways(node))
+        ways = [tuple(reversed(inputs_of(node)))] if node.op_type == "Sub" else list(both_ways(node))
         for shift, beta in ways:
             mean = self.shift(shift, slope, channels, negated=node.op_type == "Add")
             added = self.vector(beta, channels)
@@ -155,7 +155,7 @@ class StoredParts:
             return self.shift(inputs_of(node)[0], slope, channels, negated=False)
         if node is None or node.op_type != "Mul":
             return None
-        for factor, mean in _both_ways(node):
+        for factor, mean in both_ways(node):
             if self.leaf(factor).name != self.leaf(Read(slope, "", 0)).name:
                 continue
             minus = self._node(mean)
@@ -173,7 +173,7 @@ class StoredParts:
     def _variance(self, at: Read, channels: int) -> Spread | None:
         node = self._node(at)
         if node is not None and node.op_type == "Add":
-            for first, second in _both_ways(node):
+            for first, second in both_ways(node):
                 eps, variance = self.number(second.name), self.vector(first, channels)
                 if variance is not None and eps is not None and eps >= 0:
                     return Spread(variance, Form.VARIANCE, eps)
@@ -213,7 +213,8 @@ def inputs_of(node: onnx.NodeProto) -> list[Read]:
     return [Read(name, node.output[0], position) for position, name in enumerate(node.input)]
 
 
-def _both_ways(node: onnx.NodeProto) -> Iterator[tuple[Read, Read]]:
+def both_ways(node: onnx.NodeProto) -> Iterator[tuple[Read, Read]]:
+    """The two inputs of a node, either of them first."""
     first, second = inputs_of(node)[:2]
     yield first, second
     yield second, first
