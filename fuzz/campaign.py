@@ -17,6 +17,7 @@ from fuzz.case import BYTES, STRUCTURE, Case, Format
 from fuzz.commands import cases
 from fuzz.formats import formats
 from fuzz.oracle import Judged, judge
+from fuzz.repeatable import draw_by_seed_alone
 
 MOST_SHRINKING = 80
 """Runs that are spent on making one finding smaller."""
@@ -73,6 +74,7 @@ def run_batch(
         seed_: by which they are drawn.
         before: told of each case before it runs.
     """
+    draw_by_seed_alone()
     batch = Batch(format.name, kind, seed_)
     shrunk = 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fuzz.repeatable import draw_by_seed_alone
 from tests import costs
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -32,7 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the process that gathers the workers' reports write what the tests cost, where it is asked for."""
+    """Have properties draw the same in any order of the tests, and the costs written where it is asked for."""
+    draw_by_seed_alone()
     if config.getoption("--write-costs") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(costs.Costs())
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, given, seed, settings, strategies
 
 import bncheck.cli
 from fuzz.campaign import keep, run_batch, run_case
 from fuzz.case import BYTES, OUT, STRUCTURE, Case, Format
 from fuzz.formats import formats
 from fuzz.oracle import MOST_MEMORY
+from fuzz.repeatable import draw_by_seed_alone
 
 SOUND = Case("report", STRUCTURE, {"saved.json": b"{}"}, ("gate", "saved.json", "--no-config"))
 
@@ -132,6 +135,30 @@ def test_a_finding_is_made_small_and_kept(tmp_path: Path, monkeypatch: pytest.Mo
 
 def named(name: str) -> Format:
     return next(format for format in formats() if format.name == name)
+
+
+def test_the_same_seed_draws_the_same_whatever_modules_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loaded_between.py").write_text("NAMES = ('alpha', 'beta', 'gamma')\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def drawn() -> list[str]:
+        texts: list[str] = []
+
+        @seed(7)
+        @settings(max_examples=300, database=None, phases=[Phase.generate])
+        @given(strategies.text())
+        def draw(text: str) -> None:
+            texts.append(text)
+
+        draw()
+        return texts
+
+    draw_by_seed_alone()
+    before = drawn()
+    importlib.import_module("loaded_between")
+    assert drawn() == before
 
 
 @pytest.mark.slow
