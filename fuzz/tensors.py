@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
+from fuzz.repeatable import old_form, plain_pickle
 from fuzz.values import JSON, NUMBERS, SURROGATES, TEXTS, TOUCHED
 
 _DTYPES = [
@@ -92,8 +92,10 @@ def saved(content: Any, legacy: bool = False, plain: bool = False) -> bytes | No
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if plain:
-                return pickle.dumps(content)
-            torch.save(content, stream, _use_new_zipfile_serialization=not legacy)
+                return plain_pickle(content)
+            if legacy:
+                return old_form(content)
+            torch.save(content, stream)
     except Exception:  # noqa: BLE001  # it is PyTorch's own business what it cannot write
         return None
     return stream.getvalue()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import pickle
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import Phase, given, seed, settings, strategies
 
 import bncheck.cli
@@ -17,7 +21,7 @@ from fuzz.campaign import keep, run_batch, run_case
 from fuzz.case import BYTES, OUT, STRUCTURE, Case, Format
 from fuzz.formats import formats
 from fuzz.oracle import MOST_MEMORY
-from fuzz.repeatable import draw_by_seed_alone
+from fuzz.repeatable import draw_by_seed_alone, old_form, plain_pickle
 
 SOUND = Case("report", STRUCTURE, {"saved.json": b"{}"}, ("gate", "saved.json", "--no-config"))
 
@@ -161,15 +165,32 @@ def test_the_same_seed_draws_the_same_whatever_modules_are_loaded(
     assert drawn() == before
 
 
+@pytest.mark.parametrize("write", [old_form, plain_pickle])
+def test_what_torch_names_by_its_address_is_written_the_same_again(write: Callable[[object], bytes]) -> None:
+    kept = [{name: torch.full((3,), float(at)) for at, name in enumerate("abcd")} for _ in range(6)]
+    written = {write({**tensors, "shared": tensors["b"][1:]}) for tensors in reversed(kept)}
+    assert len(written) == 1
+    with tempfile.TemporaryFile() as file:
+        file.write(written.pop())
+        file.seek(0)
+        read = torch.load(file, weights_only=True) if write is old_form else pickle.load(file)
+    assert {name: tensor.tolist() for name, tensor in read.items()} == {
+        **{name: [float(at)] * 3 for at, name in enumerate("abcd")},
+        "shared": [1.0, 1.0],
+    }
+
+
 @pytest.mark.slow
 def test_the_same_seed_draws_the_same_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[list[Case]] = []
     formats()  # before bncheck does nothing any more
     monkeypatch.setattr(bncheck.cli, "main", lambda: printing("x"))
-    for _ in range(2):
+    started = time.time()
+    for days in range(2):
+        monkeypatch.setattr("time.time", lambda days=days: started + 86_400 * days)
         drawn.append([])
         for format in formats():
-            run_batch(format, STRUCTURE, 3, 7, drawn[-1].append)
+            run_batch(format, STRUCTURE, 5, 7, drawn[-1].append)
     assert [(case.format, case.typed, dict(case.files)) for case in drawn[0]] == [
         (case.format, case.typed, dict(case.files)) for case in drawn[1]
     ]

@@ -8,6 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from fuzz.case import Files, Format
+from fuzz.repeatable import old_form
 from fuzz.samples import ARCH, Net, net, weights
 from fuzz.samples import saved as sound_file
 from fuzz.tensors import PAYLOADS, PLAIN, files, saved, tensors
@@ -77,7 +78,7 @@ def _as(name: str, contents: st.SearchStrategy[bytes]) -> st.SearchStrategy[File
 def formats() -> tuple[Format, ...]:
     """State dicts, new and old, and modules."""
     sound = sound_file(weights())
-    old = sound_file(weights(), _use_new_zipfile_serialization=False)
+    old = old_form(weights())
     nested = sound_file({"state_dict": weights(), "epoch": 3, "optimizer": {"state": {}, "param_groups": []}})
     dicts = _as("model.pth", files(_state_dicts()))
     return (

@@ -64,9 +64,8 @@ def _hdf5(change: Callable[[h5py.File], None] = lambda file: None) -> bytes:
 def _archive(config: bytes, held: bytes, names: tuple[str, str] = ("config.json", "model.weights.h5")) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("metadata.json", '{"keras_version": "3.7.0"}')
-        archive.writestr(names[0], config)
-        archive.writestr(names[1], held)
+        for name, content in (("metadata.json", b'{"keras_version": "3.7.0"}'), (names[0], config), (names[1], held)):
+            archive.writestr(zipfile.ZipInfo(name), content)  # a name alone is stamped with the time
     return stream.getvalue()
 
 
