@@ -4,6 +4,7 @@ import pytest
 import torch
 from model_networks import Small, trained
 
+import bncheck
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats import open_model
 from bncheck.results.notes import sentences
@@ -88,13 +89,33 @@ def test_known_names_before_unknown_ones(tmp_path):
     assert model.layers[0].mean.tolist() == _mean(1)
 
 
-def test_several_models_ask_for_a_key(tmp_path):
-    content = {"generator": _weights(1), "discriminator": _weights(2)}
+def test_several_networks_are_read_together(tmp_path):
+    content = {"generator": _weights(1), "discriminator": _weights(2), "ema": _weights(3), "epoch": 3}
+    model = _open(tmp_path, content)
+    assert {layer.name: layer.mean.tolist() for layer in model.layers if layer.name.endswith("bn1")} == {
+        "generator.bn1": _mean(1),
+        "discriminator.bn1": _mean(2),
+    }
+    assert sentences(model.notes) == (
+        "Read generator, discriminator of the checkpoint together, and left ema; key chooses one.",
+    )
+    assert _open(tmp_path, content, key="discriminator").layers[0].mean.tolist() == _mean(2)
+
+
+def test_a_finding_in_the_second_of_several_networks_is_told_by_its_whole_name(tmp_path):
+    content = {"nets": [_weights(1), dict(_weights(2))]}
+    content["nets"][1]["bn1.running_var"] = -content["nets"][1]["bn1.running_var"]
+    torch.save(content, tmp_path / "gan.pth")
+    report = bncheck.inspect(tmp_path / "gan.pth")
+    assert [(finding.code, finding.layers) for finding in report.findings] == [("BN202", ("nets.1.bn1",))]
+
+
+def test_several_modules_ask_for_a_key(tmp_path):
+    content = {"generator": trained(Small()), "discriminator": trained(Small())}
     with pytest.raises(
         UsageError, match=r"several models: generator, discriminator.*with key, for example key generator"
     ):
-        _open(tmp_path, content)
-    assert _open(tmp_path, content, key="discriminator").layers[0].mean.tolist() == _mean(2)
+        _open(tmp_path, content, trust_pickle=True)
 
 
 def test_a_dotted_key(tmp_path):

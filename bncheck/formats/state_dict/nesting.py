@@ -14,7 +14,8 @@ import torch
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
 from bncheck.formats.state_dict.names.flat import AVERAGED, models_in, part_named
-from bncheck.results import ModelChosen, Note
+from bncheck.formats.state_dict.names.together import Together
+from bncheck.results import ModelChosen, ModelsTogether, Note
 from bncheck.vocabulary import argument
 
 _DEPTH = 3
@@ -56,6 +57,11 @@ class Candidate:
         return self.content.state_dict() if isinstance(self.content, torch.nn.Module) else self.content
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Where it stands: several places, where it is several networks read together."""
+        return tuple(self.content.parts) if isinstance(self.content, Together) else (self.path,)
+
+    @property
     def is_averaged(self) -> bool:
         """Whether it is an averaged copy (EMA, SWA) by its name."""
         return AVERAGED.search(self.path) is not None
@@ -72,6 +78,7 @@ def choose(
     """The model inside a checkpoint's content, and notes on what was chosen.
 
     Those that fit the architecture come before others, raw weights before averaged copies, known names before unknown.
+    Where no architecture asks for one, several state dicts that are equally good are read together.
 
     Args:
         content: what the file held.
@@ -81,7 +88,8 @@ def choose(
         fits: whether one is of the architecture that it is to run in; asked where there are several.
 
     Raises:
-        UsageError: `key` names nothing that is a model, or several candidates are equally good.
+        UsageError: `key` names nothing that is a model, or several candidates are equally good, and cannot be read
+            together.
         ModelError: there is none.
     """
     candidates = _candidates(content)
@@ -93,7 +101,11 @@ def choose(
     among = fitting or candidates
     ranks = [_rank(candidate, prefer_modules=prefer_modules) for candidate in among]
     best = among[ranks.index(min(ranks))]
-    if ranks.count(min(ranks)) > 1:
+    equal = [candidate for candidate, rank in zip(among, ranks, strict=True) if rank == min(ranks)]
+    if len(equal) > 1 and fits is None and (whole := _together(equal)) is not None:
+        left = [candidate for candidate in candidates if candidate not in equal]
+        return whole, (ModelsTogether(whole.paths, tuple(other.path for other in left)),)
+    if len(equal) > 1:
         that_fit = " that fit the architecture" if fitting else ""
         raise UsageError(
             f"{source} holds several models{that_fit}: {listed(candidate.path for candidate in among)}. "
@@ -104,7 +116,13 @@ def choose(
 
 def others(content: Any, chosen: Candidate) -> list[Candidate]:
     """What else in the checkpoint could be a model."""
-    return [candidate for candidate in _candidates(content) if candidate.path != chosen.path]
+    return [candidate for candidate in _candidates(content) if candidate.path not in chosen.paths]
+
+
+def _together(candidates: list[Candidate]) -> Candidate | None:
+    """Several state dicts as one; `None` where one is a module, or the checkpoint itself."""
+    parts = {candidate.path: candidate.content for candidate in candidates if isinstance(candidate.content, Mapping)}
+    return Candidate("", Together(parts)) if len(parts) == len(candidates) and "" not in parts else None
 
 
 def _candidates(content: Any) -> list[Candidate]:

@@ -76,6 +76,25 @@ class ModelChosen(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelsTogether(Note):
+    """Several models in a checkpoint were read as one, which no architecture or key asked otherwise.
+
+    Attributes:
+        paths: of those read.
+        others: paths of those left.
+    """
+
+    paths: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        left = f", and left {listed(self.others)}" if self.others else ""
+        return f"Read {listed(self.paths)} of the checkpoint together{left}; {argument('key')} chooses one."
+
+
+@dataclass(frozen=True, slots=True)
 class ArgumentIgnored(Note):
     """An argument was given that a file of this kind has no use for.
 
