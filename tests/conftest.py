@@ -67,7 +67,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def without_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inspections that measure and judge, and ask nothing further: the probes' answers take half of their time."""
-    monkeypatch.setattr("bncheck.api.inspecting.run_probes", lambda session, subject, seen, evidence: evidence)
+    monkeypatch.setattr("bncheck.api.reporting.running.run_probes", lambda session, subject, seen, evidence: evidence)
 
 
 @pytest.fixture

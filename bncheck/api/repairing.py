@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
-from bncheck.api.inspecting import OPENING, report_on
+from bncheck.api.inspecting import OPENING
 from bncheck.api.opening import as_trained, model_of, preprocessed, weights_of
 from bncheck.api.remote.fetching import fetched_data
+from bncheck.api.reporting.running import report_on
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, RefusedError, UsageError
 from bncheck.files import Fetched, InputFiles, publish, staging

@@ -15,7 +15,7 @@ from .parts.part import DataIdentity, Part
 from .parts.seen import Seen
 from .passes import look_further, observe
 from .plan import AGREEMENT_STAGE, COMPARING_STAGE, Plan
-from .ranks import ALONE, Apart, RankIsDone, Ranks, is_job, ranks_of_job
+from .processes.ranks import ALONE, Apart, RankIsDone, Ranks, is_job, ranks_of_job
 from .reservoir import GROUP, SAMPLES
 from .sessions import seeded, settled_session
 from .stopping import StoppingRule

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bncheck.data import Source
 from bncheck.evidence import AffineMap
 from bncheck.measure.folds import LARGE_BATCH, WHOLE, Folds, Halves, Shard
-from bncheck.measure.ranks import ALONE, Ranks
+from bncheck.measure.processes.ranks import ALONE, Ranks
 from bncheck.predictions import Metric
 from bncheck.progress import Progress
 from bncheck.settings import SampleMemory

@@ -12,7 +12,7 @@ import pytest
 from command_line import call, refused, users_code
 from made_files import Files
 
-import bncheck.api.inspecting
+import bncheck.api.reporting.running
 import bncheck.cli.destinations
 from bncheck.errors import DataError
 
@@ -178,8 +178,8 @@ def fail_inside(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """Let a function of the package raise: what a file of anybody else's raises is no bug of bncheck's."""
     within = {"error": error}
     source = "def assemble(*values, **more):\n    raise error"
-    exec(compile(source, bncheck.api.inspecting.__file__, "exec"), within)  # the line above
-    monkeypatch.setattr(bncheck.api.inspecting, "assemble", within["assemble"])
+    exec(compile(source, bncheck.api.reporting.running.__file__, "exec"), within)  # the line above
+    monkeypatch.setattr(bncheck.api.reporting.running, "assemble", within["assemble"])
 
 
 def test_70_for_a_bug_in_one_line_that_asks_to_report_it(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

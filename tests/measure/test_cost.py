@@ -202,7 +202,7 @@ def test_looks_go_on_until_they_decide(net: Counted, monkeypatch: pytest.MonkeyP
     """All samples, look after look, come to what all of them at once come to."""
     data = labelled(6000)
     whole = bncheck.inspect(net, data, exhaustive=True)
-    monkeypatch.setattr("bncheck.api.inspecting.is_decided", lambda evidence, findings: False)
+    monkeypatch.setattr("bncheck.api.reporting.running.is_decided", lambda evidence, findings: False)
     looked = bncheck.inspect(net, data)
     assert not any("which decide it" in note for note in looked.run.notes)
     assert [layer.own_gap for layer in looked.layers] == pytest.approx([layer.own_gap for layer in whole.layers])

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 import bncheck
-import bncheck.measure.ranks
+import bncheck.measure.processes.ranks
 from bncheck.errors import DataError, UnreadableError, UsageError
 from bncheck.measure import ALONE, RankIsDone, ranks_of_job
-from bncheck.measure.ranks import JobRanks
+from bncheck.measure.processes.ranks import JobRanks
 from bncheck.watch import Ledger
 
 pytestmark = pytest.mark.slow
@@ -126,8 +126,8 @@ def test_variables_that_tell_of_no_job_are_an_error(world: str) -> None:
 
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_a_process_that_nobody_joins_says_so_and_ends(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bncheck.measure.ranks, "TELL_AFTER", 0.1)
-    monkeypatch.setattr(bncheck.measure.ranks, "JOIN_WITHIN", 1)
+    monkeypatch.setattr(bncheck.measure.processes.ranks, "TELL_AFTER", 0.1)
+    monkeypatch.setattr(bncheck.measure.processes.ranks, "JOIN_WITHIN", 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

@@ -157,7 +157,7 @@ def test_healthy_models_hardly_pay_for_probes(monkeypatch, channels: int, most: 
     bncheck.inspect(net, (x, y))
     probing = sum(sizes)
     sizes.clear()
-    monkeypatch.setattr("bncheck.api.inspecting.run_probes", lambda session, subject, seen, evidence: evidence)
+    monkeypatch.setattr("bncheck.api.reporting.running.run_probes", lambda session, subject, seen, evidence: evidence)
     bncheck.inspect(net, (x, y))
     assert sum(sizes) < probing <= sum(sizes) + most
 
