@@ -9,11 +9,12 @@ from .options import DataOptions, normalization_of
 from .pixels import channel_axis
 from .places import Heap, Shelf
 from .process_state import OwnSettings, overlapping, same_random_state
-from .screening import ScreenedSource, is_finite
+from .screening import ScreenedSource, all_left_out, is_finite
 from .slicing.asking import Slicing
 from .slicing.names import MOST_SLICES, OTHERS
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
+from .sources.shares import Share
 from .sources.streams import StreamSource
 
 __all__ = [
@@ -29,10 +30,12 @@ __all__ = [
     "Labels",
     "OwnSettings",
     "ScreenedSource",
+    "Share",
     "Shelf",
     "Slicing",
     "Source",
     "StreamSource",
+    "all_left_out",
     "array_source",
     "channel_axis",
     "foremost",

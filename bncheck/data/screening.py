@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -10,7 +10,9 @@ from bncheck.data.batches import Batch, Source
 from bncheck.data.mixing import limited
 from bncheck.data.slicing.asking import Slicing, function_of
 from bncheck.data.slicing.names import SliceColumn
-from bncheck.data.sources.indexed import IndexedSource
+from bncheck.data.sources.indexed import IndexedSource, Span
+from bncheck.data.sources.shares import Share
+from bncheck.data.sources.streams import StreamSource
 from bncheck.errors import DataError, UsageError
 from bncheck.results import Note, SamplesNotFinite
 from bncheck.settings import By
@@ -37,6 +39,7 @@ class ScreenedSource:
         slicing: which slices the samples belong to; `None` where nobody has asked.
         left_out: how many were, the most in any one reading.
         left_out_of_share: the numbers of those that were in the last reading of a share.
+        is_shared: whether that read no other samples.
     """
 
     def __init__(self, source: Source, *, skip: bool) -> None:
@@ -47,6 +50,7 @@ class ScreenedSource:
         self._source = source
         self._skip = skip
         self.left_out_of_share: list[int] = []
+        self.is_shared = False
         self._first: tuple[int, ...] = ()
         self.slicing: Slicing | None = None
 
@@ -87,35 +91,66 @@ class ScreenedSource:
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """See `Source`."""
-        return self._screened(lambda: self._source.batches(batch_size, seed=seed, limit=limit), drawn=limit)
+        return _kept(self._screened(lambda: self._source.batches(batch_size, seed=seed, limit=limit), drawn=limit))
 
-    def strided(
-        self, batch_size: int, *, seed: int = 0, limit: int | None = None, first: int, every: int
-    ) -> Iterator[Batch]:
-        """Of what `batches` gives number `first` and each `every`-th after it; what lies between is not read."""
+    def spans(
+        self, spans: Sequence[Span], *, seed: int = 0, limit: int | None = None, whole: bool = True
+    ) -> Iterator[Batch | None]:
+        """Of the samples as `batches` draws them those of each span, `None` where none is left; no others are read.
+
+        Args:
+            spans: numbers of samples in the reading.
+            seed: of the draw.
+            limit: how many are drawn.
+            whole: whether these are all spans of the reading, one of which must hold a sample.
+        """
         source = self._source
         if not isinstance(source, IndexedSource):
             raise TypeError(f"{self.name} cannot be read in part")
-        self.left_out_of_share = []
-        return self._screened(
-            lambda: source.batches(batch_size, seed=seed, limit=limit, first=first, every=every),
-            drawn=limit,
-            found=self.left_out_of_share,
+        self.left_out_of_share, self.is_shared = [], True
+        held = [span for span in spans if span[0] < span[1]]
+        read = self._screened(
+            lambda: source.spans(held, seed=seed, limit=limit), limit, found=self.left_out_of_share, whole=whole
         )
+        return (next(read) if start < stop else None for start, stop in spans)
+
+    def shared(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, share: Share
+    ) -> tuple[Iterator[Batch], bool]:
+        """The batches of a share of a loader, and whether it is: some have to be read whole, and then all is given."""
+        source = self._source
+        if not isinstance(source, StreamSource):
+            raise TypeError(f"{self.name} is not read in order")
+        read, self.is_shared = source.shared(batch_size, seed=seed, limit=limit, share=share)
+        is_share, self.left_out_of_share = self.is_shared, []
+        screened = self._screened(lambda: read, limit, found=self.left_out_of_share, whole=not is_share)
+        return _kept(screened), is_share
 
     def given_batches(
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
     ) -> Iterator[Batch]:
         """See `Source`; a few from the beginning are the first that are not left out."""
         within = None if self._skip and every == 1 else limit
-        read = self._screened(
-            lambda: self._source.given_batches(batch_size, seed=seed, limit=within, every=every), drawn=None
+        read = _kept(
+            self._screened(
+                lambda: self._source.given_batches(batch_size, seed=seed, limit=within, every=every), drawn=None
+            )
         )
         return limited(read, limit) if within != limit else read
 
+    def take_in(self, left_out: Sequence[int]) -> None:
+        """Count what other processes left out of their shares of the data, by number."""
+        self._count(sorted(left_out))
+
     def _screened(
-        self, read: Callable[[], Iterator[Batch]], drawn: int | None, found: list[int] | None = None
-    ) -> Iterator[Batch]:
+        self,
+        read: Callable[[], Iterator[Batch]],
+        drawn: int | None,
+        found: list[int] | None = None,
+        *,
+        whole: bool = True,
+    ) -> Iterator[Batch | None]:
+        """What is read, without what is left out; `None` in the place of a batch of which nothing is left."""
         found = [] if found is None else found
         passed = samples = 0
         for batch in read():
@@ -130,13 +165,13 @@ class ScreenedSource:
                 found += _numbers(batch, bad, first)
                 self._count(found)
                 kept = batch.take(torch.nonzero(~bad).flatten()) if batch.is_in_step else None
-                if kept is not None and kept.size:
-                    passed += kept.size
-                    yield kept
+                kept = None if kept is None or not kept.size else kept
+                passed += 0 if kept is None else kept.size
+                yield kept
                 del kept
             del batch  # or it was held while the next one is read
-        if samples and not passed:
-            raise DataError(f"{self.name}: all {samples} samples read hold NaN or infinity. Look at what wrote them.")
+        if whole and samples and not passed:
+            raise all_left_out(self.name, samples)
 
     def _count(self, found: list[int]) -> None:
         if len(found) > self.left_out:
@@ -159,6 +194,15 @@ class ScreenedSource:
             f"{self.name}: {len(numbers)} of {of} samples read {holds} NaN or infinity: {which} {shown}, counted from "
             f"0. Mend what wrote them, or leave them out with {argument('skip_bad_samples')}."
         )
+
+
+def all_left_out(name: str, samples: int) -> DataError:
+    """What is said where no sample is left."""
+    return DataError(f"{name}: all {samples} samples read hold NaN or infinity. Look at what wrote them.")
+
+
+def _kept(batches: Iterator[Batch | None]) -> Iterator[Batch]:
+    return (batch for batch in batches if batch is not None)
 
 
 def not_finite(batch: Batch) -> torch.Tensor:

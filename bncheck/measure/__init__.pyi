@@ -5,6 +5,7 @@ from .collect import completed, measured_evidence, static_evidence
 from .folds import SMALL_BATCH, WHOLE, Folds, Shard
 from .layers import stored_statistics
 from .observation import Observation
+from .observing import look_further, observe
 from .order import NEIGHBOURS, Reading, compare_batches, read_in_order
 from .parts.file import read_part, write_part
 from .parts.joining import Joined, joined
@@ -13,7 +14,6 @@ from .parts.observing import observe_shard
 from .parts.options import MeasuringOptions
 from .parts.part import DataIdentity, Part
 from .parts.seen import Seen
-from .passes import look_further, observe
 from .plan import AGREEMENT_STAGE, COMPARING_STAGE, Plan
 from .processes.ranks import ALONE, Apart, RankIsDone, Ranks, is_job, ranks_of_job
 from .reservoir import GROUP, SAMPLES

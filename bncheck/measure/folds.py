@@ -9,38 +9,16 @@ from itertools import chain, count
 
 import torch
 
-from bncheck.data import Batch, Heap, ScreenedSource, Source
+from bncheck.data import Batch, Heap, ScreenedSource, Share, Source
+from bncheck.measure.processes.portions import SMALL_BATCH, WHOLE, Shard, portions_of
 from bncheck.progress import Progress, begin
 from bncheck.settings import SampleMemory
 
 LARGE_BATCH = 256
 """Samples normalized together in the batch pass: large, so that its statistics are not noise."""
-SMALL_BATCH = 16
-"""Below this many samples batch statistics say more about the batch than about the layer."""
 _VALUE_BYTES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A share of the pairs: number `index` of every `count` that are read, from 0.
-
-    Attributes:
-        apart: nobody else is at hand while it is read: it goes by its own samples alone, and what it collects is put
-            together with the others' afterwards.
-    """
-
-    index: int = 0
-    count: int = 1
-    apart: bool = False
-
-    def takes(self, number: int) -> bool:
-        """Whether the pair of that number belongs to the share."""
-        return number % self.count == self.index
-
-
-WHOLE = Shard()
 _NOBODY = Batch((), None, 0)
-"""No samples: beside the last of batches that cannot be cut, where their number is odd."""
+"""No samples: beside the last of batches that cannot be cut, where their number is odd, or where others have some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +45,28 @@ class FoldPair:
         start: number of the first sample in the reading, over all shards.
         folds: the half batches, one for each fold.
         is_large: whether each can be normalized by its own statistics; a last few samples by themselves cannot.
+        second: number of the first sample of the second half, where others have samples between the two.
     """
 
     start: int
     folds: tuple[Batch, Batch]
     is_large: bool
+    second: int | None = None
 
     @property
     def size(self) -> int:
         """Samples in both."""
         return self.folds[0].size + self.folds[1].size
+
+    @property
+    def stop(self) -> int:
+        """Number of the first sample after both."""
+        return self.starts[1] + self.folds[1].size
+
+    @property
+    def starts(self) -> tuple[int, int]:
+        """Number of the first sample of each half."""
+        return self.start, self.start + self.folds[0].size if self.second is None else self.second
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,53 +125,98 @@ class Folds:
         self.half = fixed or self._large_batch(halves.most)
 
     def read(self, task: str) -> Iterator[FoldPair]:
-        """The shard's pairs, under the name of what is being done."""
+        """The shard's pairs, under the name of what is being done; where samples have numbers no others are read."""
         begin(self._progress, task)
-        self.dropped = seen = done = 0
-        start, expected = 0, self._expected
-        if self._strides and expected is not None:
-            expected = -(-expected // self._shard.count)
-        heap = Heap(2 * self._halves.room)
-        batches = self._numbered_batches()
-        for number, batch in batches:
-            if not batch.is_in_step:
-                rest = (one for _, one in batches)
-                yield from self._uncut(chain([batch], rest), number, start, task)
-                return
-            if self._strides:
-                start = number * 2 * self.half
-            whole = batch.size if self._fixed is None else batch.size // self._fixed * self._fixed
-            middle = min(self.half, whole) if self._fixed else (whole + 1) // 2
-            is_large = min(middle, whole - middle) >= min(SMALL_BATCH, seen)
-            if self._shard.takes(number):
-                self.dropped += batch.size - whole
-                if whole:
-                    turned = whole == 1 and seen < SMALL_BATCH and number % 2 == 1
-                    yield FoldPair(start, _halves(_numbered(batch, start), middle, whole, turned=turned), is_large)
-            size = sum(tensor.nbytes for tensor in batch.tensors)
-            del batch  # or it was held while the next one is read
-            heap.passed(size)
-            start += whole
-            done += whole
-            seen += middle if is_large else 0
-            if whole:
-                self._progress(task, done, expected)
+        self.dropped = 0
+        if isinstance(self._source, ScreenedSource) and self._source.can_split and self._expected is not None:
+            return self._by_number(self._source, self._expected, task)
+        return self._as_they_come(task)
 
     @property
-    def _strides(self) -> bool:
-        """Whether what lies between the shard's pairs is not read at all."""
-        return self._shard.apart and isinstance(self._source, ScreenedSource) and self._source.can_split
+    def left_out(self) -> tuple[int, ...]:
+        """Numbers of the samples that the last pass left out, where it read no share but its own."""
+        source = self._source
+        return tuple(source.left_out_of_share) if isinstance(source, ScreenedSource) and source.is_shared else ()
 
-    def _numbered_batches(self) -> Iterator[tuple[int, Batch]]:
-        """What both halves of each pair are made of, with the pair's number."""
+    def _by_number(self, source: ScreenedSource, total: int, task: str) -> Iterator[FoldPair]:
+        portions = list(portions_of(total, self.half, self._shard, self._fixed))
+        spans = [span for one in portions for span in one.spans]
+        alone = self._shard.count == 1
+        read = source.spans(spans, seed=self._seed, limit=self._limit, whole=alone)
+        heap, done = Heap(2 * self._halves.room), 0
+        for portion in portions:
+            start = portion.spans[0][0]
+            if len(portion.spans) > 1:
+                halves = self._whole(next(read)), self._whole(next(read))
+                pair = FoldPair(start, halves, portion.is_large, portion.spans[1][0])
+            else:
+                pair = self._pair(next(read) or _NOBODY, start, portion.number, portion.least)
+            done += pair.size
+            size = sum(tensor.nbytes for half in pair.folds for tensor in half.tensors)
+            if pair.size or self._shard.joint:
+                yield pair
+            del pair
+            heap.passed(size)
+            self._progress(task, done, total if alone else -(-total // self._shard.count))
+
+    def _as_they_come(self, task: str) -> Iterator[FoldPair]:
+        batches, is_share = self._streamed()
+        expected = self._expected
+        if is_share and expected is not None:
+            expected = -(-expected // self._shard.count)
+        seen = done = start = 0
+        heap = Heap(2 * self._halves.room)
+        numbered = enumerate(batches)
+        for place, batch in numbered:
+            number = place * self._shard.count + self._shard.index if is_share else place
+            if not batch.is_in_step:
+                rest = (one for _, one in numbered)
+                yield from self._uncut(chain([batch], rest), place, start, task, every=is_share)
+                return
+            if is_share:  # as far as sizes are known, between those of others
+                start = number * 2 * self.half
+            pair = self._pair(batch, start, number, min(SMALL_BATCH, seen))
+            size = sum(tensor.nbytes for tensor in batch.tensors)
+            del batch  # or it was held while the next one is read
+            start += pair.size
+            done += pair.size
+            seen += pair.folds[0].size if pair.is_large else 0
+            told = pair.size
+            if told and (is_share or self._shard.takes(number)):
+                yield pair
+            del pair
+            heap.passed(size)
+            if told:
+                self._progress(task, done, expected)
+
+    def _streamed(self) -> tuple[Iterator[Batch], bool]:
+        """What both halves of each pair are made of, and whether these are of the shard alone."""
         size, seed, limit = 2 * self.half, self._seed, self._limit
-        if self._strides and isinstance(self._source, ScreenedSource):
-            first, every = self._shard.index, self._shard.count
-            own = self._source.strided(size, seed=seed, limit=limit, first=first, every=every)
-            return ((first + at * every, batch) for at, batch in enumerate(own))
-        return enumerate(self._source.batches(size, seed=seed, limit=limit))
+        shard, source = self._shard, self._source
+        if shard.count > 1 and isinstance(source, ScreenedSource) and source.own_batches:
+            return source.shared(size, seed=seed, limit=limit, share=Share(shard.index, shard.count))
+        return source.batches(size, seed=seed, limit=limit), False
 
-    def _uncut(self, batches: Iterator[Batch], number: int, start: int, task: str) -> Iterator[FoldPair]:
+    def _pair(self, batch: Batch, start: int, number: int, least: int) -> FoldPair:
+        """The batch as two halves; what a fixed batch size cannot take is dropped."""
+        whole = self._taken(batch)
+        middle = min(self.half, whole) if self._fixed else (whole + 1) // 2
+        large = min(middle, whole - middle) >= least
+        turned = whole == 1 and least < SMALL_BATCH and number % 2 == 1
+        return FoldPair(start, _halves(_numbered(batch, start), middle, whole, turned=turned), large)
+
+    def _whole(self, batch: Batch | None) -> Batch:
+        """The samples of a half batch that can be run."""
+        return _NOBODY if batch is None else batch.between(0, self._taken(batch))
+
+    def _taken(self, batch: Batch) -> int:
+        whole = batch.size if self._fixed is None else batch.size // self._fixed * self._fixed
+        self.dropped += batch.size - whole
+        return whole
+
+    def _uncut(
+        self, batches: Iterator[Batch], number: int, start: int, task: str, *, every: bool
+    ) -> Iterator[FoldPair]:
         """Pairs of whole batches, whose samples cannot be told apart; the last may have nobody beside it."""
         for place in count(number):
             first = next(batches, None)
@@ -189,7 +224,7 @@ class Folds:
                 return
             halves = _numbered(first, start), next(batches, None)
             pair = FoldPair(start, (halves[0], halves[1] or _NOBODY), halves[1] is not None)
-            if self._shard.takes(place):
+            if every or self._shard.takes(place):
                 yield pair
             start += pair.size
             self._progress(task, start, self._expected)
@@ -214,7 +249,7 @@ class Folds:
 
     def chunks_of(self, pair: FoldPair, fold: int) -> Iterator[Chunk]:
         """The half batch of that fold likewise, each part with its number."""
-        start = pair.start + sum(half.size for half in pair.folds[:fold])
+        start = pair.starts[fold]
         for batch in self.chunks(pair.folds[fold]):
             yield Chunk(start, batch)
             start += batch.size
@@ -227,9 +262,12 @@ class Folds:
         expected = self._expected
         if expected is None:
             return largest
+        count = self._shard.count
+        if self._shard.joint:  # of all processes together
+            expected = -(-expected // count)
         pairs = -(-expected // (2 * largest))
         if self._shard.apart:  # as many for every shard, and for none of them nothing where there are enough
-            pairs = -(-pairs // self._shard.count) * self._shard.count
+            pairs = -(-pairs // count) * count
         return max(1, -(-expected // (2 * max(pairs, 1))))
 
 

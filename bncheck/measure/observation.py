@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bncheck.core import NormLayer
-from bncheck.data import ScreenedSource, Source
+from bncheck.data import ScreenedSource, Source, all_left_out
 from bncheck.errors import DataError
 from bncheck.evidence import RuntimeCheck
 from bncheck.measure.reservoir import Reservoir
@@ -32,7 +32,7 @@ class BatchPass:
         samples: run of each half.
         stop: how well the means are known.
         notes: what could not be measured, and why.
-        until: number of the first sample after those looked at.
+        until: number of the first sample after those looked at, counting those left out.
     """
 
     folds: Recorders
@@ -75,6 +75,8 @@ class StoredPass:
         not_finite: samples whose outputs are not finite.
         session: what the session found out about the model.
         slices: moments and outputs by slice; `None` where nobody has asked.
+        until: number of the first sample after those read.
+        left_out: numbers of the samples of the share that were left out because they hold NaN or infinity.
     """
 
     stored: Recorder
@@ -87,6 +89,8 @@ class StoredPass:
     not_finite: int
     session: SessionFacts
     slices: Slices | None = None
+    until: int = 0
+    left_out: tuple[int, ...] = ()
 
     def merge(self, other: StoredPass) -> StoredPass:
         """What one pass over the samples of both would have collected."""
@@ -102,6 +106,8 @@ class StoredPass:
             not_finite=self.not_finite + other.not_finite,
             session=self.session.merge(other.session),
             slices=merged_slices(self.slices, other.slices),
+            until=max(self.until, other.until),
+            left_out=(*self.left_out, *other.left_out),
         )
 
 
@@ -194,9 +200,11 @@ class Observation:
         Raises:
             DataError: there was no sample.
         """
+        if isinstance(source, ScreenedSource):
+            source.take_in(stored.left_out)
         seen = cls.of_shard(batch, stored, source)
         seen.require_samples(source.name)
-        compared = batch.until if batch.is_complete and batch.until < stored.samples else None
+        compared = batch.until if batch.is_complete and batch.until < stored.until else None
         return replace(seen, compared=compared)
 
     @classmethod
@@ -230,6 +238,8 @@ class Observation:
 
     def require_samples(self, name: str) -> None:
         """Raise DataError where there was no sample in the data of that name."""
+        if self.samples == 0 and self.bad and not self.dropped:
+            raise all_left_out(name, self.bad)
         if self.samples == 0:
             fixed = self.session.fixed_batch
             sizes = f" in whole batches of {fixed}, the only size the model takes" if self.dropped else ""

@@ -21,80 +21,15 @@ from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
 from bncheck.measure.plan import BATCH_STAGE, STORED_STAGE, Plan
 from bncheck.measure.reservoir import Reservoir
-from bncheck.measure.sessions import only_size
 from bncheck.measure.slices.reading import Sliced
 from bncheck.measure.stopping import Look, StoppingRule
 from bncheck.predictions import PredictionEffect, not_finite
 from bncheck.progress import Progress
 from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note, OnlyAsShipped
-from bncheck.watch import BATCH, STORED, Given, Ledger, Policy, Recorder, Session
-
-__all__ = ["Passes", "Plan", "observe"]
+from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
 
 NOISE_SAMPLES = 512
 """Samples on which the two folds' statistics are compared with each other: the first of the reading."""
-
-
-def observe(
-    session: Session,
-    source: Source,
-    plan: Plan,
-    progress: Progress,
-    *,
-    gaps_only: bool = False,
-    ledger: Ledger | None = None,
-) -> Observation:
-    """Read `source` twice in `session` and collect everything that evidence is made of.
-
-    A program may take one batch size alone without saying so, as many exports do: where it refuses what it is given,
-    the loader's own size and single samples are tried.
-
-    Where several processes share it, the first alone gets to see it all, and its ledger what they ran. With `gaps_only`
-    no outputs are compared and no samples kept, which takes two forwards of every sample.
-
-    Raises:
-        DataError: the data are empty, cannot be read, or do not fit the model.
-        RankIsDone: this process is another than the first.
-    """
-    batch, stored = both_passes(session, source, plan, progress, gaps_only=gaps_only, ledger=ledger)
-    return Observation.of(batch, stored, source)
-
-
-def both_passes(
-    session: Session,
-    source: Source,
-    plan: Plan,
-    progress: Progress,
-    *,
-    gaps_only: bool = False,
-    ledger: Ledger | None = None,
-) -> tuple[BatchPass, StoredPass]:
-    """What either pass collects, of all processes that share it; see `observe`."""
-    for note in source.notes:
-        progress(note.sentence, 0, None)
-    passes = Passes(session, source, plan, progress, shard=plan.ranks.shard, gaps_only=gaps_only)
-    try:
-        batch = plan.ranks.merged(passes.batch_pass)
-    except MemoryLimitError:
-        raise
-    except UnfitError:
-        only = only_size(session, source, plan)
-        if only is None:
-            raise
-        session.restrict(only)
-        passes = Passes(session, source, plan, progress, shard=plan.ranks.shard, gaps_only=gaps_only)
-        batch = plan.ranks.merged(passes.batch_pass)
-    stored = plan.ranks.gathered(lambda: passes.stored_pass(batch), ledger or Ledger())
-    return batch, stored
-
-
-def look_further(session: Session, source: Source, plan: Plan, progress: Progress, seen: Observation) -> Observation:
-    """What was seen, with another look at samples that were run as shipped alone so far.
-
-    Raises:
-        DataError: the data cannot be read, or do not fit the model.
-    """
-    return Passes(session, source, plan, progress, look=Look.after(seen.compared or 0)).further(seen)
 
 
 class Passes:
@@ -173,7 +108,7 @@ class Passes:
                     break
                 if pair.start < self._look.start:
                     continue
-                until = pair.start + pair.size
+                until = pair.stop
                 if not pair.is_large:
                     continue
                 for fold, half in enumerate(pair.folds):
@@ -227,7 +162,7 @@ class Passes:
         recorder = sliced.recorder(self._plan, errors=alone and self._stop.is_wanted)
         reservoir = Reservoir(self._plan.seed, self._fixed or 0, self._plan.memory)
         recalibrated = None if alone else [Given(fold.statistics()) for fold in measured.folds]
-        effect, samples, labelled, bad, first = self._meter(), 0, False, 0, NO_SAMPLE
+        effect, samples, labelled, bad, first, until = self._meter(), 0, False, 0, NO_SAMPLE, 0
         for pair in self._folds.read(STORED_STAGE):
             first = min(first, pair.start)
             for fold, half in enumerate(pair.folds):
@@ -245,7 +180,7 @@ class Passes:
                     del chunk, batch, stored
                 labelled = labelled or half.targets is not None
                 del half
-            samples += pair.size
+            samples, until = samples + pair.size, max(until, pair.stop)
             del pair
             if alone:
                 self._stop = self._stop.after(samples, recorder)
@@ -262,6 +197,8 @@ class Passes:
             not_finite=bad,
             session=SessionFacts.of(self._session, first),
             slices=sliced.seen,
+            until=until,
+            left_out=self._folds.left_out,
         )
 
     @property

@@ -18,7 +18,8 @@ from bncheck.formats import from_module
 from bncheck.measure.collect import completed, measured_evidence
 from bncheck.measure.folds import Folds, Halves, Shard
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation
-from bncheck.measure.passes import Passes, observe
+from bncheck.measure.observing import observe
+from bncheck.measure.passes import Passes
 from bncheck.probes.case import Subject
 from bncheck.probes.runner import run_probes
 from bncheck.progress import no_progress

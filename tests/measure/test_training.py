@@ -15,7 +15,7 @@ from bncheck.data.batches import Source
 from bncheck.evidence import TrainingEvidence
 from bncheck.formats import from_module
 from bncheck.measure.order import Reading, SeenBatch, read_in_order, records_of
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.measure.training import observe_training
 from bncheck.watch.call_moments import together
 

@@ -23,7 +23,8 @@ from bncheck.data import DataOptions, open_data
 from bncheck.formats import open_model
 from bncheck.formats.onnx.running import session as onnx_session
 from bncheck.measure.observation import Observation
-from bncheck.measure.passes import Plan, observe
+from bncheck.measure.observing import observe
+from bncheck.measure.plan import Plan
 from bncheck.results.finding import Finding
 from bncheck.results.report import Report
 

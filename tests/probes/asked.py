@@ -17,7 +17,7 @@ from bncheck.data.batches import Source
 from bncheck.formats import from_module
 from bncheck.formats.backend import Backend
 from bncheck.measure.collect import measured_evidence
-from bncheck.measure.passes import observe
+from bncheck.measure.observing import observe
 from bncheck.measure.plan import Plan
 from bncheck.probes.case import Case, Subject
 from bncheck.progress import no_progress

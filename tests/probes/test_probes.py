@@ -16,7 +16,7 @@ from bncheck.data.batches import Batch
 from bncheck.evidence.probed import AffineMap
 from bncheck.formats import from_module
 from bncheck.measure.collect import measured_evidence
-from bncheck.measure.passes import observe
+from bncheck.measure.observing import observe
 from bncheck.measure.plan import Plan
 from bncheck.probes.answers import Reader, gain
 from bncheck.probes.case import Case, Subject

@@ -16,7 +16,7 @@ import bncheck
 from bncheck.data import open_data
 from bncheck.errors import DataError
 from bncheck.formats import from_module, open_model
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.progress import no_progress
 from bncheck.repair.measuring import Measurement, measure
 from bncheck.results.notes import sentences

@@ -14,7 +14,7 @@ from torch import nn
 import bncheck
 from bncheck.data import open_data
 from bncheck.formats import from_module
-from bncheck.measure.passes import Plan
+from bncheck.measure.plan import Plan
 from bncheck.progress import no_progress
 from bncheck.repair.measuring import Measurement, measure
 

@@ -19,7 +19,8 @@ from bncheck.data import DataOptions, open_data
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats import from_module
 from bncheck.formats.programs.runtime import SAMPLES, VALUES, compared, compared_tensors, spread
-from bncheck.measure.passes import Plan, observe
+from bncheck.measure.observing import observe
+from bncheck.measure.plan import Plan
 from bncheck.watch.sites import Site
 
 # BN704 is judged by what is compared while the model is measured.

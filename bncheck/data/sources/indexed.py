@@ -16,6 +16,8 @@ from bncheck.errors import DataError
 from bncheck.results import Note
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
+Span = tuple[int, int]
+"""Numbers of samples in a reading: of the first, and of the one after the last."""
 
 
 class _Part:
@@ -92,18 +94,20 @@ class IndexedSource:
         drawn = max(round(share * self._count), 1)
         return self._part(np.sort(order[drawn:])), self._part(np.sort(order[:drawn]))
 
-    def batches(
-        self, batch_size: int, *, seed: int = 0, limit: int | None = None, first: int = 0, every: int = 1
-    ) -> Iterator[Batch]:
-        """Batches drawn without replacement from all samples: number `first` of them, and each `every`-th after it."""
-        order = np.random.default_rng(seed).permutation(self._count)[:limit]
-        yield from self._chunks(order[first * batch_size :], batch_size, every)
+    def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+        """Batches drawn without replacement from all samples."""
+        yield from self._read_in(_cut(self._drawn(seed, limit), batch_size))
+
+    def spans(self, spans: Sequence[Span], *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
+        """Of the samples in the order in which `batches` draws them those of each span; nothing else is read."""
+        order = self._drawn(seed, limit)
+        yield from self._read_in([order[start:stop] for start, stop in spans])
 
     def given_batches(
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
     ) -> Iterator[Batch]:
         """Batches of `batch_size` in the source's own order; nothing is drawn, so `seed` is not used."""
-        yield from self._chunks(np.arange(self._count)[:limit], batch_size, every)
+        yield from self._read_in(_cut(np.arange(self._count)[:limit], batch_size, every))
 
     def _part(self, numbers: Indices) -> IndexedSource:
         labels = self._labels_at(torch.from_numpy(numbers))
@@ -118,8 +122,11 @@ class IndexedSource:
             workers=self._workers,
         ).sliced(None if self.slices is None else self.slices.taken(torch.from_numpy(numbers)))
 
-    def _chunks(self, order: Indices, batch_size: int, every: int = 1) -> Iterator[Batch]:
-        chunks = [order[start : start + batch_size] for start in range(0, len(order), every * batch_size)]
+    def _drawn(self, seed: int, limit: int | None) -> Indices:
+        order: Indices = np.random.default_rng(seed).permutation(self._count)[:limit]
+        return order
+
+    def _read_in(self, chunks: Sequence[Indices]) -> Iterator[Batch]:
         read = read_ahead(self._read, chunks, self._workers)
         for chosen in chunks:
             positions = torch.from_numpy(chosen)
@@ -128,3 +135,7 @@ class IndexedSource:
 
     def _labels_at(self, numbers: torch.Tensor) -> Labels | None:
         return None if self._labels is None else map_labels(self._labels, lambda tensor: tensor[numbers])
+
+
+def _cut(order: Indices, size: int, every: int = 1) -> list[Indices]:
+    return [order[start : start + size] for start in range(0, len(order), every * size)]

@@ -15,6 +15,7 @@ from bncheck.data.process_state import OwnSettings
 from bncheck.data.randomness import IsolatedRandomness
 from bncheck.data.sources.samples import batches_of
 from bncheck.data.sources.sharding import without_copies
+from bncheck.data.sources.shares import ALL, OwnBatches, Share, own_batches
 from bncheck.errors import DataError
 from bncheck.user_code import users_code
 
@@ -28,8 +29,10 @@ class LoaderPass:
         name: what errors call it.
         open_loader: gives the iterable of batches, or a single batch.
         seed: for the random numbers the loader draws.
+        share: which of its batches are wanted, where they can be had alone.
 
     Attributes:
+        own: the batches of the share, where no others are read; `None` where all are.
         is_shuffled: whether it is known that the loader draws its samples at random.
         ends: whether the loader says how many batches it has: one that does not may go on for ever.
         workers_left: how many of the loader's workers were left out, since each would have read every sample.
@@ -38,7 +41,7 @@ class LoaderPass:
         DataError: `open_loader` raised, or gave something that is no iterable of batches.
     """
 
-    def __init__(self, name: str, open_loader: Callable[[], Any], seed: int) -> None:
+    def __init__(self, name: str, open_loader: Callable[[], Any], seed: int, share: Share = ALL) -> None:
         self._name = name
         self._randomness = IsolatedRandomness(seed)
         self._settings = OwnSettings()
@@ -51,6 +54,9 @@ class LoaderPass:
             generators = _generators(self._loader)
             self.is_shuffled = isinstance(getattr(self._loader, "sampler", None), RandomSampler)
             self.ends = is_batch or _has_length(self._loader)
+            self.own: OwnBatches | None = None
+            if share.count > 1 and (shared := own_batches(self._loader, share)) is not None:
+                self._loader, self.own = shared
         self._randomness.cover(generators)
 
     def items(self) -> Iterator[object]:

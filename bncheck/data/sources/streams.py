@@ -23,6 +23,7 @@ from bncheck.data.slicing.asking import function_of, named_by, takes_batch
 from bncheck.data.slicing.names import SliceNames, one_each
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
 from bncheck.data.sources.samples import batches_of
+from bncheck.data.sources.shares import ALL, OwnBatches, Share, asks_for_share, told_share
 from bncheck.errors import DataError
 from bncheck.results import DrawnFromTheFirst, InputsLeftOut, LabelsUnread, Note, ReadByOneWorker
 from bncheck.user_code import users_code
@@ -37,7 +38,7 @@ class StreamSource:
 
     Args:
         name: what errors and reports call it.
-        open_loader: gives the iterable; called once per pass.
+        open_loader: gives the iterable; called once per pass, with `rank` and `world_size` where it asks for both.
         options: the preprocessing, which acts on the loader's batches too.
         samples: how many samples a pass has, where that is known.
     """
@@ -58,6 +59,7 @@ class StreamSource:
         function = function_of(options.by)
         self._by = function if function is not None and takes_batch(function) else None
         self._open_loader = open_loader
+        self._asks = asks_for_share(open_loader)
         self._options = options
         self._preprocess = Preprocessing(options, name)
         self._room = options.memory.shuffled
@@ -72,22 +74,39 @@ class StreamSource:
 
     def batches(self, batch_size: int, *, seed: int = 0, limit: int | None = None) -> Iterator[Batch]:
         """Batches of `batch_size` drawn at random, as far as `bncheck.data.mixing.mixed` can."""
-        loader = LoaderPass(self.name, self._open_loader, seed)
-        read, rng = self._read(loader), np.random.default_rng(seed)
+        yield from self.shared(batch_size, seed=seed, limit=limit)[0]
+
+    def shared(
+        self, batch_size: int, *, seed: int = 0, limit: int | None = None, share: Share = ALL
+    ) -> tuple[Iterator[Batch], bool]:
+        """Batches drawn at random from a share of the loader's, where no others have to be read.
+
+        A share is every n-th batch of a loader over a data set with random access, or what a function gives that asks
+        for `rank` and `world_size`; samples have the numbers that they have among all. Of any other loader all is read.
+
+        Returns:
+            The batches, and whether they are of the share alone.
+        """
+        loader = LoaderPass(self.name, told_share(self._open_loader, share), seed, ALL if self._asks else share)
+        is_share = share.count > 1 and (self._asks or loader.own is not None)
+        read, rng = self._read(loader, share if is_share else ALL), np.random.default_rng(seed)
+        limit = share.of(limit) if is_share else limit
+        if limit == 0:
+            return iter(()), is_share
         if loader.is_shuffled:  # its first samples are a random draw already
-            yield from self._preprocessed(mixed(limited(read, limit), batch_size, rng, room=self._room))
+            drawn = mixed(limited(read, limit), batch_size, rng, room=self._room)
         else:
             drawn = mixed(read, batch_size, rng, limit, room=self._room, ends=loader.ends, goes_on=self._tell_of_more)
-            yield from self._preprocessed(drawn)
+        return self._preprocessed(drawn), is_share
 
     def given_batches(
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1
     ) -> Iterator[Batch]:
         """The loader's own batches; `batch_size` is not used."""
-        loader = LoaderPass(self.name, self._open_loader, seed)
+        loader = LoaderPass(self.name, told_share(self._open_loader, ALL), seed)
         yield from self._preprocessed(islice(limited(self._read(loader), limit), None, None, every))
 
-    def _read(self, loader: LoaderPass) -> Iterator[Batch]:
+    def _read(self, loader: LoaderPass, share: Share = ALL) -> Iterator[Batch]:
         read = empty = 0
         self._workers_left = loader.workers_left
         for item in loader.items():
@@ -96,13 +115,14 @@ class StreamSource:
                 self._require_labelled_alike(batch)
                 first, read = read, read + batch.size
                 empty = 0
-                yield replace(batch, positions=torch.arange(first, read))
+                yield replace(batch, positions=_positions(first, batch.size, share, loader.own))
             else:
                 empty += 1
+                _positions(0, 0, share, loader.own)
             del item, batch  # or they were held while the next one is made
             if empty == _MOST_EMPTY:
                 raise DataError(f"{self.name} gave {_MOST_EMPTY} batches without a sample, one after the other.")
-        if not read:
+        if not read and share.count == 1:
             raise DataError(f"{self.name} gave no samples. Is it empty, or can it be read only once?")
 
     def batch_of(self, item: object) -> Batch:
@@ -195,3 +215,12 @@ def _known_length(loader: object) -> int | None:
         return len(loader.sampler)  # type: ignore[arg-type]  # samplers need not have a length
     except TypeError:
         return None
+
+
+def _positions(first: int, size: int, share: Share, own: OwnBatches | None) -> torch.Tensor:
+    """Where the samples of a batch stand among those of all shares, `first` of its own having come before."""
+    if own is None:
+        return torch.arange(first, first + size) * share.count + share.index
+    before, asked = own.places.popleft()
+    before *= max(1, -(-size // max(1, asked)))  # what puts batches together may make several samples of one
+    return torch.arange(before, before + size)

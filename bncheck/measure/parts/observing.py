@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bncheck.data import Source
 from bncheck.measure.observation import Observation
-from bncheck.measure.passes import both_passes
+from bncheck.measure.observing import both_passes
 from bncheck.measure.plan import Plan
 from bncheck.progress import Progress
 from bncheck.watch import Ledger, Session

@@ -85,7 +85,7 @@ class Seen:
 
 def _left_out(seen: Observation, source: Source, shard: Shard) -> tuple[int, tuple[int, ...]]:
     """How many samples of the shard were left out, and a few of them; of what all shards read the first counts them."""
-    if shard.apart and isinstance(source, ScreenedSource) and source.can_split:
+    if shard.apart and isinstance(source, ScreenedSource) and source.is_shared:
         return len(source.left_out_of_share), tuple(sorted(source.left_out_of_share)[:_NAMED])
     if shard.index > 0:
         return 0, ()

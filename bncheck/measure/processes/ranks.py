@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from bncheck.encoding import said_by
 from bncheck.errors import BncheckError, UnreadableError, UsageError
-from bncheck.measure.folds import WHOLE, Shard
+from bncheck.measure.processes.portions import WHOLE, Shard
 from bncheck.watch import Ledger
 
 T = TypeVar("T")
