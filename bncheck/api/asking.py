@@ -166,6 +166,7 @@ def _of_inspection(settings: InspectionSettings, reference: str | None, training
         "against": None if settings.against is None else str(settings.against),
         "by": _name(settings.reading.by),
         "device": model.device,
+        "amp": model.amp,
         "key": model.key,
         "arch": _name(model.arch),
         "reference": reference,

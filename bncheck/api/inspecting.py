@@ -55,6 +55,7 @@ def inspect(
     by: By | None = None,
     seed: int = SEED,
     device: str = DEVICE,
+    amp: str | None = None,
     arch: str | Callable[..., Any] | None = None,
     arch_kwargs: Mapping[str, Any] | None = None,
     key: str | None = None,
@@ -99,6 +100,7 @@ def inspect(
             `(inputs, labels)`, or the batch where it takes one argument, and gives a name for each sample.
         seed: of every draw.
         device: where to run the model.
+        amp: run it in mixed precision, `float16` or `bfloat16`, by `torch.autocast`.
         arch: what builds the module a state dict belongs to: `FILE.py:CALLABLE`, `package.module:CALLABLE`,
             or the callable itself.
         arch_kwargs: keyword arguments for it.
@@ -137,7 +139,7 @@ def inspect(
         DataError: the data cannot be read, or do not fit the model.
     """
     chosen = ModelSettings(
-        model, arch, arch_kwargs, key, trust_pickle, device_name("device", device), texts("allow_ops", allow_ops)
+        model, arch, arch_kwargs, key, trust_pickle, device_name("device", device), texts("allow_ops", allow_ops), amp
     )
     settings = InspectionSettings(
         model=chosen,
@@ -178,6 +180,7 @@ def inspected(
         from bncheck.api.parts import require_keepable
 
         require_keepable(settings)
+    ranks = ranks.in_step() if settings.sampling.sync else ranks
     progress = spelling_arguments(progress, settings.edge.spelling)
     stages = [] if settings.data is None else plan_of(settings).stages(training=settings.train_data is not None)
     foresee(progress, [OPENING, *stages, FINDINGS], more=settings.data is not None)

@@ -68,10 +68,15 @@ def model_of(settings: ModelSettings) -> Backend:
         UsageError: there is no such file, key or device, or the architecture cannot be called.
         ModelError: it cannot be read.
     """
+    opened = _opened(settings)
+    return opened if settings.amp is None else opened.in_mixed_precision(settings.amp)
+
+
+def _opened(settings: ModelSettings) -> Backend:
     settings = weights_of(settings)
     folder = settings.arch if isinstance(settings.arch, HuggingFaceFolder) else None
     if folder is not None and (missing := folder.missing) is not None:
-        opened = model_of(replace(settings, arch=None))
+        opened = _opened(replace(settings, arch=None))
         where = settings.source.shown if isinstance(settings.source, Fetched) else str(folder.path)
         return replace(opened, notes=(*opened.notes, FolderAudited(where, missing)))
     source = settings.source

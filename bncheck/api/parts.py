@@ -64,6 +64,7 @@ def write_moments(
     by: By | None = None,
     seed: int = SEED,
     device: str = DEVICE,
+    amp: str | None = None,
     arch: str | Callable[..., Any] | None = None,
     arch_kwargs: Mapping[str, Any] | None = None,
     key: str | None = None,
@@ -92,6 +93,7 @@ def write_moments(
         by: what slices the data; see `bncheck.inspect`.
         seed: of every draw, the same in every process.
         device: where to run the model.
+        amp: run it in mixed precision, `float16` or `bfloat16`, by `torch.autocast`.
         arch: what builds the module a state dict belongs to.
         arch_kwargs: keyword arguments for it.
         key: which nested state dict of a checkpoint.
@@ -113,7 +115,14 @@ def write_moments(
     path = Path(out)
     settings = InspectionSettings(
         model=ModelSettings(
-            model, arch, arch_kwargs, key, trust_pickle, device_name("device", device), texts("allow_ops", allow_ops)
+            model,
+            arch,
+            arch_kwargs,
+            key,
+            trust_pickle,
+            device_name("device", device),
+            texts("allow_ops", allow_ops),
+            amp,
         ),
         data=data,
         reading=sliced(data_options, by),
@@ -143,6 +152,10 @@ def part_of_shard(
         BncheckError: as `inspect`.
     """
     require_keepable(settings)
+    if settings.sampling.sync:
+        raise UsageError(
+            f"{argument('sync')} is of processes that meet at every layer, and those of shards never do: leave it out."
+        )
     index, count = (1, 1) if shard is None else require_shard("shard", shard)
     own = Shard(index - 1, count, apart=True)
     progress = spelling_arguments(progress, settings.edge.spelling)

@@ -23,6 +23,7 @@ from bncheck.formats.parts import require_unchanged
 from bncheck.formats.quantization import holds_quantized
 from bncheck.formats.tensors import coarsest_precision
 from bncheck.results import Note
+from bncheck.vocabulary import argument
 from bncheck.watch import Session
 
 
@@ -109,6 +110,19 @@ class Backend(abc.ABC):
         """
         if not self.runnable:
             raise UsageError(f"{self.path} cannot be run on data: {otherwise}.")
+
+    def in_mixed_precision(self, kind: str) -> Backend:
+        """The model, run in mixed precision by `torch.autocast`; `kind` is `float16` or `bfloat16`.
+
+        Raises:
+            UsageError: it is not PyTorch that runs it.
+        """
+        if not self.runnable:
+            return self  # and says so where it is run
+        raise UsageError(
+            f"{argument('amp')} {kind} is of models that PyTorch runs by operators of its own, and {self.path} is "
+            "none: leave it out."
+        )
 
     def module(self) -> torch.nn.Module:
         """The module to be fine-tuned, which is left as it is.

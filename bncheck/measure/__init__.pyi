@@ -2,7 +2,7 @@ from .against.drift import drift_since, require_comparable
 from .against.earlier import EarlierRun, earlier_run
 from .agreement import compare_outputs
 from .collect import completed, measured_evidence, static_evidence
-from .folds import SMALL_BATCH, WHOLE, Folds, Shard
+from .folds import Folds
 from .layers import stored_statistics
 from .observation import Observation
 from .observing import look_further, observe
@@ -15,6 +15,7 @@ from .parts.options import MeasuringOptions
 from .parts.part import DataIdentity, Part
 from .parts.seen import Seen
 from .plan import AGREEMENT_STAGE, COMPARING_STAGE, Plan
+from .processes.portions import SMALL_BATCH, WHOLE, Shard
 from .processes.ranks import ALONE, Apart, RankIsDone, Ranks, is_job, ranks_of_job
 from .reservoir import GROUP, SAMPLES
 from .sessions import seeded, settled_session

@@ -12,14 +12,16 @@ merged, and the stored pass of each goes by the merged statistics.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from bncheck.data import Batch, Source
 from bncheck.errors import MemoryLimitError, UnfitError, is_out_of_memory
 from bncheck.formats import beyond_memory
-from bncheck.measure.folds import SMALL_BATCH, WHOLE, Chunk, Shard
+from bncheck.measure.folds import Chunk, FoldPair
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, SessionFacts, StoredPass
 from bncheck.measure.plan import BATCH_STAGE, STORED_STAGE, Plan
+from bncheck.measure.processes.portions import SMALL_BATCH, WHOLE, Shard
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.slices.reading import Sliced
 from bncheck.measure.stopping import Look, StoppingRule
@@ -27,6 +29,7 @@ from bncheck.predictions import PredictionEffect, not_finite
 from bncheck.progress import Progress
 from bncheck.results import BatchesReduced, FixedBatchTooSmall, NoMemoryForBatchPass, Note, OnlyAsShipped
 from bncheck.watch import BATCH, STORED, Given, Policy, Recorder, Session
+from bncheck.watch import Batch as ByBatch
 
 NOISE_SAMPLES = 512
 """Samples on which the two folds' statistics are compared with each other: the first of the reading."""
@@ -56,7 +59,9 @@ class Passes:
         gaps_only: bool = False,
         look: Look | None = None,
     ) -> None:
-        whole = gaps_only or plan.exhaustive or plan.until > 0
+        self._step = plan.ranks.step if shard.joint else None
+        self._by_batch = BATCH if self._step is None else ByBatch(self._step.together)
+        whole = gaps_only or plan.exhaustive or plan.until > 0 or shard.joint
         self._look = look or Look.first(source, plan.limit, whole=whole, shard=shard)
         self._session = session
         self._source = source
@@ -103,27 +108,35 @@ class Passes:
         if self._fixed is not None and self._fixed < SMALL_BATCH:
             notes = (FixedBatchTooSmall(self._fixed),)
         else:
-            for pair in self._folds.read(BATCH_STAGE):
-                if pair.start >= self._look.start and not self._look.holds(pair):
-                    break
-                if pair.start < self._look.start:
-                    continue
-                until = pair.stop
-                if not pair.is_large:
-                    continue
-                for fold, half in enumerate(pair.folds):
-                    if half.size > 1:
-                        output = self._run(half, BATCH, folds[fold])
-                        if not self._gaps_only:
-                            effect.add_batch(output, half.targets)
-                        seen[fold] += half.size
-                        del output
-                del half
-                del pair  # or its samples were held while the next ones are read
-                self._stop = self._stop.after(sum(seen), *folds)
-                if self._stop.is_reached:
-                    break
+            with nullcontext() if self._step is None else self._step.reading():
+                for pair in self._folds.read(BATCH_STAGE):
+                    if pair.start >= self._look.start and not self._look.holds(pair):
+                        break
+                    if pair.start < self._look.start:
+                        continue
+                    until = pair.stop
+                    if not pair.is_large:
+                        continue
+                    ended = self._run_by_batch(pair, folds, effect, seen)
+                    del pair  # or its samples were held while the next ones are read
+                    self._stop = self._stop.after(sum(seen), *folds)
+                    if ended or self._stop.is_reached:
+                        break
         return BatchPass((folds[0], folds[1]), effect, (seen[0], seen[1]), self._stop, notes, until)
+
+    def _run_by_batch(
+        self, pair: FoldPair, folds: Sequence[Recorder], effect: PredictionEffect, seen: list[int]
+    ) -> bool:
+        """Run both halves, each by its own statistics, and say whether another process has no more."""
+        for fold, half in enumerate(pair.folds):
+            if self._step is not None and not self._step.begins(half.size):
+                return True
+            if half.size > 1 or self._step is not None:
+                output = self._run(half, self._by_batch, folds[fold])
+                if not self._gaps_only:
+                    effect.add_batch(output, half.targets)
+                seen[fold] += half.size
+        return False
 
     def further(self, seen: Observation) -> Observation:
         """What was seen, with another look: at samples that were run as shipped alone.

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from bncheck.data import Source
 from bncheck.evidence import AffineMap
-from bncheck.measure.folds import LARGE_BATCH, WHOLE, Folds, Halves, Shard
+from bncheck.measure.folds import LARGE_BATCH, Folds, Halves
+from bncheck.measure.processes.portions import WHOLE, Shard
 from bncheck.measure.processes.ranks import ALONE, Ranks
 from bncheck.predictions import Metric
 from bncheck.progress import Progress

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bncheck.data import ScreenedSource, Source
-from bncheck.measure.folds import WHOLE, FoldPair, Shard, expected_samples
+from bncheck.measure.folds import FoldPair, expected_samples
+from bncheck.measure.processes.portions import WHOLE, Shard
 from bncheck.results import Note, ReadingEnded
 from bncheck.watch import Recorder
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 DEVICE = "cpu"
+PRECISIONS = ("float16", "bfloat16")
 ModelSource: TypeAlias = "str | Path | torch.nn.Module | torch.export.ExportedProgram"
 
 
@@ -31,9 +32,10 @@ class ModelSettings:
         trust_pickle: unpickle a file that can run code.
         device: where to run the model.
         allow_ops: operators, `NAMESPACE::NAME`, that a program may call besides those that compute.
+        amp: run it in mixed precision, `float16` or `bfloat16`, by `torch.autocast`.
 
     Raises:
-        UsageError: a value is of a wrong type.
+        UsageError: a value is of a wrong type, or there is no such precision.
     """
 
     source: ModelSource
@@ -43,6 +45,7 @@ class ModelSettings:
     trust_pickle: bool = False
     device: str = DEVICE
     allow_ops: tuple[str, ...] = ()
+    amp: str | None = None
 
     def __post_init__(self) -> None:
         require_arch("arch", self.arch)
@@ -51,6 +54,9 @@ class ModelSettings:
         require_flag("trust_pickle", self.trust_pickle)
         require_text("device", self.device)
         texts("allow_ops", self.allow_ops)
+        require_text("amp", self.amp)
+        if self.amp not in (None, *PRECISIONS):
+            raise UsageError(f"{argument('amp')} {self.amp}: expected {' or '.join(PRECISIONS)}.")
 
     def reference(
         self,

@@ -26,6 +26,7 @@ class SamplingSettings:
         batch_sizes: of the what-if table.
         exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows.
         fast: run every sample as shipped and nothing more: gaps, the score as shipped and what the file shows.
+        sync: normalize by what all processes of a job see together, where layers go by the batch.
 
     Raises:
         UsageError: a value is out of its range.
@@ -38,6 +39,7 @@ class SamplingSettings:
     batch_sizes: tuple[int, ...] = BATCH_SIZES
     exhaustive: bool = False
     fast: bool = False
+    sync: bool = False
 
     def __post_init__(self) -> None:
         require_count("batch_size", self.batch_size)
@@ -52,5 +54,11 @@ class SamplingSettings:
         require_seed("seed", self.seed)
         require_flag("exhaustive", self.exhaustive)
         require_flag("fast", self.fast)
+        require_flag("sync", self.sync)
+        if self.sync and self.fast:
+            raise UsageError(
+                f"{argument('sync')} is of the pass by the batch, which {argument('fast')} leaves out: give one of "
+                "them."
+            )
         if self.fast and self.exhaustive:
             raise UsageError(f"{argument('fast')} and {argument('exhaustive')} say the opposite: give one of them.")

@@ -1,5 +1,6 @@
 from .call_moments import CallMoments, together
 from .counted import CountedSession, Ledger
+from .elsewhere import MomentsElsewhere, lies_elsewhere, sent
 from .ending import Ending, LastSiteSeenError
 from .kernels import BLOCK, CANCELLATION, batch_moments, sample_moments
 from .keys import sample_keys
@@ -26,6 +27,7 @@ __all__ = [
     "Given",
     "LastSiteSeenError",
     "Ledger",
+    "MomentsElsewhere",
     "Policy",
     "Recorder",
     "RememberedCall",
@@ -41,7 +43,9 @@ __all__ = [
     "Stored",
     "accelerators",
     "batch_moments",
+    "lies_elsewhere",
     "sample_keys",
     "sample_moments",
+    "sent",
     "together",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from bncheck.core import Moments, NormLayer, SampleMoments
 from bncheck.errors import UnwindingError
+from bncheck.watch.elsewhere import MomentsElsewhere, on_host
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 
@@ -29,6 +30,10 @@ class Ending(Recorder):
         self._recorder = recorder
         self._left = set(sites)
         self.done = False
+
+    def queue(self, site: Site, layer: NormLayer, seen: MomentsElsewhere, samples: int) -> None:
+        """Take in one call at once: the forward may end here."""
+        self.take(site, layer, on_host([seen])[0], samples)
 
     def take(self, site: Site, layer: NormLayer, table: SampleMoments, samples: int) -> Moments:
         """Take in one call."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from bncheck.core import Moments
 from bncheck.watch.sites import Site
 
 FloatArray = npt.NDArray[np.float64]
@@ -33,7 +34,17 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Layers normalize as in training: by the batch's own statistics."""
+    """Layers normalize as in training: by the batch's own statistics.
+
+    Attributes:
+        together: what makes moments of the whole batch of those of a part of it, where other processes run the rest.
+    """
+
+    together: Callable[[Site, Moments], Moments] | None = field(default=None, compare=False)
+
+    def whole(self, site: Site, moments: Moments) -> Moments:
+        """The moments of the whole batch at a call, of those that were seen here."""
+        return moments if self.together is None else self.together(site, moments)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ import torch
 from bncheck.core import INSTANCE_NORM, Moments, NormLayer, SampleMoments
 from bncheck.settings import SampleMemory
 from bncheck.watch.call_moments import CallMoments, averaged
+from bncheck.watch.elsewhere import MomentsElsewhere, on_host
 from bncheck.watch.kernels import sample_moments
 from bncheck.watch.keys import Keys, Numbers, sample_keys
 from bncheck.watch.policies import Statistics
@@ -44,6 +45,7 @@ class Recorder:
         self._bytes = 0
         self._next: tuple[Keys, Numbers] | None = None
         self._seen: dict[Site, int] = {}
+        self._queued: list[tuple[Site, NormLayer, MomentsElsewhere, int]] = []
 
     def expect(self, positions: torch.Tensor | None, start: int) -> Recorder:
         """Name the samples of the next forward, which is the recorder's own business to know where it runs in parts.
@@ -70,6 +72,20 @@ class Recorder:
             samples: samples in the forward.
         """
         return self.take(site, layer, sample_moments(x), samples)
+
+    def queue(self, site: Site, layer: NormLayer, seen: MomentsElsewhere, samples: int) -> None:
+        """Take in the same once the forward has ended: it stays where the model runs until then."""
+        self._entry(site, layer)  # in the order of the calls
+        self._queued.append((site, layer, seen, samples))
+
+    def arrive(self, *, ended: bool = True) -> None:
+        """Take in what is queued, after a forward; nothing of one that has not `ended`."""
+        queued, self._queued = self._queued, []
+        if not queued or not ended:
+            return
+        tables = on_host([seen for _, _, seen, _ in queued])
+        for (site, layer, _, samples), table in zip(queued, tables, strict=True):
+            self.take(site, layer, table, samples)
 
     def take(self, site: Site, layer: NormLayer, table: SampleMoments, samples: int) -> Moments:
         """Take in the same as the moments of the input's rows, one by one."""

@@ -12,10 +12,10 @@ from torch import nn
 from bncheck.data import DataOptions, open_data
 from bncheck.data.batches import Source
 from bncheck.formats import from_module
-from bncheck.measure.folds import Shard
 from bncheck.measure.observation import BatchPass, Observation, StoredPass
 from bncheck.measure.passes import Passes
 from bncheck.measure.plan import Plan
+from bncheck.measure.processes.portions import Shard
 from bncheck.progress import no_progress
 
 PLAN = Plan(batch_size=16, seed=3, large_batch=20)

@@ -21,10 +21,11 @@ from torch import nn
 import bncheck
 from bncheck.data import DataOptions, open_data
 from bncheck.errors import UnreadableError, UsageError
-from bncheck.measure.folds import Folds, Shard
+from bncheck.measure.folds import Folds
 from bncheck.measure.parts.file import read_part, write_part
 from bncheck.measure.parts.joining import joined
 from bncheck.measure.parts.part import Part
+from bncheck.measure.processes.portions import Shard
 from bncheck.predictions import PredictionEffect
 from bncheck.progress import no_progress
 from bncheck.results import Report

@@ -16,10 +16,11 @@ from bncheck.core.thresholds import in_force
 from bncheck.errors import DataError
 from bncheck.formats import from_module
 from bncheck.measure.collect import completed, measured_evidence
-from bncheck.measure.folds import Folds, Halves, Shard
+from bncheck.measure.folds import Folds, Halves
 from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation
 from bncheck.measure.observing import observe
 from bncheck.measure.passes import Passes
+from bncheck.measure.processes.portions import Shard
 from bncheck.probes.case import Subject
 from bncheck.probes.runner import run_probes
 from bncheck.progress import no_progress

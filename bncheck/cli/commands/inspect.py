@@ -58,7 +58,19 @@ from bncheck.settings import (
 from bncheck.vocabulary import FailOn, Spelling, argument
 
 _OF_DATA = (
-    *("max_gap", "limit", "until", "exhaustive", "fast", "batch_sizes", "label_column", "layout", "skip_bad_samples"),
+    *(
+        "max_gap",
+        "limit",
+        "until",
+        "exhaustive",
+        "fast",
+        "sync",
+        "amp",
+        "batch_sizes",
+        "label_column",
+        "layout",
+        "skip_bad_samples",
+    ),
     *("input", "label", "fill", "by", "sample_memory", "workers", "shard", "write_moments"),
     *("against", "channels", "mean", "std", "scale", "resize", "crop", "preset", "output", "metric", "task"),
 )
@@ -77,6 +89,7 @@ def inspect_command(
     trust_pickle: opt.TrustPickle = False,
     allow_op: AllowOp = None,
     device: opt.Device = DEVICE,
+    amp: opt.Autocast = None,
     reference: opt.Reference = None,
     reference_arch: opt.ReferenceArch = None,
     reference_key: opt.ReferenceKey = None,
@@ -94,6 +107,7 @@ def inspect_command(
     batch_sizes: opt.BatchSizes = _BATCH_SIZES,
     exhaustive: opt.Exhaustive = False,
     fast: opt.Fast = False,
+    sync: opt.Sync = False,
     seed: opt.Seed = SEED,
     shard: opt.Shard = None,
     max_memory: opt.MaxMemory = None,
@@ -147,8 +161,9 @@ def inspect_command(
                 raise UsageError(
                     f"{argument('write_moments')} keeps what a model shows as it is: leave {argument('renorm')} out."
                 )
-            for name, value in (("by", by), ("against", against), ("reference_data", reference_data)):
-                if value is not None:
+            shown = {"by": by, "against": against, "reference_data": reference_data, "amp": amp, "sync": sync}
+            for name, value in shown.items():
+                if value:
                     raise UsageError(
                         f"{argument(name)} is of what a model shows as it is: leave {argument('renorm')} out."
                     )
@@ -166,6 +181,7 @@ def inspect_command(
             trust_pickle,
             device,
             tuple(allow_op or ()),
+            amp,
         )
         settings = InspectionSettings(
             model=chosen,
@@ -191,7 +207,14 @@ def inspect_command(
                 workers=workers,
             ),
             sampling=SamplingSettings(
-                batch_size, limit, until or UNTIL, seed, read_integers(batch_sizes, "batch_sizes"), exhaustive, fast
+                batch_size,
+                limit,
+                until or UNTIL,
+                seed,
+                read_integers(batch_sizes, "batch_sizes"),
+                exhaustive,
+                fast,
+                sync,
             ),
             judging=JudgingSettings(split_codes(select), split_codes(ignore), max_gap, fail_on, strict, deploy_dtype),
             edge=Edge("bncheck inspect", Spelling.COMMAND_LINE, typed),

@@ -108,4 +108,4 @@ def _all_batches(loader: DataLoader[Any]) -> Iterable[Sequence[int]]:
     if sampler.shuffle:
         drawn = torch.Generator().manual_seed(sampler.seed + sampler.epoch)
         order = torch.randperm(len(order), generator=drawn).tolist()
-    return BatchSampler(order, loader.batch_size or 1, drop_last=False)  # type: ignore[arg-type]  # any iterable serves
+    return BatchSampler(order, loader.batch_size or 1, drop_last=False)

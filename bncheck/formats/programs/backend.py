@@ -6,7 +6,7 @@ import abc
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -35,10 +35,12 @@ class ProgramBackend(Backend, abc.ABC):
         program: bncheck's own copy, in eval mode, to be called with a batch's inputs.
         tensor_names: name of every parameter and buffer by storage address (`Tensor.data_ptr()`);
             it identifies the layer of a normalization call.
+        autocast: the type of mixed precision that it is run in; `None` for its own types.
     """
 
     program: torch.nn.Module
     tensor_names: Mapping[int, str] = field(default_factory=dict)
+    autocast: torch.dtype | None = None
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """Parameters and buffers, as the program's state dict names them."""
@@ -100,4 +102,9 @@ class ProgramBackend(Backend, abc.ABC):
 
     def coarsest_type(self) -> float:
         """See `Backend.coarsest_type`."""
-        return coarsest_precision([*self.program.parameters(), *self.program.buffers()])
+        held = coarsest_precision([*self.program.parameters(), *self.program.buffers()])
+        return held if self.autocast is None else max(held, torch.finfo(self.autocast).eps)
+
+    def in_mixed_precision(self, kind: str) -> Backend:
+        """See `Backend.in_mixed_precision`."""
+        return replace(self, autocast=getattr(torch, kind))

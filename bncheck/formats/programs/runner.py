@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from bncheck.formats.messages import beyond_memory
 from bncheck.formats.programs.running.arguments import call_of
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
+from bncheck.watch import sent
 
 _LONGEST = 400
 """Characters of what a model says that are told."""
@@ -36,6 +37,7 @@ class Runner:
         source_name: the data, for messages.
         output: where what it prints goes while it runs.
         raised: what an operator raised in the last call, for an error that has lost it.
+        autocast: the type of mixed precision, by `torch.autocast`; `None` for the program's own types.
 
     Attributes:
         left_out: names of inputs of the last batch that it does not take.
@@ -48,6 +50,7 @@ class Runner:
         source_name: str,
         output: Output = user_output_to_stderr,
         raised: Callable[[], BaseException | None] = lambda: None,
+        autocast: torch.dtype | None = None,
     ) -> None:
         self.program = program
         self._model_path = path
@@ -55,6 +58,7 @@ class Runner:
         self._output = output
         self.left_out: tuple[str, ...] = ()
         self._raised = raised
+        self._autocast = autocast
         self._settings = OwnSettings()
         tensors = [*program.parameters(), *program.buffers()]
         floating = [tensor for tensor in tensors if tensor.is_floating_point()]
@@ -69,7 +73,7 @@ class Runner:
         """
         try:
             (positional, named), self.left_out = call_of(self.program, map_tensors(batch.inputs, self._cast))
-            with self._output(), self._settings.active():
+            with self._output(), self._settings.active(), self._in_precision():
                 return self.program(*positional, **named)
         except (KeyboardInterrupt, UnwindingError):
             raise
@@ -89,7 +93,12 @@ class Runner:
 
     def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
         dtype = self._dtype if tensor.is_floating_point() else None
-        return tensor.to(device=self._device, dtype=dtype, copy=True)
+        return sent(tensor, self._device, dtype)
+
+    def _in_precision(self) -> AbstractContextManager[Any]:
+        if self._autocast is None:
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=self._autocast)
 
 
 def described(inputs: Inputs) -> str:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -22,24 +21,31 @@ from bncheck.evidence import RuntimeCheck
 from bncheck.formats.folding import Fold
 from bncheck.formats.programs.calls import NormCall, read_call
 from bncheck.formats.programs.folds import AFFINE, fits, normalized_again
+from bncheck.formats.programs.running.called import layer_of_call
 from bncheck.formats.programs.runtime import compared_tensors
 from bncheck.formats.programs.sites import CallSites
 from bncheck.watch import (
-    BATCH,
     STORED,
     Batch,
     ByInstance,
     Given,
+    MomentsElsewhere,
     Policy,
     Recorder,
     Site,
     Statistics,
     batch_moments,
+    lies_elsewhere,
     sample_moments,
+    sent,
 )
 
 if TYPE_CHECKING:
     from bncheck.formats.programs.backend import ProgramBackend
+
+
+_MOST_SENT = 4096
+"""Pairs of statistics that are kept on a device for the next forward."""
 
 
 class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -65,6 +71,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._checks: list[RuntimeCheck] | None = None
         self._samples = 0
         self._aside = False
+        self._sent: dict[tuple[int, torch.device], tuple[Statistics, torch.Tensor, torch.Tensor]] = {}
         self.raised: BaseException | None = None
 
     @classmethod
@@ -84,8 +91,14 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.running_modules.clear()
         self.raised = None
         self._policy, self._recorder, self._checks, self._samples = policy, recorder, checks, samples
-        with torch.inference_mode(), _uncompiled(), self:
-            yield
+        ended = False
+        try:
+            with torch.inference_mode(), _uncompiled(), self:
+                yield
+            ended = True
+        finally:
+            if recorder is not None:
+                recorder.arrive(ended=ended)
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
@@ -132,23 +145,59 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         layer = self._layer(site.layer, call)
         if layer.is_folded:
             return call.as_called()
+        if lies_elsewhere(call.input):
+            return self._answer_elsewhere(site, layer, call)
         measured = None
         if self._recorder is not None:
             measured = self._recorder.record(site, layer, call.input, self._samples)
         match self._policy:
+            case Batch() as batch if _goes_by_batch(call):
+                moments = batch.whole(site, measured or batch_moments(call.input))
+                return call.with_statistics(torch.from_numpy(moments.mean), torch.from_numpy(moments.variance))
+            case _:
+                return self._answer_without(site, call)
+
+    def _answer_elsewhere(self, site: Site, layer: NormLayer, call: NormCall) -> Any:
+        """The same on an accelerator, which the host does not wait for: moments stay there until the forward ends."""
+        by_batch = isinstance(self._policy, Batch) and _goes_by_batch(call)
+        seen = MomentsElsewhere.of(call.input) if self._recorder is not None or by_batch else None
+        if self._recorder is not None and seen is not None:
+            self._recorder.queue(site, layer, seen, self._samples)
+        match self._policy:
+            case Batch(together) as batch if seen is not None and by_batch:
+                if together is None:
+                    return call.with_statistics(*seen.statistics())
+                moments = batch.whole(site, seen.moments())
+                return call.with_statistics(torch.from_numpy(moments.mean), torch.from_numpy(moments.variance))
+            case _:
+                return self._answer_without(site, call)
+
+    def _answer_without(self, site: Site, call: NormCall) -> Any:
+        """The answer by a policy that needs no moments of the call's input."""
+        match self._policy:
             case Batch() if call.by_input:
                 return call.as_called()
-            case Batch() if call.kind == INSTANCE_NORM:
-                return call.by_instance()
             case Batch():
-                moments = measured or batch_moments(call.input)
-                return call.with_statistics(torch.from_numpy(moments.mean), torch.from_numpy(moments.variance))
+                return call.by_instance()
             case ByInstance(layers) if site.layer in layers:
                 return call.by_instance()
             case Given() as given if (chosen := given.at(site)) is not None:
-                return call.with_statistics(*chosen.tensors())
+                return call.with_statistics(*self._at(call.input.device, chosen))
             case _:
                 return call.as_called()
+
+    def _at(self, device: torch.device, chosen: Statistics) -> tuple[torch.Tensor, torch.Tensor]:
+        """Statistics on a device, sent there once."""
+        if device.type == "cpu":
+            return chosen.tensors()
+        known = self._sent.get((id(chosen), device))
+        if known is None:
+            kind = torch.float32 if device.type == "mps" else torch.float64
+            mean, var = (sent(tensor, device, kind) for tensor in chosen.tensors())
+            if len(self._sent) >= _MOST_SENT:
+                self._sent.clear()
+            known = self._sent[id(chosen), device] = (chosen, mean, var)  # held, so that no other gets its id
+        return known[1], known[2]
 
     def _fold_of(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Fold | None:
         """The layer that went into the operation called, if it is one that layers were folded into."""
@@ -165,13 +214,17 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return output
         site = self.sites.visit(fold.layer.name)
         with self.aside():
-            seen = fold.input_moments(sample_moments(output)) if self._recorder or self._policy is BATCH else None
+            seen = (
+                fold.input_moments(sample_moments(output))
+                if self._recorder or isinstance(self._policy, Batch)
+                else None
+            )
             moments = None
             if self._recorder is not None and seen is not None:
                 moments = self._recorder.take(site, fold.layer, seen, self._samples)
             match self._policy:
-                case Batch() if seen is not None:
-                    moments = moments or seen.pooled()
+                case Batch() as batch if seen is not None:
+                    moments = batch.whole(site, moments or seen.pooled())
                     return normalized_again(fold, output, Statistics(moments.mean, moments.variance))
                 case Given() as given if (chosen := given.at(site)) is not None:
                     return normalized_again(fold, output, chosen)
@@ -204,54 +257,9 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.without_statistics[name] = layer_of_call(call, name, None)
 
 
-def layer_of_call(call: NormCall, name: str, declared: NormLayer | None) -> NormLayer:
-    """The layer with the statistics, eps and momentum this call used, and what the file declares besides."""
-    # A decomposed program runs InstanceNorm through the batch norm operator; its declaration still knows.
-    kind = INSTANCE_NORM if declared is not None and declared.kind == INSTANCE_NORM else call.kind
-    channels = call.mean.numel() if call.mean is not None else _channels(call)
-    return NormLayer(
-        name=name,
-        kind=kind,
-        channels=channels,
-        mean=_array(call.mean),
-        var=_array(call.var),
-        eps=call.eps,
-        momentum=_momentum(call, declared),
-        updates=declared.updates if declared else None,
-        weight=_array(call.weight),
-        bias=_array(call.bias),
-        expects_statistics=call.has_statistics,
-        trainable_class=declared.trainable_class if declared else None,
-        dtype=declared.dtype if declared else _dtype(call),
-        missing=declared.missing if declared else False,
-        by_input=declared.by_input if declared else False,
-    )
-
-
-def _momentum(call: NormCall, declared: NormLayer | None) -> float | None:
-    """Modules in eval mode may hand 0.0 to the operator: what the module declares goes first."""
-    if declared is not None and declared.momentum is not None:
-        return declared.momentum
-    return call.momentum or None
-
-
-def _channels(call: NormCall) -> int:
-    for tensor in (call.weight, call.bias):
-        if tensor is not None:
-            return tensor.numel()
-    return call.input.shape[1]
-
-
-def _array(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    if tensor is None:
-        return None
-    array = tensor.detach().cpu().double().numpy().copy()
-    array.setflags(write=False)
-    return array
-
-
-def _dtype(call: NormCall) -> str | None:
-    return None if call.mean is None else str(call.mean.dtype).removeprefix("torch.")
+def _goes_by_batch(call: NormCall) -> bool:
+    """Whether the layer, trained, would normalize by what all samples of the batch show together."""
+    return not call.by_input and call.kind != INSTANCE_NORM
 
 
 def _uncompiled() -> contextlib.AbstractContextManager[Any]:

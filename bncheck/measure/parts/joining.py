@@ -50,6 +50,7 @@ def joined(given: Parts) -> Joined:
     _require_alike(parts, "another model", lambda part: part.model.identity)
     _require_alike(parts, "another bncheck", lambda part: part.versions.get("bncheck"))
     _require_same_options(parts)
+    _require_alike(parts, f"another {argument('amp')}", lambda part: part.typed.get("amp"))
     _require_alike(parts, "other data", lambda part: (part.data.samples, part.data.digest))
     _require_every_shard(parts)
     _require_same_layers(parts)

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from bncheck.data import Batch, Source
-from bncheck.measure.folds import Shard
 from bncheck.measure.parts.model import RememberedModel
 from bncheck.measure.parts.options import MeasuringOptions
 from bncheck.measure.parts.seen import Seen
+from bncheck.measure.processes.portions import Shard
 from bncheck.results import RunCost
 
 _LOOKED_AT = 8

@@ -10,9 +10,9 @@ import numpy as np
 
 from bncheck.data import ScreenedSource, Source
 from bncheck.errors import UsageError
-from bncheck.measure.folds import Shard
 from bncheck.measure.observation import Observation, SessionFacts
 from bncheck.measure.parts.problems import listed_parts
+from bncheck.measure.processes.portions import Shard
 from bncheck.measure.reservoir import Reservoir
 from bncheck.measure.slices.seen import RememberedSlices, Slices, merged_slices
 from bncheck.measure.stopping import StoppingRule

@@ -11,9 +11,11 @@ from pathlib import Path
 from threading import Timer
 from typing import Any, Protocol, TypeVar, cast
 
-from bncheck.encoding import said_by
 from bncheck.errors import BncheckError, UnreadableError, UsageError
-from bncheck.measure.processes.portions import WHOLE, Shard
+from bncheck.measure.processes.portions import WHOLE, JointShard, Shard
+from bncheck.measure.processes.step import LockStep, StoppedByAnotherError, others_answering, said
+from bncheck.user_code import users_place
+from bncheck.vocabulary import argument
 from bncheck.watch import Ledger
 
 T = TypeVar("T")
@@ -40,9 +42,22 @@ class Ranks:
     Attributes:
         rank: the number of this process, from 0.
         count: how many there are.
+        step: what keeps forwards in step that are normalized together; `None` where each goes by itself.
     """
 
     rank, count = 0, 1
+    step: LockStep | None = None
+
+    def in_step(self) -> Ranks:
+        """The same processes, whose layers normalize by all their samples together where they go by the batch.
+
+        Raises:
+            UsageError: there are no others.
+        """
+        raise UsageError(
+            f"{argument('sync')} normalizes by what several processes see together, and this is one alone: start it "
+            "with torchrun, or leave it out."
+        )
 
     @property
     def shard(self) -> Shard:
@@ -85,21 +100,45 @@ class Apart(Ranks):
 class JobRanks(Ranks):
     """The processes that `torchrun`, `accelerate launch` or SLURM started; they talk by PyTorch's gloo."""
 
-    def __init__(self, rank: int, count: int) -> None:
-        self.rank, self.count = rank, count
+    def __init__(self, rank: int, count: int, step: LockStep | None = None) -> None:
+        self.rank, self.count, self.step = rank, count, step
+
+    def in_step(self) -> Ranks:
+        """See `Ranks`."""
+        return JobRanks(self.rank, self.count, LockStep(self.rank, self.count))
+
+    @property
+    def shard(self) -> Shard:
+        """See `Ranks`."""
+        return super().shard if self.step is None else JointShard(self.rank, self.count)
 
     def agreed(self, make: Callable[[], T]) -> T:
         """See `Ranks`."""
         import torch.distributed as dist
 
         made, error = _tried(make)
+        told = None if error is None else self._as_told(error)
         errors: list[BncheckError | None] = [None] * self.count
-        with _others_answering():
-            dist.all_gather_object(errors, error)
-        for each in errors:
-            if each is not None:
-                raise each
-        return cast(T, made)
+        with others_answering():
+            dist.all_gather_object(errors, told)
+        failed = [rank for rank, each in enumerate(errors) if each is not None]
+        if not failed:
+            return cast(T, made)
+        # Who was stopped by another says so too, and that is no news where the other is heard.
+        first = next((rank for rank in failed if not isinstance(errors[rank], StoppedByAnotherError)), failed[0])
+        if first == self.rank and error is not None and (self.rank == 0 or isinstance(error, BncheckError)):
+            raise error
+        raise cast(BncheckError, errors[first])
+
+    def _as_told(self, error: Exception) -> BncheckError:
+        """What the others are told: exceptions of libraries need not be fit to be sent."""
+        if isinstance(error, BncheckError):
+            return error
+        place = users_place(error)
+        return UnreadableError(
+            f"Process {self.rank} of the job (from 0) raised {said(error)}"
+            f"{'' if place is None else f', in {place}'}. Run one process alone to look into it."
+        )
 
     def merged(self, make: Callable[[], M]) -> M:
         """See `Ranks`."""
@@ -107,7 +146,7 @@ class JobRanks(Ranks):
 
         mine = self.agreed(make)
         found: list[M] = [mine] * self.count
-        with _others_answering():
+        with others_answering():
             dist.all_gather_object(found, mine)
         found[self.rank] = mine  # with what cannot be sent, a user's metric
         return reduce(lambda one, other: cast(M, one.merge(other)), found)
@@ -118,7 +157,7 @@ class JobRanks(Ranks):
 
         mine = self.agreed(make)
         found: list[Any] | None = [None] * self.count if self.rank == 0 else None
-        with _others_answering():
+        with others_answering():
             dist.gather_object((mine, ledger.total()), found, dst=0)
         if found is None:
             raise RankIsDone
@@ -192,7 +231,7 @@ def ranks_of_job(
             _join(timedelta(seconds=JOIN_WITHIN))
         except Exception as error:
             raise UsageError(
-                f"The environment ({named}) tells of a job of processes, which cannot be joined: {_said(error)}. "
+                f"The environment ({named}) tells of a job of processes, which cannot be joined: {said(error)}. "
                 "Start them all, or unset these variables to run alone."
             ) from error
         finally:
@@ -224,24 +263,10 @@ _HERE = "bncheck/here"
 _EXCHANGE_WITHIN = timedelta(days=1)
 
 
-@contextmanager
-def _others_answering() -> Iterator[None]:
-    """An exchange; what PyTorch raises in it is that another process is gone."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise UnreadableError(
-            f"Another process of the job has ended, or cannot be reached: {_said(error)}. Look at what it "
-            "said, and start all of them again."
-        ) from error
-
-
-def _said(error: Exception) -> str:
-    return said_by(error).rstrip(".")
-
-
-def _tried(make: Callable[[], T]) -> tuple[T | None, BncheckError | None]:
+def _tried(make: Callable[[], T]) -> tuple[T | None, Exception | None]:
     try:
         return make(), None
-    except BncheckError as error:
+    except RankIsDone:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is: the others would wait for ever
         return None, error

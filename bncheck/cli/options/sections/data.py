@@ -136,6 +136,14 @@ Fast = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Sync = Annotated[
+    bool,
+    typer.Option(
+        "--sync",
+        help="Under torchrun: where layers go by the batch, it is that of all processes, as for SyncBatchNorm.",
+        rich_help_panel=PANEL,
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of every random draw.", rich_help_panel=PANEL)]
 MaxMemory = Annotated[
     str | None,

@@ -62,6 +62,15 @@ TrustPickle = Annotated[
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="Where to run the model: cpu, cuda, cuda:1, mps.", rich_help_panel=PANEL)
 ]
+Autocast = Annotated[
+    str | None,
+    typer.Option(
+        "--amp",
+        metavar="float16|bfloat16",
+        help="Run the model in mixed precision, by torch.autocast.",
+        rich_help_panel=PANEL,
+    ),
+]
 Reference = Annotated[
     str | None,
     typer.Option(

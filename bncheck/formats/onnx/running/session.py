@@ -15,7 +15,7 @@ from onnx import TensorProto
 
 from bncheck.core import Moments, NormLayer, SampleMoments
 from bncheck.data import Batch
-from bncheck.errors import UnreadableError, is_out_of_memory
+from bncheck.errors import UnreadableError, UsageError, is_out_of_memory
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.messages import beyond_memory
 from bncheck.formats.onnx.graph import OnnxGraph
@@ -39,6 +39,7 @@ from bncheck.formats.onnx.running.taps import Arrays, stored_taps
 from bncheck.formats.onnx.running.weights import without_weights
 from bncheck.formats.programs.runtime import SAMPLES
 from bncheck.results import Note, RuntimeNotCompared
+from bncheck.vocabulary import argument
 from bncheck.watch import STORED, Given, Policy, Recorder, Site, Stored
 from bncheck.watch import Batch as ByBatch
 
@@ -83,6 +84,11 @@ class OnnxSession:
     def run(self, batch: Batch, policy: Policy, recorder: Recorder | None) -> Any:
         """See `Session.run`; outputs come back by name."""
         match policy:
+            case ByBatch(together) if together is not None:
+                raise UsageError(
+                    f"{argument('sync')} is of models that PyTorch runs: ONNX Runtime normalizes by what one process "
+                    "sees. Leave it out."
+                )
             case ByBatch():
                 names = self._names(BATCH_TAPS) if recorder else []
                 values = self._run(self._by_batch, batch, {}, [*self._graph.outputs, *names])

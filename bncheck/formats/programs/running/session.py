@@ -25,7 +25,9 @@ class TorchSession:
     def __init__(self, model: ProgramBackend, source_name: str) -> None:
         self._model = model
         self._tap = Tap(model)
-        self._runner = Runner(model.program, model.path, source_name, model.prints_to, lambda: self._tap.raised)
+        self._runner = Runner(
+            model.program, model.path, source_name, model.prints_to, lambda: self._tap.raised, model.autocast
+        )
         self.fixed_batch: int | None = model.fixed_batch
         self.runtime: list[RuntimeCheck] = []
         self._compared = False
