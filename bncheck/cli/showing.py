@@ -14,7 +14,8 @@ from bncheck.errors import UsageError
 from bncheck.vocabulary import Page, Sort, argument
 
 PAGE_ALONE = ("verbose", "all", "sort")
-OF_PAGE = (*PAGE_ALONE, "format", "statistics")
+OF_REPORT = ("format", "statistics")
+OF_PAGE = (*PAGE_ALONE, *OF_REPORT)
 """Parameters of commands that say how a report is printed."""
 
 
@@ -45,6 +46,12 @@ class Showing:
             print_concise(report, _console())
         else:
             print_report(report, _console(), self._look())
+
+    def print_repair(self, result: Any) -> None:
+        """Print what a repair came to."""
+        from bncheck.render import print_repair
+
+        print_repair(result, _console(), self._look())
 
     def print_one_of_several(self, report: Any) -> None:
         """Print one file among several, unless they are counted together in the end."""

@@ -126,12 +126,23 @@ def test_a_part_of_the_only_data_is_kept_from_training(scratch: Path) -> None:
     model, data = healthy("net.pt", OFF), learnable("data.npz")
     given = ("repair", model, *ARCH, "--arch-kwargs", '{"outputs": 2}', *RENORM, "--data", data, "--out", "new.pt")
     done = call(
-        *given, "--steps", "100", "--lr", "0.05", "--loss", f"{CODE}:own_loss", "--train", "norm", "--optimizer", "adam"
+        *given,
+        "--steps",
+        "100",
+        "--lr",
+        "0.05",
+        "--loss",
+        f"{CODE}:own_loss",
+        "--train",
+        "norm",
+        "--optimizer",
+        "adam",
+        "-v",
     )
     assert done.code == 0, done
     assert f"--loss imports and runs {CODE}." in done.stderr
     said = words(done.stdout)
-    assert "by 240 samples of data.npz judged on 60 samples with labels" in said
+    assert "by 240 samples of data.npz, judged on 60 samples with labels" in said
     assert "60 samples of data.npz, drawn at random, were kept from training and judge the repair." in said
     before, after = torch.load(model, weights_only=True), torch.load("new.pt", weights_only=True)
     assert torch.equal(before["head.weight"], after["head.weight"])
@@ -187,7 +198,8 @@ def test_inspect_renorm_judges_the_repaired_model(scratch: Path) -> None:
     good = ("inspect", model, *ARCH, "--arch-kwargs", '{"outputs": 2}', "--renorm", "--steps", "100", "--lr", "0.05")
     done = call(*good, "--train-data", f"{CODE}:batches", "--data", data, "--report", "json=after.json")
     assert done.code == 0, done
-    assert "gap before" in done.stdout
+    assert "The gap over all layers is" in words(done.stdout)
+    assert "given new statistics (gap" in words(done.stdout)
     assert "Nothing was written. --out FILE keeps the repaired model." in words(done.stdout)
     assert sorted(os.listdir()) == ["after.json", "data.npz", "net.pt"]
     document = call(*good, "--train-data", data, "--out", "new.pt", "--report", "json=-").json

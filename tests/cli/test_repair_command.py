@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 REPAIR_ONLY = {
     *("--out", "--method", "--train-data", "--heldout", "--prior", "--until", "--force", "--overwrite"),
     *("--steps", "--epochs", "--lr", "--optimizer", "--loss", "--train", "--amp", "--resume", "--patience"),
+    *("--verbose", "--all", "--sort"),
 }
 SHARED = {
     *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
@@ -173,7 +174,7 @@ def test_what_cannot_be_read_is_exit_3(files: Files, scratch: Path) -> None:
 def test_as_a_process_of_its_own(files: Files, scratch: Path) -> None:
     done = call_process("repair", files.never_updated, "--data", files.data, "--out", "new.pt", "--limit", "150")
     assert done.code == 0, done
-    assert "recalibrated by 150 samples" in done.stdout
+    assert "recalibrated by 150 samples" in words(done.stdout)
     assert "Traceback" not in done.stderr
     again = call("repair", files.never_updated, "--data", files.data, "--out", "new.pt")
     assert "it exists already; name another file, or pass --overwrite" in refused(again, 2)

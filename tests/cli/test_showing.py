@@ -57,6 +57,20 @@ def test_findings_of_an_audit_in_full(files: Files) -> None:
     assert len(short) < len(long)
 
 
+def test_a_repair_is_shown_as_a_report_is(files: Files, scratch: Path) -> None:
+    command = ("repair", files.drifted, *NET, "--data", files.labelled, "--overwrite", "--out", "new.pt")
+    short, long = call(*command).stdout, call(*command, "-v", "--all", "--sort", "gap").stdout
+    check = next(line for line in short.splitlines() if line.startswith("Then check: bncheck inspect new.pt "))
+    assert f"--arch {NET[1]}" in check
+    assert f"--data {files.labelled}" in check
+    assert f"new.pt\n{check}\n\nlayer" in short
+    assert "More: -v (all that was measured and noted)" in short
+    assert "gap: root mean square over the channels" not in short
+    assert "gap: root mean square over the channels" in long
+    assert "--sort size: choose one of gap, order, name." in refused(call(*command, "--sort", "size"), 2)
+    assert "--all: with --quiet nothing is printed" in refused(call(*command, "-q", "--all"), 2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -74,8 +88,8 @@ def test_options_that_say_the_opposite_are_refused(saved: str, options: list[str
 
 
 def test_what_prints_no_report_takes_no_such_option(files: Files) -> None:
-    renorm = ("inspect", files.drifted, *NET, "--renorm", "--train-data", files.labelled, "--all")
-    assert "--all: --renorm prints before and after" in refused(call(*renorm), 2)
+    renorm = ("inspect", files.drifted, *NET, "--renorm", "--train-data", files.labelled, "--format", "concise")
+    assert "--format: --renorm prints before and after" in refused(call(*renorm), 2)
     shard = ("inspect", files.drifted, *NET, "--data", files.labelled, "--shard", "1/2", "--write-moments", "m", "-v")
     assert "--verbose: --shard writes what one shard saw" in refused(call(*shard), 2)
 

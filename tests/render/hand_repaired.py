@@ -133,11 +133,46 @@ def nothing() -> RepairResult:
     )
 
 
+def deep(number: int) -> RepairResult:
+    """Every third layer of the first half was off, of the second half too little to matter; some are off still."""
+    layers = []
+    for at in range(number - 1):
+        is_off, is_left = at < number // 2 and at % 3 == 1, at % 17 == 16
+        before = 0.4 + at / 500 if is_off or is_left else 0.02 + at / 10_000
+        after = 0.25 + at / 1000 if is_left else 0.01
+        layers.append(
+            LayerRepair(f"encoder.stages.{at // 50}.blocks.{at}.norm", True, None, before, after, before, 0.01, 0.02)
+        )
+    layers.append(LayerRepair("head.unused.norm", False, Reason.NOT_EXERCISED, None, None, None, None, None))
+    good = healthy_report()
+    after = replace(good, run=replace(good.run, again="bncheck inspect repaired.ckpt --data data/validation.npz"))
+    return replace(better(), layers=tuple(layers), after=after)
+
+
+def deep_5() -> RepairResult:
+    return deep(5)
+
+
+def deep_55() -> RepairResult:
+    return deep(55)
+
+
+def deep_300() -> RepairResult:
+    return deep(300)
+
+
+def fine_55() -> RepairResult:
+    """Of 55 layers none was off, and none is."""
+    calm = tuple(replace(layer, gap_before=0.03, gap_after=0.01) for layer in deep(55).layers[:-1])
+    return replace(useless(), layers=calm, noted=())
+
+
 ALL = {
     make.__name__: make
     for make in (
         *(better, cross_fitted, worse, worse_without_labels, worse_by_labels_that_fit_nothing, undecided),
         *(useless, with_metric, once_not_finite, on_scaled_data, of_few),
         *(nothing, too_few),
+        *(deep_5, deep_55, deep_300, fine_55),
     )
 }

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,17 +17,20 @@ from drawn_tables import read_number, read_table
 from hand_repaired import ALL
 from rich.console import Console
 
+from bncheck.render.terminal.look import Look
 from bncheck.render.terminal.repair_table import print_repair
 from bncheck.results.repair import BETTER, WORSE, Outcome, RepairResult
 from bncheck.results.scores import Score
+from bncheck.vocabulary import Sort
 
 GOLDEN = Path(__file__).with_name("golden_repair")
 WIDTHS = (80, 120, 200)
 
 
-def drawn(result: RepairResult, width: int) -> str:
+def drawn(result: RepairResult, width: int, look: Look | None = None) -> str:
     page = io.StringIO()
-    print_repair(result, Console(file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False))
+    console = Console(file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    print_repair(result, console, look)
     return page.getvalue()
 
 
@@ -50,7 +54,7 @@ def test_there_is_no_golden_page_too_many() -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_numbers_of_the_table_are_those_of_the_result(width: int) -> None:
     result = hand_repaired.better()
-    rows = read_table(drawn(result, width), "layer")
+    rows = read_table(drawn(result, width, Look(every=True)), "layer")
     assert len(rows) == len(result.layers)
     for row, layer in zip(rows, result.layers, strict=True):
         values = {"gap before": layer.gap_before, "gap after": layer.gap_after, "error": layer.error}
@@ -64,13 +68,77 @@ def test_the_numbers_of_the_table_are_those_of_the_result(width: int) -> None:
         assert row["statistics"] == ("new" if layer.changed else f"kept: {layer.reason.words}")
 
 
+@pytest.mark.parametrize("number", [5, 55, 300])
+def test_every_layer_is_shown_or_counted(number: int) -> None:
+    result = hand_repaired.deep(number)
+    page = drawn(result, 120)
+    shown = [row["layer"] for row in read_table(page, "layer")]
+    assert 0 < len(shown) <= 10
+    counted = re.search(
+        r"^(\d+) more layers? given new statistics \(gap up to .* before, .* after\)", page, re.MULTILINE
+    )
+    assert counted is not None
+    assert len(shown) + int(counted[1]) + 1 == number
+    assert "; 1 kept: not exercised." in words(page)
+    rest = [layer for layer in result.layers if layer.changed and layer.name not in shown]
+    kept = [layer for layer in result.layers if layer.name in shown]
+    still_off = [layer.gap_after for layer in kept if layer.gap_after > 0.2]
+    assert all(layer.gap_after <= min(still_off, default=0.2) for layer in rest), "the worst that are left are shown"
+    most = max(result.layers, key=lambda layer: (layer.gap_before or 0) - (layer.gap_after or 0))
+    assert most in kept, "and so are those changed most"
+    assert len(read_table(drawn(result, 120, Look(every=True)), "layer")) == number
+
+
+def test_the_order_of_the_rows_is_chosen() -> None:
+    result = hand_repaired.deep(55)
+
+    def order(sort: Sort) -> list[str]:
+        return [row["layer"] for row in read_table(drawn(result, 200, Look(sort=sort)), "layer")]
+
+    assert order(Sort.NAME) == sorted(order(Sort.ORDER))
+    numbers = [int(name.split(".")[4]) for name in order(Sort.ORDER)]
+    assert numbers == sorted(numbers)
+    assert order(Sort.GAP)[0] == "encoder.stages.1.blocks.50.norm"
+
+
+def test_what_changed_nothing_is_three_sentences_and_no_table() -> None:
+    starts = ("weights.safetensors", "There is nothing to repair.", "Not written: repaired.ckpt. No layer could be")
+    lines = drawn(hand_repaired.nothing(), 120).splitlines()
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=False))
+    assert len(lines) == 4  # the last is wider than can be read
+    calm = drawn(hand_repaired.fine_55(), 80)
+    assert "54 layers given new statistics (gap up to 0.03 before, 0.01 after). Written" in words(calm)
+    assert "gap before" not in calm
+    assert "" not in calm.splitlines()
+
+
+def test_the_answer_stands_first_and_names_file_and_command() -> None:
+    lines = drawn(hand_repaired.deep(300), 200).splitlines()
+    at = {start: next(i for i, line in enumerate(lines) if line.startswith(start)) for start in (
+        "The repaired model is better.", "Accuracy: 40.5%", "Written: repaired.ckpt",
+        "Then check: bncheck inspect repaired.ckpt --data data/validation.npz", "layer ",
+    )}  # fmt: skip
+    assert list(at.values()) == sorted(at.values())
+    assert len(lines) < 30
+
+
+def test_the_options_that_show_more_are_named_to_whoever_can_type_them() -> None:
+    result = hand_repaired.deep(300)
+    assert "More: " not in drawn(result, 120)
+    assert "More: -v (all that was measured and noted), --all (every layer)" in drawn(result, 120, Look(typed=True))
+    full = drawn(result, 120, Look(verbose=True, every=True, typed=True))
+    assert "More: " not in full
+    assert "59.5% of the predictions change." in full
+    assert "gap: root mean square over the channels" in full
+
+
 @pytest.mark.parametrize(
     ("name", "said", "unsaid"),
     [
         (
             "better",
             ["The repaired model is better.", "40.5% as shipped, 99.3% repaired", "Written: repaired.ckpt"],
-            "Not",
+            "Not written",
         ),
         ("cross_fitted", ["blended by 1200", "each half by what the other half gave", "10% fewer wrong"], "heldout"),
         ("worse", ["The repaired model is worse.", "Not written: repaired.ckpt", "--force", "-1.9 points"], "Written"),
@@ -89,7 +157,11 @@ def test_the_numbers_of_the_table_are_those_of_the_result(width: int) -> None:
             ["better.", "None of the predictions is wrong any more.", "But BN601 speaks of the data"],
             "%.",
         ),
-        ("of_few", ["is better.", "But 12 samples are few: with 40 the new statistics would be off by less"], "Not"),
+        (
+            "of_few",
+            ["is better.", "But 12 samples are few: with 40 the new statistics would be off by less"],
+            "Not written",
+        ),
         ("nothing", ["There is nothing to repair.", "the data do not reach them"], "judged on"),
     ],
 )

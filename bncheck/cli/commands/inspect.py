@@ -9,7 +9,7 @@ from typing import Any, cast
 import typer
 
 from bncheck.cli.commands.merge import keep_part, write_shard
-from bncheck.cli.commands.renorm import exit_code_of, print_renormalized, renormalized, settled_repair
+from bncheck.cli.commands.renorm import exit_code_of, renormalized, settled_repair
 from bncheck.cli.configuration import configuration_of, say_configuration
 from bncheck.cli.destinations import read_destinations, stdout_is_free, write_reports
 from bncheck.cli.guard import files_of
@@ -32,7 +32,7 @@ from bncheck.cli.options.typed import (
 from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
 from bncheck.cli.ranks import job_ranks, refuse_in_job
-from bncheck.cli.showing import OF_PAGE, read_showing
+from bncheck.cli.showing import OF_REPORT, read_showing
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
 from bncheck.results import RepairResult, Report
@@ -155,7 +155,7 @@ def inspect_command(
     with exit_codes(debug, context):
         showing = read_showing(context)
         if renorm:
-            refuse_typed(context, f"{argument('renorm')} prints before and after: leave it out.", *OF_PAGE)
+            refuse_typed(context, f"{argument('renorm')} prints before and after: leave it out.", *OF_REPORT)
             refuse_in_job(f"{argument('renorm')}, which trains,")
             if write_moments is not None:
                 raise UsageError(
@@ -250,7 +250,7 @@ def inspect_command(
         result = settle(result, known, quiet=quiet)
         write_reports(result if repair is None else settled_repair(repair, result), destinations)
         if not quiet and stdout_is_free(destinations):
-            showing.print(result) if repair is None else print_renormalized(repair, result)
+            showing.print(result) if repair is None else showing.print_repair(settled_repair(repair, result))
         raise typer.Exit(result.summary.exit_code if repair is None else exit_code_of(repair, result))
 
 

@@ -85,15 +85,6 @@ def exit_code_of(repair: RepairResult, judged: Report) -> int:
     return settled_repair(repair, judged).exit_code
 
 
-def print_renormalized(repair: RepairResult, judged: Report) -> None:
-    """Before and after, on stdout."""
-    from rich.console import Console
-
-    from bncheck.render import print_repair
-
-    print_repair(settled_repair(repair, judged), Console())
-
-
 def settled_repair(repair: RepairResult, judged: Report) -> RepairResult:
     """The repair with known findings accepted in the report it is judged by."""
     return replace(repair, before=judged) if repair.after is None else replace(repair, after=judged)

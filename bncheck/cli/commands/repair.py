@@ -9,7 +9,7 @@ from typing import Any, cast
 import typer
 
 from bncheck.cli.configuration import say_configuration
-from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.destinations import read_destinations, stdout_is_free, write_reports
 from bncheck.cli.guard import files_of
 from bncheck.cli.importing import start_torch
 from bncheck.cli.options import declared as opt
@@ -28,6 +28,7 @@ from bncheck.cli.options.typed import (
 from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
 from bncheck.cli.ranks import refuse_in_job
+from bncheck.cli.showing import read_showing
 from bncheck.results import RepairResult
 from bncheck.settings import (
     BATCH_SIZE,
@@ -105,6 +106,9 @@ def repair_command(
     task: opt.Task = None,
     fail_on: opt.FailOn = FailOn.WARNING.value,
     report: opt.Reports = None,
+    verbose: opt.Verbose = False,
+    all: opt.Every = False,
+    sort: opt.Sort = None,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -117,6 +121,7 @@ def repair_command(
     typed = as_typed(locals())
     with exit_codes(debug, context):
         refuse_in_job("bncheck repair")
+        showing = read_showing(context)
         destinations = read_destinations(report or [], RepairResult)
         files = files_of(context, destinations)
         if method != "renorm":
@@ -195,8 +200,8 @@ def repair_command(
             result = _repair(settings, quiet)
         files.require_free()
         write_reports(result, destinations)
-        if not quiet and all(destination.path != STDOUT for destination in destinations):
-            print_result(result)
+        if not quiet and stdout_is_free(destinations):
+            showing.print_repair(result)
         elif result.refused:
             worse = "the repaired model is measured to be worse" if result.differs else "it is not known to be no worse"
             why = "there are too few samples" if result.exit_code == 4 else worse
@@ -210,12 +215,3 @@ def _repair(settings: RepairSettings, quiet: bool) -> Any:
 
     with progress_bar(quiet) as progress:
         return repaired(settings, progress, training_told(progress, quiet))
-
-
-def print_result(result: Any) -> None:
-    """Before and after, on stdout."""
-    from rich.console import Console
-
-    from bncheck.render import print_repair
-
-    print_repair(result, Console())

@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 
 from bncheck import encoding
 from bncheck.render.format import Format, Result
+from bncheck.render.repaired.closing import closing_lines
 from bncheck.render.told import judged_report, told
 from bncheck.render.words.cells import number, printable
-from bncheck.render.words.repair import closing_lines, verdict_lines
+from bncheck.render.words.repair import verdict_lines
 from bncheck.render.words.report import headline, too_little_checked
 from bncheck.results import (
     ERROR,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bncheck.render.format import Format
+from bncheck.render.repaired.closing import closing_lines
 from bncheck.render.told import judged_report
 from bncheck.render.words.cells import count, number, printable, span
 from bncheck.render.words.difference import (
@@ -22,7 +23,7 @@ from bncheck.render.words.difference import (
 from bncheck.render.words.judged import concerning, layer_verdict
 from bncheck.render.words.layers import KINDS, MEANINGS
 from bncheck.render.words.ranking import worst_first
-from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
+from bncheck.render.words.repair import headings, statistics_words, verdict_lines
 from bncheck.render.words.report import (
     ALIKE,
     about_data,

@@ -12,10 +12,11 @@ from bncheck.render.html.drawing import drawing
 from bncheck.render.html.figures import batch_size_figures, depth_figure, narrow_depth_figure, score_figure
 from bncheck.render.html.filling import filled, of_report
 from bncheck.render.html.tables import Line, safe
+from bncheck.render.repaired.closing import closing_lines
 from bncheck.render.told import judged_report
 from bncheck.render.words.answer import compared
 from bncheck.render.words.cells import number
-from bncheck.render.words.repair import closing_lines, headings, statistics_words, verdict_lines
+from bncheck.render.words.repair import headings, statistics_words, verdict_lines
 from bncheck.results import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult, Report, score_title
 
 STANDINGS = {BETTER: "ok", NO_DIFFERENCE: "ok", WORSE: "findings"}

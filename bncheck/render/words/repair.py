@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bncheck.render.words.cells import count, number
 from bncheck.render.words.hidden import INSTANCE, what_a_repair_hides
-from bncheck.render.words.reasons import reason_words, why_kept
+from bncheck.render.words.reasons import reason_words
 from bncheck.results import (
     BETTER,
     CROSS_FITTED,
@@ -30,10 +30,6 @@ SMALL_SHARE = 0.25
 """A repair that removes a smaller share of the wrong predictions leaves the cause of the others."""
 VERBS = {"recalibrate": "recalibrated", "blend": "blended", "renorm": "fine-tuned with Batch Renormalization"}
 BY_INSTANCE = "made to normalize by instance"
-
-_MORE_TRAINING = f"More {argument('steps')}, a smaller {argument('lr')} or more varied training data may serve better"
-_BLEND = f"{argument('method')} blend keeps a part of the stored statistics"
-_FORCE = f"{argument('force')} writes the file all the same"
 
 
 def headings(result: RepairResult) -> list[str]:
@@ -82,43 +78,17 @@ def verdict_lines(result: RepairResult) -> list[str]:
     return [spelled(line, result.before.run.spelling) for line in lines]
 
 
-def closing_lines(result: RepairResult) -> list[str]:
-    """Where the file is, or why there is none, and what to do."""
-    return [spelled(line, result.before.run.spelling) for line in _closing(result)]
+def outcome_briefly(result: RepairResult, *, calm: bool = False) -> list[str]:
+    """The outcome, by what it is judged, the gap, and what makes it doubtful: a line each, for a first screen.
 
-
-def check_of_repair(result: RepairResult) -> str | None:
-    """The command that shows what a repair has left over, in the file that it wrote."""
-    if result.path is None or result.after is None or not _left_over(result):
-        return None
-    return result.after.run.again
-
-
-def _closing(result: RepairResult) -> list[str]:
-    if result.outcome == WORSE and result.method == INSTANCE and result.path is None:
-        written = "Nothing was written" if result.out is None else f"Not written: {result.out}"
-        return [f"{written}. These layers serve better by what they store; {_FORCE}."]
-    if result.path is not None:
-        all_the_same = "Written all the same, being no worse" if result.outcome == NO_DIFFERENCE else "Written"
-        return [f"{all_the_same}: {result.path}", *_left_over(result)]
-    if result.out is None and result.after is not None:
-        kept = f"{_MORE_TRAINING}." if result.outcome == WORSE else f"{argument('out')} FILE keeps the repaired model."
-        return [f"Nothing was written. {kept}", *_left_over(result)]
-    if result.outcome == WORSE and result.method == "renorm":
-        return [f"Not written: {result.out}. {_MORE_TRAINING}; {_FORCE}."]
-    if result.outcome == TOO_FEW:
-        return [
-            f"Not written: {result.out}. Give at least {_in_tens(result.samples_needed or 0)} samples; {_BLEND}; "
-            f"{_FORCE}."
-        ]
-    if result.outcome == WORSE and not result.differs:
-        return [f"Not written: {result.out}. More samples would tell whether it is worse; {_BLEND}; {_FORCE}."]
-    if result.outcome == WORSE:
-        return [
-            f"Not written: {result.out}. Data like those the model was trained on would serve better; {_BLEND}; "
-            f"{_FORCE}."
-        ]
-    return [f"Not written: {result.out}. {_nothing(result)}" if result.out else _nothing(result)]
+    Args:
+        result: of the repair.
+        calm: no layer deserves a look: the outcome and what it is judged by are one line, and the gap goes without.
+    """
+    judged = " ".join(_accuracy(result) or _moved(result))
+    said = [f"{_outcome(result)} {judged}"] if calm else [_outcome(result), judged, *_gaps(result)]
+    lines = [*said, *_of_few(result), *_hidden(result)]
+    return [spelled(line, result.before.run.spelling) for line in lines if line]
 
 
 def _outcome(result: RepairResult) -> str:
@@ -231,7 +201,7 @@ def _of_few(result: RepairResult) -> list[str]:
     if result.outcome != BETTER or result.samples_needed is None:
         return []
     samples = f"{count(result.samples, 'sample')} {'is' if result.samples == 1 else 'are'} few"
-    enough = _in_tens(result.samples_needed)
+    enough = in_tens(result.samples_needed)
     return [f"But {samples}: with {enough} the new statistics would be off by less than a gap that matters."]
 
 
@@ -255,36 +225,6 @@ def _crossed(layers: Sequence[LayerRepair]) -> tuple[float | None, float | None]
     return before, after
 
 
-def _left_over(result: RepairResult) -> list[str]:
-    """What the report on the repaired file still finds."""
-    after = result.after
-    if after is None:
-        return []
-    codes = sorted({finding.code for finding in after.findings if finding.severity in ("error", "warning")})
-    if codes:
-        return [f"The repaired file still has findings: {', '.join(codes)}."]
-    if result.has_none_left:
-        return []
-    if after.summary.exit_code:
-        return ["There were too few samples to tell whether its statistics describe the data."]
-    return []
-
-
-def _in_tens(needed: int) -> int:
+def in_tens(needed: int) -> int:
     """A quarter more, in tens: what few samples say of the error is itself uncertain."""
     return math.ceil(1.25 * needed / 10) * 10
-
-
-def _nothing(result: RepairResult) -> str:
-    reasons = sorted({layer.reason for layer in result.layers if layer.reason})
-    codes = {finding.code for finding in result.before.findings}
-    if result.notes and not result.samples:
-        return result.notes[-1]
-    if "BN705" in codes:
-        return (
-            "Its normalization was folded into other layers, or frozen, and no statistics are left: repair the "
-            "checkpoint it was exported from, and export that again."
-        )
-    if reasons:
-        return f"No layer could be given new statistics: {'; '.join(map(why_kept, reasons))}."
-    return "No layer of this file stores statistics."

@@ -1,0 +1,1 @@
+"""What the page of a repair says besides its outcome."""
