@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from difflib import get_close_matches
 from itertools import islice
@@ -17,6 +17,8 @@ from typing import TypeVar
 T = TypeVar("T")
 _LOOKED_THROUGH = 10_000
 """Names in a folder among which the one is looked for that may have been meant."""
+_LONGEST = 64
+"""Characters of a word that is looked for."""
 _DEEPEST = 32
 """Parts of a path that is looked for; a longer one was not typed by hand."""
 
@@ -43,6 +45,27 @@ def meant(path: Path | str) -> str:
     typed = os.fspath(path)
     found = _nearest(typed) if typed.count(os.sep) < _DEEPEST else None
     return f" (did you mean {found}?)" if found else ""
+
+
+def meant_word(value: str, words: Iterable[str], also: Mapping[str, str] | None = None) -> str:
+    """The word most like what was typed, as a question; nothing where none is.
+
+    Args:
+        value: what was typed.
+        words: that there are.
+        also: what people call some of them.
+
+    >>> meant_word("recalibrat", ("recalibrate", "blend"))
+    ' (did you mean recalibrate?)'
+    >>> meant_word("Segmentaton", ("classes", "positions"), {"segmentation": "positions"})
+    ' (did you mean positions?)'
+    >>> meant_word("bytes", ("gap", "order", "name"))
+    ''
+    """
+    known = {word.lower(): word for word in words}
+    known = {name: word for name, word in (also or {}).items() if word.lower() in known} | known
+    close = get_close_matches(value.strip().lower().replace("_", "-")[:_LONGEST], known, n=1)
+    return f" (did you mean {known[close[0]]}?)" if close else ""
 
 
 def _nearest(path: str) -> str | None:

@@ -23,10 +23,11 @@ command line, `bncheck.toml: until` of what came from a file, `until` in Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from bncheck.discovery import meant_word
 from bncheck.encoding import one_line, text_of
-from bncheck.vocabulary import Spelling, arguments_named, spelled
+from bncheck.vocabulary import ALSO_CALLED, Spelling, argument, arguments_named, spelled
 
 
 class BncheckError(Exception):
@@ -69,6 +70,17 @@ class RefusedError(BncheckError):
 
 class UsageError(BncheckError):
     """The command or the configuration is wrong (exit code 2)."""
+
+
+def not_one_of(name: str, value: str, words: Iterable[str], otherwise: str = "") -> UsageError:
+    """What is said of a value that is none of the words an argument takes, with the one that may have been meant.
+
+    >>> str(not_one_of("sort", "gpa", ("gap", "order", "name")))
+    'sort gpa (did you mean gap?): choose one of gap, order, name.'
+    """
+    known = tuple(words)
+    meant = meant_word(value, known, ALSO_CALLED.get(name))
+    return UsageError(f"{argument(name)} {value}{meant}: choose one of {', '.join(known)}{otherwise}.")
 
 
 class UnreadableError(BncheckError):

@@ -132,6 +132,31 @@ class Spelling(Enum):
     FILE = "file"
 
 
+ALSO_CALLED: dict[str, dict[str, str]] = {
+    "task": {
+        "classification": "classes",
+        "multiclass": "classes",
+        "segmentation": "positions",
+        "tagging": "positions",
+        "binary": "yes-no",
+        "multilabel": "yes-no",
+        "regression": "numbers",
+        "depth": "numbers",
+        "keypoints": "numbers",
+        "retrieval": "embeddings",
+        "verification": "embeddings",
+        "metric-learning": "embeddings",
+        "detection": "none",
+    },
+    "method": {"fine-tune": "renorm", "batch-renorm": "renorm", "refresh": "recalibrate", "instance-norm": "instance"},
+    "deploy_dtype": {"fp16": "float16", "half": "float16", "bf16": "bfloat16"},
+    "channels": {"grayscale": "gray", "grey": "gray", "rgba": "rgb"},
+    "layout": {"channels-last": "nhwc", "channels-first": "nchw"},
+    "fail_on": {"none": "never", "warn": "warning"},
+    "device": {"gpu": "cuda"},
+}
+"""What people call the words that an argument takes, by the argument."""
+
 _ARGUMENT = re.compile("\ue000([a-z_0-9]+)\ue001")
 _SPELL: dict[Spelling, Callable[[str], str]] = {
     Spelling.PYTHON: lambda name: name,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bncheck.discovery import meant_word
 from bncheck.encoding import encodable
 from bncheck.errors import UsageError
 from bncheck.files import written_whole
@@ -82,10 +83,15 @@ def _read(value: str) -> Destination:
     by_suffix = format_of(Path(value).suffix)
     if value != STDOUT and by_suffix is not None:
         return Destination(by_suffix.name, value)
+    meant = meant_word(name, names) if separator else meant_word(Path(value).suffix, _suffixes())
     raise UsageError(
-        f"--report {value}: the format cannot be told from that; write FORMAT=PATH with FORMAT one of "
+        f"--report {value}{meant}: the format cannot be told from that; write FORMAT=PATH with FORMAT one of "
         f"{', '.join(names)}, for example --report json={'-' if value == STDOUT else 'report.json'}."
     )
+
+
+def _suffixes() -> list[str]:
+    return [suffix for each in all_formats() for suffix in each.suffixes]
 
 
 def _add_step_summary(result: Result) -> None:

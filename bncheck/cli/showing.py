@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import typer
 
 from bncheck.cli.options.arguments import refuse_typed
 from bncheck.cli.spelling import is_typed
-from bncheck.errors import UsageError
+from bncheck.errors import not_one_of
 from bncheck.vocabulary import Page, Sort, argument
 
 PAGE_ALONE = ("verbose", "all", "sort")
@@ -85,8 +86,10 @@ def read_showing(context: typer.Context) -> Showing:
     """
     given = context.params
     form, sort = given.get("format"), given.get("sort")
-    _require_one_of("format", form, tuple(Page))
-    _require_one_of("sort", sort, tuple(Sort))
+    if form is not None and form not in tuple(Page):
+        raise not_one_of("format", form, Page, _as_report(form))
+    if sort is not None and sort not in tuple(Sort):
+        raise not_one_of("sort", sort, Sort)
     if given.get("quiet") and is_typed(context, "quiet"):
         refuse_typed(context, f"with {argument('quiet')} nothing is printed: leave it out.", *OF_PAGE)
     if given.get("statistics"):
@@ -106,9 +109,13 @@ def read_showing(context: typer.Context) -> Showing:
     )
 
 
-def _require_one_of(name: str, value: str | None, words: Sequence[str]) -> None:
-    if value is not None and value not in words:
-        raise UsageError(f"{argument(name)} {value}: choose one of {', '.join(words)}.")
+def _as_report(form: str) -> str:
+    """Whoever wants a file of some format is told which option writes it."""
+    from bncheck.render import all_formats
+
+    names = [each.name for each in all_formats()]
+    close = get_close_matches(form.lower(), names, n=1)
+    return f". A report in {close[0]} is another option, {argument('report')} {close[0]}=FILE" if close else ""
 
 
 def _console() -> Any:

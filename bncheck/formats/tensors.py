@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 
 import numpy as np
 import torch
 
 from bncheck.core import FloatArray, NormLayer
+from bncheck.discovery import meant_word
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.declared import ALWAYS, require_backed
 from bncheck.formats.messages import first_line
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import ALSO_CALLED, argument
 
 LARGEST_COUNT = 2**53
 """Beyond it floats, which may hold a count, skip numbers; no training takes so many steps."""
@@ -210,9 +210,8 @@ def require_device(device: str) -> None:
         said = first_line(error)
         is_unknown = said.startswith("Expected one of")
         reason = "PyTorch knows no device of that name" if is_unknown else said[:_REASON]
-        kind = device.partition(":")[0].lower()
-        close = ["cuda"] if kind == "gpu" else get_close_matches(kind, _DEVICES, n=1) if is_unknown else []
-        meant = f" (did you mean {close[0]}?)" if close else ""
+        kind = device.partition(":")[0]
+        meant = meant_word(kind, _DEVICES, ALSO_CALLED["device"]) if is_unknown else ""
         raise UsageError(
             f"{argument('device')} {device[:_DEVICE]}{meant} cannot be used here: {reason}. Use {usable}."
         ) from error

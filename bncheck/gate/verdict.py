@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bncheck.errors import UsageError
+from bncheck.errors import not_one_of
 from bncheck.results import Finding, unexplained
-from bncheck.vocabulary import FailOn, Severity, argument
+from bncheck.vocabulary import FailOn, Severity
 from bncheck.vocabulary import Verdict as Outcome
 
 FAIL_ON = tuple(FailOn)
@@ -53,7 +53,7 @@ def fail_on_named(name: str) -> FailOn:
         UsageError: it is none of `error`, `warning` and `never`.
     """
     if name not in FAIL_ON:
-        raise UsageError(f"{argument('fail_on')} {name}: choose one of {', '.join(FAIL_ON)}.")
+        raise not_one_of("fail_on", name, FAIL_ON)
     return FailOn(name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bncheck.discovery import modules_in
+from bncheck.discovery import meant_word, modules_in
 from bncheck.errors import UsageError
 from bncheck.render import formats as home
 from bncheck.results import Difference, RepairResult, Report
@@ -80,7 +80,8 @@ def renderer(name: str) -> Format:
         if each.name == name:
             return each
     names = ", ".join(each.name for each in known)
-    raise UsageError(f"{argument('report')}: there is no format {name!r}; choose one of {names}.")
+    meant = meant_word(name, [each.name for each in known])
+    raise UsageError(f"{argument('report')}: there is no format {name!r}{meant}; choose one of {names}.")
 
 
 def format_of(suffix: str) -> Format | None:

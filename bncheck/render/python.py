@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from bncheck.discovery import meant_word
 from bncheck.encoding import encodable
 from bncheck.errors import UsageError
 from bncheck.files import InputFiles, OutputFile, is_special, require_free, written_whole
@@ -47,7 +48,8 @@ def save(result: Result, path: Path) -> Path:
     found = format_of(path.suffix)
     if found is None:
         known = ", ".join(sorted(suffix for each in all_formats() for suffix in each.suffixes))
-        raise UsageError(f"path {path}: no format is written with such a suffix; those are {known}.")
+        meant = meant_word(path.suffix, [suffix for each in all_formats() for suffix in each.suffixes])
+        raise UsageError(f"path {path}{meant}: no format is written with such a suffix; those are {known}.")
     require_free([OutputFile("path", path)], InputFiles.named(_inspected(result)))
     _require_report(path)
     text = encodable(found(result))

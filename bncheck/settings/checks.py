@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from bncheck.errors import UsageError
+from bncheck.errors import UsageError, not_one_of
 from bncheck.vocabulary import argument
 
 
@@ -85,7 +85,7 @@ def require_one_of(name: str, value: str | None, allowed: Sequence[str], otherwi
     """Raise UsageError where the value is none of the words; `None` was not given."""
     require_text(name, value)
     if value is not None and value not in allowed:
-        raise UsageError(f"{argument(name)} {value}: choose one of {', '.join(allowed)}{otherwise}.")
+        raise not_one_of(name, value, allowed, otherwise)
 
 
 LARGEST = 2**63

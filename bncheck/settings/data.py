@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from bncheck.discovery import meant_word
 from bncheck.errors import UsageError
 from bncheck.settings.checks import (
     require_at_least,
     require_callable,
     require_count,
     require_number,
+    require_one_of,
     require_text,
     texts,
 )
@@ -102,9 +104,9 @@ class DataSettings:
             object.__setattr__(self, "input", names)
         require_count("sample_memory", self.sample_memory)
         require_at_least("workers", self.workers, 0)
-        _require_one_of("layout", self.layout, LAYOUTS)
-        _require_one_of("channels", self.channels, (None, *CHANNELS))
-        _require_one_of("preset", self.preset, (None, *PRESETS))
+        require_one_of("layout", "none" if self.layout is None else self.layout, LAYOUTS)
+        require_one_of("channels", self.channels, CHANNELS)
+        require_one_of("preset", self.preset, PRESETS)
         _require_size("resize", self.resize)
         _require_size("crop", self.crop)
         _require_numbers("mean", self.mean)
@@ -160,18 +162,12 @@ class DataSettings:
         return [argument(name) for name in names if getattr(self, name) is not None]
 
 
-def _require_one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
-    require_text(name, value)
-    if value not in allowed:
-        expected = ", ".join(word for word in allowed if word)
-        raise UsageError(f"{argument(name)} {value}: expected one of {expected}.")
-
-
 def _require_fill(value: Fill | None) -> None:
     if value in FILLS:
         return
     if isinstance(value, str):
-        raise UsageError(f"{argument('fill')} {value}: expected a number, {' or '.join(FILLS)}.")
+        meant = meant_word(value, FILLS)
+        raise UsageError(f"{argument('fill')} {value}{meant}: expected a number, {' or '.join(FILLS)}.")
     require_number("fill", value)
     if value is not None and not math.isfinite(value):
         raise UsageError(f"{argument('fill')} {value}: expected a finite number.")

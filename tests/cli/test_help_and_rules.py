@@ -130,7 +130,7 @@ def test_a_rule_as_json_is_its_entry_in_the_list() -> None:
 
 @pytest.mark.parametrize("command", [("rules",), ("rule", "BN102")])
 def test_rules_in_a_format_there_is_not(command: tuple[str, ...]) -> None:
-    assert "--format xml: choose text or json." in refused(call(*command, "--format", "xml"), 2)
+    assert "--format xml: choose one of text, json." in refused(call(*command, "--format", "xml"), 2)
 
 
 @pytest.mark.parametrize("code", ["BN102", "bn102", "Bn102"])

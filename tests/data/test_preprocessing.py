@@ -206,9 +206,9 @@ def test_of_several_inputs_the_images_are_preprocessed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layout": "chwn"}, "layout chwn: expected one of auto, nhwc, nchw"),
-        ({"channels": "yuv"}, "channels yuv: expected one of rgb, bgr, gray"),
-        ({"preset": "cifar"}, "preset cifar: expected one of imagenet"),
+        ({"layout": "chwn"}, r"layout chwn \(did you mean nchw\?\): choose one of auto, nhwc, nchw"),
+        ({"channels": "yuv"}, "channels yuv: choose one of rgb, bgr, gray"),
+        ({"preset": "cifar"}, "preset cifar: choose one of imagenet"),
         ({"resize": 0}, "resize 0: expected a positive length"),
         ({"crop": (3,)}, r"crop \(3,\): expected a positive length, or height and width"),
         ({"crop": (3, -1)}, "expected a positive length, or height and width"),

@@ -114,9 +114,9 @@ def test_info_changes_nothing(names: list[str], coverage: Coverage, fail_on: str
     assert judged(*names, "info") == judged(*names)
 
 
-@pytest.mark.parametrize("fail_on", ["info", "Error", ""])
-def test_other_words_for_fail_on_are_refused(fail_on: str) -> None:
-    with pytest.raises(UsageError, match=rf"^fail_on {fail_on}: choose one of error, warning, never\.$"):
+@pytest.mark.parametrize(("fail_on", "meant"), [("info", ""), ("Error", r" \(did you mean error\?\)"), ("", "")])
+def test_other_words_for_fail_on_are_refused(fail_on: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=rf"^fail_on {fail_on}{meant}: choose one of error, warning, never\.$"):
         fail_on_named(fail_on)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from bncheck.cli.options import rules as opt
 from bncheck.cli.process import exit_codes
-from bncheck.errors import UsageError
+from bncheck.errors import not_one_of
 from bncheck.rules import GROUPS, RULES, find_rule
 
 
@@ -41,7 +41,7 @@ def rule_command(
 
 def _as_json(output_format: str) -> bool:
     if output_format not in ("text", "json"):
-        raise UsageError(f"--format {output_format}: choose text or json.")
+        raise not_one_of("format", output_format, ("text", "json"))
     return output_format == "json"
 
 

@@ -11,9 +11,8 @@ from functools import cache
 import torch
 
 from bncheck.discovery import modules_in
-from bncheck.errors import UsageError
+from bncheck.errors import not_one_of
 from bncheck.predictions.tasks.task import Task
-from bncheck.vocabulary import argument
 
 
 @cache
@@ -33,7 +32,7 @@ def task_named(name: str) -> Task:
     'accuracy'
     """
     if name not in tasks():
-        raise UsageError(f"{argument('task')} {name}: choose one of {', '.join(tasks())}.")
+        raise not_one_of("task", name, tasks())
     return tasks()[name]
 
 

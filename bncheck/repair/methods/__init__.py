@@ -10,7 +10,7 @@ import sys
 from functools import cache
 
 from bncheck.discovery import modules_in
-from bncheck.errors import UsageError
+from bncheck.errors import UsageError, not_one_of
 from bncheck.repair.methods.method import Method, MethodOptions
 from bncheck.vocabulary import argument
 
@@ -30,7 +30,7 @@ def method_named(name: str, options: MethodOptions) -> Method:
         UsageError: there is none, or an option is wrong for it.
     """
     if name not in methods():
-        raise UsageError(f"{argument('method')} {name}: choose one of {', '.join(methods())}.")
+        raise not_one_of("method", name, methods())
     method = methods()[name]
     if options.prior is not None and not (method.takes_prior and 0 <= options.prior < math.inf):
         weighing = " or ".join(other.name for other in methods().values() if other.takes_prior)
