@@ -79,6 +79,15 @@ def test_the_hugging_face_trainer():
     assert bncheck.inspect(model, HELD_OUT, output="logits").summary.exit_code == 0
 
 
+def test_ultralytics(tmp_path: Path):
+    from test_ultralytics import HELD_OUT as IMAGES
+    from test_ultralytics import NAMES, TRAIN
+    from yolo_trainer import YOLO
+
+    model = run("Ultralytics", model=YOLO(small_net(), TRAIN, IMAGES))["model"]
+    assert [epoch for epoch, values in model.trainer.logged if set(values) >= NAMES] == [1, 2]
+
+
 def test_pytest():
     made = bncheck.recalibrate(small_net().eval(), digits("train"))
     run("pytest", model=made, validation_data=HELD_OUT)["test_the_model_fits_its_data"]()
