@@ -16,7 +16,7 @@ from typing import Any
 
 from bncheck.api.calling import OF_IMAGES, OF_JUDGING, OF_MODEL, OF_REFERENCE, OF_TASK, Call, Expression
 from bncheck.api.reading_changed import changed_reading, preprocessing
-from bncheck.files import remote_name
+from bncheck.files import name_here, remote_name
 from bncheck.formats import hugging_face_folder
 from bncheck.results import FINDINGS, INFO, NOT_CHECKED, OK, Finding, Report, next_command
 from bncheck.settings import METHOD
@@ -140,7 +140,7 @@ def _given(value: str, call: Call) -> Any:
 
 def free_name(model: str) -> str:
     """A name beside the model's for what it becomes, with its suffix, that nothing bears yet."""
-    path = Path(model if remote_name(model) is None else model.rstrip("/").rpartition("/")[2])
+    path = Path(model if remote_name(model) is None else name_here(model))
     suffix = next((end for end in (".safetensors.index.json", ".weights.h5") if path.name.endswith(end)), path.suffix)
     if (folder := hugging_face_folder(path)) is not None and not folder.weights.name.endswith(".json"):
         suffix = folder.weights.suffix  # its weights alone are repaired

@@ -14,7 +14,7 @@ from bncheck.api.remote.fetching import fetched_data
 from bncheck.api.reporting.running import report_on
 from bncheck.data import Source, require_named
 from bncheck.errors import ModelError, RefusedError, UsageError
-from bncheck.files import Fetched, InputFiles, publish, staging
+from bncheck.files import Fetched, InputFiles, publish, shown_as_named, staging
 from bncheck.formats import Backend, by_instance, by_instance_refused, require_runnable
 from bncheck.measure import Plan
 from bncheck.progress import Progress, Relayed, begin, no_progress
@@ -68,15 +68,22 @@ def repaired(
     Raises:
         BncheckError: as `bncheck.repair_file`.
     """
-    named = {
-        argument("data"): settings.data,
-        argument("train_data"): settings.train_data,
-        argument("heldout"): settings.heldout,
-    }
-    for name, data in named.items():
+    for name, data in _named_data(settings).items():
         require_named(data, name)
     request_of(settings)  # refuses what cannot be meant before anything is opened
-    asked, settings = settings, _here(settings)
+    here, copy = _here(settings)
+    with shown_as_named(copy):
+        result = _repaired(settings, here, progress, training_progress)
+    if copy is None:
+        return result
+    after = None if result.after is None else _as_named(result.after, copy)
+    return replace(result, before=_as_named(result.before, copy), after=after)
+
+
+def _repaired(
+    asked: RepairSettings, settings: RepairSettings, progress: Progress, training_progress: TrainingProgress
+) -> RepairResult:
+    """What comes of the repair asked for, by settings that name files of this machine alone."""
     training = settings.training
     way = method_named(settings.method, MethodOptions(settings.prior, settings.until, training, training_progress))
     progress = spelling_arguments(progress, settings.edge.spelling)
@@ -95,7 +102,7 @@ def repaired(
         raise ModelError(f"{shipped.path} cannot be repaired: {shipped.refusal}. Export it again in eval mode.")
 
     def repaired_to(place: Path) -> RepairResult:
-        read = InputFiles.named({argument("arch"): settings.model.arch}) + InputFiles.of_data(named)
+        read = InputFiles.named({argument("arch"): settings.model.arch}) + InputFiles.of_data(_named_data(asked))
         target = target_of(shipped, place, inputs=read, checkpoint=training.checkpoint, overwrite=settings.overwrite)
         require_writable(training.checkpoint)
         roles = roles_of(
@@ -117,13 +124,29 @@ def repaired(
     return result
 
 
-def _here(settings: RepairSettings) -> RepairSettings:
+def _named_data(settings: RepairSettings) -> dict[str, Any]:
+    return {
+        argument("data"): settings.data,
+        argument("train_data"): settings.train_data,
+        argument("heldout"): settings.heldout,
+    }
+
+
+def _here(settings: RepairSettings) -> tuple[RepairSettings, Fetched | None]:
     """The settings with what lies elsewhere fetched: it is the copy that is repaired, and read again on the way."""
     model = weights_of(settings.model)
-    if isinstance(model.source, Fetched):
-        model = replace(model, source=Path(model.source))
+    copy = model.source if isinstance(model.source, Fetched) else None
+    if copy is not None:
+        model = replace(model, source=Path(copy))
     data, train, heldout = map(fetched_data, (settings.data, settings.train_data, settings.heldout))
-    return replace(settings, model=model, data=data, train_data=train, heldout=heldout)
+    return replace(settings, model=model, data=data, train_data=train, heldout=heldout), copy
+
+
+def _as_named(report: Report, copy: Fetched) -> Report:
+    """The report with the model called as it was named, where it is on the copy."""
+    if report.model.path != str(Path(copy)):
+        return report
+    return replace(report, model=replace(report.model, path=copy.shown))
 
 
 def _require_unseen(data: Any, heldout: Any) -> None:

@@ -3,7 +3,7 @@ from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
 from .outputs import OutputFile, no_folder, require_free, require_ordinary, require_place
 from .pickles import LEGACY_PICKLES, buffered, load_tensors, names_asked_for, read_by_torch
-from .remote import Fetched, remote_name, shown_as_named, shown_name
+from .remote import Fetched, name_here, of_mlflow, remote_name, shown_as_named, shown_name
 from .sparse import sparse_indices_checked
 from .writing import publish, staging, written_whole
 
@@ -18,8 +18,10 @@ __all__ = [
     "file_id",
     "is_special",
     "load_tensors",
+    "name_here",
     "names_asked_for",
     "no_folder",
+    "of_mlflow",
     "publish",
     "read_by_torch",
     "remote_name",

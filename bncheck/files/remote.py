@@ -33,6 +33,10 @@ _COLLAPSED = frozenset(
 """Schemes by which a name is known even where a `Path` has taken one of its two slashes."""
 
 
+_OF_MLFLOW = frozenset(("models", "runs"))
+"""Schemes of MLflow, whose names have one slash."""
+
+
 class Fetched(str):
     """The path of a copy of what lies elsewhere.
 
@@ -52,15 +56,30 @@ class Fetched(str):
 
 
 def remote_name(value: object) -> str | None:
-    """The name, where it is one of another machine: `hf://org/name`, `s3://bucket/file`; else `None`."""
+    """The name, where it is of another machine: `hf://org/name`, `s3://bucket/file`, `models:/name/1`; else `None`."""
     if isinstance(value, Fetched) or not isinstance(value, str | Path):
         return None
     match = _NAME.fullmatch(str(value))
     if match is None:
         return None
+    if match["scheme"].lower() in _OF_MLFLOW:
+        return f"{match['scheme'].lower()}:/{match['rest']}"
     if str(value).startswith(f"{match['scheme']}://"):
         return str(value)
     return f"{match['scheme']}://{match['rest']}" if match["scheme"].lower() in _COLLAPSED else None
+
+
+def of_mlflow(name: str) -> bool:
+    """Whether a name of another machine is one that MLflow gives."""
+    return name.partition(":/")[0] in _OF_MLFLOW
+
+
+def name_here(name: str) -> str:
+    """What a file is called here that is made of what has that name elsewhere: `digits-3` of `models:/digits/3`."""
+    last = name.rstrip("/").rpartition("/")[2]
+    if not of_mlflow(name) or Path(last).suffix:
+        return last
+    return re.sub(r"[^\w.=-]+", "-", name.partition(":/")[2].strip("/"))
 
 
 def shown_name(value: object) -> str:

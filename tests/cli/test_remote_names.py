@@ -124,6 +124,8 @@ def test_a_repair_of_what_lies_elsewhere_is_written_here(memory: Any, tmp_path: 
     _put(memory, tmp_path / "there", "models")
     result = bncheck.repair_file("memory://models/traced.pt", data(), out=tmp_path / "new.pt", force=True)
     assert result.path is not None
+    assert result.before.model.path == "memory://models/traced.pt"
+    assert tempfile.gettempdir() not in str(result).replace(str(tmp_path), "")
     assert max(layer.gap for layer in bncheck.inspect(tmp_path / "new.pt", data()).layers) < 0.01
     moved = bncheck.diff("memory://models/traced.pt", tmp_path / "new.pt")
     assert [layer.name for layer in moved.layers] == ["stem.norm", "deep.0.norm", "last"]

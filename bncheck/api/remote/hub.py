@@ -17,8 +17,10 @@ _NAME = re.compile(r"hf://(?P<repository>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?(/
 _CONFIGURATIONS = ("config.json", "preprocessor_config.json")
 _SAFE = ("*.safetensors", "*.safetensors.index.json")
 _OTHERS = ("*.bin", "*.bin.index.json", "*.pt", "*.pth", "*.ckpt", "*.pt2", "*.onnx", "*.keras", "*.h5")
-_MODELS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pt2", ".onnx", ".keras", ".h5")
-_NAMED = 6
+MODELS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pt2", ".onnx", ".keras", ".h5")
+"""How files of models end."""
+NAMED = 6
+"""Files that a message names at the most."""
 
 
 def is_on_hub(name: str) -> bool:
@@ -87,7 +89,7 @@ def _asked(name: str, ask: Callable[..., str], *given: str, **how: Any) -> str:
 
 def _chosen(folder: Path, name: str) -> Fetched:
     """The folder, where it is one of a known class; else its only model."""
-    files = sorted(path.name for path in folder.iterdir() if path.name.endswith(_MODELS))
+    files = sorted(path.name for path in folder.iterdir() if path.name.endswith(MODELS))
     if (folder / _CONFIGURATIONS[0]).is_file() and files:
         return Fetched(folder, name, _commit(folder))
     if len(files) == 1:
@@ -95,7 +97,7 @@ def _chosen(folder: Path, name: str) -> Fetched:
     if not files:
         raise ModelError(f"{name} holds no model at its top level: name a file, {name}/FILE.")
     raise UsageError(
-        f"{name} holds several models: name one, such as {name}/{files[0]} (of {', '.join(files[:_NAMED])})."
+        f"{name} holds several models: name one, such as {name}/{files[0]} (of {', '.join(files[:NAMED])})."
     )
 
 
