@@ -157,7 +157,9 @@ ALSO_CALLED: dict[str, dict[str, str]] = {
 }
 """What people call the words that an argument takes, by the argument."""
 
-_ARGUMENT = re.compile("\ue000([a-z_0-9]+)\ue001")
+_ARGUMENT = re.compile("\ue000([a-z_0-9]+)(?:\ue002([^\ue001]*))?\ue001")
+_BESIDE = re.compile("(\ue002[^\ue001]*\ue001) (?=\ue000[a-z_0-9]+\ue002)")
+"""An argument with its value, and a space before another one."""
 _SPELL: dict[Spelling, Callable[[str], str]] = {
     Spelling.PYTHON: lambda name: name,
     Spelling.COMMAND_LINE: lambda name: "--" + name.replace("_", "-"),
@@ -165,9 +167,14 @@ _SPELL: dict[Spelling, Callable[[str], str]] = {
 }
 
 
-def argument(name: str) -> str:
-    """The mark by which a message names an argument: `argument("until")`; the edge spells it, see `spelled`."""
-    return f"\ue000{name}\ue001"
+def argument(name: str, value: str | None = None) -> str:
+    """The mark by which a message names an argument: `argument("until")`; the edge spells it, see `spelled`.
+
+    Args:
+        name: of the argument.
+        value: to give it, which is part of how it is typed.
+    """
+    return f"\ue000{name}\ue001" if value is None else f"\ue000{name}\ue002{value}\ue001"
 
 
 def spelled(text: str, spelling: Spelling | Callable[[str], str]) -> str:
@@ -177,14 +184,29 @@ def spelled(text: str, spelling: Spelling | Callable[[str], str]) -> str:
     '--batch-size is 0'
     >>> spelled(f"{argument('batch_size')} is 0", Spelling.PYTHON)
     'batch_size is 0'
+    >>> spelled(f"{argument('arch', 'FILE.py:CALLABLE')} {argument('data', 'D')}", Spelling.COMMAND_LINE)
+    '--arch FILE.py:CALLABLE --data D'
+    >>> spelled(f"{argument('arch', 'FILE.py:CALLABLE')} {argument('data', 'D')}", Spelling.PYTHON)
+    'arch="FILE.py:CALLABLE", data=D'
     """
     spell = _SPELL[spelling] if isinstance(spelling, Spelling) else spelling
-    return _ARGUMENT.sub(lambda found: spell(found[1]), text)
+    is_call = spelling is Spelling.PYTHON
+
+    def written(found: re.Match[str]) -> str:
+        name, value = spell(found[1]), found[2]
+        return name if value is None else f"{name}={_in_python(value)}" if is_call else f"{name} {value}"
+
+    return _ARGUMENT.sub(written, _BESIDE.sub("\\1, ", text) if is_call else text)
 
 
 def arguments_named(text: str) -> tuple[str, ...]:
     """The arguments that a marked text names, in order, each once."""
-    return tuple(dict.fromkeys(_ARGUMENT.findall(text)))
+    return tuple(dict.fromkeys(found[1] for found in _ARGUMENT.finditer(text)))
+
+
+def _in_python(value: str) -> str:
+    """A value as a call has it: what stands for something, and numbers, as they are, text in quotes."""
+    return value if value.upper() == value else f'"{value}"'
 
 
 class Unpredicted(StrEnum):

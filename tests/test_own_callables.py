@@ -126,8 +126,8 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_an_architecture_that_was_given_is_not_asked_for(kind: str, saved: Path) -> None:
     report = bncheck.inspect(saved, arch=ARCHITECTURES[kind])
-    assert "only data can tell: arch FILE.py:CALLABLE" in " ".join(str(bncheck.inspect(saved)).split())
-    assert "only data can tell: data D" in " ".join(str(report).split())
+    assert 'only data can tell: arch="FILE.py:CALLABLE", data=D' in " ".join(str(bncheck.inspect(saved)).split())
+    assert "only data can tell: data=D" in " ".join(str(report).split())
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)

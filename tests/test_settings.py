@@ -117,7 +117,7 @@ def test_the_library_refuses_a_wrong_type_by_name(name: str, value: str) -> None
 
 def test_a_file_of_tensors_says_that_python_takes_the_function_itself(tmp_path: Path) -> None:
     torch.save(torch.nn.BatchNorm1d(2).state_dict(), tmp_path / "net.pt")
-    with pytest.raises(bncheck.UsageError, match=r"arch FILE\.py:CALLABLE .*in Python the function itself"):
+    with pytest.raises(bncheck.UsageError, match=r"arch=.FILE\.py:CALLABLE. .*in Python the function itself"):
         bncheck.inspect(tmp_path / "net.pt", np.zeros((4, 2), np.float32))
 
 

@@ -57,7 +57,7 @@ def read_together(
         if sample.shape != samples[0].shape:
             raise DataError(
                 f"{names(item)} is {_shape(sample)} where {names(items[0])} is {_shape(samples[0])}; samples of a "
-                f"batch must have one shape. For images give {argument('resize')} HEIGHT,WIDTH, or "
+                f"batch must have one shape. For images give {argument('resize', 'HEIGHT,WIDTH')}, or "
                 f"{argument('resize')} and {argument('crop')}."
             )
     return torch.cat(samples)

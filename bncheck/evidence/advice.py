@@ -29,12 +29,12 @@ class Advice:
     lost: str = "it was folded into them (jit.freeze, optimize_for_inference, an export for inference)"
     recovered: str = (
         "Name the file from before the folding, the training checkpoint or its state dict: "
-        f"{argument('reference')} model.pt. Or inspect that file itself."
+        f"{argument('reference', 'model.pt')}. Or inspect that file itself."
     )
     recover: str = "inspect --reference CHECKPOINT"
     identity: str = (
-        f"Name the file from before the folding, if there is one: {argument('reference')} model.pt. Or run it on "
-        f"labelled data ({argument('data')} D): they show whether it works as it is."
+        f"Name the file from before the folding, if there is one: {argument('reference', 'model.pt')}. Or run it on "
+        f"labelled data ({argument('data', 'D')}): they show whether it works as it is."
     )
     can_be_trained: bool = False
     is_trained_on: bool = True

@@ -123,7 +123,7 @@ def test_without_data_the_reference_is_compared_all_the_same(traced, net):
 def test_without_a_reference_a_folded_export_is_not_checked_and_both_ways_out_are_named(data, traced, x):
     report = bncheck.inspect(traced, x if data else None)
     assert (codes(report), report.summary.exit_code) == (["BN705"], 4)
-    assert ": reference model.pt" in report.findings[0].fix
+    assert ': reference="model.pt"' in report.findings[0].fix
     assert "bncheck stamp" in report.findings[0].fix
 
 

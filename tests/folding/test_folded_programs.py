@@ -297,7 +297,7 @@ def test_quantized_modules_are_a_note_and_no_finding(scripted):
 def test_without_a_reference_a_frozen_module_is_not_checked(tmp_path):
     report = bncheck.inspect(frozen(three_blocks(), images(), tmp_path), images())
     assert (codes(report), report.summary.exit_code) == (["BN705"], 4)
-    assert ": reference model.pt" in report.findings[0].fix
+    assert ': reference="model.pt"' in report.findings[0].fix
 
 
 def test_another_checkpoint_altogether(tmp_path):

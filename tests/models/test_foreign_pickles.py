@@ -105,7 +105,7 @@ def test_the_marker_would_appear(tmp_path: Path) -> None:
 
 def test_running_takes_the_architecture_and_says_which_package_is_missing(tmp_path: Path) -> None:
     path = saved(tmp_path)
-    missing = rf"read as data.*{PACKAGE}\.Detector.*arch FILE.*takes {PACKAGE}, which is not"
+    missing = rf"read as data.*{PACKAGE}\.Detector.*arch=.FILE.*takes {PACKAGE}, which is not"
     with pytest.raises(UsageError, match=missing) as caught:
         bncheck.inspect(path, images())
     assert "state_dict" not in str(caught.value)

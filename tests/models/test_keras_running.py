@@ -194,7 +194,7 @@ def test_a_class_of_ones_own_is_built_by_an_architecture(keras: Any, odd: Simple
     path = saved_by_keras(model, tmp_path / "own.keras")
     audited = [(layer.name, layer.eps) for layer in open_model(path).layers]
     assert audited == [("blocks.batch_normalization", None), ("bn", None)]
-    with pytest.raises(UsageError, match=r"it asks for Net, which is not among the layers of Keras.*arch FILE\.py"):
+    with pytest.raises(UsageError, match=r"it asks for Net, which is not among the layers of Keras.*arch=.FILE\.py"):
         bncheck.inspect(path, odd.x)
     arch = f"{tmp_path}/net.py:build"
     layers = open_model(path, arch=arch).layers

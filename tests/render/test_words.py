@@ -279,9 +279,9 @@ def test_arguments_are_named_as_they_are_where_the_report_is_read() -> None:
     unlabelled = replace(static_report(), findings=(), summary=replace(static_report().summary, verdict="ok"))
     assert headline(unlabelled).endswith("only data can tell: --arch FILE.py:CALLABLE --data D.")
     called = replace(unlabelled, run=replace(unlabelled.run, command="inspect"))
-    assert headline(called).endswith("only data can tell: arch FILE.py:CALLABLE data D.")
+    assert headline(called).endswith('only data can tell: arch="FILE.py:CALLABLE", data=D.')
     assert any("--arch FILE.py:CALLABLE --data D" in line for line in closing(unlabelled))
-    assert any("too, arch FILE.py:CALLABLE data D" in line for line in closing(called))
+    assert any('too, arch="FILE.py:CALLABLE", data=D' in line for line in closing(called))
 
 
 def test_a_saved_margin_below_0_is_no_reason_to_tell_of_calls_that_are_not_known() -> None:

@@ -103,9 +103,9 @@ def test_buffers_copied_along_are_a_remark(healthy, held_out, save):
         assert finding.severity == "info"
         assert ("run it on data (data)" in finding.fix) == (data is None)
         assert (finding.fix == "Nothing: they fit these data.") == (data is not None)
-    assert beside.fix.endswith("on data too (key ema data D).")
+    assert beside.fix.endswith('on data too (key="ema", data=D).')
     given = only(bncheck.inspect(path, held_out, arch=ARCH), "BN401")
-    assert given.fix.endswith("on these data too (key ema).")
+    assert given.fix.endswith("on these data too (key=\"ema\").")
 
 
 @pytest.mark.slow

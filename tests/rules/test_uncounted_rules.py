@@ -56,7 +56,7 @@ def test_identity_statistics_without_counters_are_never_an_all_clear(healthy, sa
     finding = only(report, "BN102")
     assert (finding.severity, len(finding.layers)) == ("info", 6)
     assert "either never updated, or folded" in finding.message
-    assert finding.fix.startswith("arch FILE.py:CALLABLE tells")
+    assert finding.fix.startswith('arch="FILE.py:CALLABLE" tells')
     assert (report.summary.verdict, report.summary.exit_code) == ("not-checked", 4)
     assert {layer.reason for layer in report.layers} == {"never-updated-or-folded"}
     again = bncheck.inspect(save(healthy), fail_on="never")

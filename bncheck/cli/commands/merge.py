@@ -105,7 +105,9 @@ def write_shard(
     """
     index, count = read_shard(shard)
     if out is None:
-        raise UsageError(f"{argument('shard')} {shard}: name the file that keeps it, {argument('write_moments')} FILE.")
+        raise UsageError(
+            f"{argument('shard')} {shard}: name the file that keeps it, {argument('write_moments', 'FILE')}."
+        )
     refuse_typed(
         context,
         f"{argument('shard')} writes what one shard saw and judges nothing: give that to merge, with all shards.",

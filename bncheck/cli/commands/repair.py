@@ -126,7 +126,7 @@ def repair_command(
         files = files_of(context, destinations)
         if method != "renorm":
             refuse_without(
-                f"{argument('method')} renorm",
+                f"{argument('method', 'renorm')}",
                 steps=steps,
                 epochs=epochs,
                 lr=lr,

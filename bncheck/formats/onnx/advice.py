@@ -21,7 +21,7 @@ _OF_PYTORCH = Advice(
     ),
     lost="both of PyTorch's exporters fold it into them by default",
     recovered=(
-        f"Name the checkpoint it was exported from: {argument('reference')} model.pt. Or write its statistics into "
+        f"Name the checkpoint it was exported from: {argument('reference', 'model.pt')}. Or write its statistics into "
         "the file once, so that it can be checked alone: `bncheck stamp MODEL.onnx --reference model.pt --out "
         "stamped.onnx`."
     ),

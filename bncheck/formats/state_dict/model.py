@@ -44,8 +44,9 @@ class TensorsBackend(Backend):
         ),
         recover="inspect --arch FILE.py:CALLABLE",
         identity=(
-            f"{argument('arch')} FILE.py:CALLABLE tells: name the architecture. A frozen class was folded on purpose; "
-            "a class that training updates never was updated, and its statistics are to be measured on training data."
+            f"{argument('arch', 'FILE.py:CALLABLE')} tells: name the architecture. A frozen class was folded on "
+            "purpose; a class that training updates never was updated, and its statistics are to be measured on "
+            "training data."
         ),
     )
 
@@ -72,7 +73,7 @@ class TensorsBackend(Backend):
     def _advice(self, what: str, otherwise: str) -> str:
         return (
             f"{self.path} holds tensors only and cannot be {what}: name the architecture with "
-            f"{argument('arch')} FILE.py:CALLABLE (a function that returns the nn.Module; in Python "
+            f"{argument('arch', 'FILE.py:CALLABLE')} (a function that returns the nn.Module; in Python "
             f"the function itself will do){otherwise}.{self._proposed()}"
         )
 
@@ -84,7 +85,7 @@ class TensorsBackend(Backend):
     def module(self) -> torch.nn.Module:
         """Refuse: there is no module."""
         raise UsageError(
-            f"{self.path} holds tensors only: name the architecture with {argument('arch')} FILE.py:CALLABLE, or "
+            f"{self.path} holds tensors only: name the architecture with {argument('arch', 'FILE.py:CALLABLE')}, or "
             f"in Python with the function itself, to fine-tune it.{self._proposed()}"
         )
 

@@ -46,7 +46,7 @@ class DescribedBackend(ModuleBackend):
     def _advice(self, what: str, otherwise: str) -> str:
         return (
             f"{self.path} was read as data and cannot be {what}: nothing was imported of what computes it "
-            f"({listed(self.classes, _NAMED)}). Name the architecture with {argument('arch')} FILE.py:CALLABLE"
+            f"({listed(self.classes, _NAMED)}). Name the architecture with {argument('arch', 'FILE.py:CALLABLE')}"
             f"{self._by_trust()}.{otherwise}"
         )
 

@@ -9,7 +9,7 @@ from bncheck.results import NO_DIFFERENCE, TOO_FEW, WORSE, RepairResult
 from bncheck.vocabulary import argument, spelled
 
 _MORE_TRAINING = f"More {argument('steps')}, a smaller {argument('lr')} or more varied training data may serve better"
-_BLEND = f"{argument('method')} blend keeps a part of the stored statistics"
+_BLEND = f"{argument('method', 'blend')} keeps a part of the stored statistics"
 _FORCE = f"{argument('force')} writes the file all the same"
 
 
@@ -33,7 +33,9 @@ def _closing(result: RepairResult) -> list[str]:
         all_the_same = "Written all the same, being no worse" if result.outcome == NO_DIFFERENCE else "Written"
         return [f"{all_the_same}: {result.path}", *_left_over(result)]
     if result.out is None and result.after is not None:
-        kept = f"{_MORE_TRAINING}." if result.outcome == WORSE else f"{argument('out')} FILE keeps the repaired model."
+        kept = (
+            f"{_MORE_TRAINING}." if result.outcome == WORSE else f"{argument('out', 'FILE')} keeps the repaired model."
+        )
         return [f"Nothing was written. {kept}", *_left_over(result)]
     if result.outcome == WORSE and result.method == "renorm":
         return [f"Not written: {result.out}. {_MORE_TRAINING}; {_FORCE}."]

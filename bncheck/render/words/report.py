@@ -38,7 +38,7 @@ EXIT_OF = {OK: 0, FINDINGS: 1, INCONCLUSIVE: 4, NOT_CHECKED: 4}
 """What each verdict usually ends with."""
 TOLD_NOTHING = 4
 DRIFT, GAP = "BN603", "gap"
-_DATA = f"{argument('data')} D"
+_DATA = argument("data", "D")
 
 
 def about_model(model: ModelFacts) -> str:
@@ -103,7 +103,7 @@ def _headline(report: Report) -> str:
             return f"Inconclusive: the gap of {count(len(untold), 'layer')} is not a number."
         return "Inconclusive: too few samples to tell."
     if report.data is None:
-        architecture = f"{argument('arch')} FILE.py:CALLABLE " if report.model.runnable is False else ""
+        architecture = f"{argument('arch', 'FILE.py:CALLABLE')} " if report.model.runnable is False else ""
         can_tell = f"only data can tell: {architecture}{_DATA}"
         return f"Nothing wrong in the stored values. Whether they describe your data, {can_tell}."
     beyond = [layer for layer in report.layers if layer.gap is not None and layer.gap > _margin_of(report)]
@@ -182,7 +182,7 @@ def _architecture_lines(report: Report) -> list[str]:
         return []
     is_described = any(isinstance(note, ReadAsData) and note.is_module for note in report.run.noted)
     holds = "The module was read as data: to run it" if is_described else "The file holds tensors only: to run them"
-    line = f"{holds} on data, name the architecture too, {argument('arch')} FILE.py:CALLABLE {_DATA}."
+    line = f"{holds} on data, name the architecture too, {argument('arch', 'FILE.py:CALLABLE')} {_DATA}."
     return [spelled(line, report.run.spelling)]
 
 

@@ -129,7 +129,7 @@ def _by_cross_validation(
     scores = np.array([[_score(meter) for meter in both] for both in meters])
     if np.isnan(scores).any():
         raise UsageError(
-            f"{argument('method')} blend: {source.name} has no labels to choose the prior by. Give labels (y in the "
+            f"{argument('method', 'blend')}: {source.name} has no labels to choose the prior by. Give labels (y in the "
             "data), or say "
             f"what the stored statistics are worth in samples: {argument('prior')} N."
         )

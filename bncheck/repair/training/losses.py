@@ -65,7 +65,7 @@ class Objective:
         if labels is None:
             raise UsageError(
                 f"Fine-tuning by {self._loss} needs labels, and the data have none: give data with labels (y in an "
-                f".npz, class folders, {argument('label_column')}), or a {argument('loss')} FILE.py:CALLABLE that "
+                f".npz, class folders, {argument('label_column')}), or a {argument('loss', 'FILE.py:CALLABLE')} that "
                 "does without."
             )
         if self._loss == "mse":
@@ -92,7 +92,7 @@ class Objective:
         if scores is None:
             raise UsageError(
                 f"The model returned a {type(output).__name__} without a floating tensor to train on: "
-                f"name the prediction with {argument('output')} KEY|INDEX."
+                f"name the prediction with {argument('output', 'KEY|INDEX')}."
             )
         return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
@@ -126,7 +126,7 @@ class Objective:
                 raise UsageError(
                     f"Labels of shape {tuple(labels.shape)} do not fit outputs of shape {tuple(scores.shape)}: give "
                     f"one class number per prediction, choose another {argument('output')}, or name a "
-                    f"{argument('loss')} FILE.py:CALLABLE."
+                    f"{argument('loss', 'FILE.py:CALLABLE')}."
                 )
             targets = _within(targets, rows.shape[1])
         return (

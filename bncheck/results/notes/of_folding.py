@@ -91,5 +91,5 @@ class BareConvolutions(Note):
         """See `Note`."""
         return (
             f"{self.convolutions} convolutions have a bias and no normalization behind them: if the export folded "
-            f"BatchNorm into them, {argument('reference')} MODEL checks and measures it there"
+            f"BatchNorm into them, {argument('reference', 'MODEL')} checks and measures it there"
         )

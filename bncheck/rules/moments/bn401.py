@@ -131,8 +131,8 @@ def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
 
 def _chosen(copy: SiblingCopy, evidence: Evidence) -> str:
     """Give the arguments that inspect the copy; the data that were given need no naming again."""
-    key = f"{argument('key')} {copy.name or 'NAME'}"
-    return key if evidence.data else f"{key} {argument('data')} D"
+    key = argument("key", copy.name or "NAME")
+    return key if evidence.data else f"{key} {argument('data', 'D')}"
 
 
 def _left_behind(averaged: Sequence[NormLayer], raw: Sequence[NormLayer]) -> list[NormLayer]:

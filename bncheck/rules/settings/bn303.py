@@ -35,7 +35,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         ),
         fix=(
             "Build the layers with track_running_stats=True and measure the statistics on training data, or use "
-            f"GroupNorm. If it is meant so, give large mixed batches and {argument('ignore')} BN303."
+            f"GroupNorm. If it is meant so, give large mixed batches and {argument('ignore', 'BN303')}."
         ),
         measure=layers_counted(names),
         evidence={"layers": list(names), "count": len(names)},

@@ -59,7 +59,7 @@ class Rebuilt:
         """Raise UsageError where there is nothing to build it by, or Keras is not there; nothing is built yet."""
         path, named = (
             self._request.path,
-            f"{argument('arch')} FILE.py:CALLABLE (a function that returns the keras.Model)",
+            f"{argument('arch', 'FILE.py:CALLABLE')} (a function that returns the keras.Model)",
         )
         if self._model is not None:
             return
@@ -126,12 +126,12 @@ class Rebuilt:
         except Exception as error:
             raise ModelError(
                 f"{path} cannot be built by Keras {keras.version()}: {type(error).__name__}: {first_line(error)}. Save "
-                f"it again with a current Keras, or name its architecture with {argument('arch')} FILE.py:CALLABLE."
+                f"it again with a current Keras, or name its architecture with {argument('arch', 'FILE.py:CALLABLE')}."
             ) from error
         if not isinstance(model, keras.Model) or not model.built:
             raise ModelError(
                 f"{path} does not say what inputs its model takes: call it once before it is saved, or name its "
-                f"architecture with {argument('arch')} FILE.py:CALLABLE."
+                f"architecture with {argument('arch', 'FILE.py:CALLABLE')}."
             )
         return model
 
