@@ -205,6 +205,18 @@ class FileAndInputThresholds:
     """Share of the layers judged that they must be."""
     predicted_far_factor: float = 2.2
     """Natural logarithm. A variance nine times too large or too small is far off."""
+    copy_better: float = 1.25
+    """Times. How much farther the typical layer's means of an averaged copy must be from those its own weights predict
+    than from those the raw model's predict; of averages with statistics of their own it was 1.09 at most."""
+    copy_most: float = 0.75
+    """Share of the layers of which that must be so at all."""
+    copy_far: float = 1.75
+    """Times the distance in the raw model, from which statistics beyond `predicted_fits` are not the copy's own,
+    whosever they are: averages of statistics reached 1.6 in convolutions, and 0.11 stored deviations at most."""
+    copy_layer_far: float = 1.5
+    """Times the same distance from which a single layer says so."""
+    copy_layers: float = 0.6
+    """Share of the layers that must say so; averages of statistics had 0.4 at most."""
     eps_telling: float = 0.25
     """Share of a layer's channels whose output must change by `eps_seen` between eps 1e-6 and 1e-3, or it tells of
     none."""

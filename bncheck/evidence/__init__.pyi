@@ -22,7 +22,8 @@ from .probed import (
 from .runtime import RuntimeCheck
 from .task import Improvement, TaskEffect
 from .training import TrainingEvidence
-from .weights.predicted import PredictedLayer, Predictions
+from .weights.copies import CopyFit
+from .weights.predicted import PredictedLayer, PredictedMoments, Predictions
 from .whole import Evidence
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Comparison",
     "Composition",
     "Condition",
+    "CopyFit",
     "DriftEvidence",
     "DropoutGap",
     "EffectEvidence",
@@ -60,6 +62,7 @@ __all__ = [
     "OutputAgreement",
     "Paired",
     "PredictedLayer",
+    "PredictedMoments",
     "Predictions",
     "Probed",
     "RuntimeCheck",

@@ -14,6 +14,7 @@ from bncheck.evidence.outputs import EffectEvidence, OutputAgreement
 from bncheck.evidence.probed import Probed
 from bncheck.evidence.runtime import RuntimeCheck
 from bncheck.evidence.training import TrainingEvidence
+from bncheck.evidence.weights.copies import CopyFit
 from bncheck.evidence.weights.predicted import Predictions
 from bncheck.results import DataFacts, Note, TrainingEps
 from bncheck.vocabulary import Reason
@@ -56,6 +57,7 @@ class Evidence:
         expect_frozen: names of layers, with `*` and `?`, whose statistics must equal the reference's.
         probed: what running a few samples again has shown.
         predicted: what the weights say that stored statistics should be; `None` where that was not asked.
+        copies: whose weights the statistics of averaged copies fit; none with data.
         notes: what was chosen on the way, for the reader of the report.
     """
 
@@ -91,6 +93,7 @@ class Evidence:
     expect_frozen: tuple[str, ...] = ()
     probed: Probed = field(default_factory=Probed)
     predicted: Predictions | None = None
+    copies: tuple[CopyFit, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @property

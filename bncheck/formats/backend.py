@@ -46,6 +46,7 @@ class Backend(abc.ABC):
         refusal: why the program will not run on any data, although there is one; `None` where it will.
         averaged: it is an averaged copy (EMA, SWA), by its name in the checkpoint.
         siblings: other copies of it in the same file.
+        counterparts: their tensors under the model's own names, by the copy's name, where their weights are others.
         optimizer_steps: how often the optimizer in the same file has stepped; `None` where none says.
         in_training: names of layers that were in training mode when the module was pickled.
         notes: what was chosen or stripped on the way in.
@@ -69,6 +70,7 @@ class Backend(abc.ABC):
     refusal: str | None = None
     averaged: bool = False
     siblings: tuple[SiblingCopy, ...] = ()
+    counterparts: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
     optimizer_steps: int | None = None
     in_training: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()

@@ -14,6 +14,7 @@ class Phenomenon(StrEnum):
     """
 
     INITIAL = "initial statistics"
+    UNPREDICTED = "other statistics than predicted"
     TINY_VARIANCE = "tiny variance"
     FOREIGN_INPUT = "foreign input"
     DRIFT = "drift"

@@ -1,3 +1,4 @@
+from .prediction.copies import copies_of
 from .prediction.moments import Activation, Moments, after
 from .prediction.predicting import predictions_of
 from .training_input.mismatch import FirstBatch
@@ -8,6 +9,7 @@ __all__ = [
     "FirstBatch",
     "Moments",
     "after",
+    "copies_of",
     "predictions_of",
     "training_input_of",
 ]

@@ -101,7 +101,7 @@ EXPLAINED = {
     **dict.fromkeys(["BN205", "BN302", "BN403", "BN704"], DRIFT),
     "BN206": {"BN203", *DRIFT},
     "BN303": {"BN703"},
-    "BN401": {"BN102", "BN103", "BN107", *DRIFT},
+    "BN401": {"BN102", "BN103", "BN106", "BN107", *DRIFT},
     "BN601": {"BN608", "BN610", *OF_LAYERS},
     "BN602": {"BN608", "BN610", *OF_LAYERS},
     "BN207": {"BN603", "BN607", "BN608", "BN611"},

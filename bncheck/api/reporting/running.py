@@ -28,7 +28,7 @@ from bncheck.progress import Progress, Relayed, begin, foresee
 from bncheck.results import Report, Run
 from bncheck.rules import is_decided, judge
 from bncheck.watch import CountedSession, Ledger
-from bncheck.weights import FirstBatch, predictions_of, training_input_of
+from bncheck.weights import FirstBatch, copies_of, predictions_of, training_input_of
 
 FINDINGS = "findings"
 """The stage after passes and questions."""
@@ -65,7 +65,7 @@ def report_on(
     first = FirstBatch(fed, progress)
     if source is None:
         evidence = static_evidence(opened, how.judging.max_gap, not_run=not_run)
-        evidence = replace(evidence, predicted=predictions_of(opened))
+        evidence = replace(evidence, predicted=predictions_of(opened), copies=copies_of(opened))
     else:
         # A session of its own, which must end before the next begins: both watch the same program.
         sampling = None

@@ -53,6 +53,25 @@ class PredictedLayer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PredictedMoments:
+    """What the weights predict in the place of statistics that a layer has lost, or never learned.
+
+    Attributes:
+        source: the layer before.
+        weight: of what stands between them.
+        activation: what is assumed to stand before the weight.
+        mean: without a border, float64, shape (C,).
+        var: within a factor, float64, shape (C,).
+    """
+
+    source: str
+    weight: str
+    activation: str
+    mean: FloatArray
+    var: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """What could be predicted, and why the rest could not.
 
@@ -60,8 +79,10 @@ class Predictions:
         layers: those predicted, in the order of the file.
         reasons: by name, why another layer was not.
         eps: that explain the statistics of the layers behind; `None` where it is not known.
+        instead: by name, what the weights predict of layers whose own statistics are initial.
     """
 
     layers: tuple[PredictedLayer, ...] = ()
     reasons: Mapping[str, Unpredicted] = field(default_factory=dict)
     eps: TrainingEps | None = None
+    instead: Mapping[str, PredictedMoments] = field(default_factory=dict)

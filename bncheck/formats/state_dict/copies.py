@@ -20,15 +20,21 @@ _COUNTERS = ("num_batches_tracked", "n_averaged")
 Tensors = Mapping[str, torch.Tensor]
 
 
-def sibling_copies(own: Tensors, others: Iterable[Candidate]) -> tuple[SiblingCopy, ...]:
+def sibling_copies(
+    own: Tensors, others: Iterable[Candidate]
+) -> tuple[tuple[SiblingCopy, ...], dict[str, dict[str, torch.Tensor]]]:
     """What in the checkpoint is a copy of the inspected model: the same names and shapes, apart from prefixes.
 
     Args:
         own: parameters and buffers of the inspected model.
         others: what else the checkpoint holds.
+
+    Returns:
+        The copies, and the tensors of those with other weights, by the copy's name, under the model's names.
     """
-    found = (_compared(own, other) for other in others)
-    return tuple(copy for copy in found if copy is not None)
+    found = [both for other in others if (both := _compared(own, other)) is not None]
+    tensors = {copy.name: theirs for copy, theirs in found if not copy.same_weights}
+    return tuple(copy for copy, _ in found), tensors
 
 
 def tensors_of(candidate: Candidate) -> dict[str, torch.Tensor]:
@@ -41,7 +47,7 @@ def tensors_in(values: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return {name: value for name, value in values.items() if isinstance(name, str) and isinstance(value, torch.Tensor)}
 
 
-def _compared(own: Tensors, other: Candidate) -> SiblingCopy | None:
+def _compared(own: Tensors, other: Candidate) -> tuple[SiblingCopy, dict[str, torch.Tensor]] | None:
     given = without_wrappers(tensors_of(other))[0]
     names, _ = best_names(_shapes(given), _shapes(own))
     theirs = {names[name]: value for name, value in given.items()}
@@ -54,13 +60,14 @@ def _compared(own: Tensors, other: Candidate) -> SiblingCopy | None:
         or any(name not in theirs or theirs[name].shape != own[name].shape for name in shared)
     ):
         return None
-    return SiblingCopy(
+    copy = SiblingCopy(
         name=other.path,
         averaged=other.is_averaged,
         layers=tuple(layer for layer in layers_of_tensors(theirs) if layer.has_statistics),
         same_weights=all(_equal(own[name], theirs[name]) for name in weights),
         same_statistics=all(_equal(own[name], theirs[name]) for name in statistics),
     )
+    return copy, {name: theirs[name] for name in shared}
 
 
 def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:

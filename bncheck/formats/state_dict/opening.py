@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from bncheck.core import SiblingCopy
 from bncheck.errors import ModelError
 from bncheck.formats.backend import Backend
 from bncheck.formats.digest import sha256_of
@@ -23,7 +24,7 @@ from bncheck.formats.state_dict.copies import sibling_copies, tensors_in, tensor
 from bncheck.formats.state_dict.fitting import fit, fits
 from bncheck.formats.state_dict.in_place import DataOrigin
 from bncheck.formats.state_dict.model import TensorsBackend
-from bncheck.formats.state_dict.names.flat import copies_beside
+from bncheck.formats.state_dict.names.flat import Part, averages_within, copies_beside
 from bncheck.formats.state_dict.names.spelling import with_pytorch_statistics
 from bncheck.formats.state_dict.nesting import Candidate, choose, others
 from bncheck.formats.state_dict.optimizer import optimizer_steps
@@ -158,13 +159,19 @@ def _of_tensors(
 def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Request) -> Backend:
     """The model with what else its checkpoint tells: other copies of it, and the optimizer's steps."""
     # Whoever names the raw model asks about that one alone.
-    beside = others(values, chosen) if chosen.is_averaged or request.key is None else []
-    beside += _flat_copies(model, chosen) if request.arch is not None and not chosen.is_module else []
+    asks_of_copies = chosen.is_averaged or request.key is None
+    beside = others(values, chosen) if asks_of_copies else []
+    if not chosen.is_module and (request.arch is not None or (asks_of_copies and isinstance(chosen.values, Part))):
+        beside = [*_flat_copies(model, chosen), *(other for other in beside if not _holds(other, chosen))]
     counterparts = [other for other in beside if other.is_averaged != chosen.is_averaged][:_COMPARED]
+    siblings, tensors = sibling_copies(model.tensors(), filter(_is_readable, counterparts))
+    if request.arch is None and asks_of_copies and not siblings and not chosen.is_averaged:
+        siblings, tensors = _averages_within(model)
     return replace(
         model,
         averaged=chosen.is_averaged,
-        siblings=sibling_copies(model.tensors(), filter(_is_readable, counterparts)),
+        siblings=siblings,
+        counterparts=tensors,
         optimizer_steps=optimizer_steps(values),
     )
 
@@ -172,8 +179,24 @@ def _beside_others(model: Backend, values: Any, chosen: Candidate, request: Requ
 def _flat_copies(model: Backend, chosen: Candidate) -> list[Candidate]:
     """Other copies in the same state dict, under prefixes of their own."""
     names = model.origin.names if isinstance(model.origin, TensorsOrigin) else {}
-    own = {name: known[0] for name, known in names.items() if known}
+    own = {name: known[0] for name, known in names.items() if known} or {name: name for name in model.tensors()}
     return [Candidate(prefix, held) for prefix, held in copies_beside(chosen.values, own).items()]
+
+
+def _holds(other: Candidate, chosen: Candidate) -> bool:
+    """Whether the chosen model is a part of the other: of that its own copies are taken, one by one."""
+    return isinstance(chosen.values, Part) and other.values is chosen.values.whole
+
+
+def _averages_within(model: Backend) -> tuple[tuple[SiblingCopy, ...], dict[str, dict[str, torch.Tensor]]]:
+    """Averaged copies in a state dict that was audited whole, and their tensors under the raw model's names."""
+    own = model.tensors()
+    siblings: tuple[SiblingCopy, ...] = ()
+    tensors: dict[str, dict[str, torch.Tensor]] = {}
+    for prefix, held in averages_within(own).items():
+        found, theirs = sibling_copies({name: own[name] for name in held}, [Candidate(prefix, held)])
+        siblings, tensors = siblings + found, tensors | theirs
+    return siblings, tensors
 
 
 def _is_readable(candidate: Candidate) -> bool:

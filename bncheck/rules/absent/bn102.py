@@ -12,6 +12,7 @@ from bncheck.rules.judging.harm import fits_as_shipped
 from bncheck.rules.judging.initial import is_initial, was_trained, would_have_learned
 from bncheck.rules.judging.measures import layers_counted
 from bncheck.rules.judging.naming import name_some
+from bncheck.rules.judging.weights import instead_in_evidence, predicted_of, said_instead
 from bncheck.vocabulary import Severity, argument
 
 
@@ -40,13 +41,14 @@ def _finding(layers: Sequence[NormLayer], trained: NormLayer, evidence: Evidence
     # Weights that were trained around the identity, in eval mode, need it.
     severity = Severity.INFO if fits_as_shipped(evidence.effect) else Severity.ERROR
     names = tuple(layer.name for layer in layers)
+    predicted = predicted_of(evidence, names)
     return Finding(
         code="BN102",
         severity=severity,
         layers=names,
         message=(
             f"The statistics of {name_some(layers)} are the initial ones, mean 0 and variance 1 in every channel, "
-            "although the weights were trained."
+            f"although the weights were trained.{said_instead(predicted)}"
             + (f" They serve these data: {_uncapped(in_words(evidence.effect))}" if severity == Severity.INFO else "")
         ),
         fix=or_leave(
@@ -66,6 +68,7 @@ def _finding(layers: Sequence[NormLayer], trained: NormLayer, evidence: Evidence
             "updates": layers[0].updates,
             "gamma_min_max": _spread(trained.weight),
             "beta_min_max": _spread(trained.bias),
+            **instead_in_evidence(predicted),
         },
     )
 

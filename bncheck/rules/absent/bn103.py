@@ -12,6 +12,7 @@ from bncheck.rules.judging.initial import learning_layers, was_trained
 from bncheck.rules.judging.measures import layers_counted
 from bncheck.rules.judging.naming import name_some
 from bncheck.rules.judging.warm_up import warm_up_of
+from bncheck.rules.judging.weights import instead_in_evidence, predicted_of, said_instead
 from bncheck.vocabulary import Severity
 
 
@@ -22,6 +23,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if found is None or not any(was_trained(layer) for layer in layers):
         return
     names = tuple(layer.name for layer in layers)
+    predicted = predicted_of(evidence, names)
     variance = float(layers[0].statistics[1][0])
     severity = weighed(evidence, Severity.WARNING)
     forwards = "1 forward" if found.forwards == 1 else f"{found.forwards} forwards"
@@ -31,7 +33,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         layers=names,
         message=(
             f"The statistics of {name_some(layers)} are the initial ones after {forwards} of zeros in training mode: "
-            f"mean 0 and variance {variance:.4g} in every channel, although the weights were trained."
+            f"mean 0 and variance {variance:.4g} in every channel, although the weights were "
+            f"trained.{said_instead(predicted)}"
         ),
         fix=or_leave(
             evidence,
@@ -49,5 +52,6 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             "forwards": found.forwards,
             "momentum": found.momentum,
             "updates": layers[0].updates,
+            **instead_in_evidence(predicted),
         },
     )

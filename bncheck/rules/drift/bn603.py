@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from bncheck.core import THRESHOLDS, rms
 from bncheck.evidence import CloserLook, Evidence, MeasuredLayer, TrainingEvidence
 from bncheck.results import Finding
-from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
-from bncheck.rules.judging.drifting import drifted_layers, off_by_themselves, origin_of
+from bncheck.rules.judging.drifting import drifted_layers, off_by_themselves, origin_of, unlike_calls
 from bncheck.rules.judging.harm import is_better, is_sure_to_err, margin_of, severity_beyond, wins
 from bncheck.rules.judging.measures import noise_of, single, worst
 from bncheck.rules.judging.naming import shown, some_names

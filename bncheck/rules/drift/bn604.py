@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding, score_subject, score_value
-from bncheck.rules.judging.calls import unlike_calls
 from bncheck.rules.judging.cost import UNMEASURED, cost_of, on_fewer
+from bncheck.rules.judging.drifting import unlike_calls
 from bncheck.rules.judging.harm import margin_of, severity_of
 from bncheck.rules.judging.measures import noise_of, worst
 from bncheck.vocabulary import Remedy

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bncheck.core import THRESHOLDS, FloatArray, discoveries, rms
-from bncheck.evidence import Evidence, MeasuredLayer
-from bncheck.rules.judging.harm import margin_of
+from bncheck.evidence import CallDistances, Evidence, MeasuredLayer
+from bncheck.rules.judging.harm import margin_of, severity_of
+from bncheck.vocabulary import Severity
 
 Channels = npt.NDArray[np.bool_]
 
@@ -63,6 +64,18 @@ def accounts_for_drift(evidence: Evidence, suspects: Mapping[str, Channels]) -> 
     return bool(sources) and all(
         layer.layer.name in suspects and _within(own_gaps(layer)[~suspects[layer.layer.name]]) for layer in sources
     )
+
+
+def unlike_calls(evidence: Evidence) -> dict[str, CallDistances]:
+    """Give the layers that run several times in a forward, on inputs so unlike that one set of statistics costs.
+
+    By name, and how far their calls lie apart.
+    """
+    return {
+        name: apart
+        for name, apart in evidence.closer.calls.items()
+        if apart.lower > margin_of(apart.effect) and severity_of(apart.effect) != Severity.INFO
+    }
 
 
 def _within(gaps: FloatArray) -> bool:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from bncheck.core import NormLayer, SiblingCopy
-from bncheck.evidence import Evidence
+from bncheck.evidence import CopyFit, Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words
 from bncheck.rules.judging.drifting import drifted_layers
@@ -15,13 +15,14 @@ from bncheck.rules.judging.initial import is_initial, was_trained
 from bncheck.rules.judging.measures import layers_counted, noise_of, worst
 from bncheck.rules.judging.naming import name_some
 from bncheck.rules.judging.warm_up import warm_up_of
+from bncheck.rules.judging.weights import agreeing, are_raw, copies_in_evidence, fit_of, is_certain, said_of_copies
 from bncheck.vocabulary import CHECK, Severity, argument
 
 _UPDATE = f"{argument('method')} recalibrate"
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    """Yield an error where the averaged copy never got statistics; else by what data show of it."""
+    """Yield an error where the averaged copy never got statistics; else by what data show of it, or the weights."""
     for sibling in evidence.siblings:
         if evidence.averaged and not sibling.averaged:
             yield from _inspected(evidence, sibling)
@@ -49,6 +50,10 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
             evidence={"layers": [layer.name for layer in stale], "raw": raw.name, "initial": len(stale)},
         )
         return
+    fit = fit_of(evidence, raw)
+    if fit is not None and (are_raw(fit) or is_certain(fit)):
+        yield _told_by_weights(fit, raw, evidence)
+        return
     if not raw.same_statistics or raw.same_weights:
         return
     drifting = drifted_layers(evidence)
@@ -65,7 +70,7 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
                 f": on these data {len(drifted)} of {len(evidence.measured)} layers do not fit them. "
                 f"{in_words(evidence.effect)}"
                 if drifted
-                else ". That is common, and harmless while both sets of weights are close."
+                else f". That is common, and harmless while both sets of weights are close{agreeing(fit)}."
             )
         ),
         fix=(
@@ -82,13 +87,50 @@ def _inspected(evidence: Evidence, raw: SiblingCopy) -> Iterator[Finding]:
             else layers_counted(layers)
         ),
         cost=cost_of(evidence.effect, evidence) if drifting else None,
-        evidence={"layers": layers, "raw": raw.name, "same_statistics": True, "same_weights": False},
+        evidence={
+            "layers": layers,
+            "raw": raw.name,
+            "same_statistics": True,
+            "same_weights": False,
+            **copies_in_evidence(fit),
+        },
+    )
+
+
+def _told_by_weights(fit: CopyFit, other: SiblingCopy, evidence: Evidence) -> Finding:
+    """Tell of statistics that the averaged weights do not predict: a warning where they cannot be their own."""
+    is_inspected = evidence.averaged
+    whose = "these averaged weights" if is_inspected else f"the averaged weights in the same file ({_shown(other)})"
+    raw = f"the raw model ({_shown(other)})" if is_inspected else "the model inspected here"
+    claim = "are of another moment or model"
+    if are_raw(fit):
+        claim = f"are those of {raw}, bit for bit" if other.same_statistics else f"fit those of {raw} better"
+    measuring = f"{'M' if is_inspected else 'Inspect that copy on data before it is used, or m'}easure its statistics"
+    return Finding(
+        code="BN401",
+        severity=Severity.WARNING if is_certain(fit) else Severity.INFO,
+        layers=fit.layers if is_inspected else (),
+        message=(
+            f"The statistics of {whose} {claim}: {said_of_copies(fit, raw)}. What that costs is not known without data."
+        ),
+        fix=(
+            f"{measuring} under the averaged weights on training data ({_UPDATE}). Next time average the buffers along "
+            "with the weights, or measure them after averaging."
+        ),
+        command=None if is_inspected else f"repair --key {shlex.quote(other.name)}" if other.name else CHECK,
+        measure=worst("distance", dict(zip(fit.layers, fit.own, strict=True))),
+        evidence={
+            **({"layers": list(fit.layers), "raw": other.name} if is_inspected else {"copy": other.name}),
+            "same_statistics": other.same_statistics,
+            "same_weights": False,
+            **copies_in_evidence(fit),
+        },
     )
 
 
 def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
     """Judge where the raw model was inspected; what is wrong is in the copy beside it, so no layer here is named."""
-    stale = _left_behind(averaged.layers, evidence.with_statistics())
+    stale, fit = _left_behind(averaged.layers, evidence.with_statistics()), fit_of(evidence, averaged)
     if stale:
         yield Finding(
             code="BN401",
@@ -111,6 +153,8 @@ def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
                 "initial": len(stale),
             },
         )
+    elif fit is not None and (are_raw(fit) or is_certain(fit)):
+        yield _told_by_weights(fit, averaged, evidence)
     elif averaged.same_statistics and not averaged.same_weights:
         yield Finding(
             code="BN401",
@@ -118,14 +162,20 @@ def _beside(evidence: Evidence, averaged: SiblingCopy) -> Iterator[Finding]:
             layers=(),
             message=(
                 f"The averaged weights in the same file ({_shown(averaged)}) carry the statistics of the model "
-                "inspected here, bit for bit. That is common, and harmless while both sets of weights are close."
+                "inspected here, bit for bit. That is common, and harmless while both sets of weights are "
+                f"close{agreeing(fit)}."
             ),
             fix=(
                 f"If that copy is the one to be used, inspect it on "
                 f"{'these data' if evidence.data else 'data'} too ({_chosen(averaged, evidence)})."
             ),
             measure=layers_counted(layer.name for layer in averaged.layers),
-            evidence={"copy": averaged.name, "same_statistics": True, "same_weights": False},
+            evidence={
+                "copy": averaged.name,
+                "same_statistics": True,
+                "same_weights": False,
+                **copies_in_evidence(fit),
+            },
         )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
-from bncheck.evidence import PredictedLayer, Predictions
+from bncheck.evidence import PredictedLayer, PredictedMoments, Predictions
 from bncheck.vocabulary import Unpredicted
 from bncheck.weights.prediction.eps import eps_of, refitted
 from bncheck.weights.prediction.fitting import Fit, fits_of, moments_of, other_fits
 from bncheck.weights.prediction.kernels import kernel_of
+from bncheck.weights.prediction.lost import predicted_instead, unlearned
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair, pairs_of
 from bncheck.weights.robust import AS_NORMAL
@@ -62,7 +63,7 @@ def predictions_of(model: Weighted) -> Predictions:
     """
     stored = [layer.name for layer in model.layers if layer.has_statistics]
     if len(stored) <= THRESHOLDS.predicted_alike:  # the first is fed by the input: a file is not read for nothing
-        return Predictions((), dict.fromkeys(stored, Unpredicted.FEW_ALIKE))
+        return Predictions((), dict.fromkeys(stored, Unpredicted.FEW_ALIKE), instead=_instead(model, {}))
     found, reasons = pairs_of(model.layers, model.tensors())
     forms: dict[str, list[Pair]] = {}
     for pair in found:
@@ -76,7 +77,14 @@ def predictions_of(model: Weighted) -> Predictions:
         else:
             layers.update((layer.name, layer) for layer in judged)
     order = [layer.name for layer in model.layers if layer.name in layers]
-    return Predictions(tuple(layers[name] for name in order), reasons, eps)
+    instead = _instead(model, {layer.form: layer.activation for layer in layers.values()})
+    return Predictions(tuple(layers[name] for name in order), reasons, eps, instead)
+
+
+def _instead(model: Weighted, activations: Mapping[str, str]) -> Mapping[str, PredictedMoments]:
+    """What the weights predict of layers that never learned."""
+    blank = unlearned(model.layers)
+    return predicted_instead(model.layers, model.tensors(), blank, activations) if blank else {}
 
 
 def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:

@@ -117,13 +117,31 @@ def copies_beside(whole: Mapping[str, Any], own: Mapping[str, str]) -> dict[str,
     if not needed:
         return {}
     found = {}
-    for prefix in dict.fromkeys(prefix for name in tensors if name not in taken for prefix, _ in splits(name)):
+    for prefix in dict.fromkeys(("", *(prefix for name in tensors if name not in taken for prefix, _ in splits(name)))):
         if all(prefix + name in tensors and prefix + name not in taken for name in needed):
             found[prefix.removesuffix(".")] = {name: tensors[prefix + name] for name in needed}
     underscored = {name: _MMCV + name.replace(".", "_") for name in needed}
     if all(known in tensors for known in underscored.values()):
         found[_MMCV.removesuffix("_")] = {name: tensors[known] for name, known in underscored.items()}
     return found
+
+
+def averages_within(tensors: Mapping[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """Averaged copies in a state dict of which nothing tells what is a model: by prefix, under the raw model's names.
+
+    Args:
+        tensors: the whole state dict, the raw model's tensors at its top or under a prefix of their own.
+    """
+    first = {name: name.partition(".")[0] for name in tensors}
+    averaged = {part for part in first.values() if AVERAGED.search(part)}
+    if not averaged:
+        return {}
+    for raw in ("", *(f"{part}." for part in models_in(tensors) if part not in averaged)):
+        own = {name[len(raw) :]: name for name in tensors if name.startswith(raw) and first[name] not in averaged}
+        found = {prefix: held for prefix, held in copies_beside(tensors, own).items() if AVERAGED.search(prefix)}
+        if found:
+            return {prefix: {raw + name: held[name] for name in held} for prefix, held in found.items()}
+    return {}
 
 
 def is_beside(name: str, expected: Shapes) -> bool:

@@ -1,0 +1,76 @@
+"""What weights predict in the place of statistics that were lost, or never learned."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from bncheck.core import NormLayer, spread
+from bncheck.evidence import PredictedMoments
+from bncheck.weights.prediction.fitting import moments_of
+from bncheck.weights.prediction.kernels import kernel_of
+from bncheck.weights.prediction.moments import Activation
+from bncheck.weights.prediction.pairs import Pair, pairs_of
+
+_NEAR = 0.25
+"""Correlation of neighbouring values that is assumed: what layers fed alike mostly agree on."""
+_ONE = 1e-6
+"""Relative difference between variances up to which they are one and the same, as initial ones are."""
+
+
+def unlearned(layers: Sequence[NormLayer]) -> frozenset[str]:
+    """Names of the layers whose means are all 0 and whose variances are all the same: nothing was learned."""
+    return frozenset(layer.name for layer in layers if layer.has_statistics and not layer.missing and _is_blank(layer))
+
+
+@np.errstate(all="ignore")  # values out of a file may be of any size
+def predicted_instead(
+    layers: Sequence[NormLayer],
+    tensors: Mapping[str, torch.Tensor],
+    names: Collection[str],
+    activations: Mapping[str, str],
+) -> dict[str, PredictedMoments]:
+    """The moments that the output of the layer before has behind the weight, for those of these layers that it feeds.
+
+    Args:
+        layers: every normalization layer of the file.
+        tensors: all that the file holds, in its order.
+        names: the layers whose own statistics tell nothing.
+        activations: by form, what stands before the weight where layers fed alike tell it; else ReLU is assumed.
+    """
+    if not names:
+        return {}
+    found, _ = pairs_of([_as_if_learned(layer) if layer.name in names else layer for layer in layers], tensors)
+    return {
+        pair.target.name: _predicted(pair, activations.get(pair.form)) for pair in found if pair.target.name in names
+    }
+
+
+def _as_if_learned(layer: NormLayer) -> NormLayer:
+    """The layer with some statistics; its variances are far above its eps, as nearly all are."""
+    ones = np.ones(layer.channels)
+    return replace(layer, mean=ones, var=2.0 * ones, missing=False)
+
+
+def _predicted(pair: Pair, known: str | None) -> PredictedMoments:
+    moments = moments_of(pair)
+    named = {activation.value: activation for activation in moments}
+    chosen = named.get(known or Activation.RELU.value, next(iter(moments)))
+    kernel = kernel_of(pair.weight, pair.bias, pair.groups)
+    mean = kernel.means(moments[chosen].mean[:, None])[0].sum(axis=1)
+    apart, together = kernel.variances(moments[chosen].var)
+    return PredictedMoments(
+        source=pair.source.name,
+        weight=pair.weight_name,
+        activation=chosen.value,
+        mean=mean if kernel.bias is None else mean + kernel.bias,
+        var=(1 - _NEAR) * apart + _NEAR * together,
+    )
+
+
+def _is_blank(layer: NormLayer) -> bool:
+    mean, var = layer.statistics
+    return bool(mean.size and np.all(mean == 0.0) and spread(var) <= _ONE * float(np.max(np.abs(var))))
