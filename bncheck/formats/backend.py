@@ -22,6 +22,7 @@ from bncheck.formats.origin import Origin
 from bncheck.formats.parts import require_unchanged
 from bncheck.formats.quantization import holds_quantized
 from bncheck.formats.tensors import coarsest_precision
+from bncheck.formats.wiring.steps import Wiring
 from bncheck.results import Note
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
@@ -193,6 +194,10 @@ class Backend(abc.ABC):
     def first_operation(self) -> AffineOperation | None:
         """The first of the operations, if the model's input feeds it as far as that is known; no other is read."""
         return next(iter(self.operations()), None)
+
+    def wiring(self) -> Wiring | None:
+        """Which layer's output feeds which other, and through what; `None` where no graph is known or followed."""
+        return None
 
     def hidden_channels(self) -> Mapping[str, npt.NDArray[np.bool_]]:
         """Channels of folded layers whose gamma is too small for their input to be seen, (C,), by the layer's name."""

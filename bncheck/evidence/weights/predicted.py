@@ -18,7 +18,7 @@ class PredictedLayer:
         name: of the layer.
         source: of the layer before, whose output is taken to be normal, by its gamma and beta.
         weight: of what stands between them.
-        activation: what is assumed to stand before the weight.
+        activation: what is assumed to stand before the weight, or what a graph says.
         form: how it is fed; layers of the same form are judged by each other.
         alike: how many there are of it.
         at_end: it is the first or the last of them, where features are sparse and further from normal.
@@ -31,6 +31,7 @@ class PredictedLayer:
         distance_alike, typical_alike: medians of both over the layers of its form.
         log_factor: logarithm of stored over predicted variance at the median channel, less the median over its form.
         log_spread: robust spread of that logarithm over its form.
+        is_known: a graph says what stands before the weight.
     """
 
     name: str
@@ -50,6 +51,7 @@ class PredictedLayer:
     typical_alike: float
     log_factor: float
     log_spread: float
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

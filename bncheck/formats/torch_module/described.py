@@ -39,6 +39,9 @@ class DescribedBackend(ModuleBackend):
         """Refuse, and say what it takes."""
         raise UsageError(self._advice("run on data", f" Or {otherwise}."))
 
+    def wiring(self) -> None:
+        """None: its code was not imported."""
+
     def module(self) -> torch.nn.Module:
         """Refuse: its code was not imported."""
         raise UsageError(self._advice("fine-tuned", ""))

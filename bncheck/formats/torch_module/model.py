@@ -13,6 +13,7 @@ from bncheck.evidence import Advice
 from bncheck.formats.programs.affine import Call
 from bncheck.formats.programs.backend import ProgramBackend
 from bncheck.formats.quantization import class_of
+from bncheck.formats.wiring.steps import Wiring
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -29,6 +30,13 @@ class ModuleBackend(ProgramBackend):
                 yield "convolution", module.weight, module.bias, {"transposed": transposed, "groups": module.groups}
             elif isinstance(module, nn.Linear):
                 yield "linear", module.weight, module.bias, {}
+
+    def wiring(self) -> Wiring | None:
+        """See `Backend.wiring`: by a forward on tensors without values."""
+        from bncheck.formats.programs.wiring.recording import wiring_of_module  # most audits have no module
+
+        stored = [layer.name for layer in self.layers if layer.has_statistics]
+        return wiring_of_module(self.program, self.tensor_names, stored)
 
     def names_of_products(self) -> Iterator[str]:
         """See `ProgramBackend.names_of_products`."""

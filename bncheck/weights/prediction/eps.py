@@ -116,6 +116,11 @@ def refitted(pairs: Sequence[Pair], eps: TrainingEps | None) -> list[Pair]:
     return [pair if _explains(eps, pair.source) else _with(pair, eps.best) for pair in pairs]
 
 
+def with_eps(layers: Sequence[NormLayer], eps: TrainingEps) -> list[NormLayer]:
+    """The layers, those whose own eps does not explain what is stored behind with the one that fits best."""
+    return [layer if _explains(eps, layer) else replace(layer, eps=eps.best) for layer in layers]
+
+
 def _explains(eps: TrainingEps, layer: NormLayer) -> bool:
     declared = THRESHOLDS.smallest_eps if layer.eps is None else layer.eps
     return not eps.excludes(declared)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS, FloatArray, NormLayer
+from bncheck.core import FloatArray, NormLayer
 from bncheck.weights.prediction.kernels import borders_of, inside, kernel_of
-from bncheck.weights.prediction.moments import Activation, Moments, after
-from bncheck.weights.prediction.pairs import Pair
+from bncheck.weights.prediction.moments import Activation, Moments, after, output_of
+from bncheck.weights.prediction.pairs import Known, Pair
 from bncheck.weights.robust import AS_NORMAL
 
 CANDIDATES = (
@@ -45,6 +45,9 @@ class Fit:
 
 def fits_of(pair: Pair, among: Collection[Activation] | None = None) -> dict[Activation, Fit]:
     """The pair's prediction under every candidate, or those `among` them, each with the border that suits it best."""
+    if pair.known is not None and pair.known.entering is not None:
+        fits = _fitted(pair, [one.mean for one in pair.known.entering])
+        return {pair.known.activation: min(fits, key=lambda fit: fit.distance)}
     before = moments_of(pair, among)
     return dict(zip(before, _fitted(pair, [one.mean for one in before.values()]), strict=True))
 
@@ -55,14 +58,21 @@ def other_fits(pair: Pair, activation: Activation) -> list[Fit]:
     A pooling that takes the largest of a few neighbours, a factor (a gate that is the same for all channels), or a sum
     with what an earlier layer gives, before the activation or behind it. And where the output of the layer before is
     not normal, as that of sparse features: the activation's mean is half of beta, and the rest goes with the tails.
+    Where a graph tells what stands between, these tails alone.
     """
+    if pair.known is not None:
+        gamma, beta = _before(pair)
+        if activation is Activation.LINEAR:
+            return []
+        means = [after(activation, share * gamma, beta, _slope(pair.known)).mean for share in _TAILS]
+        return _fitted(pair, [*_tails(moments_of(pair)[activation], beta), *means])
     before = moments_of(pair)[activation]
-    gamma, beta = _output_of(pair.source)
+    gamma, beta = output_of(pair.source)
     inputs = _between(before, beta)
     if pair.slope is None:
         inputs += [after(activation, share * gamma, beta).mean for share in _TAILS]
         for earlier in pair.earlier:
-            other_gamma, other_beta = _output_of(earlier)
+            other_gamma, other_beta = output_of(earlier)
             inputs.append(before.mean + after(activation, other_gamma, other_beta).mean)
             inputs.append(after(activation, np.hypot(gamma, other_gamma), beta + other_beta).mean)
     return _fitted(pair, inputs)
@@ -70,20 +80,40 @@ def other_fits(pair: Pair, activation: Activation) -> list[Fit]:
 
 def fits_between(pair: Pair, activation: Activation) -> list[Fit]:
     """Those of `other_fits` that are not another deviation of what the activation is given, as another eps is too."""
-    _, beta = _output_of(pair.source)
-    return _fitted(pair, _between(moments_of(pair)[activation], beta))
+    _, beta = _before(pair)
+    between = _between if pair.known is None else _tails
+    return _fitted(pair, between(moments_of(pair)[activation], beta))
 
 
 def _between(before: Moments, beta: FloatArray) -> list[FloatArray]:
     """Means of what enters the weight, by what may stand between it and the activation."""
     inputs = [before.mean + share * np.sqrt(before.var) for share in _POOLINGS]
     inputs += [before.mean * factor for factor in _FACTORS]
-    return inputs + [beta / 2 + share * (before.mean - beta / 2) for share in _TAILS]
+    return inputs + _tails(before, beta)
+
+
+def _tails(before: Moments, beta: FloatArray) -> list[FloatArray]:
+    return [beta / 2 + share * (before.mean - beta / 2) for share in _TAILS]
+
+
+def _before(pair: Pair) -> tuple[FloatArray, FloatArray]:
+    """Deviations and means of what the activation is given."""
+    if pair.known is None or pair.known.before is None:
+        return output_of(pair.source)
+    return np.sqrt(pair.known.before.var), pair.known.before.mean
+
+
+def _slope(known: Known) -> FloatArray | float:
+    return 0.0 if known.slope is None else known.slope
 
 
 def moments_of(pair: Pair, among: Collection[Activation] | None = None) -> Mapping[Activation, Moments]:
-    """The moments of what enters the weight, by activation; of a PReLU the file gives the slopes."""
-    gamma, beta = _output_of(pair.source)
+    """The moments of what enters the weight, by activation: by the graph's alone, where there is one."""
+    if pair.known is not None and pair.known.entering is not None:
+        return {pair.known.activation: pair.known.entering[0]}
+    gamma, beta = output_of(pair.source)
+    if pair.known is not None:
+        return {pair.known.activation: after(pair.known.activation, gamma, beta, _slope(pair.known))}
     if pair.slope is not None:
         slope = pair.slope.detach().cpu().double().reshape(-1).numpy()
         return {Activation.PRELU: after(Activation.PRELU, gamma, beta, slope)}
@@ -91,20 +121,11 @@ def moments_of(pair: Pair, among: Collection[Activation] | None = None) -> Mappi
     return {activation: after(activation, gamma, beta) for activation in chosen}
 
 
-def _output_of(layer: NormLayer) -> tuple[FloatArray, FloatArray]:
-    """Standard deviations and means of what the layer gives on the data that its statistics come from."""
-    _, var = layer.statistics
-    eps = THRESHOLDS.smallest_eps if layer.eps is None else layer.eps
-    gamma = np.ones_like(var) if layer.weight is None else layer.weight
-    beta = np.zeros_like(var) if layer.bias is None else layer.bias
-    kept = np.divide(var, var + eps, out=np.zeros_like(var), where=var > 0)
-    return np.abs(gamma) * np.sqrt(kept), beta
-
-
 def _fitted(pair: Pair, inputs: list[FloatArray]) -> list[Fit]:
     kernel = kernel_of(pair.weight, pair.bias, pair.groups)
     added = kernel.means(np.stack(inputs, axis=1))
-    met = np.stack([inside(kernel, border) for border in borders_of(kernel)], axis=1)
+    padded = pair.known is None or pair.known.padded
+    met = np.stack([inside(kernel, border) for border in borders_of(kernel, padded=padded)], axis=1)
     bias = 0.0 if kernel.bias is None else kernel.bias
     return [_best_border(taps, met, bias, pair.target) for taps in added]
 

@@ -60,12 +60,12 @@ class Border:
     behind: float
 
 
-def borders_of(kernel: Kernel) -> Sequence[Border]:
+def borders_of(kernel: Kernel, *, padded: bool = True) -> Sequence[Border]:
     """The shares that may be: the size of what a state dict's layers see is not known, so the best is taken.
 
     Stride 2 over an even size meets the border before the middle alone.
     """
-    if not kernel.taps.any():
+    if not padded or not kernel.taps.any():
         return (Border(0.0, 0.0),)
     return [*(Border(share, share) for share in _BORDERS), *(Border(share, 0.0) for share in _BORDERS[1:])]
 

@@ -5,33 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import torch
 
-from bncheck.core import FloatArray
+from bncheck.core import THRESHOLDS, FloatArray, NormLayer
+from bncheck.vocabulary import Activation as Activation
 
 _NODES = np.linspace(-6.0, 6.0, 241)
 _WEIGHTS = np.exp(-0.5 * _NODES**2)
 _WEIGHTS /= _WEIGHTS.sum()
 """The trapezoid rule on the normal density: for integrands with kinks it is off by less than 1e-3 of gamma."""
-
-
-class Activation(StrEnum):
-    """What stands between a BatchNorm and the convolution that it feeds."""
-
-    LINEAR = "linear"
-    RELU = "ReLU"
-    LEAKY_RELU = "leaky ReLU"
-    RELU6 = "ReLU6"
-    SILU = "SiLU"
-    HARD_SWISH = "Hardswish"
-    GELU = "GELU"
-    MISH = "Mish"
-    ELU = "ELU"
-    TANH = "tanh"
-    PRELU = "PReLU"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +49,16 @@ def after(activation: Activation, gamma: FloatArray, beta: FloatArray, slope: Fl
     if activation in (Activation.LEAKY_RELU, Activation.PRELU):
         return _leaky(scale, beta, slope)
     return _integrated(_FUNCTIONS[activation], scale, beta)
+
+
+def output_of(layer: NormLayer) -> tuple[FloatArray, FloatArray]:
+    """Standard deviations and means of what the layer gives on the data that its statistics come from."""
+    _, var = layer.statistics
+    eps = THRESHOLDS.smallest_eps if layer.eps is None else layer.eps
+    gamma = np.ones_like(var) if layer.weight is None else layer.weight
+    beta = np.zeros_like(var) if layer.bias is None else layer.bias
+    kept = np.divide(var, var + eps, out=np.zeros_like(var), where=var > 0)
+    return np.abs(gamma) * np.sqrt(kept), beta
 
 
 def _leaky(scale: FloatArray, beta: FloatArray, slope: FloatArray | float) -> Moments:
@@ -109,6 +103,27 @@ def _elu(x: FloatArray) -> FloatArray:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
+def _sigmoid(x: FloatArray) -> FloatArray:
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))))
+
+
+def _hard_sigmoid(x: FloatArray) -> FloatArray:
+    return np.asarray(np.clip(x + 3, 0, 6) / 6)
+
+
+def _hard_tanh(x: FloatArray) -> FloatArray:
+    return np.asarray(np.clip(x, -1, 1))
+
+
+def _softplus(x: FloatArray) -> FloatArray:
+    return np.asarray(np.logaddexp(0, x))
+
+
+def _selu(x: FloatArray) -> FloatArray:
+    """Klambauer et al. 2017, equation 2."""
+    return np.asarray(1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))))
+
+
 def _relu6(x: FloatArray) -> FloatArray:
     return np.asarray(np.clip(x, 0, 6))
 
@@ -121,4 +136,9 @@ _FUNCTIONS: dict[Activation, Callable[[FloatArray], FloatArray]] = {
     Activation.MISH: _mish,
     Activation.ELU: _elu,
     Activation.TANH: np.tanh,
+    Activation.SIGMOID: _sigmoid,
+    Activation.HARD_SIGMOID: _hard_sigmoid,
+    Activation.HARD_TANH: _hard_tanh,
+    Activation.SOFTPLUS: _softplus,
+    Activation.SELU: _selu,
 }

@@ -8,21 +8,44 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
 import torch
 
-from bncheck.core import BATCH_NORM, NormLayer
-from bncheck.vocabulary import Unpredicted
+from bncheck.core import FloatArray, NormLayer
+from bncheck.vocabulary import Activation, Unpredicted
+from bncheck.weights.prediction.moments import Moments
+from bncheck.weights.prediction.usable import is_usable
 
 _EARLIER, _LOOKED_AT = 4, 60
 """Layers before the source of which a sum may be made, and in how many steps before they are looked for."""
 _DEEP = 4
 """Modules around a layer among which its block is looked for."""
-_WIDE, _MANY = 2**14, 2000
+WIDE, MANY = 2**14, 2000
 """Channels of a layer, and pairs of a file, beyond which nothing is predicted: no network has so many."""
 _NUMBER = re.compile(r"\d{1,9}")
 _NORM_WORDS = re.compile(r"bn|norm", re.IGNORECASE)
 _WEIGHTED = re.compile(r"conv|fc|lin|pw|dw", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What a graph tells of what enters a weight.
+
+    Attributes:
+        activation: the last one before the weight.
+        padded: positions at its border meet zeros.
+        entering: moments of what enters it, by the share of positions at the border of weights further before; `None`
+            for the output of the source alone through the activation, which goes by the eps that it is taken to have.
+        before: of what the activation is given.
+        slope: of that, where it has one.
+        told: all that stands before the weight, in words.
+    """
+
+    activation: Activation
+    padded: bool
+    entering: tuple[Moments, ...] | None = None
+    before: Moments | None = None
+    slope: FloatArray | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +62,7 @@ class Pair:
         slope: of a PReLU between the source and the weight, shape (C,) or (1,); `None` where there is none.
         form: how the three are named and shaped, with the numbers in their names relative: alike in blocks alike.
         earlier: the last layers before the source that have as many channels, the nearest first.
+        known: what a graph tells of what stands between; `None` where names and shapes are all there is.
     """
 
     source: NormLayer
@@ -50,6 +74,7 @@ class Pair:
     slope: torch.Tensor | None
     form: str
     earlier: tuple[NormLayer, ...] = ()
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,9 +111,9 @@ def pairs_of(
         found = _pair(step.layer, steps[max(0, position - _LOOKED_AT) : position])
         if isinstance(found, Pair) and _block(found.source.name, below) != _block(found.target.name, below):
             found = Unpredicted.ACROSS_BLOCKS
-        if isinstance(found, Pair) and not (_is_usable(found.source) and _is_usable(found.target)):
+        if isinstance(found, Pair) and not (is_usable(found.source) and is_usable(found.target)):
             found = Unpredicted.UNUSABLE
-        if isinstance(found, Pair) and (len(pairs) >= _MANY or found.source.channels + found.target.channels > _WIDE):
+        if isinstance(found, Pair) and (len(pairs) >= MANY or found.source.channels + found.target.channels > WIDE):
             found = Unpredicted.TOO_LARGE
         if isinstance(found, Pair):
             pairs.append(found)
@@ -109,16 +134,6 @@ def _above(name: str) -> list[str]:
 def _block(name: str, below: Mapping[str, int]) -> str:
     """The nearest that holds other layers too: a convolution and its layer in a module of their own are no block."""
     return next((above for above in _above(name) if below[above] > 1), "")
-
-
-def _is_usable(layer: NormLayer) -> bool:
-    """Whether its statistics are of data, and its gamma and beta act on what it normalizes by them."""
-    mean, var = layer.statistics
-    values = (mean, var, layer.weight, layer.bias)
-    possible = all(bool(np.isfinite(one).all()) for one in values if one is not None) and bool((var >= 0).all())
-    if not possible or not mean.size or layer.missing or layer.by_input or layer.kind != BATCH_NORM:
-        return False
-    return not (layer.is_folded or bool(np.all(mean == 0.0)) or bool(np.all(var == 1.0)))
 
 
 def _pair(target: NormLayer, before: Sequence[_Step]) -> Pair | Unpredicted:
@@ -144,7 +159,7 @@ def _pair(target: NormLayer, before: Sequence[_Step]) -> Pair | Unpredicted:
     form = _form((source.name, weights.name, target.name), shape, groups, prelu=slope is not None)
     known = (step.layer for step in reversed(before) if step.layer is not None and step.layer is not source)
     alike = [layer for layer in known if layer.channels == source.channels and layer.has_statistics]
-    earlier = tuple(layer for layer in alike[:_EARLIER] if _is_usable(layer))
+    earlier = tuple(layer for layer in alike[:_EARLIER] if is_usable(layer))
     bias = weights.bias if weights.bias is None or weights.bias.numel() == target.channels else None
     return Pair(source, target, weights.name, weights.weight, bias, groups, slope, form, earlier)
 

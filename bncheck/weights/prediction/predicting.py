@@ -11,13 +11,15 @@ import torch
 
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import PredictedLayer, PredictedMoments, Predictions
+from bncheck.formats import Wiring
 from bncheck.vocabulary import Unpredicted
-from bncheck.weights.prediction.eps import eps_of, refitted
+from bncheck.weights.prediction.eps import eps_of, refitted, with_eps
 from bncheck.weights.prediction.fitting import Fit, fits_of, moments_of, other_fits
 from bncheck.weights.prediction.kernels import kernel_of
 from bncheck.weights.prediction.lost import predicted_instead, unlearned
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair, pairs_of
+from bncheck.weights.prediction.wired_pairs import is_reached, wired_pairs
 from bncheck.weights.robust import AS_NORMAL
 
 _NEAR = (0.0, 0.25, 0.5, 0.75)
@@ -33,6 +35,9 @@ class Weighted(Protocol):
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """Every tensor by its name, in the model's order."""
+
+    def wiring(self) -> Wiring | None:
+        """Its graph, where it has one that can be followed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,14 +69,19 @@ def predictions_of(model: Weighted) -> Predictions:
     stored = [layer.name for layer in model.layers if layer.has_statistics]
     if len(stored) <= THRESHOLDS.predicted_alike:  # the first is fed by the input: a file is not read for nothing
         return Predictions((), dict.fromkeys(stored, Unpredicted.FEW_ALIKE), instead=_instead(model, {}))
-    found, reasons = pairs_of(model.layers, model.tensors())
-    forms: dict[str, list[Pair]] = {}
-    for pair in found:
-        forms.setdefault(pair.form, []).append(pair)
+    wiring = model.wiring()
+    if wiring is not None and is_reached(wiring, model.layers):
+        found, reasons = wired_pairs(wiring, model.layers)
+        eps = eps_of(_forms([pair for pair in found if pair.known is None or pair.known.entering is None]))
+        if eps is not None:
+            found, reasons = wired_pairs(wiring, with_eps(model.layers, eps))
+    else:
+        found, reasons = pairs_of(model.layers, model.tensors())
+        eps = eps_of(_forms(found))
+        found = refitted(found, eps)
     layers: dict[str, PredictedLayer] = {}
-    eps = eps_of(forms.values())
-    for alike in forms.values():
-        judged = _of_form(refitted(alike, eps))
+    for alike in _forms(found):
+        judged = _of_form(alike)
         if isinstance(judged, Unpredicted):
             reasons.update((pair.target.name, judged) for pair in alike)
         else:
@@ -85,6 +95,14 @@ def _instead(model: Weighted, activations: Mapping[str, str]) -> Mapping[str, Pr
     """What the weights predict of layers that never learned."""
     blank = unlearned(model.layers)
     return predicted_instead(model.layers, model.tensors(), blank, activations) if blank else {}
+
+
+def _forms(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """Those that are fed alike together."""
+    forms: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        forms.setdefault(pair.form, []).append(pair)
+    return list(forms.values())
 
 
 def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
@@ -107,7 +125,8 @@ def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
             name=one.pair.target.name,
             source=one.pair.source.name,
             weight=one.pair.weight_name,
-            activation=activation.value,
+            activation=activation.value if one.pair.known is None else one.pair.known.told,
+            is_known=one.pair.known is not None,
             form=one.pair.form,
             alike=len(pairs),
             at_end=one in (explained[0], explained[-1]),

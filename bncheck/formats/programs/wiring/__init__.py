@@ -1,0 +1,1 @@
+"""What the operators of torch programs do to the moments of channels."""

@@ -1,0 +1,122 @@
+"""Following values through the operators of a torch program, whatever runs or lists these."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from bncheck.formats.programs.wiring.operators import meaning_of
+from bncheck.formats.programs.wiring.values import Call, Value
+from bncheck.formats.wiring.drawing import Drawing
+
+_MOST = 200_000
+"""Calls of a program, beyond which it is not followed."""
+_LARGEST = 2**26
+"""Elements of a constant that is computed from others."""
+
+
+class NotFollowedError(RuntimeError):
+    """A program cannot be followed: it calls too many operators, or has a form that is not read."""
+
+
+@dataclass(slots=True)
+class Tracing:
+    """A program while it is followed: what each of its values is.
+
+    Attributes:
+        names: its tensors' names by storage address.
+        drawing: the wiring so far.
+    """
+
+    names: dict[int, str]
+    drawing: Drawing = field(default_factory=Drawing)
+    _held: dict[Hashable, Any] = field(default_factory=dict)
+    _base: dict[Hashable, Hashable] = field(default_factory=dict)
+    _alike: dict[Hashable, list[Hashable]] = field(default_factory=dict)
+    _kept: list[Any] = field(default_factory=list)
+    _calls: int = 0
+
+    def hold(self, key: Hashable, what: Any, base: Hashable | None = None) -> None:
+        """Remember what stands under a key; with `base` it shares memory with what stands under that."""
+        base = key if base is None else self._base.get(base, base)
+        self._held[key], self._base[key] = what, base
+        self._alike.setdefault(base, []).append(key)
+
+    def what(self, key: Hashable, otherwise: Any = None) -> Any:
+        """What stands under a key."""
+        return self._held.get(key, otherwise)
+
+    def call(
+        self,
+        operator: Any,
+        given: Mapping[str, Any],
+        keys: Mapping[str, Hashable],
+        shapes: tuple[Sequence[Any] | None, Sequence[Any] | None] = (None, None),
+    ) -> Any:
+        """What a call of an operator gives; what it writes to is followed, too.
+
+        Args:
+            operator: an overload of PyTorch's; its schema alone is enough where constants need not be computed.
+            given: its arguments by name: `Value`, tensors that the program holds, numbers, and lists of these.
+            keys: under which its arguments stand, of those that stand under one.
+            shapes: of its first argument and of its (first) result; `None` where they are not known.
+        """
+        self._calls += 1
+        if self._calls > _MOST:
+            raise NotFollowedError("it calls more operators than are followed")
+        schema = getattr(operator, "_schema", operator)
+        writes = [one.name for one in schema.arguments if one.alias_info is not None and one.alias_info.is_write]
+        if not writes and callable(operator) and _of_constants(given):
+            return self._computed(operator, given)
+        result = meaning_of(self.drawing, Call(schema.name, given, self.names, shapes))
+        for name in writes:
+            if name in keys:
+                self._overwrite(keys[name], result)
+        return result
+
+    @staticmethod
+    def viewed(operator: Any, keys: Mapping[str, Hashable]) -> Hashable | None:
+        """The key of the argument whose memory the result shares; `None` where it has its own."""
+        schema = getattr(operator, "_schema", operator)
+        if not any(one.alias_info is not None for one in schema.returns):
+            return None
+        first = next((one.name for one in schema.arguments if one.alias_info is not None), None)
+        return None if first is None else keys.get(first)
+
+    def _computed(self, operator: Any, given: Mapping[str, Any]) -> Any:
+        """What an operator makes of constants: a transposed weight, a standardized one."""
+        arguments = {name: value for name, value in given.items() if name not in ("device", "pin_memory", "layout")}
+        with torch.no_grad():
+            found = operator(**arguments)
+        if isinstance(found, torch.Tensor):
+            if found.numel() > _LARGEST:
+                raise NotFollowedError("it computes a constant larger than any weight")
+            self._kept.append(found)  # an address is taken again
+            owner = next((self.names.get(one.data_ptr()) for one in _tensors(given) if one.numel()), None)
+            if owner is not None and found.numel():
+                self.names.setdefault(found.data_ptr(), owner)
+        return found
+
+    def _overwrite(self, key: Hashable, result: Any) -> None:
+        """Have a key stand for what was written to it; what shares its memory is not known any more."""
+        first = result[0] if isinstance(result, list | tuple) and result else result
+        base = self._base.get(key, key)
+        for other in self._alike.get(base, ()):
+            if other != key and isinstance(self._held.get(other), Value):
+                self._held[other] = Value(self.drawing.lost())
+        self._held[key] = first if isinstance(first, Value) else Value(self.drawing.lost())
+
+
+def _tensors(given: Mapping[str, Any]) -> list[torch.Tensor]:
+    flat = [one for value in given.values() for one in (value if isinstance(value, list | tuple) else [value])]
+    return [one for one in flat if isinstance(one, torch.Tensor)]
+
+
+def _of_constants(given: Mapping[str, Any]) -> bool:
+    """Whether tensors of the program are all that it is computed from."""
+    flat = [one for value in given.values() for one in (value if isinstance(value, list | tuple) else [value])]
+    known = [one for one in flat if isinstance(one, torch.Tensor)]
+    return bool(known) and not any(isinstance(one, Value) for one in flat) and not any(one.is_meta for one in known)

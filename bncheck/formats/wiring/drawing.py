@@ -1,0 +1,160 @@
+"""Drawing a wiring step by step, with what every format knows alike: sums, gates, constants, flattening."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bncheck.core import FloatArray
+from bncheck.formats.wiring.steps import (
+    Activated,
+    Added,
+    Averaged,
+    Constant,
+    Fed,
+    Flattened,
+    Joined,
+    Lost,
+    Normalized,
+    Padded,
+    Part,
+    Scaled,
+    Step,
+    Weighted,
+    Wiring,
+)
+from bncheck.vocabulary import Activation, Unpredicted
+
+_BY_BOUNDS = {
+    (0.0, None): Activation.RELU,
+    (0.0, 6.0): Activation.RELU6,
+    (-1.0, 1.0): Activation.HARD_TANH,
+    (None, None): Activation.LINEAR,
+}
+_THIRD, _SIXTH = 3.0, 1 / 6
+_CLOSE = 1e-4
+
+
+@dataclass(slots=True)
+class Drawing:
+    """A wiring while it is drawn.
+
+    Attributes:
+        steps: so far.
+        channels: how many each has; `None` where that is not known.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    channels: list[int | None] = field(default_factory=list)
+    _lost: dict[Unpredicted, int] = field(default_factory=dict)
+
+    def put(self, step: Step, channels: int | None = None) -> int:
+        """Add a step; gives its place."""
+        self.steps.append(step)
+        self.channels.append(channels if channels is not None else self._channels(step))
+        return len(self.steps) - 1
+
+    def lost(self, reason: Unpredicted = Unpredicted.UNKNOWN_OPERATION) -> int:
+        """Give the value of which nothing is known for that reason."""
+        if reason not in self._lost:
+            self._lost[reason] = self.put(Lost(reason))
+        return self._lost[reason]
+
+    def finished(self) -> Wiring:
+        """The wiring as it is."""
+        return Wiring(tuple(self.steps))
+
+    def clipped(self, source: int, low: float | None, high: float | None) -> int:
+        """Add a value held between bounds."""
+        known = _BY_BOUNDS.get((low, high))
+        if known is Activation.LINEAR:
+            return source
+        return self.lost() if known is None else self.put(Activated(known, source))
+
+    def leaky(self, source: int, slope: FloatArray) -> int:
+        """Add a leaky ReLU or a PReLU with that slope below 0, shape (1,) or (C,)."""
+        one_for_all = slope.size == 1
+        if one_for_all and slope[0] == 0:
+            return self.put(Activated(Activation.RELU, source))
+        return self.put(Activated(Activation.LEAKY_RELU if one_for_all else Activation.PRELU, source, slope))
+
+    def added(self, sources: Sequence[int], signs: Sequence[float]) -> int:
+        """Add a sum; a sum of sums is one sum."""
+        return self.put(Added(tuple(sources), tuple(signs)))
+
+    def multiplied(self, one: int, other: int) -> int:
+        """Add a product of two values: an activation, where one is a gate of the other by itself."""
+        for source, gate in ((one, other), (other, one)):
+            if (function := self._gated(source, gate)) is not None:
+                return self.put(Activated(function, source))
+        return self.lost(Unpredicted.MULTIPLIED)
+
+    def scaled(self, source: int, factor: FloatArray | float, offset: FloatArray | float = 0.0) -> int:
+        """Add a value times constants plus constants; two such steps are one."""
+        factor, offset = (np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in (factor, offset))
+        before = self.steps[source]
+        if isinstance(before, Scaled):
+            source, offset, factor = before.source, offset + factor * before.offset, factor * before.factor
+        return self.put(Scaled(source, factor, offset))
+
+    def flattened(self, source: int, *, last: bool = False) -> int:
+        """Add positions as channels."""
+        return self.put(Flattened(source, last))
+
+    def split(self, source: int, sizes: Sequence[int]) -> list[int]:
+        """Add the parts of so many channels each, one after the other."""
+        places, begin = [], 0
+        for size in sizes:
+            places.append(self.put(Part(source, begin, begin + size), size))
+            begin += size
+        return places
+
+    def wider(self, source: int, before: int, behind: int) -> int:
+        """Add a value with channels of zeros before and behind its own."""
+        parts = [self.put(Constant(np.zeros(size)), size) if size else None for size in (before, behind)]
+        return self.put(Joined(tuple(part for part in (parts[0], source, parts[1]) if part is not None)))
+
+    def _gated(self, source: int, gate: int) -> Activation | None:
+        """The activation that a value times a function of it is."""
+        made = self.steps[gate]
+        if isinstance(made, Activated) and made.source == source:
+            return {
+                Activation.SIGMOID: Activation.SILU,
+                Activation.HARD_SIGMOID: Activation.HARD_SWISH,
+            }.get(made.function)
+        if isinstance(made, Activated) and made.function is Activation.TANH:
+            inner = self.steps[made.source]
+            if isinstance(inner, Activated) and inner.function is Activation.SOFTPLUS and inner.source == source:
+                return Activation.MISH
+        if isinstance(made, Scaled) and _is(made.factor, _SIXTH) and _is(made.offset, 0.0):
+            inner = self.steps[made.source]
+            if isinstance(inner, Activated) and inner.function is Activation.RELU6:
+                moved = self.steps[inner.source]
+                if isinstance(moved, Scaled) and moved.source == source:
+                    return Activation.HARD_SWISH if _is(moved.factor, 1.0) and _is(moved.offset, _THIRD) else None
+        return None
+
+    def _channels(self, step: Step) -> int | None:
+        match step:
+            case Fed() | Lost() | Flattened():
+                return None
+            case Constant(values):
+                return int(values.size)
+            case Weighted():
+                return int(step.weight.shape[1] * step.groups if step.transposed else step.weight.shape[0])
+            case Joined(sources):
+                counts = [self.channels[one] for one in sources]
+                return None if None in counts else sum(one for one in counts if one is not None)
+            case Added(sources, _):
+                return next((self.channels[one] for one in sources if self.channels[one] is not None), None)
+            case Part(source, begin, end):
+                whole = self.channels[source]
+                return None if whole is None else len(range(whole)[begin:end])
+            case Normalized() | Activated() | Averaged() | Padded() | Scaled():
+                return self.channels[step.source]
+
+
+def _is(values: FloatArray, wanted: float) -> bool:
+    return values.size == 1 and abs(float(values[0]) - wanted) < _CLOSE
