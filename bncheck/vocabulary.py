@@ -251,3 +251,4 @@ class Activation(StrEnum):
     HARD_TANH = "hardtanh"
     SOFTPLUS = "softplus"
     SELU = "SELU"
+    ERF = "error function"

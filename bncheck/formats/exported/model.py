@@ -14,6 +14,7 @@ from bncheck.evidence import Advice
 from bncheck.formats.exported.layers import arguments_of, tensor_of
 from bncheck.formats.programs.affine import Call, plain_operator, roles_of
 from bncheck.formats.programs.backend import ProgramBackend
+from bncheck.formats.wiring.steps import Wiring
 from bncheck.talk import ProgramOutput
 
 
@@ -41,6 +42,12 @@ class GraphBackend(ProgramBackend):
             weight, bias = (tensor_of(given.get(role), self.program) for role in roles_of(operator))
             if weight is not None:
                 yield operator, weight, bias, given
+
+    def wiring(self) -> Wiring | None:
+        """See `Backend.wiring`."""
+        from bncheck.formats.exported.wiring import wiring_of_graph
+
+        return wiring_of_graph(self.program, self.tensor_names)
 
     def names_of_operators(self) -> Iterator[str]:
         """See `ProgramBackend.names_of_operators`."""

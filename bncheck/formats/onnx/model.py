@@ -23,6 +23,7 @@ from bncheck.formats.onnx.bare import bare_convolutions
 from bncheck.formats.onnx.graph import NormNode, OnnxGraph
 from bncheck.formats.onnx.provenance import provenance_text, read_provenance, with_metadata
 from bncheck.formats.quantization import computes_in_steps
+from bncheck.formats.wiring.steps import Wiring
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 
@@ -72,6 +73,12 @@ class OnnxBackend(Backend):
     def first_operation(self) -> AffineOperation | None:
         """See `Backend.first_operation`."""
         return first_operation(self.graph.proto, self.graph.opset)
+
+    def wiring(self) -> Wiring | None:
+        """See `Backend.wiring`: by the nodes."""
+        from bncheck.formats.onnx.wiring.drawn import wiring_of_onnx
+
+        return wiring_of_onnx(self.graph)
 
     def hidden_forms(self) -> tuple[str, ...]:
         """See `Backend.hidden_forms`."""

@@ -14,6 +14,7 @@ from bncheck.evidence import Advice
 from bncheck.formats.programs.affine import Call, plain_operator, roles_of
 from bncheck.formats.programs.backend import ProgramBackend
 from bncheck.formats.torchscript.graph import operator_calls, operator_kinds
+from bncheck.formats.wiring.steps import Wiring
 from bncheck.talk import ProgramOutput
 from bncheck.vocabulary import argument
 
@@ -43,6 +44,12 @@ class ScriptBackend(ProgramBackend):
             weight, bias = (given.get(role) for role in roles_of(operator or ""))
             if operator is not None and isinstance(weight, torch.Tensor):
                 yield operator, weight, bias, given
+
+    def wiring(self) -> Wiring | None:
+        """See `Backend.wiring`."""
+        from bncheck.formats.torchscript.wiring import wiring_of_script
+
+        return wiring_of_script(self.program, self.tensor_names)
 
     def names_of_operators(self) -> Iterator[str]:
         """See `ProgramBackend.names_of_operators`."""

@@ -33,7 +33,7 @@ _BY_BOUNDS = {
     (-1.0, 1.0): Activation.HARD_TANH,
     (None, None): Activation.LINEAR,
 }
-_THIRD, _SIXTH = 3.0, 1 / 6
+_THREE, _SIXTH, _ROOT_OF_HALF = 3.0, 1 / 6, 0.5**0.5
 _CLOSE = 1e-4
 
 
@@ -87,6 +87,8 @@ class Drawing:
     def multiplied(self, one: int, other: int) -> int:
         """Add a product of two values: an activation, where one is a gate of the other by itself."""
         for source, gate in ((one, other), (other, one)):
+            if (doubled := self._by_error_function(source, gate)) is not None:
+                return self.scaled(self.put(Activated(Activation.GELU, source)), doubled)
             if (function := self._gated(source, gate)) is not None:
                 return self.put(Activated(function, source))
         return self.lost(Unpredicted.MULTIPLIED)
@@ -97,6 +99,8 @@ class Drawing:
         before = self.steps[source]
         if isinstance(before, Scaled):
             source, offset, factor = before.source, offset + factor * before.offset, factor * before.factor
+        if _is(factor, 1.0) and _is(offset, 0.0):
+            return source
         return self.put(Scaled(source, factor, offset))
 
     def flattened(self, source: int, *, last: bool = False) -> int:
@@ -133,8 +137,20 @@ class Drawing:
             if isinstance(inner, Activated) and inner.function is Activation.RELU6:
                 moved = self.steps[inner.source]
                 if isinstance(moved, Scaled) and moved.source == source:
-                    return Activation.HARD_SWISH if _is(moved.factor, 1.0) and _is(moved.offset, _THIRD) else None
+                    return Activation.HARD_SWISH if _is(moved.factor, 1.0) and _is(moved.offset, _THREE) else None
         return None
+
+    def _by_error_function(self, source: int, gate: int) -> float | None:
+        """What a value times a gate is of GELU, whose gate is (1 + erf(x / sqrt 2)) / 2."""
+        made = self.steps[gate]
+        if not isinstance(made, Scaled) or made.factor.size != 1 or not _is(made.offset, float(made.factor[0])):
+            return None
+        inner = self.steps[made.source]
+        if not isinstance(inner, Activated) or inner.function is not Activation.ERF:
+            return None
+        moved = self.steps[inner.source]
+        by_root = isinstance(moved, Scaled) and moved.source == source and _is(moved.factor, _ROOT_OF_HALF)
+        return 2 * float(made.factor[0]) if by_root else None
 
     def _channels(self, step: Step) -> int | None:
         match step:

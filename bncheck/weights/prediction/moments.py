@@ -141,4 +141,5 @@ _FUNCTIONS: dict[Activation, Callable[[FloatArray], FloatArray]] = {
     Activation.HARD_TANH: _hard_tanh,
     Activation.SOFTPLUS: _softplus,
     Activation.SELU: _selu,
+    Activation.ERF: lambda x: np.asarray(torch.special.erf(torch.from_numpy(x)).numpy()),
 }

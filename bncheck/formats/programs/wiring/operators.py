@@ -28,6 +28,7 @@ _ACTIVATIONS = {
     "sigmoid": Activation.SIGMOID,
     "hardsigmoid": Activation.HARD_SIGMOID,
     "selu": Activation.SELU,
+    "erf": Activation.ERF,
 }
 _SAME = {
     *("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"),
@@ -101,9 +102,8 @@ def _mean(drawing: Drawing, call: Call) -> Value | None:
 
 def _leaky(drawing: Drawing, call: Call) -> Value | None:
     slope = call.number("negative_slope")
-    return (
-        None if call.source is None else Value(drawing.leaky(call.source.place, _one(0.01 if slope is None else slope)))
-    )
+    below = np.array([0.01 if slope is None else slope])
+    return None if call.source is None else Value(drawing.leaky(call.source.place, below))
 
 
 def _prelu(drawing: Drawing, call: Call) -> Value | None:
@@ -141,10 +141,6 @@ def _softplus(drawing: Drawing, call: Call) -> Value | None:
     if call.source is None or call.number("beta") not in (None, 1.0):
         return None
     return Value(drawing.put(Activated(Activation.SOFTPLUS, call.source.place)))
-
-
-def _one(number: float) -> Any:
-    return np.array([number])
 
 
 _KNOWN: dict[str, Meaning] = {

@@ -15,7 +15,7 @@ _ALL = 2**31
 
 
 def reshaped(drawing: Drawing, call: Call) -> Value | None:
-    """`view`, `reshape`, `flatten`, `squeeze` and `unsqueeze`: positions that become channels, or nothing that counts."""
+    """`view`, `reshape`, `flatten`, `squeeze` and `unsqueeze`: positions that become channels, or as it was."""
     source = call.source
     if source is None:
         return None

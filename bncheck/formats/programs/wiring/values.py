@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from bncheck.core import FloatArray
-from bncheck.errors import ModelError
-from bncheck.formats.tensors import channel_values, plain
+from bncheck.formats.tensors import plain
+from bncheck.formats.wiring import constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +82,10 @@ def per_channel(value: Any, channels: int | None) -> FloatArray | None:
     """A constant as one number, or one per channel: shape (1,) or (C,); `None` where it is neither."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return np.array([float(value)])
-    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.is_meta:
+    if not isinstance(value, torch.Tensor) or value.is_meta or value.is_complex():
         return None
-    shape = list(value.shape)
-    if value.numel() == 1:
-        return _read(value)
-    # (1, C), (1, C, 1, 1) and (C, 1, 1); what is (C,) alone meets the last axis.
-    shape = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
-    broad = len(value.shape) > 1 and all(size == 1 for size in shape[1:])
-    return _read(value) if broad and channels in (None, shape[0]) else None
-
-
-def _read(value: torch.Tensor) -> FloatArray | None:
     try:
-        return channel_values(value)
-    except ModelError:
+        values = plain(value).cpu().to(torch.float64).numpy()
+    except (RuntimeError, TypeError):  # of a type whose values PyTorch cannot give
         return None
+    return constants.per_channel(values, channels)

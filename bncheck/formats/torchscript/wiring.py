@@ -1,0 +1,114 @@
+"""The wiring of a TorchScript program: its graph, with what evaluation decides decided."""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from bncheck.formats.programs.wiring.tracing import NotFollowedError, Tracing
+from bncheck.formats.programs.wiring.values import Value
+from bncheck.formats.torchscript.graph import NO_SCHEMA
+from bncheck.formats.wiring.steps import Fed, Wiring
+
+_LISTS = ("prim::ListConstruct", "prim::TupleConstruct")
+_UNPACKED = ("prim::ListUnpack", "prim::TupleUnpack")
+_PASSED = ("aten::Int", "aten::Float", "prim::NumToTensor", "prim::unchecked_cast", "aten::ScalarImplicit")
+
+
+def wiring_of_script(program: torch.jit.ScriptModule, names: Mapping[int, str]) -> Wiring | None:
+    """What feeds what in a scripted or traced module; `None` where it cannot be followed.
+
+    The graph is taken of a frozen copy, in which branches that depend on the mode or on settings are gone; nothing is
+    folded there, and its constants are the program's own tensors.
+
+    Args:
+        program: in eval mode; it is left as it is.
+        names: its tensors' names by storage address.
+    """
+    with warnings.catch_warnings(), contextlib.suppress(RuntimeError, AttributeError):
+        warnings.simplefilter("ignore")
+        graph = _graph_of(program)
+        tracing = Tracing(dict(names))
+        for place, value in enumerate(graph.inputs()):
+            fed = place > 0 or not str(value.type()).startswith("__torch__")
+            tracing.hold(value.debugName(), Value(tracing.drawing.put(Fed())) if fed else None)
+        try:
+            for node in graph.nodes():
+                _follow(tracing, node, program)
+        except (NotFollowedError, TypeError, ValueError):
+            return None
+        return tracing.drawing.finished()
+    return None
+
+
+def _graph_of(program: torch.jit.ScriptModule) -> Any:
+    """The graph of a frozen copy; of one that was frozen before, its own."""
+    try:
+        frozen = torch.jit.freeze(program, optimize_numerics=False)
+    except RuntimeError:
+        return operator.attrgetter("inlined_graph")(program)
+    return operator.attrgetter("graph")(frozen)
+
+
+def _follow(tracing: Tracing, node: Any, program: torch.jit.ScriptModule) -> None:
+    kind = node.kind()
+    outputs = [value.debugName() for value in node.outputs()]
+    inputs = [value.debugName() for value in node.inputs()]
+    if kind in _LISTS:
+        tracing.hold(outputs[0], [tracing.what(name) for name in inputs])
+    elif kind in _UNPACKED:
+        held = tracing.what(inputs[0])
+        parts = held if isinstance(held, list) and len(held) == len(outputs) else [None] * len(outputs)
+        for name, part in zip(outputs, parts, strict=True):
+            tracing.hold(name, Value(tracing.drawing.lost()) if part is None else part)
+    elif kind == "prim::GetAttr":
+        tracing.hold(outputs[0], _attribute(node, program))
+    elif kind == "prim::Constant":
+        value = node.outputsAt(0).toIValue()
+        tracing.hold(outputs[0], value.detach() if isinstance(value, torch.Tensor) else value)
+    elif kind in _PASSED:
+        tracing.hold(outputs[0], tracing.what(inputs[0]))
+    elif node.schema() == NO_SCHEMA or next(node.blocks(), None) is not None:
+        for name in outputs:
+            tracing.hold(name, Value(tracing.drawing.lost()))
+    else:
+        _call(tracing, node, inputs, outputs)
+
+
+def _call(tracing: Tracing, node: Any, inputs: list[str], outputs: list[str]) -> None:
+    schema = torch._C.parse_schema(node.schema())
+    declared = [argument.name for argument in schema.arguments]
+    keys = dict(zip(declared, inputs, strict=False))
+    given = {name: tracing.what(key) for name, key in keys.items()}
+    if node.kind() in ("aten::__getitem__", "aten::select") and isinstance(given.get(declared[0]), list):
+        held, place = given[declared[0]], given.get(declared[1])
+        found = held[place] if isinstance(place, int) and -len(held) <= place < len(held) else None
+        tracing.hold(outputs[0], Value(tracing.drawing.lost()) if found is None else found)
+        return
+    meant = tracing.call(_overload(schema), given, keys)
+    parts = meant if isinstance(meant, list | tuple) and len(outputs) > 1 else [meant]
+    for place, name in enumerate(outputs):
+        base = Tracing.viewed(schema, keys) if len(outputs) == 1 else None
+        tracing.hold(name, parts[place] if place < len(parts) else Value(tracing.drawing.lost()), base)
+
+
+def _overload(schema: Any) -> Any:
+    """The operator by its schema, which computes constants; the schema alone of one that is not registered."""
+    space, _, name = schema.name.partition("::")
+    packet = getattr(getattr(torch.ops, space), name, None)
+    return getattr(packet, schema.overload_name or "default", schema) if packet is not None else schema
+
+
+def _attribute(node: Any, program: torch.jit.ScriptModule) -> Any:
+    """The value of an attribute that was not frozen; `None` for a part of the module."""
+    parts, value = [], node.outputsAt(0)
+    while value.node().kind() == "prim::GetAttr":
+        parts.append(value.node().s("name"))
+        value = next(value.node().inputs())
+    found = operator.attrgetter(".".join(reversed(parts)))(program)
+    return found.detach() if isinstance(found, torch.Tensor) else found
