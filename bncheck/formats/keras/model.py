@@ -13,6 +13,8 @@ from bncheck.errors import UsageError
 from bncheck.evidence import Advice
 from bncheck.formats.backend import Backend
 from bncheck.formats.keras.running.rebuilt import Rebuilt
+from bncheck.formats.keras.wiring.drawn import wiring_of_keras
+from bncheck.formats.wiring.steps import Wiring
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 
@@ -50,6 +52,11 @@ class KerasBackend(Backend):
         """See `Backend.session`: Keras on PyTorch, watched at its layers."""
         with self.rebuilt.session(self, source_name, seed) as session:
             yield session
+
+    def wiring(self) -> Wiring | None:
+        """See `Backend.wiring`: by the configuration."""
+        content = self.rebuilt.content
+        return wiring_of_keras(content.config, content.owners, content.tensors)
 
     def module(self) -> torch.nn.Module:
         """Refuse: Keras trains its models itself."""

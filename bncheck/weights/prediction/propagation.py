@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 import torch
@@ -36,6 +37,13 @@ _NEAR = 0.25
 """How alike neighbouring values are taken to be where a weight's output is summed or joined before any layer."""
 
 
+class Positions(Enum):
+    """Where the positions stand where they became channels: before the channels, or behind them."""
+
+    FIRST = 0
+    LAST = 1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
     """What is known of a value.
@@ -51,6 +59,7 @@ class Signal:
         rough: its variance is known within a factor only.
         meets_zeros: a border of zeros was put around it.
         alone: it is this layer's output and nothing else, but for the activation.
+        flattened: positions became channels, and how these are ordered.
     """
 
     now: Moments
@@ -63,6 +72,7 @@ class Signal:
     rough: bool = False
     meets_zeros: bool = False
     alone: str = ""
+    flattened: Positions | None = None
 
 
 Known = Signal | Unpredicted
@@ -127,8 +137,9 @@ class Propagation:
                 return replace(signal, told=f"average of {signal.told}", rough=True)
             case Padded():
                 return replace(signal, meets_zeros=True)
-            case Flattened():
-                return replace(signal, told=f"flattened {signal.told}", alone="")
+            case Flattened(_, last):
+                told = f"flattened {signal.told}"
+                return replace(signal, told=told, alone="", flattened=Positions.FIRST if last else Positions.LAST)
             case Scaled():
                 return _scaled(step, signal)
 
@@ -165,18 +176,20 @@ def entering_of(step: Weighted, signal: Signal) -> tuple[torch.Tensor, int] | Un
         turned = grouped.transpose(1, 2).reshape(step.groups * shape[1], channels // step.groups, *shape[2:])
         # Every position of the output is met by one tap in so many, on the average.
         return turned / float(np.prod(step.strides or (1,))), step.groups
-    if signal.told.startswith("flattened") and weight.dim() == 2:
-        return _of_positions(weight, channels)
+    if signal.flattened is not None and weight.dim() == 2:
+        return _of_positions(weight, channels, signal.flattened)
     if step.groups < 1 or weight.shape[1] * step.groups != channels or weight.shape[0] % step.groups:
         return Unpredicted.OTHER_SHAPE
     return weight, step.groups
 
 
-def _of_positions(weight: torch.Tensor, channels: int) -> tuple[torch.Tensor, int] | Unpredicted:
+def _of_positions(weight: torch.Tensor, channels: int, positions: Positions) -> tuple[torch.Tensor, int] | Unpredicted:
     """A linear layer of all positions as a kernel that covers them: the mean of a channel is taken for each."""
     if weight.shape[1] % channels:
         return Unpredicted.FLATTENED
-    return weight.reshape(weight.shape[0], channels, -1), 1
+    if positions is Positions.LAST:
+        return weight.reshape(weight.shape[0], channels, -1), 1
+    return weight.reshape(weight.shape[0], -1, channels).transpose(1, 2), 1
 
 
 def kind_of(step: Weighted) -> str:

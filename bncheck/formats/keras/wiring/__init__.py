@@ -1,0 +1,1 @@
+"""What the layers of a Keras configuration do to the moments of channels."""
