@@ -14,6 +14,9 @@ SINCE ?= HEAD
 CHANGED = $(shell { git diff --name-only --diff-filter=d $(SINCE) -- 'bncheck/*.py'; \
 	git ls-files --others --exclude-standard -- 'bncheck/*.py'; } 2>/dev/null)
 
+# Where it is set, every worker and every process that a test starts compiles the package anew: a third of `make quick`.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test quick quick-tests costs coverage lowest lint types tests fuzz soak mutants format samples readme bench experiments diagnosis docs screenshots clean
 
 help:

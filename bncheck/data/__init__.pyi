@@ -8,7 +8,7 @@ from .opening import open_data, require_named
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
 from .places import Heap, Shelf
-from .process_state import OwnSettings, overlapping, same_random_state
+from .process_state import OwnSettings, overlapping, same_random_state, seed_torch
 from .screening import ScreenedSource, all_left_out, is_finite
 from .slicing.asking import Slicing
 from .slicing.names import MOST_SLICES, OTHERS
@@ -52,6 +52,7 @@ __all__ = [
     "reading_also",
     "require_named",
     "same_random_state",
+    "seed_torch",
     "tensors",
     "type_name",
 ]

@@ -83,8 +83,9 @@ class Batch:
         """Samples `start` to `stop`, as views."""
         if start == 0 and stop >= self.size:
             return self
-        chosen = self._of_samples(lambda column: _part(column, start, stop), min(stop, self.size) - start)
-        return chosen._numbered(self, slice(start, stop))
+        return self._of_samples(
+            lambda column: _part(column, start, stop), min(stop, self.size) - start, slice(start, stop)
+        )
 
     def split(self, size: int) -> Iterator[Batch]:
         """Batches of `size` samples each, the last smaller where they do not come out even; whole where it must be."""
@@ -94,13 +95,14 @@ class Batch:
 
     def take(self, order: torch.Tensor) -> Batch:
         """The samples at `order`, a tensor of indices."""
-        return self._of_samples(lambda column: _chosen(column, order), len(order))._numbered(self, order)
+        return self._of_samples(lambda column: _chosen(column, order), len(order), order)
 
     def copy(self) -> Batch:
         """The same samples in memory of their own."""
         targets = None if self.targets is None else map_labels(self.targets, torch.clone)
-        copied = Batch(map_tensors(self.inputs, torch.clone), targets, self.size)
-        return copied._numbered(self, torch.arange(self.size))
+        return Batch(
+            map_tensors(self.inputs, torch.clone), targets, self.size, *self._numbers_of(torch.arange(self.size))
+        )
 
     @staticmethod
     def join(batches: Sequence[Batch]) -> Batch:
@@ -114,14 +116,16 @@ class Batch:
             _numbers([one.slices for one in batches]),
         )
 
-    def _of_samples(self, choose: Callable[[Any], Any], size: int) -> Batch:
+    def _of_samples(self, choose: Callable[[Any], Any], size: int, chosen: torch.Tensor | slice) -> Batch:
         targets = None if self.targets is None else map_labels(self.targets, choose)
-        return Batch(map_columns(self.inputs, choose), targets, size)
+        return Batch(map_columns(self.inputs, choose), targets, size, *self._numbers_of(chosen))
 
-    def _numbered(self, whole: Batch, chosen: torch.Tensor | slice) -> Batch:
-        """The same with the numbers that these samples of `whole` have."""
-        positions, slices = (None if one is None else one[chosen] for one in (whole.positions, whole.slices))
-        return replace(self, positions=positions, slices=slices)
+    def _numbers_of(self, chosen: torch.Tensor | slice) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """What numbers these samples."""
+        return (
+            None if self.positions is None else self.positions[chosen],
+            None if self.slices is None else self.slices[chosen],
+        )
 
 
 def _numbers(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
@@ -181,7 +185,10 @@ def _part(column: Any, start: int, stop: int) -> Any:
 
 
 def _chosen(column: Any, order: torch.Tensor) -> Any:
-    return PerSample(column[place] for place in order.tolist()) if isinstance(column, PerSample) else column[order]
+    if isinstance(column, PerSample):
+        return PerSample(column[place] for place in order.tolist())
+    # column[order] wakes all of PyTorch's threads, which takes longer than the copying.
+    return column.index_select(0, order.to(column.device))
 
 
 def _joined(parts: Sequence[Any]) -> Any:

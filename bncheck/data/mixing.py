@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 
@@ -76,30 +76,26 @@ def limited(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:
 
 
 class _Samples(Iterator[Batch]):
-    """The samples of a stream as batches of one, up to the first batch that does not fit those before it.
+    """The samples of a stream, in the batches they came in, up to the first batch that does not fit those before it.
 
-    They are views of the batch they came in: whoever keeps one copies it.
+    Whoever keeps some of a batch copies them.
     """
 
     def __init__(self, batches: Iterator[Batch]) -> None:
         self._batches = batches
-        self._pending: Iterator[Batch] = iter(())
         self._form: object = None
         self._misfit: list[Batch] = []
 
     def __next__(self) -> Batch:
-        while (sample := next(self._pending, None)) is None:
-            self._pending = iter(())
-            batch = None if self._misfit else next(self._batches, None)
-            if batch is None:
-                raise StopIteration
-            form = batch.form
-            if not batch.is_in_step or (self._form is not None and form != self._form):
-                self._misfit.append(batch)
-                raise StopIteration
-            self._form = form
-            self._pending = batch.split(1)
-        return sample
+        batch = None if self._misfit else next(self._batches, None)
+        if batch is None:
+            raise StopIteration
+        form = batch.form
+        if not batch.is_in_step or (self._form is not None and form != self._form):
+            self._misfit.append(batch)
+            raise StopIteration
+        self._form = form
+        return batch
 
     def rest(self) -> Iterator[Batch]:
         """The batches that were not taken apart, if there was a misfit; to be read after the samples."""
@@ -117,73 +113,93 @@ class _Bound:
 
     def within(self, samples: Iterator[Batch]) -> Iterator[Batch]:
         """The first ones."""
-        yield from islice(samples, self.most)
-        if next(samples, None) is not None:
-            self.goes_on(self.most)
+        left = self.most
+        for batch in samples:
+            if batch.size > left:
+                if left:
+                    yield batch.between(0, left)
+                self.goes_on(self.most)
+                return
+            left -= batch.size
+            yield batch
+            del batch  # or it was held while the next one is read
 
 
 def _draw(samples: Iterator[Batch], rng: np.random.Generator, limit: int, bound: _Bound) -> Iterator[Batch]:
     first = next(samples, None)
     if first is None:
         return
+    fit = limit * _bytes_of_one(first) <= bound.room
     samples = chain([first], samples)
-    if limit * _bytes(first) > bound.room:
-        yield from islice(_shuffled(samples, rng, bound.room), limit)
-    else:
+    del first
+    if fit:
         yield from _reservoir(bound.within(samples), rng, limit)
+    else:
+        yield from limited(_shuffled(samples, rng, bound.room), limit)
 
 
 def _reservoir(samples: Iterator[Batch], rng: np.random.Generator, size: int) -> Iterator[Batch]:
-    """`size` of the samples, each with the same chance (Vitter 1985, algorithm R), in random order."""
+    """`size` of the samples, each with the same chance (Vitter 1985, algorithm R), in random order, a few at a time."""
     kept: Places | None = None
-    number = 0
-    for seen, sample in enumerate(samples):
-        kept = kept or Places(sample, size)
-        if seen < size:
-            kept.put(seen, sample)
-            number += 1
-        elif (place := int(rng.integers(seen + 1))) < size:
-            kept.put(place, sample)
-    for place in rng.permutation(number):
-        if kept is not None:
-            yield kept.at(int(place))
+    seen = 0
+    for batch in samples:
+        kept = kept or Places(batch, size)
+        first = min(max(size - seen, 0), batch.size)
+        if first:
+            kept.put(seen, batch.between(0, first))
+        for number in range(first, batch.size):
+            if (place := int(rng.integers(seen + number + 1))) < size:
+                kept.put(place, batch.between(number, number + 1))
+        seen += batch.size
+        del batch
+    if kept is not None:
+        yield from kept.taken(rng.permutation(min(seen, size)))
 
 
 def _shuffled(samples: Iterator[Batch], rng: np.random.Generator, room: int) -> Iterator[Batch]:
-    """All samples through a shuffle buffer: a random one leaves it whenever one enters, and is read before that."""
+    """All samples through a shuffle buffer, some at a time.
+
+    Once it is full, a random one leaves it whenever one enters, and is read before that; what is in it at the end
+    leaves it in random order.
+    """
     buffer: Places | None = None
     capacity, number = 1, 0
-    for sample in samples:
+    for batch in samples:
         if buffer is None:
-            capacity = max(1, min(BUFFER_SAMPLES, room // max(1, _bytes(sample))))
-            buffer = Places(sample, capacity)
-        if number < capacity:
-            buffer.put(number, sample)
-            number += 1
-            continue
-        place = int(rng.integers(capacity))
-        yield buffer.at(place)
-        buffer.put(place, sample)
-    for place in rng.permutation(number):
-        if buffer is not None:
-            yield buffer.at(int(place))
+            capacity = max(1, min(BUFFER_SAMPLES, room // max(1, _bytes_of_one(batch))))
+            buffer = Places(batch, capacity)
+        first = min(capacity - number, batch.size)
+        if first:
+            buffer.put(number, batch.between(0, first))
+            number += first
+        for entering in range(first, batch.size):
+            place = int(rng.integers(capacity))
+            yield buffer.at(place)
+            buffer.put(place, batch.between(entering, entering + 1))
+        del batch
+    if buffer is not None:
+        yield from buffer.taken(rng.permutation(number))
 
 
 def _joined(samples: Iterator[Batch], batch_size: int) -> Iterator[Batch]:
-    while (batch := _next_batch(samples, batch_size)) is not None:
-        yield batch
-        del batch
-
-
-def _next_batch(samples: Iterator[Batch], size: int) -> Batch | None:
+    """The samples in batches of that size, in memory of their own; the last may be smaller."""
     places: Places | None = None
     number = 0
-    for sample in islice(samples, size):
-        places = places or Places(sample, size)
-        places.put(number, sample)
-        number += 1
-    return None if places is None else places.first(number)
+    for some in samples:
+        start = 0
+        while start < some.size:
+            places = places or Places(some, batch_size)
+            stop = min(start + batch_size - number, some.size)
+            places.put(number, some.between(start, stop))
+            number += stop - start
+            start = stop
+            if number == batch_size:
+                yield places.first(number)
+                places, number = None, 0
+        del some
+    if places is not None:
+        yield places.first(number)
 
 
-def _bytes(sample: Batch) -> int:
-    return sum(tensor.nbytes for tensor in sample.all_tensors)
+def _bytes_of_one(samples: Batch) -> int:
+    return sum(tensor.nbytes for tensor in samples.between(0, 1).all_tensors)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from bncheck.data.batches import Batch, map_labels, map_tensors
+
+_SAMPLES_AT_ONCE = 64
+_BYTES_AT_ONCE = 1 << 20
+"""The most that is copied of the places before it is read: large samples one by one, since they take no time each."""
 
 
 class Places:
@@ -31,16 +38,26 @@ class Places:
         numbers = (None if one is None else torch.empty(number, dtype=one.dtype) for one in _numbers(like))
         self._rows = Batch(map_tensors(like.inputs, room), targets, number, *numbers)
 
-    def put(self, place: int, sample: Batch) -> None:
-        """Copy the sample there."""
+    def put(self, place: int, samples: Batch) -> None:
+        """Copy the samples there, to this place and those that follow."""
         if self._rows is None:
-            self._apart[place] = sample.copy()
+            self._apart |= {place + number: sample.copy() for number, sample in enumerate(samples.split(1))}
         else:
-            copy_into(self.at(place), sample)
+            copy_into(self._rows.between(place, place + samples.size), samples)
 
     def at(self, place: int) -> Batch:
         """The sample there, as a view."""
         return self._apart[place] if self._rows is None else self._rows.between(place, place + 1)
+
+    def taken(self, order: npt.NDArray[np.int64]) -> Iterator[Batch]:
+        """The samples of these places in this order, as copies of a few at a time or, of sizes of their own, singly."""
+        if self._rows is None:
+            yield from (self._apart[place] for place in order.tolist())
+            return
+        each = sum(tensor.nbytes for tensor in self._rows.between(0, 1).all_tensors)
+        at_once = max(1, min(_SAMPLES_AT_ONCE, _BYTES_AT_ONCE // max(1, each)))
+        for start in range(0, len(order), at_once):
+            yield self._rows.take(torch.from_numpy(order[start : start + at_once]))
 
     def first(self, number: int) -> Batch:
         """The first samples, as views where they have one shape."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bncheck.data import Source, overlapping
+from bncheck.data import Source, overlapping, seed_torch
 from bncheck.errors import MemoryLimitError, UnfitError
 from bncheck.formats import Backend
 from bncheck.measure.plan import Plan
@@ -23,7 +23,7 @@ ODD = 3
 def seeded(seed: int) -> Iterator[None]:
     """Torch's random numbers start at `seed` within, and go on after it as if nothing had been."""
     with overlapping(), torch.random.fork_rng(devices=accelerators()):
-        torch.manual_seed(seed)
+        seed_torch(seed)
         yield
 
 

@@ -17,6 +17,8 @@ from bncheck.errors import DataError, RefusedError, UsageError
 from bncheck.formats import from_module, open_model
 from bncheck.repair.training.finetune import fine_tune
 from bncheck.repair.training.options import FineTuneOptions, rate_at
+from bncheck.repair.training.result import quiet
+from bncheck.repair.training.run import TrainingRun
 
 SHORT = FineTuneOptions(steps=12, batch_size=8, lr=0.01)
 
@@ -106,6 +108,10 @@ def test_a_loader_that_draws_at_random_draws_anew_every_epoch():
     loader = open_data(torch.utils.data.DataLoader(dataset, batch_size=8, shuffle=True))
     epochs = [torch.cat([b.labels for b in loader.given_batches(1, seed=seed)]).tolist() for seed in (0, 1, 0)]
     assert epochs[0] == epochs[2] != epochs[1]
+
+
+def test_a_run_has_2000_steps_where_nothing_is_said():
+    assert TrainingRun(net(), source(), FineTuneOptions(), None, quiet).steps == 2000
 
 
 def test_epochs_count_batches():
