@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,11 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def without_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inspections that measure and judge, and ask nothing further: the probes' answers take half of their time."""
-    monkeypatch.setattr("bncheck.api.reporting.running.run_probes", lambda session, subject, seen, evidence: evidence)
+    monkeypatch.setattr("bncheck.api.reporting.running.run_probes", _ask_nothing)
+
+
+def _ask_nothing(session: object, subject: object, seen: object, evidence: Any) -> Any:
+    return evidence
 
 
 @pytest.fixture

@@ -16,12 +16,16 @@ import torch
 from torch import nn
 
 import bncheck
+from bncheck.api import inspecting
 from bncheck.results.finding import Finding
 from bncheck.results.report import LayerReport, Report
 
 SAMPLES = 72
 NUMBERS = ("gap", "own_gap", "noise", "shift_max", "scale_min", "scale_max")
 CHANNEL_NUMBERS = ("stored_mean", "stored_var", "measured_mean", "measured_var", "shift", "scale", "gap", "own_gap")
+
+measured_alone = pytest.mark.usefixtures("without_probes")
+"""For tests of what is measured through a fold: probes read it the same way, and are asked where codes are compared."""
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
@@ -184,7 +188,7 @@ def report_of(net: nn.Module, x: np.ndarray) -> Report:
     """The report of the network itself on these samples, inspected once however many exports are held against it."""
     buffer = io.BytesIO()
     torch.save(net.state_dict(), buffer)
-    key = type(net), repr(net), buffer.getvalue(), x.dtype, x.shape, x.tobytes()
+    key = inspecting.run_probes, type(net), repr(net), buffer.getvalue(), x.dtype, x.shape, x.tobytes()
     if key not in _REPORTS:
         _REPORTS[key] = bncheck.inspect(net, x)
     return _REPORTS[key]

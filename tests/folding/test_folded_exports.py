@@ -20,6 +20,7 @@ from folded_nets import (
     exported,
     images,
     inspect_both,
+    measured_alone,
     notes,
     operators,
     report_of,
@@ -90,11 +91,13 @@ def test_the_report_of_an_export_is_that_of_the_network(exporter, net, x, reques
         assert size.gap == pytest.approx(other.gap, rel=1e-3)
 
 
+@measured_alone
 def test_an_export_in_training_mode_is_still_refused(net, x, folder):
     path = exported(copy.deepcopy(net), x, folder / "training.onnx", training=torch.onnx.TrainingMode.TRAINING)
     assert "BN701" in codes(bncheck.inspect(path, x, reference=net))
 
 
+@measured_alone
 @pytest.mark.slow
 def test_an_export_through_dynamo_that_was_not_optimized(net, x, folder):
     path = exported(net, x, folder / "dynamo_plain.onnx", dynamo=True, optimize=False)
@@ -103,6 +106,7 @@ def test_an_export_through_dynamo_that_was_not_optimized(net, x, folder):
     assert_same(got, wanted, uncounted=True)
 
 
+@measured_alone
 def test_a_batch_size_of_one_is_widened_and_the_outputs_compared_on_many(net, x, folder):
     got, wanted = inspect_both(net, exported(net, x[:1], folder / "one.onnx", dynamic_axes=None), x)
     assert_same(got, wanted)
@@ -130,6 +134,7 @@ def test_without_a_reference_a_folded_export_is_not_checked_and_both_ways_out_ar
 # What is written by other tools
 
 
+@measured_alone
 def test_what_onnxruntime_saves_at_its_basic_level(unfolded, net, x, folder):
     got, wanted = inspect_both(net, optimized(unfolded, folder / "basic.onnx", "BASIC"), x)
     assert_same(got, wanted)
@@ -147,6 +152,7 @@ def optimized(path: Path, target: Path, level: str) -> Path:
     return target
 
 
+@measured_alone
 def test_convolutions_fused_with_their_activation_are_skipped_and_said_to_be(unfolded, net, x, folder):
     path = optimized(unfolded, folder / "extended.onnx", "EXTENDED")
     assert "FusedConv" in operators(path)
@@ -160,6 +166,7 @@ def test_convolutions_fused_with_their_activation_are_skipped_and_said_to_be(unf
     assert bncheck.inspect(path, x, reference=net, select=["BN4"], strict=True).summary.exit_code == 4
 
 
+@measured_alone
 def test_weights_in_the_order_of_one_machine_are_skipped(unfolded, net, x, folder):
     path = optimized(unfolded, folder / "machine.onnx", "ALL")
     report = bncheck.inspect(path, x, reference=net)
@@ -168,6 +175,7 @@ def test_weights_in_the_order_of_one_machine_are_skipped(unfolded, net, x, folde
     assert "BN403" not in codes(report)
 
 
+@measured_alone
 def test_what_onnxscript_optimizes(unfolded, net, x, folder):
     model = onnxscript.optimizer.optimize(onnx.load(unfolded))
     onnx.save(model, folder / "onnxscript.onnx")
@@ -175,6 +183,7 @@ def test_what_onnxscript_optimizes(unfolded, net, x, folder):
     assert_same(got, wanted)
 
 
+@measured_alone
 def test_what_is_written_in_onnxscript(x, folder):
     net = trained(Pooled(conv(3, 4), nn.BatchNorm2d(4)))
     layer = net.body[1]
@@ -194,6 +203,7 @@ def test_what_is_written_in_onnxscript(x, folder):
     assert_same(got, wanted)
 
 
+@measured_alone
 def test_external_data(traced, net, x, tmp_path):
     onnx.save(onnx.load(traced), tmp_path / "big.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
     got, wanted = inspect_both(net, tmp_path / "big.onnx", x)
@@ -223,6 +233,7 @@ TYPES = {
 }
 
 
+@measured_alone
 @pytest.mark.parametrize("dtype", TYPES)
 def test_exports_in_other_types(dtype, dynamo, net, x, folder):
     pytest.importorskip("ml_dtypes")
@@ -232,6 +243,7 @@ def test_exports_in_other_types(dtype, dynamo, net, x, folder):
     assert "BN403" not in codes(got)
 
 
+@measured_alone
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_in_half_precision_moved_statistics_are_found(dtype, dynamo, net, folder):
     pytest.importorskip("ml_dtypes")
@@ -260,6 +272,7 @@ def stored_coarsely(path: Path, target: Path, dtype: str) -> Path:
     return target
 
 
+@measured_alone
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_weights_that_are_kept_in_half_precision_and_computed_with_in_single(dtype, dynamo, net, x, folder):
     pytest.importorskip("ml_dtypes")
@@ -275,6 +288,7 @@ def test_weights_that_are_kept_in_8_bits_are_quantized_however_they_are_read(dyn
     assert "cannot be compared (quantized)" in notes(report)
 
 
+@measured_alone
 def test_quantized_activations_hide_no_weights(dynamo, net, x, folder):
     model = onnx.load(dynamo)
     ends = [numpy_helper.from_array(np.float32(0.05), "step"), numpy_helper.from_array(np.uint8(128), "zero")]
@@ -288,6 +302,7 @@ def test_quantized_activations_hide_no_weights(dynamo, net, x, folder):
     assert "BN403" not in codes(got)
 
 
+@measured_alone
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_references_in_other_types(dtype, traced, net, x, folder):
     torch.save(copy.deepcopy(net).to(dtype).state_dict(), folder / "cast.pt")
@@ -323,6 +338,7 @@ def test_quantized_exports_are_a_note_and_no_finding(form, dynamo, net, x, folde
 # Networks of other shapes
 
 
+@measured_alone
 @pytest.mark.slow
 def test_convolutions_that_meet_in_an_add(x, folder):
     net = trained(Residual())
@@ -369,6 +385,7 @@ class TwoConvolutionsOneNorm(Repeated):
         return self.end(self.last(torch.relu(self.bn(self.second(x))))).mean((2, 3))
 
 
+@measured_alone
 @pytest.mark.parametrize("kind", [Repeated, OneConvolutionTwoNorms, TwoConvolutionsOneNorm])
 def test_shared_layers(kind, x, folder):
     net = trained(kind())
@@ -407,6 +424,7 @@ class PartlyFolded(nn.Module):
         return self.bn3(self.head(y.mean((2, 3))))
 
 
+@measured_alone
 @pytest.mark.parametrize("form", ["module", "Lightning checkpoint"])
 def test_some_layers_folded_and_some_left(form, x, folder):
     net = trained(PartlyFolded())
@@ -440,6 +458,7 @@ class Auxiliary(nn.Module):
         return self.head((y + self.twin(x)).mean((2, 3)))
 
 
+@measured_alone
 def test_a_head_that_is_not_exported_and_a_plain_twin(x, folder):
     net = trained(Auxiliary())
     with torch.no_grad():
@@ -479,6 +498,7 @@ def test_references_of_every_kind(traced, net, x, folder, unfolded):
         assert "Outputs compared" in notes(got)
 
 
+@measured_alone
 def test_a_state_dict_that_does_not_tell_eps(x, folder):
     net = three_blocks(eps=1e-3)
     torch.save(net.state_dict(), folder / "eps.pt")
@@ -488,17 +508,20 @@ def test_a_state_dict_that_does_not_tell_eps(x, folder):
     assert "Name its architecture with reference_arch" in notes(got)
 
 
+@measured_alone
 def test_a_folded_reference_is_a_mistake(traced, dynamo, x):
     with pytest.raises(UsageError, match="has no normalization layers with stored statistics"):
         bncheck.inspect(traced, x, reference=dynamo)
 
 
+@measured_alone
 def test_another_checkpoint_altogether(traced, net, x):
     other = trained(copy.deepcopy(net), seed=5)
     with pytest.raises(ModelError, match=r"No normalization layer of Pooled is found in .*traced\.onnx"):
         bncheck.inspect(traced, x, reference=other)
 
 
+@measured_alone
 def test_weights_that_were_trained_further(net, x, folder):
     tuned = copy.deepcopy(net)
     with torch.no_grad():
@@ -512,6 +535,7 @@ def test_weights_that_were_trained_further(net, x, folder):
     assert "part after body.4" in finding.message
 
 
+@measured_alone
 @pytest.mark.parametrize("what", ["running_mean", "running_var", "weight", "bias"])
 def test_whatever_moved_since_is_found_in_its_layer_alone(what, traced, net, x):
     stale = copy.deepcopy(net)
@@ -528,6 +552,7 @@ def test_whatever_moved_since_is_found_in_its_layer_alone(what, traced, net, x):
         assert [layer.gap for layer in report.layers] == pytest.approx([layer.gap for layer in wanted.layers], rel=1e-3)
 
 
+@measured_alone
 def test_a_thousandth_of_a_standard_deviation_is_no_difference(traced, net):
     near = copy.deepcopy(net)
     near.body[4].running_mean += 1e-3
@@ -537,6 +562,7 @@ def test_a_thousandth_of_a_standard_deviation_is_no_difference(traced, net):
 # Outputs
 
 
+@measured_alone
 def test_the_first_layer_that_is_fed_something_else_is_named(net, x, folder):
     """Two like input channels swapped: no layer's pooled statistics tell it, every sample does."""
 
@@ -553,6 +579,7 @@ def test_the_first_layer_that_is_fed_something_else_is_named(net, x, folder):
     assert (evidence["parts_at"], evidence["agrees_until"]) == ("body.1", None)
 
 
+@measured_alone
 def test_an_activation_that_was_replaced(net, x, folder):
     other = copy.deepcopy(net)
     other.body[5] = nn.SiLU()
@@ -561,6 +588,7 @@ def test_an_activation_that_was_replaced(net, x, folder):
     assert (evidence["parts_at"], evidence["agrees_until"]) == ("body.7", "body.4")
 
 
+@measured_alone
 def test_hidden_channels_do_not_part_what_agrees(net, x, folder):
     """What feeds a channel that cannot be seen is unknown, and no reason to name its layer."""
     with_zero = copy.deepcopy(net)
@@ -600,6 +628,7 @@ class KeepsItsNeck(nn.Module):
         return self.neck(self.second(self.first(x)).relu().mean((2, 3)))
 
 
+@measured_alone
 def test_a_file_of_which_the_most_was_folded_is_not_passed_over_in_silence(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net, x = KeepsItsNeck().eval(), np.random.default_rng(0).normal(size=(40, 1, 8, 8)).astype(np.float32)

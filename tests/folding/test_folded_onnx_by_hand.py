@@ -10,7 +10,7 @@ import onnx
 import onnx.defs
 import pytest
 import torch
-from folded_nets import assert_same, codes, images, inspect_both, notes, report_of, the, trained
+from folded_nets import assert_same, codes, images, inspect_both, measured_alone, notes, report_of, the, trained
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -169,6 +169,7 @@ def assert_like_the_network(net: Net, path: Path, x: np.ndarray) -> None:
     assert "1 folded layer is read through Net" in notes(got)
 
 
+@measured_alone
 @pytest.mark.parametrize("opset", OPSETS)
 def test_every_operator_set(opset, tmp_path):
     net = conv_net()
@@ -189,6 +190,7 @@ def test_every_form_of_a_folded_linear_layer(kind, tmp_path):
     assert_like_the_network(net, saved(linear_graph(kind, net), tmp_path), images(6))
 
 
+@measured_alone
 @pytest.mark.parametrize("kind", [*CONV_KINDS, *LINEAR_KINDS])
 def test_in_every_form_statistics_that_moved_are_found(kind, tmp_path):
     net, made, x = (
@@ -215,6 +217,7 @@ CONVOLUTIONS = {
 }
 
 
+@measured_alone
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
 def test_every_kind_of_convolution(kind, tmp_path):
     first, norm, shape = CONVOLUTIONS[kind]
@@ -228,6 +231,7 @@ def test_every_kind_of_convolution(kind, tmp_path):
     assert_like_the_network(net, path, images(*shape))
 
 
+@measured_alone
 def test_a_transposed_convolution_in_groups_scaled_behind_it(tmp_path):
     net = trained(Net(nn.ConvTranspose2d(4, 6, 3, groups=2, bias=False), nn.BatchNorm2d(6)))
     gain, shift = (values.reshape(1, -1, 1, 1) for values in net.scale_and_shift())
@@ -253,6 +257,7 @@ def test_the_networks_own_constant_behind_a_fold_is_no_bias(tmp_path):
     assert codes(got) == codes(wanted)
 
 
+@measured_alone
 def test_a_channel_whose_gamma_is_zero_is_hidden_and_counts_nowhere(tmp_path):
     net = conv_net()
     with torch.no_grad():
@@ -267,6 +272,7 @@ def test_a_channel_whose_gamma_is_zero_is_hidden_and_counts_nowhere(tmp_path):
     assert got.layers[0].worst_channel in seen
 
 
+@measured_alone
 def test_a_filter_that_died_in_training(tmp_path):
     net = conv_net()
     with torch.no_grad():
@@ -276,6 +282,7 @@ def test_a_filter_that_died_in_training(tmp_path):
     assert_like_the_network(net, saved(conv_graph("bias", net), tmp_path), images(3, 5, 5))
 
 
+@measured_alone
 def test_data_with_a_large_mean_lose_no_digits(tmp_path):
     """Output far from zero against its spread: channels are centred before they are squared."""
     net = conv_net()
@@ -284,6 +291,7 @@ def test_data_with_a_large_mean_lose_no_digits(tmp_path):
     assert_same(got, wanted)
 
 
+@measured_alone
 def test_a_linear_layer_whose_channels_come_last_is_left_alone(tmp_path):
     """(N, T, C) behind a MatMul: the layer's channels are not where a folded one has them."""
 

@@ -19,6 +19,7 @@ from folded_nets import (
     conv,
     images,
     inspect_both,
+    measured_alone,
     notes,
     report_of,
     skipped,
@@ -105,6 +106,7 @@ def test_the_report_of_a_folded_program_is_that_of_the_network(form: Form, tmp_p
     assert "Outputs compared" in notes(got)
 
 
+@measured_alone
 @pytest.mark.parametrize("form", FORMS)
 def test_statistics_that_moved_since_are_found(form: Form, tmp_path):
     net, x = three_blocks(), images()
@@ -127,6 +129,7 @@ KINDS = {
 }
 
 
+@measured_alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_operation(kind, tmp_path):
     net, shape = KINDS[kind]
@@ -136,6 +139,7 @@ def test_every_kind_of_operation(kind, tmp_path):
     assert_same(got, wanted)
 
 
+@measured_alone
 def test_a_layer_that_freezing_leaves_is_compared_under_its_new_name(tmp_path):
     """Behind a transposed convolution: its statistics are constants, and its name is lost."""
     net, x = trained(Pooled(nn.ConvTranspose2d(4, 6, 3, groups=2, bias=False), nn.BatchNorm2d(6))), images(4, 5, 5)
@@ -146,6 +150,7 @@ def test_a_layer_that_freezing_leaves_is_compared_under_its_new_name(tmp_path):
     assert the(bncheck.inspect(model, reference=net), "BN403").layer == "frozen_batch_norm_0"
 
 
+@measured_alone
 def test_transposed_convolutions_fused_by_hand(tmp_path):
     net, x = trained(Pooled(nn.ConvTranspose2d(4, 6, 3, stride=2), nn.BatchNorm2d(6))), images(4, 5, 5)
     fused = torch.nn.utils.fusion.fuse_conv_bn_eval(net.body[0], net.body[1], transpose=True)
@@ -153,12 +158,14 @@ def test_transposed_convolutions_fused_by_hand(tmp_path):
     assert_same(got, wanted)
 
 
+@measured_alone
 def test_convolutions_that_meet_in_an_add(tmp_path):
     net, x = trained(Residual()), images()
     got, wanted = inspect_both(net, frozen(net, x, tmp_path), x)
     assert_same(got, wanted)
 
 
+@measured_alone
 def test_a_layer_that_runs_twice(tmp_path):
     class Repeated(nn.Module):
         def __init__(self) -> None:
@@ -176,6 +183,7 @@ def test_a_layer_that_runs_twice(tmp_path):
     assert got.layers[0].calls == 2
 
 
+@measured_alone
 def test_the_users_modules_stay_as_they_are():
     net, x = three_blocks(), images()
     folded = torch.jit.freeze(torch.jit.script(copy.deepcopy(net)))
@@ -186,6 +194,7 @@ def test_the_users_modules_stay_as_they_are():
     assert not net.training
 
 
+@measured_alone
 def test_a_linear_layer_with_its_channels_last_is_not_taken_for_the_layers_input():
     """(N, T, C) with as many steps as channels: a layer over axis 1 was never folded here."""
 
@@ -205,6 +214,7 @@ def test_a_linear_layer_with_its_channels_last_is_not_taken_for_the_layers_input
     assert report.summary.exit_code == 4
 
 
+@measured_alone
 def test_dropout_left_on_is_found_by_the_outputs(tmp_path):
     class Dropping(nn.Module):
         def __init__(self, inner: nn.Module, rate: float) -> None:
@@ -259,6 +269,7 @@ def test_what_optimize_for_inference_gives_is_skipped_and_said_to_be():
     assert torch.equal(optimized(torch.from_numpy(x)), output)
 
 
+@measured_alone
 def test_a_file_that_optimize_for_inference_left_without_its_weights(tmp_path):
     optimized = torch.jit.optimize_for_inference(torch.jit.script(three_blocks()))
     if not any("MKLDNN" in node.kind() for node in optimized.graph.nodes()):
@@ -300,6 +311,7 @@ def test_without_a_reference_a_frozen_module_is_not_checked(tmp_path):
     assert ': reference="model.pt"' in report.findings[0].fix
 
 
+@measured_alone
 def test_another_checkpoint_altogether(tmp_path):
     other = trained(three_blocks(), seed=9)
     with pytest.raises(ModelError, match=r"No normalization layer of Pooled is found in .*frozen\.pt"):
