@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -77,6 +78,7 @@ def options_of(commands: Mapping[str, Any]) -> dict[str, OptionKind]:
     return kinds
 
 
+@cache
 def _kinds(function: Callable[..., Any]) -> dict[str, OptionKind]:
     """By parameter, what the function's annotations say of its options."""
     hints = get_type_hints(function, include_extras=True)

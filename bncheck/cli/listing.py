@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -103,13 +104,8 @@ class LazyGroup(TyperGroup):
 class _Commands(Mapping[str, Any]):
     """By name; a command is made when it is asked for."""
 
-    def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
-
     def __getitem__(self, name: str) -> Any:
-        if name not in self._made:
-            self._made[name] = _made(name, COMMANDS[name])
-        return self._made[name]
+        return _made(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
@@ -118,7 +114,10 @@ class _Commands(Mapping[str, Any]):
         return len(COMMANDS)
 
 
-def _made(name: str, listed: Listed) -> Any:
+@cache
+def _made(name: str) -> Any:
+    """The command; once in a process, since reading what its options are takes as long as a small model."""
+    listed = COMMANDS[name]
     module, _, function = listed.home.partition(":")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     register = alone.command(

@@ -79,6 +79,7 @@ def repairs(model: Path, data: str, out: str, *more: str) -> tuple[str, ...]:
     return ("repair", str(model), "--data", data, "--out", out, "--force", *arch, *more)
 
 
+@pytest.mark.usefixtures("without_probes")  # what ends the run comes after them
 @pytest.mark.parametrize("what", CHANGES)
 @pytest.mark.parametrize(
     ("make", "part"),
@@ -104,6 +105,7 @@ def test_a_model_that_is_not_any_more_what_was_measured(
     assert set(os.listdir()) - {"__pycache__"} <= before
 
 
+@pytest.mark.usefixtures("without_probes")
 @pytest.mark.parametrize("make", [maker for maker in MAKERS if maker is not onnx_in_parts], ids=lambda m: m.__name__)
 def test_a_disk_that_is_full(files: Files, scratch: Path, make: Callable[[Files, Path], Path]) -> None:
     """As a limit on the size of files, which no file system is needed for; its message says so in other words."""
@@ -129,6 +131,7 @@ def tiny_files() -> Iterator[None]:
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
 
 
+@pytest.mark.usefixtures("without_probes")
 @pytest.mark.parametrize(
     "make",
     [pytest.param(make, marks=[pytest.mark.slow] if make is state_dict else [], id=make.__name__) for make in MAKERS],
