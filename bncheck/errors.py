@@ -5,6 +5,7 @@
     BncheckError
     ├── RefusedError       1   it could be done, but the result would be wrong or worse
     ├── UsageError         2   the command or the configuration is wrong
+    │   └── MissingExtraError  ... or asks for what is not installed
     └── UnreadableError    3   a file exists but cannot be read or run
         ├── ModelError         ... the model
         └── DataError          ... the data
@@ -81,6 +82,10 @@ def not_one_of(name: str, value: str, words: Iterable[str], otherwise: str = "")
     known = tuple(words)
     meant = meant_word(value, known, ALSO_CALLED.get(name))
     return UsageError(f"{argument(name)} {value}{meant}: choose one of {', '.join(known)}{otherwise}.")
+
+
+class MissingExtraError(UsageError, ImportError):
+    """What was asked for needs a package that is not installed; the message has the command that installs it."""
 
 
 class UnreadableError(BncheckError):

@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "bncheck"
 ORDER = (
     ("__init__", "vocabulary", "discovery", "encoding", "progress"),
     ("errors", "talk"),
-    ("core",),
+    ("extras",),
+    ("core", "tensors"),
     ("files", "user_code", "settings", "results"),
     ("evidence",),
     ("data", "rules", "nn"),

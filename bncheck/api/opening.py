@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bncheck.api.asking import chosen_codes
 from bncheck.api.remote.fetching import fetched_data, fetched_model
-from bncheck.data import Source, open_data, require_named
 from bncheck.errors import UsageError
-from bncheck.files import Fetched, shown_as_named
+from bncheck.files import Fetched, require_named, shown_as_named
 from bncheck.formats import (
     Backend,
     HuggingFaceFolder,
@@ -39,6 +38,9 @@ from bncheck.results import (
 from bncheck.settings import DataSettings, InspectionSettings, ModelSettings, RepairSettings
 from bncheck.vocabulary import argument
 from bncheck.weights import training_input_of
+
+if TYPE_CHECKING:
+    from bncheck.data import Source
 
 Settings = TypeVar("Settings", InspectionSettings, RepairSettings)
 
@@ -136,6 +138,8 @@ def opened_for(settings: InspectionSettings) -> Opened:
         opened, settings = as_trained(opened, settings)
     if settings.data is not None and opened.refusal is None:
         require_runnable(opened)
+        from bncheck.data import open_data  # what reads data takes PyTorch
+
         data = fetched_data(settings.data)
         opened, reading = preprocessed(opened, chosen, data, settings.reading)
         source = open_data(data, reading)
@@ -205,6 +209,8 @@ def by_reference_data(found: Opened, plan: Plan, progress: Progress) -> Backend:
     if settings.reference_data is None:
         return _as_kept(opened, settings)
     require_runnable(opened)
+    from bncheck.data import open_data
+
     is_fetched = settings.reference_data is settings.data and found.data is not None
     data = found.data if is_fetched else fetched_data(settings.reference_data)
     opened, reading = preprocessed(opened, found.weights, data, settings.reading)

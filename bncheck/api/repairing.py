@@ -12,9 +12,9 @@ from bncheck.api.inspecting import OPENING
 from bncheck.api.opening import as_trained, model_of, preprocessed, weights_of
 from bncheck.api.remote.fetching import fetched_data
 from bncheck.api.reporting.running import report_on
-from bncheck.data import Source, require_named
+from bncheck.data import Source
 from bncheck.errors import ModelError, RefusedError, UsageError
-from bncheck.files import Fetched, InputFiles, publish, shown_as_named, staging
+from bncheck.files import Fetched, InputFiles, publish, require_named, shown_as_named, staging
 from bncheck.formats import Backend, by_instance, by_instance_refused, require_runnable
 from bncheck.measure import Plan
 from bncheck.progress import Progress, Relayed, begin, no_progress

@@ -4,7 +4,7 @@ from .forms.parts import type_name
 from .forms.structure import Carrier
 from .kinds import FileKind, known_kinds, reading_also
 from .mixing import limited
-from .opening import open_data, require_named
+from .opening import open_data
 from .options import DataOptions, normalization_of
 from .pixels import channel_axis
 from .places import Heap, Shelf
@@ -50,7 +50,6 @@ __all__ = [
     "open_data",
     "overlapping",
     "reading_also",
-    "require_named",
     "same_random_state",
     "seed_torch",
     "tensors",

@@ -6,10 +6,9 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import torch
-
 from bncheck.data.forms.structure import PerSample, columns, is_apart, leaves, map_columns, map_leaves, shape_of
 from bncheck.results import Note
+from bncheck.tensors import torch
 
 Inputs = Any
 """What a model is called with: a tuple of positional inputs, a dict of named ones, or else the only one. Each is a

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 
 from bncheck.data.batches import Source
 from bncheck.data.forms.parts import type_name
@@ -20,8 +19,9 @@ from bncheck.data.sources.samples import batches_of
 from bncheck.data.sources.streams import StreamSource, stream_source
 from bncheck.discovery import meant
 from bncheck.errors import UsageError
-from bncheck.files import remote_name, shown_as_named, shown_name
+from bncheck.files import shown_as_named, shown_name
 from bncheck.settings import DataSettings
+from bncheck.tensors import torch
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument
 
@@ -61,15 +61,6 @@ def _opened(source: object, reading: DataSettings, named: str) -> Source:
     if callable(source) and not isinstance(source, Iterable):
         return StreamSource(name, source, reading)
     return stream_source(name, source, reading)
-
-
-def require_named(source: object, named: str = _DATA) -> None:
-    """Raises `UsageError` where `source` names a file or folder that does not exist; reads and imports nothing."""
-    if not isinstance(source, str | Path) or os.path.exists(source) or remote_name(source) is not None:
-        return
-    location = str(source).rpartition(":")[0]
-    if not location or (location.endswith(".py") and not os.path.isfile(location)):
-        raise UsageError(f"{named}: there is no file or folder {location or source}{meant(location or source)}.")
 
 
 def _open_named(location: str | Path, reading: DataSettings, named: str) -> Source:

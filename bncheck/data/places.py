@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.data.batches import Batch, map_labels, map_tensors
+from bncheck.tensors import torch
 
 _SAMPLES_AT_ONCE = 64
 _BYTES_AT_ONCE = 1 << 20

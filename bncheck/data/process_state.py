@@ -7,12 +7,14 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from bncheck.data.process_settings import COMPUTING, OTHERS, Setting
+from bncheck.tensors import torch
+
+if TYPE_CHECKING:
+    from bncheck.data.process_settings import Setting
 
 
 class OwnSettings:
@@ -28,6 +30,8 @@ class OwnSettings:
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Around a call of the code; after it, however it ends, all settings are as they were."""
+        from bncheck.data.process_settings import COMPUTING, OTHERS  # PyTorch's
+
         outside = [(setting, setting.get()) for setting in (*COMPUTING, *OTHERS)]
         for setting, value in self._theirs:
             setting.put(value)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
-
 from bncheck.data.batches import Batch, Source
 from bncheck.data.mixing import limited
 from bncheck.data.slicing.asking import Slicing, function_of
@@ -16,6 +14,7 @@ from bncheck.data.sources.streams import StreamSource
 from bncheck.errors import DataError, UsageError
 from bncheck.results import Note, SamplesNotFinite
 from bncheck.settings import By
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 NAMED = 8

@@ -1,4 +1,4 @@
-from .existing import require_existing
+from .existing import require_existing, require_named
 from .identity import FileId, file_id, is_special
 from .inputs import InputFile, InputFiles
 from .outputs import OutputFile, no_folder, require_free, require_ordinary, require_place
@@ -27,6 +27,7 @@ __all__ = [
     "remote_name",
     "require_existing",
     "require_free",
+    "require_named",
     "require_ordinary",
     "require_place",
     "shown_as_named",

@@ -11,9 +11,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-import torch
-
 from bncheck.files.sparse import sparse_indices_checked
+from bncheck.tensors import torch
 
 _STRINGS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING")
 _STORES = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-import torch
+from bncheck.tensors import torch
 
 _lock = threading.Lock()
 _within = 0

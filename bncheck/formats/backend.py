@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.core import NormLayer, SiblingCopy
 from bncheck.errors import UsageError
@@ -24,6 +23,7 @@ from bncheck.formats.quantization import holds_quantized
 from bncheck.formats.tensors import coarsest_precision
 from bncheck.formats.wiring.steps import Wiring
 from bncheck.results import Note
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 

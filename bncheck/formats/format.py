@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from bncheck.results import ArgumentIgnored, Note
+from bncheck.tensors import torch
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any, TypeVar, cast
 
-import torch
-
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.backend import Backend
 from bncheck.formats.format import Adoption, Format
@@ -15,6 +13,7 @@ from bncheck.formats.registry import known_formats
 from bncheck.formats.tensors import require_device
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
+from bncheck.tensors import torch
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bncheck.errors import BncheckError, ModelError, UsageError
+from bncheck.errors import BncheckError, MissingExtraError, ModelError, UsageError
+from bncheck.extras import missing_by
 from bncheck.formats.backend import Backend
 from bncheck.formats.format import Architecture, Request
 from bncheck.formats.in_memory import from_module
@@ -78,11 +79,15 @@ def readable(path: Path) -> Iterator[None]:
         if str(path) in error.marked:
             raise
         raise ModelError(f"{path}: {error.lines[0]}", *error.lines[1:]) from error
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{path}: {error.lines[0]}") from error
     except BncheckError:
         raise
     except OSError as error:  # it was there a moment ago
         raise ModelError(f"{path} cannot be read: {error.strerror or first_line(error)}.") from error
     except Exception as error:
+        if isinstance(error, ImportError) and (missing := missing_by(error, "reading it")) is not None:
+            raise MissingExtraError(f"{path}: {missing.marked}") from error
         raise ModelError(
             f"{path} cannot be read: {type(error).__name__}: {first_line(error)}. It is damaged, or holds what bncheck "
             f"does not know. Save or export it again; if it is sound, please report this with what {argument('debug')} "

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from bncheck.errors import ModelError
 from bncheck.formats.format import Container
 from bncheck.results import Note
+from bncheck.tensors import torch
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
+from bncheck.tensors import torch
 
 _STEPS = (
     *("quantized::", "quantized.", "quantized_", "quantize_per_", "fake_quantize", "dequantize"),

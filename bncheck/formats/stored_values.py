@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
-
 from bncheck.errors import ModelError
 from bncheck.formats.tensors import same_storage
+from bncheck.tensors import torch
 
 
 def in_form_of(old: torch.Tensor, new: torch.Tensor, name: str) -> torch.Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-import torch
 
 from bncheck.core import FloatArray, NormLayer
 from bncheck.discovery import meant_word
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.declared import ALWAYS, require_backed
 from bncheck.formats.messages import first_line
+from bncheck.tensors import torch
 from bncheck.vocabulary import ALSO_CALLED, argument
 
 LARGEST_COUNT = 2**53

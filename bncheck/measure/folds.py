@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, count
 
-import torch
-
 from bncheck.data import Batch, Heap, ScreenedSource, Share, Source
 from bncheck.measure.processes.portions import SMALL_BATCH, WHOLE, Shard, portions_of
 from bncheck.progress import Progress, begin
 from bncheck.settings import SampleMemory
+from bncheck.tensors import torch
 
 LARGE_BATCH = 256
 """Samples normalized together in the batch pass: large, so that its statistics are not noise."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.core import (
     ASSUMED_MOMENTUM,
@@ -25,6 +24,7 @@ from bncheck.core import (
 )
 from bncheck.evidence import MeasuredLayer, ZeroedWeights
 from bncheck.formats import plain
+from bncheck.tensors import torch
 from bncheck.watch import CallMoments, Statistics, together
 
 

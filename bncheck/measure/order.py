@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.core import INSTANCE_NORM, Exchangeability, NormLayer, SampleMoments, exchangeability
 from bncheck.data import Batch, Source
 from bncheck.progress import Progress, begin
 from bncheck.settings import SampleMemory
+from bncheck.tensors import torch
 from bncheck.watch import STORED, CallMoments, Policy, Recorder, Rows, Site
 
 NEIGHBOURS = 16

@@ -6,13 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
 from bncheck.data import Source, overlapping, seed_torch
 from bncheck.errors import MemoryLimitError, UnfitError
 from bncheck.formats import Backend
 from bncheck.measure.plan import Plan
 from bncheck.predictions import read_scores
+from bncheck.tensors import torch
 from bncheck.watch import STORED, Session, accelerators
 
 ODD = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
+from bncheck.tensors import torch
 
 
 @dataclass(slots=True)

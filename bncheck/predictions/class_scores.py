@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from bncheck.predictions.labels import are_whole, require_classes, require_no_void
+from bncheck.tensors import torch
 
 UNTOLD = -1
 """The class of scores that are not numbers: never the right one."""

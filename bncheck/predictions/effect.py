@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from bncheck.data import Labels
 from bncheck.evidence import EffectEvidence, TaskEffect
 from bncheck.predictions.change import OutputChange
@@ -23,6 +21,7 @@ from bncheck.predictions.remembered import RememberedEffect, pairs_of, remembere
 from bncheck.predictions.tasks.metric import ByMetric, over_batches
 from bncheck.predictions.tasks.metric import Metric as Metric
 from bncheck.results import Accuracy, FirstOutputJudged, JudgesOneOutput, Note
+from bncheck.tensors import torch
 
 STORED, BATCH, RECALIBRATED = "stored", "batch", "recalibrated"
 EMBEDDINGS, UNJUDGED = "embeddings", "none"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from bncheck.data import Labels, foremost
 from bncheck.errors import DataError
 from bncheck.predictions.outputs import by_key, choose_output, floating_outputs, is_number
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 Heads = dict[str, tuple[str, torch.Tensor]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+from bncheck.tensors import torch
 
 
 @dataclass(slots=True)

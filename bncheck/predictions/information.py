@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+from bncheck.tensors import torch
 
 
 class MutualInformation:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from bncheck.errors import DataError
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 IGNORED_LABEL = 255

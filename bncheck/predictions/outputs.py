@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from bncheck.data import is_only_stored
 from bncheck.errors import UsageError
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import torch
-
 from bncheck.core import THRESHOLDS
 from bncheck.errors import DataError
 from bncheck.evidence import Improvement, TaskEffect
 from bncheck.predictions.tasks import recognised, task_named
 from bncheck.predictions.tasks.task import EMPTY, Task
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bncheck.data import Labels
 from bncheck.errors import DataError
 from bncheck.evidence import TaskEffect
@@ -27,6 +25,7 @@ from bncheck.predictions import (
     read_scores,
     recognised,
 )
+from bncheck.tensors import torch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.core import Moments, SampleMoments
+from bncheck.tensors import torch
 
 FloatArray = npt.NDArray[np.float64]
 

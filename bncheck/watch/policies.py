@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.core import Moments
+from bncheck.tensors import torch
 from bncheck.watch.sites import Site
 
 FloatArray = npt.NDArray[np.float64]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 
 from bncheck.core import INSTANCE_NORM, Moments, NormLayer, SampleMoments
 from bncheck.settings import SampleMemory
+from bncheck.tensors import torch
 from bncheck.watch.call_moments import CallMoments, averaged
 from bncheck.watch.elsewhere import MomentsElsewhere, on_host
 from bncheck.watch.kernels import sample_moments

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.core import INSTANCE_NORM, FloatArray, Moments, NormLayer, SampleMoments, SliceMoments
+from bncheck.tensors import torch
 from bncheck.watch.recorder import Recorder
 from bncheck.watch.sites import Site
 

@@ -105,7 +105,7 @@ def test_buffers_copied_along_are_a_remark(healthy, held_out, save):
         assert (finding.fix == "Nothing: they fit these data.") == (data is not None)
     assert beside.fix.endswith('on data too (key="ema", data=D).')
     given = only(bncheck.inspect(path, held_out, arch=ARCH), "BN401")
-    assert given.fix.endswith("on these data too (key=\"ema\").")
+    assert given.fix.endswith('on these data too (key="ema").')
 
 
 @pytest.mark.slow

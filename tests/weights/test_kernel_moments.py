@@ -68,7 +68,7 @@ def test_half_precision_weights_are_summed_in_float32() -> None:
     layer = nn.Conv2d(6, 8, 3)
     halves = kernel_of(layer.weight.half(), layer.bias.half(), 1)
     exact = kernel_of(layer.weight, layer.bias, 1)
-    assert halves.weight.dtype == torch.float32
+    assert halves.weight.dtype == np.float32
     np.testing.assert_allclose(halves.means(np.ones((6, 1))), exact.means(np.ones((6, 1))), atol=1e-2)
 
 

@@ -14,8 +14,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn.utils.rnn import PackedSequence
 
 from bncheck.data.batches import Inputs, length
 from bncheck.data.forms.parts import (
@@ -33,11 +31,12 @@ from bncheck.data.forms.parts import (
     type_name,
     without_slices,
 )
-from bncheck.data.forms.structure import Carrier, PerSample, columns, leaves
+from bncheck.data.forms.structure import Carrier, PackedSequence, PerSample, columns, leaves
 from bncheck.data.slicing.asking import column_of
 from bncheck.data.slicing.names import LABEL
 from bncheck.errors import DataError
 from bncheck.settings import DataSettings
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 _SHOWN = 200

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sized
 from typing import Any, Final
 
 import numpy as np
-import torch
-from torch.nn.utils.rnn import PackedSequence
 
+from bncheck.data.forms.structure import PackedSequence
 from bncheck.errors import DataError
 from bncheck.settings import DataSettings
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 LABEL_KEYS = ("y", "label", "labels", "target", "targets")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch.nn.utils.rnn import PackedSequence
+from bncheck.tensors import torch
 
+PackedSequence = torch.nn.utils.rnn.PackedSequence
 OnTensor = Callable[[torch.Tensor], torch.Tensor]
 
 

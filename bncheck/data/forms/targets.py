@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
 
 from bncheck.data.batches import Labels, tensors
 from bncheck.data.forms.conversion import to_tensor
 from bncheck.data.forms.parts import entries, is_text, type_name
 from bncheck.errors import DataError
+from bncheck.tensors import torch
 
 _WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 

@@ -6,12 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from bncheck.data.batches import Batch
 from bncheck.data.slicing.names import SliceNames, one_each
 from bncheck.errors import DataError
 from bncheck.settings import By
+from bncheck.tensors import torch
 from bncheck.user_code import import_callable, names_code, users_code
 from bncheck.vocabulary import argument
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from bncheck.data.forms.parts import type_name
 from bncheck.encoding import printable
 from bncheck.errors import DataError
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 MOST_SLICES = 100

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from bncheck.data.batches import Batch, Inputs, Labels, map_labels, tensors
 from bncheck.data.forms.targets import number_of
 from bncheck.data.slicing.names import SliceColumn
-from bncheck.data.workers import read_ahead
 from bncheck.errors import DataError
 from bncheck.results import Note
+from bncheck.tensors import torch
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 Span = tuple[int, int]
@@ -127,6 +126,8 @@ class IndexedSource:
         return order
 
     def _read_in(self, chunks: Sequence[Indices]) -> Iterator[Batch]:
+        from bncheck.data.workers import read_ahead  # by PyTorch's loader, whose classes its own are made of
+
         read = read_ahead(self._read, chunks, self._workers)
         for chosen in chunks:
             positions = torch.from_numpy(chosen)

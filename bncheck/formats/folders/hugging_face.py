@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.errors import ModelError, UsageError
+from bncheck.extras import installing, is_installed
 from bncheck.formats.folders.preprocessing import read_preprocessing
-from bncheck.formats.programs.budget import Budget
 from bncheck.settings import DataSettings
 from bncheck.vocabulary import argument
 
@@ -62,6 +62,8 @@ class HuggingFaceFolder:
         """Why the class cannot be had; `None` where it can."""
         if importlib.util.find_spec(PACKAGE) is None:
             return f"its class, {self.architecture}, is one of {PACKAGE}: pip install {PACKAGE}"
+        if not is_installed("torch"):
+            return f"its class, {self.architecture}, is built by PyTorch, which is not installed: {installing('torch')}"
         if self._class() is None:
             own = "; the repository brings code of its own, which is not run" if self.has_own_code else ""
             return f"the installed {PACKAGE} has no model {self.architecture}{own}: name what builds it"
@@ -76,6 +78,8 @@ class HuggingFaceFolder:
         """
         if (missing := self.missing) is not None:
             raise UsageError(f"{self.path}: {missing}.")
+        from bncheck.formats.programs.budget import Budget  # it watches PyTorch's operators
+
         cls = self._class()
         with _offline():
             configuration = cls.config_class.from_dict(_without_downloads(_read(self.path / CONFIGURATION)))

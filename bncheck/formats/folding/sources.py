@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import torch
-
 from bncheck.formats.folding.reference import Source
 from bncheck.formats.tensors import channel_values, plain
+from bncheck.tensors import torch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

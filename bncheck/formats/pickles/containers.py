@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 
 from bncheck.formats.pickles.budget import Budget
 from bncheck.formats.pickles.made import Known, NotMadeError, made_by
 from bncheck.formats.pickles.placeholders import ForeignName, ForeignObject
+from bncheck.tensors import torch
 
 _ITEM = 64
 """Bytes that an item takes, about."""

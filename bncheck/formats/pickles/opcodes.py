@@ -6,9 +6,9 @@ import pickletools
 import zipfile
 from typing import IO
 
-from torch import _weights_only_unpickler
-
 from bncheck.files import LEGACY_PICKLES, buffered, names_asked_for
+from bncheck.formats.pickles.admitted import NAMES
+from bncheck.tensors import torch
 
 
 def blocked_globals(file: IO[bytes]) -> list[str]:
@@ -41,5 +41,5 @@ def pickles_are_whole(file: IO[bytes]) -> bool:
 
 
 def _admitted() -> set[str]:
-    """What `weights_only` admits by default. The wording of a refusal depends on it, never the refusal."""
-    return set(getattr(_weights_only_unpickler, "_get_allowed_globals", dict)())
+    """What `weights_only` admits by default, or bncheck. The wording of a refusal depends on it, never the refusal."""
+    return set(getattr(torch._weights_only_unpickler, "_get_allowed_globals", dict)()) or set(NAMES)

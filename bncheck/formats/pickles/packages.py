@@ -6,9 +6,7 @@ import importlib.util
 from _compat_pickle import IMPORT_MAPPING
 from collections.abc import Iterable
 
-import torch
-
-from bncheck.formats.pickles.modules.building import ForeignModule
+from bncheck.tensors import torch
 
 SCRIPT = "__main__"
 """Where classes are from that were defined in the script that saved the file."""
@@ -16,6 +14,8 @@ SCRIPT = "__main__"
 
 def classes_left_out(module: torch.nn.Module) -> tuple[str, ...]:
     """The classes of its parts that were not imported, in full, each once; PyTorch's own where there are no others."""
+    from bncheck.formats.pickles.modules.building import ForeignModule
+
     every = dict.fromkeys(one.full_name for one in module.modules() if isinstance(one, ForeignModule))
     return tuple(name for name in every if not name.startswith("torch.")) or tuple(every)
 

@@ -26,6 +26,7 @@ from bncheck.formats.pickles.opcodes import blocked_globals, is_whole_pickle, pi
 from bncheck.formats.pickles.packages import missing_packages
 from bncheck.formats.pickles.stores import Place, read_archive, read_plain, read_stream
 from bncheck.formats.state_dict import PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPOINT
+from bncheck.tensors import HAS_TORCH
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 
@@ -67,6 +68,8 @@ def load_pickle(path: Path, container: Container, *, trust_pickle: bool = False)
     with path.open("rb") as file:
         if trust_pickle:
             return Loaded(_load_trusted(file, path, container))
+        if not HAS_TORCH and container != PLAIN_PICKLE:
+            return _load_as_data(file, path, container)
         if container == PLAIN_PICKLE:
             if not is_whole_pickle(file):
                 raise ModelError(damaged(path))

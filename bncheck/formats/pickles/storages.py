@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bncheck.formats.pickles.placeholders import ForeignName
+from bncheck.tensors import torch
 
 _TYPES = {
     "DoubleStorage": torch.float64,

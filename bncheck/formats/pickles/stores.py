@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-import torch
-
 from bncheck.errors import ModelError
 from bncheck.formats.pickles.admitted import NAMES
 from bncheck.formats.pickles.budget import Budget
@@ -18,6 +16,7 @@ from bncheck.formats.pickles.machine import Machine
 from bncheck.formats.pickles.made import Known, NotMadeError
 from bncheck.formats.pickles.placeholders import ForeignName
 from bncheck.formats.pickles.storages import Storage, StorageId, StorageType, bytes_of, memory_of, read_id
+from bncheck.tensors import torch
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import torch
-
 from bncheck.formats.pickles.budget import Budget
 from bncheck.formats.pickles.made import Known, NotMadeError
 from bncheck.formats.pickles.storages import Storage
+from bncheck.tensors import torch
 
 _MOST_AXES = 64
 _MOST_VALUES = 2**60

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import torch
-
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.tensors import channel_values, epsilon_of, plain, same_storage
+from bncheck.tensors import torch
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

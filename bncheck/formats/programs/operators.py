@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
 from bncheck.formats.programs.reviewed_operators import (
@@ -24,6 +22,7 @@ from bncheck.formats.programs.reviewed_operators import (
     NAMESPACES,
     REACHING,
 )
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 _TYPED = re.compile(r"(?:torch\.ops\.)?(\w+)(?:::|\.)(\w+)(?:\.\w+)?")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from bncheck.encoding import encodable
 from bncheck.errors import ModelError
 from bncheck.formats.messages import first_line
+from bncheck.formats.safetensors.by_numpy import load_by_numpy
 from bncheck.formats.sharded.shards import gathered, shard_inside
+from bncheck.tensors import HAS_TORCH, torch
 
 
 def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -23,6 +24,8 @@ def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
     if encodable(str(path)) != str(path):
         raise ModelError(f"{path}: safetensors are opened by names in UTF-8 alone; rename the file or its folder.")
     try:
+        if not HAS_TORCH:
+            return load_by_numpy(path)
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
     except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, KeyError) as error:

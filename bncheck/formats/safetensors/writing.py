@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from bncheck.formats.safetensors.names import shard_name
 from bncheck.formats.safetensors.reading import load_safetensors, load_sharded, shard_paths
 from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.stored_values import by_file_name
 from bncheck.results import BuildByInstance, Note
+from bncheck.tensors import torch
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
@@ -112,6 +111,8 @@ def _without(held: Mapping[str, torch.Tensor], names: Collection[str]) -> dict[s
 
 
 def _save(held: dict[str, torch.Tensor], placed: Mapping[str, torch.Tensor], source: Path, target: Path) -> None:
+    from safetensors.torch import save_file
+
     with safe_open(source, framework="pt", device="cpu") as file:
         metadata = file.metadata()
     # Safetensors have no shared memory: a value that stands under two names is written twice.

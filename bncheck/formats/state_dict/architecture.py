@@ -6,14 +6,13 @@ import copy
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import torch
-
 from bncheck.data import same_random_state
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.format import Architecture
 from bncheck.formats.torch_module.by_instance import forget_statistics
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
+from bncheck.tensors import torch
 from bncheck.user_code import import_callable, users_code
 from bncheck.vocabulary import argument
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
-
 from bncheck.core import SiblingCopy
 from bncheck.formats.state_dict.names.flat import leaf
 from bncheck.formats.state_dict.names.prefixes import best_names
 from bncheck.formats.state_dict.nesting import Candidate
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, without_wrappers
 from bncheck.formats.tensors import plain
+from bncheck.tensors import torch
 
 _STATISTICS = ("running_mean", "running_var", "moving_mean", "moving_var", "moving_variance")
 _COUNTERS = ("num_batches_tracked", "n_averaged")

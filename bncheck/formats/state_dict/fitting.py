@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import torch
-
 from bncheck.core import NormLayer
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import block, listed
@@ -23,6 +21,7 @@ from bncheck.formats.state_dict.names.prefixes import name_in_file
 from bncheck.formats.tensors import dtype_name, plain, same_storage
 from bncheck.formats.torch_module.listing import list_layers, require_state
 from bncheck.results import Note, PrecisionChanged
+from bncheck.tensors import torch
 from bncheck.user_code import users_code
 from bncheck.vocabulary import argument
 

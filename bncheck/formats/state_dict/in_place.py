@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import torch
-
 from bncheck.errors import ModelError
 from bncheck.formats.format import Container
 from bncheck.formats.pickles.reading import Loaded, load_pickle
@@ -25,6 +23,7 @@ from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.stored_values import as_file_stores, put_into
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results import Note, SharedChanged
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from bncheck.formats.folders.hugging_face import CONFIGURATION, PACKAGE, hugging_face_folder
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 _KERNEL = 4

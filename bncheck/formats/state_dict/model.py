@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from bncheck.errors import UsageError
 from bncheck.evidence import Advice
 from bncheck.formats.backend import Backend
@@ -16,6 +14,7 @@ from bncheck.formats.folders.hugging_face import PACKAGE
 from bncheck.formats.folding import AffineOperation
 from bncheck.formats.programs.affine import operation_of
 from bncheck.formats.state_dict.known import known_architecture
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 

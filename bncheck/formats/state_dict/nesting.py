@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bncheck.errors import ModelError, UsageError
 from bncheck.formats.messages import listed
 from bncheck.formats.state_dict.names.flat import AVERAGED, models_in, part_named
 from bncheck.formats.state_dict.names.together import Together
 from bncheck.results import ModelChosen, ModelsTogether, Note
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 _DEPTH = 3

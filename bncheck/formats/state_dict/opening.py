@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from bncheck.core import SiblingCopy
 from bncheck.errors import ModelError
 from bncheck.formats.backend import Backend
@@ -32,10 +30,10 @@ from bncheck.formats.state_dict.origin import TensorsOrigin
 from bncheck.formats.state_dict.static_layers import layers_of_tensors, tensors_have_convolutions, without_wrappers
 from bncheck.formats.state_dict.writing import CheckpointOrigin
 from bncheck.formats.tensors import require_readable
-from bncheck.formats.torch_module.described import described_module
 from bncheck.formats.torch_module.listing import list_layers, require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results import ArchitectureIgnored, BuiltAnew, HalfPrecisionRaised, PrefixStripped, ReadAsData
+from bncheck.tensors import torch
 
 Built = Callable[[], torch.nn.Module | None]
 """Builds the architecture when it is first asked for."""
@@ -140,6 +138,8 @@ def _of_data(
     if classes := classes_left_out(chosen.content):
         own = unwrapped(chosen.content)
         require_values(own)
+        from bncheck.formats.torch_module.described import described_module  # of PyTorch's classes
+
         modes = _in_training(own)
         return replace(described_module(own, source, classes), origin=origin, in_training=modes)
     anew = replace(source, notes=(*source.notes, BuiltAnew()))

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
-
 from bncheck.core import BATCH_NORM, OTHER, NormLayer
 from bncheck.formats.tensors import build_layer, same_storage
+from bncheck.tensors import torch
 
 _ROLES = {
     "running_mean": "running_mean",

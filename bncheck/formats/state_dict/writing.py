@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from bncheck.errors import ModelError
 from bncheck.formats.format import Container
 from bncheck.formats.messages import first_line
@@ -22,6 +20,7 @@ from bncheck.formats.stored_values import by_file_name, in_form_of
 from bncheck.formats.torch_module.by_instance import forget_statistics
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results import BuildByInstance, Note
+from bncheck.tensors import torch
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import torch
-from torch.nn.modules.instancenorm import _InstanceNorm
-
 from bncheck.errors import ModelError
 from bncheck.formats.torch_module.listing import class_name
+from bncheck.tensors import torch
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """What such a layer has no use for, and its state dict no place."""
@@ -22,7 +20,7 @@ def forget_statistics(module: torch.nn.Module, layers: Collection[str]) -> None:
     """
     for name in layers:
         layer = module.get_submodule(name)
-        if not isinstance(layer, _InstanceNorm):
+        if not isinstance(layer, torch.nn.modules.instancenorm._InstanceNorm):
             raise ModelError(
                 f"{name} is a {class_name(layer)}, and what such a class does without statistics is not known: build "
                 "it to normalize by instance, leave its running_mean and running_var out of the file, and inspect that."

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
-
-import torch
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
-from torch.nn.modules.instancenorm import _InstanceNorm
-from torch.nn.parameter import is_lazy
 
 from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM, NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.kinds import TORCH_KINDS, kind_with_statistics, kind_without_statistics, updates_in_training
 from bncheck.formats.tensors import build_layer, same_storage
+from bncheck.tensors import torch
 
-_TORCH_CLASSES: tuple[tuple[type[torch.nn.Module], str], ...] = (
-    (_BatchNorm, BATCH_NORM),
-    (_InstanceNorm, INSTANCE_NORM),
-    (torch.nn.GroupNorm, GROUP_NORM),
-    (torch.nn.LayerNorm, LAYER_NORM),
-    (torch.nn.RMSNorm, RMS_NORM),
-)
 _ROLES = ("running_mean", "running_var", "weight", "bias", "num_batches_tracked")
 
 
@@ -42,7 +31,7 @@ def list_layers(module: torch.nn.Module) -> tuple[NormLayer, ...]:
 def require_values(module: torch.nn.Module) -> None:
     """Raise ModelError where a parameter or buffer has no values: lazy, or on the meta device."""
     for name, tensor in _listed(module):
-        if is_lazy(tensor):
+        if torch.nn.parameter.is_lazy(tensor):
             raise ModelError(
                 f"{name} is lazy: its shape is unknown until a first batch. Run the model once on a batch "
                 "before it is returned or saved, or give the layer its number of channels."
@@ -63,7 +52,8 @@ def require_state(module: torch.nn.Module) -> None:
 
 def has_convolutions(module: torch.nn.Module) -> bool:
     """Whether `module` has convolutions: PyTorch's own, or classes named so."""
-    return any(isinstance(child, _ConvNd) or "conv" in class_name(child).lower() for child in module.modules())
+    own = torch.nn.modules.conv._ConvNd
+    return any(isinstance(child, own) or "conv" in class_name(child).lower() for child in module.modules())
 
 
 def class_name(module: torch.nn.Module) -> str:
@@ -119,7 +109,7 @@ def _kind(module: torch.nn.Module, *, has_statistics: bool) -> str | None:
     own_class = class_name(module)
     if own_class in TORCH_KINDS and isinstance(module, torch.jit.ScriptModule):
         return TORCH_KINDS[own_class]
-    for torch_class, kind in _TORCH_CLASSES:
+    for torch_class, kind in _torch_classes():
         if isinstance(module, torch_class):
             return kind
     if has_statistics:
@@ -128,10 +118,22 @@ def _kind(module: torch.nn.Module, *, has_statistics: bool) -> str | None:
     return kind_without_statistics(own_class) if not any(True for _ in module.children()) else None
 
 
+@cache
+def _torch_classes() -> tuple[tuple[type[torch.nn.Module], str], ...]:
+    """PyTorch's own, the two that training updates first."""
+    return (
+        (torch.nn.modules.batchnorm._BatchNorm, BATCH_NORM),
+        (torch.nn.modules.instancenorm._InstanceNorm, INSTANCE_NORM),
+        (torch.nn.GroupNorm, GROUP_NORM),
+        (torch.nn.LayerNorm, LAYER_NORM),
+        (torch.nn.RMSNorm, RMS_NORM),
+    )
+
+
 def _trainable(module: torch.nn.Module) -> bool | None:
     if "frozen" in class_name(module).lower():
         return False
-    if isinstance(module, (_BatchNorm, _InstanceNorm)):
+    if isinstance(module, tuple(own for own, _ in _torch_classes()[:2])):
         return True
     return updates_in_training(class_name(module)) if isinstance(module, torch.jit.ScriptModule) else None
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import torch
-
 from bncheck.core import FloatArray
+from bncheck.tensors import torch
 from bncheck.vocabulary import Activation, Unpredicted
 
 

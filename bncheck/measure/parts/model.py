@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.core import NormLayer, SiblingCopy
 from bncheck.evidence import Advice, Comparison, ZeroedWeights
 from bncheck.formats import Backend, plain
 from bncheck.measure.layers import zeroed_weights
 from bncheck.results import Note
+from bncheck.tensors import torch
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from bncheck.data import Batch, ScreenedSource, Slicing, Source
 from bncheck.measure.plan import Plan
 from bncheck.measure.slices.seen import Slices
 from bncheck.predictions import PredictionEffect
+from bncheck.tensors import torch
 from bncheck.watch import Recorder, SlicingRecorder
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bncheck.data import Batch, Labels, Slicing, map_labels, map_tensors
 from bncheck.errors import UsageError
 from bncheck.predictions import PredictionEffect, RememberedEffect
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 from bncheck.watch import RememberedSlicedCall, SlicedCalls
 

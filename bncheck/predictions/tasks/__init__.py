@@ -8,11 +8,10 @@ from __future__ import annotations
 import sys
 from functools import cache
 
-import torch
-
 from bncheck.discovery import modules_in
 from bncheck.errors import not_one_of
 from bncheck.predictions.tasks.task import Task
+from bncheck.tensors import torch
 
 
 @cache

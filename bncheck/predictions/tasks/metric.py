@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from bncheck.core import THRESHOLDS
 from bncheck.errors import DataError
 from bncheck.evidence import Improvement, TaskEffect
+from bncheck.tensors import torch
 from bncheck.user_code import users_code
 from bncheck.vocabulary import argument
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
+from bncheck.tensors import torch
 
 EMPTY = -1
 """The group of the samples in which there is nothing to find."""

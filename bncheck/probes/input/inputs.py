@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
 from bncheck.core import Moments
 from bncheck.data import Batch
 from bncheck.evidence import AffineMap
 from bncheck.probes.input.conventions import InputRange
+from bncheck.tensors import torch
 
 _VALUES = 2**17
 """Values that are turned into float64 together."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer, SiblingCopy
 from bncheck.evidence import CopyFit
 from bncheck.formats import Backend
+from bncheck.tensors import torch
 from bncheck.weights.prediction.fitting import fits_of
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair, pairs_of

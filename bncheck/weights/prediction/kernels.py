@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck.core import FloatArray
+from bncheck.tensors import torch
 
 _BORDERS = (0.0, 0.02, 0.04, 0.07, 0.1, 0.14, 0.19, 0.25, 0.35, 0.5)
 
@@ -25,7 +26,7 @@ class Kernel:
         bias: shape (O,); `None` without.
     """
 
-    weight: torch.Tensor
+    weight: npt.NDArray[np.floating[Any]]
     taps: FloatArray
     groups: int
     bias: FloatArray | None
@@ -33,10 +34,10 @@ class Kernel:
     def means(self, inputs: FloatArray) -> FloatArray:
         """What each tap adds to each output's mean, of means of shape (C, A): shape (A, O, taps)."""
         outputs, inner, taps = self.weight.shape
-        grouped = torch.from_numpy(inputs).to(self.weight.dtype).reshape(self.groups, inner, -1)
+        grouped = inputs.astype(self.weight.dtype).reshape(self.groups, inner, -1)
         weight = self.weight.reshape(self.groups, outputs // self.groups, inner, taps)
-        added = torch.einsum("goit,gia->agot", weight, grouped)
-        return np.asarray(added.reshape(-1, outputs, taps).to(torch.float64).numpy())
+        each = weight.transpose(0, 1, 3, 2).reshape(self.groups, -1, inner) @ grouped
+        return each.reshape(outputs, taps, -1).transpose(2, 0, 1).astype(np.float64)
 
     def variances(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Each output's variance, of channels that are independent with variances of shape (C,), each of shape (O,).
@@ -44,11 +45,11 @@ class Kernel:
         First as if the values within the kernel's reach were independent too, then as if they were one and the same.
         """
         outputs, inner, _ = self.weight.shape
-        grouped = torch.from_numpy(inputs).to(self.weight.dtype).reshape(self.groups, inner, 1)
+        grouped = inputs.astype(self.weight.dtype).reshape(self.groups, inner, 1)
         found = []
-        for powers in (torch.linalg.vector_norm(self.weight, dim=2).square(), self.weight.sum(2).square()):
+        for powers in (np.einsum("oit,oit->oi", self.weight, self.weight), np.square(self.weight.sum(2))):
             added = powers.reshape(self.groups, outputs // self.groups, inner) @ grouped
-            found.append(np.asarray(added.reshape(outputs).to(torch.float64).numpy()))
+            found.append(added.reshape(outputs).astype(np.float64))
         return found[0], found[1]
 
 
@@ -81,7 +82,7 @@ def kernel_of(weight: torch.Tensor, bias: torch.Tensor | None, groups: int) -> K
     held = weight.detach().cpu()
     held = held if held.dtype in (torch.float32, torch.float64) else held.to(torch.float32)
     return Kernel(
-        held.reshape(held.shape[0], held.shape[1], -1),
+        held.numpy().reshape(held.shape[0], held.shape[1], -1),
         _offsets(held.shape[2:]),
         groups,
         None if bias is None else bias.detach().cpu().to(torch.float64).reshape(-1).numpy(),

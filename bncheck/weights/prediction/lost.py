@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from bncheck.core import NormLayer, spread
 from bncheck.evidence import PredictedMoments
+from bncheck.tensors import torch
 from bncheck.weights.prediction.fitting import moments_of
 from bncheck.weights.prediction.kernels import kernel_of
 from bncheck.weights.prediction.moments import Activation

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
-
 from bncheck.core import FloatArray, NormLayer
+from bncheck.tensors import torch
 from bncheck.vocabulary import Activation, Unpredicted
 from bncheck.weights.prediction.moments import Moments
 from bncheck.weights.prediction.usable import is_usable

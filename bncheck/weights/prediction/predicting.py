@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from bncheck.core import THRESHOLDS, FloatArray, NormLayer
 from bncheck.evidence import PredictedLayer, PredictedMoments, Predictions
 from bncheck.formats import Wiring
+from bncheck.tensors import torch
 from bncheck.vocabulary import Unpredicted
 from bncheck.weights.prediction.eps import eps_of, refitted, with_eps
 from bncheck.weights.prediction.fitting import Fit, fits_of, moments_of, other_fits

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
-import torch
 
 from bncheck.core import FloatArray, NormLayer
 from bncheck.formats import (
@@ -28,6 +27,7 @@ from bncheck.formats import (
     Wiring,
     sources_of,
 )
+from bncheck.tensors import torch
 from bncheck.vocabulary import Activation, Unpredicted
 from bncheck.weights.prediction.kernels import Border, inside, kernel_of
 from bncheck.weights.prediction.moments import Moments, after, output_of

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from bncheck.core import NormLayer
 from bncheck.formats import Averaged, Normalized, Step, Weighted, Wiring
+from bncheck.tensors import torch
 from bncheck.vocabulary import Unpredicted
 from bncheck.weights.prediction.moments import Moments
 from bncheck.weights.prediction.pairs import MANY, WIDE, Known, Pair

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from bncheck.data import Batch
 from bncheck.progress import Progress
 from bncheck.results import FedOtherwise, InputFamily, TrainingInput
+from bncheck.tensors import torch
 from bncheck.weights.training_input.families import family_of
 
 SAMPLES = 64

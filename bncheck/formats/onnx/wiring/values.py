@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import torch
 
 from bncheck.core import FloatArray
 from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.wiring.constants import per_channel
 from bncheck.formats.wiring.drawing import Drawing
+from bncheck.tensors import torch
 
 _FLOATS = ("float16", "float32", "float64")
 

@@ -11,15 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bncheck.errors import ModelError
 from bncheck.formats.pickles.modules.standard import standard_module
 from bncheck.formats.pickles.placeholders import ForeignObject
+from bncheck.tensors import torch
 
-_TABLES = ("_parameters", "_buffers", "_modules")
 _DEEPEST = 100
 _MOST_NAMES = 500_000
 _WRAPPERS = {
@@ -54,12 +53,6 @@ class ForeignBatchNorm(ForeignModule, _BatchNorm):
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
-
-
-def is_module(found: ForeignObject) -> bool:
-    """Whether it has the three tables that every module has."""
-    attributes = found.attributes
-    return all(isinstance(attributes.get(table), dict) for table in _TABLES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from bncheck.formats.pickles.modules.building import ModuleBuilder, is_module
 from bncheck.formats.pickles.placeholders import ForeignObject
+
+if TYPE_CHECKING:
+    from bncheck.formats.pickles.modules.building import ModuleBuilder
 
 _DEEPEST = 8
 """Levels of a checkpoint that are looked through for a model; none that anybody wrote has it at the fifth."""
+_TABLES = ("_parameters", "_buffers", "_modules")
 
 
 class Attributes(dict[str, Any]):
@@ -20,6 +24,12 @@ class Attributes(dict[str, Any]):
     """
 
     class_name: str = ""
+
+
+def is_module(found: ForeignObject) -> bool:
+    """Whether it has the three tables that every module has."""
+    attributes = found.attributes
+    return all(isinstance(attributes.get(table), dict) for table in _TABLES)
 
 
 def with_modules(content: Any) -> Any:
@@ -38,7 +48,12 @@ class _Conversion:
 
     def __init__(self) -> None:
         self._known: dict[int, Any] = {}
-        self._builder = ModuleBuilder()
+
+    @cached_property
+    def _builder(self) -> ModuleBuilder:
+        from bncheck.formats.pickles.modules.building import ModuleBuilder  # of PyTorch's classes
+
+        return ModuleBuilder()
 
     def of(self, value: Any, depth: int) -> Any:
         if depth > _DEEPEST or not isinstance(value, _LOOKED_INTO):

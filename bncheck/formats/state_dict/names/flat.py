@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
-import torch
-
 from bncheck.errors import UsageError
 from bncheck.formats.messages import listed
 from bncheck.formats.state_dict.names.prefixes import Shapes, splits
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 STATISTICS = ("running_mean", "running_var")

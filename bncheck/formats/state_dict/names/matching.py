@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bncheck.formats.messages import block
 from bncheck.formats.quantization import shape_of
 from bncheck.formats.state_dict.names.flat import (
@@ -23,6 +21,7 @@ from bncheck.formats.state_dict.names.flat import (
 from bncheck.formats.state_dict.names.prefixes import Shapes, best_names
 from bncheck.formats.state_dict.names.spelling import Spelled, in_pytorch_names
 from bncheck.results import ModelChosen, NamesFitted, Note, TensorsLeftOut
+from bncheck.tensors import torch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import product
 
-import torch
+from bncheck.tensors import torch
 
 Shapes = Mapping[str, torch.Size]
 _ROUNDS = 3

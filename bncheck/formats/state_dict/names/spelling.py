@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import torch
+from bncheck.tensors import torch
 
 _WRAPPERS = re.compile(r"(?<=\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_flat_module)\.")
 _LENGTHS = {"weight_g": "weight_v", "parametrizations.weight.original0": "parametrizations.weight.original1"}
