@@ -35,6 +35,7 @@ from bncheck.results import (
     Summary,
     untold_layers,
 )
+from bncheck.tensors import HAS_TORCH
 from bncheck.vocabulary import Kind, Reason, Severity
 
 UNJUDGED = (Reason.FOLDED, Reason.UNTOLD)
@@ -218,7 +219,7 @@ def _table(measured: MeasuredLayer) -> ChannelTable:
 def versions_of(model: Backend) -> dict[str, str]:
     """By name, of what measured this model."""
     versions = {"bncheck": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", *model.packages):
+    for package in (*(("torch",) if HAS_TORCH else ()), "numpy", *model.packages):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bncheck import __version__
 from bncheck.api.opening import model_of
@@ -23,6 +22,7 @@ from bncheck.gate import Coverage, judge_findings
 from bncheck.results import Difference, DifferenceSummary, EpsUnknown, LayerChange, ModelFacts, Note, Run, TensorChange
 from bncheck.rules import judge
 from bncheck.settings import Edge, ModelSettings, ModelSource, texts
+from bncheck.tensors import HAS_TORCH, torch
 from bncheck.vocabulary import Kind, argument
 
 USUAL_EPS = 1e-5
@@ -94,7 +94,7 @@ def compared(before: ModelSettings, after: ModelSettings, expect_frozen: tuple[s
             command=edge.command,
             options={name: value for name, value in (edge.typed or {}).items() if value},
             seed=0,
-            versions={"bncheck": __version__, "python": platform.python_version(), "torch": torch.__version__},
+            versions={"bncheck": __version__, "python": platform.python_version(), **_torch_version()},
             thresholds=in_force(),
             noted=_notes(first, second, pairs),
         ),
@@ -114,6 +114,11 @@ def compared(before: ModelSettings, after: ModelSettings, expect_frozen: tuple[s
         only_after=tuple(name for name in _all_names(second) if name not in known_after),
         findings=findings,
     )
+
+
+def _torch_version() -> dict[str, str]:
+    """Of what read the files, where it is installed."""
+    return {"torch": torch.__version__} if HAS_TORCH else {}
 
 
 def _names(first: Backend, second: Backend) -> dict[str, str]:

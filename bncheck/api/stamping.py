@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bncheck.api.opening import model_of
 from bncheck.errors import BncheckError, RefusedError, UsageError
 from bncheck.files import InputFiles, OutputFile, publish, require_free, require_ordinary, require_place, staging
@@ -25,6 +23,7 @@ from bncheck.formats import (
     with_reference,
 )
 from bncheck.settings import ModelSettings, texts
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, numpy_helper
 
 from bncheck.errors import RefusedError, UsageError
@@ -24,6 +23,7 @@ from bncheck.formats.onnx.graph import NormNode, OnnxGraph
 from bncheck.formats.onnx.provenance import provenance_text, read_provenance, with_metadata
 from bncheck.formats.quantization import computes_in_steps
 from bncheck.formats.wiring.steps import Wiring
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx.inliner
-import torch
 from onnx import helper, numpy_helper
 
 from bncheck.core import in_float64
@@ -23,6 +22,7 @@ from bncheck.formats.onnx.places import Place, places_in
 from bncheck.formats.onnx.reading import confined
 from bncheck.formats.origin import Origin
 from bncheck.results import FunctionsInlined, Note
+from bncheck.tensors import torch
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend

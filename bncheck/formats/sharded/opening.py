@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from bncheck.errors import ModelError
 from bncheck.formats.digest import sha256_of
 from bncheck.formats.format import Request
@@ -24,6 +22,7 @@ from bncheck.formats.state_dict.opening import Content, open_tensors
 from bncheck.formats.state_dict.writing import save_checkpoint
 from bncheck.formats.stored_values import by_file_name
 from bncheck.results import Note
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 if TYPE_CHECKING:

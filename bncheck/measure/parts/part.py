@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bncheck.data import Batch, Source
 from bncheck.measure.parts.model import RememberedModel
 from bncheck.measure.parts.options import MeasuringOptions
 from bncheck.measure.parts.seen import Seen
 from bncheck.measure.processes.portions import Shard
 from bncheck.results import RunCost
+from bncheck.tensors import torch
 
 _LOOKED_AT = 8
 """Samples by which two data sets are told apart."""
