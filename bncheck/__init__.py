@@ -7,7 +7,7 @@
 ('1', 'measured')
 """
 
-import lazy_loader
+from bncheck.extras import attached
 
 __version__ = "0.2.0.dev0"
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attached(__name__, __file__)

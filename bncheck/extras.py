@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import lazy_loader
 
 from bncheck.errors import MissingExtraError
 
@@ -59,6 +62,12 @@ def missing_by(error: ImportError, what: str = "This") -> MissingExtraError | No
     return missing(package, what) if isinstance(error, ModuleNotFoundError) and package in EXTRA_OF else None
 
 
+def require_installed(package: str, what: str) -> None:
+    """Raise MissingExtraError where `package` is not installed; `what` says who needs it."""
+    if not is_installed(package):
+        raise missing(package, what)
+
+
 @contextlib.contextmanager
 def extras_named(what: str = "This") -> Iterator[None]:
     """While it is active an import that fails for want of an extra says which.
@@ -73,3 +82,19 @@ def extras_named(what: str = "This") -> Iterator[None]:
         if told is None:
             raise
         raise told from error
+
+
+def attached(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """`lazy_loader.attach_stub` for what users take names from: a name that needs an extra says which.
+
+    Args:
+        package: its `__name__`.
+        file: its `__file__`.
+    """
+    take, names, offered = lazy_loader.attach_stub(package, file)
+
+    def __getattr__(name: str) -> Any:  # noqa: N807  # the package's own
+        with extras_named(f"{package}.{name}"):
+            return take(name)
+
+    return __getattr__, names, offered

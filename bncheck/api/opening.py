@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bncheck.api.asking import chosen_codes
 from bncheck.api.remote.fetching import fetched_data, fetched_model
 from bncheck.errors import UsageError
+from bncheck.extras import require_installed
 from bncheck.files import Fetched, require_named, shown_as_named
 from bncheck.formats import (
     Backend,
@@ -129,6 +130,8 @@ def opened_for(settings: InspectionSettings) -> Opened:
         BncheckError: one of them cannot be opened, or an option is wrong.
     """
     _require_inputs(settings)
+    if settings.data is not None:
+        require_installed("torch", "Running a model on data")
     chosen = weights_of(settings.model)
     opened = model_of(chosen)
     reference = None if settings.reference is None else model_of(settings.reference)

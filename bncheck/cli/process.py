@@ -17,6 +17,7 @@ from bncheck.cli import memory
 from bncheck.cli.spelling import spelling_in
 from bncheck.encoding import one_line, printable, said_by, text_of
 from bncheck.errors import BncheckError, MemoryLimitError, UnreadableError, UsageError, is_out_of_memory
+from bncheck.extras import missing_by
 from bncheck.user_code import users_place
 from bncheck.vocabulary import argument, spelled
 
@@ -95,7 +96,8 @@ def exit_codes(debug: bool = False, context: typer.Context | None = None) -> Ite
         say("bncheck: interrupted." if place is None else f"bncheck: interrupted, in {printable(place)}.")
         raise typer.Exit(INTERRUPTED) from error
     except BaseException as error:
-        known = _known_as(error, lambda: memory.about_limit(allowed, params))
+        command = "This" if context is None else f"bncheck {context.info_name}"
+        known = _known_as(error, lambda: memory.about_limit(allowed, params), command)
         if known is None:
             raise
         if debug:
@@ -104,7 +106,7 @@ def exit_codes(debug: bool = False, context: typer.Context | None = None) -> Ite
         raise typer.Exit(known.exit_code) from error
 
 
-def _known_as(error: BaseException, about_limit: Callable[[], str]) -> BncheckError | None:
+def _known_as(error: BaseException, about_limit: Callable[[], str], command: str) -> BncheckError | None:
     """What an exception means that is no bug of bncheck's; `None` for what may be one, and for our own end.
 
     What looks like an orderly end and is not ours, `sys.exit(0)` or `typer.Exit(0)` in the user's code, is no pass.
@@ -120,6 +122,8 @@ def _known_as(error: BaseException, about_limit: Callable[[], str]) -> BncheckEr
         return UnreadableError(
             f"{who} raised {said_by(error)}. It is run by what was named on the command line: mend it there."
         )
+    if isinstance(error, ImportError) and (missing := missing_by(error, command)) is not None:
+        return missing
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes | os.PathLike):
         name = os.fsdecode(error.filename)
         shown = name if len(name) <= _NAME else f"{name[:_NAME]}..."

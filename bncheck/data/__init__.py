@@ -1,5 +1,5 @@
 """Data sources: one file per kind, preprocessing in one place."""
 
-import lazy_loader
+from bncheck.extras import attached
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attached(__name__, __file__)

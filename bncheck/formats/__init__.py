@@ -3,6 +3,6 @@
 A format is a folder here that defines a `FORMAT`; it is found by that. `registered` adds one from elsewhere.
 """
 
-import lazy_loader
+from bncheck.extras import attached
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attached(__name__, __file__)

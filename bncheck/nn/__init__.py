@@ -15,10 +15,13 @@ BatchRenorm1d(8, eps=1e-05, momentum=0.01, affine=True, r_max=3.0, d_max=5.0)
 'BatchNorm1d'
 """
 
-from bncheck.nn.conversion import is_frozen, to_batch_norm, to_batch_renorm
-from bncheck.nn.renorm import BatchRenorm, BatchRenorm1d, BatchRenorm2d, BatchRenorm3d, std_of, var_of
-from bncheck.nn.schedule import ALWAYS_OPEN, BATCH_NORM_ONLY, RenormSchedule
-from bncheck.nn.synchronized import SyncBatchRenorm
+from bncheck.extras import extras_named
+
+with extras_named("bncheck.nn"):
+    from bncheck.nn.conversion import is_frozen, to_batch_norm, to_batch_renorm
+    from bncheck.nn.renorm import BatchRenorm, BatchRenorm1d, BatchRenorm2d, BatchRenorm3d, std_of, var_of
+    from bncheck.nn.schedule import ALWAYS_OPEN, BATCH_NORM_ONLY, RenormSchedule
+    from bncheck.nn.synchronized import SyncBatchRenorm
 
 __all__ = [
     "ALWAYS_OPEN",

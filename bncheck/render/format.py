@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bncheck.discovery import meant_word, modules_in
 from bncheck.errors import UsageError
+from bncheck.extras import require_installed
 from bncheck.render import formats as home
 from bncheck.results import Difference, RepairResult, Report
 from bncheck.vocabulary import argument
@@ -26,6 +27,7 @@ class Format:
         name: as it is typed.
         suffixes: of files that are written in it unless another is named.
         report, repair, difference: how each is written; `None` where the format has no place for it.
+        packages: what writing it takes of what an extra brings.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Format:
     report: Callable[[Report], str] | None
     repair: Callable[[RepairResult], str] | None
     difference: Callable[[Difference], str] | None
+    packages: tuple[str, ...] = ()
 
     def __call__(self, result: Result) -> str:
         """The result as text.
@@ -54,11 +57,13 @@ class Format:
         return {Report: self.report, RepairResult: self.repair, Difference: self.difference}[kind] is not None
 
     def require(self, kind: type[Result]) -> None:
-        """Refuse results that the format has no place for.
+        """Refuse results that the format has no place for, before anything is measured.
 
         Raises:
-            UsageError: it has none for those of that kind.
+            UsageError: it has none for those of that kind, or what writes it is not installed.
         """
+        for package in self.packages:
+            require_installed(package, f"{argument('report')} {self.name}")
         if not self.takes(kind):
             others = ", ".join(each.name for each in all_formats() if each.takes(kind))
             raise UsageError(f"{argument('report')} {self.name}: {KINDS[kind]} is written as one of {others}.")

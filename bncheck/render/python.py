@@ -9,6 +9,7 @@ from typing import Any
 from bncheck.discovery import meant_word
 from bncheck.encoding import encodable
 from bncheck.errors import UsageError
+from bncheck.extras import extras_named
 from bncheck.files import InputFiles, OutputFile, is_special, require_free, written_whole
 from bncheck.render.format import Result, all_formats, format_of
 from bncheck.render.terminal.difference import print_difference
@@ -77,8 +78,9 @@ def plot(report: Report, axes: Any = None) -> Any:
     Raises:
         UsageError: none was measured.
     """
-    from bncheck.render.html.drawing import ON_WHITE
-    from bncheck.render.html.figures import draw_depth, measured_layers
+    with extras_named("A plot"):
+        from bncheck.render.html.drawing import ON_WHITE
+        from bncheck.render.html.figures import draw_depth, measured_layers
 
     layers = measured_layers(report)
     if not layers:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bncheck.encoding import printable
+from bncheck.extras import is_installed
 from bncheck.results.beside.drift import Drift
 from bncheck.results.beside.slices import SliceReport, slice_rows
 from bncheck.results.codec import Json, Origin, Written, decoded, encoded
@@ -236,9 +237,9 @@ class Report(Shown):
             f"{layers} layer{'s' * (layers != 1)}, {findings} finding{'s' * (findings != 1)}>"
         )
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return str(_render().render_fragment(self))
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows; without Jinja2 it shows the `repr`."""
+        return str(_render().render_fragment(self)) if is_installed("jinja2") else None
 
 
 __all__ = [

@@ -69,7 +69,8 @@ class DType:
         if self.name in _EXTENDED:
             import ml_dtypes  # only where a file has such a type
 
-            return np.dtype(getattr(ml_dtypes, self.numpy_name))
+            extended: np.dtype[Any] = np.dtype(getattr(ml_dtypes, self.numpy_name))
+            return extended
         return np.dtype(self.numpy_name)
 
 

@@ -105,4 +105,5 @@ def finfo(dtype: DType) -> Any:
         return np.finfo(dtype.numpy())
     import ml_dtypes
 
-    return SimpleNamespace(eps=float(ml_dtypes.finfo(dtype.numpy()).eps))
+    known: Any = ml_dtypes
+    return SimpleNamespace(eps=float(known.finfo(dtype.numpy()).eps))

@@ -13,10 +13,10 @@ from typing import Any
 from bncheck.api.remote.hub import is_on_hub, model_on_hub, part_on_hub
 from bncheck.api.remote.registry import artifact_in_mlflow, is_in_mlflow, model_in_mlflow
 from bncheck.errors import DataError, ModelError, UnreadableError, UsageError
+from bncheck.extras import missing
 from bncheck.files import Fetched, remote_name
 from bncheck.formats import first_line, parts_of, usual_index
 
-_EXTRA = "pip install 'bncheck[hub]'"
 _PLAIN = re.compile(r"[^\w.=-]+")
 
 
@@ -78,7 +78,7 @@ def _copy(name: str, target: Path, failed: type[UnreadableError]) -> None:
     try:
         import fsspec
     except ImportError as error:
-        raise UsageError(f"{name} is fetched by fsspec; install it with {_EXTRA}.") from error
+        raise missing("fsspec", f"Fetching {name}") from error
     try:
         system, path = fsspec.core.url_to_fs(name)
     except (ImportError, ValueError) as error:  # a scheme without its package, or none that is known

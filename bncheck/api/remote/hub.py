@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from bncheck.errors import ModelError, UsageError
+from bncheck.extras import missing
 from bncheck.files import Fetched
 from bncheck.formats import first_line
 
@@ -67,9 +68,7 @@ def _library(name: str) -> Any:
     try:
         import huggingface_hub
     except ImportError as error:
-        raise UsageError(
-            f"{name} is fetched by huggingface_hub; install it with pip install 'bncheck[hub]'."
-        ) from error
+        raise missing("huggingface_hub", f"Fetching {name}") from error
     return huggingface_hub
 
 

@@ -17,6 +17,7 @@ from bncheck.cli.progress import progress_bar
 from bncheck.cli.showing import read_showing
 from bncheck.encoding import one_line
 from bncheck.errors import BncheckError, UnreadableError
+from bncheck.extras import extras_named
 from bncheck.files import remote_name, require_existing
 from bncheck.gate import accept
 from bncheck.progress import begin
@@ -54,7 +55,7 @@ def audit_command(
             try:
                 if remote_name(model) is None:
                     require_existing(model)
-                with stdout_to_stderr(), progress_bar(quiet) as progress:
+                with stdout_to_stderr(), progress_bar(quiet) as progress, extras_named("bncheck audit"):
                     begin(progress, f"auditing {one_line(model)}")
                     with uncollected():
                         from bncheck.api import inspected

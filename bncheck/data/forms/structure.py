@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bncheck.tensors import torch
 
-PackedSequence = torch.nn.utils.rnn.PackedSequence
+if TYPE_CHECKING:
+    from torch.nn.utils.rnn import PackedSequence as PackedSequence
+else:
+    PackedSequence = torch.nn.utils.rnn.PackedSequence
+
 OnTensor = Callable[[torch.Tensor], torch.Tensor]
 
 

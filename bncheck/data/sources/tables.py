@@ -15,6 +15,7 @@ from bncheck.data.slicing.asking import column_of
 from bncheck.data.slicing.names import LABEL, SliceColumn
 from bncheck.data.sources.arrays import array_source
 from bncheck.errors import DataError, UsageError
+from bncheck.extras import missing
 from bncheck.results import MissingFilled, Note
 from bncheck.settings import DataSettings
 from bncheck.vocabulary import argument
@@ -62,7 +63,7 @@ def read_parquet(path: Path, reading: DataSettings) -> Table:
     try:
         frame = pd.read_parquet(path)
     except ImportError as error:
-        raise UsageError(f"{path}: parquet needs pyarrow; install it with pip install 'bncheck[parquet]'.") from error
+        raise missing("pyarrow", f"Reading {path}") from error
     except Exception as error:  # a damaged file fails in many ways
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
     return _split_columns(frame, reading, path)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 
-from bncheck.errors import ModelError, UsageError
+from bncheck.errors import ModelError
+from bncheck.extras import missing
 from bncheck.formats.declared import require_backed
+from bncheck.tensors import torch
 
 _MOST, _DEEPEST = 500_000, 100
 """Objects of a file, and levels of its groups."""
@@ -48,7 +49,7 @@ def h5py_module() -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise UsageError("Files of Keras need h5py; install it with pip install 'bncheck[keras]'.") from error
+        raise missing("h5py", "Reading files of Keras") from error
     return h5py
 
 

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from bncheck.core import BATCH_NORM, GROUP_NORM, LAYER_NORM, RMS_NORM, NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.keras.places import Owner
 from bncheck.formats.tensors import build_layer
+from bncheck.tensors import torch
 
 BATCH_NORMS = ("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization")
 _OTHERS = {"LayerNormalization": LAYER_NORM, "GroupNormalization": GROUP_NORM, "RMSNormalization": RMS_NORM}

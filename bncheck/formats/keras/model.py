@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from bncheck.errors import UsageError
 from bncheck.evidence import Advice
 from bncheck.formats.backend import Backend
 from bncheck.formats.keras.running.rebuilt import Rebuilt
 from bncheck.formats.keras.wiring.drawn import wiring_of_keras
 from bncheck.formats.wiring.steps import Wiring
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 from bncheck.watch import Session
 

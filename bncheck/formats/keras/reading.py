@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bncheck.core import NormLayer
 from bncheck.errors import ModelError
 from bncheck.formats.format import Container
@@ -21,6 +19,7 @@ from bncheck.formats.keras.layers import layer_of, leaves_of
 from bncheck.formats.keras.places import Owner, is_legacy, is_numbered, legacy_groups, legacy_owners, numbered_owners
 from bncheck.formats.messages import first_line
 from bncheck.formats.tensors import whole_number
+from bncheck.tensors import torch
 
 _STEPS = ("optimizer/vars/0", "optimizer_weights/iteration", "optimizer_weights/iter")
 

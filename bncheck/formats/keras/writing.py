@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import torch
-
 from bncheck.errors import ModelError
 from bncheck.formats.keras import KERAS_ARCHIVE, WEIGHTS
 from bncheck.formats.keras.archive import read_archive
@@ -18,6 +16,7 @@ from bncheck.formats.keras.hdf5 import checked_tree, h5py_module, tensor_of
 from bncheck.formats.origin import Origin
 from bncheck.formats.stored_values import in_form_of
 from bncheck.results import Note
+from bncheck.tensors import torch
 
 if TYPE_CHECKING:
     from pathlib import Path

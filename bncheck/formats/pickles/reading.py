@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bncheck.errors import ModelError
+from bncheck.extras import require_installed
 from bncheck.files import load_tensors, read_by_torch, sparse_indices_checked
 from bncheck.formats.format import Container
 from bncheck.formats.messages import first_line, listed
@@ -110,6 +111,7 @@ def _load_as_data(file: IO[bytes], path: Path, container: Container) -> Loaded:
 
 
 def _load_trusted(file: IO[bytes], path: Path, container: Container) -> Any:
+    require_installed("torch", f"Running what {path} holds")
     # Classes are looked up as in `python -m`: from the folder one is in.
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())

@@ -8,6 +8,7 @@ from typing import Any
 
 from bncheck.data import same_random_state
 from bncheck.errors import ModelError, UsageError
+from bncheck.extras import require_installed
 from bncheck.formats.format import Architecture
 from bncheck.formats.torch_module.by_instance import forget_statistics
 from bncheck.formats.torch_module.listing import require_values
@@ -63,6 +64,8 @@ def require(arch: Architecture | None) -> None:
     Raises:
         UsageError: it cannot be imported.
     """
+    if arch is not None:
+        require_installed("torch", f"Building {argument('arch')}")
     if isinstance(arch, str):
         with same_random_state(range(torch.cuda.device_count())):
             import_callable(arch, argument("arch"))

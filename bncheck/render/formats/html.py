@@ -27,4 +27,4 @@ def of_difference(difference: Difference) -> str:
     return page_of_difference(difference)
 
 
-FORMAT = Format("html", (".html", ".htm"), of_report, of_repair, of_difference)
+FORMAT = Format("html", (".html", ".htm"), of_report, of_repair, of_difference, ("jinja2", "matplotlib"))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bncheck.errors import UsageError
+from bncheck.extras import installing
 from bncheck.user_code import user_output_to_stderr
 
 BACKEND = "torch"
@@ -33,7 +34,7 @@ def keras_module() -> Any:
         _import()
     keras: Any = sys.modules["keras"]
     if not hasattr(keras, "version") or keras.version() < "3":
-        raise UsageError("Models of Keras are run by Keras 3; install it with pip install 'bncheck[keras]'.")
+        raise UsageError(f"Models of Keras are run by Keras 3; install it with {installing('keras')}.")
     if (found := keras.config.backend()) != BACKEND:
         raise UsageError(
             f"Keras was imported with its {found} backend before, and bncheck runs its models on PyTorch: set "
@@ -78,8 +79,7 @@ def _import() -> None:
                 importlib.import_module("keras")
     except ImportError as error:
         raise UsageError(
-            f"A Keras model is run by Keras, which cannot be imported ({error}); install it with "
-            "pip install 'bncheck[keras]'."
+            f"A Keras model is run by Keras, which cannot be imported ({error}); install it with {installing('keras')}."
         ) from error
     finally:
         for name, value in before.items():

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 
 from bncheck.errors import MemoryLimitError, ModelError, is_out_of_memory
+from bncheck.extras import missing_by
 from bncheck.formats.onnx.running.weights import NO_WEIGHTS, Weights
 from bncheck.vocabulary import argument
 
@@ -27,16 +28,18 @@ class LoadedModel:
         weights: of it that it names only; they are held as long as it is.
 
     Raises:
-        ModelError: onnxruntime is not installed, or cannot run the model.
+        MissingExtraError: onnxruntime is not installed.
+        ModelError: it cannot run the model.
     """
 
     def __init__(self, proto: onnx.ModelProto, path: str, weights: Weights = NO_WEIGHTS) -> None:
         try:
             import onnxruntime
         except ImportError as error:
+            if (told := missing_by(error, f"Running {path}")) is not None:
+                raise told from error
             raise ModelError(
-                f"{path} is an ONNX model, and running it takes onnxruntime, which cannot be imported: {error}. "
-                "Install it with `pip install onnxruntime`."
+                f"{path} is an ONNX model, and running it takes onnxruntime, which cannot be imported: {error}."
             ) from error
         if proto.ByteSize() >= _LARGEST:
             raise ModelError(
