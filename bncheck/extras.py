@@ -50,13 +50,13 @@ def is_installed(package: str) -> bool:
     return sys.modules.get(package) is not None or importlib.util.find_spec(package) is not None
 
 
-def missing(package: str, what: str = "This") -> MissingExtraError:
+def missing(package: str, what: str = "this") -> MissingExtraError:
     """What is said where `package` is needed and not installed; `what` says by whom."""
     name = _TITLES[package]
     return MissingExtraError(f"{what} needs {name}, which is not installed: {installing(EXTRA_OF[package])}")
 
 
-def missing_by(error: ImportError, what: str = "This") -> MissingExtraError | None:
+def missing_by(error: ImportError, what: str = "this") -> MissingExtraError | None:
     """The same, where an import failed for want of such a package; `None` where it failed for another reason."""
     package = (error.name or "").partition(".")[0]
     return missing(package, what) if isinstance(error, ModuleNotFoundError) and package in EXTRA_OF else None
@@ -69,7 +69,7 @@ def require_installed(package: str, what: str) -> None:
 
 
 @contextlib.contextmanager
-def extras_named(what: str = "This") -> Iterator[None]:
+def extras_named(what: str = "this") -> Iterator[None]:
     """While it is active an import that fails for want of an extra says which.
 
     Raises:

@@ -96,7 +96,7 @@ def exit_codes(debug: bool = False, context: typer.Context | None = None) -> Ite
         say("bncheck: interrupted." if place is None else f"bncheck: interrupted, in {printable(place)}.")
         raise typer.Exit(INTERRUPTED) from error
     except BaseException as error:
-        command = "This" if context is None else f"bncheck {context.info_name}"
+        command = "this" if context is None else f"bncheck {context.info_name}"
         known = _known_as(error, lambda: memory.about_limit(allowed, params), command)
         if known is None:
             raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 
 from bncheck.data.batches import Source
 from bncheck.data.forms.parts import type_name
@@ -21,7 +22,6 @@ from bncheck.discovery import meant
 from bncheck.errors import UsageError
 from bncheck.files import shown_as_named, shown_name
 from bncheck.settings import DataSettings
-from bncheck.tensors import torch
 from bncheck.user_code import import_callable
 from bncheck.vocabulary import argument
 

@@ -6,9 +6,9 @@ They agree bit for bit with what torchvision's `Resize`, `CenterCrop` and `Grays
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from bncheck.data.options import Channels, Layout, Size
-from bncheck.tensors import torch
 
 _IMAGE_CHANNELS = (1, 3, 4)
 

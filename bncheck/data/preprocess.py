@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import torch
+
 from bncheck.data.batches import Inputs, map_tensors, tensors
 from bncheck.data.forms.structure import PerSample
 from bncheck.data.options import DataOptions, Size
 from bncheck.data.pixels import centre_crop, channel_axis, convert_channels, resize
 from bncheck.errors import DataError, UsageError
 from bncheck.results import ImagesEnlarged, Note
-from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 ENLARGED = 4

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from bncheck.data.process_state import overlapping
-from bncheck.tensors import torch
 
 
 class _Generator(NamedTuple):

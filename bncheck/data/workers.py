@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from bncheck.data.batches import Inputs
 from bncheck.errors import DataError
-from bncheck.tensors import torch
 
 
 def read_ahead(read: Callable[[Any], Inputs], chunks: Sequence[Any], workers: int) -> Iterator[Inputs]:

@@ -80,6 +80,8 @@ def readable(path: Path) -> Iterator[None]:
             raise
         raise ModelError(f"{path}: {error.lines[0]}", *error.lines[1:]) from error
     except MissingExtraError as error:
+        if str(path) in error.marked:
+            raise
         raise MissingExtraError(f"{path}: {error.lines[0]}") from error
     except BncheckError:
         raise

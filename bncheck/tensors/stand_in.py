@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from bncheck.extras import missing
-from bncheck.tensors.dtypes import DTYPES, STRIDED, DType, Layout, MemoryFormat, QScheme
+from bncheck.tensors.dtypes import DTYPES, STRIDED, DType, Layout, MemoryFormat, QScheme, dtype_of
 from bncheck.tensors.dtypes import Size as Size
 from bncheck.tensors.tensor import Array, Parameter, Tensor, untyped_storage
 
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> NoReturn:
     """Raise what says that PyTorch is to be installed; what the import system asks for is not there."""
     if name.startswith("__"):
         raise AttributeError(name)
-    raise missing("torch", f"What is done here (torch.{name})")
+    raise missing("torch", f"this (torch.{name})")
 
 
 class _Part:
@@ -39,7 +39,7 @@ class _Part:
         self.__dict__.update(known)
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise missing("torch", f"What is done here (torch.{self._name}.{name})")
+        raise missing("torch", f"this (torch.{self._name}.{name})")
 
 
 class _Module:
@@ -68,7 +68,12 @@ cuda = _Part("cuda", is_available=lambda: False, is_initialized=lambda: False, d
 
 
 def from_numpy(values: Array) -> Tensor:
-    """The array as a tensor, not copied."""
+    """The array as a tensor, not copied.
+
+    Raises:
+        TypeError: its values are of a type that no tensor has.
+    """
+    dtype_of(values.dtype)
     return Tensor(values)
 
 
@@ -90,7 +95,7 @@ def zeros(*size: int, device: str = "cpu") -> Tensor:
 
 def equal(one: Tensor, other: Tensor) -> bool:
     """Whether shape and values are the same; NaN is not the same as anything."""
-    return bool(np.array_equal(one.numpy(), other.numpy()))
+    return np.array_equal(one.numpy(), other.numpy())
 
 
 def finfo(dtype: DType) -> Any:

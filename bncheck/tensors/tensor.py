@@ -54,7 +54,10 @@ class Tensor:
         """Raise what says that the rest takes PyTorch."""
         if name.startswith("_"):  # what Python and its libraries ask of any object
             raise AttributeError(name)
-        raise missing("torch", f"What is done with tensors here ({name})")
+        raise missing("torch", f"this (torch.Tensor.{name})")
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     @property
     def shape(self) -> Size:
@@ -147,6 +150,10 @@ class Tensor:
         """The values in another shape, given as numbers or as a sequence of them."""
         wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
         return Tensor(self._values.reshape(tuple(wanted)))
+
+    def view(self, dtype: DType) -> Tensor:
+        """The same bytes taken for another type of the same size."""
+        return Tensor(self._values.view(dtype.numpy()))
 
     def to(self, *where: str | DType, copy: bool = False) -> Tensor:
         """The values in another type; a device can only be the CPU."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from bncheck.data.batches import map_tensors, tensors
 from bncheck.data.forms.conversion import inputs_and_labels, slices_in
 from bncheck.data.forms.targets import labels_of_all
@@ -13,7 +15,6 @@ from bncheck.data.slicing.names import SliceColumn
 from bncheck.data.sources.indexed import IndexedSource
 from bncheck.errors import DataError
 from bncheck.results import Note
-from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 _CLAIMED = 2**32

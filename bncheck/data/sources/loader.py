@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset, IterableDataset, RandomSampler
 
 from bncheck.data.forms.parts import type_name
@@ -16,7 +17,6 @@ from bncheck.data.sources.samples import batches_of
 from bncheck.data.sources.sharding import without_copies
 from bncheck.data.sources.shares import ALL, OwnBatches, Share, own_batches
 from bncheck.errors import DataError
-from bncheck.tensors import torch
 from bncheck.user_code import users_code
 
 _END = object()

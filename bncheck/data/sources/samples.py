@@ -11,11 +11,11 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from bncheck.data.forms.parts import LABEL_KEYS, is_text
 from bncheck.errors import DataError
-from bncheck.tensors import torch
 
 TOGETHER = 64
 """Samples that are put together; batches of the size that is wanted are made of them later."""

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from bncheck.data.batches import Batch, Inputs, length, map_tensors, tensors
@@ -25,7 +26,6 @@ from bncheck.data.sources.samples import batches_of
 from bncheck.data.sources.shares import ALL, OwnBatches, Share, asks_for_share, told_share
 from bncheck.errors import DataError
 from bncheck.results import DrawnFromTheFirst, InputsLeftOut, LabelsUnread, Note, ReadByOneWorker
-from bncheck.tensors import torch
 from bncheck.user_code import users_code
 from bncheck.vocabulary import argument
 

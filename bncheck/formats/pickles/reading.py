@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from bncheck.errors import ModelError
-from bncheck.extras import require_installed
+from bncheck.errors import MissingExtraError, ModelError
+from bncheck.extras import missing, require_installed
 from bncheck.files import load_tensors, read_by_torch, sparse_indices_checked
 from bncheck.formats.format import Container
 from bncheck.formats.messages import first_line, listed
@@ -30,6 +30,8 @@ from bncheck.formats.state_dict import PLAIN_PICKLE, TAR_CHECKPOINT, ZIP_CHECKPO
 from bncheck.tensors import HAS_TORCH
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
+
+_TENSORS = "torch._utils._rebuild_"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +72,7 @@ def load_pickle(path: Path, container: Container, *, trust_pickle: bool = False)
         if trust_pickle:
             return Loaded(_load_trusted(file, path, container))
         if not HAS_TORCH and container != PLAIN_PICKLE:
-            return _load_as_data(file, path, container)
+            return _with_every_tensor(_load_as_data(file, path, container), path)
         if container == PLAIN_PICKLE:
             if not is_whole_pickle(file):
                 raise ModelError(damaged(path))
@@ -95,13 +97,25 @@ def _load_checked(file: IO[bytes], path: Path, container: Container) -> Loaded:
         return _load_as_data(file, path, container)
 
 
+def _with_every_tensor(loaded: Loaded, path: Path) -> Loaded:
+    """What was read without PyTorch, where it holds no tensor of a kind that PyTorch alone makes.
+
+    Raises:
+        MissingExtraError: it does.
+    """
+    unmade = next((name for name in loaded.asked if name.startswith(_TENSORS)), None)
+    if unmade is not None:
+        raise missing("torch", f"reading what {path} holds ({unmade})")
+    return loaded
+
+
 def _load_as_data(file: IO[bytes], path: Path, container: Container) -> Loaded:
     """What the file holds, read without running anything."""
     read = {ZIP_CHECKPOINT: read_archive, PLAIN_PICKLE: read_plain}.get(container, read_stream)
     file.seek(0)
     try:
         found = read(file, path.stat().st_size)
-    except (ModelError, MemoryError):
+    except (ModelError, MissingExtraError, MemoryError):
         raise
     except Exception as error:
         raise ModelError(damaged(path, error)) from error

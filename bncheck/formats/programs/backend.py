@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch.nn.modules.dropout import _DropoutNd
 
 from bncheck.formats.backend import Backend
@@ -19,7 +20,6 @@ from bncheck.formats.programs.running.session import TorchSession
 from bncheck.formats.programs.tap import Tap
 from bncheck.formats.quantization import class_of, computes_in_steps, holds_quantized
 from bncheck.formats.tensors import coarsest_precision
-from bncheck.tensors import torch
 from bncheck.user_code import user_output_to_stderr
 from bncheck.watch import Session
 

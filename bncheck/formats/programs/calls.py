@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
+
 from bncheck.core import BATCH_NORM, GROUP_NORM, INSTANCE_NORM, LAYER_NORM, RMS_NORM
-from bncheck.tensors import torch
 
 KINDS = {
     "aten::batch_norm": BATCH_NORM,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from bncheck.formats.folding import Fold
 from bncheck.formats.programs.calls import normalize
-from bncheck.tensors import torch
 from bncheck.watch import Statistics
 
 AFFINE = frozenset(

@@ -11,12 +11,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
 from bncheck.core import BATCH_NORM, THRESHOLDS
 from bncheck.formats.programs.calls import NormCall, normalize
 from bncheck.formats.programs.tap import Tap
-from bncheck.tensors import torch
 
 USUAL_EPS = (1e-5, 0.0, 1e-3)
 

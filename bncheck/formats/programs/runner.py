@@ -7,12 +7,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import torch
+
 from bncheck.data import Batch, Inputs, OwnSettings, channel_axis, map_tensors, tensors
 from bncheck.encoding import text_of
 from bncheck.errors import UnfitError, UnwindingError, is_out_of_memory
 from bncheck.formats.messages import beyond_memory
 from bncheck.formats.programs.running.arguments import call_of
-from bncheck.tensors import torch
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 from bncheck.watch import sent

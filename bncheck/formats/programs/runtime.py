@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from bncheck.core import FloatArray, NormLayer
 from bncheck.evidence import RuntimeCheck
-from bncheck.tensors import torch
 from bncheck.watch import Site
 
 SAMPLES = 8

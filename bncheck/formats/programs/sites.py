@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from bncheck.core import NormLayer
 from bncheck.formats.programs.calls import NormCall
-from bncheck.tensors import torch
 from bncheck.watch import Site
 
 if TYPE_CHECKING:

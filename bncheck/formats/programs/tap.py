@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bncheck.core import INSTANCE_NORM, NormLayer
@@ -23,7 +24,6 @@ from bncheck.formats.programs.folds import AFFINE, fits, normalized_again
 from bncheck.formats.programs.running.called import layer_of_call
 from bncheck.formats.programs.runtime import compared_tensors
 from bncheck.formats.programs.sites import CallSites
-from bncheck.tensors import torch
 from bncheck.watch import (
     STORED,
     Batch,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
+import torch
+
 from bncheck.errors import UsageError
 from bncheck.formats.format import Adoption
 from bncheck.formats.messages import listed
@@ -13,7 +15,6 @@ from bncheck.formats.tensors import tensor_names
 from bncheck.formats.torch_module import FORMAT
 from bncheck.formats.torch_module.listing import has_convolutions, list_layers
 from bncheck.formats.torch_module.model import ModuleBackend
-from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 
 _NAMED = 3

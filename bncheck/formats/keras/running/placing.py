@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bncheck.errors import ModelError
 from bncheck.formats.keras.config import counted, snake_case
 from bncheck.formats.keras.places import TOP_LEVEL, Owner
 from bncheck.formats.keras.reading import KerasFile
+from bncheck.tensors import torch
 
 Variables = dict[str, Any]
 """Keras' variables by the path of their weights in the file."""

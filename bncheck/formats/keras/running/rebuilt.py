@@ -21,7 +21,6 @@ from bncheck.formats.keras.running.architecture import architecture_of
 from bncheck.formats.keras.running.library import keras_module
 from bncheck.formats.keras.running.placing import addresses, object_at, placed
 from bncheck.formats.messages import first_line, listed
-from bncheck.formats.programs.budget import Budget
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 from bncheck.watch import Session, accelerators
@@ -114,6 +113,8 @@ class Rebuilt:
     def _built(self, keras: Any) -> Any:
         """The model that the configuration describes."""
         path, trusted = self._request.path, self._request.trust_pickle
+        from bncheck.formats.programs.budget import Budget  # it watches PyTorch's operators
+
         try:
             with same_random_state(accelerators()), user_output_to_stderr():
                 if trusted:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import torch
 
 from bncheck.data import Inputs
 from bncheck.errors import UnfitError
 from bncheck.formats.onnx.graph import GraphInput
 from bncheck.formats.programs.runner import advice, described
-from bncheck.tensors import torch
 
 
 class Feeds:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from bncheck.core import NormLayer, in_float64
@@ -21,7 +22,6 @@ from bncheck.formats.onnx.running.building import element_types
 from bncheck.formats.onnx.running.tap_names import tap_name
 from bncheck.formats.onnx.running.taps import Arrays
 from bncheck.formats.programs.runtime import SAMPLES, Indices, coarsest, compared, positions_for, spread
-from bncheck.tensors import torch
 from bncheck.watch import Site
 
 FED, CAME, POSITIONS = "fed", "came", "positions"

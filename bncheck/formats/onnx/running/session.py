@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from onnx import TensorProto
 
 from bncheck.core import Moments, NormLayer, SampleMoments

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bncheck.errors import ModelError
 from bncheck.formats.pickles.modules.standard import standard_module
 from bncheck.formats.pickles.placeholders import ForeignObject
-from bncheck.tensors import torch
 
 _DEEPEST = 100
 _MOST_NAMES = 500_000

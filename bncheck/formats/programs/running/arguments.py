@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from bncheck.data import Carrier, Inputs
-from bncheck.tensors import torch
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
