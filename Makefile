@@ -37,10 +37,10 @@ help:
 	@echo "make readme   put the demo's output and the speed table into the README"
 	@echo "make format   format the code"
 
-# What the demo needs: bncheck alone, and not what its developers do. pip says what it fetches.
+# What the demo needs: bncheck and PyTorch, and not what its developers do. pip says what it fetches.
 $(BASE): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[torch]'
 	touch $(BASE)
 
 $(STAMP): pyproject.toml constraints.txt
