@@ -39,7 +39,6 @@ from bncheck.formats.onnx.running.taps import Arrays, stored_taps
 from bncheck.formats.onnx.running.weights import without_weights
 from bncheck.formats.programs.runtime import SAMPLES
 from bncheck.results import Note, RuntimeNotCompared
-from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 from bncheck.watch import STORED, Given, Policy, Recorder, Site, Stored
 from bncheck.watch import Batch as ByBatch
