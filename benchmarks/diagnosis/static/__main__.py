@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--most", type=int, help="into so many layers of a net each fault is planted; else into all")
     parser.add_argument("--only", action="append", choices=sorted(RECIPES), help="a net; repeatable")
+    parser.add_argument("--graph", action="store_true", help="as with an architecture: by the network's graph")
     parser.add_argument("--out", type=Path, help="page whose table is written anew")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -38,7 +39,11 @@ def main(arguments: list[str]) -> None:
         for name in given.only or RECIPES:
             net, average = trained(RECIPES[name], task, given.seed, given.steps)
             told = f"{name} ({data})"
-            file, averaged = (Audited(one.layers, one.tensors()) for one in map(from_module, (net, average)))
+            opened = [from_module(one) for one in (net, average)]
+            graphs = [one.wiring() if given.graph else None for one in opened]
+            file, averaged = (
+                Audited(one.layers, one.tensors(), graph) for one, graph in zip(opened, graphs, strict=True)
+            )
             healthy[told] = looked_at(file)
             seen += trials(told, file, averaged, given.seed, given.most)
             print(f"{told}: {healthy[told]}", file=sys.stderr, flush=True)

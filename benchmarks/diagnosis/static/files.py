@@ -1,6 +1,6 @@
 """The static table of checkpoints that lie on this machine: what is predicted in them, and faults planted into each.
 
-`python -m benchmarks.diagnosis.static.files FILE... [--seed S]` prints it; nothing of the files is kept.
+`python -m benchmarks.diagnosis.static.files FILE... [--arch A] [--seed S]` prints it; nothing of the files is kept.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bncheck.formats import open_model
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+")
+    parser.add_argument("--arch", help="what builds the network of state dicts, whose graph tells more than names")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, help="into so many layers of a file each fault is planted; else into all")
     given = parser.parse_args(arguments)
@@ -27,12 +28,12 @@ def main(arguments: list[str]) -> None:
     seen: list[Trial] = []
     for path in given.files:
         try:
-            opened = open_model(path)
+            opened = open_model(path, arch=given.arch)
         except BncheckError as error:
             print(f"{path}: {error}", file=sys.stderr)
             continue
         name = path.rpartition("/")[2]
-        file = Audited(opened.layers, opened.tensors())
+        file = Audited(opened.layers, opened.tensors(), opened.wiring())
         healthy[name] = looked_at(file)
         seen += trials(name, file, None, given.seed, given.most)
         print(f"{name}: {healthy[name]}", file=sys.stderr, flush=True)

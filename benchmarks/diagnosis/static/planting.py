@@ -10,6 +10,7 @@ import torch
 
 from bncheck.core import NormLayer
 from bncheck.evidence import Evidence, Predictions
+from bncheck.formats import Wiring
 from bncheck.rules import judge
 from bncheck.weights import predictions_of
 
@@ -58,6 +59,11 @@ class Audited:
 
     layers: tuple[NormLayer, ...]
     held: Mapping[str, torch.Tensor]
+    graph: Wiring | None = None
+
+    def wiring(self) -> Wiring | None:
+        """Its graph, which is drawn once."""
+        return self.graph
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """By name."""

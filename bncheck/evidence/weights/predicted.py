@@ -29,9 +29,13 @@ class PredictedLayer:
             whatever explains it best (another activation, a pooling).
         typical: the same of the median channel, as large as of a normal distribution of that spread.
         distance_alike, typical_alike: medians of both over the layers of its form.
-        log_factor: logarithm of stored over predicted variance at the median channel, less the median over its form.
+        log_factor: logarithm of stored over predicted variance at the median channel, less the median over its form or
+            over its neighbours in that, whichever it is nearer to.
         log_spread: robust spread of that logarithm over its form.
         is_known: a graph says what stands before the weight.
+        is_summed: branches are added before it, which are taken to be independent.
+        is_averaged: neighbouring values are averaged before it, or a weight has no layer behind it, so that its
+            variance is not known.
     """
 
     name: str
@@ -52,6 +56,8 @@ class PredictedLayer:
     log_factor: float
     log_spread: float
     is_known: bool = False
+    is_summed: bool = False
+    is_averaged: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

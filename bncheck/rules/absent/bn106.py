@@ -57,9 +57,10 @@ def _means_off(layer: PredictedLayer) -> bool:
     """Tell whether the typical channel's mean is off, and the RMS too; or some channels are off by far."""
     if layer.distance < THRESHOLDS.predicted_outlier * layer.distance_alike:
         return False
-    if layer.distance >= THRESHOLDS.predicted_far:
+    summed = THRESHOLDS.predicted_summed if layer.is_summed else 1.0
+    if layer.distance >= summed * THRESHOLDS.predicted_far:
         return True
-    room = THRESHOLDS.predicted_at_end if layer.at_end else 1.0
+    room = summed * (THRESHOLDS.predicted_at_end if layer.at_end else 1.0)
     return (
         layer.distance >= room * THRESHOLDS.predicted_off
         and layer.typical >= room * THRESHOLDS.predicted_typical
@@ -68,7 +69,9 @@ def _means_off(layer: PredictedLayer) -> bool:
 
 
 def _variances_off(layer: PredictedLayer) -> bool:
-    """Tell whether stored over predicted variance is far from that of layers fed alike."""
+    """Tell whether stored over predicted variance is far from that of layers fed alike, where it is predicted."""
+    if layer.is_summed or layer.is_averaged:
+        return False
     spread = max(layer.log_spread, THRESHOLDS.predicted_least_spread)
     least = THRESHOLDS.predicted_factor
     if layer.alike < THRESHOLDS.predicted_enough:
@@ -111,6 +114,8 @@ def _in_words(layer: PredictedLayer) -> str:
 
 
 def _before(layer: PredictedLayer) -> str:
+    if layer.is_known:
+        return f"{layer.activation}, by the graph"
     nothing = layer.activation == "linear"
     return "no activation assumed between" if nothing else f"{layer.activation} assumed between, which fits best"
 

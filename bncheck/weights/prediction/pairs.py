@@ -37,6 +37,8 @@ class Known:
         before: of what the activation is given.
         slope: of that, where it has one.
         told: all that stands before the weight, in words.
+        summed: branches are added there.
+        averaged: the variance is known within a factor alone.
     """
 
     activation: Activation
@@ -45,6 +47,8 @@ class Known:
     before: Moments | None = None
     slope: FloatArray | None = None
     told: str = ""
+    summed: bool = False
+    averaged: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,6 +25,9 @@ from bncheck.weights.robust import AS_NORMAL
 _NEAR = (0.0, 0.25, 0.5, 0.75)
 """Correlations of neighbouring values that are tried: that which makes layers fed alike most alike is taken."""
 
+_NEIGHBOURS = 3
+"""Layers fed alike before and behind one, that it is compared with."""
+
 
 class Weighted(Protocol):
     """A model whose layers and tensors are known."""
@@ -127,6 +130,8 @@ def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
             weight=one.pair.weight_name,
             activation=activation.value if one.pair.known is None else one.pair.known.told,
             is_known=one.pair.known is not None,
+            is_summed=one.pair.known is not None and one.pair.known.summed,
+            is_averaged=one.pair.known is not None and one.pair.known.averaged,
             form=one.pair.form,
             alike=len(pairs),
             at_end=one in (explained[0], explained[-1]),
@@ -138,10 +143,10 @@ def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
             typical=one.typical,
             distance_alike=distance_alike,
             typical_alike=typical_alike,
-            log_factor=float(log - middle),
+            log_factor=_beside(logs, place),
             log_spread=spread,
         )
-        for one, var, log in zip(explained, variances, logs, strict=True)
+        for place, (one, var) in enumerate(zip(explained, variances, strict=True))
     ]
 
 
@@ -179,6 +184,18 @@ def _bounds(pair: Pair, activation: Activation) -> tuple[FloatArray, FloatArray]
 def _log_ratio(target: NormLayer, predicted: FloatArray) -> float:
     least = np.finfo(np.float64).tiny
     return float(np.median(np.log(np.maximum(target.statistics[1], least) / np.maximum(predicted, least))))
+
+
+def _beside(logs: FloatArray, place: int) -> float:
+    """By how much one differs both from all and from those next to it, the less of the two; 0 where they disagree.
+
+    How alike channels are changes with the depth: what neighbours have too is no fault of one layer.
+    """
+    near = np.concatenate([logs[max(0, place - _NEIGHBOURS) : place], logs[place + 1 : place + 1 + _NEIGHBOURS]])
+    of_all, of_near = (float(logs[place] - np.median(others)) for others in (logs, near))
+    if of_all * of_near <= 0:
+        return 0.0
+    return min(of_all, of_near, key=abs)
 
 
 def _spread(values: FloatArray) -> float:

@@ -59,6 +59,7 @@ class Signal:
         rough: its variance is known within a factor only.
         meets_zeros: a border of zeros was put around it.
         alone: it is this layer's output and nothing else, but for the activation.
+        summed: branches were added on the way.
         flattened: positions became channels, and how these are ordered.
     """
 
@@ -72,6 +73,7 @@ class Signal:
     rough: bool = False
     meets_zeros: bool = False
     alone: str = ""
+    summed: bool = False
     flattened: Positions | None = None
 
 
@@ -162,7 +164,10 @@ class Propagation:
         apart, together = kernel.variances(signal.now.var)
         moments = Moments(mean + (0.0 if kernel.bias is None else kernel.bias), (1 - _NEAR) * apart + _NEAR * together)
         told = f"{kind_of(step)} of {signal.told}"
-        return Signal(moments, moments, Activation.LINEAR, told, signal.source, weight=step.name, rough=True)
+        linear = Activation.LINEAR
+        return Signal(
+            moments, moments, linear, told, signal.source, weight=step.name, rough=True, summed=signal.summed
+        )
 
 
 def entering_of(step: Weighted, signal: Signal) -> tuple[torch.Tensor, int] | Unpredicted:
@@ -193,9 +198,11 @@ def _of_positions(weight: torch.Tensor, channels: int, positions: Positions) -> 
 
 
 def kind_of(step: Weighted) -> str:
-    """A weight's kind, in words."""
+    """A weight's kind, in words: one that covers all positions at once is unlike one that slides over them."""
     shape = step.weight.shape
     kind = "linear" if len(shape) == 2 else "pointwise" if all(size == 1 for size in shape[2:]) else "spatial"
+    if kind == "spatial":
+        kind = f"{'x'.join(str(size) for size in shape[2:])} {'padded' if step.padded else 'bare'}"
     grouped = "" if step.groups == 1 else "depthwise " if shape[1] == 1 else "grouped "
     return f"{grouped}{'transposed ' if step.transposed else ''}{kind}"
 
@@ -222,6 +229,7 @@ def _added(parts: Sequence[Signal], signs: Sequence[float]) -> Known:
         weight=next((part.weight for part in parts if part.weight), ""),
         rough=any(part.rough for part in parts),
         meets_zeros=any(part.meets_zeros for part in parts),
+        summed=True,
     )
 
 
@@ -243,6 +251,7 @@ def _joined(parts: Sequence[Signal]) -> Known:
         weight=next((part.weight for part in parts if part.weight), ""),
         rough=any(part.rough for part in parts),
         meets_zeros=any(part.meets_zeros for part in parts),
+        summed=any(part.summed for part in parts),
     )
 
 

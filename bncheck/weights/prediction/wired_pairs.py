@@ -91,6 +91,8 @@ def _predicted(
         before=None if signal.alone else signal.before,
         slope=signal.slope,
         told=signal.told,
+        summed=signal.summed,
+        averaged=signal.rough,
     )
     form = f"{signal.told} > {kind} ({signal.activation})"
     return Pair(source, target, name or source.name, weight, bias, groups, None, form, known=known)
