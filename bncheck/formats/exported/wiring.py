@@ -10,8 +10,8 @@ import torch
 from torch.fx import GraphModule, Node
 
 from bncheck.formats.exported.layers import arguments_of
-from bncheck.formats.programs.wiring.tracing import NotFollowedError, Tracing
-from bncheck.formats.programs.wiring.values import Value
+from bncheck.formats.tracing.tracing import NotFollowedError, Tracing
+from bncheck.formats.tracing.values import Value
 from bncheck.formats.wiring.steps import Fed, Wiring
 
 

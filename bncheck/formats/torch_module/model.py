@@ -33,7 +33,7 @@ class ModuleBackend(ProgramBackend):
 
     def wiring(self) -> Wiring | None:
         """See `Backend.wiring`: by a forward on tensors without values."""
-        from bncheck.formats.programs.wiring.recording import wiring_of_module  # most audits have no module
+        from bncheck.formats.tracing.recording import wiring_of_module  # most audits have no module
 
         stored = [layer.name for layer in self.layers if layer.has_statistics]
         return wiring_of_module(self.program, self.tensor_names, stored)

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from bncheck.formats.programs.wiring.tracing import NotFollowedError, Tracing
-from bncheck.formats.programs.wiring.values import Value
 from bncheck.formats.torchscript.graph import NO_SCHEMA
+from bncheck.formats.tracing.tracing import NotFollowedError, Tracing
+from bncheck.formats.tracing.values import Value
 from bncheck.formats.wiring.steps import Fed, Wiring
 
 _LISTS = ("prim::ListConstruct", "prim::TupleConstruct")

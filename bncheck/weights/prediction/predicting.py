@@ -187,11 +187,14 @@ def _log_ratio(target: NormLayer, predicted: FloatArray) -> float:
 
 
 def _beside(logs: FloatArray, place: int) -> float:
-    """By how much one differs both from all and from those next to it, the less of the two; 0 where they disagree.
+    """By how much one differs from all.
 
-    How alike channels are changes with the depth: what neighbours have too is no fault of one layer.
+    Where these are few, from those next to it too: the less of the two, 0 where they disagree. How alike channels are
+    changes with the depth, and what neighbours have too is no fault of one layer.
     """
     near = np.concatenate([logs[max(0, place - _NEIGHBOURS) : place], logs[place + 1 : place + 1 + _NEIGHBOURS]])
+    if logs.size >= THRESHOLDS.predicted_enough:
+        return float(logs[place] - np.median(logs))
     of_all, of_near = (float(logs[place] - np.median(others)) for others in (logs, near))
     if of_all * of_near <= 0:
         return 0.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 import numpy as np
 
@@ -29,19 +28,13 @@ from bncheck.formats import (
 )
 from bncheck.tensors import torch
 from bncheck.vocabulary import Activation, Unpredicted
+from bncheck.weights.prediction.entering import Positions, entering_of, kind_of
 from bncheck.weights.prediction.kernels import Border, inside, kernel_of
 from bncheck.weights.prediction.moments import Moments, after, output_of
 from bncheck.weights.prediction.usable import is_usable
 
 _NEAR = 0.25
 """How alike neighbouring values are taken to be where a weight's output is summed or joined before any layer."""
-
-
-class Positions(Enum):
-    """Where the positions stand where they became channels: before the channels, or behind them."""
-
-    FIRST = 0
-    LAST = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +147,7 @@ class Propagation:
         return Signal(given, given, Activation.LINEAR, "norm", name, alone=name)
 
     def _weighted(self, step: Weighted, signal: Signal) -> Known:
-        entering = entering_of(step, signal)
+        entering = entering_of(step, signal.now.mean.size, signal.flattened)
         if isinstance(entering, Unpredicted):
             return entering
         weight, groups = entering
@@ -165,46 +158,7 @@ class Propagation:
         moments = Moments(mean + (0.0 if kernel.bias is None else kernel.bias), (1 - _NEAR) * apart + _NEAR * together)
         told = f"{kind_of(step)} of {signal.told}"
         linear = Activation.LINEAR
-        return Signal(
-            moments, moments, linear, told, signal.source, weight=step.name, rough=True, summed=signal.summed
-        )
-
-
-def entering_of(step: Weighted, signal: Signal) -> tuple[torch.Tensor, int] | Unpredicted:
-    """The weight as one of channels that come in, and its groups, as `kernel_of` takes them."""
-    weight, channels = step.weight, signal.now.mean.size
-    if step.transposed:
-        shape = weight.shape
-        if shape[0] != channels or channels % step.groups:
-            return Unpredicted.OTHER_SHAPE
-        grouped = weight.reshape(step.groups, channels // step.groups, shape[1], *shape[2:])
-        turned = grouped.transpose(1, 2).reshape(step.groups * shape[1], channels // step.groups, *shape[2:])
-        # Every position of the output is met by one tap in so many, on the average.
-        return turned / float(np.prod(step.strides or (1,))), step.groups
-    if signal.flattened is not None and weight.dim() == 2:
-        return _of_positions(weight, channels, signal.flattened)
-    if step.groups < 1 or weight.shape[1] * step.groups != channels or weight.shape[0] % step.groups:
-        return Unpredicted.OTHER_SHAPE
-    return weight, step.groups
-
-
-def _of_positions(weight: torch.Tensor, channels: int, positions: Positions) -> tuple[torch.Tensor, int] | Unpredicted:
-    """A linear layer of all positions as a kernel that covers them: the mean of a channel is taken for each."""
-    if weight.shape[1] % channels:
-        return Unpredicted.FLATTENED
-    if positions is Positions.LAST:
-        return weight.reshape(weight.shape[0], channels, -1), 1
-    return weight.reshape(weight.shape[0], -1, channels).transpose(1, 2), 1
-
-
-def kind_of(step: Weighted) -> str:
-    """A weight's kind, in words: one that covers all positions at once is unlike one that slides over them."""
-    shape = step.weight.shape
-    kind = "linear" if len(shape) == 2 else "pointwise" if all(size == 1 for size in shape[2:]) else "spatial"
-    if kind == "spatial":
-        kind = f"{'x'.join(str(size) for size in shape[2:])} {'padded' if step.padded else 'bare'}"
-    grouped = "" if step.groups == 1 else "depthwise " if shape[1] == 1 else "grouped "
-    return f"{grouped}{'transposed ' if step.transposed else ''}{kind}"
+        return Signal(moments, moments, linear, told, signal.source, weight=step.name, rough=True, summed=signal.summed)
 
 
 def _all(signals: Sequence[Known], then: Callable[[Sequence[Signal]], Known]) -> Known:

@@ -8,9 +8,10 @@ from bncheck.core import NormLayer
 from bncheck.formats import Averaged, Normalized, Step, Weighted, Wiring
 from bncheck.tensors import torch
 from bncheck.vocabulary import Unpredicted
+from bncheck.weights.prediction.entering import entering_of, kind_of
 from bncheck.weights.prediction.moments import Moments
 from bncheck.weights.prediction.pairs import MANY, WIDE, Known, Pair
-from bncheck.weights.prediction.propagation import Propagation, Signal, entering_of, kind_of
+from bncheck.weights.prediction.propagation import Propagation, Signal
 from bncheck.weights.prediction.usable import is_usable
 
 _BORDERS = (0.03, 0.0, 0.07, 0.13, 0.25)
@@ -73,7 +74,7 @@ def _predicted(
 ) -> Pair | Unpredicted:
     source = followed[0].layers[signal.source]
     if isinstance(step, Weighted):
-        entering = entering_of(step, signal)
+        entering = entering_of(step, signal.now.mean.size, signal.flattened)
         if isinstance(entering, Unpredicted):
             return entering
         (weight, groups), bias, name, kind = entering, step.bias, step.name, kind_of(step)

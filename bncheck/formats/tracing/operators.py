@@ -10,9 +10,9 @@ import torch
 
 from bncheck.core import BATCH_NORM
 from bncheck.formats.kinds import kind_of_operator
-from bncheck.formats.programs.wiring import arithmetic, products, shapes
-from bncheck.formats.programs.wiring.values import Call, Value, per_channel
 from bncheck.formats.tensors import channel_values
+from bncheck.formats.tracing import arithmetic, products, shapes
+from bncheck.formats.tracing.values import Call, Value, per_channel
 from bncheck.formats.wiring.drawing import Drawing
 from bncheck.formats.wiring.steps import Activated, Averaged, Constant, Normalized
 from bncheck.vocabulary import Activation, Unpredicted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from bncheck.formats.programs.wiring.values import Call, Value
 from bncheck.formats.tensors import plain
+from bncheck.formats.tracing.values import Call, Value
 from bncheck.formats.wiring.drawing import Drawing
 from bncheck.formats.wiring.steps import Weighted
 from bncheck.vocabulary import Unpredicted

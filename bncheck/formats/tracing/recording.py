@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bncheck.core import BATCH_NORM
 from bncheck.data import same_random_state
 from bncheck.formats.kinds import kind_of_operator
-from bncheck.formats.programs.wiring.operators import BROADCASTING, ELEMENTWISE
-from bncheck.formats.programs.wiring.tracing import Tracing
-from bncheck.formats.programs.wiring.values import Call, Value
+from bncheck.formats.tracing.operators import BROADCASTING, ELEMENTWISE
+from bncheck.formats.tracing.tracing import Tracing
+from bncheck.formats.tracing.values import Call, Value
 from bncheck.formats.wiring.steps import Fed, Wiring
 from bncheck.user_code import user_output_to_stderr
 

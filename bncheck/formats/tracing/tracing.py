@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from bncheck.formats.programs.wiring.operators import meaning_of
-from bncheck.formats.programs.wiring.values import Call, Value
+from bncheck.formats.tracing.operators import meaning_of
+from bncheck.formats.tracing.values import Call, Value
 from bncheck.formats.wiring.drawing import Drawing
 
 _MOST = 200_000

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bncheck.core import FloatArray
-from bncheck.formats.programs.wiring.values import Call, Value, per_channel
+from bncheck.formats.tracing.values import Call, Value, per_channel
 from bncheck.formats.wiring.drawing import Drawing
 
 

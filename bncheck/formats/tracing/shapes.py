@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bncheck.formats.programs.wiring.values import Call, Value
+from bncheck.formats.tracing.values import Call, Value
 from bncheck.formats.wiring.drawing import Drawing
 from bncheck.formats.wiring.steps import Joined, Padded, Part
 from bncheck.vocabulary import Unpredicted
