@@ -11,6 +11,13 @@ from torch import nn
 
 from bncheck.weights import Activation, after
 
+class Error(nn.Module):
+    """The error function."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.erf(x)
+
+
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=30)
 MODULES = {
     Activation.LINEAR: nn.Identity(),
@@ -24,6 +31,12 @@ MODULES = {
     Activation.ELU: nn.ELU(),
     Activation.TANH: nn.Tanh(),
     Activation.PRELU: nn.LeakyReLU(0.25),
+    Activation.SIGMOID: nn.Sigmoid(),
+    Activation.HARD_SIGMOID: nn.Hardsigmoid(),
+    Activation.HARD_TANH: nn.Hardtanh(),
+    Activation.SOFTPLUS: nn.Softplus(),
+    Activation.SELU: nn.SELU(),
+    Activation.ERF: Error(),
 }
 GAMMA = np.array([0.3, -1.0, 2.5, 1.0, 0.7])
 BETA = np.array([0.1, -0.5, 1.0, 4.0, -3.0])

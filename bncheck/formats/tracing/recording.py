@@ -21,7 +21,11 @@ from bncheck.formats.wiring.steps import Fed, Wiring
 from bncheck.user_code import user_output_to_stderr
 
 _SAMPLES = 2
-_SIDES = {1: (4096, 1024, 128, 16), 2: (224, 32, 64, 28, 112, 96, 128, 80, 256), 3: (32, 64)}
+_SIDES = {
+    1: (4096, 1024, 128, 16),
+    2: (224, 32, 64, 28, 112, 96, 128, 80, 256, 299, 48, 16, 12, 8, 160, 40, 24, 20),
+    3: (32, 64, 16),
+}
 """Sizes that are tried, by the axes of positions: what the first weight of a module takes says nothing of them."""
 
 

@@ -77,11 +77,11 @@ def _predicted(
         entering = entering_of(step, signal.now.mean.size, signal.flattened)
         if isinstance(entering, Unpredicted):
             return entering
-        (weight, groups), bias, name, kind = entering, step.bias, step.name, kind_of(step)
+        (weight, groups), bias, name, kind = entering, step.bias, _owner(step.name), kind_of(step)
         padded, place = step.padded or signal.meets_zeros, step.source
     else:  # what is summed or joined behind the weights is the layer's own input
         channels = signal.now.mean.size
-        weight, groups, bias, name, kind = torch.ones(channels, 1), channels, None, signal.weight, "nothing"
+        weight, groups, bias, name, kind = torch.ones(channels, 1), channels, None, _owner(signal.weight), "nothing"
         padded = False
     if weight.shape[0] != target.channels or (bias is not None and bias.numel() != target.channels):
         return Unpredicted.OTHER_SHAPE
@@ -97,6 +97,11 @@ def _predicted(
     )
     form = f"{signal.told} > {kind} ({signal.activation})"
     return Pair(source, target, name or source.name, weight, bias, groups, None, form, known=known)
+
+
+def _owner(weight: str) -> str:
+    """The convolution or linear layer by its weight's name, as a state dict has it."""
+    return weight.removesuffix(".weight")
 
 
 def _entering(followed: Sequence[Propagation], place: int, signal: Signal) -> tuple[Moments, ...]:
