@@ -130,7 +130,9 @@ class Passes:
         """Run both halves, each by its own statistics, and say whether another process has no more."""
         for fold, half in enumerate(pair.folds):
             if self._step is not None and not self._step.begins(half.size):
-                return True
+                if self._step.is_over:
+                    return True
+                continue
             if half.size > 1 or self._step is not None:
                 output = self._run(half, self._by_batch, folds[fold])
                 if not self._gaps_only:

@@ -20,6 +20,7 @@ import bncheck.measure.processes.ranks
 from bncheck.errors import DataError, UnreadableError, UsageError
 from bncheck.measure import ALONE, RankIsDone, ranks_of_job
 from bncheck.measure.processes.ranks import JobRanks
+from bncheck.measure.processes.step import StoppedByAnotherError
 from bncheck.watch import Ledger
 
 pytestmark = pytest.mark.slow
@@ -75,21 +76,31 @@ def assert_close(one: Any, other: Any, place: str = "") -> None:
         assert one == other, place
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_a_job_reports_what_one_process_does_and_once(files: Path, processes: int) -> None:
-    alone = files / "alone.json"
-    if not alone.exists():
-        assert ran(files, 1, "--data", "data.npz", "--report", "alone.json", "--exhaustive").returncode == 1
+def test_a_job_reports_what_one_process_does_and_once(files: Path) -> None:
+    assert ran(files, 1, "--data", "data.npz", "--report", "alone.json", "--exhaustive").returncode == 1
     kept = ("--write-moments", "job.safetensors")
-    done = ran(files, processes, "--data", "data.npz", "--report", "job.json", "--exhaustive", *kept)
+    done = ran(files, 3, "--data", "data.npz", "--report", "job.json", "--exhaustive", *kept)
     assert done.stdout.count("BN607: ") == 1
-    both = [report(path) for path in (files / "job.json", alone)]
+    both = [report(path) for path in (files / "job.json", files / "alone.json")]
     for each in both:
         each["run"]["options"] = each["run"]["again"] = None
     assert_close(*both)
     assert_close(
         json.loads(json.dumps(bncheck.merge([files / "job.safetensors"]).to_dict()))["layers"], both[0]["layers"]
     )
+
+
+def test_in_step_batches_of_all_processes_are_one(files: Path) -> None:
+    """Two processes whose half batches have 175 samples: one whose half batches have 350."""
+    done = ran(files, 2, "--data", "data.npz", "--report", "sync.json", "--sync")
+    assert done.stdout.count("BN607: ") == 1
+    alone = bncheck.inspect(files / "net.pt", files / "data.npz", batch_size=512, exhaustive=True).to_dict()
+    mine, its = report(files / "sync.json"), json.loads(json.dumps(alone))
+    assert [layer["name"] for layer in mine["layers"]] == [layer["name"] for layer in its["layers"]]
+    for layer, other in zip(mine["layers"], its["layers"], strict=True):
+        for name in ("gap", "own_gap", "noise"):
+            assert layer[name] == pytest.approx(other[name], rel=1e-6, abs=1e-6)
+    assert mine["effect"]["accuracy"] == its["effect"]["accuracy"]
 
 
 def test_shards_are_for_processes_that_do_not_meet(files: Path) -> None:
@@ -161,6 +172,65 @@ def test_what_a_process_of_a_job_starts_is_none_of_it(files: Path) -> None:
     command = [sys.executable, "-c", code, "inspect", "net.pt", "--data", "data.npz", "--limit", "60", "--quiet"]
     done = subprocess.run(command, cwd=files, env=os.environ | job, check=False, timeout=120)
     assert done.returncode == 1
+
+
+def test_a_process_that_dies_ends_the_job_with_one_message(files: Path) -> None:
+    """In the middle of a pass, without a word, as where memory runs out; in step the others wait at a layer."""
+    (files / "dies.py").write_text(
+        "import os, torch\n"
+        "def loader(rank: int, world_size: int):\n"
+        "    for number in range(4):\n"
+        "        if rank == 1 and number == 2:\n"
+        "            os._exit(9)\n"
+        "        yield torch.randn(600, 1, 8, 8)\n",
+        "utf-8",
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    job = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-m", "bncheck", "inspect", "net.pt", "--data", "dies.py:loader", "--sync"]
+    started = [
+        subprocess.Popen(
+            command, cwd=files, env=os.environ | job | {"RANK": rank}, stdout=-1, stderr=-1, text=True, encoding="utf-8"
+        )
+        for rank in ("0", "1")
+    ]
+    outputs = [each.communicate(timeout=120) for each in started]
+    assert [each.returncode for each in started] == [3, 9]
+    said = [line for _, stderr in outputs for line in stderr.splitlines() if line.startswith("bncheck: ")]
+    assert [line.startswith("bncheck: Another process of the job has ended") for line in said] == [True]
+    assert outputs[0][0] == ""
+
+
+def test_what_nobody_foresaw_in_one_process_is_told_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+
+    def all_gather_object(found: list[object], mine: object) -> None:
+        told.append(mine)
+        found[:] = [None, mine] if len(found) == 2 else [mine]
+
+    monkeypatch.setattr("torch.distributed.all_gather_object", all_gather_object)
+    with pytest.raises(UnreadableError, match=r"Process 1 of the job \(from 0\) raised ZeroDivisionError"):
+        JobRanks(1, 2).agreed(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):  # the first tells it as one process would
+        JobRanks(0, 1).agreed(lambda: 1 // 0)
+    assert len(told) == 2
+
+
+def test_who_was_stopped_by_another_is_not_who_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped, cause = StoppedByAnotherError("Process 1 has failed."), DataError("unreadable there")
+
+    def all_gather_object(found: list[object], mine: object) -> None:
+        found[:] = [stopped, cause]
+
+    monkeypatch.setattr("torch.distributed.all_gather_object", all_gather_object)
+
+    def fail() -> int:
+        raise stopped
+
+    with pytest.raises(DataError, match="unreadable there"):
+        JobRanks(0, 2).agreed(fail)
 
 
 def test_an_error_of_one_process_is_everyones(monkeypatch: pytest.MonkeyPatch) -> None:

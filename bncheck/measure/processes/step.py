@@ -42,11 +42,14 @@ class LockStep:
     Args:
         rank: the number of this process, from 0.
         count: how many there are.
+
+    Attributes:
+        is_over: whether one of them has no more samples.
     """
 
     def __init__(self, rank: int, count: int) -> None:
         self.rank, self.count = rank, count
-        self._is_over = False
+        self.is_over = False
         self._left: StoppedByAnotherError | None = None
 
     @contextlib.contextmanager
@@ -56,32 +59,31 @@ class LockStep:
         Raises:
             StoppedByAnotherError: another process failed.
         """
-        self._is_over, self._left = False, None
+        self.is_over, self._left = False, None
         try:
             yield
-            if not self._is_over:
-                self.begins(0)
+            if not self.is_over:
+                self.begins(0, ended=True)
         except BaseException as error:
             if self._left is not None:  # a script makes an error of its own of what ends it
                 raise self._left from error
-            if not self._is_over and isinstance(error, Exception):
-                self._is_over = True
+            if not self.is_over and isinstance(error, Exception):
+                self.is_over = True
                 with contextlib.suppress(UnreadableError):
                     self._headers(_Next.FAILURE)
             raise
 
-    def begins(self, samples: int) -> bool:
-        """Whether all processes have samples for the next forward; once one has none the reading is over.
+    def begins(self, samples: int, *, ended: bool = False) -> bool:
+        """Whether all processes have samples for the next forward, which is left out where one has none.
 
         Args:
             samples: that this process has for it.
+            ended: whether it will have no more; then the reading is over.
         """
-        if self._is_over:
-            return False
-        headers = self._headers(_Next.BATCH, samples=samples)
+        headers = self._headers(_Next.BATCH, samples=samples, ended=ended)
         self._require(headers, _Next.BATCH)
-        self._is_over = bool((headers[:, 3] == 0).any())
-        return not self._is_over
+        self.is_over = bool(headers[:, 1].any())
+        return not self.is_over and not bool((headers[:, 3] == 0).any())
 
     def together(self, site: Site, moments: Moments) -> Moments:
         """The moments of what all processes feed a layer's call."""
@@ -110,11 +112,13 @@ class LockStep:
                 )
 
     def _leave(self, why: str) -> None:
-        self._is_over, self._left = True, StoppedByAnotherError(why)
+        self.is_over, self._left = True, StoppedByAnotherError(why)
         raise _LeavingError
 
-    def _headers(self, kind: _Next, *, channels: int = 0, name: int = 0, samples: int = 0) -> torch.Tensor:
-        return self._gathered(torch.tensor([kind, channels, name, samples], dtype=torch.int64))
+    def _headers(
+        self, kind: _Next, *, channels: int = 0, name: int = 0, samples: int = 0, ended: bool = False
+    ) -> torch.Tensor:
+        return self._gathered(torch.tensor([kind, channels or int(ended), name, samples], dtype=torch.int64))
 
     def _gathered(self, mine: torch.Tensor) -> torch.Tensor:
         """The rows of all processes, in the order of their numbers."""
