@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,20 @@ def refuse_in_job(what: str) -> None:
             f"{what} runs in one process, and the environment (RANK, WORLD_SIZE) tells of a job of several, each of "
             "which would do all of it: start it once, without torchrun or with these variables unset."
         )
+
+
+def own_device(device: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The device of this process of a job: of several GPUs of a machine each takes its own, where none is named.
+
+    Where a launcher shows each process one GPU alone, that is its own.
+    """
+    local = environment.get("LOCAL_RANK", "")
+    if device != "cuda" or not local.isdecimal():
+        return device
+    import torch
+
+    found = torch.cuda.device_count()
+    return f"cuda:{int(local) % found}" if found else device
 
 
 @contextmanager

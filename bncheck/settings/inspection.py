@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +50,8 @@ class InspectionSettings:
         """Inspect on the reference data where there are no others."""
         if self.data is None and self.reference_data is not None:
             object.__setattr__(self, "data", self.reference_data)
+
+    def on_device(self, device: str) -> InspectionSettings:
+        """The same, with the model and its reference run there."""
+        reference = None if self.reference is None else replace(self.reference, device=device)
+        return replace(self, model=replace(self.model, device=device), reference=reference)

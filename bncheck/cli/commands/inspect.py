@@ -31,7 +31,7 @@ from bncheck.cli.options.typed import (
 )
 from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
-from bncheck.cli.ranks import job_ranks, refuse_in_job
+from bncheck.cli.ranks import job_ranks, own_device, refuse_in_job
 from bncheck.cli.showing import OF_REPORT, read_showing
 from bncheck.cli.spelling import is_typed
 from bncheck.errors import UsageError
@@ -234,6 +234,8 @@ def inspect_command(
             start_torch(quiet or os.environ.get("RANK", "0") != "0")
         kept: list[Any] = []
         with stdout_to_stderr(), job_ranks() as ranks:
+            if ranks.count > 1:
+                settings = settings.on_device(own_device(device))
             settings = replace(settings, predictions=PredictionSettings(output, read_callable(metric, "metric"), task))
             if shard is not None:
                 _refuse_in_job(ranks)

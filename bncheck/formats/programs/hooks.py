@@ -17,6 +17,7 @@ from torch import nn
 from bncheck.core import BATCH_NORM, THRESHOLDS
 from bncheck.formats.programs.calls import NormCall, normalize
 from bncheck.formats.programs.tap import Tap
+from bncheck.watch import lies_elsewhere
 
 USUAL_EPS = (1e-5, 0.0, 1e-3)
 
@@ -46,6 +47,7 @@ class _Watcher:
     def __init__(self, name: str, tap: Tap) -> None:
         self.name = name
         self.tap = tap
+        self._eps: float | None = None
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.tap.running_modules.append(self.name)
@@ -57,10 +59,11 @@ class _Watcher:
         if self.name in self.tap.served:
             return None
         with self.tap.aside():
-            call = _as_call(module, args, kwargs, output)
+            call = _as_call(module, args, kwargs, output, self._eps)
             if call is None:
                 self.tap.unsupported.add(self.name)
                 return None
+            self._eps = call.eps
             return self.tap.answer_at(self.tap.sites.visit(self.name), call)
 
 
@@ -70,8 +73,14 @@ def _owns_statistics(module: nn.Module) -> bool:
     return all(isinstance(getattr(module, name, None), torch.Tensor) for name in ("running_mean", "running_var"))
 
 
-def _as_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> NormCall | None:
-    """The module's forward as a call of the operator it imitates, or `None` where it does something else."""
+def _as_call(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, known: float | None
+) -> NormCall | None:
+    """The module's forward as a call of the operator it imitates, or `None` where it does something else.
+
+    On an accelerator, which a comparison would have to be waited for, a module is compared in its first forward: there
+    `known` is the eps by which it was found to normalize then.
+    """
     x = next((value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)), None)
     if not isinstance(x, torch.Tensor) or not isinstance(output, torch.Tensor) or x.dim() < 2:
         return None
@@ -83,7 +92,7 @@ def _as_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], o
     candidates = (float(declared), *USUAL_EPS) if isinstance(declared, float | int) else USUAL_EPS
     for eps in candidates:
         arguments = (x, mean.flatten(), _flat(var), weight, bias, eps)
-        if _close(normalize(*arguments), output):
+        if (known == eps and lies_elsewhere(x)) or _close(normalize(*arguments), output):
             return NormCall(
                 kind=BATCH_NORM,
                 input=x,
