@@ -146,8 +146,9 @@ class Folds:
         for portion in portions:
             start = portion.spans[0][0]
             if len(portion.spans) > 1:
-                halves = self._whole(next(read)), self._whole(next(read))
-                pair = FoldPair(start, halves, portion.is_large, portion.spans[1][0])
+                pair = FoldPair(
+                    start, (self._whole(next(read)), self._whole(next(read))), portion.is_large, portion.spans[1][0]
+                )
             else:
                 pair = self._pair(next(read) or _NOBODY, start, portion.number, portion.least)
             done += pair.size

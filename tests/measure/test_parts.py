@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sharing import network
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import bncheck
 from bncheck.data import DataOptions, open_data
@@ -163,6 +164,20 @@ def test_a_stream_is_shared_out_too(tmp_path: Path) -> None:
     whole = bncheck.inspect(network(), loader)
     for mine, its in zip(bncheck.merge(paths).layers, whole.layers, strict=True):
         assert mine.gap == pytest.approx(its.gap, rel=1e-10)
+
+
+def test_a_loader_over_a_data_set_is_asked_for_the_shard_alone(tmp_path: Path) -> None:
+    data = TensorDataset(*labelled())
+    paths = [tmp_path / f"{index}.safetensors" for index in range(1, 4)]
+    held = []
+    for index, path in enumerate(paths, 1):
+        loader = DataLoader(data, batch_size=50)
+        held.append(bncheck.write_moments(network(), loader, path, shard=(index, 3), fast=True))
+    assert held == [150, 150, 130]
+    whole = bncheck.inspect(network(), DataLoader(data, batch_size=50), fast=True)
+    for mine, its in zip(bncheck.merge(paths).layers, whole.layers, strict=True):
+        assert mine.gap == pytest.approx(its.gap, rel=1e-10)
+        assert mine.noise == pytest.approx(its.noise, rel=1e-10)  # of the same single samples
 
 
 def test_reading_until_it_is_known_is_told_of_all_parts(tmp_path: Path) -> None:

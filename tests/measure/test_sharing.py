@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sharing import PLAN, data, network, shared
 
 from bncheck.api.assembling import assemble
 from bncheck.core.thresholds import in_force
+from bncheck.data import DataOptions, open_data
+from bncheck.data.batches import Source
 from bncheck.errors import DataError
 from bncheck.formats import from_module
 from bncheck.measure.collect import completed, measured_evidence
 from bncheck.measure.folds import Folds, Halves
-from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation
+from bncheck.measure.observation import NO_SAMPLE, BatchPass, Observation, StoredPass
 from bncheck.measure.observing import observe
 from bncheck.measure.passes import Passes
 from bncheck.measure.processes.portions import Shard
@@ -135,6 +139,36 @@ def test_every_pair_belongs_to_one_shard(fixed: int | None, shards: int) -> None
     found = [read(Shard(index, shards)) for index in range(shards)]
     assert sorted(pair for pairs, _ in found for pair in pairs) == sorted(expected)
     assert sum(left for _, left in found) == dropped == (430 % 24 if fixed else 0)
+
+
+def test_a_look_ends_where_that_of_one_process_ends_whoever_left_samples_out() -> None:
+    """Of 1,200 samples half are looked at closer; the numbers of those left out count, and not how many are left."""
+    x = torch.randn(1200, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    x[::7] = torch.nan
+    plan = replace(PLAN, large_batch=40)
+
+    def source() -> Source:
+        return open_data(x, DataOptions(skip_bad_samples=True))
+
+    def passes(data: Source, shard: Shard, session: Any) -> Passes:
+        return Passes(session, data, plan, no_progress, shard=shard)
+
+    with from_module(network()).session("data", plan.seed) as session:
+        alone = observe(session, source(), plan, no_progress)
+        shares = [Shard(index, 3) for index in range(3)]
+        measured = reduce(BatchPass.merge, [passes(source(), one, session).batch_pass() for one in shares])
+        stored = [passes(source(), one, session).stored_pass(measured) for one in shares]
+    seen = Observation.of(measured, reduce(StoredPass.merge, stored), source())
+    assert (seen.samples, seen.bad, seen.compared) == (alone.samples, alone.bad, alone.compared)
+    assert alone.bad == 172
+    assert alone.compared is not None
+    assert seen.notes == alone.notes
+    assert seen.folds is not None
+    assert alone.folds is not None
+    for mine, its in zip(seen.folds, alone.folds, strict=True):
+        for site, entry in mine.sites.items():
+            assert entry.moments.count == its.sites[site].moments.count
+            np.testing.assert_allclose(entry.moments.mean, its.sites[site].moments.mean, atol=1e-10)
 
 
 def test_a_shard_without_samples_adds_nothing(whole: Observation) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
 from bncheck.data.batches import Batch, Inputs, length, map_tensors, tensors
 from bncheck.data.forms.conversion import inputs_and_labels, slices_in
@@ -210,6 +210,8 @@ def stream_source(name: str, loader: object, options: DataOptions) -> StreamSour
 
 def _known_length(loader: object) -> int | None:
     if not isinstance(loader, DataLoader) or loader.batch_size is None or loader.drop_last:
+        return None
+    if isinstance(loader.sampler, DistributedSampler):  # of one share it knows, and how often that repeats samples not
         return None
     try:
         return len(loader.sampler)  # type: ignore[arg-type]  # samplers need not have a length
