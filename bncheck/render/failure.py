@@ -22,6 +22,7 @@ def failure_message(report: Report) -> str:
     told = answer(report)
     lines = [
         *_wrapped(told.cause),
+        *_wrapped(told.place),
         *_wrapped(told.cost),
         *_wrapped(told.action),
         "",

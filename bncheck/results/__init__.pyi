@@ -61,7 +61,13 @@ from .notes.of_files import (
     PrecisionChanged,
     RuntimeNotCompared,
 )
-from .notes.of_folding import BareConvolutions, FoldedLayersRead, MeasuredReference, ReferenceLayersUnfound
+from .notes.of_folding import (
+    BareConvolutions,
+    FoldedLayersRead,
+    MeasuredReference,
+    ReferenceLayersUnfound,
+    compared_with,
+)
 from .notes.of_measuring import (
     BatchesReduced,
     FewerSamplesKept,
@@ -314,6 +320,7 @@ __all__ = [
     "WorseThanGuessing",
     "Written",
     "amount",
+    "compared_with",
     "count",
     "decoded",
     "drift_cells",

@@ -13,6 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import bncheck
 from bncheck.errors import DataError, UsageError
+from bncheck.render import renderer
 from bncheck.results import Report
 
 
@@ -66,6 +67,19 @@ def test_an_export_without_layers_is_judged_by_what_it_gave_on_good_data(exports
     expected = ((now.mean(1) - then.mean(1)) / sigma) ** 2 + (now.std(1, correction=0) / sigma - 1) ** 2
     assert gaps(other)[0] == pytest.approx(float(expected.mean().sqrt()), rel=1e-3)
     assert {finding.command for finding in other.findings if "repair" in (finding.command or "")} == set()
+
+
+def test_a_file_without_statistics_has_no_stored_ones_to_speak_of(exports: dict[str, str]) -> None:
+    model, good, moved = exports["torchscript"], images(1, 300), images(3, 200, shift=0.8, scale=1.2)
+    other, same = (bncheck.inspect(model, x, reference_data=good) for x in (moved, images(2, 200)))
+    (found,) = (finding for finding in other.findings if finding.code == "BN603")
+    assert found.message.startswith("The reference statistics of ")
+    assert "The reference statistics describe these data." in str(same)
+    for report in (other, same):
+        for name in ("html", "markdown"):
+            assert "against the reference statistics" in renderer(name)(report), name
+            assert "against the stored statistics" not in renderer(name)(report), name
+        assert "stored statistics" not in str(report)
 
 
 def test_few_good_samples_are_as_noisy_as_they_are(exports: dict[str, str]) -> None:

@@ -23,6 +23,8 @@ import bncheck
 from bncheck.data import MOST_SLICES, DataOptions, open_data
 from bncheck.errors import BncheckError, DataError, UnreadableError, UsageError
 from bncheck.measure.parts.file import read_part, write_part
+from bncheck.render import failure_message
+from bncheck.render.words.beside.slices import only_source
 from bncheck.results import Report, SliceReport
 
 SAMPLES = 360
@@ -46,6 +48,14 @@ def report() -> Report:
     return bncheck.inspect(network(), {"x": x, "y": y, "site": site}, by="site", exhaustive=True)
 
 
+@cache
+def fitted() -> Report:
+    """Of a network whose statistics are those of the other sites."""
+    x, y, site = images()
+    net = bncheck.recalibrate(network(), x[torch.from_numpy(site != "south")])
+    return bncheck.inspect(net, {"x": x, "y": y, "site": site}, by="site", exhaustive=True)
+
+
 def named(found: Report) -> dict[str, SliceReport]:
     return {part.name: part for part in found.slices}
 
@@ -59,6 +69,31 @@ def test_slices_are_ranked_by_what_is_sure_of_their_gap() -> None:
     assert [part.samples for part in report().slices] == [120, *(part.samples for part in others)]
     assert sum(part.samples for part in report().slices) == SAMPLES
     assert first.worst_layer in {"1", "4"}
+
+
+def test_the_only_slice_that_makes_the_gap_stands_in_the_answer() -> None:
+    said = "It comes from slice south alone (120 of 360 samples, gap "
+    first, *others = fitted().slices
+    assert fitted().run.margin < first.sure_gap
+    about = only_source(fitted())
+    assert about.startswith(said)
+    largest = max(part.gap or 0.0 for part in others if part.samples > 2)
+    assert about.endswith(f"): in the others it is at most {largest:.2f}.")
+    lines = str(fitted()).splitlines()
+    at = {start: next(at for at, line in enumerate(lines) if line.startswith(start)) for start in (said, "layer ")}
+    assert at[said] < at["layer "]
+    assert said in " ".join(failure_message(fitted()).split())
+    assert only_source(report()) == "", "there all slices are off"
+
+
+def test_near_misses_of_that() -> None:
+    first, *others = fitted().slices
+    unsure = replace(first, sure_gap=0.2)
+    also = replace(others[0], gap=0.4)
+    for slices in ((), (first,), (unsure, *others), (first, also, *others[1:])):
+        assert only_source(replace(fitted(), slices=slices)) == ""
+    fine = replace(fitted(), findings=())
+    assert "It comes from slice" not in str(fine)
 
 
 def test_every_slice_has_the_gap_of_its_samples_alone() -> None:

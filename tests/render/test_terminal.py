@@ -162,6 +162,15 @@ def test_more_kinds_of_verdicts_than_rows_are_all_shown() -> None:
     assert [row["layer"] for row in read_table(drawn(report, 80), "layer")] == names
 
 
+def test_layers_beyond_the_margin_that_no_finding_names_are_told_as_such() -> None:
+    layers = tuple(measured(f"layer{at}", [0.4 + at / 100], [1.0], [0.4 + at / 100]) for at in range(SHOWN + 15))
+    assert "15 more layers with a gap up to 0.54." in words(
+        drawn(replace(deep_report(5), layers=layers, findings=()), 80)
+    )
+    few = replace(deep_report(5), layers=layers[: SHOWN + 1], findings=())
+    assert "1 more layer with a gap of 0.40." in words(drawn(few, 80))
+
+
 def test_all_and_sort() -> None:
     report = deep_report(55)
     gaps = {layer.name: -1.0 if layer.gap is None else layer.gap for layer in report.layers}

@@ -36,7 +36,17 @@ from bncheck.render.words.report import (
     noted,
 )
 from bncheck.render.words.side import side_tables
-from bncheck.results import MEASURED, Difference, Finding, LayerChange, LayerReport, RepairResult, Report, TensorChange
+from bncheck.results import (
+    MEASURED,
+    Difference,
+    Finding,
+    LayerChange,
+    LayerReport,
+    RepairResult,
+    Report,
+    TensorChange,
+    compared_with,
+)
 
 MARKER = "<!-- bncheck -->"
 """The first line, by which a comment can be found again and brought up to date."""
@@ -106,7 +116,9 @@ def _parts(report: Report) -> Iterator[str]:
     if report.layers:
         yield _folded(count(len(report.layers), "layer"), _layers(report))
     if report.batch_sizes:
-        yield _folded("Mini-batches of these data against the stored statistics", _batch_sizes(report))
+        yield _folded(
+            f"Mini-batches of these data against the {compared_with(report.run.noted)} statistics", _batch_sizes(report)
+        )
     for side in side_tables(report):
         lines = _table(side.titles, side.rows, left=set(side.left))
         yield _folded(_escaped(side.caption.rstrip(":")), [*lines, "", f"{side.more} {side.legend}".strip()])

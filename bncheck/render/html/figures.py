@@ -144,8 +144,8 @@ def depth_words(layers: Sequence[LayerReport], margin: float) -> str:
     return printable(" ".join(parts))
 
 
-def batch_size_figures(rows: Sequence[BatchSize]) -> str | None:
-    """How far a mini-batch's statistics lie from the stored ones, by its size: two panels."""
+def batch_size_figures(rows: Sequence[BatchSize], compared: str = "stored") -> str | None:
+    """How far a mini-batch's statistics lie from those it is compared with, by its size: two panels."""
     shown = [row for row in rows if math.isfinite(row.gap)]
     if not shown:
         return None
@@ -178,7 +178,7 @@ def batch_size_figures(rows: Sequence[BatchSize]) -> str | None:
         axes.legend(fontsize=9, handlelength=2.2)
         lines_across(axes)
         figure.subplots_adjust(left=0.1, right=0.98, top=0.9, bottom=0.17)
-        title = f"Mini-batches against the stored statistics: {name}"
+        title = f"Mini-batches against the {compared} statistics: {name}"
         drawn.append(svg_of(figure, f"batch-sizes-{name}", title, f"By batch size: {words}."))
     return "".join(drawn)
 

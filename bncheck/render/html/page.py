@@ -17,7 +17,7 @@ from bncheck.render.told import judged_report
 from bncheck.render.words.answer import compared
 from bncheck.render.words.cells import number
 from bncheck.render.words.repair import headings, statistics_words, verdict_lines
-from bncheck.results import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult, Report, score_title
+from bncheck.results import BETTER, NO_DIFFERENCE, WORSE, LayerRepair, RepairResult, Report, compared_with, score_title
 
 STANDINGS = {BETTER: "ok", NO_DIFFERENCE: "ok", WORSE: "findings"}
 """How an outcome is marked; the others cannot be told."""
@@ -68,11 +68,12 @@ def _values(report: Report) -> dict[str, Any]:
     """What the templates of a whole page show of a report."""
     rows = view.rows(report)
     targets = {row.layer.name: row.target for row in rows}
+    against = compared_with(report.run.noted)
     with drawing():
         figures = {
             "depth": depth_figure(report, targets),
             "depth_narrow": narrow_depth_figure(report),
-            "batch_sizes": batch_size_figures(report.batch_sizes),
+            "batch_sizes": batch_size_figures(report.batch_sizes, against),
             "score": score_figure(report),
             "score_narrow": score_figure(report, is_narrow=True),
         }
@@ -84,6 +85,7 @@ def _values(report: Report) -> dict[str, Any]:
         "version": report.version,
         "title": report.model.path,
         "rows": rows,
+        "against": against,
         "figures": {name: None if svg is None else safe(svg) for name, svg in figures.items()},
         "score": score_title(compared(report)[0]),
         "channels": channels,

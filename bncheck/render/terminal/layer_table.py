@@ -30,9 +30,9 @@ def legend(table: Table) -> str:
     return "; ".join(f"{title}: {MEANINGS[title]}" for title in titles if title in MEANINGS) + "."
 
 
-def batch_size_table(rows: Sequence[BatchSize]) -> Iterator[RenderableType]:
-    """How far a mini-batch's statistics lie from the stored ones, by its size."""
-    yield sentence("Mini-batches of these data against the stored statistics, by batch size:")
+def batch_size_table(rows: Sequence[BatchSize], compared: str = "stored") -> Iterator[RenderableType]:
+    """How far a mini-batch's statistics lie from those it is compared with, by its size."""
+    yield sentence(f"Mini-batches of these data against the {compared} statistics, by batch size:")
     table = plain_table()
     for name in ("batch size", "gap", "shift (95 %)", "scale (5 to 95 %)"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -31,11 +31,13 @@ from bncheck.render.words.report import (
 from bncheck.render.words.shortening import shortened
 from bncheck.render.words.side import side_tables
 from bncheck.render.words.training_input import fed_briefly, fed_in_training
-from bncheck.results import OK, SKIPPED, LayerReport, Report
+from bncheck.results import OK, SKIPPED, LayerReport, Report, compared_with
 from bncheck.vocabulary import Reason
 
 ANSWER_LINES = (3, 1, 2)
 """Lines for the cause, the cost and what to do; `-v` tells what does not fit."""
+PLACE_LINES = 2
+"""Lines for the slice of the data that makes it."""
 NOTE_LINES = 2
 """Lines for a note on the first screen."""
 
@@ -105,7 +107,8 @@ def _answer(report: Report, width: int) -> Iterator[RenderableType]:
     if too_little_checked(report):  # how to get it checked is all there is to say
         action = answer_in_full(report).action
         of_action = len(action)
-    for text, most, style in ((told.cause, of_cause, "bold"), (told.cost, of_cost, ""), (action, of_action, "")):
+    lines = ((told.cause, of_cause, "bold"), (told.place, PLACE_LINES, ""), (told.cost, of_cost, ""))
+    for text, most, style in (*lines, (action, of_action, "")):
         yield prose(*(Text(line, style) for line in shortened(one_line(text), width, most)))
     yield from _next_step(report)
 
@@ -116,7 +119,11 @@ def _in_full(report: Report, width: int, look: Look) -> Iterator[RenderableType]
         sentence(about_data(report)),
     )
     told = answer_in_full(report)
-    yield prose(Text(""), sentence(told.cause, "bold"), *(sentence(text) for text in (told.cost, told.action) if text))
+    yield prose(
+        Text(""),
+        sentence(told.cause, "bold"),
+        *(sentence(text) for text in (told.place, told.cost, told.action) if text),
+    )
     yield from _next_step(report)
     judged = judged_layers(report)
     shown = in_order(judged if look.every else worth_showing(judged), look.sort)
@@ -131,7 +138,7 @@ def _in_full(report: Report, width: int, look: Look) -> Iterator[RenderableType]
     if lines := gap_lines(report):
         yield prose(Text(""), *map(sentence, lines))
     if report.batch_sizes:
-        yield prose(Text(""), *batch_size_table(report.batch_sizes))
+        yield prose(Text(""), *batch_size_table(report.batch_sizes, compared_with(report.run.noted)))
     for side in side_tables(report):
         yield from table_beside(side, width)
     yield from told_in_full(report, subject(report), look)

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from functools import partial
 
+from bncheck.render.words.beside.slices import only_source
 from bncheck.render.words.cells import count
+from bncheck.render.words.judged import DATA_GROUP
 from bncheck.render.words.predictions import AS_SHIPPED, percent, prediction_lines, score_shown, scored
 from bncheck.render.words.report import headline
 from bncheck.results import FINDINGS, INFO, Cost, Finding, Report, gravest, score_title
@@ -29,10 +31,11 @@ OF_CALLS = "BN604"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Three short paragraphs, empty where there is nothing to say.
+    """Short paragraphs, empty where there is nothing to say.
 
     Attributes:
         cause: the verdict, and what is wrong in one sentence.
+        place: the slice of the data that it comes from, where it is one alone.
         cost: what it does to the predictions.
         action: what to do, in one sentence.
     """
@@ -40,6 +43,7 @@ class Answer:
     cause: str
     cost: str
     action: str
+    place: str = ""
 
 
 def answer(report: Report) -> Answer:
@@ -53,6 +57,7 @@ def answer(report: Report) -> Answer:
         cause=told if report.summary.verdict == FINDINGS else verdict,
         cost=_cost(report, about),
         action=f"What to do: {first_sentence(about.fix)}",
+        place=only_source(report) if about.code.startswith(DATA_GROUP) else "",
     )
 
 
@@ -68,7 +73,7 @@ def answer_in_full(report: Report) -> Answer:
     predictions = " ".join(prediction_lines(report))
     measured = brief.cost if about is not None and _cost(report, about) != _cost(report) else ""
     told = "" if measured and measured in cause else measured
-    return Answer(cause, " ".join(filter(None, (told, predictions))), action)
+    return Answer(cause, " ".join(filter(None, (told, predictions))), action, brief.place)
 
 
 def compared(report: Report) -> tuple[str, list[tuple[float, str]]]:

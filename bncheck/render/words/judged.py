@@ -17,6 +17,8 @@ OF_NO_SOURCE = frozenset({LIMIT, "BN606"})
 SHOWN = 10
 """Rows of a table that shows only what deserves a look; every verdict has one at the least."""
 FINE = "ok"
+BEYOND = "gap"
+"""The verdict on a layer beyond what healthy ones have, of which no finding speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def layer_verdict(layer: LayerReport, findings: Sequence[Finding], margin: float
         return "not finite"
     if layer.gap <= margin:
         return FINE
-    return "inherited" if _inherited(layer, margin) else "gap"
+    return "inherited" if _inherited(layer, margin) else BEYOND
 
 
 def _judged(layer: LayerReport, findings: Sequence[Finding], margin: float) -> JudgedLayer:
@@ -134,6 +136,8 @@ def _several(name: str, group: Sequence[JudgedLayer], *, is_first: bool) -> str:
     reach = "" if largest is None else f" (gap {'up to ' if len(group) > 1 else ''}{number(largest)})"
     noun = "more layer" if group[0].telling else "layer"
     many = count(len(group), noun) if is_first else f"{len(group)}{' more' if group[0].telling else ''}"
+    if name == BEYOND:
+        return f"{many} with a gap {'up to ' if len(group) > 1 else 'of '}{number(largest)}"
     return f"{many} {name}{reach}"
 
 

@@ -26,6 +26,7 @@ from bncheck.results import (
     ReadAsData,
     Report,
     Run,
+    compared_with,
     unexplained,
     untold_layers,
 )
@@ -108,9 +109,9 @@ def _headline(report: Report) -> str:
         return f"Nothing wrong in the stored values. Whether they describe your data, {can_tell}."
     beyond = [layer for layer in report.layers if layer.gap is not None and layer.gap > _margin_of(report)]
     if not beyond:
-        return "The stored statistics describe these data."
+        return f"The {compared_with(report.run.noted)} statistics describe these data."
     if any(finding.code == "BN603" for finding in report.findings):
-        return f"The data differ from the stored statistics{_harm(report)}."
+        return f"The data differ from the {compared_with(report.run.noted)} statistics{_harm(report)}."
     found = f"No fault found, with {count(len(beyond), 'layer')} beyond a gap of {_margin_of(report)}"
     if report.run.asked.chosen:
         return f"{found}: no rule among those selected objects."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,6 +51,11 @@ class MeasuredReference(Note):
             f"{count(self.layers, 'convolution or linear layer')} stand for normalization layers: what they gave on "
             f"{count(self.samples, 'sample')} of {self.source} is the reference, and gaps are from that"
         )
+
+
+def compared_with(notes: Iterable[Note]) -> str:
+    """What gaps are from, in a word: the `stored` statistics, or in an export that has none those of a `reference`."""
+    return "reference" if any(isinstance(note, MeasuredReference) for note in notes) else "stored"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bncheck.core import THRESHOLDS, rms
 from bncheck.evidence import CloserLook, Evidence, MeasuredLayer, TrainingEvidence
-from bncheck.results import Finding
+from bncheck.results import Finding, compared_with
 from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
 from bncheck.rules.judging.drifting import drifted_layers, off_by_themselves, origin_of, unlike_calls
@@ -41,7 +41,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         severity=severity,
         layers=tuple(layer.layer.name for layer in origin),
         message=(
-            f"The stored statistics of {_named(origin)} do not describe these data "
+            f"The {compared_with(evidence.notes)} statistics of {_named(origin)} do not describe these data "
             f"({_largest(origin, farthest)}){_heirs(drifted, origin)}{_foremost(origin, evidence.closer)}. "
             f"{in_words(evidence.effect)}{_told(cause, farthest, evidence.training)}"
             f"{_why(cause, in_file, severity, evidence)}"
@@ -168,11 +168,16 @@ def _why(cause: str | None, in_file: Sequence[FileCause], severity: Severity, ev
         return ""
     fed = _gaps_fed_by_input(evidence)
     is_scaled_right = bool(fed) and max(fed) <= THRESHOLDS.near_margin
-    likely = (
-        "other data or stale statistics" if is_scaled_right else "the preprocessing, other data or stale statistics"
-    )
+    likely = _likely(is_scaled_right=is_scaled_right, can_be_stale=compared_with(evidence.notes) == "stored")
     fits = "the layers that the input feeds fit, so its scale is right, and " if is_scaled_right else ""
     return f" The cause is not known: {fits}the file tells nothing; it may be {likely}."
+
+
+def _likely(*, is_scaled_right: bool, can_be_stale: bool) -> str:
+    """Name what it may be."""
+    causes = [*([] if is_scaled_right else ["the preprocessing"]), "other data"]
+    causes += ["stale statistics"] if can_be_stale else []
+    return causes[0] if len(causes) == 1 else f"{', '.join(causes[:-1])} or {causes[-1]}"
 
 
 def _command(cause: str | None, in_file: Sequence[FileCause], evidence: Evidence) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bncheck.render.words.beside.table import SideTable
 from bncheck.render.words.cells import number, printable
-from bncheck.results import SliceReport, score_value
+from bncheck.results import Report, SliceReport, score_value
 
 SHOWN = 20
 """Slices that a terminal and a comment show: those whose gap is surest."""
@@ -19,7 +19,7 @@ LEGEND = (
 )
 
 
-def headline_of_slices(slices: Sequence[SliceReport]) -> str:
+def headline_of_slices(slices: Sequence[SliceReport], compared: str = "stored") -> str:
     """What the table is about.
 
     >>> headline_of_slices([])
@@ -30,7 +30,30 @@ def headline_of_slices(slices: Sequence[SliceReport]) -> str:
     sure = sum(part.sure_gap > 0 for part in slices)
     what = "1 slice" if len(slices) == 1 else f"{len(slices)} slices"
     lie = "none lies" if not sure else "1 lies" if sure == 1 else f"{sure} lie"
-    return f"By slice of the data: {what}, of which {lie} surely apart from the stored statistics, the farthest first:"
+    return (
+        f"By slice of the data: {what}, of which {lie} surely apart from the {compared} statistics, the farthest first:"
+    )
+
+
+def only_source(report: Report) -> str:
+    """That one slice makes all the gap, where that is sure; else nothing.
+
+    What is sure of its gap is beyond what healthy layers show and beyond every other slice's, and those of the others
+    (of enough samples to tell) are not beyond it.
+    """
+    margin = report.run.margin
+    first, *others = report.slices or (None,)
+    fewest = report.run.thresholds.get("fewest_groups", 0)
+    told = [part for part in others if part.samples >= fewest and part.gap is not None]
+    largest = max((part.gap or 0.0 for part in told), default=None)
+    if first is None or first.gap is None or largest is None or not largest <= margin < first.sure_gap:
+        return ""
+    everywhere = sum(part.samples for part in report.slices)
+    return (
+        f"It comes from slice {printable(first.name)} alone ({first.samples:,} of {everywhere:,} samples, gap "
+        f"{number(first.gap)}): in {'the other' if len(told) == 1 else 'the others'} it is "
+        f"{'' if len(told) == 1 else 'at most '}{number(largest)}."
+    )
 
 
 def slice_cells(part: SliceReport) -> tuple[str, ...]:
@@ -51,7 +74,7 @@ def slice_cells(part: SliceReport) -> tuple[str, ...]:
     )
 
 
-def table_of_slices(slices: Sequence[SliceReport], shown: int = SHOWN) -> SideTable | None:
+def table_of_slices(slices: Sequence[SliceReport], shown: int = SHOWN, compared: str = "stored") -> SideTable | None:
     """The slices as a table; `None` where nobody has asked for any."""
     if not slices:
         return None
@@ -61,7 +84,7 @@ def table_of_slices(slices: Sequence[SliceReport], shown: int = SHOWN) -> SideTa
     return SideTable(
         key="slices",
         heading="By slice of the data",
-        caption=headline_of_slices(slices),
+        caption=headline_of_slices(slices, compared),
         titles=tuple(TITLES[at] for at in told),
         rows=tuple(tuple(row[at] for at in told) for row in rows[:shown]),
         ranks=tuple(RANKS[at] for at in told),
