@@ -83,6 +83,8 @@ def call_of(settings: InspectionSettings | RepairSettings) -> Call:
     named = _from_python(settings) if typed is None else dict(typed)
     if isinstance(settings, RepairSettings):
         named.pop("until", None)  # a repair's is another number
+        if settings.heldout is not None:  # its reports are on these, and not on what it was made from
+            named["data"] = _written(settings.heldout, "heldout")
     return Call(
         model=str(source) if isinstance(source, str | Path) else None,
         arguments={name: value for name, value in named.items() if not _is_default(name, value)},

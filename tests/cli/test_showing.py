@@ -64,6 +64,8 @@ def test_a_repair_is_shown_as_a_report_is(files: Files, scratch: Path) -> None:
     assert f"--arch {NET[1]}" in check
     assert f"--data {files.labelled}" in check
     assert f"new.pt\n{check}\n\nlayer" in short
+    judged = call(*command, "--heldout", files.data).stdout
+    assert f"--data {files.data}" in next(line for line in judged.splitlines() if line.startswith("Then check: "))
     assert "More: -v (all that was measured and noted)" in short
     assert "gap: root mean square over the channels" not in short
     assert "gap: root mean square over the channels" in long

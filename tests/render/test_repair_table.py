@@ -17,6 +17,7 @@ from drawn_tables import read_number, read_table
 from hand_repaired import ALL
 from rich.console import Console
 
+from bncheck.render import renderer
 from bncheck.render.terminal.look import Look
 from bncheck.render.terminal.repair_table import print_repair
 from bncheck.results.repair import BETTER, WORSE, Outcome, RepairResult
@@ -120,6 +121,14 @@ def test_the_answer_stands_first_and_names_file_and_command() -> None:
     )}  # fmt: skip
     assert list(at.values()) == sorted(at.values())
     assert len(lines) < 30
+
+
+def test_pages_and_comments_tell_the_command_to_check_too() -> None:
+    check = "bncheck inspect repaired.ckpt --data data/validation.npz"
+    result = hand_repaired.deep(5)
+    assert f'<pre class="command"><code>{check}</code></pre>' in renderer("html")(result)
+    assert f"**Then check:**\n```\n{check}\n```" in renderer("markdown")(result)
+    assert "Then check" not in renderer("markdown")(hand_repaired.nothing())
 
 
 def test_the_options_that_show_more_are_named_to_whoever_can_type_them() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bncheck.render.format import Format
-from bncheck.render.repaired.closing import closing_lines
+from bncheck.render.repaired.closing import check_of_repair, closing_lines
 from bncheck.render.told import judged_report
 from bncheck.render.words.cells import count, number, printable, span
 from bncheck.render.words.difference import (
@@ -71,6 +71,8 @@ def of_repair(repair: RepairResult) -> str:
     if done := headings(repair):
         parts.append("  \n".join(map(_escaped, done)))
     parts += [*map(_escaped, others), *map(_escaped, closing_lines(repair))]
+    if (check := check_of_repair(repair)) is not None:
+        parts.append(f"**Then check:**\n{_block(check)}")
     if repair.notes:
         parts.append("\n".join(f"- {_escaped(note)}" for note in repair.notes))
     if repair.layers:

@@ -12,7 +12,7 @@ from bncheck.render.html.drawing import drawing
 from bncheck.render.html.figures import batch_size_figures, depth_figure, narrow_depth_figure, score_figure
 from bncheck.render.html.filling import filled, of_report
 from bncheck.render.html.tables import Line, safe
-from bncheck.render.repaired.closing import closing_lines
+from bncheck.render.repaired.closing import check_of_repair, closing_lines
 from bncheck.render.told import judged_report
 from bncheck.render.words.answer import compared
 from bncheck.render.words.cells import number
@@ -51,6 +51,7 @@ def page_of_repair(repair: RepairResult) -> str:
         done=headings(repair),
         worth=worth,
         ending=closing_lines(repair),
+        check=check_of_repair(repair),
         repaired=[_repaired(layer, repair.method) for layer in repair.layers],
         repaired_titles=("layer", *REPAIRED, "statistics"),
         repaired_caption=REPAIRED_CAPTION,
