@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -68,5 +69,14 @@ def test_the_version_stands_in_one_place() -> None:
 
 def test_pictures_are_small() -> None:
     pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
-    assert [picture.name for picture in pictures] == ["report.png", "terminal.png"]
+    names = [picture.name for picture in pictures]
+    assert names == ["gate.png", "repair.png", "report.png", "terminal.png", "training.png"]
     assert all(picture.stat().st_size < 200_000 for picture in pictures)
+
+
+def test_every_picture_is_taken_by_the_command_and_shown_on_a_page() -> None:
+    shots = runpy.run_path(str(ROOT / "docs" / "screenshots.py"))["SHOTS"]
+    shown = {f"{shot.name}.png" for shot in shots if shot.shown}
+    assert shown == {picture.name for picture in (ROOT / "docs" / "images").glob("*.png")}
+    texts = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [name for name in sorted(shown) if f"images/{name})" not in texts] == []
