@@ -54,6 +54,12 @@ class Showing:
 
         print_repair(result, _console(), self._look())
 
+    def print_difference(self, difference: Any) -> None:
+        """Print what moved from one checkpoint to another."""
+        from bncheck.render import print_difference
+
+        print_difference(difference, _console(), self._look())
+
     def print_one_of_several(self, report: Any) -> None:
         """Print one file among several, unless they are counted together in the end."""
         from bncheck.render import print_audit, print_concise

@@ -14,12 +14,13 @@ from rich.console import Console
 
 from bncheck.render import renderer
 from bncheck.render.terminal.difference import print_difference
+from bncheck.render.terminal.look import Look
 from bncheck.results.difference import Difference, DifferenceSummary, TensorChange
 
 
-def drawn(made: Difference, width: int = 120) -> str:
+def drawn(made: Difference, width: int = 120, look: Look | None = None) -> str:
     page = io.StringIO()
-    print_difference(made, Console(file=page, width=width, color_system=None, force_terminal=False))
+    print_difference(made, Console(file=page, width=width, color_system=None, force_terminal=False), look)
     return page.getvalue()
 
 
@@ -48,6 +49,25 @@ def test_the_page_sums_up() -> None:
     assert "Only in the first: old.0, old.1, old.2, old.3, old.4 and 3 more." in text
     assert "BN402 warning It moved. What to do: Keep it in eval mode." in text
     assert "More: bncheck rule BN402" in text
+
+
+def test_the_answer_stands_first_and_ten_rows_of_each_table() -> None:
+    layers = tuple(layer(f"block{at}.norm", 0.1 + at / 100) for at in range(55))
+    tensors = tuple(TensorChange(f"w{at}", f"w{at}", (2,), True, 0.1 + at / 100) for at in range(30))
+    made = replace(difference(*layers, tensors=tensors), summary=DifferenceSummary("ok", 0, 55, 55, 30, 30))
+    text = drawn(made)
+    assert text.index("The statistics of 55 of 55 layers moved") < text.index("\nlayer ")
+    rows = [line.split()[0] for line in text.splitlines() if line.endswith(" moved")]
+    assert rows == [f"block{at}.norm" for at in range(54, 44, -1)]
+    assert "And 45 more that moved less." in text
+    assert "And 20 more that moved less." in text
+    assert "More: " not in text
+    typed, whole = drawn(made, look=Look(typed=True)), drawn(made, look=Look(every=True, verbose=True, typed=True))
+    assert "More: -v (what the columns are), --all (all that moved)" in typed
+    assert "root mean square" not in typed
+    assert "root mean square" in whole
+    assert sum(line.endswith(" moved") for line in whole.splitlines()) == 55
+    assert "More: " not in whole
 
 
 @pytest.mark.parametrize(
@@ -86,8 +106,8 @@ def test_no_line_is_longer_than_the_terminal_is_wide(width: int) -> None:
 def test_long_tables_are_cut_and_say_so() -> None:
     many = difference(*(layer(f"layer{at}.bn", 0.1 + at / 1000) for at in range(50)))
     rows = [line.split()[0] for line in drawn(many).splitlines() if line.startswith("layer") and "moved" in line]
-    assert rows == [f"layer{at}.bn" for at in range(49, 29, -1)]
-    assert "And 30 more that moved less." in drawn(many)
+    assert rows == [f"layer{at}.bn" for at in range(49, 39, -1)]
+    assert "And 40 more that moved less." in drawn(many)
 
 
 def test_names_from_files_do_nothing_to_the_terminal() -> None:

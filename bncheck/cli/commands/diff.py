@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
-from bncheck.cli.destinations import STDOUT, read_destinations, write_reports
+from bncheck.cli.destinations import read_destinations, stdout_is_free, write_reports
 from bncheck.cli.guard import files_of
 from bncheck.cli.importing import uncollected
 from bncheck.cli.options import declared as opt
@@ -14,6 +12,7 @@ from bncheck.cli.options.trusting import AllowOp, say_what_is_trusted
 from bncheck.cli.options.typed import as_typed, split_codes
 from bncheck.cli.process import exit_codes, stdout_to_stderr
 from bncheck.cli.progress import progress_bar
+from bncheck.cli.showing import read_showing
 from bncheck.progress import begin
 from bncheck.results import Difference
 from bncheck.settings import Edge, ModelSettings
@@ -30,6 +29,8 @@ def diff_command(
     trust_pickle: opt.TrustPickle = False,
     allow_op: AllowOp = None,
     report: opt.DifferenceReports = None,
+    verbose: opt.Verbose = False,
+    all: opt.Every = False,
     quiet: opt.Quiet = False,
     no_config: opt.NoConfig = False,
     debug: opt.Debug = False,
@@ -41,6 +42,7 @@ def diff_command(
     """
     typed = as_typed(locals())
     with exit_codes(debug, context):
+        showing = read_showing(context)
         destinations = read_destinations(report or [], Difference)
         files = files_of(context, destinations)
         if not quiet:
@@ -57,14 +59,6 @@ def diff_command(
             result = compared(first, second, split_codes(expect_frozen), edge)
         files.require_free()
         write_reports(result, destinations)
-        if not quiet and all(destination.path != STDOUT for destination in destinations):
-            _print(result)
+        if not quiet and stdout_is_free(destinations):
+            showing.print_difference(result)
         raise typer.Exit(result.summary.exit_code)
-
-
-def _print(result: Any) -> None:
-    from rich.console import Console
-
-    from bncheck.render import print_difference
-
-    print_difference(result, Console())

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from bncheck.render.terminal.columns import Column, plain_table, table_of_layers
 from bncheck.render.terminal.layer_table import STYLES
+from bncheck.render.terminal.look import EVERY, Look
 from bncheck.render.terminal.page import print_parts, prose, sentence
 from bncheck.render.words import difference as words
 from bncheck.render.words.cells import number, printable, shorten, span
@@ -18,29 +19,36 @@ from bncheck.render.words.report import about_model, noted
 from bncheck.results import Difference, LayerChange, ModelFacts, TensorChange
 from bncheck.vocabulary import Severity
 
-SHOWN = 20
+SHOWN = 10
 """Rows of a table before it says how many more there are."""
 
 
-def print_difference(difference: Difference, console: Console) -> None:
-    """Print what moved, what was to stay, and what was found."""
-    print_parts(_parts(difference, console.width), console)
+def print_difference(difference: Difference, console: Console, look: Look | None = None) -> None:
+    """Print what was found and how much moved, then what moved most."""
+    print_parts(_parts(difference, console.width, look or Look()), console)
 
 
-def _parts(difference: Difference, width: int) -> Iterator[RenderableType]:
+def _parts(difference: Difference, width: int, look: Look) -> Iterator[RenderableType]:
     yield prose(_file(difference.before), _file(difference.after))
+    yield prose(sentence(words.headline_of_difference(difference), "bold"), *map(sentence, words.counts(difference)))
+    yield from _findings(difference)
     layers, tensors = words.layers_told(difference), words.tensors_told(difference)
     if layers:
+        shown = layers if look.every else layers[:SHOWN]
         yield Text("")
-        yield _layers(layers[:SHOWN], width)
-        yield prose(*map(sentence, words.more(len(layers), layers[:SHOWN])), sentence(words.LEGEND, "dim"))
+        yield _layers(shown, width)
+        yield from _below(words.more(len(layers), shown), words.LEGEND, look)
     if tensors:
-        shown = tensors[:SHOWN]
+        moved = tensors if look.every else tensors[:SHOWN]
         yield Text("")
-        yield _tensors(shown, width)
-        yield prose(*map(sentence, words.more(len(tensors), shown)), sentence(words.LEGEND_OF_TENSORS, "dim"))
-    headline, counts = words.headline_of_difference(difference), words.counts(difference)
-    yield prose(Text(""), sentence(headline, "bold"), *map(sentence, counts))
+        yield _tensors(moved, width)
+        yield from _below(words.more(len(tensors), moved), words.LEGEND_OF_TENSORS, look)
+    ending = [line for line in (*noted(difference.run), _more(difference, look)) if line]
+    if ending:
+        yield prose(Text(""), *(sentence(line, "dim") for line in ending))
+
+
+def _findings(difference: Difference) -> Iterator[RenderableType]:
     for finding in difference.findings:
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True)
@@ -48,12 +56,29 @@ def _parts(difference: Difference, width: int) -> Iterator[RenderableType]:
         title = Text(f"{finding.code} {finding.severity}", style=STYLES[finding.severity])
         grid.add_row(title, sentence(finding.message))
         grid.add_row("", Text.assemble(("What to do: ", "bold"), sentence(finding.fix)))
-        yield prose(Text(""), grid)
-    ending = noted(difference.run)
-    if difference.findings:
-        ending.insert(0, f"More: bncheck rule {difference.findings[0].code}")
-    if ending:
-        yield prose(Text(""), *(sentence(line, "dim") for line in ending))
+        yield prose(grid)
+
+
+def _below(more: Sequence[str], legend: str, look: Look) -> Iterator[RenderableType]:
+    """How many rows were left out, and with `-v` what the columns are."""
+    lines = [*map(sentence, more), *([sentence(legend, "dim")] if look.verbose or not look.typed else [])]
+    if lines:
+        yield prose(*lines)
+
+
+def _more(difference: Difference, look: Look) -> str:
+    """How to get at what is left out."""
+    told = [f"bncheck rule {difference.findings[0].code}"] if difference.findings else []
+    if look.typed:
+        most = max(len(words.layers_told(difference)), len(words.tensors_told(difference)))
+        has_table = bool(most)
+        is_cut = not look.every and most > SHOWN
+        told = [
+            *(["-v (what the columns are)"] if has_table and not look.verbose else []),
+            *([f"{EVERY} (all that moved)"] if is_cut else []),
+            *told,
+        ]
+    return f"More: {', '.join(told)}" if told else ""
 
 
 def _file(model: ModelFacts) -> Text:
