@@ -77,6 +77,7 @@ class Reason(StrEnum):
     BY_INPUT = "normalizes-by-its-input"
     NO_PLACE = "nameless-in-the-file"
     NOT_TRAINED = "not-trained"
+    NOT_LOST = "not-lost"
 
     @property
     def words(self) -> str:

@@ -40,6 +40,7 @@ def repair_file(
     train_data: Any = None,
     heldout: Any = None,
     fine_tuning: FineTuneOptions | None = None,
+    data_free: bool = False,
     prior: float | None = None,
     until: float = UNTIL_OF_REPAIR,
     force: bool = False,
@@ -78,9 +79,12 @@ def repair_file(
             fifth of the data is kept from training. With all three `data` choose the best state of the training.
         fine_tuning: how `renorm` trains; by default `FineTuneOptions` with the batch size, output, device and seed
             given here. Its checkpoint is deleted once the model is written.
+        data_free: there are no data: give layers that have lost their statistics those of generated pictures, a last
+            resort that nothing can judge. `data_options` say how large pictures are (`resize`), and how they are fed
+            where the first layer has lost its statistics too.
         prior: what the stored statistics are worth, in samples (`blend`); by default chosen by the labels.
         until: stop reading once every layer's mean is known so well, in standard deviations; 0 reads everything.
-        force: write although the result is worse, or of too few samples.
+        force: write although the result is worse, of too few samples, or without need (`data_free`).
         overwrite: write over an existing `out`.
         batch_size: samples in a forward.
         limit: draw so many samples at random, of either data; what is trained on is limited by the steps alone.
@@ -115,6 +119,7 @@ def repair_file(
         train_data=train_data,
         heldout=heldout,
         method=method,
+        data_free=data_free,
         prior=prior,
         until=until,
         force=force,

@@ -22,6 +22,7 @@ from bncheck.render import what_a_repair_hides
 from bncheck.repair import (
     RECALIBRATE,
     STATISTICS,
+    DataFree,
     Method,
     MethodOptions,
     Repaired,
@@ -44,6 +45,7 @@ from bncheck.results import (
     CROSS_FITTED,
     HELD_OUT,
     NO_DIFFERENCE,
+    NOT_JUDGED,
     NOTHING,
     TOO_FEW,
     UNDECIDED,
@@ -85,7 +87,8 @@ def _repaired(
 ) -> RepairResult:
     """What comes of the repair asked for, by settings that name files of this machine alone."""
     training = settings.training
-    way = method_named(settings.method, MethodOptions(settings.prior, settings.until, training, training_progress))
+    options = MethodOptions(settings.prior, settings.until, training, training_progress, settings.force)
+    way: Method = DataFree(options) if settings.data_free else method_named(settings.method, options)
     progress = spelling_arguments(progress, settings.edge.spelling)
     begin(progress, OPENING)
     shipped = model_of(settings.model)
@@ -105,14 +108,18 @@ def _repaired(
         read = InputFiles.named({argument("arch"): settings.model.arch}) + InputFiles.of_data(_named_data(asked))
         target = target_of(shipped, place, inputs=read, checkpoint=training.checkpoint, overwrite=settings.overwrite)
         require_writable(training.checkpoint)
-        roles = roles_of(
-            way,
-            data=settings.data,
-            train_data=settings.train_data,
-            heldout=settings.heldout,
-            how=reading,
-            seed=settings.sampling.seed,
-        )
+        if isinstance(way, DataFree):
+            pictures = way.pictures(shipped, reading, settings.sampling.seed)
+            roles = Roles(pictures, pictures)
+        else:
+            roles = roles_of(
+                way,
+                data=settings.data,
+                train_data=settings.train_data,
+                heldout=settings.heldout,
+                how=reading,
+                seed=settings.sampling.seed,
+            )
         return _Job(settings, request, way, roles, plan_of(settings), target, progress).run(shipped)
 
     if settings.out is None:
@@ -174,6 +181,8 @@ class _Job:
     @property
     def judged(self) -> Judged:
         """How the repair is judged."""
+        if self.settings.data_free:
+            return NOT_JUDGED
         return CROSS_FITTED if self.way.learns and self.roles.judge is self.roles.repair_from else HELD_OUT
 
     @property
@@ -202,6 +211,8 @@ class _Job:
             staged = folder / self.target.out.name
             begin(self.progress, "writing the file")
             notes = self._write(shipped, made, staged)
+            if self.judged == NOT_JUDGED and shipped.origin is not None:
+                shipped.origin.label_as_data_free(staged)
             self.target.require_free(folder)
             written = model_of(self._opened_anew(made, staged))
             _require_by_instance(shipped, written, made)
@@ -212,6 +223,8 @@ class _Job:
             comparison = comparison_of(evaluation)
             outcome = outcome_of(evaluation, before, after)
             needed = samples_needed(made.errors, made.samples) if self.way.name == RECALIBRATE else None
+            if self.judged == NOT_JUDGED:
+                after = replace(after, run=replace(after.run, noted=(*made.notes, *after.run.noted)))
             if needed is not None and outcome in (NO_DIFFERENCE, UNDECIDED):
                 outcome = TOO_FEW
             result = replace(
@@ -251,7 +264,8 @@ class _Job:
         if called is not None:
             request = replace(request, call=replace(request.call, model=called))
         more = called is None or self.judged == HELD_OUT  # of the repaired model, where nothing else judges: the last
-        report = report_on(model, self.judge, self.plan, request, Relayed(self.progress, more=more))
+        judge = None if self.judged == NOT_JUDGED else self.judge
+        report = report_on(model, judge, self.plan, request, Relayed(self.progress, more=more))
         return report if called is None else replace(report, model=replace(report.model, path=called))
 
     def _result(self, outcome: Outcome, before: Report, made: Repaired) -> RepairResult:
@@ -268,6 +282,7 @@ class _Job:
             after=None,
             layers=tuple(_kept(name, reason) for name, reason in made.kept.items()),
             noted=made.notes,
+            data_free=self.settings.data_free,
         )
 
 

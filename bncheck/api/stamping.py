@@ -22,6 +22,7 @@ from bncheck.formats import (
     require_unchanged,
     with_reference,
 )
+from bncheck.results import MadeWithoutData
 from bncheck.settings import ModelSettings, texts
 from bncheck.tensors import torch
 from bncheck.vocabulary import argument
@@ -99,7 +100,8 @@ def stamp(
         )
     found = {layer.original for layer in comparison.layers}
     known = replace(known, layers=tuple(layer for layer in known.layers if layer.name in found))
-    size = _write(checked, known, target, copies)
+    is_data_free = any(isinstance(note, MadeWithoutData) for note in before.notes)
+    size = _write(checked, known, target, copies, data_free=is_data_free)
     folded = sum(layer.folded for layer in comparison.layers)
     return Stamped(target, len(comparison.layers), folded, comparison.unfound, size, tuple(copies))
 
@@ -135,7 +137,7 @@ def _require_new(copies: Iterable[Path], target: Path) -> None:
             )
 
 
-def _write(model: Backend, known: Reference, target: Path, copies: Mapping[Path, Path]) -> int:
+def _write(model: Backend, known: Reference, target: Path, copies: Mapping[Path, Path], *, data_free: bool) -> int:
     """Write the file with one more entry of metadata, its tensors where they were: inside, or in files beside it.
 
     Returns:
@@ -144,6 +146,8 @@ def _write(model: Backend, known: Reference, target: Path, copies: Mapping[Path,
     with staging(target) as folder:
         try:
             size = model.write_provenance(known, folder / target.name)
+            if data_free and model.origin is not None:
+                model.origin.label_as_data_free(folder / target.name)
             for copy, original in copies.items():
                 place = folder / copy.relative_to(target.parent)
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -43,6 +43,10 @@ class Origin(abc.ABC):
     ) -> tuple[Note, ...]:
         """See `Backend.write`."""
 
+    def label_as_data_free(self, target: Path) -> None:
+        """Write into a file that was just written that its statistics were made without data, where it has a place."""
+        return
+
     def write_by_instance(
         self, model: Backend, layers: Sequence[str], target: Path, *, beside: bool
     ) -> tuple[Note, ...]:

@@ -34,11 +34,12 @@ class Judged(StrEnum):
 
     HELD_OUT = "held-out"
     CROSS_FITTED = "cross-fitted"
+    NOT_JUDGED = "not-judged"
 
 
 BETTER, NO_DIFFERENCE, UNDECIDED = Outcome.BETTER, Outcome.NO_DIFFERENCE, Outcome.UNDECIDED
 WORSE, NOTHING, TOO_FEW = Outcome.WORSE, Outcome.NOTHING, Outcome.TOO_FEW
-HELD_OUT, CROSS_FITTED = Judged.HELD_OUT, Judged.CROSS_FITTED
+HELD_OUT, CROSS_FITTED, NOT_JUDGED = Judged.HELD_OUT, Judged.CROSS_FITTED, Judged.NOT_JUDGED
 _ORIGIN = Origin("the document", "repair")
 EXIT_REFUSED, EXIT_NOT_CHECKED = 1, 4
 INSTANCE = "instance"
@@ -108,8 +109,9 @@ class RepairResult(Shown):
         out: where it was to be written; `None` where only its outcome was asked for.
         outcome: `better`, `no-difference`, `undecided` (no labels to tell by), `worse`, `too-few-samples` (to repair
             from, and not measured to be better) or `nothing-to-repair`.
-        judged: `held-out`, or `cross-fitted`: each half of the data judged by what the other half gave.
-        source: the data that were repaired from.
+        judged: `held-out`, or `cross-fitted`: each half of the data judged by what the other half gave; `not-judged`
+            without data.
+        source: the data that were repaired from, or what was generated in their place.
         samples: how many of them were used.
         comparison: `None` where no outputs could be compared.
         before: the report on the model as shipped, on the data that judge.
@@ -117,6 +119,7 @@ class RepairResult(Shown):
         layers: every layer that stores statistics.
         noted: what was chosen on the way.
         samples_needed: where there were too few to repair from, how many would do.
+        data_free: there were no data: the statistics are those of generated pictures, and nothing judges them.
     """
 
     method: str
@@ -132,6 +135,7 @@ class RepairResult(Shown):
     layers: tuple[LayerRepair, ...]
     noted: tuple[Note, ...] = ()
     samples_needed: int | None = None
+    data_free: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -186,7 +190,7 @@ class RepairResult(Shown):
             *("method", "path", "outcome", "judged", "exit_code", "source", "samples", "comparison", "layers"),
             *("notes", "noted", "before", "after"),
         ),
-        added=frozenset({"samples_needed"}),
+        added=frozenset({"samples_needed", "data_free"}),
         earlier=repair_before,
     )
 

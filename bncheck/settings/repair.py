@@ -37,6 +37,7 @@ class RepairSettings:
         method: `recalibrate`, `blend`, `instance` or `renorm`.
         prior: what the stored statistics are worth, in samples (`blend`); `None` to let the labels choose.
         until: stop measuring once the mean of every layer is known so well, in standard deviations; 0 reads all.
+        data_free: there are no data: `recalibrate` by generated pictures, where statistics are lost.
         force: write although the result is worse, or of too few samples.
         overwrite: write over an existing `out`.
         training: how `renorm` trains.
@@ -58,6 +59,7 @@ class RepairSettings:
     method: str = METHOD
     prior: float | None = None
     until: float = UNTIL_OF_REPAIR
+    data_free: bool = False
     force: bool = False
     overwrite: bool = False
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -68,6 +70,7 @@ class RepairSettings:
     edge: Edge = _IN_PYTHON
 
     def __post_init__(self) -> None:
+        require_flag("data_free", self.data_free)
         require_flag("force", self.force)
         require_flag("overwrite", self.overwrite)
         require_number("prior", self.prior)
@@ -80,4 +83,20 @@ class RepairSettings:
         if not 0 <= self.until < math.inf:
             raise UsageError(
                 f"{argument('until')} {self.until:g}: an error in standard deviations, like 0.01; 0 reads all data."
+            )
+        if self.data_free:
+            self._require_no_data()
+
+    def _require_no_data(self) -> None:
+        """Refuse data beside the wish to go without, and methods that cannot."""
+        if self.method != METHOD:
+            raise UsageError(
+                f"{argument('data_free')} is for {argument('method')} {METHOD} alone, not for {argument('method')} "
+                f"{self.method}."
+            )
+        given = [name for name in ("data", "train_data", "heldout") if getattr(self, name) is not None]
+        if given:
+            raise UsageError(
+                f"{argument('data_free')} is for those who have no data at all, and {argument(given[0])} names some: "
+                f"leave {argument('data_free')} out. Pictures of any kind serve better than none ({argument('data')})."
             )

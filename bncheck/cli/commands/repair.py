@@ -29,6 +29,7 @@ from bncheck.cli.process import exit_codes, say, stdout_to_stderr
 from bncheck.cli.progress import progress_bar, training_told
 from bncheck.cli.ranks import refuse_in_job
 from bncheck.cli.showing import read_showing
+from bncheck.errors import UsageError
 from bncheck.results import RepairResult
 from bncheck.settings import (
     BATCH_SIZE,
@@ -58,9 +59,10 @@ from bncheck.vocabulary import FailOn, Spelling, argument
 def repair_command(
     context: typer.Context,
     model: opt.Model,
-    data: opt.RepairedFrom,
     out: opt.OutOfRepair,
+    data: opt.RepairedFrom = None,
     method: opt.Method = METHOD,
+    data_free: opt.DataFree = False,
     train_data: opt.TrainedOn = None,
     heldout: opt.HeldOut = None,
     prior: opt.Prior = None,
@@ -124,6 +126,8 @@ def repair_command(
         showing = read_showing(context)
         destinations = read_destinations(report or [], RepairResult)
         files = files_of(context, destinations)
+        if data is None and not data_free:
+            raise UsageError("Missing option '--data': what to repair from, like the training data if possible.")
         if method != "renorm":
             refuse_without(
                 f"{argument('method', 'renorm')}",
@@ -147,6 +151,7 @@ def repair_command(
             train_data=train_data,
             heldout=heldout,
             method=method,
+            data_free=data_free,
             prior=prior,
             until=until,
             force=force,

@@ -81,7 +81,7 @@ from bncheck.cli.options.sections.output import (
     Verbose,
     WriteMoments,
 )
-from bncheck.cli.options.sections.repair import Force, Method, Overwrite, Prior
+from bncheck.cli.options.sections.repair import DataFree, Force, Method, Overwrite, Prior
 from bncheck.cli.options.sections.training import (
     Amp,
     Epochs,
@@ -110,6 +110,7 @@ __all__ = [
     "Channels",
     "Crop",
     "Data",
+    "DataFree",
     "Debug",
     "DeployDtype",
     "Device",

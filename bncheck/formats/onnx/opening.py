@@ -13,8 +13,8 @@ from bncheck.formats.onnx.graph import OnnxGraph, graph_inputs, nodes_below, ops
 from bncheck.formats.onnx.layers import Listing, list_onnx_layers
 from bncheck.formats.onnx.model import OnnxBackend
 from bncheck.formats.onnx.reading import read_onnx
-from bncheck.formats.onnx.writing import OnnxOrigin
-from bncheck.results import ArithmeticRead, DeviceIgnored, LayerUnmeasurable, Note
+from bncheck.formats.onnx.writing import OnnxOrigin, is_data_free
+from bncheck.results import ArithmeticRead, DeviceIgnored, LayerUnmeasurable, MadeWithoutData, Note
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv", "NhwcConv")
 
@@ -49,7 +49,10 @@ def open_onnx(request: Request) -> OnnxBackend:
         has_convolutions=_convolves(proto),
         unsupported=frozenset(listing.unsupported),
         refusal=_refusal(listing),
-        notes=(*request.ignored(), *_device_note(request.device), *_together(together), *_reasons(listing)),
+        notes=(
+            *([MadeWithoutData()] if is_data_free(proto) else []),
+            *(*request.ignored(), *_device_note(request.device), *_together(together), *_reasons(listing)),
+        ),
     )
 
 

@@ -27,6 +27,8 @@ from bncheck.tensors import torch
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
 
+DATA_FREE = "bncheck.data_free"
+"""Key of the metadata of a model whose statistics were made without data."""
 _LISTED_AS_INPUTS = 4
 """Before this IR version initializers stand among the graph's inputs too."""
 
@@ -54,6 +56,19 @@ class OnnxOrigin(Origin):
         if not isinstance(model, OnnxBackend):
             raise TypeError(f"{self.path} was not opened from an ONNX file")
         return write_onnx(self.path, model.graph, tensors, target)
+
+    def label_as_data_free(self, target: Path) -> None:
+        """See `Origin.label_as_data_free`: an entry of the metadata, which exports and stamps keep."""
+        proto = onnx.ModelProto()
+        proto.ParseFromString(target.read_bytes())
+        if not is_data_free(proto):
+            proto.metadata_props.add(key=DATA_FREE, value="generated pictures (coloured noise)")
+            target.write_bytes(proto.SerializeToString())
+
+
+def is_data_free(proto: onnx.ModelProto) -> bool:
+    """Whether the model says of itself that its statistics were made without data."""
+    return any(entry.key == DATA_FREE for entry in proto.metadata_props)
 
 
 def write_onnx(source: Path, graph: OnnxGraph, tensors: Mapping[str, torch.Tensor], target: Path) -> tuple[Note, ...]:

@@ -11,6 +11,7 @@ _TOLD = {
     Reason.UNTOLD: "nothing in the file tells whether they were never updated or folded on purpose",
     Reason.UNSUPPORTED: "they cannot be measured in this format",
     Reason.BY_INPUT: "they normalize by their input (export the model in eval mode)",
+    Reason.NOT_LOST: "they have not lost what they learned",
     Reason.NO_PLACE: "their statistics have no names of their own in the file",
 }
 

@@ -38,6 +38,8 @@ def headings(result: RepairResult) -> list[str]:
         return []
     if result.method == INSTANCE:
         return [BY_INSTANCE, _judged_on(result)]
+    if result.data_free:
+        return [f"recalibrated without data, by {result.source}", _judged_on(result)]
     verb = VERBS.get(result.method, result.method)
     return [f"{verb} by {count(result.samples, 'sample')} of {result.source}", _judged_on(result)]
 
@@ -102,6 +104,8 @@ def _outcome(result: RepairResult) -> str:
         TOO_FEW: "Too few samples to repair from: the new statistics may be off by more than a gap that matters.",
         UNDECIDED: f"Whether the repaired model is better cannot be told {_without_accuracy(result)}.",
     }[result.outcome]
+    if result.data_free:
+        return "Whether the repaired model is better nobody can tell: there were no data to repair from or to judge by."
     if result.outcome == UNDECIDED and comparison is None:
         return "Whether the repaired model is better cannot be told: its outputs cannot be compared."
     if result.outcome == UNDECIDED and comparison is not None and comparison.score is not None:

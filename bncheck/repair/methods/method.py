@@ -31,12 +31,14 @@ class MethodOptions:
         until: error of the means, in standard deviations, at which reading stops; 0 to read everything.
         fine_tuning: how a method that trains does it.
         training: told of every step of it.
+        force: repair although nothing is known to be wrong.
     """
 
     prior: float | None = None
     until: float = UNTIL_OF_REPAIR
     fine_tuning: FineTuneOptions = field(default_factory=FineTuneOptions)
     training: TrainingProgress = quiet
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import count, listed
@@ -180,6 +181,54 @@ class BuildByInstance(Note):
             f"The file holds no statistics of {listed(self.layers, 3)} any more: build "
             f"{'this layer' if len(self.layers) == 1 else 'these layers'} with `track_running_stats=False`, else they "
             "are missing when it is loaded."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsWithoutData(Note):
+    """No data were there: statistics are those of generated pictures, and nothing judges them.
+
+    Attributes:
+        pictures: that were generated.
+        layers: that were given such statistics.
+        predicted: how many of these the weights predict the means of.
+        distance: how far the typical one lies from that, in stored deviations; `None` where none is predicted.
+    """
+
+    qualifies: ClassVar[bool] = True
+    pictures: int
+    layers: int
+    predicted: int = 0
+    distance: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        check = ""
+        if self.distance is not None:
+            check = (
+                f" The means of {self.predicted} of them lie {self.distance:.2g} standard deviations (median) from "
+                "those that the weights predict."
+            )
+        return (
+            f"Without data: the statistics of {count(self.layers, 'layer')} are those of "
+            f"{count(self.pictures, 'generated picture')} (coloured noise), a last resort that nothing has judged. "
+            f"Recalibrate on data of the model's own kind as soon as there are any.{check}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MadeWithoutData(Note):
+    """The file says of itself that its statistics were made without data."""
+
+    qualifies: ClassVar[bool] = True
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            "The file says of itself that its statistics were made without data, of generated pictures: recalibrate it "
+            "on data of its own kind."
         )
 
 

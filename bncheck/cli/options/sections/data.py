@@ -49,7 +49,7 @@ TrainedOn = Annotated[
     ),
 ]
 RepairedFrom = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="D",
         help="What to repair from, like the training data if possible; see inspect.",

@@ -22,6 +22,17 @@ Method = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+DataFree = Annotated[
+    bool,
+    typer.Option(
+        "--data-free",
+        help=(
+            "recalibrate, a last resort without --data: layers that lost their statistics get those of generated "
+            "pictures, of the size of --resize. Nothing judges them."
+        ),
+        rich_help_panel=PANEL,
+    ),
+]
 Prior = Annotated[
     float | None,
     typer.Option(
