@@ -18,7 +18,7 @@ class LiveFunctions:
     def __init__(self, paths: Sequence[Path]) -> None:
         files = {str(path.resolve()) for path in paths}
         self._known: dict[Place, list[FunctionType]] = defaultdict(list)
-        for one in gc.get_objects():
+        for one in _objects():
             if type(one) is FunctionType and one.__code__.co_filename in files:
                 self._known[_place(one.__code__)].append(one)
 
@@ -28,6 +28,16 @@ class LiveFunctions:
             for function in self._known.get(_place(code), ()):
                 if function.__code__.co_freevars == code.co_freevars:
                     function.__code__ = code
+
+
+def _objects() -> list[object]:
+    """What lives in this process; by itself the collector tells nothing of what `tests/conftest.py` froze."""
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    found = gc.get_objects()
+    if frozen:
+        gc.freeze()
+    return found
 
 
 def _place(code: CodeType) -> Place:

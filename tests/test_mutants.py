@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_every_function_is_changed_and_nothing_beside_them(written: tuple[Path, 
 
 def test_a_fault_is_put_into_functions_that_live_decorated_or_not(written: tuple[Path, ModuleType]) -> None:
     path, small = written
+    gc.freeze()  # as the process of the tests is, once they are collected
     source, live, box = Source.read(path), LiveFunctions([path]), small.Box()
     assert (small.add(1), box.size) == (3, 2)
     by_change = {(mutant.function, mutant.after): mutant for mutant in source.mutants}
