@@ -67,7 +67,7 @@ quick: $(STAMP) lint
 quick-tests: $(STAMP)
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "$(QUICKEST)"
 
-# To be run on a quiet machine.
+# By what they take of a processor, so that a busy machine writes about the same list.
 costs: $(STAMP)
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "$(QUICK)" --write-costs
 

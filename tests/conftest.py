@@ -36,8 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Have properties draw the same in any order of the tests, and the costs written where it is asked for."""
     draw_by_seed_alone()
-    if config.getoption("--write-costs") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(costs.Costs())
+    if config.getoption("--write-costs"):
+        config.pluginmanager.register(costs.Clock())
+        if not hasattr(config, "workerinput"):
+            config.pluginmanager.register(costs.Costs())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,18 +1,21 @@
 """What tests cost: which of them `make quick` leaves out, and how that list is written.
 
-A test function is costly where a case of it takes `COSTLY` seconds or more in the mean, what it sets up included. The
-list is a file, since a mark at each of some 800 functions would say less about them than about a machine.
+A test function is costly where a case of it takes `COSTLY` seconds of a processor or more in the mean, what it sets up
+and the processes that it starts included: seconds by the clock would tell of whatever else the machine does. The list
+is a file, since a mark at each of some 1,000 functions would say less about them than about a machine.
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 COSTLY = 0.05
-"""Seconds of a test's case, in the mean over the cases of its function, from which on it is costly."""
+"""Seconds of a processor for a test's case, in the mean over the cases of its function, from which on it is costly."""
 
 LIST = Path(__file__).parent / "costly.txt"
 
@@ -27,6 +30,31 @@ def costly() -> frozenset[str]:
     return frozenset(LIST.read_text(encoding="utf-8").split()) if LIST.is_file() else frozenset()
 
 
+def _seconds() -> float:
+    """Of a processor, that this process and those that it waited for have taken."""
+    return sum(os.times()[:4])
+
+
+class Clock:
+    """Has every report tell the seconds of a processor that its phase took; in every process that runs tests."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+
+    def pytest_runtest_logstart(self) -> None:
+        """Begin with a case."""
+        self._before = _seconds()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put what the phase that ended took into its report, which xdist hands on with all that stands in it."""
+        report = yield
+        now = _seconds()
+        report.cpu = now - self._before  # type: ignore[attr-defined]
+        self._before = now
+        return report
+
+
 class Costs:
     """Collects what every case took, and writes the list at the end: `pytest -n 2 --write-costs`."""
 
@@ -35,7 +63,7 @@ class Costs:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add what a phase of a case took, as the workers report it."""
-        self.seconds[function_of(report.nodeid)][report.nodeid] += report.duration
+        self.seconds[function_of(report.nodeid)][report.nodeid] += report.cpu  # type: ignore[attr-defined]
 
     def pytest_sessionfinish(self) -> None:
         """Write the list, of this run's functions anew; what did not run keeps its place while it exists."""

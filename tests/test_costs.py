@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,16 +22,33 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_function_is_costly_by_the_mean_of_its_cases(written: Path) -> None:
     run = costs.Costs()
     for name, phase in (("a[1]", 0.02), ("a[1]", 0.03), ("a[2]", 0.06), ("b[1]", 0.09), ("b[2]", 0.0), ("c", 0.05)):
-        run.pytest_runtest_logreport(SimpleNamespace(nodeid=f"tests/cli/test_x.py::{name}", duration=phase))
+        run.pytest_runtest_logreport(SimpleNamespace(nodeid=f"tests/cli/test_x.py::{name}", cpu=phase))
     run.pytest_sessionfinish()
     assert written.read_text().split() == ["cli/test_x.py::a", "cli/test_x.py::c"]
     assert costs.costly() == {"cli/test_x.py::a", "cli/test_x.py::c"}
 
 
+def test_a_report_has_the_seconds_of_a_processor_that_its_phase_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the processes that it started too, and not those by the clock."""
+    clock = costs.Clock()
+    taken = []
+    for own, of_others, by_the_clock in ((1.0, 0.0, 50.0), (1.5, 2.0, 70.0), (1.75, 2.0, 99.0)):
+        monkeypatch.setattr(os, "times", lambda now=(own, 0.0, of_others, 0.0, by_the_clock): now)
+        if by_the_clock == 50.0:
+            clock.pytest_runtest_logstart()
+            continue
+        ending, report = clock.pytest_runtest_makereport(), SimpleNamespace()
+        next(ending)
+        with pytest.raises(StopIteration):
+            ending.send(report)
+        taken.append(report.cpu)
+    assert taken == [2.5, 0.25]
+
+
 def test_what_did_not_run_keeps_its_place_while_its_file_exists(written: Path) -> None:
     written.write_text("gone/test_y.py::a\ntest_there.py::a\ntest_there.py::b\n")
     run = costs.Costs()
-    run.pytest_runtest_logreport(SimpleNamespace(nodeid="tests/test_there.py::b", duration=0.001))
+    run.pytest_runtest_logreport(SimpleNamespace(nodeid="tests/test_there.py::b", cpu=0.001))
     run.pytest_sessionfinish()
     assert written.read_text().split() == ["test_there.py::a"]
 

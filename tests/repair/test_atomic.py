@@ -20,6 +20,8 @@ import bncheck
 from bncheck.errors import BncheckError, UsageError
 from bncheck.files import written_whole
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is written does not hang on them
+
 KILLS = 10
 BALLAST = 2_000_000
 """Values beside the model, so that writing takes a while."""

@@ -15,6 +15,8 @@ from bncheck.errors import UsageError
 from bncheck.repair.methods.blending import blended
 from bncheck.watch.policies import Statistics
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is written does not hang on them
+
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 NET = f"{SAMPLES / 'digits_net.py'}:build"
 KEYS = [f"{layer}.{role}" for layer in LAYERS for role in STATISTICS]

@@ -27,6 +27,8 @@ from bncheck.errors import ModelError, UsageError
 from bncheck.formats.recognition.recognise import recognise
 from bncheck.formats.stored_values import in_form_of
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is written does not hang on them
+
 LEGACY = {"_use_new_zipfile_serialization": False}
 
 

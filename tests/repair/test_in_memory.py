@@ -13,6 +13,8 @@ from torch import nn
 import bncheck
 from bncheck.errors import DataError, UsageError
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is written does not hang on them
+
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 def test_the_copy_has_new_statistics_and_the_module_is_as_it_was(training: bool) -> None:

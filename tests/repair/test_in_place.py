@@ -17,6 +17,8 @@ import bncheck
 from bncheck.errors import ModelError
 from bncheck.formats import open_model
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is written does not hang on them
+
 MEASURED = ("model.0.bn", "model.1.bn", "norm", "frozen")
 STATISTICS = {f"{layer}.running_{which}" for layer in MEASURED for which in ("mean", "var")}
 

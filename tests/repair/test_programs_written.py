@@ -17,6 +17,8 @@ import bncheck
 from bncheck.errors import ModelError
 from bncheck.formats.recognition.recognise import recognise
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is written does not hang on them
+
 X = torch.from_numpy(images())
 EXTRA = {"classes.json": '["a", "b", "c"]'}
 

@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 import bncheck
 from bncheck.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is written does not hang on them
+
 
 def test_a_file_keeps_its_metadata_and_its_names(tmp_path: Path) -> None:
     net = stale_net()
