@@ -15,6 +15,8 @@ from bncheck.errors import ModelError, UsageError
 from bncheck.repair import FineTuneOptions
 from bncheck.results import ModelChosen, TensorsLeftOut
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is read and written is asked, not what else may be wrong
+
 StateDict = dict[str, torch.Tensor]
 
 

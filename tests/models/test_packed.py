@@ -14,6 +14,8 @@ from model_networks import Small, trained
 import bncheck
 from bncheck.errors import ModelError
 
+pytestmark = pytest.mark.usefixtures("without_probes")  # what is read and written is asked, not what else may be wrong
+
 
 def stored() -> bytes:
     file = io.BytesIO()

@@ -60,13 +60,14 @@ def test_there_is_no_golden_page_too_many() -> None:
     assert {page.name for page in GOLDEN.glob("*.txt")} == {f"{name}_{width}.txt" for name in PAGES for width in WIDTHS}
 
 
-@pytest.mark.parametrize("width", [20, 34, 40, 60, *range(78, 125, 6), 200, 300])
 @pytest.mark.parametrize("name", PAGES)
-def test_no_line_is_longer_than_the_terminal_is_wide(name: str, width: int) -> None:
+def test_no_line_is_longer_than_the_terminal_is_wide(name: str) -> None:
     """But for the command, which is copied in one piece."""
-    lines = drawn(PAGES[name](), width).splitlines()
-    assert max(len(line) for line in lines if not line.startswith(("To do", "Then check: "))) <= width
-    assert all(line == line.rstrip() for line in lines)
+    report = PAGES[name]()
+    for width in (20, 34, 40, 60, *range(78, 125, 6), 200, 300):
+        lines = drawn(report, width).splitlines()
+        assert max(len(line) for line in lines if not line.startswith(("To do", "Then check: "))) <= width
+        assert all(line == line.rstrip() for line in lines)
 
 
 @pytest.mark.parametrize("number", [2, 55, 300])
