@@ -31,7 +31,8 @@ from bncheck.tensors import HAS_TORCH
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
 
-_TENSORS = "torch._utils._rebuild_"
+_INNER = "torch._"
+"""How names begin that nobody but PyTorch asks for: its functions that make tensors of a kind."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +104,7 @@ def _with_every_tensor(loaded: Loaded, path: Path) -> Loaded:
     Raises:
         MissingExtraError: it does.
     """
-    unmade = next((name for name in loaded.asked if name.startswith(_TENSORS)), None)
+    unmade = next((name for name in loaded.asked if name.startswith(_INNER)), None)
     if unmade is not None:
         raise missing("torch", f"reading what {path} holds ({unmade})")
     return loaded
