@@ -12,6 +12,7 @@ from bncheck.api.assembling import assemble
 from bncheck.api.next_step import advised
 from bncheck.core import in_force
 from bncheck.errors import UnreadableError, UsageError
+from bncheck.extras import require_installed
 from bncheck.measure import Joined, Part, completed, joined, measured_evidence, read_part
 from bncheck.results import PutTogether, Report, Run
 from bncheck.rules import judge
@@ -80,6 +81,7 @@ def merged(
     """
     if isinstance(paths, str | os.PathLike) or not paths:
         raise UsageError("merge takes the files of all shards: name one or more, in a list.")
+    require_installed("torch", "Putting parts together")
     parts: dict[str, Part] = {}
     for path in paths:
         if os.fspath(path) in parts:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hostile_files import CASES, FLOATS, INJECTED, LONG, Case, checkpoint, graph, norm, stored
 from typer.testing import CliRunner, Result
+from without_torch import without_torch
 
 import bncheck.api
 from bncheck.cli.app import app
@@ -45,6 +46,29 @@ def test_no_content_breaks_an_audit(name: str, tmp_path: Path) -> None:
         assert "internal error" not in line
         assert "does not know" not in line
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_no_content_breaks_an_audit_where_torch_is_not_installed(tmp_path: Path) -> None:
+    """In one process: as with it, or a word on what reading takes."""
+    models = {}
+    for number, (name, case) in enumerate(CASES.items()):
+        (tmp_path / str(number)).mkdir()
+        models[name] = written(tmp_path / str(number), case)
+    ended = without_torch(["audit", str(model), "--no-config"] for model in models.values())
+    for (name, case), done in zip(CASES.items(), ended, strict=True):
+        lines = done.stderr.splitlines()
+        if done.code == 2:
+            assert lines[0].endswith("needs PyTorch, which is not installed: pip install 'bncheck[torch]'"), name
+        else:
+            assert done.code == case.code, (name, done)
+        if done.code in (2, 3):
+            assert len(lines) == 1, (name, done)
+            assert models[name].name in lines[0]
+            assert len(lines[0]) < LONGEST_MESSAGE
+            assert lines[0].isprintable()
+            assert not [words for words in ("internal error", "does not know") if words in lines[0]], (name, done)
+    assert sum(done.code == case.code for case, done in zip(CASES.values(), ended, strict=True)) > len(CASES) / 2
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.code != 3])

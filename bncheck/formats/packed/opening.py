@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-import torch
-
 from bncheck.errors import BncheckError, ModelError
 from bncheck.formats.declared import room
 from bncheck.formats.digest import sha256_of
@@ -20,6 +18,7 @@ from bncheck.formats.format import Request
 from bncheck.formats.origin import Origin
 from bncheck.formats.packed import GZIP, packed_model
 from bncheck.results import Note, Unpacked
+from bncheck.tensors import torch
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
