@@ -11,6 +11,7 @@ from torch import nn
 
 from bncheck.weights import Activation, after
 
+
 class Error(nn.Module):
     """The error function."""
 

@@ -190,4 +190,4 @@ def test_values_written_over_are_followed() -> None:
     reasons = predictions_of(from_module(net)).reasons
     assert reasons["13"] is Unpredicted.UNKNOWN_OPERATION
     assert reasons["19"] is Unpredicted.FEW_ALIKE  # the one behind constants that were added
-    assert SIDE == norms(net)[0].num_features // 2
+    assert norms(net)[0].num_features // 2 == SIDE

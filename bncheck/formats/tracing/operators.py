@@ -153,7 +153,10 @@ _KNOWN: dict[str, Meaning] = {
     "neg": arithmetic.negated,
     **dict.fromkeys(("cat", "concat", "concatenate"), shapes.joined),
     **dict.fromkeys(("view", "reshape", "unsafe_view", "flatten", "squeeze", "unsqueeze"), shapes.reshaped),
-    **dict.fromkeys(("permute", "transpose", "t", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "native_channel_shuffle"), shapes.rearranged),
+    **dict.fromkeys(
+        ("permute", "transpose", "t", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "native_channel_shuffle"),
+        shapes.rearranged,
+    ),
     **dict.fromkeys(("split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"), shapes.split),
     "slice": shapes.sliced,
     "narrow": shapes.narrowed,

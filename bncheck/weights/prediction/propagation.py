@@ -26,7 +26,6 @@ from bncheck.formats import (
     Wiring,
     sources_of,
 )
-from bncheck.tensors import torch
 from bncheck.vocabulary import Activation, Unpredicted
 from bncheck.weights.prediction.entering import Positions, entering_of, kind_of
 from bncheck.weights.prediction.kernels import Border, inside, kernel_of
