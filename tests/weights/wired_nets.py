@@ -43,12 +43,15 @@ class Beside(nn.Module):
 class Halves(nn.Module):
     """One half of the channels goes through a convolution, as in ShuffleNetV2 and in cross-stage partial networks."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, chunked: bool = True) -> None:
         super().__init__()
         self.conv, self.bn = nn.Conv2d(WIDTH // 2, WIDTH // 2, 3, 1, 1), nn.BatchNorm2d(WIDTH // 2)
+        self.chunked = chunked
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        left, right = x.chunk(2, 1)
+        left, right = x[:, :12], x[:, 12:]
+        if self.chunked:
+            left, right = x.chunk(2, 1)
         return torch.cat([left, torch.relu(self.bn(self.conv(right)))], 1)
 
 

@@ -17,6 +17,14 @@ from bncheck.formats.wiring.steps import Fed, Wiring
 
 _LISTS = ("prim::ListConstruct", "prim::TupleConstruct")
 _UNPACKED = ("prim::ListUnpack", "prim::TupleUnpack")
+_COMPARED = {
+    "aten::eq": operator.eq,
+    "aten::ne": operator.ne,
+    "aten::lt": operator.lt,
+    "aten::gt": operator.gt,
+    "aten::le": operator.le,
+    "aten::ge": operator.ge,
+}
 _PASSED = ("aten::Int", "aten::Float", "prim::NumToTensor", "prim::unchecked_cast", "aten::ScalarImplicit")
 
 
@@ -66,11 +74,19 @@ def _follow(tracing: Tracing, node: Any, program: torch.jit.ScriptModule) -> Non
         parts = held if isinstance(held, list) and len(held) == len(outputs) else [None] * len(outputs)
         for name, part in zip(outputs, parts, strict=True):
             tracing.hold(name, Value(tracing.drawing.lost()) if part is None else part)
+    elif kind == "prim::ConstantChunk":
+        parts = _chunks(tracing, inputs[0], node.i("chunks"), node.i("dim"))
+        for place, name in enumerate(outputs):
+            tracing.hold(name, parts[place] if place < len(parts) else Value(tracing.drawing.lost()))
     elif kind == "prim::GetAttr":
         tracing.hold(outputs[0], _attribute(node, program))
     elif kind == "prim::Constant":
         value = node.outputsAt(0).toIValue()
         tracing.hold(outputs[0], value.detach() if isinstance(value, torch.Tensor) else value)
+    elif kind == "prim::If" and isinstance(tracing.what(inputs[0]), bool):
+        _branch(tracing, node, program, 0 if tracing.what(inputs[0]) else 1)
+    elif kind in _COMPARED and all(isinstance(tracing.what(name), int) for name in inputs):
+        tracing.hold(outputs[0], _COMPARED[kind](*map(tracing.what, inputs)))
     elif kind in _PASSED:
         tracing.hold(outputs[0], tracing.what(inputs[0]))
     elif node.schema() == NO_SCHEMA or next(node.blocks(), None) is not None:
@@ -78,6 +94,22 @@ def _follow(tracing: Tracing, node: Any, program: torch.jit.ScriptModule) -> Non
             tracing.hold(name, Value(tracing.drawing.lost()))
     else:
         _call(tracing, node, inputs, outputs)
+
+
+def _branch(tracing: Tracing, node: Any, program: torch.jit.ScriptModule, which: int) -> None:
+    """The branch that is taken: how many axes a value has decides, which convolutions tell."""
+    block = list(node.blocks())[which]
+    for inner in block.nodes():
+        _follow(tracing, inner, program)
+    for given, made in zip(node.outputs(), block.outputs(), strict=True):
+        tracing.hold(given.debugName(), tracing.what(made.debugName()))
+
+
+def _chunks(tracing: Tracing, source: str, chunks: int, axis: int) -> list[Any]:
+    """The parts that a value is cut into; the compiler has an operator of its own for that."""
+    given = {"self": tracing.what(source), "chunks": chunks, "dim": axis}
+    found = tracing.call(torch.ops.aten.chunk.default, given, {})
+    return found if isinstance(found, list) else []
 
 
 def _call(tracing: Tracing, node: Any, inputs: list[str], outputs: list[str]) -> None:

@@ -52,7 +52,7 @@ def meaning_of(drawing: Drawing, call: Call) -> Any:
     if kind_of_operator(name) == BATCH_NORM:
         return _normalized(drawing, call)
     if name in _ASKING:
-        return None
+        return call.rank if name == "dim" else None
     if name in _ZEROS:
         return _zeros(drawing, call)
     if name in _SAME:
@@ -153,10 +153,8 @@ _KNOWN: dict[str, Meaning] = {
     "neg": arithmetic.negated,
     **dict.fromkeys(("cat", "concat", "concatenate"), shapes.joined),
     **dict.fromkeys(("view", "reshape", "unsafe_view", "flatten", "squeeze", "unsqueeze"), shapes.reshaped),
-    **dict.fromkeys(
-        ("permute", "transpose", "t", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "native_channel_shuffle"),
-        shapes.rearranged,
-    ),
+    **dict.fromkeys(("permute", "transpose", "t", "pixel_shuffle", "pixel_unshuffle"), shapes.rearranged),
+    **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), shapes.rearranged),
     **dict.fromkeys(("split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk"), shapes.split),
     "slice": shapes.sliced,
     "narrow": shapes.narrowed,

@@ -71,11 +71,20 @@ class Tracing:
         writes = [one.name for one in schema.arguments if one.alias_info is not None and one.alias_info.is_write]
         if not writes and callable(operator) and _of_constants(given):
             return self._computed(operator, given)
+        if shapes[0] is None:
+            shapes = (self._unsized(given), shapes[1])
         result = meaning_of(self.drawing, Call(schema.name, given, self.names, shapes))
         for name in writes:
             if name in keys:
                 self._overwrite(keys[name], result)
         return result
+
+    def _unsized(self, given: Mapping[str, Any]) -> Sequence[None] | None:
+        """As many sizes as the first argument has axes, where that is known and they are not."""
+        first = next(iter(given.values()), None)
+        first = first[0] if isinstance(first, list) and first else first
+        rank = self.drawing.ranks[first.place] if isinstance(first, Value) else None
+        return None if rank is None else (None,) * rank
 
     @staticmethod
     def viewed(operator: Any, keys: Mapping[str, Hashable]) -> Hashable | None:

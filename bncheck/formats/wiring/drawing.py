@@ -24,6 +24,7 @@ from bncheck.formats.wiring.steps import (
     Step,
     Weighted,
     Wiring,
+    sources_of,
 )
 from bncheck.vocabulary import Activation, Unpredicted
 
@@ -44,16 +45,19 @@ class Drawing:
     Attributes:
         steps: so far.
         channels: how many each has; `None` where that is not known.
+        ranks: how many axes each has; `None` where that is not known.
     """
 
     steps: list[Step] = field(default_factory=list)
     channels: list[int | None] = field(default_factory=list)
+    ranks: list[int | None] = field(default_factory=list)
     _lost: dict[Unpredicted, int] = field(default_factory=dict)
 
     def put(self, step: Step, channels: int | None = None) -> int:
         """Add a step; gives its place."""
         self.steps.append(step)
         self.channels.append(channels if channels is not None else self._channels(step))
+        self.ranks.append(self._rank(step))
         return len(self.steps) - 1
 
     def lost(self, reason: Unpredicted = Unpredicted.UNKNOWN_OPERATION) -> int:
@@ -68,6 +72,9 @@ class Drawing:
 
     def clipped(self, source: int, low: float | None, high: float | None) -> int:
         """Add a value held between bounds."""
+        before = self.steps[source]
+        if low is None and isinstance(before, Activated) and before.function is Activation.RELU:
+            low, source = 0.0, before.source
         known = _BY_BOUNDS.get((low, high))
         if known is Activation.LINEAR:
             return source
@@ -89,6 +96,8 @@ class Drawing:
         for source, gate in ((one, other), (other, one)):
             if (doubled := self._by_error_function(source, gate)) is not None:
                 return self.scaled(self.put(Activated(Activation.GELU, source)), doubled)
+            if self._is_moved_relu6(gate, source):
+                return self.scaled(self.put(Activated(Activation.HARD_SWISH, source)), 1 / _SIXTH)
             if (function := self._gated(source, gate)) is not None:
                 return self.put(Activated(function, source))
         return self.lost(Unpredicted.MULTIPLIED)
@@ -133,12 +142,18 @@ class Drawing:
             if isinstance(inner, Activated) and inner.function is Activation.SOFTPLUS and inner.source == source:
                 return Activation.MISH
         if isinstance(made, Scaled) and _is(made.factor, _SIXTH) and _is(made.offset, 0.0):
-            inner = self.steps[made.source]
-            if isinstance(inner, Activated) and inner.function is Activation.RELU6:
-                moved = self.steps[inner.source]
-                if isinstance(moved, Scaled) and moved.source == source:
-                    return Activation.HARD_SWISH if _is(moved.factor, 1.0) and _is(moved.offset, _THREE) else None
+            return Activation.HARD_SWISH if self._is_moved_relu6(made.source, source) else None
         return None
+
+    def _is_moved_relu6(self, place: int, source: int) -> bool:
+        """Whether it is ReLU6 of the source and three."""
+        made = self.steps[place]
+        if not isinstance(made, Activated) or made.function is not Activation.RELU6:
+            return False
+        moved = self.steps[made.source]
+        if not isinstance(moved, Scaled) or moved.source != source:
+            return False
+        return _is(moved.factor, 1.0) and _is(moved.offset, _THREE)
 
     def _by_error_function(self, source: int, gate: int) -> float | None:
         """What a value times a gate is of GELU, whose gate is (1 + erf(x / sqrt 2)) / 2."""
@@ -151,6 +166,13 @@ class Drawing:
         moved = self.steps[inner.source]
         by_root = isinstance(moved, Scaled) and moved.source == source and _is(moved.factor, _ROOT_OF_HALF)
         return 2 * float(made.factor[0]) if by_root else None
+
+    def _rank(self, step: Step) -> int | None:
+        """As a convolution's weight tells, which has as many axes as what it gives."""
+        if isinstance(step, Weighted):
+            return step.weight.dim()
+        known = (self.ranks[one] for one in sources_of(step))
+        return 2 if isinstance(step, Flattened) else next((rank for rank in known if rank is not None), None)
 
     def _channels(self, step: Step) -> int | None:
         match step:
