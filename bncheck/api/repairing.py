@@ -9,12 +9,12 @@ from typing import Any
 
 from bncheck.api.asking import Request, plan_of, request_of, spelling_arguments
 from bncheck.api.inspecting import OPENING
-from bncheck.api.opening import as_trained, model_of, preprocessed, weights_of
-from bncheck.api.remote.fetching import fetched_data
+from bncheck.api.opening import as_trained, model_of, preprocessed
+from bncheck.api.remote.repairs import brought_here, called_as_named
 from bncheck.api.reporting.running import report_on
 from bncheck.data import Source
 from bncheck.errors import ModelError, RefusedError, UsageError
-from bncheck.files import Fetched, InputFiles, publish, require_named, shown_as_named, staging
+from bncheck.files import InputFiles, publish, require_named, shown_as_named, staging
 from bncheck.formats import Backend, by_instance, by_instance_refused, require_runnable
 from bncheck.measure import Plan
 from bncheck.progress import Progress, Relayed, begin, no_progress
@@ -73,13 +73,13 @@ def repaired(
     for name, data in _named_data(settings).items():
         require_named(data, name)
     request_of(settings)  # refuses what cannot be meant before anything is opened
-    here, copy = _here(settings)
+    here, copy = brought_here(settings)
     with shown_as_named(copy):
         result = _repaired(settings, here, progress, training_progress)
     if copy is None:
         return result
-    after = None if result.after is None else _as_named(result.after, copy)
-    return replace(result, before=_as_named(result.before, copy), after=after)
+    after = None if result.after is None else called_as_named(result.after, copy)
+    return replace(result, before=called_as_named(result.before, copy), after=after)
 
 
 def _repaired(
@@ -137,23 +137,6 @@ def _named_data(settings: RepairSettings) -> dict[str, Any]:
         argument("train_data"): settings.train_data,
         argument("heldout"): settings.heldout,
     }
-
-
-def _here(settings: RepairSettings) -> tuple[RepairSettings, Fetched | None]:
-    """The settings with what lies elsewhere fetched: it is the copy that is repaired, and read again on the way."""
-    model = weights_of(settings.model)
-    copy = model.source if isinstance(model.source, Fetched) else None
-    if copy is not None:
-        model = replace(model, source=Path(copy))
-    data, train, heldout = map(fetched_data, (settings.data, settings.train_data, settings.heldout))
-    return replace(settings, model=model, data=data, train_data=train, heldout=heldout), copy
-
-
-def _as_named(report: Report, copy: Fetched) -> Report:
-    """The report with the model called as it was named, where it is on the copy."""
-    if report.model.path != str(Path(copy)):
-        return report
-    return replace(report, model=replace(report.model, path=copy.shown))
 
 
 def _require_unseen(data: Any, heldout: Any) -> None:

@@ -126,7 +126,7 @@ def test_on_the_terminal_it_says_so_too(tmp_path: Path, monkeypatch: pytest.Monk
     done = call("repair", "net.pt", "--data-free", "--resize", "32", "--arch", arch, "--out", "new.pt")
     assert done.code == 0, done.stderr
     text = " ".join(done.stdout.split())
-    assert "recalibrated without data, by generated pictures (coloured noise) not judged: there were no data" in text
+    assert "recalibrated without data, by generated pictures (coloured noise), not judged: there were no data" in text
     assert "nobody can tell: there were no data to repair from or to judge by." in text
     assert "a last resort that nothing has judged. Recalibrate on data of the model's own kind" in text
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from bncheck.evidence import Evidence
 from bncheck.formats import from_module
+from bncheck.formats.torch_module.model import ModuleBackend
 from bncheck.rules import judge
 from bncheck.weights import predictions_of
 from tests.weights.block_nets import measured, norms, plain
@@ -32,7 +33,7 @@ def test_the_prediction_is_that_of_a_healthy_twin(value: float, code: str) -> No
     (told,) = finding.evidence["predicted"].items()
     (name, predicted), stored = told, right[told[0]].statistics
     assert (finding.layers, finding.evidence["layers_predicted"]) == ((name,), 1)
-    assert predicted["activation_assumed"] == "ReLU"
+    assert predicted["activation_assumed"] == "ReLU of norm"
     assert predicted["mean_rms"] == pytest.approx(np.sqrt(np.mean(stored[0] ** 2)), rel=0.2)
     assert predicted["variance_median"] == pytest.approx(np.median(stored[1]), rel=0.3)
     assert f"in {name} means of {predicted['mean_rms']:.2g} (RMS)" in finding.message
@@ -45,10 +46,14 @@ def test_all_layers_are_told_in_one_sentence() -> None:
     assert len(finding.evidence["predicted"]) == 5
 
 
-def test_layers_fed_alike_tell_the_activation() -> None:
+def test_the_graph_tells_the_activation_else_layers_fed_alike_do(monkeypatch: pytest.MonkeyPatch) -> None:
     (finding,) = judge(blanked([6], 1.0, nn.SiLU), {"BN102"})
     (predicted,) = finding.evidence["predicted"].values()
-    assert predicted["activation_assumed"] == "SiLU"
+    assert predicted["activation_assumed"] == "SiLU of norm"
+    monkeypatch.setattr(ModuleBackend, "wiring", lambda self: None)
+    (finding,) = judge(blanked([6], 1.0, nn.SiLU), {"BN102"})
+    (by_names,) = finding.evidence["predicted"].values()
+    assert by_names == predicted | {"activation_assumed": "SiLU"}
 
 
 def test_nothing_is_said_of_a_layer_that_the_input_feeds() -> None:

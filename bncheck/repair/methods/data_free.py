@@ -10,7 +10,7 @@ import torch
 from bncheck.core import NormLayer
 from bncheck.data import Source
 from bncheck.errors import RefusedError
-from bncheck.formats import Backend
+from bncheck.formats import Backend, Wiring
 from bncheck.measure import Plan, static_evidence
 from bncheck.progress import Progress
 from bncheck.repair.generated import generated_source
@@ -109,6 +109,10 @@ class _Repaired:
     def tensors(self) -> dict[str, torch.Tensor]:
         """By name."""
         return dict(self.model.tensors())
+
+    def wiring(self) -> Wiring | None:
+        """The model's."""
+        return self.model.wiring()
 
 
 def _beside_predicted(model: Backend, chosen: LayerStatistics) -> tuple[int, float | None]:

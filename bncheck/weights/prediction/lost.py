@@ -9,11 +9,10 @@ import numpy as np
 
 from bncheck.core import NormLayer, spread
 from bncheck.evidence import PredictedMoments
-from bncheck.tensors import torch
 from bncheck.weights.prediction.fitting import moments_of
 from bncheck.weights.prediction.kernels import kernel_of
 from bncheck.weights.prediction.moments import Activation
-from bncheck.weights.prediction.pairs import Pair, pairs_of
+from bncheck.weights.prediction.pairs import Pair
 
 _NEAR = 0.25
 """Correlation of neighbouring values that is assumed: what layers fed alike mostly agree on."""
@@ -26,31 +25,24 @@ def unlearned(layers: Sequence[NormLayer]) -> frozenset[str]:
     return frozenset(layer.name for layer in layers if layer.has_statistics and not layer.missing and _is_blank(layer))
 
 
+def as_if_learned(layers: Sequence[NormLayer], names: Collection[str]) -> tuple[NormLayer, ...]:
+    """The layers, those named with some statistics; their variances are far above eps, as nearly all are."""
+    return tuple(_learned(layer) if layer.name in names else layer for layer in layers)
+
+
 @np.errstate(all="ignore")  # values out of a file may be of any size
-def predicted_instead(
-    layers: Sequence[NormLayer],
-    tensors: Mapping[str, torch.Tensor],
-    names: Collection[str],
-    activations: Mapping[str, str],
-) -> dict[str, PredictedMoments]:
-    """The moments that the output of the layer before has behind the weight, for those of these layers that it feeds.
+def predicted_instead(pairs: Sequence[Pair], activations: Mapping[str, str]) -> dict[str, PredictedMoments]:
+    """The moments that the output of the layer before has behind the weight, by the layer that it feeds.
 
     Args:
-        layers: every normalization layer of the file.
-        tensors: all that the file holds, in its order.
-        names: the layers whose own statistics tell nothing.
-        activations: by form, what stands before the weight where layers fed alike tell it; else ReLU is assumed.
+        pairs: of the layers whose own statistics tell nothing, and what feeds them.
+        activations: by form, what stands before the weight where layers fed alike tell it; else ReLU is assumed,
+            where no graph says what it is.
     """
-    if not names:
-        return {}
-    found, _ = pairs_of([_as_if_learned(layer) if layer.name in names else layer for layer in layers], tensors)
-    return {
-        pair.target.name: _predicted(pair, activations.get(pair.form)) for pair in found if pair.target.name in names
-    }
+    return {pair.target.name: _predicted(pair, activations.get(pair.form)) for pair in pairs}
 
 
-def _as_if_learned(layer: NormLayer) -> NormLayer:
-    """The layer with some statistics; its variances are far above its eps, as nearly all are."""
+def _learned(layer: NormLayer) -> NormLayer:
     ones = np.ones(layer.channels)
     return replace(layer, mean=ones, var=2.0 * ones, missing=False)
 
@@ -65,7 +57,7 @@ def _predicted(pair: Pair, known: str | None) -> PredictedMoments:
     return PredictedMoments(
         source=pair.source.name,
         weight=pair.weight_name,
-        activation=chosen.value,
+        activation=pair.known.told if pair.known is not None else chosen.value,
         mean=mean if kernel.bias is None else mean + kernel.bias,
         var=(1 - _NEAR) * apart + _NEAR * together,
     )

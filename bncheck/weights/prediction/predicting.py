@@ -16,7 +16,7 @@ from bncheck.vocabulary import Unpredicted
 from bncheck.weights.prediction.eps import eps_of, refitted, with_eps
 from bncheck.weights.prediction.fitting import Fit, fits_of, moments_of, other_fits
 from bncheck.weights.prediction.kernels import kernel_of
-from bncheck.weights.prediction.lost import predicted_instead, unlearned
+from bncheck.weights.prediction.lost import as_if_learned, predicted_instead, unlearned
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair, pairs_of
 from bncheck.weights.prediction.wired_pairs import is_reached, wired_pairs
@@ -72,8 +72,8 @@ def predictions_of(model: Weighted) -> Predictions:
     stored = [layer.name for layer in model.layers if layer.has_statistics]
     if len(stored) <= THRESHOLDS.predicted_alike:  # the first is fed by the input: a file is not read for nothing
         return Predictions((), dict.fromkeys(stored, Unpredicted.FEW_ALIKE), instead=_instead(model, {}))
-    wiring = model.wiring()
-    if wiring is not None and is_reached(wiring, model.layers):
+    wiring = _graph(model)
+    if wiring is not None:
         found, reasons = wired_pairs(wiring, model.layers)
         eps = eps_of(_forms([pair for pair in found if pair.known is None or pair.known.entering is None]))
         if eps is not None:
@@ -94,10 +94,19 @@ def predictions_of(model: Weighted) -> Predictions:
     return Predictions(tuple(layers[name] for name in order), reasons, eps, instead)
 
 
+def _graph(model: Weighted) -> Wiring | None:
+    """The model's graph, where it tells more than names."""
+    wiring = model.wiring()
+    return wiring if wiring is not None and is_reached(wiring, model.layers) else None
+
+
 def _instead(model: Weighted, activations: Mapping[str, str]) -> Mapping[str, PredictedMoments]:
     """What the weights predict of layers that never learned."""
-    blank = unlearned(model.layers)
-    return predicted_instead(model.layers, model.tensors(), blank, activations) if blank else {}
+    if not (blank := unlearned(model.layers)):
+        return {}
+    layers, wiring = as_if_learned(model.layers, blank), _graph(model)
+    found, _ = pairs_of(layers, model.tensors()) if wiring is None else wired_pairs(wiring, layers)
+    return predicted_instead([pair for pair in found if pair.target.name in blank], activations)
 
 
 def _forms(pairs: Sequence[Pair]) -> list[list[Pair]]:
