@@ -123,7 +123,7 @@ def test_on_the_terminal_it_says_so_too(tmp_path: Path, monkeypatch: pytest.Monk
     saved(tmp_path, broken(1, 2))
     monkeypatch.chdir(tmp_path)
     arch = f"{__file__}:build"
-    done = call("repair", "net.pt", "--data-free", "--resize", "32", "--arch", arch, "--out", "new.pt")
+    done = call("repair", "net.pt", "--data-free", "--resize", "32", "--arch", arch, "--out", "new.pt", "-v")
     assert done.code == 0, done.stderr
     text = " ".join(done.stdout.split())
     assert "recalibrated without data, by generated pictures (coloured noise), not judged: there were no data" in text
