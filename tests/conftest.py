@@ -52,12 +52,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import files that are deselected as a whole: some load frameworks for seconds."""
-    deselected = set(re.findall(r"not (\w+)", config.getoption("markexpr"))) & set(LEFT_OUT)
+    deselected = set(re.findall(r"not (\w+)", config.getoption("markexpr"))) & {*LEFT_OUT, "costly"}
     if not deselected or collection_path.suffix != ".py":
         return None
     text = collection_path.read_text(encoding="utf-8")
     whole = re.search(r"^pytestmark = (?:\[\n(?: .*\n)*|.*)", text, re.MULTILINE)
-    return True if whole and set(re.findall(r"mark\.(\w+)", whole[0])) & deselected else None
+    if whole and set(re.findall(r"mark\.(\w+)", whole[0])) & deselected:
+        return True
+    return True if "costly" in deselected and costs.is_costly(collection_path, text) else None
 
 
 def pytest_collection_finish() -> None:

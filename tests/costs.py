@@ -8,8 +8,10 @@ is a file, since a mark at each of some 1,000 functions would say less about the
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -27,29 +29,42 @@ def function_of(node: str) -> str:
 
 def costly() -> frozenset[str]:
     """The functions that the list names."""
-    return frozenset(LIST.read_text(encoding="utf-8").split()) if LIST.is_file() else frozenset()
+    return _read(LIST, LIST.stat().st_mtime_ns) if LIST.is_file() else frozenset()
 
 
-def _seconds() -> float:
+@lru_cache(maxsize=1)
+def _read(path: Path, _changed: int) -> frozenset[str]:
+    return frozenset(path.read_text(encoding="utf-8").split())
+
+
+def is_costly(path: Path, text: str) -> bool:
+    """Whether a file of that text has tests, and the list names them all."""
+    names = re.findall(r"^ *def (test_\w+)", text, re.MULTILINE)
+    file = path.relative_to(LIST.parent).as_posix() if path.is_relative_to(LIST.parent) else path.name
+    return bool(names) and {f"{file}::{name}" for name in names} <= costly()
+
+
+def seconds(times: Callable[[], Sequence[float]] = os.times) -> float:
     """Of a processor, that this process and those that it waited for have taken."""
-    return sum(os.times()[:4])
+    return sum(times()[:4])
 
 
 class Clock:
     """Has every report tell the seconds of a processor that its phase took; in every process that runs tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = seconds) -> None:
+        self._now = now
         self._before = 0.0
 
     def pytest_runtest_logstart(self) -> None:
         """Begin with a case."""
-        self._before = _seconds()
+        self._before = self._now()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put what the phase that ended took into its report, which xdist hands on with all that stands in it."""
         report = yield
-        now = _seconds()
+        now = self._now()
         report.cpu = now - self._before  # type: ignore[attr-defined]
         self._before = now
         return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,21 +27,31 @@ def test_a_function_is_costly_by_the_mean_of_its_cases(written: Path) -> None:
     assert costs.costly() == {"cli/test_x.py::a", "cli/test_x.py::c"}
 
 
-def test_a_report_has_the_seconds_of_a_processor_that_its_phase_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the processes that it started too, and not those by the clock."""
-    clock = costs.Clock()
-    taken = []
-    for own, of_others, by_the_clock in ((1.0, 0.0, 50.0), (1.5, 2.0, 70.0), (1.75, 2.0, 99.0)):
-        monkeypatch.setattr(os, "times", lambda now=(own, 0.0, of_others, 0.0, by_the_clock): now)
-        if by_the_clock == 50.0:
-            clock.pytest_runtest_logstart()
-            continue
+def test_a_report_has_the_seconds_of_a_processor_that_its_phase_took() -> None:
+    times = iter([1.0, 3.5, 3.75])
+    clock, taken = costs.Clock(lambda: next(times)), []
+    clock.pytest_runtest_logstart()
+    for _ in range(2):
         ending, report = clock.pytest_runtest_makereport(), SimpleNamespace()
         next(ending)
         with pytest.raises(StopIteration):
             ending.send(report)
         taken.append(report.cpu)
     assert taken == [2.5, 0.25]
+
+
+def test_seconds_are_those_of_this_process_and_of_those_it_started_and_none_by_the_clock() -> None:
+    assert costs.seconds(lambda: (1.0, 0.5, 0.25, 0.125, 99.0)) == 1.875
+
+
+def test_a_file_is_costly_where_all_of_its_tests_are(written: Path) -> None:
+    """Its helpers do not matter, and one without tests is not."""
+    written.write_text("cli/test_x.py::test_a\ncli/test_x.py::test_b\n")
+    path = written.parent / "cli" / "test_x.py"
+    assert costs.is_costly(path, "def helper():\n    pass\n\ndef test_a():\n    pass\n\ndef test_b(x):\n    pass\n")
+    assert not costs.is_costly(path, "def test_a():\n    pass\n\ndef test_c():\n    pass\n")
+    assert not costs.is_costly(path, "def helper():\n    pass\n")
+    assert not costs.is_costly(path.with_name("test_y.py"), "def test_a():\n    pass\n")
 
 
 def test_what_did_not_run_keeps_its_place_while_its_file_exists(written: Path) -> None:

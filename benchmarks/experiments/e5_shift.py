@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
 from torch import nn
 
 import bncheck
@@ -59,6 +58,8 @@ def _inspected(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> list[float]:
 
 def _spearman(first: np.ndarray, second: np.ndarray) -> float:
     """Correlation of the ranks; NaN where nothing varies."""
+    from scipy.stats import spearmanr  # takes as long to load as all else here
+
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(spearmanr(first, second).statistic)

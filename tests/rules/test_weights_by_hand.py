@@ -134,6 +134,14 @@ def test_what_is_off_is_told_with_its_direction() -> None:
     assert second["channel"] == 1
 
 
+def test_the_farthest_is_told_first_and_nothing_of_others_where_there_are_none() -> None:
+    found = found_in(predicted("near", **BY_MEAN), predicted("far", **BY_MEAN | {"distance": 0.4}))
+    assert found is not None
+    assert found.layers == ("far", "near")
+    assert found.evidence["mean_distances"] == [0.4, 0.2]
+    assert found.message.endswith("(ReLU assumed between, which fits best). ")
+
+
 # BN302: the statistics behind are those of another eps
 
 KERAS = TrainingEps(5e-4, 2e-3, 1e-3, (1e-6, 1e-5, 1e-4, 1e-3, 1e-2), (0.5, 0.4, 0.2, 0.05, 0.3), ("a", "b"))
@@ -214,6 +222,13 @@ def test_channels_that_only_the_smaller_eps_leaves_alive_do_not_speak() -> None:
     nothing = THRESHOLDS.no_variance * 1e-3
     dying = np.array([4.0, 4.0, nothing, nothing, nothing])
     assert told_of_eps(other(layers=("a",)), layer("a", var=dying)) == []
+    assert told_of_eps(other(layers=("a",)), layer("a", var=np.full(2, nothing))) == []
+
+
+def test_an_eps_of_zero_is_contradicted_like_any_other() -> None:
+    (found,) = told_of_eps(KERAS, *(layer(name, var=SMALL, eps=0.0) for name in "ab"))
+    assert found.message.startswith("eps is 0 in a, b, but the statistics stored behind them are those of an eps")
+    assert found.measure.layers == dict.fromkeys("ab", pytest.approx(np.sqrt(2) - 1))
 
 
 def test_an_eps_above_the_variances_is_no_matter_where_the_file_says_that_it_was_trained_so() -> None:
