@@ -6,6 +6,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,10 @@ class Net(nn.Module):
 
 @pytest.fixture
 def net() -> Net:
+    return made_net()
+
+
+def made_net() -> Net:
     torch.manual_seed(0)
     made = Net()
     made(3 + 2 * torch.randn(64, 1, 8, 8))
@@ -217,19 +222,31 @@ def save_safetensors(net: Net, path: Path) -> None:
 FORMATS = [save_state, save_lightning, save_parallel, save_script, save_program, save_safetensors]
 
 
+Save = Callable[[Net, Path], None]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Save, str], Path]:
+    """The network in any format, `before`, the `same` again, or `after` it was moved; each written once."""
+
+    @cache
+    def write(save: Save, name: str) -> Path:
+        path = tmp_path_factory.mktemp(save.__name__) / name
+        save(moved_net(made_net()) if name == "after" else made_net(), path)
+        return path
+
+    return write
+
+
 @pytest.mark.parametrize("save", FORMATS)
 @pytest.mark.parametrize("save_other", FORMATS)
-def test_formats_mix(
-    net: Net, tmp_path: Path, save: Callable[[Net, Path], None], save_other: Callable[[Net, Path], None]
-) -> None:
-    save(net, tmp_path / "before")
-    save_other(net, tmp_path / "same")
-    save_other(moved_net(net), tmp_path / "after")
-    same = bncheck.diff(tmp_path / "before", tmp_path / "same")
+def test_formats_mix(written: Callable[[Save, str], Path], save: Save, save_other: Save) -> None:
+    before = written(save, "before")
+    same = bncheck.diff(before, written(save_other, "same"))
     assert (same.summary.layers_compared, same.summary.layers_moved, same.summary.tensors_moved) == (2, 0, 0)
     assert (same.only_before, same.only_after) == ((), ())
     assert same.summary.tensors_compared == 10
-    moved = bncheck.diff(tmp_path / "before", tmp_path / "after", expect_frozen=["*backbone.1"])
+    moved = bncheck.diff(before, written(save_other, "after"), expect_frozen=["*backbone.1"])
     assert moved.summary.exit_code == 1
     assert [layer.gap for layer in moved.layers] == pytest.approx([0.3, 1.0], rel=1e-3)
     assert [tensor.change for tensor in moved.tensors if tensor.moved] == pytest.approx([1 / 3], rel=1e-6)
