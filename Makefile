@@ -130,7 +130,9 @@ diagnosis: $(STAMP)
 	$(BIN)/python -m benchmarks.diagnosis --from-seed 41 $(if $(FASHION),--fashion $(FASHION)) --out docs/diagnosis.md
 	$(BIN)/python -m benchmarks.diagnosis.tasks --from-seed 41 --out docs/diagnosis.md
 	$(BIN)/python -m benchmarks.diagnosis.tasks.calibration --from-seed 41 --out docs/diagnosis.md
-	$(BIN)/python -m benchmarks.diagnosis.static --seed 41 --steps 120 --most 3 --out docs/weights.md
+	$(BIN)/python -m benchmarks.diagnosis.static --seed 41 --steps 120 --most 3 --out docs/weights.md --page docs/diagnosis.md
+	$(BIN)/python -m benchmarks.diagnosis.static.copies --seed 44 --steps 150 --out docs/diagnosis.md
+	$(BIN)/python -m benchmarks.data_free --seed 43 --out docs/guide/repairing.md
 	$(BIN)/python -m benchmarks.diagnosis.static.eps --seed 42 --steps 60 --out docs/weights.md
 	$(BIN)/python -m benchmarks.diagnosis.training_input $(if $(FASHION),--fashion $(FASHION)) --out docs/training-input.md
 	$(BIN)/python -m benchmarks.diagnosis.training_input --from-seed 7 --out docs/training-input.md

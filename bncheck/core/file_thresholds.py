@@ -202,6 +202,10 @@ class FileAndInputThresholds:
     """Times the spread of these logarithms by which it must differ too."""
     predicted_least_spread: float = 0.15
     """Natural logarithm. Spread below which layers fed alike are alike by accident."""
+    predicted_places: int = 2
+    """Layers before and behind it that may excuse one whose variances are off: a stage of five moves together."""
+    predicted_along: float = 0.5
+    """Share of its logarithm that one of these must have, in the same direction, to excuse it."""
     predicted_many: int = 3
     """Layers far off from which it is no single block."""
     predicted_share: float = 0.1

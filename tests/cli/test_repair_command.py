@@ -14,7 +14,7 @@ from made_files import Files
 from safetensors.torch import save_file
 
 REPAIR_ONLY = {
-    *("--out", "--method", "--train-data", "--heldout", "--prior", "--until", "--force", "--overwrite"),
+    *("--out", "--method", "--data-free", "--train-data", "--heldout", "--prior", "--until", "--force", "--overwrite"),
     *("--steps", "--epochs", "--lr", "--optimizer", "--loss", "--train", "--amp", "--resume", "--patience"),
     *("--verbose", "--all", "--sort"),
 }

@@ -1,6 +1,7 @@
 """Train nets, audit them without data, plant faults into single layers, and print what was found: the static table.
 
-`python -m benchmarks.diagnosis.static [--fashion FOLDER] [--seed S] [--steps N] [--most N] [--only NET] [--out FILE]`
+`python -m benchmarks.diagnosis.static [--fashion FOLDER] [--seed S] [--steps N] [--most N] [--only NET] [--out FILE]
+[--page FILE]`
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.diagnosis import sections
 from benchmarks.diagnosis.data import task_named
 from benchmarks.diagnosis.static.nets import RECIPES, trained
-from benchmarks.diagnosis.static.page import put, section
+from benchmarks.diagnosis.static.page import put, section, summary
 from benchmarks.diagnosis.static.planting import Audited, Healthy, Trial, looked_at, trials
 from bncheck.formats import from_module
 
@@ -28,6 +30,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--only", action="append", choices=sorted(RECIPES), help="a net; repeatable")
     parser.add_argument("--graph", action="store_true", help="as with an architecture: by the network's graph")
     parser.add_argument("--out", type=Path, help="page whose table is written anew")
+    parser.add_argument("--page", type=Path, help="page whose part on files alone is written anew")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     shown = [option if not option.startswith("/") else "FOLDER" for option in arguments]
@@ -49,6 +52,8 @@ def main(arguments: list[str]) -> None:
             print(f"{told}: {healthy[told]}", file=sys.stderr, flush=True)
             if given.out:
                 put(given.out, section(healthy, seen, command))
+            if given.page:
+                sections.put(given.page, sections.STATIC, summary(healthy, seen, command))
     print(section(healthy, seen, command))
 
 

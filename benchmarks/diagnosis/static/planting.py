@@ -49,6 +49,8 @@ FAULTS: dict[str, Plant] = {
     "channels permuted": _permuted,
     "never updated": _never,
 }
+ALONE = ("channels permuted", "never updated")
+"""Those without a strength."""
 MANY = "a third of the layers off by 1 sd"
 AVERAGED = "averaged weights, buffers of the raw ones"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bncheck.core import THRESHOLDS
 from bncheck.evidence import Evidence, PredictedLayer
@@ -18,7 +18,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if evidence.data is not None or evidence.predicted is None:
         return
     judged = evidence.predicted.layers
-    wrong = [layer for layer in judged if _means_off(layer) or _variances_off(layer)]
+    varying = _variances_alone(judged)
+    wrong = [layer for layer in judged if _means_off(layer) or layer.name in varying]
     if not wrong:
         return
     farthest = sorted(wrong, key=_how_far, reverse=True)
@@ -30,7 +31,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         layers=names,
         message=(
             f"The stored statistics of {some_names(names)} are not those that the weights predict: "
-            f"{_in_words(farthest[0])}. {_rest_in_words(judged, wrong)}"
+            f"{_in_words(farthest[0], varying)}. {_rest_in_words(judged, wrong)}"
         ),
         fix=(
             f"Give data ({argument('data')}) to measure these layers. Compare the file with another of the same "
@@ -79,6 +80,26 @@ def _variances_off(layer: PredictedLayer) -> bool:
     return abs(layer.log_factor) >= max(least, THRESHOLDS.predicted_spreads * spread)
 
 
+def _variances_alone(judged: Sequence[PredictedLayer]) -> frozenset[str]:
+    """Give the layers whose variances are off, and not because they change from stage to stage.
+
+    Where a layer of its form within `predicted_places` of it is half as far off in the same direction, it is a stage
+    whose channels move together; beyond `predicted_far_factor` nothing excuses.
+    """
+    forms: dict[str, list[PredictedLayer]] = {}
+    for layer in judged:
+        forms.setdefault(layer.form, []).append(layer)
+    found = set()
+    for alike in forms.values():
+        for place, layer in enumerate(alike):
+            near = alike[max(0, place - THRESHOLDS.predicted_places) : place + THRESHOLDS.predicted_places + 1]
+            least = THRESHOLDS.predicted_along * layer.log_factor**2
+            along = any(other is not layer and other.log_factor * layer.log_factor >= least for other in near)
+            if _variances_off(layer) and (not along or abs(layer.log_factor) >= THRESHOLDS.predicted_far_factor):
+                found.add(layer.name)
+    return frozenset(found)
+
+
 def _is_far(layer: PredictedLayer) -> bool:
     return (_means_off(layer) and layer.distance >= THRESHOLDS.predicted_far) or (
         _variances_off(layer) and abs(layer.log_factor) >= THRESHOLDS.predicted_far_factor
@@ -95,7 +116,7 @@ def _how_far(layer: PredictedLayer) -> float:
     return max(layer.distance / THRESHOLDS.predicted_off, abs(layer.log_factor) / THRESHOLDS.predicted_factor)
 
 
-def _in_words(layer: PredictedLayer) -> str:
+def _in_words(layer: PredictedLayer, varying: Collection[str]) -> str:
     """Tell what is off in one layer, first what is farther."""
     told = []
     if _means_off(layer):
@@ -103,7 +124,7 @@ def _in_words(layer: PredictedLayer) -> str:
             f"the means of {layer.name or 'the model itself'} are {layer.distance:.2f} stored deviations (RMS) from "
             f"those that {layer.weight} makes of the output of {layer.source} ({_before(layer)})"
         )
-    if _variances_off(layer):
+    if layer.name in varying:
         factor = math.exp(abs(layer.log_factor))
         way = "larger" if layer.log_factor > 0 else "smaller"
         told.append(
