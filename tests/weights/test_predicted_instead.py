@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
-from bncheck.evidence import Evidence
+from bncheck.evidence import ComparedLayer, Comparison, Evidence
 from bncheck.formats import from_module
 from bncheck.formats.torch_module.model import ModuleBackend
 from bncheck.rules import judge
@@ -69,3 +70,19 @@ def test_weights_that_are_not_finite_are_not_quoted() -> None:
     name = next(iter(seen.predicted.instead))
     (finding,) = judge(replace(seen, predicted=replace(seen.predicted, instead={name: spoiled})), {"BN102"})
     assert "predict" not in finding.message
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.6])
+def test_an_export_that_differs_from_its_reference_is_said_to_fit_its_weights_if_it_does(moved: float) -> None:
+    net = measured(plain())
+    for norm in norms(net)[1:]:
+        noise = torch.randn(24, generator=torch.Generator().manual_seed(1))
+        norm.running_mean += moved * norm.running_var.sqrt() * noise
+    model = from_module(net)
+    compared = [ComparedLayer(layer.name, layer.name, 0.5, 0, agrees=False, folded=False) for layer in model.layers]
+    seen = Evidence(
+        model.layers, comparison=Comparison("before.pt", tuple(compared), ()), predicted=predictions_of(model)
+    )
+    (finding,) = judge(seen, {"BN403"})
+    assert ("Those of the export fit its weights: in the typical of 7 layers" in finding.message) == (moved == 0.0)
+    assert ("distance_by_own_weights" in finding.evidence) == (moved == 0.0)

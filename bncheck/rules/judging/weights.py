@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,13 @@ def copies_in_evidence(fit: CopyFit | None) -> dict[str, Any]:
         "distances_by_raw_weights": [float(one) for one in fit.under_raw],
         "distances_in_raw_model": [float(one) for one in fit.of_raw],
     }
+
+
+def own_fit(evidence: Evidence, names: Collection[str]) -> tuple[int, float] | None:
+    """Give how many of these layers' means the weights predict, and how far the typical one lies from that."""
+    known = () if evidence.predicted is None else evidence.predicted.layers
+    found = [layer.distance for layer in known if layer.name in names]
+    return (len(found), float(np.median(found))) if found else None
 
 
 def predicted_of(evidence: Evidence, names: Iterable[str]) -> dict[str, PredictedMoments]:

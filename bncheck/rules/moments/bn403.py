@@ -9,6 +9,7 @@ from bncheck.evidence import ComparedLayer, Comparison, Evidence, OutputAgreemen
 from bncheck.results import Cost, Finding
 from bncheck.rules.judging.measures import single, worst
 from bncheck.rules.judging.naming import shown, some_names
+from bncheck.rules.judging.weights import own_fit
 from bncheck.vocabulary import Remedy, Severity
 
 _ALSO = " (or gamma and beta: a fold shows them together)"
@@ -21,12 +22,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         return
     differing = [layer for layer in comparison.layers if not layer.agrees]
     if differing:
-        yield _other_statistics(comparison, differing)
+        yield _other_statistics(comparison, differing, own_fit(evidence, [layer.name for layer in differing]))
     elif evidence.agreement is not None and _outputs_differ(evidence.agreement):
         yield _other_outputs(evidence.agreement, comparison)
 
 
-def _other_statistics(comparison: Comparison, differing: list[ComparedLayer]) -> Finding:
+def _other_statistics(comparison: Comparison, differing: list[ComparedLayer], own: tuple[int, float] | None) -> Finding:
     farthest = max(differing, key=lambda layer: layer.error)
     source = f"the stamp of {comparison.path}" if comparison.stamped else comparison.path
     folded = all(layer.folded for layer in differing)
@@ -37,7 +38,7 @@ def _other_statistics(comparison: Comparison, differing: list[ComparedLayer]) ->
         message=(
             f"{len(differing)} of {len(comparison.layers)} layers were {'folded' if folded else 'exported'} with other "
             f"statistics than {source} holds: {some_names([layer.name for layer in differing])}; the largest gap "
-            f"between the two is {farthest.error:.2g}, in {farthest.name or 'the model itself'}."
+            f"between the two is {farthest.error:.2g}, in {farthest.name or 'the model itself'}.{_by_weights(own)}"
         ),
         fix=(
             "Export again from this checkpoint, or name the one it was exported from: statistics were recalibrated, "
@@ -50,7 +51,18 @@ def _other_statistics(comparison: Comparison, differing: list[ComparedLayer]) ->
             "gaps": [shown(layer.error) for layer in differing],
             "worst_channel": farthest.worst_channel,
             "compared": len(comparison.layers),
+            **({} if own is None else {"layers_predicted": own[0], "distance_by_own_weights": own[1]}),
         },
+    )
+
+
+def _by_weights(own: tuple[int, float] | None) -> str:
+    """Say that the export's statistics are those of its weights; where they are not, nothing says whose they are."""
+    if own is None or own[1] > THRESHOLDS.predicted_fits:
+        return ""
+    return (
+        f" Those of the export fit its weights: in the typical of {own[0]} layers the means lie {own[1]:.2f} "
+        "deviations from those that the weights predict, so the reference may be of another moment."
     )
 
 
