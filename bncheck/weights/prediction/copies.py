@@ -84,12 +84,18 @@ def _under(pair: Pair, weights: _Copy, statistics: _Copy) -> Pair | None:
 
     The slopes of a PReLU stay those of the inspected model: an average moves them little.
     """
-    weight = weights.tensors.get(f"{pair.weight_name}.weight")
+    weight = _plain(weights.tensors.get(f"{pair.weight_name}.weight"))
     source, target = (_mixed(name, weights, statistics) for name in (pair.source.name, pair.target.name))
     if weight is None or weight.shape != pair.weight.shape or source is None or target is None:
         return None
-    bias = weights.tensors.get(f"{pair.weight_name}.bias") if pair.bias is not None else None
+    bias = _plain(weights.tensors.get(f"{pair.weight_name}.bias")) if pair.bias is not None else None
     return replace(pair, source=source, target=target, weight=weight, bias=bias)
+
+
+def _plain(tensor: torch.Tensor | None) -> torch.Tensor | None:
+    """The tensor if it can be computed with; another copy in the file may be stored in any form."""
+    usable = tensor is not None and tensor.is_floating_point() and tensor.layout == torch.strided
+    return tensor if usable and tensor is not None and not tensor.is_meta else None
 
 
 def _mixed(name: str, weights: _Copy, statistics: _Copy) -> NormLayer | None:
