@@ -189,6 +189,8 @@ def spelled(text: str, spelling: Spelling | Callable[[str], str]) -> str:
     '--arch FILE.py:CALLABLE --data D'
     >>> spelled(f"{argument('arch', 'FILE.py:CALLABLE')} {argument('data', 'D')}", Spelling.PYTHON)
     'arch="FILE.py:CALLABLE", data=D'
+    >>> spelled(argument("resize", "HEIGHT,WIDTH"), Spelling.PYTHON)
+    'resize=(HEIGHT, WIDTH)'
     """
     spell = _SPELL[spelling] if isinstance(spelling, Spelling) else spelling
     is_call = spelling is Spelling.PYTHON
@@ -207,7 +209,9 @@ def arguments_named(text: str) -> tuple[str, ...]:
 
 def _in_python(value: str) -> str:
     """A value as a call has it: what stands for something, and numbers, as they are, text in quotes."""
-    return value if value.upper() == value else f'"{value}"'
+    several = value.split(",")
+    written = [one if one.upper() == one else f'"{one}"' for one in several]
+    return written[0] if len(written) == 1 else f"({', '.join(written)})"
 
 
 class Unpredicted(StrEnum):

@@ -77,8 +77,8 @@ class RepairSettings:
         require_number("until", self.until)
         if self.prior is not None and (self.method != _TAKES_A_PRIOR or not 0 <= self.prior < math.inf):
             raise UsageError(
-                f"{argument('prior')} {self.prior:g}: a number of samples from 0, for {argument('method')} "
-                f"{_TAKES_A_PRIOR} alone."
+                f"{argument('prior')} {self.prior:g}: a number of samples from 0, for "
+                f"{argument('method', _TAKES_A_PRIOR)} alone."
             )
         if not 0 <= self.until < math.inf:
             raise UsageError(

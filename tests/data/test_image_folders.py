@@ -137,7 +137,7 @@ def test_unreadable_image_is_named(tmp_path, content):
 def test_sizes_that_differ(tmp_path):
     save(tmp_path / "a.png", plain(0, (4, 5)))
     save(tmp_path / "b.png", plain(0, (6, 5)))
-    with pytest.raises(DataError, match=r"b\.png is 3 x 6 x 5 where \S+a\.png is 3 x 4 x 5.* resize HEIGHT,WIDTH"):
+    with pytest.raises(DataError, match=r"b\.png is 3 x 6 x 5 where \S+a\.png is 3 x 4 x 5.* resize=\(HEIGHT, WIDTH\)"):
         only_batch(tmp_path)
     assert tuple(only_batch(tmp_path, crop=4).inputs.shape) == (2, 3, 4, 4)
 

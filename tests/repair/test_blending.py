@@ -79,7 +79,7 @@ def test_a_prior_is_a_number_of_samples(tmp_path: Path, prior: float) -> None:
 
 
 def test_a_prior_is_for_blending_alone(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"for method blend alone"):
+    with pytest.raises(UsageError, match=r'for method="blend" alone'):
         bncheck.repair_file(saved(tmp_path), images(), out=tmp_path / "out.pt", arch=ARCH, prior=3)
 
 

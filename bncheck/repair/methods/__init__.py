@@ -35,7 +35,7 @@ def method_named(name: str, options: MethodOptions) -> Method:
     if options.prior is not None and not (method.takes_prior and 0 <= options.prior < math.inf):
         weighing = " or ".join(other.name for other in methods().values() if other.takes_prior)
         raise UsageError(
-            f"{argument('prior')} {options.prior:g}: a number of samples from 0, for {argument('method')} {weighing} "
+            f"{argument('prior')} {options.prior:g}: a number of samples from 0, for {argument('method', weighing)} "
             "alone."
         )
     if not 0 <= options.until < math.inf:
