@@ -105,7 +105,7 @@ def test_a_function_needs_no_labels():
     ("output", "labels", "options", "says"),
     [
         (SCORES, None, {}, "needs labels, and the data have none.* label_column"),
-        (SCORES, drawn(6), {}, "labels are measurements.* loss mse"),
+        (SCORES, drawn(6), {}, "labels are measurements.* loss=.mse."),
         (SCORES, drawn(6, 4), {}, "labels are measurements"),
         (SCORES, LABELS.reshape(2, 3), {}, r"shape \(2, 3\) do not fit outputs of shape \(6, 4\)"),
         (SCORES, LABELS[:5], {}, "do not fit outputs"),

@@ -197,7 +197,7 @@ def test_a_loader_cannot_be_divided() -> None:
 
 def test_methods_that_do_not_train_take_no_training_data() -> None:
     assert roles(method="recalibrate", data=numbers()).judge.samples == 50
-    with pytest.raises(UsageError, match=r"method recalibrate takes data alone"):
+    with pytest.raises(UsageError, match=r"method=.recalibrate. takes data alone"):
         roles(method="recalibrate", data=numbers(), train_data=numbers())
 
 

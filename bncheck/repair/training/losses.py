@@ -181,8 +181,8 @@ def _within(targets: torch.Tensor, classes: int) -> torch.Tensor:
 def _no_classes(labels: torch.Tensor) -> str:
     return (
         f"Cross entropy needs class numbers, and the labels are measurements (dtype {str(labels.dtype)[6:]}, shape "
-        f"{tuple(labels.shape)}): choose {argument('loss')} mse, or name a function, {argument('loss')} "
-        "FILE.py:CALLABLE."
+        f"{tuple(labels.shape)}): choose {argument('loss', 'mse')}, or name a function, "
+        f"{argument('loss', 'FILE.py:CALLABLE')}."
     )
 
 

@@ -50,8 +50,8 @@ def roles_of(way: Method, *, data: Any, train_data: Any, heldout: Any, how: Data
     if way.cross_fits:
         if train_data is not None:
             raise UsageError(
-                f"{argument('train_data')} is what {argument('method', 'renorm')} trains on; {argument('method')} "
-                f"{way.name} takes {argument('data')} alone."
+                f"{argument('train_data')} is what {argument('method', 'renorm')} trains on; "
+                f"{argument('method', way.name)} takes {argument('data')} alone."
             )
         source = open_data(data, how)
         return Roles(source, source if heldout is None else open_data(heldout, how, argument("heldout")))
