@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from bncheck.formats.folding import Fold
 from bncheck.formats.onnx.graph import OnnxGraph
 
 _AXES_AS_INPUT = 18
-"""The operator set from which ReduceMean and ReduceSumSquare take their axes as an input."""
+"""The operator set from which ReduceMean takes its axes as an input."""
+_SUM_AXES_AS_INPUT = 13
+"""The same of ReduceSum."""
 
 
 class Builder:
@@ -25,6 +28,8 @@ class Builder:
         self._graph = graph
         self._numbers = {norm.output: number for number, norm in enumerate(graph.nodes)}
         self._nodes: list[onnx.NodeProto] = []
+        self._main = self._nodes
+        self._aside: list[list[onnx.NodeProto]] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
@@ -42,6 +47,20 @@ class Builder:
         """Take a node over."""
         self._nodes.append(node)
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Add nodes whose answers nothing else in the graph needs, so that they run as soon as they can.
+
+        onnxruntime goes back from what nothing needs, the last of it first. Nodes aside come behind all others, those
+        added first come last: else what they read, of every layer, would be held until the network itself is done.
+        """
+        self._nodes = []
+        self._aside.append(self._nodes)
+        try:
+            yield
+        finally:
+            self._nodes = self._main
+
     def has(self, name: str) -> bool:
         """Whether a node that gives `name` was added."""
         return any(name in node.output for node in self._nodes)
@@ -55,8 +74,17 @@ class Builder:
         """Add a reduction, in the form of the graph's operator set."""
         if self._graph.opset < _AXES_AS_INPUT:
             return self.node(operator, [x], output, axes=axes, keepdims=keepdims)
-        named = self.constant("axes_" + "_".join(map(str, axes)), axes)
-        return self.node(operator, [x, named], output, keepdims=keepdims)
+        return self.node(operator, [x, self._axes(axes)], output, keepdims=keepdims)
+
+    def _axes(self, axes: list[int]) -> str:
+        return self.constant("axes_" + "_".join(map(str, axes)), axes)
+
+    def sum_of_squares(self, x: str, axes: list[int], output: str) -> str:
+        """Add a sum of squares, by two nodes: ReduceSumSquare takes one value at a time, slower and less exact."""
+        squared = self.node("Mul", [x, x], f"{output}.each")
+        if self._graph.opset < _SUM_AXES_AS_INPUT:
+            return self.node("ReduceSum", [squared], output, axes=axes, keepdims=0)
+        return self.node("ReduceSum", [squared, self._axes(axes)], output, keepdims=0)
 
     def constant(self, name: str, value: int | list[int]) -> str:
         """A constant of whole numbers."""
@@ -85,7 +113,8 @@ class Builder:
         copy = onnx.ModelProto()
         copy.CopyFrom(self._graph.proto)
         del copy.graph.node[:]
-        copy.graph.node.extend(self._nodes)
+        copy.graph.node.extend(self._main)
+        copy.graph.node.extend(node for nodes in reversed(self._aside) for node in nodes)
         copy.graph.input.extend(self._inputs)
         copy.graph.initializer.extend(self._constants.values())
         copy.graph.output.extend(self._outputs)

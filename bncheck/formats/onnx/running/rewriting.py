@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 
 from bncheck.formats.onnx.graph import OnnxGraph
 from bncheck.formats.onnx.running.building import Builder, compute_type, element_types
-from bncheck.formats.onnx.running.replacing import replaced
+from bncheck.formats.onnx.running.replacing import Replaced, replaced
 from bncheck.formats.onnx.running.tap_names import (
     BLOCKS,
     CENTRE,
@@ -31,32 +31,45 @@ from bncheck.formats.onnx.running.tap_names import (
 )
 
 
-def with_taps(graph: OnnxGraph, *, as_shipped: bool = False) -> onnx.ModelProto:
+def with_taps(graph: OnnxGraph) -> onnx.ModelProto:
     """A copy whose statistics are inputs, and which gives the moments of every sample and channel.
 
     Further inputs of each node: `STORED_MEAN` and `STORED_VAR`, (C,); `BLOCKS`, the shape (0, 0, k, -1)
     that parts a sample's values into k blocks; `CHANNELS`, those to be read a second time, centred.
 
-    Args:
-        graph: the model.
-        as_shipped: leave folded operations as they are: they normalize by what was folded in, whatever is fed.
+    Folded operations are left as they are: they normalize by what was folded in, whatever is fed.
     """
     builder = Builder(graph)
     for node, number in builder.normalizing_nodes():
-        at = replaced(builder, node, number, as_shipped=as_shipped)
-        rows = builder.node("Reshape", [at.tapped, builder.input(at.name(BLOCKS), TensorProto.INT64)], at.name("rows"))
-        builder.output(builder.reduce("ReduceMean", rows, [3], at.name(MEAN)), at.type)
-        builder.output(builder.reduce("ReduceSumSquare", rows, [3], at.name(SQUARES)), at.type)
-        builder.output(builder.node("Shape", [rows], at.name(SHAPE)), TensorProto.INT64)
-        channels = builder.input(at.name(CHANNELS), TensorProto.INT64)
-        chosen = builder.node("Gather", [rows, channels], at.name("chosen"), axis=1)
-        centre = builder.reduce("ReduceMean", chosen, [2, 3], at.name(CENTRE), keepdims=1)
-        deviations = builder.node("Sub", [chosen, centre], at.name("deviations"))
-        builder.output(centre, at.type)
-        builder.output(builder.reduce("ReduceMean", deviations, [3], at.name(REST)), at.type)
-        builder.output(builder.reduce("ReduceSumSquare", deviations, [3], at.name(CENTRED_SQUARES)), at.type)
+        at = replaced(builder, node, number, as_shipped=True)
+        with builder.aside():
+            _tell(builder, at)
         if at.answers:
             at.normalize(builder.input(at.name(STORED_MEAN), at.type), builder.input(at.name(STORED_VAR), at.type))
+    return builder.finished()
+
+
+def _tell(builder: Builder, at: Replaced) -> None:
+    """Give the moments of what is tapped at a node."""
+    rows = builder.node("Reshape", [at.tapped, builder.input(at.name(BLOCKS), TensorProto.INT64)], at.name("rows"))
+    builder.output(builder.reduce("ReduceMean", rows, [3], at.name(MEAN)), at.type)
+    builder.output(builder.sum_of_squares(rows, [3], at.name(SQUARES)), at.type)
+    builder.output(builder.node("Shape", [rows], at.name(SHAPE)), TensorProto.INT64)
+    channels = builder.input(at.name(CHANNELS), TensorProto.INT64)
+    chosen = builder.node("Gather", [rows, channels], at.name("chosen"), axis=1)
+    centre = builder.reduce("ReduceMean", chosen, [2, 3], at.name(CENTRE), keepdims=1)
+    deviations = builder.node("Sub", [chosen, centre], at.name("deviations"))
+    builder.output(centre, at.type)
+    builder.output(builder.reduce("ReduceMean", deviations, [3], at.name(REST)), at.type)
+    builder.output(builder.sum_of_squares(deviations, [3], at.name(CENTRED_SQUARES)), at.type)
+
+
+def with_given_statistics(graph: OnnxGraph) -> onnx.ModelProto:
+    """A copy whose statistics are inputs, `STORED_MEAN` and `STORED_VAR` of each node, and which tells nothing."""
+    builder = Builder(graph)
+    for node, number in builder.normalizing_nodes():
+        at = replaced(builder, node, number)
+        at.normalize(builder.input(at.name(STORED_MEAN), at.type), builder.input(at.name(STORED_VAR), at.type))
     return builder.finished()
 
 
@@ -82,7 +95,7 @@ def with_batch_statistics(graph: OnnxGraph) -> onnx.ModelProto:
         samples = builder.reduce("ReduceMean", rows, [2], at.name("samples"), keepdims=1)
         centre = builder.reduce("ReduceMean", samples, [0], at.name("centre"), keepdims=1)
         deviations = builder.node("Sub", [rows, centre], at.name("deviations"))
-        squares = builder.reduce("ReduceSumSquare", deviations, [2], at.name(SQUARES))
+        squares = builder.sum_of_squares(deviations, [2], at.name(SQUARES))
         average = builder.reduce("ReduceMean", squares, [0], at.name("average"))
         shape = builder.node("Shape", [rows], at.name(SHAPE))
         positions = builder.node("Gather", [shape, builder.constant("last", 2)], at.name("positions"))

@@ -23,7 +23,13 @@ from bncheck.formats.onnx.model import OnnxBackend
 from bncheck.formats.onnx.running.dialect import adapted
 from bncheck.formats.onnx.running.feeds import Feeds
 from bncheck.formats.onnx.running.loaded import LoadedModel, telling_line
-from bncheck.formats.onnx.running.rewriting import compute_types, with_batch_statistics, with_constants, with_taps
+from bncheck.formats.onnx.running.rewriting import (
+    compute_types,
+    with_batch_statistics,
+    with_constants,
+    with_given_statistics,
+    with_taps,
+)
 from bncheck.formats.onnx.running.runtime import answerers, with_answers
 from bncheck.formats.onnx.running.tap_names import (
     BATCH_TAPS,
@@ -70,6 +76,7 @@ class OnnxSession:
         self._unsupported = set(model.unsupported)
         self._shapes: list[torch.Size] = []
         self._compared = False
+        self._grown: LoadedModel | None = None
 
     @property
     def found(self) -> dict[str, NormLayer]:
@@ -101,8 +108,7 @@ class OnnxSession:
                 for number, table in enumerate(tables):
                     self._take(number, table, batch, recorder)
             case _:
-                feeds = self._statistics(policy) | self._tap_feeds()
-                values = self._run(self._by_given, batch, feeds, self._graph.outputs)
+                values = self._run(self._by_given, batch, self._statistics(policy), self._graph.outputs)
         return {name: _tensor(values[name]) for name in self._graph.outputs}
 
     def restrict(self, batch_size: int) -> None:
@@ -124,13 +130,11 @@ class OnnxSession:
     @cached_property
     def _by_stored(self) -> LoadedModel:
         # The statistics could be fed here too; as constants they let the runtime choose its faster layouts.
-        return LoadedModel(
-            with_constants(with_taps(self._graph, as_shipped=True), self._statistics(STORED)), self._path, self._weights
-        )
+        return LoadedModel(with_constants(with_taps(self._graph), self._statistics(STORED)), self._path, self._weights)
 
     @cached_property
     def _by_given(self) -> LoadedModel:
-        return LoadedModel(with_taps(self._graph), self._path, self._weights)
+        return LoadedModel(with_given_statistics(self._graph), self._path, self._weights)
 
     @cached_property
     def _by_batch(self) -> LoadedModel:
@@ -183,6 +187,11 @@ class OnnxSession:
         self, session: LoadedModel, batch: Batch, further: dict[str, Any], wanted: Sequence[str]
     ) -> dict[str, Any]:
         feeds = self._feeds(batch.inputs) | further
+        if (
+            self._grown is not None and self._grown is not session
+        ):  # several that each hold a batch's activations would add up
+            self._grown.release()
+        self._grown = session
         try:
             return session.run(feeds, wanted)
         except Exception as error:
