@@ -137,6 +137,11 @@ class ScreenedSource:
         )
         return limited(read, limit) if within != limit else read
 
+    @property
+    def order(self) -> int | None:
+        """See `StreamSource.order`."""
+        return self._source.order if isinstance(self._source, StreamSource) else None
+
     def take_in(self, left_out: Sequence[int]) -> None:
         """Count what other processes left out of their shares of the data, by number."""
         self._count(sorted(left_out))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 
 from bncheck.data import Batch, Heap, ScreenedSource, Share, Source
-from bncheck.measure.processes.portions import SMALL_BATCH, WHOLE, Shard, portions_of
+from bncheck.measure.processes.portions import SMALL_BATCH, WHOLE, Shard, expected_samples, portions_of
 from bncheck.progress import Progress, begin
 from bncheck.settings import SampleMemory
 from bncheck.tensors import torch
@@ -136,6 +136,11 @@ class Folds:
         """Numbers of the samples that the last pass left out, where it read no share but its own."""
         source = self._source
         return tuple(source.left_out_of_share) if isinstance(source, ScreenedSource) and source.is_shared else ()
+
+    @property
+    def order(self) -> int | None:
+        """What tells the order that the last pass shared out from another; `None` where none was."""
+        return self._source.order if isinstance(self._source, ScreenedSource) else None
 
     def _by_number(self, source: ScreenedSource, total: int, task: str) -> Iterator[FoldPair]:
         portions = list(portions_of(total, self.half, self._shard, self._fixed))
@@ -282,13 +287,6 @@ def _numbered(batch: Batch, start: int) -> Batch:
     if batch.positions is not None:
         return batch
     return replace(batch, positions=torch.arange(start, start + batch.size))
-
-
-def expected_samples(source: Source, limit: int | None) -> int | None:
-    """How many a reading gives, as far as that is known: the limit at the most."""
-    if source.samples is None:
-        return limit
-    return source.samples if limit is None else min(limit, source.samples)
 
 
 def _values(batch: Batch) -> int:

@@ -77,6 +77,7 @@ class StoredPass:
         slices: moments and outputs by slice; `None` where nobody has asked.
         until: number of the first sample after those read.
         left_out: numbers of the samples of the share that were left out because they hold NaN or infinity.
+        order: what tells the order that was shared out from another; `None` where all was read, or nothing.
     """
 
     stored: Recorder
@@ -91,9 +92,19 @@ class StoredPass:
     slices: Slices | None = None
     until: int = 0
     left_out: tuple[int, ...] = ()
+    order: int | None = None
 
     def merge(self, other: StoredPass) -> StoredPass:
-        """What one pass over the samples of both would have collected."""
+        """What one pass over the samples of both would have collected.
+
+        Raises:
+            DataError: they shared out different orders of the samples, so that some were read twice and some never.
+        """
+        if None not in (self.order, other.order) and self.order != other.order:
+            raise DataError(
+                "The loader draws another order of its samples in each process, so that some would count twice and "
+                "some never. Seed it alike in all of them, or have the callable take rank and world_size."
+            )
         stored = self.stored.merge(other.stored)
         return StoredPass(
             stored=stored,
@@ -108,6 +119,7 @@ class StoredPass:
             slices=merged_slices(self.slices, other.slices),
             until=max(self.until, other.until),
             left_out=(*self.left_out, *other.left_out),
+            order=other.order if self.order is None else self.order,
         )
 
 

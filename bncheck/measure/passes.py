@@ -214,6 +214,7 @@ class Passes:
             slices=sliced.seen,
             until=until,
             left_out=self._folds.left_out,
+            order=self._folds.order,
         )
 
     @property

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bncheck.data import ScreenedSource, Source
-from bncheck.measure.folds import FoldPair, expected_samples
-from bncheck.measure.processes.portions import WHOLE, Shard
+from bncheck.measure.folds import FoldPair
+from bncheck.measure.processes.portions import WHOLE, Shard, expected_samples
 from bncheck.results import Note, ReadingEnded
 from bncheck.watch import Recorder
 

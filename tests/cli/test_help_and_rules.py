@@ -15,11 +15,11 @@ import bncheck
 from bncheck.rules.catalogue import GROUPS, RULES
 
 OPTIONS = {
-    *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--output"),
+    *("--arch", "--arch-kwargs", "--key", "--trust-pickle", "--allow-op", "--device", "--amp"),
     *("--reference", "--reference-arch", "--reference-key", "--reference-data"),
     *("--data", "--train-data", "--input", "--label", "--label-column", "--fill", "--skip-bad-samples"),
     *("--batch-size", "--limit", "--until", "--batch-sizes", "--exhaustive", "--fast", "--seed", "--max-memory"),
-    *("--by", "--against", "--sample-memory", "--workers"),
+    *("--output", "--sync", "--by", "--against", "--sample-memory", "--workers"),
     *("--layout", "--mean", "--std", "--resize", "--crop", "--channels", "--scale", "--preset"),
     *("--metric", "--task", "--max-gap", "--deploy-dtype", "--select", "--ignore", "--fail-on", "--strict"),
     *("--baseline", "--write-baseline", "--renorm", "--steps", "--lr", "--out"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sharing import PLAN, data, network, shared
+from torch.utils.data import DataLoader, TensorDataset
 
 from bncheck.api.assembling import assemble
 from bncheck.core.thresholds import in_force
@@ -169,6 +170,25 @@ def test_a_look_ends_where_that_of_one_process_ends_whoever_left_samples_out() -
         for site, entry in mine.sites.items():
             assert entry.moments.count == its.sites[site].moments.count
             np.testing.assert_allclose(entry.moments.mean, its.sites[site].moments.mean, atol=1e-10)
+
+
+def test_processes_that_draw_different_orders_are_told() -> None:
+    """A callable that seeds by its process, say: shares of two orders have samples in common, and lack others."""
+    x = torch.randn(90, 1, 6, 6, dtype=torch.float64)
+
+    def stored(index: int, seed: int) -> StoredPass:
+        def loader() -> Any:
+            torch.manual_seed(seed)
+            return DataLoader(TensorDataset(x), batch_size=10, sampler=torch.randperm(90).tolist())
+
+        plan = replace(PLAN, fast=True)
+        with from_module(network()).session("data", plan.seed) as session:
+            passes = Passes(session, open_data(loader), plan, no_progress, shard=Shard(index, 2))
+            return passes.stored_pass(passes.batch_pass())
+
+    assert stored(0, 1).merge(stored(1, 1)).samples == 90
+    with pytest.raises(DataError, match="draws another order of its samples in each process"):
+        stored(0, 1).merge(stored(1, 2))
 
 
 def test_a_shard_without_samples_adds_nothing(whole: Observation) -> None:

@@ -55,6 +55,7 @@ class StreamSource:
         self._unread: str | None = None
         self._workers_left = 0
         self._labelled: bool | None = None
+        self._own: OwnBatches | None = None
         self.slices = SliceNames()
         function = function_of(options.by)
         self._by = function if function is not None and takes_batch(function) else None
@@ -89,6 +90,7 @@ class StreamSource:
         """
         loader = LoaderPass(self.name, told_share(self._open_loader, share), seed, ALL if self._asks else share)
         is_share = share.count > 1 and (self._asks or loader.own is not None)
+        self._own = loader.own
         read, rng = self._read(loader, share if is_share else ALL), np.random.default_rng(seed)
         limit = share.of(limit) if is_share else limit
         if limit == 0:
@@ -98,6 +100,11 @@ class StreamSource:
         else:
             drawn = mixed(read, batch_size, rng, limit, room=self._room, ends=loader.ends, goes_on=self._tell_of_more)
         return self._preprocessed(drawn), is_share
+
+    @property
+    def order(self) -> int | None:
+        """What tells the order that the last reading shared out from another; `None` where none was."""
+        return None if self._own is None else self._own.order
 
     def given_batches(
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, every: int = 1

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bncheck.data import Source
+
 SMALL_BATCH = 16
 """Below this many samples batch statistics say more about the batch than about the layer."""
 Span = tuple[int, int]
@@ -96,3 +98,10 @@ def _fixed_parts(start: int, stop: int, fixed: int, shard: Shard) -> tuple[Span,
     places = [start + fixed * (half * shard.count + shard.index) for half in range(2)]
     first, second = ((min(place, stop), min(place + fixed, stop)) for place in places)
     return first, second
+
+
+def expected_samples(source: Source, limit: int | None) -> int | None:
+    """How many a reading gives, as far as that is known: the limit at the most."""
+    if source.samples is None:
+        return limit
+    return source.samples if limit is None else min(limit, source.samples)
