@@ -20,6 +20,7 @@ from bncheck.formats.onnx.running import weights
 from bncheck.formats.onnx.running.loaded import LoadedModel
 from bncheck.results.report import Report
 from bncheck.watch import BATCH, STORED, Recorder
+from bncheck.watch import Batch as ByBatch
 
 measured_alone = pytest.mark.usefixtures("without_probes")
 NEWEST = onnx.defs.onnx_opset_version()
@@ -304,6 +305,16 @@ def test_a_folded_export_of_torch_is_not_called_checked(tmp_path: Path) -> None:
     report = bncheck.inspect(tmp_path / "net.onnx", data())
     assert [finding.code for finding in report.findings] == ["BN705"]
     assert (report.layers, report.summary.exit_code) == ((), 4)
+
+
+def test_layers_are_not_normalized_with_other_processes(tmp_path: Path) -> None:
+    """ONNX Runtime computes a layer in one go: between its moments and its answer there is no place to ask anybody."""
+    path = saved(model([norm_node("bn", "x", "y")], norm_values("bn")), tmp_path)
+    with (
+        open_model(path).session("x", 0) as session,
+        pytest.raises(UsageError, match="sync is of models that PyTorch runs"),
+    ):
+        session.run(Batch(torch.zeros(4, 3, 4, 4), None, 4), ByBatch(lambda site, moments: moments), None)
 
 
 def test_the_sessions_of_a_model_share_its_large_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
