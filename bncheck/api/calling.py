@@ -85,6 +85,7 @@ def call_of(settings: InspectionSettings | RepairSettings) -> Call:
         named.pop("until", None)  # a repair's is another number
         if settings.heldout is not None:  # its reports are on these, and not on what it was made from
             named["data"] = _written(settings.heldout, "heldout")
+        named.pop("amp", None)  # and its own is how it trains
     return Call(
         model=str(source) if isinstance(source, str | Path) else None,
         arguments={name: value for name, value in named.items() if not _is_default(name, value)},
@@ -107,6 +108,7 @@ def _from_python(settings: InspectionSettings | RepairSettings) -> dict[str, Any
         "train_data": _written(settings.train_data, "train_data"),
         **_of_run(settings),
         **_of_model(model),
+        "amp": model.amp,
         **({} if reference is None else {f"reference{name}": each for name, each in _of_reference(reference).items()}),
         **_of_predictions(settings.predictions),
         "batch_size": sampling.batch_size,

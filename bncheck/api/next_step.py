@@ -26,7 +26,7 @@ INSPECT, REPAIR = "inspect", "repair"
 FOLDED = "BN705"
 _ORDER = (
     *("data", "train_data"),
-    *(*OF_MODEL, *OF_REFERENCE, *OF_TASK),
+    *(*OF_MODEL, "amp", *OF_REFERENCE, *OF_TASK),
     *("batch_size", "limit", "until", "by", "reference_data", "against", "batch_sizes", "seed"),
     *(*OF_IMAGES, *OF_JUDGING, "no_config"),
 )

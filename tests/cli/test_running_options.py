@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,9 @@ def test_mixed_precision_is_printed_among_the_options(folder: Path) -> None:
         *("--report", "json=-"),
     )
     assert done.code == 0, done.stderr
-    assert '"amp": "bfloat16"' in done.stdout
+    report = json.loads(done.stdout)
+    assert report["run"]["options"]["amp"] == "bfloat16"
+    assert "--amp bfloat16" in report["run"]["again"]  # or it would be another run
 
 
 @pytest.mark.parametrize(
