@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from every_rule import changed_input, drifted
 from hand_built import effect, evidence, layer, measured
 
+from bncheck.core import compare
 from bncheck.core.layers import SiblingCopy
-from bncheck.evidence import Evidence, MeasuredLayer
+from bncheck.evidence import Evidence, MeasuredLayer, ZeroedWeights
 from bncheck.rules.judging.causes import causes_in_file
 from bncheck.rules.judging.cost import UNMEASURED, in_words, on_fewer
-from bncheck.rules.judging.fed import cost_of_change, what_remains
-from bncheck.rules.judging.harm import at_least
+from bncheck.rules.judging.counters import short_trainings
+from bncheck.rules.judging.drifting import accounts_for_drift, off_by_themselves
+from bncheck.rules.judging.fed import cost_of_change, tried_in_words, what_remains
+from bncheck.rules.judging.harm import at_least, is_better
 from bncheck.vocabulary import CHECK, Harm, Remedy, Severity
 
 OFF = drifted(1.0, 1.0)
@@ -92,6 +96,69 @@ def test_a_copy_or_the_optimizer_counts_more_than_the_layers_do() -> None:
     assert causes(optimizer_steps=118) == []
 
 
+def dying(name: str, *, stored_var: float = 4.0, own_var: float = 0.0) -> MeasuredLayer:
+    """A layer whose first channel does not vary on the data."""
+    one = measured(1.0, name=name)
+    held = layer(name, var=np.array([stored_var, 4.0]))
+    var = np.array([0.0, 4.0])
+    own = compare(one.mean, np.array([own_var, 4.0]), held.mean, held.var, held.eps)
+    return replace(one, layer=held, var=var, own=own)
+
+
+def test_channels_that_died_with_their_filters_are_counted() -> None:
+    """They varied where the statistics come from, and vary nowhere now: not as fed, and not after batches."""
+
+    def dead(*layers: MeasuredLayer, filters: int = 2) -> object:
+        causes = told(list(layers), zeroed=ZeroedWeights(filters, 0.0))
+        return causes["zeroed filters"][0]["dead_channels"] if "zeroed filters" in causes else None
+
+    alive = measured(1.0, name="alive")
+    assert dead(dying("a"), alive) == {"a": 1}
+    assert dead(dying("a"), dying("b")) == {"a": 1, "b": 1}
+    assert dead(alive) is None
+    assert dead(dying("a"), filters=0) is None
+    assert dead(dying("a", own_var=4.0)) is None
+    assert dead(dying("a", stored_var=1e-5)) is None
+    assert dead(dying("a", stored_var=1.1e-5)) == {"a": 1}
+
+
+# Counters
+
+
+def test_what_a_short_training_leaves_of_the_initial_values_goes_by_its_momentum() -> None:
+    """Five updates leave 59 % at a momentum of 0.1, the one that is assumed, and 95 % at 0.01."""
+    few = {"updates": 5, "var": np.full(2, 0.97)}
+    for momentum, share in ((0.01, 0.99**5), (0.1, 0.9**5), (None, 0.9**5)):
+        (short,) = short_trainings(Evidence((layer(momentum=momentum, trainable_class=None, **few),)))
+        assert short.share == pytest.approx(share)
+        assert short.assumed is (momentum is None)
+        assert not short.contradicted_at_any_momentum
+
+
+def test_a_variance_below_what_any_momentum_leaves_contradicts_the_counter() -> None:
+    """Half of the initial variance is left of one update at the largest momentum."""
+    for var, contradicted in ((0.51, False), (0.49, True)):
+        one = layer(momentum=None, trainable_class=None, updates=1, var=np.full(2, var), mean=np.full(2, 0.5))
+        (short,) = short_trainings(Evidence((one,)))
+        assert short.contradicted_at_any_momentum is contradicted
+
+
+# Layers that drift by themselves
+
+
+def test_layers_off_by_themselves_count_beside_the_largest() -> None:
+    layers = [measured(1.0, name=name) for name in "abc"]
+    assert off_by_themselves(layers, {"a": 1.0, "b": 0.1}, 0.25) == layers[:1]
+    assert off_by_themselves(layers, {"a": 0.2, "b": 0.1}, 0.25) == []
+
+
+def test_channels_account_for_a_drift_where_they_are_all_that_drifts() -> None:
+    one = measured(1.0)
+    for suspects, accounts in ((np.array([True, True]), True), (np.array([True, False]), False)):
+        assert accounts_for_drift(evidence(one), {"bn": suspects}) is accounts
+    assert not accounts_for_drift(evidence(one), {})
+
+
 # Costs in words
 
 
@@ -116,6 +183,16 @@ def test_without_labels_the_predictions_that_change_are_the_cost() -> None:
     cost = cost_of_change(blind, Remedy.INPUT)
     assert (cost.score, cost.shipped, cost.remedied) == ("predictions changed", None, 0.4)
     assert (cost.remedy, cost.samples, cost.harm) == (Remedy.INPUT, 256, cost_of_change(unlabelled, Remedy.INPUT).harm)
+
+
+def test_gaps_are_told_in_two_digits_or_whole() -> None:
+    assert "the gap of layer bn falls from 100 to 0.25" in tried_in_words(changed_input(100.4, 0.254), "With it")
+    assert "falls from 99 to 2" in tried_in_words(changed_input(99.4, 2.0), "With it")
+
+
+def test_a_small_gain_that_is_sure_and_may_matter_is_better() -> None:
+    for gain, error, better in ((0.009, 0.003, True), (0.009, 0.006, False), (0.004, 0.001, False)):
+        assert is_better(effect(stored=0.5, recalibrated=0.5 + gain, gain_error=error)) is better
 
 
 def test_the_graver_of_two_severities() -> None:
