@@ -178,6 +178,11 @@ class FileAndInputThresholds:
     predicted_typical: float = 0.15
     """Stored deviations. Distance of the typical channel (its median, as of a normal distribution); both at once were
     in none of 430 healthy layers."""
+    predicted_off_of_many: float = 0.16
+    """The same where there are enough fed alike, so that what these differ is known; healthy ones that passed the
+    other limits lie within 0.13 there."""
+    predicted_typical_of_many: float = 0.14
+    """The same of the typical channel."""
     predicted_outlier: float = 2.5
     """Times the distance of the layers fed alike."""
     predicted_at_end: float = 1.5

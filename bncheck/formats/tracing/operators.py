@@ -129,9 +129,10 @@ def _clipped(drawing: Drawing, call: Call) -> Value | None:
 
 
 def _elu(drawing: Drawing, call: Call) -> Value | None:
-    numbers = (call.number(role) for role in ("alpha", "scale", "input_scale"))
-    key = tuple(1.0 if number is None else round(number, 4) for number in numbers)
-    function = _ELU.get(key)  # type: ignore[call-overload]  # three numbers
+    alpha, scale, inner = (
+        1.0 if (number := call.number(role)) is None else round(number, 4) for role in ("alpha", "scale", "input_scale")
+    )
+    function = _ELU.get((alpha, scale, inner))
     if call.source is None or function is None:
         return None
     return Value(drawing.put(Activated(function, call.source.place)))

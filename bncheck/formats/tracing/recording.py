@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.modules.conv import _ConvNd
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -168,6 +169,6 @@ def _answered(operator: Any, given: Mapping[str, Any]) -> Any:
         return None
     shapes = [one.shape for one in tensors] if name in BROADCASTING else [first.shape]
     kind = given.get("dtype") or (torch.result_type(*tensors[:2]) if len(tensors) == 2 == len(shapes) else first.dtype)
-    like = torch.empty(torch.broadcast_shapes(*shapes), dtype=kind, device="meta")
+    like = torch.empty(np.broadcast_shapes(*map(tuple, shapes)), dtype=kind, device="meta")
     others = [torch.empty(0, device="meta") for _ in range(len(operator._schema.returns) - 1)]
     return (like, *others) if others else like

@@ -68,8 +68,9 @@ class Call:
     def sizes(self, role: str) -> tuple[int, ...] | None:
         """An argument that is a whole number or a list of them."""
         found = self.given.get(role)
-        listed = found if isinstance(found, list | tuple) else [found]
-        return tuple(listed) if all(isinstance(one, int) and not isinstance(one, bool) for one in listed) else None
+        listed = [*found] if isinstance(found, list | tuple) else [found]
+        whole = [one for one in listed if isinstance(one, int) and not isinstance(one, bool)]
+        return tuple(whole) if len(whole) == len(listed) else None
 
     def is_channels(self, axis: Any) -> bool:
         """Whether an axis is that of the channels."""

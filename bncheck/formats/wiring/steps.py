@@ -154,7 +154,21 @@ class Scaled:
     offset: FloatArray
 
 
-Step = Fed | Lost | Normalized | Activated | Weighted | Added | Joined | Part | Averaged | Padded | Flattened | Scaled
+Step = (
+    Fed
+    | Constant
+    | Lost
+    | Normalized
+    | Activated
+    | Weighted
+    | Added
+    | Joined
+    | Part
+    | Averaged
+    | Padded
+    | Flattened
+    | Scaled
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,9 +62,12 @@ def _means_off(layer: PredictedLayer) -> bool:
     if layer.distance >= summed * THRESHOLDS.predicted_far:
         return True
     room = summed * (THRESHOLDS.predicted_at_end if layer.at_end else 1.0)
+    off, typical = THRESHOLDS.predicted_off, THRESHOLDS.predicted_typical
+    if layer.alike >= THRESHOLDS.predicted_enough:
+        off, typical = THRESHOLDS.predicted_off_of_many, THRESHOLDS.predicted_typical_of_many
     return (
-        layer.distance >= room * THRESHOLDS.predicted_off
-        and layer.typical >= room * THRESHOLDS.predicted_typical
+        layer.distance >= room * off
+        and layer.typical >= room * typical
         and layer.typical >= THRESHOLDS.predicted_outlier * layer.typical_alike
     )
 
