@@ -151,6 +151,7 @@ ALSO_CALLED: dict[str, dict[str, str]] = {
     },
     "method": {"fine-tune": "renorm", "batch-renorm": "renorm", "refresh": "recalibrate", "instance-norm": "instance"},
     "deploy_dtype": {"fp16": "float16", "half": "float16", "bf16": "bfloat16"},
+    "amp": {"fp16": "float16", "half": "float16", "bf16": "bfloat16"},
     "channels": {"grayscale": "gray", "grey": "gray", "rgba": "rgb"},
     "layout": {"channels-last": "nhwc", "channels-first": "nchw"},
     "fail_on": {"none": "never", "warn": "warning"},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bncheck.errors import UsageError
-from bncheck.settings.checks import require_arch, require_flag, require_keywords, require_text, texts
+from bncheck.settings.checks import require_arch, require_flag, require_keywords, require_one_of, require_text, texts
 from bncheck.vocabulary import argument
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class ModelSettings:
         require_flag("trust_pickle", self.trust_pickle)
         require_text("device", self.device)
         texts("allow_ops", self.allow_ops)
-        require_text("amp", self.amp)
-        if self.amp not in (None, *PRECISIONS):
-            raise UsageError(f"{argument('amp')} {self.amp}: expected {' or '.join(PRECISIONS)}.")
+        require_one_of("amp", self.amp, PRECISIONS)
 
     def reference(
         self,

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--amp", "int8"), "--amp int8: expected float16 or bfloat16"),
+        (("--amp", "int8"), "--amp int8: choose one of float16, bfloat16"),
         (("--sync",), "--sync normalizes by what several processes see together, and this is one alone"),
         (("--sync", "--fast"), "--sync is of the pass by the batch, which --fast leaves out"),
         (("--sync", "--shard", "1/2", "--write-moments", "p.safetensors"), "--sync is of processes that meet"),

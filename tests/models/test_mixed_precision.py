@@ -83,7 +83,7 @@ def test_weights_alone_are_audited_as_they_are(tmp_path: Path) -> None:
 
 
 def test_other_precisions_and_other_runtimes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="amp int8: expected float16 or bfloat16"):
+    with pytest.raises(UsageError, match="amp int8: choose one of float16, bfloat16"):
         bncheck.inspect(trained()[0], trained()[1], amp="int8")
     net, x = trained()
     with warnings.catch_warnings():

@@ -308,7 +308,7 @@ def test_embeddings_by_hand():
 def test_tasks_are_found_by_their_files_and_chosen_by_name():
     assert set(tasks()) == {"classes", "positions", "yes-no", "numbers", "embeddings"}
     assert task_named("numbers").score_name == "relative squared error"
-    with pytest.raises(UsageError, match="task classic: choose one of classes, "):
+    with pytest.raises(UsageError, match=r"task classic \(did you mean classes\?\): choose one of classes, "):
         task_named("classic")
 
 
