@@ -147,6 +147,24 @@ def test_where_the_code_does_not_run_names_and_shapes_have_to_do() -> None:
     assert not any(layer.is_known for layer in predicted.layers)
 
 
+def test_hooks_are_not_set_off() -> None:
+    heard: list[object] = []
+    net = measured(plain())
+    net[4].register_forward_hook(lambda *given: heard.append(given))
+    assert from_module(net).wiring() is None
+    assert heard == []
+
+
+def test_weights_that_are_computed_are_followed() -> None:
+    net = measured(plain())
+    wanted = [layer.distance for layer in predictions_of(from_module(net)).layers]
+    for place in range(0, len(net), 3):
+        nn.utils.parametrizations.weight_norm(net[place])
+    layers = predictions_of(from_module(net)).layers
+    assert [layer.distance for layer in layers] == pytest.approx(wanted, rel=1e-3)
+    assert all(layer.is_known for layer in layers)
+
+
 def test_nothing_of_the_module_is_touched_and_nothing_it_says_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
     class Talking(nn.Sequential):
         calls = 0

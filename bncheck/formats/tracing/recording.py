@@ -40,6 +40,8 @@ def wiring_of_module(module: torch.nn.Module, names: Mapping[int, str], layers: 
         names: its tensors' names by storage address.
         layers: names of those that are to be reached: a forward that fails behind all of them will do.
     """
+    if _is_hooked(module):
+        return None
     for shape in _shapes(module):
         found = _followed(module, names, shape)
         if found is None:
@@ -48,6 +50,14 @@ def wiring_of_module(module: torch.nn.Module, names: Mapping[int, str], layers: 
         if complete or set(layers) <= wiring.sites().keys():
             return wiring
     return None
+
+
+def _is_hooked(module: torch.nn.Module) -> bool:
+    """Whether somebody's own code is called beside a layer's: what it does is not for an audit to set off."""
+    hooks = (
+        hook for part in module.modules() for hook in (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
+    )
+    return any(not (getattr(hook, "__module__", None) or "").startswith("torch.") for hook in hooks)
 
 
 def _shapes(module: torch.nn.Module) -> Iterator[tuple[int, ...]]:

@@ -51,11 +51,11 @@ def _of_positions(weight: torch.Tensor, channels: int, positions: Positions) -> 
     return weight.reshape(weight.shape[0], -1, channels).transpose(1, 2), 1
 
 
-def kind_of(step: Weighted) -> str:
+def kind_of(step: Weighted, *, padded: bool) -> str:
     """A weight's kind, in words: one that covers all positions at once is unlike one that slides over them."""
     shape = step.weight.shape
     kind = "linear" if len(shape) == 2 else "pointwise" if all(size == 1 for size in shape[2:]) else "spatial"
     if kind == "spatial":
-        kind = f"{'x'.join(str(size) for size in shape[2:])} {'padded' if step.padded else 'bare'}"
+        kind = f"{'x'.join(str(size) for size in shape[2:])} {'padded' if padded else 'bare'}"
     grouped = "" if step.groups == 1 else "depthwise " if shape[1] == 1 else "grouped "
     return f"{grouped}{'transposed ' if step.transposed else ''}{kind}"

@@ -124,8 +124,8 @@ def moments_of(pair: Pair, among: Collection[Activation] | None = None) -> Mappi
 def _fitted(pair: Pair, inputs: list[FloatArray]) -> list[Fit]:
     kernel = kernel_of(pair.weight, pair.bias, pair.groups)
     added = kernel.means(np.stack(inputs, axis=1))
-    padded = pair.known is None or pair.known.padded
-    met = np.stack([inside(kernel, border) for border in borders_of(kernel, padded=padded)], axis=1)
+    padded = None if pair.known is None else pair.known.padded
+    met = np.stack([inside(kernel, border) for border in borders_of(kernel, padded)], axis=1)
     bias = 0.0 if kernel.bias is None else kernel.bias
     return [_best_border(taps, met, bias, pair.target) for taps in added]
 

@@ -61,14 +61,20 @@ class Border:
     behind: float
 
 
-def borders_of(kernel: Kernel, *, padded: bool = True) -> Sequence[Border]:
-    """The shares that may be: the size of what a state dict's layers see is not known, so the best is taken.
+def borders_of(kernel: Kernel, padded: bool | None = None) -> Sequence[Border]:
+    """The shares that may be: the size of what layers see is not known, so the best is taken.
 
-    Stride 2 over an even size meets the border before the middle alone.
+    Stride 2 over an even size meets one border alone: in PyTorch that before the middle, in TensorFlow that behind it.
+
+    Args:
+        kernel: whose taps meet the border.
+        padded: whether there is one, as a graph says; `None` without a graph.
     """
-    if not padded or not kernel.taps.any():
+    if padded is False or not kernel.taps.any():
         return (Border(0.0, 0.0),)
-    return [*(Border(share, share) for share in _BORDERS), *(Border(share, 0.0) for share in _BORDERS[1:])]
+    behind = [Border(0.0, share) for share in _BORDERS[1:]] if padded else []
+    both = [Border(share, share) for share in _BORDERS]
+    return [*both, *(Border(share, 0.0) for share in _BORDERS[1:]), *behind]
 
 
 def inside(kernel: Kernel, border: Border) -> FloatArray:

@@ -151,11 +151,12 @@ class Propagation:
             return entering
         weight, groups = entering
         kernel = kernel_of(weight, step.bias, groups)
-        border = self.border if step.padded or signal.meets_zeros else 0.0
+        padded = step.padded or signal.meets_zeros
+        border = self.border if padded else 0.0
         mean = kernel.means(signal.now.mean[:, None])[0] @ inside(kernel, Border(border, border))
         apart, together = kernel.variances(signal.now.var)
         moments = Moments(mean + (0.0 if kernel.bias is None else kernel.bias), (1 - _NEAR) * apart + _NEAR * together)
-        told = f"{kind_of(step)} of {signal.told}"
+        told = f"{kind_of(step, padded=padded)} of {signal.told}"
         linear = Activation.LINEAR
         return Signal(moments, moments, linear, told, signal.source, weight=step.name, rough=True, summed=signal.summed)
 

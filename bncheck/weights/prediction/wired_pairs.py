@@ -77,8 +77,9 @@ def _predicted(
         entering = entering_of(step, signal.now.mean.size, signal.flattened)
         if isinstance(entering, Unpredicted):
             return entering
-        (weight, groups), bias, name, kind = entering, step.bias, _owner(step.name), kind_of(step)
         padded, place = step.padded or signal.meets_zeros, step.source
+        (weight, groups), bias, name = entering, step.bias, _owner(step.name)
+        kind = kind_of(step, padded=padded)
     else:  # what is summed or joined behind the weights is the layer's own input
         channels = signal.now.mean.size
         weight, groups, bias, name, kind = torch.ones(channels, 1), channels, None, _owner(signal.weight), "nothing"
