@@ -203,8 +203,10 @@ class FileAndInputThresholds:
     and a healthy one reached 1.46."""
     predicted_enough: int = 20
     """Layers fed alike from which they are enough."""
-    predicted_spreads: float = 5.0
-    """Times the spread of these logarithms by which it must differ too."""
+    predicted_spreads: float = 4.0
+    """Times the spread of these logarithms by which it must differ too, where there are enough."""
+    predicted_spreads_of_few: float = 6.0
+    """The same where there are few: of a healthy network trained at a high rate one of 15 lay at 4.6."""
     predicted_least_spread: float = 0.15
     """Natural logarithm. Spread below which layers fed alike are alike by accident."""
     predicted_places: int = 2

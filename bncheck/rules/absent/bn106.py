@@ -77,10 +77,11 @@ def _variances_off(layer: PredictedLayer) -> bool:
     if layer.is_summed or layer.is_averaged:
         return False
     spread = max(layer.log_spread, THRESHOLDS.predicted_least_spread)
-    least = THRESHOLDS.predicted_factor
+    least, spreads = THRESHOLDS.predicted_factor, THRESHOLDS.predicted_spreads
     if layer.alike < THRESHOLDS.predicted_enough:
         least = THRESHOLDS.predicted_few_above if layer.log_factor > 0 else THRESHOLDS.predicted_few_below
-    return abs(layer.log_factor) >= max(least, THRESHOLDS.predicted_spreads * spread)
+        spreads = THRESHOLDS.predicted_spreads_of_few
+    return abs(layer.log_factor) >= max(least, spreads * spread)
 
 
 def _variances_alone(judged: Sequence[PredictedLayer]) -> frozenset[str]:
