@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.diagnosis.static import eps
-from benchmarks.diagnosis.static.page import BEGIN, END, put, section
+from benchmarks.diagnosis import sections
+from benchmarks.diagnosis.static import copies, eps
+from benchmarks.diagnosis.static.page import BEGIN, END, put, section, summary
 from benchmarks.diagnosis.static.planting import FAULTS, MANY, Audited, Healthy, Trial, looked_at, trials
 from bncheck.formats import from_module
 from tests.weights.block_nets import measured, plain, residual
@@ -67,3 +68,44 @@ def test_a_net_brought_to_another_eps_is_the_same_network(tmp_path: Path) -> Non
     page.write_text(f"{BEGIN}\nthese stay\n{END}\n{eps.BEGIN}\n{eps.END}\n", "utf-8")
     put(page, "new\n", (eps.BEGIN, eps.END))
     assert page.read_text("utf-8") == f"{BEGIN}\nthese stay\n{END}\n{eps.BEGIN}\nnew\n{eps.END}\n"
+
+
+def test_what_was_missed_is_named_by_network_and_fault(tmp_path: Path) -> None:
+    seen = [
+        Trial("net", None, found=False, false=0, warned=False),
+        Trial("net", "means off by 0.5 sd", found=False, false=0, warned=False),
+        Trial("net", "means off by 0.5 sd", found=True, false=1, warned=False),
+        Trial("net", "means off by 0.2 sd", found=False, false=0, warned=False),
+        Trial("net", "variances x 1/16", found=True, false=0, warned=False),
+        Trial("net", "channels permuted", found=False, false=0, warned=False),
+    ]
+    text = summary({"net": LOOK}, seen, "command")
+    assert "| means off | 0.5 sd | 2 | 1 | 1 |" in text
+    assert "| variances | x 1/16 | 1 | 1 | 0 |" in text
+    assert "| net | 9 | 5 | 2 of 4 | 0 of 1 |  |" in text
+    assert text.endswith(
+        "Of the strong faults 2 were missed:\n\n"
+        "- net: means off by 0.5 sd in 1 layer\n- net: channels permuted in 1 layer\n"
+    )
+    page = tmp_path / "page.md"
+    sections.put(page, None, "first\n")
+    sections.put(page, sections.TASKS, "tasks\n")
+    sections.put(page, sections.COPIES, "copies\n")
+    sections.put(page, sections.STATIC, "static\n")
+    written = page.read_text("utf-8")
+    in_order = ["first", "static\n", "copies\n", "tasks\n"]
+    assert sorted(in_order, key=written.rindex) == in_order
+
+
+def test_what_copies_cost_and_what_is_told_of_them_is_counted() -> None:
+    seen = [
+        copies.Told("net", "raw", "33 steps, at the end", 0.1, "warning", by_weights=True),
+        copies.Told("net", "raw", "33 steps, at the end", 0.05, "info", by_weights=False),
+        copies.Told("net", "raw", "33 steps, at the end", 0.0, "warning", by_weights=True),
+        copies.Told("net", "measured", "33 steps, at the end", 0.0, "", by_weights=False),
+    ]
+    text = copies.section(seen, "command")
+    assert "| the raw model's | 33 steps, at the end | 3 | 2 | 1 | 1 | 1 of 1 |" in text
+    assert "| measured under the averaged weights | 33 steps, at the end | 1 |  |  |  | 0 of 1 |" in text
+    assert "Not told by the weights: 1." in text
+    assert "- net: statistics the raw model's, 33 steps, at the end; 5.0% of accuracy" in text

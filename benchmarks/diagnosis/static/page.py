@@ -66,7 +66,8 @@ def summary(healthy: Mapping[str, Healthy], seen: Sequence[Trial], command: str)
     for fault in (MANY, AVERAGED):
         told = [trial for trial in seen if trial.fault == fault]
         if told:
-            text += f"| {fault} | the file | {len(told)} | {sum(trial.found for trial in told)} | |\n"
+            where = ", alone in the file" if fault == AVERAGED else ""
+            text += f"| {fault}{where} | the file | {len(told)} | {sum(trial.found for trial in told)} | |\n"
     text += (
         "\n| network | layers | judged | strong faults found | weaker ones | named in the healthy file |\n"
         "|---|---:|---:|---:|---:|---:|\n"
