@@ -11,9 +11,11 @@ from bncheck.api.asking import plan_of, request_of
 from bncheck.api.assembling import assemble
 from bncheck.api.next_step import advised
 from bncheck.core import in_force
+from bncheck.encoding import one_line
 from bncheck.errors import UnreadableError, UsageError
 from bncheck.extras import require_installed
 from bncheck.measure import Joined, Part, completed, joined, measured_evidence, read_part
+from bncheck.progress import Progress, begin, foresee, no_progress
 from bncheck.results import PutTogether, Report, Run
 from bncheck.rules import judge
 from bncheck.settings import (
@@ -28,6 +30,7 @@ from bncheck.settings import (
 from bncheck.vocabulary import FailOn
 
 _IN_PYTHON = Edge("bncheck.merge")
+_TOGETHER = "what all parts show"
 
 
 def merge(
@@ -65,7 +68,11 @@ def merge(
 
 
 def merged(
-    paths: Sequence[str | os.PathLike[str]], judging: JudgingSettings, sizes: tuple[int, ...], edge: Edge
+    paths: Sequence[str | os.PathLike[str]],
+    judging: JudgingSettings,
+    sizes: tuple[int, ...],
+    edge: Edge,
+    progress: Progress = no_progress,
 ) -> Report:
     """The report on all parts together.
 
@@ -74,6 +81,7 @@ def merged(
         judging: which rules judge, and what fails.
         sizes: batch sizes of the what-ifs.
         edge: where it is asked for.
+        progress: told the stages: a part each, then what they come to.
 
     Raises:
         UsageError: see `merge`.
@@ -83,12 +91,19 @@ def merged(
         raise UsageError("merge takes the files of all shards: name one or more, in a list.")
     require_installed("torch", "Putting parts together")
     parts: dict[str, Part] = {}
+    foresee(progress, [*map(_reading, paths), _TOGETHER])
     for path in paths:
         if os.fspath(path) in parts:
             raise UsageError(f"{path} is named twice: it would count twice. Name it once.")
+        begin(progress, _reading(path))
         parts[os.fspath(path)] = read_part(os.fspath(path))
+    begin(progress, _TOGETHER)
     asked = [_settings_of(part, name, judging, sizes, edge) for name, part in parts.items()]
     return _judged(joined(parts), asked[0])
+
+
+def _reading(path: str | os.PathLike[str]) -> str:
+    return f"reading {one_line(os.fspath(path))}"
 
 
 def _judged(whole: Joined, settings: InspectionSettings) -> Report:

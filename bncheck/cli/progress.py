@@ -57,16 +57,21 @@ def training_told(advance: Advance, quiet: bool) -> Callable[[Any], None]:
 
 
 @contextlib.contextmanager
-def progress_bar(quiet: bool) -> Iterator[Advance]:
+def progress_bar(quiet: bool, before: int = 0) -> Iterator[Advance]:
     """What to call with (task, done, in all, words) while it works; without a terminal a line now and then.
 
     A task of which nothing is done yet is something to say, and said once.
+
+    Args:
+        quiet: show nothing.
+        before: stages that bars before this one have shown.
     """
     if quiet:
         yield lambda task, done, total, said="": None
         return
     console = Console(stderr=True)
     shown = Bars(console, time.monotonic) if console.is_terminal else Lines(time.monotonic)
+    shown.number = before
     try:
         yield shown
         shown.end()
@@ -102,13 +107,16 @@ class Shown:
 
     Args:
         clock: gives seconds.
+
+    Attributes:
+        number: of the stage that runs, or of stages before the first.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heard: set[str] = set()
         self._stage: Stage | None = None
-        self._number = 0
+        self.number = 0
         self._later: list[str] = []
         self._more = False
 
@@ -143,11 +151,11 @@ class Shown:
     @property
     def place(self) -> str:
         """Which stage of how many it is; more of them than are known yet may come."""
-        return f"{self._number} of {self._number + len(self._later)}{' or more' if self._more else ''}"
+        return f"{self.number} of {self.number + len(self._later)}{' or more' if self._more else ''}"
 
     def _begun(self, name: str) -> Stage:
         self.end()
-        self._number += 1
+        self.number += 1
         if name in self._later:
             self._later.remove(name)
         self._stage = Stage(name, self._clock())

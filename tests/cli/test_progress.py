@@ -5,18 +5,24 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import save_file
 from torch import nn
+from typer.testing import CliRunner
 
 import bncheck
+from bncheck.api import merged
 from bncheck.cli import progress
+from bncheck.cli.app import app
 from bncheck.cli.progress import SILENCE, Bars, Lines, progress_bar
 from bncheck.probes.runner import all_probes
 from bncheck.progress import Relayed, begin, foresee, no_progress
+from bncheck.settings import Edge, JudgingSettings
 
 
 class Clock:
@@ -217,3 +223,27 @@ def test_work_that_is_a_part_passes_on_what_comes_after_it() -> None:
     Relayed(plain)("heard", 1, None)
     begin(no_progress, "never heard")
     assert said == ["heard"]
+
+
+def test_every_part_that_is_merged_is_a_stage(
+    lagging: tuple[nn.Module, tuple[np.ndarray, ...]], tmp_path: Path
+) -> None:
+    net, data = lagging
+    parts = [tmp_path / f"{index}.safetensors" for index in (1, 2)]
+    for index, part in enumerate(parts, 1):
+        bncheck.write_moments(net, data, part, shard=(index, 2), fast=True)
+    heard = Heard()
+    merged(parts, JudgingSettings(), (1,), Edge("bncheck.merge"), heard)
+    stages = [f"reading {parts[0]}", f"reading {parts[1]}", "what all parts show"]
+    assert heard.begun == stages
+    assert heard.to_come == [(stages, False)]
+
+
+def test_files_that_are_audited_are_numbered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for file in files:
+        save_file(nn.BatchNorm2d(2).state_dict(), file)
+    told: list[str] = []
+    monkeypatch.setattr(Lines, "_drawn", lambda self, stage: told.append(f"{self.place}: {stage.name}"))
+    assert CliRunner().invoke(app, ["audit", *map(str, files)]).exit_code in (0, 1, 4)
+    assert told == [f"{number} of 3: auditing {file}" for number, file in enumerate(files, 1)]

@@ -20,7 +20,7 @@ from bncheck.errors import BncheckError, UnreadableError
 from bncheck.extras import extras_named
 from bncheck.files import remote_name, require_existing
 from bncheck.gate import accept
-from bncheck.progress import begin
+from bncheck.progress import begin, foresee
 from bncheck.settings import Edge, InspectionSettings, JudgingSettings, ModelSettings
 from bncheck.vocabulary import FailOn, Spelling
 
@@ -51,12 +51,13 @@ def audit_command(
     told: dict[str, str] = {}
     with exit_codes(debug, context):
         showing = read_showing(context)
-        for model in models:
+        for number, model in enumerate(models):
             try:
                 if remote_name(model) is None:
                     require_existing(model)
-                with stdout_to_stderr(), progress_bar(quiet) as progress, extras_named("bncheck audit"):
-                    begin(progress, f"auditing {one_line(model)}")
+                with stdout_to_stderr(), progress_bar(quiet, number) as progress, extras_named("bncheck audit"):
+                    foresee(progress, list(map(_auditing, models[number:])))
+                    begin(progress, _auditing(model))
                     with uncollected():
                         from bncheck.api import inspected
 
@@ -85,6 +86,10 @@ def audit_command(
         if not quiet:
             showing.print_counts(reports)
         raise typer.Exit(together(codes))
+
+
+def _auditing(model: str) -> str:
+    return f"auditing {one_line(model)}"
 
 
 def together(codes: Sequence[int]) -> int:

@@ -82,11 +82,11 @@ def merge_command(
         sizes = read_integers(batch_sizes, "batch_sizes")
         if not quiet:
             say_configuration(context)
-        with stdout_to_stderr():
+        with stdout_to_stderr(), progress_bar(quiet) as progress:
             with uncollected():
                 from bncheck.api import merged
 
-            result: Any = merged(parts, judging, sizes, Edge("bncheck merge", Spelling.COMMAND_LINE, typed))
+            result: Any = merged(parts, judging, sizes, Edge("bncheck merge", Spelling.COMMAND_LINE, typed), progress)
         files.require_free()
         result = settle(result, known, quiet=quiet)
         write_reports(result, destinations)
