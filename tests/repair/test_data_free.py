@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import bncheck
+from benchmarks import data_free
 from bncheck.api import stamp
 from bncheck.data import DataOptions
 from bncheck.errors import RefusedError, UsageError
@@ -247,3 +248,12 @@ def test_noise_has_the_colours_of_photographs() -> None:
     assert power[1, 0] / power[8, 0] == pytest.approx(64, rel=0.25)
     assert float(np.corrcoef(noise[:, 0].ravel(), noise[:, 2].ravel())[0, 1]) == pytest.approx(0.9, abs=0.05)
     assert coloured_noise(2, (1, 8, 8), seed=0).shape == (2, 1, 8, 8)
+
+
+def test_the_table_of_what_it_is_worth_counts_layers_and_accuracies() -> None:
+    lost = [norm.num_batches_tracked == 0 for norm in norms(data_free.without(healthy(), 2))]
+    assert lost == [False, True, False, True]
+    assert all(norm.num_batches_tracked == 0 for norm in norms(data_free.without(healthy(), 1)))
+    text = data_free.section([data_free.Row("net", "all", 0.98, 0.1, 0.5, 0.97)], "command")
+    assert text.startswith("`command`\n\n| net | statistics lost |")
+    assert text.endswith("| net | all | 98.0% | 10.0% | 50.0% | 97.0% |\n")
