@@ -36,7 +36,7 @@ class Meeting:
 
     def __init__(self, count: int) -> None:
         self.brought: list[Any] = [None] * count
-        self._all_here = threading.Barrier(count, timeout=20)
+        self._all_here = threading.Barrier(count, timeout=120)
 
     def gathered(self, rank: int, mine: torch.Tensor) -> torch.Tensor:
         with others_answering():
