@@ -14,7 +14,7 @@ from .slicing.asking import Slicing
 from .slicing.names import MOST_SLICES, OTHERS
 from .sources.arrays import array_source
 from .sources.indexed import IndexedSource
-from .sources.shares import Share
+from .sources.share import Share
 from .sources.streams import StreamSource
 
 __all__ = [

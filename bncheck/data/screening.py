@@ -9,8 +9,7 @@ from bncheck.data.mixing import limited
 from bncheck.data.slicing.asking import Slicing, function_of
 from bncheck.data.slicing.names import SliceColumn
 from bncheck.data.sources.indexed import IndexedSource, Span
-from bncheck.data.sources.shares import Share
-from bncheck.data.sources.streams import StreamSource
+from bncheck.data.sources.share import Share
 from bncheck.errors import DataError, UsageError
 from bncheck.results import Note, SamplesNotFinite
 from bncheck.settings import By
@@ -117,6 +116,8 @@ class ScreenedSource:
         self, batch_size: int, *, seed: int = 0, limit: int | None = None, share: Share
     ) -> tuple[Iterator[Batch], bool]:
         """The batches of a share of a loader, and whether it is: some have to be read whole, and then all is given."""
+        from bncheck.data.sources.streams import StreamSource  # by PyTorch's loader, as its own are
+
         source = self._source
         if not isinstance(source, StreamSource):
             raise TypeError(f"{self.name} is not read in order")
@@ -140,6 +141,8 @@ class ScreenedSource:
     @property
     def order(self) -> int | None:
         """See `StreamSource.order`."""
+        from bncheck.data.sources.streams import StreamSource
+
         return self._source.order if isinstance(self._source, StreamSource) else None
 
     def take_in(self, left_out: Sequence[int]) -> None:

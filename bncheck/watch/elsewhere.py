@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from bncheck.core import Moments, SampleMoments
+from bncheck.tensors import torch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,8 @@ from bncheck.data.process_state import OwnSettings
 from bncheck.data.randomness import IsolatedRandomness
 from bncheck.data.sources.samples import batches_of
 from bncheck.data.sources.sharding import without_copies
-from bncheck.data.sources.shares import ALL, OwnBatches, Share, own_batches
+from bncheck.data.sources.share import ALL, Share
+from bncheck.data.sources.shares import OwnBatches, own_batches
 from bncheck.errors import DataError
 from bncheck.user_code import users_code
 

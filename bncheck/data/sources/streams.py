@@ -23,7 +23,8 @@ from bncheck.data.slicing.asking import function_of, named_by, takes_batch
 from bncheck.data.slicing.names import SliceNames, one_each
 from bncheck.data.sources.loader import LoaderPass, refuse_non_loader
 from bncheck.data.sources.samples import batches_of
-from bncheck.data.sources.shares import ALL, OwnBatches, Share, asks_for_share, told_share
+from bncheck.data.sources.share import ALL, Share, asks_for_share, told_share
+from bncheck.data.sources.shares import OwnBatches
 from bncheck.errors import DataError
 from bncheck.results import DrawnFromTheFirst, InputsLeftOut, LabelsUnread, Note, ReadByOneWorker
 from bncheck.user_code import users_code

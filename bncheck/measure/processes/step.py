@@ -13,11 +13,11 @@ from enum import IntEnum
 from functools import reduce
 
 import numpy as np
-import torch
 
 from bncheck.core import Moments
 from bncheck.encoding import said_by
 from bncheck.errors import UnreadableError, UnwindingError
+from bncheck.tensors import torch
 from bncheck.vocabulary import argument
 from bncheck.watch import Site
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import Enum
 
 import numpy as np
-import torch
 
 from bncheck.formats import Weighted
+from bncheck.tensors import torch
 from bncheck.vocabulary import Unpredicted
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bncheck.formats.keras.config import inner_layers, is_serialized, settings_of
 from bncheck.formats.keras.places import Owner
 from bncheck.formats.keras.wiring.layers import Called, meaning_of
 from bncheck.formats.wiring.drawing import Drawing
 from bncheck.formats.wiring.steps import Fed, Wiring
+from bncheck.tensors import torch
 
 _DEEPEST = 60
 _History = tuple[str, int]

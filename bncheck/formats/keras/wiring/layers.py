@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from bncheck.formats.keras.layers import BATCH_NORMS
 from bncheck.formats.wiring.drawing import Drawing
 from bncheck.formats.wiring.steps import Activated, Averaged, Joined, Normalized, Padded, Weighted
+from bncheck.tensors import torch
 from bncheck.vocabulary import Activation, Unpredicted
 
 _FUNCTIONS = {
