@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,50 +16,42 @@ from bncheck.formats.wiring.steps import Fed, Wiring
 
 _LISTS = ("prim::ListConstruct", "prim::TupleConstruct")
 _UNPACKED = ("prim::ListUnpack", "prim::TupleUnpack")
-_COMPARED = {
+_COMPARED: dict[str, Callable[..., Any]] = {
     "aten::eq": operator.eq,
     "aten::ne": operator.ne,
     "aten::lt": operator.lt,
     "aten::gt": operator.gt,
     "aten::le": operator.le,
     "aten::ge": operator.ge,
+    "aten::__not__": operator.not_,
+    "aten::__is__": operator.is_,
+    "aten::__isnot__": operator.is_not,
+    "aten::len": len,
 }
+_UNKNOWN = object()
+_PLAIN = (bool, int, float, str, type(None), list)
 _PASSED = ("aten::Int", "aten::Float", "prim::NumToTensor", "prim::unchecked_cast", "aten::ScalarImplicit")
 
 
 def wiring_of_script(program: torch.jit.ScriptModule, names: Mapping[int, str]) -> Wiring | None:
     """What feeds what in a scripted or traced module; `None` where it cannot be followed.
 
-    The graph is taken of a frozen copy, in which branches that depend on the mode or on settings are gone; nothing is
-    folded there, and its constants are the program's own tensors.
+    Nothing of it is run: which branch is taken is told by the module's own settings and by how many axes values have.
 
     Args:
         program: in eval mode; it is left as it is.
         names: its tensors' names by storage address.
     """
-    with warnings.catch_warnings(), contextlib.suppress(RuntimeError, AttributeError):
-        warnings.simplefilter("ignore")
-        graph = _graph_of(program)
+    with contextlib.suppress(RuntimeError, AttributeError, NotFollowedError, TypeError, ValueError, LookupError):
+        graph = operator.attrgetter("inlined_graph")(program)
         tracing = Tracing(dict(names))
         for place, value in enumerate(graph.inputs()):
             fed = place > 0 or not str(value.type()).startswith("__torch__")
             tracing.hold(value.debugName(), Value(tracing.drawing.put(Fed())) if fed else None)
-        try:
-            for node in graph.nodes():
-                _follow(tracing, node, program)
-        except (NotFollowedError, TypeError, ValueError):
-            return None
+        for node in graph.nodes():
+            _follow(tracing, node, program)
         return tracing.drawing.finished()
     return None
-
-
-def _graph_of(program: torch.jit.ScriptModule) -> Any:
-    """The graph of a frozen copy; of one that was frozen before, its own."""
-    try:
-        frozen = torch.jit.freeze(program, optimize_numerics=False)
-    except RuntimeError:
-        return operator.attrgetter("inlined_graph")(program)
-    return operator.attrgetter("graph")(frozen)
 
 
 def _follow(tracing: Tracing, node: Any, program: torch.jit.ScriptModule) -> None:
@@ -85,7 +76,7 @@ def _follow(tracing: Tracing, node: Any, program: torch.jit.ScriptModule) -> Non
         tracing.hold(outputs[0], value.detach() if isinstance(value, torch.Tensor) else value)
     elif kind == "prim::If" and isinstance(tracing.what(inputs[0]), bool):
         _branch(tracing, node, program, 0 if tracing.what(inputs[0]) else 1)
-    elif kind in _COMPARED and all(isinstance(tracing.what(name), int) for name in inputs):
+    elif kind in _COMPARED and _are_plain(tracing, kind, inputs):
         tracing.hold(outputs[0], _COMPARED[kind](*map(tracing.what, inputs)))
     elif kind in _PASSED:
         tracing.hold(outputs[0], tracing.what(inputs[0]))
@@ -94,6 +85,14 @@ def _follow(tracing: Tracing, node: Any, program: torch.jit.ScriptModule) -> Non
             tracing.hold(name, Value(tracing.drawing.lost()))
     else:
         _call(tracing, node, inputs, outputs)
+
+
+def _are_plain(tracing: Tracing, kind: str, inputs: Sequence[str]) -> bool:
+    """Whether they can be compared now: numbers and words; whether anything is None, of what is known."""
+    held = [tracing.what(name, _UNKNOWN) for name in inputs]
+    if kind in ("aten::__is__", "aten::__isnot__"):
+        return not any(one is _UNKNOWN for one in held)
+    return all(isinstance(one, _PLAIN) for one in held)
 
 
 def _branch(tracing: Tracing, node: Any, program: torch.jit.ScriptModule, which: int) -> None:

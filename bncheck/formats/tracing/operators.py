@@ -49,6 +49,8 @@ Meaning = Callable[[Drawing, Call], Any]
 def meaning_of(drawing: Drawing, call: Call) -> Any:
     """What a call gives: a `Value`, several of them, or `None` for what is neither."""
     name = call.plain_name
+    if not call.operator.startswith("aten::"):
+        return Value(drawing.lost())
     if kind_of_operator(name) == BATCH_NORM:
         return _normalized(drawing, call)
     if name in _ASKING:

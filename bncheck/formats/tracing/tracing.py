@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from bncheck.formats.tracing.operators import meaning_of
@@ -14,8 +16,15 @@ from bncheck.formats.wiring.drawing import Drawing
 
 _MOST = 200_000
 """Calls of a program, beyond which it is not followed."""
-_LARGEST = 2**26
-"""Elements of a constant that is computed from others."""
+_LARGEST = 2**28
+"""Elements of constants that are computed from others, all together."""
+_VIEWS = frozenset({"t", "transpose", "permute", "view", "unsqueeze", "squeeze", "select", "slice", "detach", "alias"})
+_COMPUTED = _VIEWS | {
+    *("reshape", "flatten", "clone", "contiguous", "to", "to_copy", "float", "lift_fresh_copy"),
+    *("add", "sub", "rsub", "mul", "div", "neg", "sqrt", "rsqrt", "reciprocal", "mean", "sum", "var", "std"),
+    *("norm", "linalg_vector_norm", "norm_except_dim", "weight_norm", "weight_norm_interface"),
+}
+"""PyTorch's operators that are computed of constants: what weights are turned, scaled and standardized by."""
 
 
 class NotFollowedError(RuntimeError):
@@ -38,6 +47,7 @@ class Tracing:
     _alike: dict[Hashable, list[Hashable]] = field(default_factory=dict)
     _kept: list[Any] = field(default_factory=list)
     _calls: int = 0
+    _room: int = _LARGEST
 
     def hold(self, key: Hashable, what: Any, base: Hashable | None = None) -> None:
         """Remember what stands under a key; with `base` it shares memory with what stands under that."""
@@ -70,7 +80,9 @@ class Tracing:
         schema = getattr(operator, "_schema", operator)
         writes = [one.name for one in schema.arguments if one.alias_info is not None and one.alias_info.is_write]
         if not writes and callable(operator) and _of_constants(given):
-            return self._computed(operator, given)
+            name = Call(schema.name, {}, {}).plain_name
+            is_known = schema.name.startswith("aten::") and name in _COMPUTED
+            return self._computed(operator, given, name) if is_known else Value(self.drawing.lost())
         if shapes[0] is None:
             shapes = (self._unsized(given), shapes[1])
         result = meaning_of(self.drawing, Call(schema.name, given, self.names, shapes))
@@ -95,14 +107,16 @@ class Tracing:
         first = next((one.name for one in schema.arguments if one.alias_info is not None), None)
         return None if first is None else keys.get(first)
 
-    def _computed(self, operator: Any, given: Mapping[str, Any]) -> Any:
+    def _computed(self, operator: Any, given: Mapping[str, Any], name: str) -> Any:
         """What an operator makes of constants: a transposed weight, a standardized one."""
         arguments = {name: value for name, value in given.items() if name not in ("device", "pin_memory", "layout")}
+        shape = np.broadcast_shapes(*(tuple(one.shape) for one in _tensors(given)))
+        self._room -= 0 if name in _VIEWS else math.prod(shape)
+        if self._room < 0:
+            raise NotFollowedError("it computes constants larger than any weights")
         with torch.no_grad():
             found = operator(**arguments)
         if isinstance(found, torch.Tensor):
-            if found.numel() > _LARGEST:
-                raise NotFollowedError("it computes a constant larger than any weight")
             self._kept.append(found)  # an address is taken again
             owner = next((self.names.get(one.data_ptr()) for one in _tensors(given) if one.numel()), None)
             if owner is not None and found.numel():
