@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +123,18 @@ def test_a_linear_layer_of_all_positions_is_a_kernel_that_covers_them(positions:
     kernel, groups = entering
     assert groups == 1
     torch.testing.assert_close(nn.functional.conv1d(values, kernel)[:, :, 0], flat.reshape(1, 12) @ weight.t())
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(
+    "how",
+    [{"groups": 0}, {"groups": -1}, {"groups": 4}, {"bias": torch.ones(5)}, {"weight": torch.ones(6, 0, 3)}],
+)
+def test_weights_that_do_not_fit_end_nothing(how: dict[str, Any], transposed: bool) -> None:
+    step = Weighted(
+        **{"name": "w", "source": 0, "weight": torch.ones(6, 6, 3), "bias": None} | how, transposed=transposed
+    )
+    assert entering_of(step, 6, None) is Unpredicted.OTHER_SHAPE
 
 
 @pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (1, 2), (3, 2)])

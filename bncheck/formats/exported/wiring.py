@@ -26,7 +26,15 @@ def wiring_of_graph(program: GraphModule, names: Mapping[int, str]) -> Wiring | 
     try:
         for node in program.graph.nodes:
             _follow(tracing, node, program)
-    except (NotFollowedError, RuntimeError, TypeError, ValueError):  # a constant that cannot be computed
+    except (
+        NotFollowedError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+    ):  # a constant that cannot be computed
         return None
     return tracing.drawing.finished()
 

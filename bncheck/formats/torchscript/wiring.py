@@ -42,7 +42,9 @@ def wiring_of_script(program: torch.jit.ScriptModule, names: Mapping[int, str]) 
         program: in eval mode; it is left as it is.
         names: its tensors' names by storage address.
     """
-    with contextlib.suppress(RuntimeError, AttributeError, NotFollowedError, TypeError, ValueError, LookupError):
+    with contextlib.suppress(
+        RuntimeError, AttributeError, NotFollowedError, TypeError, ValueError, LookupError, ArithmeticError
+    ):
         graph = operator.attrgetter("inlined_graph")(program)
         tracing = Tracing(dict(names))
         for place, value in enumerate(graph.inputs()):

@@ -130,6 +130,7 @@ class Tracing:
         for other in self._alike.get(base, ()):
             if other != key and isinstance(self._held.get(other), Value):
                 self._held[other] = Value(self.drawing.lost())
+        self._alike[base] = [key]  # the others are lost for good, and need not be looked at again
         self._held[key] = first if isinstance(first, Value) else Value(self.drawing.lost())
 
 

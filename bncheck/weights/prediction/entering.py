@@ -27,6 +27,11 @@ def entering_of(step: Weighted, channels: int, flattened: Positions | None) -> t
         flattened: they did, in this order.
     """
     weight = step.weight
+    if step.groups < 1 or weight.dim() < 2 or not weight.numel():
+        return Unpredicted.OTHER_SHAPE
+    outputs = weight.shape[1] * step.groups if step.transposed else weight.shape[0]
+    if step.bias is not None and step.bias.numel() != outputs:
+        return Unpredicted.OTHER_SHAPE
     if step.transposed:
         shape = weight.shape
         if shape[0] != channels or channels % step.groups:
@@ -37,7 +42,7 @@ def entering_of(step: Weighted, channels: int, flattened: Positions | None) -> t
         return turned / float(np.prod(step.strides or (1,))), step.groups
     if flattened is not None and weight.dim() == 2:
         return _of_positions(weight, channels, flattened)
-    if step.groups < 1 or weight.shape[1] * step.groups != channels or weight.shape[0] % step.groups:
+    if weight.shape[1] * step.groups != channels or weight.shape[0] % step.groups:
         return Unpredicted.OTHER_SHAPE
     return weight, step.groups
 

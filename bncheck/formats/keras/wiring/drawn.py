@@ -33,7 +33,14 @@ def wiring_of_keras(config: Any, owners: Sequence[Owner], tensors: Mapping[str, 
     reader = _Reader(drawing, named, tensors)
     try:
         reader.model(config, "", [drawing.put(Fed())], 0)
-    except (KeyError, ValueError, TypeError, IndexError, RecursionError):  # a configuration that is no Keras's
+    except (
+        LookupError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        AttributeError,
+        RuntimeError,
+    ):  # a configuration that is no Keras's
         return None
     return drawing.finished()
 

@@ -26,7 +26,7 @@ def wiring_of_onnx(graph: OnnxGraph) -> Wiring | None:
     try:
         for node in graph.proto.graph.node:
             _follow(nodes, node, layers)
-    except (ModelError, ValueError, TypeError, KeyError, IndexError):
+    except (ModelError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError):
         return None
     return drawing.finished()
 
