@@ -64,6 +64,8 @@ def test_the_hook_has_what_pre_commit_needs() -> None:
     assert {"id", "name", "entry", "language"} <= HOOK.keys()
     assert HOOK["language"] == "python"
     assert HOOK["require_serial"] == "true"
+    # In an environment of its own, which the base install alone would leave without what these files take.
+    assert HOOK["additional_dependencies"] == ["torch", "onnx"]
 
 
 @pytest.mark.slow
