@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import bncheck
-from bncheck.api import inspecting
+from bncheck.api.reporting import running
 from bncheck.results.finding import Finding
 from bncheck.results.report import LayerReport, Report
 
@@ -188,7 +188,7 @@ def report_of(net: nn.Module, x: np.ndarray) -> Report:
     """The report of the network itself on these samples, inspected once however many exports are held against it."""
     buffer = io.BytesIO()
     torch.save(net.state_dict(), buffer)
-    key = inspecting.run_probes, type(net), repr(net), buffer.getvalue(), x.dtype, x.shape, x.tobytes()
+    key = running.run_probes, type(net), repr(net), buffer.getvalue(), x.dtype, x.shape, x.tobytes()
     if key not in _REPORTS:
         _REPORTS[key] = bncheck.inspect(net, x)
     return _REPORTS[key]

@@ -53,7 +53,7 @@ def test_the_servers_run_the_same_commands() -> None:
 
 def test_the_commands_fail_a_faulty_model_and_leave_what_the_server_collects(repository: Path) -> None:
     install, remove, *own = SHELLS["GitLab"]
-    assert install == "pip install ./bncheck"
+    assert install == 'pip install "./bncheck[torch,html]"'
     subprocess.run(shlex.split(remove), check=True)
     codes = [CliRunner().invoke(app, shlex.split(line)[1:]).exit_code for line in own]
     assert codes == [1, 1], "and where a shell ends with the first, the gate is not asked"
