@@ -18,7 +18,8 @@ from benchmarks.experiments.training import ROOT, Drawn, Labelled, Task, digits,
 from bncheck.core import MovingAverage, SampleMoments, compare, gap_lower_bound, gap_p_value, noise_floor, rms
 from bncheck.data import open_data
 from bncheck.formats import from_module
-from bncheck.measure.passes import Plan, observe
+from bncheck.measure.observing import observe
+from bncheck.measure.passes import Plan
 from bncheck.progress import no_progress
 from bncheck.watch.call_moments import together
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 import typer
-from plain_yaml import read_yaml
+import yaml
 
 from bncheck.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
 TEXT = (ROOT / "action.yml").read_text()
-ACTION = read_yaml(TEXT)
+ACTION = yaml.load(TEXT, yaml.BaseLoader)
 STEPS = ACTION["runs"]["steps"]
 (INSPECT,) = (step for step in STEPS if step.get("id") == "inspect")
 

@@ -11,8 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import Result
-from plain_yaml import read_yaml
 from typer.testing import CliRunner
 
 from bncheck.cli.app import app
@@ -20,7 +20,7 @@ from bncheck.cli.commands.audit import together
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
-(HOOK,) = read_yaml((ROOT / ".pre-commit-hooks.yaml").read_text())
+(HOOK,) = yaml.load((ROOT / ".pre-commit-hooks.yaml").read_text(), yaml.BaseLoader)
 
 
 def takes(name: str) -> bool:
@@ -119,7 +119,7 @@ def test_the_exit_code_of_several_files(codes: list[int], code: int) -> None:
 
 
 def test_the_developers_hooks_run_what_the_set_up_brings() -> None:
-    (repository,) = read_yaml((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (repository,) = yaml.load((ROOT / ".pre-commit-config.yaml").read_text(), yaml.BaseLoader)["repos"]
     assert repository["repo"] == "local"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     tools = {re.split(r"\W", one)[0] for one in project["optional-dependencies"]["dev"]}
