@@ -88,8 +88,10 @@ VARIANCES = {
     "of many alike": ({"log_factor": 1.15, "alike": 20}, True),
     "not enough, of many alike": ({"log_factor": -1.149, "alike": 20}, False),
     "of one less": ({"log_factor": 1.7, "alike": 19}, False),
-    "beyond their spread": ({"log_factor": 2.0, "log_spread": 0.5}, True),
-    "within their spread": ({"log_factor": 1.99, "log_spread": 0.5}, False),
+    "beyond their spread": ({"log_factor": 3.0, "log_spread": 0.5}, True),
+    "within their spread": ({"log_factor": 2.99, "log_spread": 0.5}, False),
+    "beyond the spread of many": ({"log_factor": 2.0, "log_spread": 0.5, "alike": 20}, True),
+    "within the spread of many": ({"log_factor": 1.99, "log_spread": 0.5, "alike": 20}, False),
 }
 
 
@@ -103,6 +105,37 @@ def test_means_that_are_off(case: str) -> None:
 def test_variances_that_are_off(case: str) -> None:
     changes, expected = VARIANCES[case]
     assert is_off(**changes) is expected
+
+
+@pytest.mark.parametrize(
+    ("log_factors", "expected"),
+    [
+        ((2.0, 0.1, 1.0), ()),
+        ((1.0, 0.1, 2.0), ()),
+        ((2.0, 0.1, 0.99), ("0",)),
+        ((0.99, 0.1, 2.0), ("2",)),
+        ((2.0, 0.1, 0.1, 1.0), ("0",)),
+        ((1.0, 0.1, 0.1, 2.0), ("3",)),
+        ((1.0, 0.1, 0.1, 0.1, 2.0), ("4",)),
+        ((2.0, 0.1, -1.0), ("0",)),
+        ((-2.0, 0.1, -1.0), ()),
+        ((2.19, 1.7), ()),
+        ((2.2, 1.7), ("0",)),
+        ((-2.2, -1.2), ("0",)),
+    ],
+)
+def test_a_stage_whose_variances_move_together_is_no_fault(
+    log_factors: tuple[float, ...], expected: tuple[str, ...]
+) -> None:
+    """A layer of the same form, two places away at most, is half as far off in the same direction; 2.2 is too far."""
+    found = found_in(*(predicted(str(place), log_factor=factor) for place, factor in enumerate(log_factors)))
+    assert (found.layers if found else ()) == expected
+
+
+def test_layers_of_another_form_excuse_nothing() -> None:
+    found = found_in(predicted("a", log_factor=2.0), predicted("b", log_factor=1.7, form="another"))
+    assert found is not None
+    assert found.layers == ("a",)
 
 
 def test_it_is_a_warning_where_many_are_far_off_and_else_a_remark() -> None:
