@@ -121,8 +121,15 @@ def measured(net: nn.Module, seed: int = 0, *, eps: float = 1e-5, size: float | 
     for norm in norms(net):
         norm.weight.data = 0.4 + 0.8 * torch.rand(norm.weight.shape, generator=generator)
         norm.bias.data = 0.4 * torch.randn(norm.bias.shape, generator=generator)
-        norm.momentum = None
         norm.eps = eps
+    return remeasured(net)
+
+
+def remeasured(net: nn.Module) -> nn.Module:
+    """The net with the statistics of what its layers are fed, whatever they were; in eval mode."""
+    for norm in norms(net):
+        norm.reset_running_stats()
+        norm.momentum = None
     with torch.no_grad():
         net.train()(samples())
     for norm in norms(net):

@@ -11,6 +11,7 @@ from bncheck.core import FloatArray, NormLayer
 from bncheck.weights.prediction.kernels import borders_of, inside, kernel_of
 from bncheck.weights.prediction.moments import Activation, Moments, after, output_of
 from bncheck.weights.prediction.pairs import Known, Pair
+from bncheck.weights.prediction.usable import living
 from bncheck.weights.robust import AS_NORMAL
 
 CANDIDATES = (
@@ -140,10 +141,11 @@ def _best_border(taps: FloatArray, met: FloatArray, bias: FloatArray | float, ta
         target: whose means these are.
     """
     mean, var = target.statistics
+    alive = living(var)
     # A channel that hardly varies has no deviations worth counting in: a tenth of the typical one's at least.
-    spread = np.sqrt(np.maximum(var, 0.01 * np.median(var)) + np.finfo(np.float64).tiny)
+    spread = np.sqrt(np.maximum(var, 0.01 * np.median(var[alive])) + np.finfo(np.float64).tiny)
     predicted = taps @ met + np.reshape(bias, (-1, 1))
-    off = np.minimum(np.abs(predicted - mean[:, None]) / spread[:, None], _CLIPPED)
+    off = np.minimum(np.abs(predicted - mean[:, None]) / spread[:, None], _CLIPPED)[alive]
     distances = np.sqrt(np.mean(off**2, axis=0))
     best = int(np.argmin(distances))
     return Fit(predicted[:, best], float(distances[best]), float(AS_NORMAL * np.median(off[:, best])))

@@ -20,6 +20,7 @@ from bncheck.weights.prediction.lost import as_if_learned, predicted_instead, un
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair, pairs_of
 from bncheck.weights.prediction.wired_pairs import is_reached, wired_pairs
+from bncheck.weights.prediction.usable import living
 from bncheck.weights.robust import AS_NORMAL
 
 _NEAR = (0.0, 0.25, 0.5, 0.75)
@@ -191,8 +192,9 @@ def _bounds(pair: Pair, activation: Activation) -> tuple[FloatArray, FloatArray]
 
 
 def _log_ratio(target: NormLayer, predicted: FloatArray) -> float:
-    least = np.finfo(np.float64).tiny
-    return float(np.median(np.log(np.maximum(target.statistics[1], least) / np.maximum(predicted, least))))
+    least, (_, var) = np.finfo(np.float64).tiny, target.statistics
+    logs = np.log(np.maximum(var, least) / np.maximum(predicted, least))
+    return float(np.median(logs[living(var)]))
 
 
 def _beside(logs: FloatArray, place: int) -> float:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from bncheck.core import BATCH_NORM, NormLayer
+from bncheck.core import BATCH_NORM, FloatArray, NormLayer
+
+_CONSTANT = 1e-4
+"""Of the larger variances of a layer: a channel with less is constant, and what it stores drifts freely."""
+_NOTHING = 1e-12
+"""A variance far below every usual eps: no larger one in the layer makes it one of data."""
+_ENOUGH = 0.5
+"""Share of the channels that vary, from which a layer's statistics tell of its input."""
+
+
+def living(var: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Tell which channels vary; the larger variances are the upper tenth, that one channel kills no others."""
+    return np.asarray(var > max(_CONSTANT * float(np.quantile(var, 0.9)), _NOTHING))
 
 
 def is_usable(layer: NormLayer) -> bool:
@@ -13,5 +25,7 @@ def is_usable(layer: NormLayer) -> bool:
     values = (mean, var, layer.weight, layer.bias)
     possible = all(bool(np.isfinite(one).all()) for one in values if one is not None) and bool((var >= 0).all())
     if not possible or not mean.size or layer.missing or layer.by_input or layer.kind != BATCH_NORM:
+        return False
+    if np.mean(living(var)) < _ENOUGH:
         return False
     return not (layer.is_folded or bool(np.all(mean == 0.0)) or bool(np.all(var == 1.0)))
