@@ -137,7 +137,10 @@ def lacking_commands(at: dict[str, Path]) -> dict[str, tuple[list[str], str]]:
         "data": (["inspect", net, "--data", data], TORCH),
         "onnx on data": (["inspect", str(at["net.onnx"]), "--data", data], TORCH),
         "arch": (["inspect", net, "--arch", f"{SAMPLES / 'digits_net.py'}:build"], TORCH),
-        "device": (["inspect", net, "--device", "cuda"], TORCH),
+        "device": (
+            ["inspect", net, "--device", "cuda"],
+            f"bncheck: --device cuda needs PyTorch, which is not installed: {TORCH}",
+        ),
         "repair": (["repair", net, "--data", data, "--out", f"{net}.repaired"], TORCH),
         "program": (["inspect", str(SAMPLES / "nan_statistics.pt2")], TORCH),
         "several": (["audit", str(at["scripted.pt"]), str(at["module.pt"])], TORCH),

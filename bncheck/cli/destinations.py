@@ -80,6 +80,8 @@ def _read(value: str) -> Destination:
         if not path:
             raise UsageError(f"--report {value}: name a file after the =, or - for stdout.")
         return Destination(name, path)
+    if value in names:
+        raise UsageError(f"--report {value}: name a file as well, --report {value}=PATH, or - for stdout as PATH.")
     by_suffix = format_of(Path(value).suffix)
     if value != STDOUT and by_suffix is not None:
         return Destination(by_suffix.name, value)

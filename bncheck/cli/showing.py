@@ -93,7 +93,7 @@ def read_showing(context: typer.Context) -> Showing:
     given = context.params
     form, sort = given.get("format"), given.get("sort")
     if form is not None and form not in tuple(Page):
-        raise not_one_of("format", form, Page, _as_report(form))
+        raise not_one_of("format", form, Page, _as_report(form, writes_reports="report" in given))
     if sort is not None and sort not in tuple(Sort):
         raise not_one_of("sort", sort, Sort)
     if given.get("quiet") and is_typed(context, "quiet"):
@@ -115,13 +115,18 @@ def read_showing(context: typer.Context) -> Showing:
     )
 
 
-def _as_report(form: str) -> str:
-    """Whoever wants a file of some format is told which option writes it."""
+def _as_report(form: str, *, writes_reports: bool) -> str:
+    """Whoever wants a file of some format is told which option writes it, or which command."""
     from bncheck.render import all_formats
 
     names = [each.name for each in all_formats()]
     close = get_close_matches(form.lower(), names, n=1)
-    return f". A report in {close[0]} is another option, {argument('report')} {close[0]}=FILE" if close else ""
+    if not close:
+        return ""
+    option = f"{argument('report')} {close[0]}=FILE"
+    if not writes_reports:
+        return f". A report in {close[0]} is of one model: bncheck inspect MODEL {option}"
+    return f". A report in {close[0]} is another option, {option}"
 
 
 def _console() -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bncheck.core import FloatArray, NormLayer
 from bncheck.discovery import meant_word
-from bncheck.errors import ModelError, UsageError
+from bncheck.errors import MissingExtraError, ModelError, UsageError
 from bncheck.formats.declared import ALWAYS, require_backed
 from bncheck.formats.messages import first_line
 from bncheck.tensors import torch
@@ -205,6 +205,8 @@ def require_device(device: str) -> None:
     """Raise UsageError where PyTorch cannot use `device` here, or nothing has values there."""
     try:
         torch.zeros(1, device=device).cpu()  # which `meta` cannot give
+    except MissingExtraError:
+        raise
     except Exception as error:  # for a device that this build of torch knows by name alone: what its absence provokes
         usable = "cpu or cuda" if torch.cuda.is_available() else "cpu: no GPU is found here"
         said = first_line(error)

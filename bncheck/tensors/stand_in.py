@@ -14,6 +14,7 @@ from bncheck.extras import missing
 from bncheck.tensors.dtypes import DTYPES, STRIDED, DType, Layout, MemoryFormat, QScheme, dtype_of
 from bncheck.tensors.dtypes import Size as Size
 from bncheck.tensors.tensor import Array, Parameter, Tensor, untyped_storage
+from bncheck.vocabulary import argument
 
 dtype, layout, memory_format, qscheme = DType, Layout, MemoryFormat, QScheme
 strided = STRIDED
@@ -89,7 +90,7 @@ def zeros(*size: int, device: str = "cpu") -> Tensor:
         MissingExtraError: on another device than the CPU.
     """
     if device != "cpu":
-        raise missing("torch", f"The device {device}")
+        raise missing("torch", f"{argument('device')} {device}")
     return Tensor(np.zeros(size, np.float32))
 
 

@@ -103,6 +103,8 @@ def test_a_format_of_reports_is_no_form_of_a_page(typed: dict[str, tuple[str, ..
     assert (
         "--format sarf: choose one of full, concise. A report in sarif is another option, --report sarif=FILE." in said
     )
+    said = refused(call("audit", *typed["gate"], "--format", "json"), 2)
+    assert "A report in json is of one model: bncheck inspect MODEL --report json=FILE." in said
     for report, meant in (("sarf=x", "sarif"), ("x.jsn", ".json")):
         said = refused(call("gate", *typed["gate"], "--report", report), 2)
         assert f"--report {report} (did you mean {meant}?): the format cannot be told" in said

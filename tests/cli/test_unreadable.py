@@ -35,6 +35,13 @@ def test_data_given_for_the_model(files: Files) -> None:
     assert "which is data, not a model; pass it as --data." in refused(call("inspect", files.data), 3)
 
 
+def test_a_report_given_for_the_model(files: Files, scratch: Path) -> None:
+    call("inspect", files.healthy, "--report", "report.json")
+    for command in (("inspect", "report.json"), ("diff", "report.json", "report.json"), ("audit", "report.json")):
+        stderr = refused(call(*command), 3)
+        assert "is a report that bncheck wrote, not a model. Reports are judged again by `bncheck gate`." in stderr
+
+
 def test_a_blocked_pickle_names_what_it_asks_for_and_runs_none_of_it(files: Files) -> None:
     stderr = refused(call("inspect", files.without_tensors), 3)
     assert "holds more than tensors and was not read: it asks for posix.mkdir, and there is no tensor in it" in stderr

@@ -212,6 +212,13 @@ def test_a_label_column_for_what_is_no_table(files: Files) -> None:
     assert "--label-column is for tables (.csv, .parquet)" in stderr
 
 
+@pytest.mark.parametrize("value", ["github", "json"])
+def test_a_report_that_names_a_format_and_no_file(files: Files, scratch: Path, value: str) -> None:
+    stderr = refused(call("inspect", files.healthy, "--report", value), 2)
+    assert f"--report {value}: name a file as well, --report {value}=PATH, or - for stdout as PATH." in stderr
+    assert list(scratch.iterdir()) == []
+
+
 @pytest.mark.parametrize("value", ["-", "report.txt", "report", "yaml=report.yaml", "=report"])
 def test_a_report_whose_format_cannot_be_told(files: Files, scratch: Path, value: str) -> None:
     stderr = refused(call("inspect", files.healthy, "--report", value), 2)

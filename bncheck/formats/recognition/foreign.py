@@ -73,6 +73,8 @@ def about_unknown(start: FileStart, titles: Sequence[str]) -> str:
     path = start.path
     if start.is_zip:
         return _about_zip(path, start.members)
+    if isinstance(start.json, dict) and {"schema_version", "bncheck"} <= start.json.keys():
+        return f"{path} is a report that bncheck wrote, not a model. Reports are judged again by `bncheck gate`."
     if start.json is not None:
         return f"{path} is a JSON file without a `weight_map`, so not the index of a sharded model."
     if start.tar_members is not None:
