@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from benchmarks.nets import resnet18_size, small_net
+from benchmarks.nets import fitted, resnet18_size, small_net
 from benchmarks.timing import interleaved, ratios
 from bncheck import inspect
 from bncheck.formats import from_module
@@ -43,10 +43,8 @@ def hooked(model: nn.Module, x: torch.Tensor) -> Callable[[], object]:
     watched = copy.deepcopy(model)
     taken = []
     for module in watched.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.register_forward_pre_hook(
-                lambda _, args: taken.append((args[0].mean((0, 2, 3)), args[0].var((0, 2, 3), unbiased=False)))
-            )
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.register_forward_pre_hook(lambda _, args: taken.append(_moments(args[0])))
 
     def run() -> object:
         taken.clear()
@@ -54,6 +52,11 @@ def hooked(model: nn.Module, x: torch.Tensor) -> Callable[[], object]:
             return watched(x)
 
     return run
+
+
+def _moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    axes = [axis for axis in range(x.dim()) if axis != 1]
+    return x.mean(axes), x.var(axes, unbiased=False)
 
 
 def updating(model: nn.Module, x: torch.Tensor) -> Callable[[], object]:
@@ -81,8 +84,8 @@ def passes() -> dict[str, dict[str, float]]:
     table = {}
     for layout, name in ((torch.contiguous_format, "contiguous"), (torch.channels_last, "channels_last")):
         torch.manual_seed(0)
-        model = resnet18_size().eval().to(memory_format=layout)
         x = torch.randn(16, 3, 224, 224).to(memory_format=layout)
+        model = fitted(resnet18_size().to(memory_format=layout), x, 1)
         table[name] = ratios(interleaved(ways(model, x), ROUNDS), "plain forward")
     return table
 

@@ -1,4 +1,4 @@
-"""Put what the commands print into the README: `python -m benchmarks.readme`, and `--bench` for the slow table too."""
+"""Put what the commands print into the README: `python -m benchmarks.readme`, and `--bench` for the slow tables too."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ def main() -> None:
     if "--bench" in sys.argv:
         tables = [output_of("benchmarks.overhead"), output_of("benchmarks.onnx_overhead")]
         text = put(text, "bench", "\n\n".join(tables))
+        page = ROOT / "docs" / "cost.md"
+        table = put(page.read_text(encoding="utf-8"), "by-net", output_of("benchmarks.overhead_by_net"))
+        page.write_text(table, encoding="utf-8")
     readme.write_text(text, encoding="utf-8")
 
 

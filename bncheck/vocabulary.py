@@ -218,7 +218,9 @@ def _in_python(value: str) -> str:
 class Unpredicted(StrEnum):
     """Why a layer's statistics are not predicted from the weights before it, or not judged by that."""
 
-    UNUSABLE = "its own values, or those of the layer before, are initial, folded, impossible or mostly of constant channels"
+    UNUSABLE = (
+        "its own values, or those of the layer before, are initial, folded, impossible or mostly of constant channels"
+    )
     NO_WEIGHT = "no weight stands before it"
     FED_BY_INPUT = "it is fed by the input"
     FED_BY_ANOTHER = "no normalization layer feeds the weight before it"

@@ -85,7 +85,9 @@ def test_a_copy_is_found_by_its_name() -> None:
 
 
 def test_how_far_the_typical_of_some_layers_lies() -> None:
-    seen = static(layer(), predicted=Predictions(tuple(predicted(n, distance=d) for n, d in zip("abc", (1, 2, 4)))))
+    seen = static(
+        layer(), predicted=Predictions(tuple(predicted(n, distance=d) for n, d in zip("abc", (1, 2, 4), strict=True)))
+    )
     assert weights.own_fit(seen, "abc") == (3, 2.0)
     assert weights.own_fit(seen, "b") == (1, 2.0)
     assert weights.own_fit(seen, "d") is None

@@ -19,8 +19,8 @@ from bncheck.weights.prediction.kernels import kernel_of
 from bncheck.weights.prediction.lost import as_if_learned, predicted_instead, unlearned
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair, pairs_of
-from bncheck.weights.prediction.wired_pairs import is_reached, wired_pairs
 from bncheck.weights.prediction.usable import living
+from bncheck.weights.prediction.wired_pairs import is_reached, wired_pairs
 from bncheck.weights.robust import AS_NORMAL
 
 _NEAR = (0.0, 0.25, 0.5, 0.75)
