@@ -171,6 +171,8 @@ class FileAndInputThresholds:
     predicted_fits: float = 0.15
     """Stored deviations. Median distance of layers fed alike from their predicted means, above which something else
     than was assumed stands between them; it was at most 0.08 in 38 groups of healthy layers, 0.26 elsewhere."""
+    predicted_explains: float = 0.7
+    """And at the most this of what no prediction at all would have: means near 0 are near to any small ones."""
     predicted_suspect: float = 0.15
     """Stored deviations from which a pooling, a gate or a sum before the weight is tried as another explanation."""
     predicted_off: float = 0.17

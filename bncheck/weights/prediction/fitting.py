@@ -140,12 +140,22 @@ def _best_border(taps: FloatArray, met: FloatArray, bias: FloatArray | float, ta
         bias: shape (C,), or 0.
         target: whose means these are.
     """
+    predicted = taps @ met + np.reshape(bias, (-1, 1))
+    off = _deviations(predicted, target)
+    distances = np.sqrt(np.mean(off**2, axis=0))
+    best = int(np.argmin(distances))
+    return Fit(predicted[:, best], float(distances[best]), float(AS_NORMAL * np.median(off[:, best])))
+
+
+def distance_from(mean: FloatArray, target: NormLayer) -> float:
+    """The clipped RMS of (stored - given mean) in stored deviations."""
+    return float(np.sqrt(np.mean(_deviations(mean[:, None], target) ** 2)))
+
+
+def _deviations(predicted: FloatArray, target: NormLayer) -> FloatArray:
+    """How far each of the living channels is off, shape (living, any), clipped."""
     mean, var = target.statistics
     alive = living(var)
     # A channel that hardly varies has no deviations worth counting in: a tenth of the typical one's at least.
     spread = np.sqrt(np.maximum(var, 0.01 * np.median(var[alive])) + np.finfo(np.float64).tiny)
-    predicted = taps @ met + np.reshape(bias, (-1, 1))
-    off = np.minimum(np.abs(predicted - mean[:, None]) / spread[:, None], _CLIPPED)[alive]
-    distances = np.sqrt(np.mean(off**2, axis=0))
-    best = int(np.argmin(distances))
-    return Fit(predicted[:, best], float(distances[best]), float(AS_NORMAL * np.median(off[:, best])))
+    return np.asarray(np.minimum(np.abs(predicted - mean[:, None]) / spread[:, None], _CLIPPED)[alive])

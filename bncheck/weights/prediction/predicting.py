@@ -14,7 +14,7 @@ from bncheck.formats import Wiring
 from bncheck.tensors import torch
 from bncheck.vocabulary import Unpredicted
 from bncheck.weights.prediction.eps import eps_of, refitted, with_eps
-from bncheck.weights.prediction.fitting import Fit, fits_of, moments_of, other_fits
+from bncheck.weights.prediction.fitting import Fit, distance_from, fits_of, moments_of, other_fits
 from bncheck.weights.prediction.kernels import kernel_of
 from bncheck.weights.prediction.lost import as_if_learned, predicted_instead, unlearned
 from bncheck.weights.prediction.moments import Activation
@@ -124,12 +124,12 @@ def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
     fits = [fits_of(pair) for pair in pairs]
     medians = {activation: float(np.median([fit[activation].distance for fit in fits])) for activation in fits[0]}
     activation = _chosen(medians)
-    if not medians[activation] <= THRESHOLDS.predicted_fits:
+    if not medians[activation] <= min(THRESHOLDS.predicted_fits, THRESHOLDS.predicted_explains * _unexplained(pairs)):
         return Unpredicted.UNLIKE
     explained = [_explained(pair, found, activation) for pair, found in zip(pairs, fits, strict=True)]
     if not all(np.isfinite(one.distance) for one in explained):
         return Unpredicted.UNLIKE
-    variances, logs = _variances(pairs, activation)
+    variances, logs, others = _variances(pairs, activation)
     middle, spread = float(np.median(logs)), _spread(logs)
     distance_alike = float(np.median([one.distance for one in explained]))
     typical_alike = float(np.median([one.typical for one in explained]))
@@ -153,7 +153,7 @@ def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
             typical=one.typical,
             distance_alike=distance_alike,
             typical_alike=typical_alike,
-            log_factor=_beside(logs, place),
+            log_factor=_mildest([_beside(one, place) for one in others]),
             log_spread=spread,
         )
         for place, (one, var) in enumerate(zip(explained, variances, strict=True))
@@ -175,8 +175,16 @@ def _explained(pair: Pair, fits: Mapping[Activation, Fit], activation: Activatio
     return _Explained(pair, fit, min(one.distance for one in others), min(one.typical for one in others))
 
 
-def _variances(pairs: Sequence[Pair], activation: Activation) -> tuple[list[FloatArray], FloatArray]:
-    """Predicted variances, each (C,), and by layer the logarithm of stored over predicted at the median channel."""
+def _unexplained(pairs: Sequence[Pair]) -> float:
+    """The distance that predicting no mean at all would have: small means are near to anything small."""
+    return float(np.median([distance_from(np.zeros(pair.target.channels), pair.target) for pair in pairs]))
+
+
+def _variances(pairs: Sequence[Pair], activation: Activation) -> tuple[list[FloatArray], FloatArray, list[FloatArray]]:
+    """Predicted variances, each (C,), and by layer the logarithm of stored over predicted at the median channel.
+
+    Under the correlation that makes layers most alike; and the logarithms under each.
+    """
     bounds = [_bounds(pair, activation) for pair in pairs]
     tried = []
     for near in _NEAR:
@@ -184,7 +192,12 @@ def _variances(pairs: Sequence[Pair], activation: Activation) -> tuple[list[Floa
         logs = np.array([_log_ratio(pair.target, var) for pair, var in zip(pairs, mixed, strict=True)])
         tried.append((_spread(logs), mixed, logs))
     _, mixed, logs = min(tried, key=lambda one: one[0])
-    return mixed, logs
+    return mixed, logs, [one for _, _, one in tried]
+
+
+def _mildest(factors: Sequence[float]) -> float:
+    """What all agree on: a layer is not off that some correlation makes like the others."""
+    return 0.0 if min(factors) < 0 < max(factors) else min(factors, key=abs)
 
 
 def _bounds(pair: Pair, activation: Activation) -> tuple[FloatArray, FloatArray]:
