@@ -28,7 +28,7 @@ class Standardized(nn.Conv2d):
 
 @lru_cache
 def by_names(standardized: bool) -> Audited:
-    """A net of ten such convolutions, whose norms give the same mean in every channel: weights of sum 0 make 0 of it."""
+    """Ten convolutions and norms that give nearly the same mean in every channel: weights of sum 0 make 0 of it."""
     kind = Standardized if standardized else nn.Conv2d
     net = nn.Sequential()
     for index in range(10):
