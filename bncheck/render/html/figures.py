@@ -155,7 +155,7 @@ def batch_size_figures(rows: Sequence[BatchSize], compared: str = "stored") -> s
     axes.plot(sizes, [row.gap for row in shown], color=STORED, marker="o", markersize=4, linewidth=1.4, label="gap")
     shifts = [row.shift for row in shown]
     axes.plot(sizes, shifts, color=BATCH, marker="s", markersize=4, linewidth=1.4, ls="--", label="shift (95 %)")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # from 0, and what is nearly level is not cut at its upper end
     axes.set_title("gap and shift of a batch", loc="left")
     axes = right.add_subplot()
     lows, highs = [row.scale_low for row in shown], [row.scale_high for row in shown]
