@@ -120,6 +120,7 @@ def test_one_fraction_is_fitted_to_all_layers() -> None:
 
 def test_data_that_are_as_the_initial_statistics_tell_of_no_way() -> None:
     assert fit_lag([lagging(0.2, 0.0, 1.0, eps=0.0)]) is None
+    assert fit_lag([lagging(1.0, 2.0, 4.0, eps=0.0)]) is None  # nor do those that have arrived
 
 
 def test_a_layer_that_has_arrived_was_not_taken_along() -> None:
