@@ -40,7 +40,9 @@ def briefly_told(
         room = max(20, width - LABEL - GUTTER)
         others = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
         told = first_sentence(first.message).rstrip(".")
-        lines = shortened(one_line(f"{told}{others}."), room, REMARK_LINES if first.severity == INFO else BRIEF_LINES)
+        # Beside an answer a remark is an aside; where none stands above, it is all that is said of the file.
+        most = REMARK_LINES if first.severity == INFO and not advised else BRIEF_LINES
+        lines = shortened(one_line(f"{told}{others}."), room, most)
         if advised:
             lines += shortened(one_line(f"What to do: {first_sentence(first.fix)}"), room, BRIEF_LINES)
         grid.add_row(_label(first), Text("\n".join(lines)))
