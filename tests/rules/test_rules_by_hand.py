@@ -58,7 +58,7 @@ def test_weights_tell_whose_statistics_an_inspected_copy_carries() -> None:
     raw = copy("model", layer(), same=True)
     seen = static(layer(), averaged=True, siblings=(raw,), copies=(of_a_copy(0.3, 0.1, 0.1, "model"),))
     (found,) = judge(seen, {"BN401"})
-    assert (found.severity, found.layers) == (Severity.WARNING, ("bn",))
+    assert (found.severity, found.layers, found.command) == (Severity.WARNING, ("bn",), "repair")
     assert found.message.startswith("The statistics of these averaged weights are those of the raw model (")
     assert found.fix.startswith("Measure its statistics under the averaged weights")
     assert (found.evidence["layers"], found.evidence["raw"]) == (["bn"], "model")

@@ -30,6 +30,7 @@ def test_a_channel_is_dead_whose_variance_is_nothing_beside_eps_under_a_large_ga
     assert dead([nothing, 4.0]) == [0]
     assert dead([1.01 * nothing, 4.0]) == []
     assert dead([0.0, -1.0]) == [0]
+    assert dead([9 * nothing, 11 * nothing], eps=1e-4) == [0]
     least = THRESHOLDS.large_gain * np.sqrt(1e-5)
     assert dead([0.0, 0.0], [1.001 * least, 0.999 * least]) == [0]
     assert dead([0.0, 0.0], [-1.001 * least, 1.0]) == [0, 1]
