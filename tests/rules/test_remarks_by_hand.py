@@ -97,7 +97,9 @@ def test_the_source_that_is_farthest_off_by_itself_must_be_right_behind_a_wrong_
         return bn302._explains(evidence(*held.values(), effect=HARM), {"eps": layer("eps", eps=1e-3)}, 1e-5)
 
     assert explained()
-    assert explained(own=None)  # then what it inherits too
+    alone = [replace(one, own=None) for one in (*layers.values(), replace(near, lower=0.5), far)]
+    held = {one.layer.name: one for one in alone}
+    assert bn302._explains(evidence(*held.values(), effect=HARM), {"eps": layer("eps", eps=1e-3)}, 1e-5)
     layers["eps"] = with_own(measured(0.9, name="eps"), 0.01)  # and it fits itself
     assert explained()
     assert not explained(own=seen(layer("a"), [0, 0], [2, 2]).own)
