@@ -85,6 +85,12 @@ class NormLayer:
         return self.mean, self.var
 
     @property
+    def is_possible(self) -> bool:
+        """Tell whether its statistics can be some data's: finite, and no variance negative."""
+        mean, var = self.statistics
+        return bool(np.isfinite(mean).all() and np.isfinite(var).all() and (var >= 0).all())
+
+    @property
     def is_folded(self) -> bool:
         """Tell whether the statistics are the identity on purpose, because they went into gamma and beta.
 

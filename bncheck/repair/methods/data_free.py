@@ -95,8 +95,7 @@ def _is_possible(layer: NormLayer) -> bool:
     if layer.missing or not layer.has_statistics:
         return False
     mean, var = layer.statistics
-    finite = np.isfinite(mean).all() and np.isfinite(var).all() and (var >= 0).all()
-    return bool(finite and np.any(mean != 0.0) and not np.all(var == 1.0))
+    return bool(layer.is_possible and np.any(mean != 0.0) and not np.all(var == 1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,9 +11,9 @@ from bncheck.core import THRESHOLDS, FloatArray, NormLayer, SiblingCopy
 from bncheck.evidence import CopyFit
 from bncheck.formats import Backend
 from bncheck.tensors import torch
-from bncheck.weights.prediction.fitting import fits_of
+from bncheck.weights.prediction.fitting import fits_of, typical_distances
 from bncheck.weights.prediction.moments import Activation
-from bncheck.weights.prediction.pairs import Pair, pairs_of
+from bncheck.weights.prediction.pairs import Pair, by_form, pairs_of
 
 _MOST = 40
 """Layers that are compared, spread over the depth: more take time and tell no more."""
@@ -68,12 +68,8 @@ def _compared(own: _Copy, sibling: SiblingCopy, model: Backend, pairs: Sequence[
 def _that_fit(pairs: Sequence[Pair]) -> Iterator[tuple[list[Pair], Activation]]:
     """The raw model's layers by how they are fed, and what stands between them, where their predictions fit."""
     step = max(1, -(-len(pairs) // _MOST))
-    forms: dict[str, list[Pair]] = {}
-    for pair in pairs[::step]:
-        forms.setdefault(pair.form, []).append(pair)
-    for alike in forms.values():
-        fits = [fits_of(pair) for pair in alike]
-        medians = {one: float(np.median([fit[one].distance for fit in fits])) for one in fits[0]}
+    for alike in by_form(pairs[::step]):
+        medians = typical_distances([fits_of(pair) for pair in alike])
         best = min(medians, key=medians.__getitem__)
         if medians[best] <= THRESHOLDS.predicted_fits:
             yield alike, best
@@ -111,9 +107,5 @@ def _distance(pair: Pair | None, activation: Activation) -> float:
 
 def _stored(layers: Sequence[NormLayer]) -> dict[str, NormLayer]:
     """By name, those whose statistics are of data."""
-    return {layer.name: layer for layer in layers if layer.has_statistics and not layer.missing and _is_moved(layer)}
-
-
-def _is_moved(layer: NormLayer) -> bool:
-    mean, var = layer.statistics
-    return bool(np.isfinite(mean).all() and np.isfinite(var).all() and (var >= 0).all() and np.any(mean != 0.0))
+    stored = [layer for layer in layers if layer.has_statistics and not layer.missing and layer.is_possible]
+    return {layer.name: layer for layer in stored if np.any(layer.statistics[0] != 0.0)}

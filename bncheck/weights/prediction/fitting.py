@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,11 @@ def fits_of(pair: Pair, among: Collection[Activation] | None = None) -> dict[Act
         return {pair.known.activation: min(fits, key=lambda fit: fit.distance)}
     before = moments_of(pair, among)
     return dict(zip(before, _fitted(pair, [one.mean for one in before.values()]), strict=True))
+
+
+def typical_distances(fits: Sequence[Mapping[Activation, Fit]]) -> dict[Activation, float]:
+    """The median distance of several pairs under each candidate."""
+    return {one: float(np.median([fit[one].distance for fit in fits])) for one in fits[0]}
 
 
 def other_fits(pair: Pair, activation: Activation) -> list[Fit]:

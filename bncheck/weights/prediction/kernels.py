@@ -12,6 +12,8 @@ import numpy.typing as npt
 from bncheck.core import FloatArray
 from bncheck.tensors import torch
 
+USUALLY_ALIKE = 0.25
+"""Correlation of neighbouring values that is assumed where nothing tells it: what layers fed alike mostly agree on."""
 _BORDERS = (0.0, 0.02, 0.04, 0.07, 0.1, 0.14, 0.19, 0.25, 0.35, 0.5)
 
 
@@ -51,6 +53,12 @@ class Kernel:
             added = powers.reshape(self.groups, outputs // self.groups, inner) @ grouped
             found.append(added.reshape(outputs).astype(np.float64))
         return found[0], found[1]
+
+
+def variance_between(bounds: tuple[FloatArray, FloatArray], alike: float) -> FloatArray:
+    """What `Kernel.variances` bounds, where neighbouring values have that correlation, shape (O,)."""
+    apart, together = bounds
+    return (1 - alike) * apart + alike * together
 
 
 @dataclass(frozen=True, slots=True)

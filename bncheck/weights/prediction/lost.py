@@ -10,12 +10,10 @@ import numpy as np
 from bncheck.core import NormLayer, spread
 from bncheck.evidence import PredictedMoments
 from bncheck.weights.prediction.fitting import moments_of
-from bncheck.weights.prediction.kernels import kernel_of
+from bncheck.weights.prediction.kernels import USUALLY_ALIKE, kernel_of, variance_between
 from bncheck.weights.prediction.moments import Activation
 from bncheck.weights.prediction.pairs import Pair
 
-_NEAR = 0.25
-"""Correlation of neighbouring values that is assumed: what layers fed alike mostly agree on."""
 _ONE = 1e-6
 """Relative difference between variances up to which they are one and the same, as initial ones are."""
 
@@ -53,13 +51,12 @@ def _predicted(pair: Pair, known: str | None) -> PredictedMoments:
     chosen = named.get(known or Activation.RELU.value, next(iter(moments)))
     kernel = kernel_of(pair.weight, pair.bias, pair.groups)
     mean = kernel.means(moments[chosen].mean[:, None])[0].sum(axis=1)
-    apart, together = kernel.variances(moments[chosen].var)
     return PredictedMoments(
         source=pair.source.name,
         weight=pair.weight_name,
         activation=pair.known.told if pair.known is not None else chosen.value,
         mean=mean if kernel.bias is None else mean + kernel.bias,
-        var=(1 - _NEAR) * apart + _NEAR * together,
+        var=variance_between(kernel.variances(moments[chosen].var), USUALLY_ALIKE),
     )
 
 

@@ -203,6 +203,14 @@ def _is_plain(tensor: torch.Tensor) -> bool:
     return tensor.is_floating_point() and tensor.layout == torch.strided and tensor.numel() > 0
 
 
+def by_form(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """Those that are fed alike together."""
+    forms: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        forms.setdefault(pair.form, []).append(pair)
+    return list(forms.values())
+
+
 def _is_sorted(names: Sequence[str]) -> bool:
     return len(names) > 2 and all(one <= other for one, other in pairwise(names))
 

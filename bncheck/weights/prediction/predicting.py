@@ -14,11 +14,11 @@ from bncheck.formats import Wiring
 from bncheck.tensors import torch
 from bncheck.vocabulary import Unpredicted
 from bncheck.weights.prediction.eps import eps_of, refitted, with_eps
-from bncheck.weights.prediction.fitting import Fit, distance_from, fits_of, moments_of, other_fits
-from bncheck.weights.prediction.kernels import kernel_of
+from bncheck.weights.prediction.fitting import Fit, distance_from, fits_of, moments_of, other_fits, typical_distances
+from bncheck.weights.prediction.kernels import kernel_of, variance_between
 from bncheck.weights.prediction.lost import as_if_learned, predicted_instead, unlearned
 from bncheck.weights.prediction.moments import Activation
-from bncheck.weights.prediction.pairs import Pair, pairs_of
+from bncheck.weights.prediction.pairs import Pair, by_form, pairs_of
 from bncheck.weights.prediction.usable import living
 from bncheck.weights.prediction.wired_pairs import is_reached, wired_pairs
 from bncheck.weights.robust import AS_NORMAL
@@ -72,26 +72,27 @@ def predictions_of(model: Weighted) -> Predictions:
     """
     stored = [layer.name for layer in model.layers if layer.has_statistics]
     if len(stored) <= THRESHOLDS.predicted_alike:  # the first is fed by the input: a file is not read for nothing
-        return Predictions((), dict.fromkeys(stored, Unpredicted.FEW_ALIKE), instead=_instead(model, {}))
+        wiring = _graph(model) if unlearned(model.layers) else None
+        return Predictions((), dict.fromkeys(stored, Unpredicted.FEW_ALIKE), instead=_instead(model, {}, wiring))
     wiring = _graph(model)
     if wiring is not None:
         found, reasons = wired_pairs(wiring, model.layers)
-        eps = eps_of(_forms([pair for pair in found if pair.known is None or pair.known.entering is None]))
+        eps = eps_of(by_form([pair for pair in found if pair.known is None or pair.known.entering is None]))
         if eps is not None:
             found, reasons = wired_pairs(wiring, with_eps(model.layers, eps))
     else:
         found, reasons = pairs_of(model.layers, model.tensors())
-        eps = eps_of(_forms(found))
+        eps = eps_of(by_form(found))
         found = refitted(found, eps)
     layers: dict[str, PredictedLayer] = {}
-    for alike in _forms(found):
+    for alike in by_form(found):
         judged = _of_form(alike)
         if isinstance(judged, Unpredicted):
             reasons.update((pair.target.name, judged) for pair in alike)
         else:
             layers.update((layer.name, layer) for layer in judged)
     order = [layer.name for layer in model.layers if layer.name in layers]
-    instead = _instead(model, {layer.form: layer.activation for layer in layers.values()})
+    instead = _instead(model, {layer.form: layer.activation for layer in layers.values()}, wiring)
     return Predictions(tuple(layers[name] for name in order), reasons, eps, instead)
 
 
@@ -101,28 +102,20 @@ def _graph(model: Weighted) -> Wiring | None:
     return wiring if wiring is not None and is_reached(wiring, model.layers) else None
 
 
-def _instead(model: Weighted, activations: Mapping[str, str]) -> Mapping[str, PredictedMoments]:
+def _instead(model: Weighted, activations: Mapping[str, str], wiring: Wiring | None) -> Mapping[str, PredictedMoments]:
     """What the weights predict of layers that never learned."""
     if not (blank := unlearned(model.layers)):
         return {}
-    layers, wiring = as_if_learned(model.layers, blank), _graph(model)
+    layers = as_if_learned(model.layers, blank)
     found, _ = pairs_of(layers, model.tensors()) if wiring is None else wired_pairs(wiring, layers)
     return predicted_instead([pair for pair in found if pair.target.name in blank], activations)
-
-
-def _forms(pairs: Sequence[Pair]) -> list[list[Pair]]:
-    """Those that are fed alike together."""
-    forms: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        forms.setdefault(pair.form, []).append(pair)
-    return list(forms.values())
 
 
 def _of_form(pairs: Sequence[Pair]) -> list[PredictedLayer] | Unpredicted:
     if len(pairs) < THRESHOLDS.predicted_alike:
         return Unpredicted.FEW_ALIKE
     fits = [fits_of(pair) for pair in pairs]
-    medians = {activation: float(np.median([fit[activation].distance for fit in fits])) for activation in fits[0]}
+    medians = typical_distances(fits)
     activation = _chosen(medians)
     if not medians[activation] <= min(THRESHOLDS.predicted_fits, THRESHOLDS.predicted_explains * _unexplained(pairs)):
         return Unpredicted.UNLIKE
@@ -188,7 +181,7 @@ def _variances(pairs: Sequence[Pair], activation: Activation) -> tuple[list[Floa
     bounds = [_bounds(pair, activation) for pair in pairs]
     tried = []
     for near in _NEAR:
-        mixed = [(1 - near) * apart + near * together for apart, together in bounds]
+        mixed = [variance_between(each, near) for each in bounds]
         logs = np.array([_log_ratio(pair.target, var) for pair, var in zip(pairs, mixed, strict=True)])
         tried.append((_spread(logs), mixed, logs))
     _, mixed, logs = min(tried, key=lambda one: one[0])

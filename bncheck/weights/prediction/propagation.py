@@ -28,12 +28,9 @@ from bncheck.formats import (
 )
 from bncheck.vocabulary import Activation, Unpredicted
 from bncheck.weights.prediction.entering import Positions, entering_of, kind_of
-from bncheck.weights.prediction.kernels import Border, inside, kernel_of
+from bncheck.weights.prediction.kernels import USUALLY_ALIKE, Border, inside, kernel_of, variance_between
 from bncheck.weights.prediction.moments import Moments, after, output_of
 from bncheck.weights.prediction.usable import is_usable
-
-_NEAR = 0.25
-"""How alike neighbouring values are taken to be where a weight's output is summed or joined before any layer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,8 +151,8 @@ class Propagation:
         padded = step.padded or signal.meets_zeros
         border = self.border if padded else 0.0
         mean = kernel.means(signal.now.mean[:, None])[0] @ inside(kernel, Border(border, border))
-        apart, together = kernel.variances(signal.now.var)
-        moments = Moments(mean + (0.0 if kernel.bias is None else kernel.bias), (1 - _NEAR) * apart + _NEAR * together)
+        var = variance_between(kernel.variances(signal.now.var), USUALLY_ALIKE)
+        moments = Moments(mean + (0.0 if kernel.bias is None else kernel.bias), var)
         told = f"{kind_of(step, padded=padded)} of {signal.told}"
         linear = Activation.LINEAR
         return Signal(moments, moments, linear, told, signal.source, weight=step.name, rough=True, summed=signal.summed)

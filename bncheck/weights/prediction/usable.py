@@ -22,8 +22,8 @@ def living(var: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 def is_usable(layer: NormLayer) -> bool:
     """Whether its statistics are of data, and its gamma and beta act on what it normalizes by them."""
     mean, var = layer.statistics
-    values = (mean, var, layer.weight, layer.bias)
-    possible = all(bool(np.isfinite(one).all()) for one in values if one is not None) and bool((var >= 0).all())
+    affine = (layer.weight, layer.bias)
+    possible = layer.is_possible and all(bool(np.isfinite(one).all()) for one in affine if one is not None)
     if not possible or not mean.size or layer.missing or layer.by_input or layer.kind != BATCH_NORM:
         return False
     if np.mean(living(var)) < _ENOUGH:
