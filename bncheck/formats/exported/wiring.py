@@ -10,8 +10,9 @@ import torch
 from torch.fx import GraphModule, Node
 
 from bncheck.formats.exported.layers import arguments_of
-from bncheck.formats.tracing.tracing import NotFollowedError, Tracing
+from bncheck.formats.tracing.tracing import Tracing
 from bncheck.formats.tracing.values import Value
+from bncheck.formats.wiring.drawing import UNREADABLE
 from bncheck.formats.wiring.steps import Fed, Wiring
 
 
@@ -26,15 +27,7 @@ def wiring_of_graph(program: GraphModule, names: Mapping[int, str]) -> Wiring | 
     try:
         for node in program.graph.nodes:
             _follow(tracing, node, program)
-    except (
-        NotFollowedError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-        LookupError,
-        ArithmeticError,
-        AttributeError,
-    ):  # a constant that cannot be computed
+    except UNREADABLE:  # a constant that cannot be computed
         return None
     return tracing.drawing.finished()
 

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from bncheck.formats.torchscript.graph import NO_SCHEMA
-from bncheck.formats.tracing.tracing import NotFollowedError, Tracing
+from bncheck.formats.tracing.tracing import Tracing
 from bncheck.formats.tracing.values import Value
+from bncheck.formats.wiring.drawing import UNREADABLE
 from bncheck.formats.wiring.steps import Fed, Wiring
 
 _LISTS = ("prim::ListConstruct", "prim::TupleConstruct")
@@ -42,9 +43,7 @@ def wiring_of_script(program: torch.jit.ScriptModule, names: Mapping[int, str]) 
         program: in eval mode; it is left as it is.
         names: its tensors' names by storage address.
     """
-    with contextlib.suppress(
-        RuntimeError, AttributeError, NotFollowedError, TypeError, ValueError, LookupError, ArithmeticError
-    ):
+    with contextlib.suppress(*UNREADABLE):
         graph = operator.attrgetter("inlined_graph")(program)
         tracing = Tracing(dict(names))
         for place, value in enumerate(graph.inputs()):

@@ -72,12 +72,12 @@ def meaning_of(drawing: Drawing, call: Call) -> Any:
 
 def _normalized(drawing: Drawing, call: Call) -> Any:
     mean, source = call.tensor("running_mean"), call.source
-    name = None if mean is None else call.names.get(mean.data_ptr())
-    by_input = call.given.get("training") is True
-    if name is None or source is None or by_input:
+    if mean is None or source is None or call.given.get("training") is True:
         return Value(drawing.lost())
-    place = drawing.put(Normalized(name.rpartition(".")[0], source.place), None if mean is None else mean.numel())
-    return Value(place)
+    name = call.names.get(mean.data_ptr())
+    if name is None:
+        return Value(drawing.lost())
+    return Value(drawing.put(Normalized(name.rpartition(".")[0], source.place), mean.numel()))
 
 
 def _zeros(drawing: Drawing, call: Call) -> Value:

@@ -28,9 +28,9 @@ def reshaped(drawing: Drawing, call: Call) -> Value | None:
 def _by_shapes(drawing: Drawing, source: Value, before: Sequence[Any], after: Sequence[Any]) -> Value:
     if len(before) < 2 or len(after) < 2 or before[0] != after[0]:
         return Value(drawing.lost(Unpredicted.REARRANGED))
-    if before[1] == after[1] and _elements(before[2:]) == _elements(after[2:]):
+    if before[1] == after[1] and math.prod(before[2:]) == math.prod(after[2:]):
         return source
-    if len(after) == 2 and after[1] == _elements(before[1:]):
+    if len(after) == 2 and after[1] == math.prod(before[1:]):
         return Value(drawing.flattened(source.place))
     return Value(drawing.lost(Unpredicted.REARRANGED))
 
@@ -49,10 +49,6 @@ def _by_arguments(drawing: Drawing, call: Call, source: Value) -> Value:
     if name == "unsqueeze" and call.given.get("dim") in (2, 3, 4, -1):
         return source
     return Value(drawing.lost(Unpredicted.REARRANGED))
-
-
-def _elements(sizes: Sequence[Any]) -> Any:
-    return math.prod(sizes)
 
 
 def rearranged(drawing: Drawing, call: Call) -> Value:

@@ -36,6 +36,8 @@ _BY_BOUNDS = {
 }
 _THREE, _SIXTH, _ROOT_OF_HALF = 3.0, 1 / 6, 0.5**0.5
 _CLOSE = 1e-4
+UNREADABLE = (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
+"""What following a graph raises that no tool has written: it is not drawn, and names and shapes tell what they can."""
 
 
 @dataclass(slots=True)

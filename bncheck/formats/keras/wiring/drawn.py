@@ -9,7 +9,7 @@ from typing import Any
 from bncheck.formats.keras.config import inner_layers, is_serialized, settings_of
 from bncheck.formats.keras.places import Owner
 from bncheck.formats.keras.wiring.layers import Called, meaning_of
-from bncheck.formats.wiring.drawing import Drawing
+from bncheck.formats.wiring.drawing import UNREADABLE, Drawing
 from bncheck.formats.wiring.steps import Fed, Wiring
 from bncheck.tensors import torch
 
@@ -33,14 +33,7 @@ def wiring_of_keras(config: Any, owners: Sequence[Owner], tensors: Mapping[str, 
     reader = _Reader(drawing, named, tensors)
     try:
         reader.model(config, "", [drawing.put(Fed())], 0)
-    except (
-        LookupError,
-        ValueError,
-        TypeError,
-        ArithmeticError,
-        AttributeError,
-        RuntimeError,
-    ):  # a configuration that is no Keras's
+    except UNREADABLE:  # a configuration that is no Keras's
         return None
     return drawing.finished()
 

@@ -125,9 +125,8 @@ def _convolution(drawing: Drawing, called: Called) -> int:
     kernel = called.tensor("kernel")
     if kernel is None or kernel.dim() < 3:
         return drawing.lost(Unpredicted.MULTIPLIED)
-    order = (kernel.dim() - 1, kernel.dim() - 2, *range(kernel.dim() - 2))
     groups = int(called.number("groups", 1) or 1)
-    return _then(drawing, called, _weighted(drawing, called, kernel.permute(order), groups))
+    return _then(drawing, called, _weighted(drawing, called, _last_first(kernel), groups))
 
 
 def _transposed(drawing: Drawing, called: Called) -> int:
@@ -135,10 +134,9 @@ def _transposed(drawing: Drawing, called: Called) -> int:
     kernel = called.tensor("kernel")
     if kernel is None or kernel.dim() < 3:
         return drawing.lost(Unpredicted.MULTIPLIED)
-    order = (kernel.dim() - 1, kernel.dim() - 2, *range(kernel.dim() - 2))
     strides = called.settings.get("strides", 1)
     each = tuple(strides) if isinstance(strides, list) else (strides,) * (kernel.dim() - 2)
-    weight = kernel.permute(order)
+    weight = _last_first(kernel)
     put = Weighted(
         f"{called.name}.kernel", called.source, weight, called.tensor("bias"), 1, True, True, tuple(map(int, each))
     )
@@ -156,9 +154,14 @@ def _separable(drawing: Drawing, called: Called) -> int:
     place, kernel = _of_depth(drawing, called, None), called.tensor("pointwise_kernel")
     if place is None or kernel is None or kernel.dim() < 3:
         return drawing.lost(Unpredicted.MULTIPLIED)
-    weight = kernel.permute(kernel.dim() - 1, kernel.dim() - 2, *range(kernel.dim() - 2))
+    weight = _last_first(kernel)
     put = Weighted(f"{called.name}.pointwise_kernel", place, weight, called.tensor("bias"))
     return _then(drawing, called, drawing.put(put))
+
+
+def _last_first(kernel: torch.Tensor) -> torch.Tensor:
+    """The last axis first and the one before it second, as PyTorch has them, then those of positions."""
+    return kernel.permute(kernel.dim() - 1, kernel.dim() - 2, *range(kernel.dim() - 2))
 
 
 def _of_depth(drawing: Drawing, called: Called, bias: str | None) -> int | None:

@@ -187,10 +187,8 @@ class OnnxSession:
         self, session: LoadedModel, batch: Batch, further: dict[str, Any], wanted: Sequence[str]
     ) -> dict[str, Any]:
         feeds = self._feeds(batch.inputs) | further
-        if (
-            self._grown is not None and self._grown is not session
-        ):  # several that each hold a batch's activations would add up
-            self._grown.release()
+        if self._grown is not None and self._grown is not session:
+            self._grown.release()  # several that each hold a batch's activations would add up
         self._grown = session
         try:
             return session.run(feeds, wanted)

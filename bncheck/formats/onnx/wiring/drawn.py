@@ -11,7 +11,7 @@ from bncheck.formats.onnx.constants import Constants
 from bncheck.formats.onnx.graph import DEFAULT_DOMAINS, OnnxGraph
 from bncheck.formats.onnx.wiring.operators import meaning_of
 from bncheck.formats.onnx.wiring.values import Nodes
-from bncheck.formats.wiring.drawing import Drawing
+from bncheck.formats.wiring.drawing import UNREADABLE, Drawing
 from bncheck.formats.wiring.steps import Fed, Normalized, Wiring
 
 
@@ -26,7 +26,7 @@ def wiring_of_onnx(graph: OnnxGraph) -> Wiring | None:
     try:
         for node in graph.proto.graph.node:
             _follow(nodes, node, layers)
-    except (ModelError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError):
+    except (ModelError, *UNREADABLE):
         return None
     return drawing.finished()
 
