@@ -11,11 +11,7 @@ from bncheck.api.asking import plan_of, request_of, sliced, spelling_arguments
 from bncheck.api.opening import by_reference_data, opened_for
 from bncheck.api.reporting.running import FINDINGS, report_on
 from bncheck.data import DataOptions
-from bncheck.measure import (
-    ALONE,
-    RankIsDone,
-    Ranks,
-)
+from bncheck.measure import ALONE, RankIsDone, Ranks
 from bncheck.progress import Progress, begin, foresee, no_progress
 from bncheck.results import Report
 from bncheck.settings import (

@@ -12,7 +12,7 @@ from bncheck.discovery import meant_word
 from bncheck.encoding import encodable
 from bncheck.errors import UsageError
 from bncheck.files import written_whole
-from bncheck.render import Result, all_formats, format_of, renderer
+from bncheck.render import Result, all_formats, format_of, known_suffixes, renderer
 from bncheck.results import Report
 from bncheck.vocabulary import argument
 
@@ -85,15 +85,11 @@ def _read(value: str) -> Destination:
     by_suffix = format_of(Path(value).suffix)
     if value != STDOUT and by_suffix is not None:
         return Destination(by_suffix.name, value)
-    meant = meant_word(name, names) if separator else meant_word(Path(value).suffix, _suffixes())
+    meant = meant_word(name, names) if separator else meant_word(Path(value).suffix, known_suffixes())
     raise UsageError(
         f"--report {value}{meant}: the format cannot be told from that; write FORMAT=PATH with FORMAT one of "
         f"{', '.join(names)}, for example --report json={'-' if value == STDOUT else 'report.json'}."
     )
-
-
-def _suffixes() -> list[str]:
-    return [suffix for each in all_formats() for suffix in each.suffixes]
 
 
 def _add_step_summary(result: Result) -> None:

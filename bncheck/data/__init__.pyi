@@ -13,7 +13,7 @@ from .screening import ScreenedSource, all_left_out, is_finite
 from .slicing.asking import Slicing
 from .slicing.names import MOST_SLICES, OTHERS
 from .sources.arrays import array_source
-from .sources.indexed import IndexedSource
+from .sources.indexed import IndexedSource, Span
 from .sources.share import Share
 from .sources.streams import StreamSource
 
@@ -34,6 +34,7 @@ __all__ = [
     "Shelf",
     "Slicing",
     "Source",
+    "Span",
     "StreamSource",
     "all_left_out",
     "array_source",

@@ -1,5 +1,5 @@
 from .failure import failure_message
-from .format import Format, Result, all_formats, format_of, renderer
+from .format import Format, Result, all_formats, format_of, known_suffixes, renderer
 from .formats.csv import table_of
 from .html import render_fragment
 from .python import plain_text, plot, save
@@ -23,6 +23,7 @@ __all__ = [
     "failure_message",
     "format_of",
     "how_fed",
+    "known_suffixes",
     "plain_text",
     "plot",
     "print_audit",

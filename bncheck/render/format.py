@@ -89,6 +89,11 @@ def renderer(name: str) -> Format:
     raise UsageError(f"{argument('report')}: there is no format {name!r}{meant}; choose one of {names}.")
 
 
+def known_suffixes() -> list[str]:
+    """Those of files of which a format is known without being named."""
+    return [suffix for each in all_formats() for suffix in each.suffixes]
+
+
 def format_of(suffix: str) -> Format | None:
     """The format that files with this suffix are written in."""
     return next((each for each in all_formats() if suffix.lower() in each.suffixes), None)

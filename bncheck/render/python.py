@@ -11,7 +11,7 @@ from bncheck.encoding import encodable
 from bncheck.errors import UsageError
 from bncheck.extras import extras_named
 from bncheck.files import InputFiles, OutputFile, is_special, require_free, written_whole
-from bncheck.render.format import Result, all_formats, format_of
+from bncheck.render.format import Result, format_of, known_suffixes
 from bncheck.render.terminal.difference import print_difference
 from bncheck.render.terminal.page import PROSE
 from bncheck.render.terminal.repair_table import print_repair
@@ -48,8 +48,8 @@ def save(result: Result, path: Path) -> Path:
     """
     found = format_of(path.suffix)
     if found is None:
-        known = ", ".join(sorted(suffix for each in all_formats() for suffix in each.suffixes))
-        meant = meant_word(path.suffix, [suffix for each in all_formats() for suffix in each.suffixes])
+        known = ", ".join(sorted(known_suffixes()))
+        meant = meant_word(path.suffix, known_suffixes())
         raise UsageError(f"path {path}{meant}: no format is written with such a suffix; those are {known}.")
     require_free([OutputFile("path", path)], InputFiles.named(_inspected(result)))
     _require_report(path)

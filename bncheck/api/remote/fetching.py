@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bncheck.api.remote.hub import is_on_hub, model_on_hub, part_on_hub
-from bncheck.api.remote.registry import artifact_in_mlflow, is_in_mlflow, model_in_mlflow
+from bncheck.api.remote.registry import artifact_in_mlflow, model_in_mlflow
 from bncheck.errors import DataError, ModelError, UnreadableError, UsageError
 from bncheck.extras import missing
-from bncheck.files import Fetched, remote_name
+from bncheck.files import Fetched, of_mlflow, remote_name
 from bncheck.formats import first_line, parts_of, usual_index
 
 _PLAIN = re.compile(r"[^\w.=-]+")
@@ -30,7 +30,7 @@ def fetched_model(source: Any) -> Any:
     name = remote_name(source)
     if name is None:
         return source
-    if is_in_mlflow(name):  # with all that was logged beside it
+    if of_mlflow(name):  # with all that was logged beside it
         return model_in_mlflow(name)
     copy = model_on_hub(name) if is_on_hub(name) else _copied(name, ModelError)
     folder = Path(copy).parent
@@ -61,7 +61,7 @@ def fetched_data(source: Any) -> Any:
     name = remote_name(source)
     if name is None:
         return source
-    return artifact_in_mlflow(name, DataError) if is_in_mlflow(name) else _copied(name, DataError)
+    return artifact_in_mlflow(name, DataError) if of_mlflow(name) else _copied(name, DataError)
 
 
 def _copied(name: str, failed: type[UnreadableError]) -> Fetched:

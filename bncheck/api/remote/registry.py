@@ -14,7 +14,7 @@ from typing import Any
 
 from bncheck.api.remote.hub import MODELS, NAMED
 from bncheck.errors import ModelError, UnreadableError, UsageError
-from bncheck.files import Fetched, of_mlflow
+from bncheck.files import Fetched
 from bncheck.formats import first_line
 
 _CONFIGURATION = "config.json"
@@ -22,11 +22,6 @@ _FORM = (
     "a model of MLflow is named models:/NAME/VERSION or models:/NAME@ALIAS, an artifact of a run runs:/ID/PATH, both "
     "with /FILE if need be"
 )
-
-
-def is_in_mlflow(name: str) -> bool:
-    """Whether MLflow keeps what has this name."""
-    return of_mlflow(name)
 
 
 def model_in_mlflow(name: str) -> Fetched:

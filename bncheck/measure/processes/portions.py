@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bncheck.data import Source
+from bncheck.data import Source, Span
 
 SMALL_BATCH = 16
 """Below this many samples batch statistics say more about the batch than about the layer."""
-Span = tuple[int, int]
-"""Numbers of samples in a reading: of the first, and of the one after the last."""
 
 
 @dataclass(frozen=True, slots=True)
