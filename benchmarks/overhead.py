@@ -19,20 +19,27 @@ from bncheck import inspect
 from bncheck.formats import from_module
 from bncheck.formats.programs.backend import ProgramBackend
 from bncheck.formats.programs.tap import Tap
+from bncheck.measure.plan import READ_WHOLE
 from bncheck.watch.policies import BATCH, STORED, Policy
 from bncheck.watch.recorder import Recorder
 
 ROUNDS = 9
 
 
-def tapped(model: nn.Module, x: torch.Tensor, policy: Policy) -> Callable[[], object]:
+def tapped(
+    model: nn.Module, x: torch.Tensor, policy: Policy, start: int = 0, *, recorded: bool = True
+) -> Callable[[], object]:
+    """A pass over samples from number `start` on, as `bncheck.measure` runs it."""
     opened = from_module(model)
     assert isinstance(opened, ProgramBackend)
     tap = Tap(opened)
     program = opened.program
 
+    numbers = torch.arange(start, start + len(x))
+
     def run() -> object:
-        with tap.watching(policy, Recorder(per_sample=policy is STORED), len(x)):
+        recorder = Recorder(per_sample=policy is STORED, whole=READ_WHOLE if policy is STORED else None)
+        with tap.watching(policy, recorder.expect(numbers, start) if recorded else None, len(x)):
             return program(x)
 
     return run
@@ -73,6 +80,7 @@ def ways(model: nn.Module, x: torch.Tensor) -> dict[str, Callable[[], object]]:
     return {
         "plain forward": plain,
         "stored pass": tapped(model, x, STORED),
+        f"the same after {READ_WHOLE:,} samples": tapped(model, x, STORED, READ_WHOLE),
         "batch pass": tapped(model, x, BATCH),
         "hooks with mean() and var()": hooked(model, x),
         "swa_utils.update_bn": updating(model, x),

@@ -10,10 +10,13 @@ import torch
 from torch import nn
 
 from benchmarks.nets import densenet_size, fitted, mlp, mobilenet_size, resnet18_size, resnet50_size, series_net
-from benchmarks.overhead import ways
+from benchmarks.overhead import tapped, ways
 from benchmarks.timing import interleaved, ratios
+from bncheck.watch import STORED
 
 ROUNDS = 7
+WATCHED = "watched, nothing measured"
+"""What there is of a pass before a layer's input is looked at: every operator goes through Python once."""
 _IMAGE = (3, 224, 224)
 
 
@@ -60,16 +63,19 @@ def measured(case: Case) -> dict[str, float]:
     if len(case.sample) == 3:
         model, x = model.to(memory_format=layout), x.to(memory_format=layout)
     model, x = model.to(case.dtype), x.to(case.dtype)
-    return ratios(interleaved(ways(model, x), ROUNDS), "plain forward")
+    watched = {WATCHED: tapped(model, x, STORED, recorded=False)}
+    return ratios(interleaved(ways(model, x) | watched, ROUNDS), "plain forward")
 
 
 def main() -> None:
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {ROUNDS} interleaved rounds\n")
-    print("| network | fed | batch | stored pass | batch pass | hooks with mean() and var() | swa_utils.update_bn |")
-    print("|---|---|---|---|---|---|---|")
-    for case in CASES:
+    for number, case in enumerate(CASES):
         found = measured(case)
+        if not number:
+            print(
+                f"| network | fed | batch | {' | '.join(list(found)[1:])} |\n|---|---|---|{'---|' * (len(found) - 1)}"
+            )
         told = [f"{found[way]:.2f}" for way in list(found)[1:]]
         print(f"| {case.told} | {' | '.join(told)} |", flush=True)
 

@@ -113,7 +113,8 @@ def inspect(
             `report.drift` has how far each layer's input has moved since (BN614).
         data_options: preprocessing of images, the label column of tables.
         batch_sizes: of the what-if table.
-        exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows.
+        exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows, and
+            measure large maps whole.
         fast: run every sample as shipped and nothing more: gaps, the score as shipped and what the file shows.
         output: key or index of the output that is the prediction.
         metric: `metric(outputs, labels) -> number` instead of the task's own score; larger is better, unless it has an

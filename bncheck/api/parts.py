@@ -100,7 +100,7 @@ def write_moments(
         trust_pickle: unpickle a file that can run code.
         allow_ops: operators that a program may call besides those that compute.
         data_options: preprocessing of images, the label column of tables.
-        exhaustive: run every sample by the batch and recalibrated too.
+        exhaustive: run every sample by the batch and recalibrated too, and measure large maps whole.
         fast: run every sample as shipped and nothing more.
         output: key or index of the output that is the prediction.
         task: what predictions are judged by; without it outputs and labels tell.

@@ -152,6 +152,11 @@ class SampleMoments:
         """The samples at `indices`, shape (k,)."""
         return SampleMoments(self.count[indices], self.mean[indices], self.m2[indices])
 
+    def counting(self, values: int) -> SampleMoments:
+        """The same of samples of so many values per channel, of which these are a draw."""
+        count = np.full(len(self), float(values))
+        return SampleMoments(count, self.mean, self.m2 * (count / self.count)[:, None])
+
     def merge_rows(self, rows: int) -> SampleMoments:
         """Each run of `rows` consecutive entries as one sample (frames of a video, crops of an image)."""
         if rows == 1:
@@ -196,10 +201,15 @@ class SampleMoments:
 def _merge(count: FloatArray, mean: FloatArray, m2: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Chan's formula along axis 1 of (groups, members[, C]) arrays."""
     total = count.sum(axis=1)
-    weights = (count / total[:, None])[:, :, None]
-    merged = (weights * mean).sum(axis=1)
-    between = (count[:, :, None] * (mean - merged[:, None]) ** 2).sum(axis=1)
-    return total, merged, m2.sum(axis=1) + between
+    merged = _weighted(count / total[:, None], mean)
+    deviations = mean - merged[:, None]
+    np.square(deviations, out=deviations)
+    return total, merged, m2.sum(axis=1) + _weighted(count, deviations)
+
+
+def _weighted(weights: FloatArray, values: FloatArray) -> FloatArray:
+    """The sums over axis 1 of (groups, members, C), each member by its weight, without a copy of the values."""
+    return np.matmul(weights[:, None], values)[:, 0]
 
 
 def _divide(m2: FloatArray, divisor: float) -> FloatArray:

@@ -8,9 +8,11 @@ from bncheck.core import above_guessing
 from bncheck.evidence import EffectEvidence, Evidence, Probed
 from bncheck.measure.observation import Observation
 from bncheck.measure.parts.model import KnownModel
+from bncheck.measure.plan import READ_WHOLE
 from bncheck.results import (
     BareConvolutions,
     LabelsUnfit,
+    MapsReadInPart,
     NoBatchSizes,
     NoBetterThanGuessing,
     Note,
@@ -35,6 +37,8 @@ def notes_on(seen: Observation, evidence: Evidence) -> Iterator[Note]:
         yield SamplesLeftOut(seen.dropped, seen.session.fixed_batch)
     if seen.compared is not None:
         yield SomeCompared(seen.compared, seen.samples)
+    if seen.stored.in_part:
+        yield MapsReadInPart(READ_WHOLE)
     if seen.slices is not None and (seen.slices.left_out or seen.slices.overflowed):
         yield SlicesTogether(len(seen.slices.names) - 1, seen.slices.left_out or None)
     if training is not None:

@@ -24,7 +24,8 @@ class SamplingSettings:
         until: stop reading once the mean of every layer is known so well, in standard deviations; 0 reads everything.
         seed: of every draw.
         batch_sizes: of the what-if table.
-        exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows.
+        exhaustive: run every sample by the batch and recalibrated too, however early it is known what that shows, and
+            measure large maps whole.
         fast: run every sample as shipped and nothing more: gaps, the score as shipped and what the file shows.
         sync: normalize by what all processes of a job see together, where layers go by the batch.
 

@@ -2,7 +2,7 @@ from .call_moments import CallMoments, together
 from .counted import CountedSession, Ledger
 from .elsewhere import MomentsElsewhere, lies_elsewhere, sent
 from .ending import Ending, LastSiteSeenError
-from .kernels import BLOCK, CANCELLATION, batch_moments, sample_moments
+from .kernels import BLOCK, CANCELLATION, batch_moments, positions_of, sample_moments
 from .keys import sample_keys
 from .policies import BATCH, STORED, Batch, ByInstance, Given, Policy, Statistics, Stored
 from .randomness import accelerators
@@ -44,6 +44,7 @@ __all__ = [
     "accelerators",
     "batch_moments",
     "lies_elsewhere",
+    "positions_of",
     "sample_keys",
     "sample_moments",
     "sent",

@@ -13,6 +13,7 @@ import numpy as np
 
 from bncheck.core import Moments, SampleMoments
 from bncheck.tensors import torch
+from bncheck.watch.kernels import positions_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,13 +31,13 @@ class MomentsElsewhere:
     variance: torch.Tensor
 
     @classmethod
-    def of(cls, x: torch.Tensor) -> MomentsElsewhere:
-        """Those of `x`, shape (N, C, *spatial).
+    def of(cls, x: torch.Tensor, positions: int | None = None) -> MomentsElsewhere:
+        """Those of `x`, shape (N, C, *spatial), or of so many positions of which `x` shows some.
 
         Numerics: Welford's reduction in the input's own precision, float32 at the least.
         """
         values = x.detach() if x.dtype in (torch.float32, torch.float64) else x.detach().float()
-        positions = values[0, 0].numel() if values.shape[0] and values.shape[1] else 0
+        positions = positions_of(x) if positions is None else positions
         if positions <= 1:
             rows = values.reshape(values.shape[:2])
             return cls(positions, rows.clone(), torch.zeros_like(rows))

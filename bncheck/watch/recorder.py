@@ -11,7 +11,7 @@ from bncheck.settings import SampleMemory
 from bncheck.tensors import torch
 from bncheck.watch.call_moments import CallMoments, averaged
 from bncheck.watch.elsewhere import MomentsElsewhere, on_host
-from bncheck.watch.kernels import sample_moments
+from bncheck.watch.kernels import part_of_maps, positions_of, sample_moments
 from bncheck.watch.keys import Keys, Numbers, sample_keys
 from bncheck.watch.policies import Statistics
 from bncheck.watch.remembered import RememberedCall, RememberedRecorder
@@ -33,14 +33,30 @@ class Recorder:
         errors: also take in how the samples' means spread, for `CallMoments.standard_error`.
         seed: of the draw of samples.
         room: bytes of per-sample moments over all calls; `TABLE_BYTES` unless given.
+        whole: samples at the beginning of the reading of which every position is read; of large maps of those that
+            follow `part_of_maps` is. Without it they are all read whole.
+
+    Attributes:
+        in_part: whether any map was read in part.
     """
 
-    def __init__(self, *, per_sample: bool, errors: bool = False, seed: int = 0, room: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        per_sample: bool,
+        errors: bool = False,
+        seed: int = 0,
+        room: int | None = None,
+        whole: int | None = None,
+    ) -> None:
         self.sites: dict[Site, CallMoments] = {}
         self.per_sample = per_sample
         self.errors = errors
         self.seed = seed
         self.room = TABLE_BYTES if room is None else room
+        self.whole = whole
+        self.in_part = False
+        self._start = 0
         self._limit = EVERY_KEY
         self._bytes = 0
         self._next: tuple[Keys, Numbers] | None = None
@@ -57,6 +73,7 @@ class Recorder:
         Returns:
             The recorder itself.
         """
+        self._start = start
         if self.per_sample and positions is not None:
             numbers = np.arange(start, start + len(positions))
             self._next = sample_keys(self.seed, positions.numpy()), numbers
@@ -71,7 +88,24 @@ class Recorder:
             x: the input; N may be a multiple of `samples` (frames of a video), then rows are joined.
             samples: samples in the forward.
         """
-        return self.take(site, layer, sample_moments(x), samples)
+        return self.take(site, layer, self.moments_of(layer, x), samples)
+
+    def moments_of(self, layer: NormLayer, x: torch.Tensor) -> SampleMoments:
+        """Measure every sample and channel of a call's input, (N, C, *spatial), by a part of large maps where told.
+
+        What a part shows counts as if all positions had: else the samples that are read whole would weigh more.
+        """
+        seen = self.seen_of(layer, x)
+        table = sample_moments(seen)
+        return table if seen is x else table.counting(positions_of(x))
+
+    def seen_of(self, layer: NormLayer, x: torch.Tensor) -> torch.Tensor:
+        """Give what is read of a call's input: all of it, or a part of large maps. InstanceNorm goes by whole ones."""
+        if self.whole is None or self._start < self.whole or layer.kind == INSTANCE_NORM:
+            return x
+        part = part_of_maps(x, self._start)
+        self.in_part |= part is not x
+        return part
 
     def queue(self, site: Site, layer: NormLayer, seen: MomentsElsewhere, samples: int) -> None:
         """Take in the same once the forward has ended: it stays where the model runs until then."""
@@ -121,7 +155,9 @@ class Recorder:
         """What several recorders saw of different samples, as one."""
         parts = list(recorders)
         first = parts[0] if parts else cls(per_sample=False)
-        whole = cls(per_sample=first.per_sample, errors=first.errors, seed=first.seed, room=first.room)
+        whole = cls(
+            per_sample=first.per_sample, errors=first.errors, seed=first.seed, room=first.room, whole=first.whole
+        )
         for part in parts:
             for site, entry in part.sites.items():
                 known = whole.sites.get(site)
@@ -129,6 +165,7 @@ class Recorder:
                 whole._seen[site] = whole._seen.get(site, 0) + part._seen.get(site, 0)
             whole._bytes += part._bytes
             whole._limit = min(whole._limit, part._limit)
+            whole.in_part |= part.in_part
         return whole.settled()
 
     def settled(self, most: int | None = None) -> Recorder:
@@ -153,12 +190,13 @@ class Recorder:
             for site, entry in self.sites.items()
         )
         limit = "" if self._limit == EVERY_KEY else f"{self._limit:x}"
-        return RememberedRecorder(self.per_sample, self.errors, self.seed, limit, calls)
+        return RememberedRecorder(self.per_sample, self.errors, self.seed, limit, calls, self.in_part)
 
     @classmethod
     def of(cls, kept: RememberedRecorder) -> Recorder:
         """The recorder that held that."""
         recorder = cls(per_sample=kept.per_sample, errors=kept.errors, seed=kept.seed)
+        recorder.in_part = kept.in_part
         recorder._limit = int(kept.limit, 16) if kept.limit else EVERY_KEY
         for one in kept.calls:
             entry = recorder._entry(Site(one.name, one.call), one.layer)

@@ -45,6 +45,7 @@ class RememberedRecorder:
         seed: of the draw of samples.
         limit: the key, as a hexadecimal number, below which samples were kept; empty where there was room for all.
         calls: in the order in which they were first met.
+        in_part: whether any map was read in part.
     """
 
     per_sample: bool
@@ -52,3 +53,4 @@ class RememberedRecorder:
     seed: int
     limit: str
     calls: tuple[RememberedCall, ...]
+    in_part: bool = False

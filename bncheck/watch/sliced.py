@@ -123,11 +123,11 @@ class SlicingRecorder(Recorder):
 
     Args:
         sliced: what adds up by slice.
-        errors, seed, room: see `Recorder`.
+        errors, seed, room, whole: see `Recorder`.
     """
 
-    def __init__(self, sliced: SlicedCalls, *, errors: bool, seed: int, room: int) -> None:
-        super().__init__(per_sample=True, errors=errors, seed=seed, room=room)
+    def __init__(self, sliced: SlicedCalls, *, errors: bool, seed: int, room: int, whole: int | None = None) -> None:
+        super().__init__(per_sample=True, errors=errors, seed=seed, room=room, whole=whole)
         self._sliced = sliced
         self._codes: Codes | None = None
 

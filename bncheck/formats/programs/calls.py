@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -100,8 +100,7 @@ def read_call(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     kind = KINDS.get(schema.name)
     if kind is None:
         return None
-    names = [argument.name for argument in schema.arguments]
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given = {**dict(zip(_arguments(operator), args, strict=False)), **kwargs}
     by_input = bool(given.get("training", given.get("use_input_stats", False))) or schema.name in _ALWAYS_TRAINING
     mean, var = given.get("running_mean"), given.get("running_var")
     return NormCall(
@@ -117,6 +116,12 @@ def read_call(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         as_called=partial(_run_without_updating, operator, given, by_input),
         in_form=partial(_in_form, schema, mean, var),
     )
+
+
+@cache
+def _arguments(operator: Any) -> tuple[str, ...]:
+    """Names of the operator's arguments; asked for once, since each is a string made anew."""
+    return tuple(argument.name for argument in operator._schema.arguments)
 
 
 def _run_without_updating(operator: Any, given: Mapping[str, Any], updates: bool) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bncheck.core import INSTANCE_NORM, NormLayer
+from bncheck.core import INSTANCE_NORM, NormLayer, SampleMoments
 from bncheck.evidence import RuntimeCheck
 from bncheck.formats.folding import Fold
 from bncheck.formats.programs.calls import NormCall, read_call
@@ -36,6 +36,7 @@ from bncheck.watch import (
     Statistics,
     batch_moments,
     lies_elsewhere,
+    positions_of,
     sample_moments,
     sent,
 )
@@ -65,6 +66,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.served: set[str] = set()
         self.unsupported: set[str] = set()
         self._layers: dict[str, NormLayer] = {}
+        self._left: dict[str, bool] = {}
         self._folds = model.folds
         self._policy: Policy = STORED
         self._recorder: Recorder | None = None
@@ -143,7 +145,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def answer_at(self, site: Site, call: NormCall) -> Any:
         """Record the call and answer it by the policy in force; a folded layer is left as it is."""
         layer = self._layer(site.layer, call)
-        if layer.is_folded:
+        if self._is_left(layer):
             return call.as_called()
         if lies_elsewhere(call.input):
             return self._answer_elsewhere(site, layer, call)
@@ -160,7 +162,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _answer_elsewhere(self, site: Site, layer: NormLayer, call: NormCall) -> Any:
         """The same on an accelerator, which the host does not wait for: moments stay there until the forward ends."""
         by_batch = isinstance(self._policy, Batch) and _goes_by_batch(call)
-        seen = MomentsElsewhere.of(call.input) if self._recorder is not None or by_batch else None
+        seen = self._seen_elsewhere(layer, call) if self._recorder is not None or by_batch else None
         if self._recorder is not None and seen is not None:
             self._recorder.queue(site, layer, seen, self._samples)
         match self._policy:
@@ -171,6 +173,10 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return call.with_statistics(torch.from_numpy(moments.mean), torch.from_numpy(moments.variance))
             case _:
                 return self._answer_without(site, call)
+
+    def _seen_elsewhere(self, layer: NormLayer, call: NormCall) -> MomentsElsewhere:
+        seen = call.input if self._recorder is None else self._recorder.seen_of(layer, call.input)
+        return MomentsElsewhere.of(seen, positions_of(call.input))
 
     def _answer_without(self, site: Site, call: NormCall) -> Any:
         """The answer by a policy that needs no moments of the call's input."""
@@ -214,11 +220,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return output
         site = self.sites.visit(fold.layer.name)
         with self.aside():
-            seen = (
-                fold.input_moments(sample_moments(output))
-                if self._recorder or isinstance(self._policy, Batch)
-                else None
-            )
+            seen = self._seen_folded(fold, output)
             moments = None
             if self._recorder is not None and seen is not None:
                 moments = self._recorder.take(site, fold.layer, seen, self._samples)
@@ -231,9 +233,15 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 case _:
                     return output
 
+    def _seen_folded(self, fold: Fold, output: torch.Tensor) -> SampleMoments | None:
+        """What the folded layer is fed, where anybody wants to know."""
+        if self._recorder is not None:
+            return fold.input_moments(self._recorder.moments_of(fold.layer, output))
+        return fold.input_moments(sample_moments(output)) if isinstance(self._policy, Batch) else None
+
     def _compare_with_float64(self, site: Site, call: NormCall, answer: Any) -> None:
         """Check the operator's own answer, where that is wanted and the layer is not left as it is."""
-        if self._checks is None or call.by_input or self._layer(site.layer, call).is_folded:
+        if self._checks is None or call.by_input or self._is_left(self._layer(site.layer, call)):
             return
         layer = layer_of_call(call, site.layer, None)  # of this very call: others of that name may hold other tensors
         output = answer[0] if isinstance(answer, tuple | list) else answer
@@ -245,6 +253,12 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name not in self._layers:
             self._layers[name] = layer_of_call(call, name, self.sites.declared(name))
         return self._layers[name]
+
+    def _is_left(self, layer: NormLayer) -> bool:
+        """Whether it is left as it is, since its statistics were folded away on purpose; looked at once."""
+        if layer.name not in self._left:
+            self._left[layer.name] = layer.is_folded
+        return self._left[layer.name]
 
     def _note_without_statistics(self, call: NormCall) -> None:
         """Remember a layer that has parameters but no stored statistics (LayerNorm, GroupNorm, RMSNorm)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bncheck.data import Batch, ScreenedSource, Slicing, Source
-from bncheck.measure.plan import Plan
+from bncheck.measure.plan import READ_WHOLE, Plan
 from bncheck.measure.slices.seen import Slices
 from bncheck.predictions import PredictionEffect
 from bncheck.tensors import torch
@@ -32,9 +32,10 @@ class Sliced:
 
     def recorder(self, plan: Plan, *, errors: bool) -> Recorder:
         """The recorder of a stored pass, which adds up by slice too."""
+        seed, room, whole = plan.seed, plan.memory.moments, None if plan.exhaustive else READ_WHOLE
         if self._slicing is None:
-            return Recorder(per_sample=True, errors=errors, seed=plan.seed, room=plan.memory.moments)
-        self._recorder = SlicingRecorder(self._slices.calls, errors=errors, seed=plan.seed, room=plan.memory.moments)
+            return Recorder(per_sample=True, errors=errors, seed=seed, room=room, whole=whole)
+        self._recorder = SlicingRecorder(self._slices.calls, errors=errors, seed=seed, room=room, whole=whole)
         return self._recorder
 
     def begin(self, batch: Batch) -> None:

@@ -41,6 +41,21 @@ class SomeCompared(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class MapsReadInPart(Note):
+    """Of large maps of samples after the first ones, some rows were measured."""
+
+    whole: int
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"Of samples after the first {self.whole:,}, some rows of large maps are measured, which tell the same; "
+            f"{argument('exhaustive')} measures all"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SlicesTogether(Note):
     """There are more slices than are told apart; `names` of the others, where they are known."""
 

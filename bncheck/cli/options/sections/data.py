@@ -124,7 +124,8 @@ Exhaustive = Annotated[
     bool,
     typer.Option(
         "--exhaustive",
-        help="Run every sample by the batch and recalibrated too, however early it is known what that shows.",
+        help="Run every sample by the batch and recalibrated too, however early it is known what that shows, and "
+        "measure large maps whole.",
         rich_help_panel=PANEL,
     ),
 ]
