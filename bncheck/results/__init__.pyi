@@ -79,8 +79,6 @@ from .notes.of_measuring import (
     NoMemoryForBatchPass,
     OneClassOnly,
     OnlyAsShipped,
-    OutputsCompared,
-    OutputsNotCompared,
     PutTogether,
     ReadingEnded,
     SlicesTogether,
@@ -89,7 +87,7 @@ from .notes.of_measuring import (
     TrainingSamplesCompared,
     WorseThanGuessing,
 )
-from .notes.of_outputs import FirstOutputJudged, JudgesOneOutput
+from .notes.of_outputs import FirstOutputJudged, JudgesOneOutput, OutputsCompared, OutputsNotCompared
 from .notes.of_pickles import BuiltAnew, ReadAsData, SharedChanged
 from .notes.of_repairing import (
     BestStateTaken,

@@ -260,36 +260,6 @@ class ReadingEnded(Note):
 
 
 @dataclass(frozen=True, slots=True)
-class OutputsCompared(Note):
-    """The outputs were compared with those of the reference."""
-
-    reference: str
-    samples: int
-    change: float
-
-    @property
-    def sentence(self) -> str:
-        """See `Note`."""
-        return (
-            f"Outputs compared with those of {self.reference} on {count(self.samples, 'sample')}: "
-            f"relative difference {self.change:.1g}."
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class OutputsNotCompared(Note):
-    """The outputs could not be compared with those of the reference, for a reason in half a sentence."""
-
-    qualifies: ClassVar[bool] = True
-    why: str
-
-    @property
-    def sentence(self) -> str:
-        """See `Note`."""
-        return f"Outputs were not compared: {self.why}"
-
-
-@dataclass(frozen=True, slots=True)
 class PutTogether(Note):
     """The report was put together from files, without running the model."""
 

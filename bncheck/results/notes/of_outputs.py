@@ -1,4 +1,4 @@
-"""Notes tell which of several outputs was judged."""
+"""Notes tell which of several outputs was judged, and which were compared with a reference's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bncheck.results.notes.note import Note
-from bncheck.results.notes.wording import listed
+from bncheck.results.notes.wording import count, listed
 from bncheck.vocabulary import argument
 
 
@@ -58,3 +58,33 @@ class FirstOutputJudged(Note):
             f"The model returns {self.outputs} outputs, and the labels are taken for those of the first, "
             f"{self.output}: {argument('output')} names another"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsCompared(Note):
+    """The outputs were compared with those of the reference."""
+
+    reference: str
+    samples: int
+    change: float
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return (
+            f"Outputs compared with those of {self.reference} on {count(self.samples, 'sample')}: "
+            f"relative difference {self.change:.1g}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsNotCompared(Note):
+    """The outputs could not be compared with those of the reference, for a reason in half a sentence."""
+
+    qualifies: ClassVar[bool] = True
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """See `Note`."""
+        return f"Outputs were not compared: {self.why}"
