@@ -67,15 +67,16 @@ def positions_of(x: torch.Tensor) -> int:
     return x[0, 0].numel() if x.shape[0] and x.shape[1] else 0
 
 
-def part_of_maps(x: torch.Tensor, start: int) -> torch.Tensor:
+def part_of_maps(x: torch.Tensor, turn: int) -> torch.Tensor:
     """Every k-th row of the maps of `x`, where they are large, in memory of their own; else `x` as it is.
 
     Rows lie together in memory, single positions do not. Which of the k rows comes first goes round with the samples,
-    so that no pattern of the maps (seams of upsampling, a horizon) is read in one phase alone.
+    so that no pattern of the maps (seams of upsampling, a horizon) is read in one phase alone; with which it begins,
+    `turn` says: drawn for every batch, so that no kind of sample that comes round as often is always read in the same.
 
     Args:
         x: shape (N, C, *spatial, H, W).
-        start: number of the first sample.
+        turn: drawn at random.
 
     Returns:
         Shape (N, C, *spatial, H / k, W) in the layout of `x`, with `FEWEST_POSITIONS` positions or more.
@@ -88,7 +89,7 @@ def part_of_maps(x: torch.Tensor, start: int) -> torch.Tensor:
         return x
     part = torch.empty_like(x[..., ::every, :])
     for phase in range(every):
-        first = (phase - start) % every
+        first = (phase - turn) % every
         part[first::every] = x[first::every, ..., phase::every, :]
     return part
 

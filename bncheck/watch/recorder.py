@@ -56,7 +56,7 @@ class Recorder:
         self.room = TABLE_BYTES if room is None else room
         self.whole = whole
         self.in_part = False
-        self._start = 0
+        self._start = self._turn = 0
         self._limit = EVERY_KEY
         self._bytes = 0
         self._next: tuple[Keys, Numbers] | None = None
@@ -74,6 +74,7 @@ class Recorder:
             The recorder itself.
         """
         self._start = start
+        self._turn = int(sample_keys(self.seed, [start])[0])
         if self.per_sample and positions is not None:
             numbers = np.arange(start, start + len(positions))
             self._next = sample_keys(self.seed, positions.numpy()), numbers
@@ -103,7 +104,7 @@ class Recorder:
         """Give what is read of a call's input: all of it, or a part of large maps. InstanceNorm goes by whole ones."""
         if self.whole is None or self._start < self.whole or layer.kind == INSTANCE_NORM:
             return x
-        part = part_of_maps(x, self._start)
+        part = part_of_maps(x, self._turn)
         self.in_part |= part is not x
         return part
 
