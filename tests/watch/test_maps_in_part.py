@@ -33,6 +33,11 @@ def striped(samples: int, side: int) -> torch.Tensor:
     return noise(samples, side) + 4.0 * (torch.arange(side) % 8 == 0)[:, None]
 
 
+def rows(samples: int, side: int) -> torch.Tensor:
+    """Every row is of one value, which is another in every sample: of all maps those that a part tells least of."""
+    return torch.randn(samples, 3, side, 1).expand(-1, -1, -1, side).contiguous()
+
+
 def sloping(samples: int, side: int) -> torch.Tensor:
     """Sky above, ground below."""
     return noise(samples, side) + torch.linspace(-2, 2, side)[:, None]
@@ -50,7 +55,7 @@ def batch_norm() -> NormLayer:
     return NormLayer("bn", BATCH_NORM, 3, mean=np.zeros(3), var=np.ones(3), eps=1e-5)
 
 
-@pytest.mark.parametrize("maps", [noise, smooth, striped, sloping])
+@pytest.mark.parametrize("maps", [noise, smooth, striped, rows, sloping])
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_part_tells_mean_and_variance_far_better_than_the_samples_do(maps, channels_last) -> None:  # type: ignore[no-untyped-def]
     torch.manual_seed(1)
@@ -59,8 +64,9 @@ def test_a_part_tells_mean_and_variance_far_better_than_the_samples_do(maps, cha
     exact, part = (recorded(x, whole, batch_norm()).by_layer()["bn"][0] for whole in (None, 64))
     spread = np.sqrt(exact.moments.variance)
     assert np.abs(part.moments.mean - exact.moments.mean).max() > 0  # it is a part
-    assert np.all(np.abs(part.moments.mean - exact.moments.mean) < 0.005 * spread)
-    np.testing.assert_allclose(part.moments.variance, exact.moments.variance, rtol=0.02)
+    far = 4 if maps is rows else 1
+    assert np.all(np.abs(part.moments.mean - exact.moments.mean) < far * 0.005 * spread)
+    np.testing.assert_allclose(part.moments.variance, exact.moments.variance, rtol=far * 0.02)
     assert part.moments.count == exact.moments.count
     assert part.standard_error() > 0.9 * exact.standard_error()  # what a part adds is counted
 
@@ -117,7 +123,7 @@ def test_instances_are_read_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(4, 3, 28, 28), (4, 3, 28, 55), (4, 3, 2000), (4, 3), (4, 3, 1, 4000), (4, 3, 113, 113)]
+    "shape", [(4, 3, 28, 28), (4, 3, 28, 55), (4, 3, 2000), (4, 3), (4, 3, 1, 4000), (4, 3, 113, 113), (4, 3, 15, 4000)]
 )
 def test_small_maps_series_and_rows_are_read_whole(shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
