@@ -20,7 +20,7 @@ READ_WHOLE = 2048
 """Samples at the beginning of the reading of whose maps every position is measured in the stored pass.
 
 They alone tell the mean of a layer to a fiftieth of the spread of the samples' means. Of those that follow a part of
-large maps is read, which adds 0.004 standard deviations to the error at the most (`watch.kernels`).
+large maps is read, which adds a standard error of 0.004 standard deviations at the most (`watch.kernels`).
 """
 
 

@@ -83,9 +83,9 @@ def part_of_maps(x: torch.Tensor, turn: int) -> torch.Tensor:
     Returns:
         Shape (N, C, *spatial, H / k, W) in the layout of `x`, with `FEWEST_POSITIONS` positions or more.
 
-    Error: where positions are independent, a sample's mean of P of them is off by its standard deviation within the
-    sample by sqrt(P), 0.036 at 784; where every row is of one value by 0.35, of `FEWEST_ROWS` rows. It falls with the
-    root of the samples: behind 2,048 that were read whole, as many read in part add 0.004 at the most.
+    Error: where positions are independent, a sample's mean of P of them has a standard error of its spread within the
+    sample by sqrt(P), 0.036 at 784; where every row is of one value, the worst case, 0.35 at `FEWEST_ROWS` rows. It
+    falls with the root of the samples: behind 2,048 that were read whole, those read in part add 0.004 at the most.
     """
     every = _rows_to_one(x) if x.dim() > 3 else 1
     if every == 1:

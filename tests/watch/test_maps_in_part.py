@@ -64,9 +64,9 @@ def test_a_part_tells_mean_and_variance_far_better_than_the_samples_do(maps, cha
     exact, part = (recorded(x, whole, batch_norm()).by_layer()["bn"][0] for whole in (None, 64))
     spread = np.sqrt(exact.moments.variance)
     assert np.abs(part.moments.mean - exact.moments.mean).max() > 0  # it is a part
-    far = 4 if maps is rows else 1
+    far = 10 if maps is rows else 1
     assert np.all(np.abs(part.moments.mean - exact.moments.mean) < far * 0.005 * spread)
-    np.testing.assert_allclose(part.moments.variance, exact.moments.variance, rtol=far * 0.02)
+    np.testing.assert_allclose(part.moments.variance, exact.moments.variance, rtol=0.06 if maps is rows else 0.02)
     assert part.moments.count == exact.moments.count
     assert part.standard_error() > 0.9 * exact.standard_error()  # what a part adds is counted
 

@@ -50,8 +50,8 @@ class MapsReadInPart(Note):
     def sentence(self) -> str:
         """See `Note`."""
         return (
-            f"Of samples after the first {self.whole:,} some rows of large maps are measured, which tell means to "
-            f"0.005 standard deviations of what all tell; {argument('exhaustive')} measures all"
+            f"Of samples after the first {self.whole:,} some rows of large maps are measured, which tell means to 0.01 "
+            f"standard deviations of what all tell; {argument('exhaustive')} measures all"
         )
 
 
