@@ -14,10 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from bncheck.formats.folding import Fold
 from bncheck.formats.onnx.graph import OnnxGraph
 
-_AXES_AS_INPUT = 18
-"""The operator set from which ReduceMean takes its axes as an input."""
-_SUM_AXES_AS_INPUT = 13
-"""The same of ReduceSum."""
+_AXES_AS_INPUT = {"ReduceSum": 13, "ReduceMean": 18, "ReduceSumSquare": 18}
+"""The operator set from which a reduction takes its axes as an input."""
 
 
 class Builder:
@@ -25,6 +23,7 @@ class Builder:
 
     def __init__(self, graph: OnnxGraph) -> None:
         self.types = element_types(graph.proto)
+        self.opset = graph.opset
         self._graph = graph
         self._numbers = {norm.output: number for number, norm in enumerate(graph.nodes)}
         self._nodes: list[onnx.NodeProto] = []
@@ -70,25 +69,33 @@ class Builder:
         self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
-    def reduce(self, operator: str, x: str, axes: list[int], output: str, keepdims: int = 0) -> str:
-        """Add a reduction, in the form of the graph's operator set."""
-        if self._graph.opset < _AXES_AS_INPUT:
-            return self.node(operator, [x], output, axes=axes, keepdims=keepdims)
-        return self.node(operator, [x, self._axes(axes)], output, keepdims=keepdims)
+    def reduce(self, operator: str, x: str, axes: list[int], output: str) -> str:
+        """Add a reduction, in the form of the graph's operator set; the axes go."""
+        if self.opset < _AXES_AS_INPUT[operator]:
+            return self.node(operator, [x], output, axes=axes, keepdims=0)
+        named = self.constant("axes_" + "_".join(map(str, axes)), axes)
+        return self.node(operator, [x, named], output, keepdims=0)
 
-    def _axes(self, axes: list[int]) -> str:
-        return self.constant("axes_" + "_".join(map(str, axes)), axes)
+    def mean(self, blocks: str, axes: list[int], output: str) -> str:
+        """Add the mean of blocks of values, (N, C, blocks, values), over the values and those axes."""
+        return self.reduce("ReduceMean", self.reduce("ReduceMean", blocks, [3], f"{output}.parts"), axes, output)
 
-    def sum_of_squares(self, x: str, axes: list[int], output: str) -> str:
-        """Add a sum of squares, by two nodes: ReduceSumSquare takes one value at a time, slower and less exact."""
-        squared = self.node("Mul", [x, x], f"{output}.each")
-        if self._graph.opset < _SUM_AXES_AS_INPUT:
-            return self.node("ReduceSum", [squared], output, axes=axes, keepdims=0)
-        return self.node("ReduceSum", [squared, self._axes(axes)], output, keepdims=0)
+    def sum_of_squares(self, blocks: str, axes: list[int], output: str) -> str:
+        """Add a sum of squares, of what `mean` takes.
+
+        No square is written out. ReduceSumSquare adds one value to the last, which is exact in short runs only, and
+        fast along the last axis alone; ReduceSum does not, so there may be any number of blocks.
+        """
+        return self.reduce("ReduceSum", self.reduce("ReduceSumSquare", blocks, [3], f"{output}.parts"), axes, output)
 
     def constant(self, name: str, value: int | list[int]) -> str:
         """A constant of whole numbers."""
         return self.values(f"bncheck::constant.{name}", np.asarray(value, dtype=np.int64))
+
+    def number(self, value: float, element_type: int) -> str:
+        """A constant of that type."""
+        dtype = helper.tensor_dtype_to_np_dtype(element_type)
+        return self.values(f"bncheck::number.{value}.{dtype}", np.asarray(value, dtype=dtype))
 
     def values(self, name: str, array: npt.NDArray[Any]) -> str:
         """A constant of that name."""

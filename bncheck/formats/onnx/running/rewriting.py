@@ -1,7 +1,7 @@
 """Copies of an ONNX graph that tell what its BatchNormalization nodes are fed.
 
-Only sums leave the runtime, never the activations: of every node's input, (N, C, *spatial), seen as
-(N, C, blocks, values), the mean and the sum of squares of each block. The user's file is not touched.
+Only sums leave the runtime, never the activations: of every node's input, (N, C, *spatial), the mean and the sum of
+squares of each sample and channel, added up block by block. The user's file is not touched.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ from bncheck.formats.onnx.running.tap_names import (
     STORED_VAR,
     VARIANCE,
 )
+from bncheck.watch import CANCELLATION
+
+_CHOOSES = 11
+"""The operator set from which a graph can find channels and put numbers of theirs in the place of others."""
 
 
 def with_taps(graph: OnnxGraph) -> onnx.ModelProto:
@@ -51,17 +55,20 @@ def with_taps(graph: OnnxGraph) -> onnx.ModelProto:
 
 def _tell(builder: Builder, at: Replaced) -> None:
     """Give the moments of what is tapped at a node."""
-    rows = builder.node("Reshape", [at.tapped, builder.input(at.name(BLOCKS), TensorProto.INT64)], at.name("rows"))
-    builder.output(builder.reduce("ReduceMean", rows, [3], at.name(MEAN)), at.type)
-    builder.output(builder.sum_of_squares(rows, [3], at.name(SQUARES)), at.type)
-    builder.output(builder.node("Shape", [rows], at.name(SHAPE)), TensorProto.INT64)
+    rows = _in_blocks(builder, at, at.tapped)
     channels = builder.input(at.name(CHANNELS), TensorProto.INT64)
     chosen = builder.node("Gather", [rows, channels], at.name("chosen"), axis=1)
-    centre = builder.reduce("ReduceMean", chosen, [2, 3], at.name(CENTRE), keepdims=1)
-    deviations = builder.node("Sub", [chosen, centre], at.name("deviations"))
-    builder.output(centre, at.type)
-    builder.output(builder.reduce("ReduceMean", deviations, [3], at.name(REST)), at.type)
-    builder.output(builder.sum_of_squares(deviations, [3], at.name(CENTRED_SQUARES)), at.type)
+    centre = builder.mean(chosen, [2], at.name(CENTRE))
+    column = builder.node("Reshape", [centre, builder.constant("columns", [0, 0, 1, 1])], at.name("column"))
+    deviations = builder.node("Sub", [chosen, column], at.name("deviations"))
+    for told in (
+        builder.mean(rows, [2], at.name(MEAN)),
+        builder.sum_of_squares(rows, [2], at.name(SQUARES)),
+        centre,
+        builder.mean(deviations, [2], at.name(REST)),
+        builder.sum_of_squares(deviations, [2], at.name(CENTRED_SQUARES)),
+    ):
+        builder.output(told, at.type)
 
 
 def with_given_statistics(graph: OnnxGraph) -> onnx.ModelProto:
@@ -87,26 +94,56 @@ def with_constants(copy: onnx.ModelProto, values: Mapping[str, npt.NDArray[Any]]
 
 
 def with_batch_statistics(graph: OnnxGraph) -> onnx.ModelProto:
-    """A copy whose nodes normalize by the batch, and which gives the mean and (biased) variance they use, (C,)."""
+    """A copy whose nodes normalize by the batch, and which gives the mean and (biased) variance they use, (C,).
+
+    A further input of each node: `BLOCKS`, as of `with_taps`.
+    """
     builder = Builder(graph)
     for node, number in builder.normalizing_nodes():
         at = replaced(builder, node, number)
-        rows = builder.node("Reshape", [at.fed(), builder.constant("rows", [0, 0, -1])], at.name("rows"))
-        samples = builder.reduce("ReduceMean", rows, [2], at.name("samples"), keepdims=1)
-        centre = builder.reduce("ReduceMean", samples, [0], at.name("centre"), keepdims=1)
-        deviations = builder.node("Sub", [rows, centre], at.name("deviations"))
-        squares = builder.sum_of_squares(deviations, [2], at.name(SQUARES))
-        average = builder.reduce("ReduceMean", squares, [0], at.name("average"))
-        shape = builder.node("Shape", [rows], at.name(SHAPE))
-        positions = builder.node("Gather", [shape, builder.constant("last", 2)], at.name("positions"))
-        divisor = builder.node("Cast", [positions], at.name("divisor"), to=at.type)
-        variance = builder.node("Div", [average, divisor], at.name(VARIANCE))
-        mean = builder.node("Reshape", [centre, builder.constant("flat", [-1])], at.name(MEAN))
+        rows = _in_blocks(builder, at, at.fed())
+        mean = builder.mean(rows, [0, 2], at.name(MEAN))
+        variance = _variance(builder, at, rows, mean)
         builder.output(mean, at.type)
         builder.output(variance, at.type)
-        builder.output(shape, TensorProto.INT64)
         at.normalize(mean, variance)
     return builder.finished()
+
+
+def _in_blocks(builder: Builder, at: Replaced, tensor: str) -> str:
+    """What a node is fed as (N, C, blocks, values); `SHAPE` tells the four."""
+    rows = builder.node("Reshape", [tensor, builder.input(at.name(BLOCKS), TensorProto.INT64)], at.name("rows"))
+    builder.output(builder.node("Shape", [rows], at.name(SHAPE)), TensorProto.INT64)
+    return rows
+
+
+def _variance(builder: Builder, at: Replaced, rows: str, mean: str) -> str:
+    """The variance of each channel about `mean`: a difference of squares, centred where that would lose digits."""
+    parts = builder.node("Gather", [at.name(SHAPE), builder.constant("summed", [0, 2, 3])], at.name("parts"))
+    count = builder.node("ReduceProd", [parts], at.name("positions"), keepdims=0)
+    divisor = builder.node("Cast", [count], at.name("divisor"), to=at.type)
+
+    def squares(values: str, output: str) -> str:
+        return builder.node("Div", [builder.sum_of_squares(values, [0, 2], f"{output}.sum"), divisor], output)
+
+    def about(values: str, centre: str, output: str) -> str:
+        column = builder.node("Reshape", [centre, builder.constant("column", [-1, 1, 1])], at.name("column"))
+        return squares(builder.node("Sub", [values, column], at.name("deviations")), output)
+
+    if builder.opset < _CHOOSES:
+        return about(rows, mean, at.name(VARIANCE))
+    raw, square = squares(rows, at.name(SQUARES)), builder.node("Mul", [mean, mean], at.name("square"))
+    share = builder.number(CANCELLATION / (1 + CANCELLATION), at.type)
+    limit = builder.node("Mul", [raw, share], at.name("limit"))
+    # What is not finite is centred too: squares overflow before deviations do.
+    small = builder.node("Less", [square, limit], at.name("small"))
+    large = builder.node("NonZero", [builder.node("Not", [small], at.name("large"))], at.name("which"))
+    channels = builder.node("Reshape", [large, builder.constant("flat", [-1])], at.name(CHANNELS))
+    chosen = builder.node("Gather", [rows, channels], at.name("chosen"), axis=1)
+    centre = builder.node("Gather", [mean, channels], at.name(CENTRE))
+    exact = about(chosen, centre, at.name(CENTRED_SQUARES))
+    difference = builder.node("Sub", [raw, square], at.name("difference"))
+    return builder.node("ScatterElements", [difference, channels, exact], at.name(VARIANCE))
 
 
 def compute_types(graph: OnnxGraph) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -36,7 +37,6 @@ from bncheck.formats.onnx.running.tap_names import (
     MEAN,
     SHAPE,
     STORED_MEAN,
-    STORED_TAPS,
     STORED_VAR,
     VARIANCE,
     tap_name,
@@ -97,8 +97,7 @@ class OnnxSession:
                     "sees. Leave it out."
                 )
             case ByBatch():
-                names = self._names(BATCH_TAPS) if recorder else []
-                values = self._run(self._by_batch, batch, {}, [*self._graph.outputs, *names])
+                values = self._read_by_batch(batch, BATCH_TAPS if recorder else (SHAPE,))
                 if recorder is not None:
                     self._record_batch(values, recorder)
             case Stored() if recorder is not None:
@@ -144,19 +143,37 @@ class OnnxSession:
         self, batch: Batch, numbers: Sequence[int], outputs: Sequence[str]
     ) -> tuple[dict[str, Any], list[SampleMoments]]:
         """Run the batch for the taps of those numbers, and again where their sums would not be exact."""
-        shapes = _sample_shapes(batch)
-        if shapes != self._shapes:
-            for tap in self._taps:
-                tap.forget_size()
-            self._shapes = shapes
+        self._note_size(batch)
+        taps = [self._taps[number] for number in numbers]
         for _ in range(_READINGS):
-            names = [*outputs, *(tap_name(what, number) for number in numbers for what in STORED_TAPS)]
-            values = self._run(self._by_stored, batch, self._tap_feeds(), names)
-            tables = [self._taps[number].table(values) for number in numbers]
-            again = [self._taps[number].refine(values, table) for number, table in zip(numbers, tables, strict=True)]
+            values: dict[str, Any] = {}  # or what the last run gave were held during this one
+            names = [*outputs, *(name for tap in taps for name in tap.wanted())]
+            values = self._run(self._by_stored, batch, _merged(tap.feeds() for tap in self._taps), names)
+            tables = [tap.table(values) for tap in taps]
+            again = [tap.refine(values, table) for tap, table in zip(taps, tables, strict=True)]
             if not any(again):
                 break
         return values, tables
+
+    def _read_by_batch(self, batch: Batch, taps: Sequence[str]) -> dict[str, Any]:
+        """Run the batch by its own statistics, and again where its maps are of another size than was thought."""
+        self._note_size(batch)
+        blocks = [tap.blocks for tap in self._taps]
+        names = [*self._graph.outputs, *(tap_name(what, number) for number in range(len(blocks)) for what in taps)]
+        for _ in range(_READINGS):
+            values: dict[str, Any] = {}  # or what the last run gave were held during this one
+            values = self._run(self._by_batch, batch, _merged(one.feeds() for one in blocks), names)
+            again = [one.refine(values) for one in blocks]
+            if not any(again):
+                break
+        return values
+
+    def _note_size(self, batch: Batch) -> None:
+        shapes = [tensor.shape[1:] for tensor in batch.tensors]
+        if shapes != self._shapes:
+            for tap in self._taps:
+                tap.blocks.forget_size()
+            self._shapes = shapes
 
     def _compare_with_float64(self, batch: Batch, tables: list[SampleMoments]) -> None:
         """See `Session.runtime`: one more run, of a few samples, of the graph with its own nodes."""
@@ -179,10 +196,6 @@ class OnnxSession:
         checks = (node.check(values, further) for node in nodes)
         self.runtime += [check for check in checks if check is not None]
 
-    def _names(self, taps: tuple[str, ...]) -> list[str]:
-        """Those taps of every node."""
-        return [tap_name(what, number) for number in range(len(self._taps)) for what in taps]
-
     def _run(
         self, session: LoadedModel, batch: Batch, further: dict[str, Any], wanted: Sequence[str]
     ) -> dict[str, Any]:
@@ -197,9 +210,6 @@ class OnnxSession:
                 raise beyond_memory(self._path, batch.size, fixed=self.fixed_batch is not None) from error
             raise self._feeds.refusal(batch.inputs, telling_line(error)) from error
 
-    def _tap_feeds(self) -> dict[str, Any]:
-        return {name: array for tap in self._taps for name, array in tap.feeds().items()}
-
     def _statistics(self, policy: Policy) -> dict[str, npt.NDArray[Any]]:
         """What every node is to normalize by: as stored, or as given for its layer."""
         feeds: dict[str, npt.NDArray[Any]] = {}
@@ -212,9 +222,8 @@ class OnnxSession:
 
     def _record_batch(self, values: Arrays, recorder: Recorder) -> None:
         for number, (site, tap) in enumerate(zip(self._sites, self._taps, strict=True)):
-            samples, _, positions = values[tap_name(SHAPE, number)]
+            count = float(math.prod(tap.blocks.size(values)))
             mean, var = (np.asarray(values[tap_name(what, number)], np.float64) for what in (MEAN, VARIANCE))
-            count = float(samples * positions)
             recorder.add(site, tap.layer, Moments(count, mean, var * count))
 
 
@@ -231,8 +240,8 @@ def _sites(graph: OnnxGraph) -> list[Site]:
     return sites
 
 
-def _sample_shapes(batch: Batch) -> list[torch.Size]:
-    return [tensor.shape[1:] for tensor in batch.tensors]
+def _merged(feeds: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: array for one in feeds for name, array in one.items()}
 
 
 def _tensor(value: Any) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 MEAN, SQUARES, SHAPE, VARIANCE = "mean", "squares", "shape", "variance"
 CENTRE, REST, CENTRED_SQUARES = "centre", "rest", "centred_squares"
 STORED_MEAN, STORED_VAR, BLOCKS, CHANNELS = "stored_mean", "stored_var", "blocks", "channels"
-STORED_TAPS = (MEAN, SQUARES, SHAPE, CENTRE, REST, CENTRED_SQUARES)
+STORED_TAPS = (MEAN, SQUARES, SHAPE)
+CENTRED_TAPS = (CENTRE, REST, CENTRED_SQUARES)
 BATCH_TAPS = (MEAN, VARIANCE, SHAPE)
 
 
