@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from onnx import helper, numpy_helper
 
 from bncheck.data import Batch
 from bncheck.formats import open_model
-from bncheck.formats.onnx.running.loaded import LoadedModel
+from bncheck.formats.onnx.running import memory
 from bncheck.formats.onnx.running.rewriting import with_given_statistics, with_taps
-from bncheck.watch import BATCH, STORED
+from bncheck.watch import BATCH, STORED, Policy
 
 
 def data(samples: int, side: int = 4) -> np.ndarray:
@@ -65,33 +66,32 @@ def test_what_only_normalizes_tells_nothing(tmp_path: Path) -> None:
     assert not [node.op_type for node in copy.graph.node if node.op_type.startswith("Reduce")]
 
 
-def test_one_session_at_a_time_holds_the_memory_of_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    released: list[LoadedModel] = []
-    letting_go = LoadedModel.release
-
-    def watched(self: LoadedModel) -> None:
-        released.append(self)
-        letting_go(self)
-
-    monkeypatch.setattr(LoadedModel, "release", watched)
-    batch = Batch(torch.from_numpy(data(4, 32)), None, 4)
-    with open_model(saved(in_a_row(), tmp_path)).session("x", 0) as session:
-        answers = [session.run(batch, policy, None)["y"] for policy in (STORED, STORED, BATCH, BATCH, STORED)]
-        assert len(released) == 2
-        assert [one._fed for one in set(released)].count(None) == 1, "the one that runs again holds its memory again"
-    assert all(torch.equal(answers[0], answers[at]) for at in (1, 4))
-    assert torch.equal(answers[2], answers[3])
+@pytest.mark.parametrize("policy", [STORED, BATCH])
+def test_sessions_run_in_the_same_memory(tmp_path: Path, policy: Policy) -> None:
+    backend = open_model(saved(in_a_row(), tmp_path))
+    batch = Batch(torch.from_numpy(data(64, 128)), None, 64)
+    with backend.session("x", 0) as one, backend.session("x", 0) as other:
+        one.run(batch, policy, None)
+        before = resident()
+        other.run(batch, policy, None)
+        assert resident() - before < 2 * batch.inputs.nbytes  # a memory of its own would be five times
 
 
-def test_what_is_released_gives_its_memory_back_and_runs_again(tmp_path: Path) -> None:
-    loaded = LoadedModel(in_a_row(), "net.onnx")
-    loaded.release()  # nothing to give back yet
-    x = {"x": data(64, 128)}
-    first = loaded.run(x, ["y"])["y"].copy()  # what comes back lies in that memory
-    before = resident()
-    loaded.release()
-    assert before - resident() > first.nbytes / 2
-    np.testing.assert_array_equal(loaded.run(x, ["y"])["y"], first)
+def test_the_memory_of_runs_is_given_back_at_the_end_of_a_session(tmp_path: Path) -> None:
+    batch = Batch(torch.from_numpy(data(64, 128)), None, 64)
+    path = saved(in_a_row(), tmp_path)
+    with open_model(path).session("x", 0) as session:
+        first = session.run(batch, STORED, None)["y"].clone()  # what comes back lies in that memory
+        before = resident()
+    assert before - resident() > batch.inputs.nbytes / 2
+    with open_model(path).session("x", 0) as session:
+        assert torch.equal(session.run(batch, STORED, None)["y"], first)
+
+
+def test_nothing_is_given_back_where_nothing_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_keeper", cache(memory._keeper.__wrapped__))
+    memory.give_memory_back()
+    assert not memory._keeper.cache_info().currsize
 
 
 def resident() -> int:

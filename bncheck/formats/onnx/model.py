@@ -55,9 +55,13 @@ class OnnxBackend(Backend):
     @contextlib.contextmanager
     def session(self, source_name: str, seed: int) -> Iterator[Session]:
         """See `Backend.session`; nothing in a graph is random."""
-        from bncheck.formats.onnx.running.session import OnnxSession  # an audit does without the runtime
+        from bncheck.formats.onnx.running.memory import give_memory_back  # an audit does without the runtime
+        from bncheck.formats.onnx.running.session import OnnxSession
 
-        yield OnnxSession(self, source_name)
+        try:
+            yield OnnxSession(self, source_name)
+        finally:
+            give_memory_back()
 
     def module(self) -> torch.nn.Module:
         """Refuse: there is no module."""

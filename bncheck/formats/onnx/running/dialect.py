@@ -16,6 +16,7 @@ from bncheck.core import THRESHOLDS, in_float64
 from bncheck.errors import ModelError
 from bncheck.formats.onnx.graph import OnnxGraph, all_tensors, graph_inputs, nodes_below
 from bncheck.formats.onnx.running.loaded import LoadedModel
+from bncheck.formats.onnx.running.weights import Weights, without_weights
 from bncheck.results import BatchWidened, ComputedInFloat32, Note
 
 _TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type")
@@ -32,39 +33,42 @@ class Adapted:
     """A graph as it is run.
 
     Attributes:
-        graph: in types the CPU computes in, of any batch size where it can take that.
+        graph: in types the CPU computes in, of any batch size where it can take that; its large weights named only.
+        weights: these.
         fixed_batch: the only batch size it takes; `None` where any goes.
         notes: what was changed, for the reader of the report.
     """
 
     graph: OnnxGraph
+    weights: Weights
     fixed_batch: int | None
     notes: tuple[Note, ...]
 
 
 def adapted(graph: OnnxGraph, fixed_batch: int | None, path: str) -> Adapted:
     """The graph in a form that onnxruntime runs; `fixed_batch` is the only batch size it declares."""
-    graph, notes = _in_types_of_the_cpu(in_known_version(graph), path)
-    widened = None if fixed_batch is None else with_any_batch(graph, fixed_batch, path)
+    typed, notes = _in_types_of_the_cpu(graph, path)
+    light, weights = without_weights(typed)  # before all else: each copy would have them once more
+    light = in_known_version(light)
+    widened = None if fixed_batch is None else with_any_batch(light, fixed_batch, path, weights)
     if widened is None or fixed_batch is None:
-        return Adapted(graph, fixed_batch, notes)
-    return Adapted(widened, None, (*notes, BatchWidened(fixed_batch)))
+        return Adapted(light, weights, fixed_batch, notes)
+    return Adapted(widened, weights, None, (*notes, BatchWidened(fixed_batch)))
 
 
 def _in_types_of_the_cpu(graph: OnnxGraph, path: str) -> tuple[OnnxGraph, tuple[Note, ...]]:
     """In float32 where onnxruntime has no kernels: for bfloat16 hardly any, for double not all."""
     notes: tuple[Note, ...] = ()
     for name, element_type in (("bfloat16", TensorProto.BFLOAT16), ("double", TensorProto.DOUBLE)):
-        changed = in_float32(graph, element_type)
-        if changed is not None and not (name == "double" and _loads(graph, path)):
+        if _declares(graph.proto, element_type) and not (name == "double" and _loads(graph, path)):
             notes += (ComputedInFloat32(name),)
-            graph = changed
+            graph = in_float32(graph, element_type)
     return graph, notes
 
 
 def _loads(graph: OnnxGraph, path: str) -> bool:
     try:
-        LoadedModel(graph.proto, path)
+        LoadedModel(in_known_version(graph).proto, path)
     except ModelError:
         return False
     return True
@@ -82,28 +86,31 @@ def in_known_version(graph: OnnxGraph) -> OnnxGraph:
     return replace(graph, proto=proto)
 
 
-def in_float32(graph: OnnxGraph, element_type: int) -> OnnxGraph | None:
-    """The graph computing in float32 what it declares as `element_type`; `None` where it declares nothing as that."""
+def in_float32(graph: OnnxGraph, element_type: int) -> OnnxGraph:
+    """The graph computing in float32 what it declares as `element_type`."""
     proto = onnx.ModelProto()
     proto.CopyFrom(graph.proto)
-    found = False
     for tensor in all_tensors(proto):
         if tensor.data_type == element_type:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
-            found = True
-    for value in _declared_values(proto):
-        if value.type.tensor_type.elem_type == element_type:
-            value.type.tensor_type.elem_type = TensorProto.FLOAT
-            found = True
-    for node in _all_nodes(proto):
-        for attribute in node.attribute:
-            if attribute.name in _TYPE_ATTRIBUTES and attribute.i == element_type:
-                attribute.i = TensorProto.FLOAT
-                found = True
-    return replace(graph, proto=proto, inputs=graph_inputs(proto.graph)) if found else None
+    for declared in _declared_types(proto):
+        if declared.elem_type == element_type:
+            declared.elem_type = TensorProto.FLOAT
+    for attribute in _type_attributes(proto):
+        if attribute.i == element_type:
+            attribute.i = TensorProto.FLOAT
+    return replace(graph, proto=proto, inputs=graph_inputs(proto.graph))
 
 
-def with_any_batch(graph: OnnxGraph, size: int, path: str) -> OnnxGraph | None:
+def _declares(proto: onnx.ModelProto, element_type: int) -> bool:
+    return (
+        any(tensor.data_type == element_type for tensor in all_tensors(proto))
+        or any(declared.elem_type == element_type for declared in _declared_types(proto))
+        or any(attribute.i == element_type for attribute in _type_attributes(proto))
+    )
+
+
+def with_any_batch(graph: OnnxGraph, size: int, path: str, weights: Weights) -> OnnxGraph | None:
     """The graph taking any number of samples instead of `size`; `None` where that is not the same network.
 
     It is tried out: what a larger batch gives has to be what its parts give, since a constant shape
@@ -123,7 +130,7 @@ def with_any_batch(graph: OnnxGraph, size: int, path: str) -> OnnxGraph | None:
     if samples is None:
         return None
     try:
-        session = LoadedModel(proto, path)
+        session = LoadedModel(proto, path, weights)
         whole = session.run(samples, graph.outputs)
         parts = [session.run(_part(samples, start, size), graph.outputs) for start in range(0, _TRIED * size, size)]
     except Exception:  # noqa: BLE001  # whatever the runtime says: the graph does not take it
@@ -165,13 +172,14 @@ def _agree(whole: Any, parts: list[Any]) -> bool:
     return bool(np.allclose(in_float64(whole), in_float64(joined), rtol=0, atol=tolerance))
 
 
-def _all_nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    for node in proto.graph.node:
-        yield node
-        yield from (inner for inner, _ in nodes_below(node))
+def _type_attributes(proto: onnx.ModelProto) -> Iterator[onnx.AttributeProto]:
+    for outer in proto.graph.node:
+        for node in (outer, *(inner for inner, _ in nodes_below(outer))):
+            yield from (attribute for attribute in node.attribute if attribute.name in _TYPE_ATTRIBUTES)
 
 
-def _declared_values(proto: onnx.ModelProto) -> Iterator[onnx.ValueInfoProto]:
+def _declared_types(proto: onnx.ModelProto) -> Iterator[onnx.TypeProto.Tensor]:
     bodies = {id(body): body for node in proto.graph.node for _, body in nodes_below(node)}
     for graph in (proto.graph, *bodies.values()):
-        yield from (*graph.input, *graph.output, *graph.value_info)
+        for values in (graph.input, graph.output, graph.value_info):
+            yield from (value.type.tensor_type for value in values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import onnx
 
 from bncheck.errors import MemoryLimitError, ModelError, is_out_of_memory
 from bncheck.extras import missing_by
+from bncheck.formats.onnx.running.memory import share_memory
 from bncheck.formats.onnx.running.weights import NO_WEIGHTS, Weights
 from bncheck.vocabulary import argument
 
@@ -49,14 +49,14 @@ class LoadedModel:
             )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ONLY_ERRORS
-        # A pattern is learnt for each shape of a batch and kept; the arena is given back by `release`.
+        # A pattern is learnt for each shape of a batch and kept.
         options.enable_mem_pattern = False
         weights.given_to(options)
         self._weights = weights
         self._options = _quiet_run()
         self._options.only_execute_path_to_fetches = True
-        self._fed: Mapping[str, npt.NDArray[Any]] | None = None
         try:
+            share_memory(options)
             self._session = onnxruntime.InferenceSession(
                 proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
@@ -67,23 +67,8 @@ class LoadedModel:
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]], wanted: Sequence[str]) -> dict[str, Any]:
         """The outputs `wanted` by name; whatever onnxruntime raises is passed on."""
-        self._fed = feeds
         values = self._session.run(list(wanted), dict(feeds), self._options)
         return dict(zip(wanted, values, strict=True))
-
-    def release(self) -> None:
-        """Let go of the memory that its runs have grown to: the next one takes it anew, which costs time.
-
-        onnxruntime gives memory back at the end of a run only, so this is one that ends before its first node.
-        """
-        if self._fed is None:
-            return
-        ending = _quiet_run()
-        ending.terminate = True
-        ending.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        with contextlib.suppress(Exception):  # that it was told to end is raised, by a class that has no public name
-            self._session.run([self._session.get_outputs()[0].name], dict(self._fed), ending)
-        self._fed = None
 
 
 def _quiet_run() -> Any:

@@ -42,7 +42,6 @@ from bncheck.formats.onnx.running.tap_names import (
     tap_name,
 )
 from bncheck.formats.onnx.running.taps import Arrays, stored_taps
-from bncheck.formats.onnx.running.weights import without_weights
 from bncheck.formats.programs.runtime import SAMPLES
 from bncheck.results import Note, RuntimeNotCompared
 from bncheck.vocabulary import argument
@@ -66,7 +65,7 @@ class OnnxSession:
         described = tuple(node for node in model.graph.nodes if not node.layer.is_folded)
         run = adapted(replace(model.graph, nodes=described), model.fixed_batch, model.path)
         self.fixed_batch = run.fixed_batch
-        self._graph, self._weights = without_weights(run.graph)
+        self._graph, self._weights = run.graph, run.weights
         self.notes: list[Note] = list(run.notes)
         self.runtime: list[RuntimeCheck] = []
         self._feeds = Feeds(self._graph.inputs, f"{model.path} cannot be run on {source_name}")
@@ -76,7 +75,6 @@ class OnnxSession:
         self._unsupported = set(model.unsupported)
         self._shapes: list[torch.Size] = []
         self._compared = False
-        self._grown: LoadedModel | None = None
 
     @property
     def found(self) -> dict[str, NormLayer]:
@@ -200,9 +198,6 @@ class OnnxSession:
         self, session: LoadedModel, batch: Batch, further: dict[str, Any], wanted: Sequence[str]
     ) -> dict[str, Any]:
         feeds = self._feeds(batch.inputs) | further
-        if self._grown is not None and self._grown is not session:
-            self._grown.release()  # several that each hold a batch's activations would add up
-        self._grown = session
         try:
             return session.run(feeds, wanted)
         except Exception as error:

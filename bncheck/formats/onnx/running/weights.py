@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import onnx
+from google.protobuf.message import Message
 from onnx import TensorProto, numpy_helper
 
 from bncheck.formats.onnx.graph import OnnxGraph
 
 SMALL = 4096
 """Bytes of a tensor below which it stays where it is: shapes and axes are looked at when a graph is optimised."""
+_Message = TypeVar("_Message", bound=Message)
 _OF_NUMBERS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16})
 
 
@@ -44,21 +46,38 @@ def without_weights(graph: OnnxGraph) -> tuple[OnnxGraph, Weights]:
         return graph, NO_WEIGHTS
     if not hasattr(SessionOptions, "add_external_initializers"):
         return graph, NO_WEIGHTS
-    light = onnx.ModelProto()
-    light.CopyFrom(graph.proto)
+    light = _copied(graph.proto, but="graph")
+    light.graph.CopyFrom(_copied(graph.proto.graph, but="initializer"))
     names, values = [], []
-    for tensor in light.graph.initializer:
+    for tensor in graph.proto.graph.initializer:
         if tensor.data_type in _OF_NUMBERS and tensor.ByteSize() > SMALL and not tensor.external_data:
             names.append(tensor.name)
             values.append(OrtValue.ortvalue_from_numpy(numpy_helper.to_array(tensor)))
-            _name_only(tensor)
+            light.graph.initializer.append(_name_only(tensor))
+        else:
+            light.graph.initializer.append(tensor)
     return replace(graph, proto=light), Weights(tuple(names), tuple(values))
 
 
-def _name_only(tensor: onnx.TensorProto) -> None:
-    """Leave a tensor's name, type and shape, and say that its values are elsewhere."""
-    for held in ("raw_data", "float_data", "double_data", "int32_data"):
-        tensor.ClearField(held)
-    tensor.data_location = TensorProto.EXTERNAL
-    place = tensor.external_data.add()
+def _copied(message: _Message, *, but: str) -> _Message:
+    """A copy without one field, which is large."""
+    copy: _Message = type(message)()
+    for field, value in message.ListFields():
+        if field.name == but:
+            continue
+        if isinstance(value, Message):
+            getattr(copy, field.name).CopyFrom(value)
+        elif isinstance(value, str | int | float | bytes):
+            setattr(copy, field.name, value)
+        else:
+            getattr(copy, field.name).extend(value)
+    return copy
+
+
+def _name_only(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    """A tensor's name, type and shape, and that its values are elsewhere."""
+    named = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    named.data_location = TensorProto.EXTERNAL
+    place = named.external_data.add()
     place.key, place.value = "location", tensor.name
+    return named
