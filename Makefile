@@ -122,6 +122,7 @@ readme: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.onnx_overhead
+	$(BIN)/python -m benchmarks.onnx_memory
 	$(BIN)/python -m benchmarks.overhead_by_net
 
 experiments: $(STAMP)
