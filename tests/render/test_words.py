@@ -98,6 +98,16 @@ def test_the_headline_does_not_praise_gaps_that_no_rule_reported() -> None:
         "; whether that costs predictions enough to count, these samples do not show."
     )
     cost = Cost("accuracy", 0.9, 0.9, harm=Harm.EXCLUDED)
+    single = replace(finding("info"), code="BN607", layers=("a",), cost=cost)
+    assert headline(replace(gapped, findings=(single,))) == (
+        "1 layer lies beyond a gap of 0.25 (BN607), without harm to the predictions."
+    )
+    unknown = replace(single, cost=replace(cost, harm=Harm.UNKNOWN))
+    assert headline(replace(gapped, findings=(unknown,))) == (
+        "1 layer lies beyond a gap of 0.25 (BN607); whether that costs predictions, these samples do not show."
+    )
+    elsewhere = replace(single, layers=("b",))
+    assert headline(replace(gapped, findings=(elsewhere,))).startswith("No fault found, with 1 layer beyond")
     excluded = replace(gapped, findings=(replace(finding("info"), cost=cost),))
     assert headline(excluded) == "The data differ from the stored statistics, without harm to the predictions."
 

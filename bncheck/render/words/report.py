@@ -110,17 +110,27 @@ def _headline(report: Report) -> str:
     beyond = [layer for layer in report.layers if layer.gap is not None and layer.gap > _margin_of(report)]
     if not beyond:
         return f"The {compared_with(report.run.noted)} statistics describe these data."
-    if any(finding.code == "BN603" for finding in report.findings):
-        return f"The data differ from the {compared_with(report.run.noted)} statistics{_harm(report)}."
+    if drift := [finding for finding in report.findings if finding.code == DRIFT]:
+        return f"The data differ from the {compared_with(report.run.noted)} statistics{_harm(drift)}."
+    if telling := _telling_of(beyond, report.findings):
+        codes = ", ".join(sorted({finding.code for finding in telling}))
+        lie = "lies" if len(beyond) == 1 else "lie"
+        return f"{count(len(beyond), 'layer')} {lie} beyond a gap of {_margin_of(report)} ({codes}){_harm(telling)}."
     found = f"No fault found, with {count(len(beyond), 'layer')} beyond a gap of {_margin_of(report)}"
     if report.run.asked.chosen:
         return f"{found}: no rule among those selected objects."
     return f"{found}: that it is more than noise, or costs anything, is not sure."
 
 
-def _harm(report: Report) -> str:
+def _telling_of(layers: Sequence[LayerReport], findings: Sequence[Finding]) -> list[Finding]:
+    """Those that say what such layers cost: remarks, where nothing counts."""
+    names = {layer.name for layer in layers}
+    return [finding for finding in findings if finding.cost is not None and names & set(finding.layers)]
+
+
+def _harm(findings: Sequence[Finding]) -> str:
     """What that does to the predictions, as far as it is known."""
-    costs = [finding.cost for finding in report.findings if finding.code == DRIFT and finding.cost is not None]
+    costs = [finding.cost for finding in findings if finding.cost is not None]
     if {cost.harm for cost in costs} == {Harm.EXCLUDED}:
         return ", without harm to the predictions"
     enough = " enough to count" if any(_is_sure(cost) for cost in costs) else ""
