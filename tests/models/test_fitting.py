@@ -119,6 +119,16 @@ def test_all_that_does_not_fit_is_listed(tmp_path):
     ]
 
 
+def test_parts_of_one_network_are_not_offered_as_models(tmp_path):
+    """Statistics stand under two names, which the architecture has too: its head alone is another."""
+    net = nn.ModuleDict({"stem": Small(), "body": Small(), "head": nn.Linear(5, 3)})
+    own = net.state_dict()
+    with pytest.raises(ModelError, match=r"(?s)head.weight  file \(2, 5\).*Build the network that was trained"):
+        _open(tmp_path, own | {"head.weight": torch.zeros(2, 5)}, lambda: net)
+    with pytest.raises(ModelError, match=r"seems to hold several models.*: stem, body"):
+        _open(tmp_path, own, lambda: nn.Sequential(nn.Linear(2, 2)))
+
+
 def test_statistics_of_another_length_do_not_fit(tmp_path):
     content = trained(Small()).state_dict() | {"bn1.running_mean": torch.zeros(7)}
     with pytest.raises(ModelError, match=r"bn1.running_mean  file \(7,\)  architecture \(4,\)"):

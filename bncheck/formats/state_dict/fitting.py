@@ -14,6 +14,7 @@ from bncheck.formats.messages import block, listed
 from bncheck.formats.quantization import packed_values, shape_of
 from bncheck.formats.state_dict.names.flat import (
     BOOKKEEPING,
+    is_beside,
     leaf,
 )
 from bncheck.formats.state_dict.names.matching import Match, matched, misfits
@@ -71,7 +72,8 @@ def fit(
     if wrong or misfits(match.shapes, shapes):
         lines = misfits(match.all_shapes, shapes)
         lines += block("complex in the file, real in the architecture", wrong) if wrong else []
-        raise ModelError(f"{source} does not fit the architecture.", *lines, _advice(given, match.models))
+        models = [name for name in match.models if is_beside(name, shapes)]  # what is called like a part is one
+        raise ModelError(f"{source} does not fit the architecture.", *lines, _advice(tensors, models))
     values = {
         name: value if expected[name].is_quantized else plain(value)
         for name, value in given.items()
@@ -120,8 +122,8 @@ def _loses_a_part(value: torch.Tensor, expected: torch.Tensor) -> bool:
     return value.is_complex() and not expected.is_complex()
 
 
-def _advice(given: Mapping[str, torch.Tensor], models: Sequence[str]) -> str:
-    if not given:
+def _advice(tensors: Mapping[str, torch.Tensor], models: Sequence[str]) -> str:
+    if not tensors:
         return "The file holds no tensors at all."
     if models:
         return (
