@@ -99,6 +99,14 @@ def test_gaps_that_are_not_finite_are_no_gaps_of_the_layers_that_fit() -> None:
     assert "while the other layers fit (own gaps up to 0.05)" in found.message
 
 
+def test_layers_that_lie_nearer_are_not_said_to_fit_nor_to_inherit() -> None:
+    layers = [*drifted(2.0, 0.5, 0.4, 0.3), with_own(measured(0.8, name="e"), 0.1)]
+    found = found_in(evidence(*layers, effect=HARM), "BN607")
+    assert found is not None
+    assert "while the other layers lie nearer (own gaps up to 0.50). 1 layer inherits the error." in found.message
+    assert found.evidence["inherited_by"] == ["e"]
+
+
 # BN608
 
 

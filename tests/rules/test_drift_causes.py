@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from digit_nets import ARCH, measure_statistics, only
-from hand_built import effect, evidence, layer, measured
+from hand_built import effect, evidence, layer, measured, with_own
 from torch import nn
 
 import bncheck
@@ -159,6 +159,30 @@ def test_an_input_that_is_wrong_is_not_recalibrated_away(gap, is_far):
     finding = found(evidence(*layers, effect=HARM, closer=CloserLook(fed_by_input=frozenset({"first"}))))
     assert ("Find out how the data of the training were preprocessed" in finding.fix) == is_far
     assert ("repair" in finding.command) == (not is_far)
+
+
+@pytest.mark.parametrize(("own", "is_input"), [((0.55, 0.55, 3.0), True), ((0.65, 0.65, 0.0), False)])
+def test_an_input_is_not_blamed_where_most_layers_behind_lie_off_by_themselves(own, is_input):
+    """The layers before them normalize by the batch there: another checkpoint's statistics do that, no input does."""
+    layers = [with_own(measured(2.5, name=f"layer{i}"), gap) for i, gap in enumerate((2.5, *own))]
+    finding = found(evidence(*layers, effect=HARM, closer=CloserLook(fed_by_input=frozenset({"layer0"}))))
+    assert ("Find out how the data of the training were preprocessed" in finding.fix) == is_input
+    assert ("repair" in finding.command) == (not is_input)
+    assert ("most layers lie far off by themselves, as under the statistics" in finding.message) == (not is_input)
+
+
+def test_the_statistics_of_another_training_are_no_wrong_input(healthy, held_out):
+    """Every layer's, as a checkpoint whose buffers were taken from another file has them."""
+    strange = copy.deepcopy(healthy)
+    generator = torch.Generator().manual_seed(3)
+    for module in strange.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            order = torch.randperm(module.num_features, generator=generator)
+            module.running_mean.copy_(3 * module.running_mean[order] + 3 * module.running_var.sqrt())
+            module.running_var.copy_(module.running_var[order])
+    finding = only(bncheck.inspect(strange, held_out, select=["BN603"]), "BN603")
+    assert "as under the statistics of other weights" in finding.message
+    assert "recalibrate" in finding.command
 
 
 def test_a_harmless_drift_is_not_explained():

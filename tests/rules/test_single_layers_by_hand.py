@@ -44,6 +44,18 @@ def test_nothing_is_wrong_by_itself_where_the_input_feeds_layers_that_are_off() 
     assert localised(seen(0.9 * off_by, 9.0, 0.02, 0.02, 0.02, closer=fed)) == ("b",)
 
 
+def test_behind_a_layer_that_is_far_off_others_are_looked_for() -> None:
+    """What stands out less than the farthest is not said to fit, and what only the data may bring is not named."""
+    others = (0.02, 0.02, 0.02, 0.02)
+    least = THRESHOLDS.margin
+    assert localised(seen(2.0, 0.5, 0.4, *others)) == ("a", "b", "c")
+    assert localised(seen(2.0, 1.01 * least, *others)) == ("a", "b")
+    assert localised(seen(2.0, 0.99 * least, *others)) == ("a",)
+    # No next one lies within the margin: the farthest alone stands out.
+    assert localised(seen(2.0, 0.5, 0.4, 0.3, 0.26)) == ("a",)
+    assert localised(seen(2.0, 0.5, 0.4, 0.3, 0.11)) == ("a",)
+
+
 def test_noise_is_taken_off_in_squares() -> None:
     """A gap of 0.5 of which 0.49 is noise is one of 0.1."""
     assert localised(seen(0.5, 0.02, 0.02, first={"noise": np.full(2, 0.49)})) == ()

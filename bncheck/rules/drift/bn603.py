@@ -10,7 +10,8 @@ from bncheck.evidence import CloserLook, Evidence, MeasuredLayer, TrainingEviden
 from bncheck.results import Finding, compared_with
 from bncheck.rules.judging.causes import FileCause, causes_in_file
 from bncheck.rules.judging.cost import cost_of, in_words, what_helps
-from bncheck.rules.judging.drifting import drifted_layers, off_by_themselves, origin_of, unlike_calls
+from bncheck.rules.judging.drifting import drifted_layers, inherits, off_by_themselves, origin_of, unlike_calls
+from bncheck.rules.judging.fed import gaps_fed_by_input, is_fed_from_afar, is_fed_wrongly
 from bncheck.rules.judging.harm import is_better, is_sure_to_err, margin_of, severity_beyond, wins
 from bncheck.rules.judging.measures import noise_of, single, worst
 from bncheck.rules.judging.naming import shown, some_names
@@ -166,11 +167,15 @@ def _why(cause: str | None, in_file: Sequence[FileCause], severity: Severity, ev
         return "".join(f" {one.told}" for one in in_file)
     if cause is not None or severity == Severity.INFO:
         return ""
-    fed = _gaps_fed_by_input(evidence)
+    fed = gaps_fed_by_input(evidence)
     is_scaled_right = bool(fed) and max(fed) <= THRESHOLDS.near_margin
     likely = _likely(is_scaled_right=is_scaled_right, can_be_stale=compared_with(evidence.notes) == "stored")
-    fits = "the layers that the input feeds fit, so its scale is right, and " if is_scaled_right else ""
-    return f" The cause is not known: {fits}the file tells nothing; it may be {likely}."
+    seen = ""
+    if is_scaled_right:
+        seen = "the layers that the input feeds fit, so its scale is right, and "
+    elif is_fed_from_afar(evidence) and not is_fed_wrongly(evidence):
+        seen = "most layers lie far off by themselves, as under the statistics of other weights, and "
+    return f" The cause is not known: {seen}the file tells nothing; it may be {likely}."
 
 
 def _likely(*, is_scaled_right: bool, can_be_stale: bool) -> str:
@@ -186,24 +191,14 @@ def _command(cause: str | None, in_file: Sequence[FileCause], evidence: Evidence
         return in_file[0].command
     if cause == STALE:
         return "repair"
-    if is_better(evidence.effect) and not _is_fed_wrongly(evidence):
+    if is_better(evidence.effect) and not is_fed_wrongly(evidence):
         return "repair --data DATA"
     return CHECK if evidence.training is not None else "inspect --train-data TRAIN"
 
 
-def _is_fed_wrongly(evidence: Evidence) -> bool:
-    """Tell whether the layers that the input feeds lie farther off than other data bring them."""
-    fed = _gaps_fed_by_input(evidence)
-    return bool(fed) and max(fed) > THRESHOLDS.input_far
-
-
-def _gaps_fed_by_input(evidence: Evidence) -> list[float]:
-    return [layer.gap for name, layer in evidence.measured.items() if name in evidence.closer.fed_by_input]
-
-
 def _fed_wrongly(severity: Severity, evidence: Evidence) -> str | None:
     """Tell what to look for first where the input itself is wrong."""
-    if severity == Severity.INFO or not _is_fed_wrongly(evidence):
+    if severity == Severity.INFO or not is_fed_wrongly(evidence):
         return None
     return (
         "Find out how the data of the training were preprocessed (0..255 or 0..1, mean and standard deviation), and "
@@ -244,14 +239,9 @@ def _largest(origin: list[MeasuredLayer], worst: MeasuredLayer) -> str:
     return f"gap {worst.gap:.2f}" + (f" in {worst.layer.name}" if len(origin) > 1 else "")
 
 
-def _inherits(layer: MeasuredLayer) -> bool:
-    """Tell whether most of its gap is gone once the layers before it are right."""
-    return layer.own_gap is None or layer.own_gap < layer.gap / 2
-
-
 def _heirs(drifted: list[MeasuredLayer], origin: list[MeasuredLayer]) -> str:
     named = {layer.layer.name for layer in origin}
-    number = sum(layer.layer.name not in named and _inherits(layer) for layer in drifted)
+    number = sum(layer.layer.name not in named and inherits(layer) for layer in drifted)
     if number == 0:
         return ""
     return f", and {number} {'layer inherits' if number == 1 else 'layers inherit'} the error"
@@ -270,7 +260,7 @@ def _evidence(
     names = [layer.layer.name for layer in origin]
     return {
         "layers": names,
-        "inherited_by": [layer.layer.name for layer in drifted if layer.layer.name not in names and _inherits(layer)],
+        "inherited_by": [layer.layer.name for layer in drifted if layer.layer.name not in names and inherits(layer)],
         "measured": len(evidence.measured),
         "worst_layer": worst.layer.name,
         "gap": worst.gap,

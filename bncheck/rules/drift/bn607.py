@@ -8,6 +8,7 @@ from bncheck.core import THRESHOLDS
 from bncheck.evidence import EffectEvidence, Evidence
 from bncheck.results import Finding
 from bncheck.rules.judging.cost import cost_of, in_words, on_fewer
+from bncheck.rules.judging.drifting import inherits
 from bncheck.rules.judging.harm import (
     harm_of,
     is_harmful,
@@ -34,7 +35,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     alone = {name: moved for name in wrong if (moved := evidence.closer.moved_by(name)) is not None}
     ranked = sorted(wrong, key=lambda name: alone.get(name, shown[name]), reverse=True)
     fed = any(name in evidence.closer.fed_by_input for name in wrong)
-    heirs = [name for name, layer in evidence.measured.items() if layer.lower > THRESHOLDS.margin and name not in wrong]
+    beyond = {name: layer for name, layer in evidence.measured.items() if layer.lower > THRESHOLDS.margin}
+    heirs = [name for name, layer in beyond.items() if name not in wrong and inherits(layer)]
+    near = "fit" if rest < THRESHOLDS.margin else "lie nearer"
     inherit = f"{len(heirs)} {'layer inherits' if len(heirs) == 1 else 'layers inherit'} the error. " if heirs else ""
     yield Finding(
         code="BN607",
@@ -42,7 +45,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         layers=tuple(ranked),
         message=(
             f"The statistics of {some_names(ranked)} are wrong by themselves (own gap {shown[ranked[0]]:.2f}), while "
-            f"the other layers fit (own gaps up to {rest:.2f}){_patterns(ranked, evidence)}. {inherit}"
+            f"the other layers {near} (own gaps up to {rest:.2f}){_patterns(ranked, evidence)}. {inherit}"
             f"{in_words(effect, '' if effect is None else on_fewer(effect, evidence))}{_loss_in_words(effect)}"
         ),
         fix=(

@@ -42,6 +42,11 @@ def off_by_themselves(drifted: list[MeasuredLayer], own: Mapping[str, float], ma
     return [layer for layer in drifted if own.get(layer.layer.name, 0.0) > least]
 
 
+def inherits(layer: MeasuredLayer) -> bool:
+    """Tell whether most of its gap is gone once the layers before it are right."""
+    return layer.own_gap is None or layer.own_gap < layer.gap / 2
+
+
 def own_statistics(measured: MeasuredLayer) -> tuple[FloatArray, FloatArray]:
     """Give mean and variance of the layer's input on the data, upstream errors removed where there was a batch pass."""
     gap, eps = measured.own, measured.layer.eps or 0.0

@@ -1,8 +1,9 @@
-"""The same samples fed as they are and changed: what that says of a wrong input, in words, numbers and cost."""
+"""A wrong input: what layers say of it, and the same samples fed as they are and changed, in words and numbers."""
 
 from __future__ import annotations
 
 import math
+from statistics import median
 from typing import Any
 
 from bncheck.core import THRESHOLDS
@@ -11,6 +12,27 @@ from bncheck.results import Cost, Measure, score_object, score_value
 from bncheck.rules.judging.measures import noise_of, single
 from bncheck.rules.judging.naming import some_names
 from bncheck.vocabulary import Harm, Remedy
+
+
+def is_fed_wrongly(evidence: Evidence) -> bool:
+    """Tell whether the layers that the input feeds lie farther off than other data bring them, and most others do not.
+
+    Whatever is fed, layers behind others see much the same once those normalize by the batch: where most of them lie
+    far off even so, it is not the input that is wrong.
+    """
+    fed = evidence.closer.fed_by_input
+    own = [layer.own_gap for name, layer in evidence.measured.items() if name not in fed and layer.own_gap is not None]
+    return is_fed_from_afar(evidence) and not (own and median(own) > THRESHOLDS.far_gap)
+
+
+def is_fed_from_afar(evidence: Evidence) -> bool:
+    """Tell whether a layer that the input feeds lies farther off than other data bring it."""
+    return max(gaps_fed_by_input(evidence), default=0.0) > THRESHOLDS.input_far
+
+
+def gaps_fed_by_input(evidence: Evidence) -> list[float]:
+    """Give the gaps of the layers that the input feeds, as shipped."""
+    return [layer.gap for name, layer in evidence.measured.items() if name in evidence.closer.fed_by_input]
 
 
 def recalibrating_wins_more(seen: Paired, evidence: Evidence) -> bool:

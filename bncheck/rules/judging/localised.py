@@ -22,11 +22,15 @@ def localised(evidence: Evidence) -> tuple[str, ...]:
         return ()  # the data are of another kind, and inner layers feel that unlike
     ranked = sorted(candidates, key=candidates.__getitem__, reverse=True)
     most = max(1, int(len(own) * THRESHOLDS.outlier_layers))
+    first: tuple[str, ...] = ()
     for number in range(1, min(most, len(ranked)) + 1):
-        rest = [candidates[name] for name in ranked[number:]] or others
-        if rest and _stand_out([candidates[name] for name in ranked[:number]], max(rest), len(own)):
-            return tuple(ranked[:number])
-    return ()
+        next_one = max([candidates[name] for name in ranked[number:]] or others, default=math.inf)
+        if not _stand_out([candidates[name] for name in ranked[:number]], next_one, len(own)):
+            continue
+        first = first or tuple(ranked[:number])
+        if next_one < THRESHOLDS.margin:
+            return tuple(ranked[:number])  # behind a layer that is far off others may be too, and stand out less
+    return first
 
 
 def denoised_gaps(evidence: Evidence) -> dict[str, float]:
