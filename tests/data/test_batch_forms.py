@@ -256,3 +256,12 @@ def _read_or_refuse(batch: Any, options: DataOptions) -> None:
     with contextlib.suppress(DataError):
         for read in open_data([batch], options).batches(2):
             assert read.size == sum(part.size for part in read.split(1))
+
+
+def test_parts_that_a_model_does_not_know_by_their_names_are_to_be_chosen():
+    """What an operator says ends where it lists the calls that it knows."""
+    net = torch.nn.Sequential(torch.nn.Conv1d(3, 2, 1), torch.nn.BatchNorm1d(2))
+    with pytest.raises(DataError, match="cannot be run on") as caught:
+        bncheck.inspect(net, [{"pixels": X, "kinds": Y}])
+    assert "but expected one of" not in str(caught.value)
+    assert str(caught.value).endswith("input chooses among pixels, kinds, label what the labels are.")

@@ -12,7 +12,7 @@ import torch
 from bncheck.data import Batch, Inputs, OwnSettings, channel_axis, map_tensors, tensors
 from bncheck.encoding import text_of
 from bncheck.errors import UnfitError, UnwindingError, is_out_of_memory
-from bncheck.formats.messages import beyond_memory
+from bncheck.formats.messages import beyond_memory, listed
 from bncheck.formats.programs.running.arguments import call_of
 from bncheck.user_code import user_output_to_stderr
 from bncheck.vocabulary import argument
@@ -23,6 +23,8 @@ _LONGEST = 400
 _CHECK = "Check the shape, the names and the preprocessing of the data."
 _RAISED = re.compile(r"(builtins\.)?(\w*Error|\w*Exception):")
 """What an error's own line begins with, where a stack is printed before it."""
+_BEFORE_A_LIST = ", but expected one of:"
+"""What an operator's line ends with, where the calls that it knows stand on lines of their own."""
 Output = Callable[[], AbstractContextManager[Any]]
 
 
@@ -118,6 +120,8 @@ def advice(inputs: Inputs) -> str:
             "Their channels seem to stand last, (N, H, W, C), and (N, C, H, W) is the rule: "
             f"{argument('layout')} nhwc moves them."
         )
+    if isinstance(inputs, dict):
+        return f"{_CHECK} {argument('input')} chooses among {listed(inputs)}, {argument('label')} what the labels are."
     return _CHECK
 
 
@@ -137,4 +141,4 @@ def _cause(error: BaseException) -> str:
     lines = [line.strip() for line in text_of(error).splitlines() if line.strip()]
     telling = [line for line in lines if _RAISED.match(line)]
     line = telling[-1] if telling else (lines[0] if lines else "")
-    return _RAISED.sub("", line).strip()[:_LONGEST].rstrip(".")
+    return _RAISED.sub("", line).strip().removesuffix(_BEFORE_A_LIST)[:_LONGEST].rstrip(".")
