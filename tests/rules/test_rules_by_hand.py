@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from cases_of_files import copy
+from cases_of_files import agreement, compared, copy
 from every_rule import HARM, static
 from hand_built import effect, evidence, layer, measured, with_own
 
@@ -52,6 +52,18 @@ def test_weights_tell_whose_statistics_a_copy_beside_carries(
         assert found.evidence["copy"] == name
         assert (found.evidence["same_statistics"], found.evidence["same_weights"]) == (same, False)
         assert found.measure.layers == {"bn": fit.own[0]}
+
+
+def test_statistics_of_layers_exported_in_training_mode_are_not_compared_with_the_reference() -> None:
+    """They go unused, and the forwards of the export itself move them: BN701 names the cause."""
+    by_batch, other = layer("a", by_input=True), layer("b")
+    moved = static(by_batch, other, comparison=compared(0.05, 0.0), agreement=agreement("", None))
+    assert [finding.code for finding in judge(moved, {"BN403", "BN701"})] == ["BN701"]
+    both = static(by_batch, other, comparison=compared(0.05, 0.3))
+    (beside, _) = judge(both, {"BN403", "BN701"})
+    assert (beside.code, beside.layers) == ("BN403", ("b",))
+    (frozen,) = judge(static(layer("a"), other, comparison=compared(0.05, 0.0)), {"BN403", "BN701"})
+    assert (frozen.code, frozen.layers) == ("BN403", ("a",))
 
 
 def test_weights_tell_whose_statistics_an_inspected_copy_carries() -> None:

@@ -20,10 +20,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     comparison = evidence.comparison
     if comparison is None:
         return
-    differing = [layer for layer in comparison.layers if not layer.agrees]
+    # BN701 names these: none of their statistics are used, and the forwards of the export itself move them.
+    by_batch = {layer.name for layer in evidence.layers if layer.by_input and layer.expects_statistics}
+    differing = [layer for layer in comparison.layers if not layer.agrees and layer.name not in by_batch]
     if differing:
         yield _other_statistics(comparison, differing, own_fit(evidence, [layer.name for layer in differing]))
-    elif evidence.agreement is not None and _outputs_differ(evidence.agreement):
+    elif not by_batch and evidence.agreement is not None and _outputs_differ(evidence.agreement):
         yield _other_outputs(evidence.agreement, comparison)
 
 
