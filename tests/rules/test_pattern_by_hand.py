@@ -10,7 +10,7 @@ import pytest
 from cases_of_drift import wrong
 from hand_built import layer
 
-from bncheck.core import FloatArray
+from bncheck.core import THRESHOLDS, FloatArray
 from bncheck.core.layers import NormLayer
 from bncheck.rules.judging.pattern import pattern_of
 
@@ -95,3 +95,17 @@ def test_the_order_is_told_where_it_is_another_and_fits() -> None:
     assert told(mean, var, stored(mean[order], var[order])) == "they fit in another order of the channels"
     assert told(mean, var, stored(mean[order] + 9, var[order])) is None
     assert told(mean, var, stored(mean + 9, var)) is None
+
+
+@pytest.mark.parametrize(("left", "is_told"), [(0.99, True), (1.01, False)])
+def test_an_explanation_leaves_nothing_that_would_be_wrong_itself(left: float, is_told: bool) -> None:
+    """However far off the layer is: sorted, the values of any layer come within a share of that."""
+    mean, var = np.linspace(-8.0, 8.0, 8), np.ones(8)
+    off = left * THRESHOLDS.outlier_gap
+    for by, others, said in (
+        (stored(mean[::-1] + off, var), (), "they fit in another order of the channels"),
+        (stored(mean + 8, var), (stored(mean + off, var),), "the statistics stored in d fit it better"),
+        (stored(mean, 400 * var), (), "all its variances are about 400 times those of the data"),
+    ):
+        seen = mean + off if said.startswith("all") else mean
+        assert told(seen, var, by, *(replace(other, name="d") for other in others)) == (said if is_told else None)

@@ -41,8 +41,11 @@ class _Fit:
         return self.gap_of(self.mean, self.var)
 
     def fits(self, mean: FloatArray, var: FloatArray) -> bool:
-        """Whether those statistics leave little of the gap."""
-        return self.gap_of(mean, var) < THRESHOLDS.pattern_left * self.gap
+        """Whether those statistics leave little of the gap, and none that would be wrong itself.
+
+        Half of what is far off is far off still: the values of any layer, sorted, come as near.
+        """
+        return self.gap_of(mean, var) < min(THRESHOLDS.pattern_left * self.gap, THRESHOLDS.outlier_gap)
 
 
 def pattern_of(name: str, evidence: Evidence) -> str | None:
