@@ -89,6 +89,15 @@ def test_the_statistics_of_another_layer_are_told_where_they_fit() -> None:
     assert pattern_of("c", replace(seen, measured=blind)) is None
 
 
+def test_statistics_that_stand_in_another_layer_too_are_told_to_be_its() -> None:
+    mean, var = np.array([1.0, -2.0, 3.0]), np.array([1.0, 4.0, 0.3])
+    mine = stored(mean + 9, 5 * var)
+    said = "they are those stored in d too, to the last digit"
+    for other, expected in ((mine.mean, said), (mine.mean + 1e-12, None)):
+        assert told(mean, var, mine, replace(mine, name="d", mean=other)) == expected
+    assert told(mean, var, mine, replace(mine, name="d", var=mine.var + 1e-12)) is None
+
+
 def test_the_order_is_told_where_it_is_another_and_fits() -> None:
     mean, var = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 0.5, 4.0])
     order = [2, 0, 3, 1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bncheck.core import THRESHOLDS, FloatArray, compare, rms
+from bncheck.core import THRESHOLDS, FloatArray, NormLayer, compare, rms
 from bncheck.evidence import Evidence, MeasuredLayer
 from bncheck.rules.judging.drifting import own_gaps, own_statistics
 
@@ -56,12 +56,24 @@ def pattern_of(name: str, evidence: Evidence) -> str | None:
         return _some_channels(layer)
     other = _those_of_another(name, fit, evidence)
     return (
-        _factor(fit)
+        _copied(layer.layer, evidence)
+        or _factor(fit)
         or _power(fit)
         or (None if other is None else f"the statistics stored in {other} fit it better")
         or _permuted(fit)
         or _some_channels(layer)
     )
+
+
+def _copied(layer: NormLayer, evidence: Evidence) -> str | None:
+    """Those of another layer, to the last digit; means that are all the same are nobody's."""
+    if not np.ptp(layer.statistics[0]) > 0:
+        return None
+    for name, other in evidence.measured.items():
+        pairs = zip(layer.statistics, other.layer.statistics, strict=True)
+        if name != layer.name and all(np.array_equal(mine, theirs) for mine, theirs in pairs):
+            return f"they are those stored in {name} too, to the last digit"
+    return None
 
 
 def _factor(fit: _Fit) -> str | None:
