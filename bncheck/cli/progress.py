@@ -183,13 +183,18 @@ class Lines(Shown):
         now = self._clock()
         if not said and now - self._last >= SILENCE:
             self._last = now
-            say(f"{stage.name.capitalize()}: {stage.done}{f' of {total}' if total else ''} samples.")
+            say(f"{_begun(stage.name)}: {stage.done}{f' of {total}' if total else ''} samples.")
 
     def _ended(self, stage: Stage) -> None:
         now = self._clock()
         if now - stage.began >= LONG:
             self._last = now
-            say(f"{stage.name.capitalize()}: {stage.took(now)}.")
+            say(f"{_begun(stage.name)}: {stage.took(now)}.")
+
+
+def _begun(name: str) -> str:
+    """The name as a sentence begins: a file in it keeps its capitals."""
+    return name[:1].upper() + name[1:]
 
 
 class Bars(Shown):

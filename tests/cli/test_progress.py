@@ -74,13 +74,13 @@ def test_a_remark_is_said_at_once_and_once(clock: list[float], capsys: pytest.Ca
 def test_without_a_terminal_only_what_took_long_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     lines = Lines(clock)
-    for name, seconds in (("opening", 9.9), ("fine-tuning", 150.0), ("findings", 12.0)):
+    for name, seconds in (("opening", 9.9), ("fine-tuning", 150.0), ("auditing Net.pth", 12.0)):
         begin(lines, name)
         if name == "fine-tuning":
             lines(name, 300, 300, "loss 3")
         clock.now += seconds
     lines.end()
-    assert capsys.readouterr().err.splitlines() == ["Fine-tuning: 300 steps in 2 min 30 s.", "Findings: 12 s."]
+    assert capsys.readouterr().err.splitlines() == ["Fine-tuning: 300 steps in 2 min 30 s.", "Auditing Net.pth: 12 s."]
 
 
 # On a terminal

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import call, refused, users_code
 from made_files import Files
 from training_code import SAMPLES
@@ -49,6 +50,13 @@ def test_an_audit_is_a_line_a_healthy_file_and_concise_none(files: Files) -> Non
     assert call("audit", files.healthy, "--format", "concise").stdout == ""
     found = call("audit", files.healthy, files.never_updated, "--format", "concise").stdout.splitlines()
     assert [line.partition(" BN102 ")[0] for line in found] == [f"{files.never_updated}:norm:"]
+
+
+def test_an_audit_names_the_networks_of_a_healthy_file_that_it_left_out(files: Files, scratch: Path) -> None:
+    healthy = torch.load(files.healthy)
+    torch.save({"model": healthy, "discriminator": healthy}, scratch / "two.pth")
+    (_, note) = call("audit", scratch / "two.pth").stdout.splitlines()
+    assert note == "Note: Took 'model' from the checkpoint; --key chooses another: discriminator."
 
 
 def test_findings_of_an_audit_in_full(files: Files) -> None:

@@ -58,7 +58,8 @@ def print_audit(report: Report, console: Console, look: Look | None = None) -> N
     if report.findings:
         width = min(console.width, PROSE)
         parts += told_in_full(report, None, chosen) if chosen.verbose else briefly_told(report, None, width, True)
-        parts += [prose(sentence(note, "dim")) for note in noted(report.run, briefly=not chosen.verbose)]
+    parts += [prose(sentence(note, "dim")) for note in noted(report.run, briefly=not chosen.verbose)]
+    if report.findings:
         parts += _next_step(report)
     print_parts(parts, console)
 
