@@ -17,8 +17,8 @@ from bncheck.vocabulary import Harm, Remedy
 def is_fed_wrongly(evidence: Evidence) -> bool:
     """Tell whether the layers that the input feeds lie farther off than other data bring them, and most others do not.
 
-    Whatever is fed, layers behind others see much the same once those normalize by the batch: where most of them lie
-    far off even so, it is not the input that is wrong.
+    Whatever is fed, layers behind others see much the same once those normalize by the batch, unless it goes past them:
+    where most of them lie far off even so, the input is not known to be wrong.
     """
     fed = evidence.closer.fed_by_input
     own = [layer.own_gap for name, layer in evidence.measured.items() if name not in fed and layer.own_gap is not None]
