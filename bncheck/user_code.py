@@ -18,6 +18,7 @@ from typing import Any
 from bncheck.discovery import meant
 from bncheck.encoding import said_by
 from bncheck.errors import BncheckError, UnwindingError, UsageError
+from bncheck.vocabulary import with_article
 
 _NAME = r"[A-Za-z_]\w*"
 _CALLABLE = re.compile(rf"(.+\.py|{_NAME}(\.{_NAME})*):{_NAME}(\.{_NAME})*")
@@ -50,7 +51,9 @@ def import_callable(target: str, named: str) -> Callable[..., Any]:
                 )
             found = getattr(found, part)
     if not callable(found):
-        raise UsageError(f"{named} {target!r}: {attribute} is a {type(found).__name__}, not something to call.")
+        raise UsageError(
+            f"{named} {target!r}: {attribute} is {with_article(type(found).__name__)}, not something to call."
+        )
     return found  # type: ignore[no-any-return]  # callable() narrowed an Any
 
 

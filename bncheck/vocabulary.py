@@ -260,3 +260,8 @@ class Activation(StrEnum):
     SOFTPLUS = "softplus"
     SELU = "SELU"
     ERF = "error function"
+
+
+def with_article(noun: str) -> str:
+    """`a list`, `an int`."""
+    return f"{'an' if noun[:1].lower() in 'aeio' else 'a'} {noun}"

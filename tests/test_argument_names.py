@@ -12,7 +12,7 @@ import torch
 
 import bncheck
 from bncheck.errors import UsageError
-from bncheck.vocabulary import Spelling, argument
+from bncheck.vocabulary import Spelling, argument, with_article
 
 PACKAGE = Path(__file__).parent.parent / "bncheck"
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -105,3 +105,11 @@ def test_every_argument_out_of_its_range_is_named(arguments: dict[str, object], 
     assert raised.value.arguments == named
     assert not OPTION.search(str(raised.value))
     assert argument(named[0]) not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("noun", "said"),
+    [("int", "an int"), ("list", "a list"), ("ONNX", "an ONNX"), ("UserDict", "a UserDict")],
+)
+def test_types_are_named_with_their_article(noun: str, said: str) -> None:
+    assert with_article(noun) == said

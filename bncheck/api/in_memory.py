@@ -14,6 +14,7 @@ from bncheck.measure import Plan
 from bncheck.progress import Progress, no_progress
 from bncheck.repair import measure, tensors_of
 from bncheck.settings import BATCH_SIZE, DEVICE, SEED, UNTIL_OF_REPAIR, DataSettings, SamplingSettings, device_name
+from bncheck.vocabulary import with_article
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -61,7 +62,9 @@ def recalibrate(
     ([0.0, 0.0, 0.0], [5.0, 5.0, 5.0])
     """
     if not isinstance(module, torch.nn.Module):
-        raise UsageError(f"recalibrate takes an nn.Module, not a {type(module).__name__}; for files: bncheck.repair.")
+        raise UsageError(
+            f"recalibrate takes an nn.Module, not {with_article(type(module).__name__)}; for files: bncheck.repair."
+        )
     sampling = SamplingSettings(batch_size, limit, until, seed)
     place = device_name("device", device)
     source = open_data(data, data_options or DataSettings())

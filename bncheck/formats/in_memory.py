@@ -14,6 +14,7 @@ from bncheck.formats.tensors import require_device
 from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.tensors import torch
+from bncheck.vocabulary import with_article
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -34,7 +35,9 @@ def from_module(module: Any, *, device: str = "cpu") -> Backend:
     inner = unwrapped(module) if isinstance(module, torch.nn.Module) else module
     found = _format_holding(inner)
     if found is None:
-        raise UsageError(f"A model must be a path, an nn.Module or an ExportedProgram, not a {type(module).__name__}.")
+        raise UsageError(
+            f"A model must be a path, an nn.Module or an ExportedProgram, not {with_article(type(module).__name__)}."
+        )
     if isinstance(inner, torch.nn.Module):
         require_values(inner)
     return adopted(_copied(found, inner), Adoption(type(inner).__name__, device=device))
@@ -44,7 +47,7 @@ def adopted(own: torch.nn.Module, source: Adoption) -> Backend:
     """The backend of a module that is bncheck's own already, of whichever format."""
     found = _format_holding(own)
     if found is None:
-        raise ValueError(f"a {type(own).__name__} is no module")
+        raise ValueError(f"{with_article(type(own).__name__)} is no module")
     return found.adopt(own, source)
 
 
@@ -56,7 +59,7 @@ def copied(module: Module) -> Module:
     """
     found = _format_holding(module)
     if found is None:
-        raise ValueError(f"a {type(module).__name__} is no module")
+        raise ValueError(f"{with_article(type(module).__name__)} is no module")
     return cast(Module, _copied(found, module))
 
 

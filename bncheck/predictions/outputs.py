@@ -9,7 +9,7 @@ from typing import Any
 from bncheck.data import is_only_stored
 from bncheck.errors import UsageError
 from bncheck.tensors import torch
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 
 def choose_output(output: Any, selector: str | None) -> torch.Tensor | None:
@@ -30,7 +30,7 @@ def choose_output(output: Any, selector: str | None) -> torch.Tensor | None:
     if selector is not None:
         chosen = _select(output, selector)
         if not isinstance(chosen, torch.Tensor):
-            raise UsageError(_refusal(selector, f"that output is a {type(chosen).__name__}, not a tensor."))
+            raise UsageError(_refusal(selector, f"that output is {with_article(type(chosen).__name__)}, not a tensor."))
         if not _is_dense(chosen):
             what = "sparse, nested, quantized, without values or of a type that PyTorch can only store"
             raise UsageError(_refusal(selector, f"that output is {what}."))

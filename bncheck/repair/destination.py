@@ -9,7 +9,7 @@ from pathlib import Path
 from bncheck.errors import BncheckError, UsageError
 from bncheck.files import InputFiles, OutputFile, no_folder, require_free, require_ordinary, require_place
 from bncheck.formats import Backend, Container, format_of, known_formats, leading_file, model_inputs
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ def _require_suffix(out: Path, model: Path, container: Container) -> None:
     known = {suffix for one in known_formats() for other in one.containers for suffix in other.suffixes}
     if out.suffix.lower() in known.difference(container.suffixes) and out.suffix != model.suffix:
         raise UsageError(
-            f"{argument('out')} {out}: a repaired file keeps its container, and {model} is a {container.name}: name it "
-            f"{out.with_suffix(container.suffixes[0]).name}."
+            f"{argument('out')} {out}: a repaired file keeps its container, and {model} is "
+            f"{with_article(container.name)}: name it {out.with_suffix(container.suffixes[0]).name}."
         )
 
 

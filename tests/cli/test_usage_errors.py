@@ -176,7 +176,7 @@ def test_data_for_a_state_dict_without_its_architecture(files: Files) -> None:
         ("nowhere.py:build", "--arch: there is no file nowhere.py."),
         ("no_such_package.nets:build", "--arch: importing no_such_package.nets failed: ModuleNotFoundError"),
         (f"{USERS_CODE}:build", "has no 'build'; it defines"),
-        (f"{USERS_CODE}:SIZE", "SIZE is a int, not something to call"),
+        (f"{USERS_CODE}:SIZE", "SIZE is an int, not something to call"),
         (
             str(USERS_CODE),
             "expected FILE.py:CALLABLE or package.module:CALLABLE, for example --arch net.py:build_model.",

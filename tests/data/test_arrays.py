@@ -153,7 +153,7 @@ def test_given_batches_stop_at_the_limit():
         ((floats(1), floats(1), floats(1)), r"tuple of 3 elements\. Accepted are x, \(x, y\) and a dict"),
         (np.array(["a", "b"]), "the input holds text"),
         (np.array([None, 1]), "the input holds Python objects"),
-        ({"x": [1, 2]}, "input 0 is a int, not a tensor"),
+        ({"x": [1, 2]}, "input 0 is an int, not a tensor"),
         ((floats(2), "ab"), "the label is a str, not a tensor"),
         (np.zeros(2, dtype="f2,f4"), "the input holds something, not numbers"),
     ],

@@ -234,7 +234,7 @@ def test_a_failing_worker_is_one_line(monkeypatch):
 def test_things_that_are_no_loaders():
     with pytest.raises(DataError, match=r"TensorDataset gives samples, not batches; wrap it in \S*DataLoader"):
         open_data(TensorDataset(torch.zeros(3)))
-    with pytest.raises(DataError, match="a int is not an iterable of batches"):
+    with pytest.raises(DataError, match="an int is not an iterable of batches"):
         open_data(3)
 
 

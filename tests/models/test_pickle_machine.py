@@ -119,7 +119,7 @@ def test_depth_alone_breaks_nothing(content: bytes, holds: type) -> None:
         (b"}]Ns.", "a list is a key"),
         (b"(]\x91.", "a list is a key, or a member"),
         (b")I1\na.", "items are added to a tuple"),
-        (b"I1\nVx\nI2\ns.", "entries are set in a int"),
+        (b"I1\nVx\nI2\ns.", "entries are set in an int"),
         (b"cos\nx\nI1\nR.", "a call has no arguments"),
         (b"\x97.", "buffers that stand outside"),
         (b"(Nctorch._utils\n_rebuild_tensor_v2\n(NtR.", "lacks its shape"),

@@ -37,7 +37,7 @@ from bncheck.data.slicing.names import LABEL
 from bncheck.errors import DataError
 from bncheck.settings import DataSettings
 from bncheck.tensors import torch
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 _SHOWN = 200
 """Characters of where a part stands that are told."""
@@ -58,7 +58,9 @@ def inputs_and_labels(value: object, where: str, reading: DataSettings = AS_GIVE
     fields = fields_of(value)
     if fields is None:
         if reading.input is not None:
-            raise DataError(f"{where}: a {type_name(value)} has no parts that {argument('input')} could choose.")
+            raise DataError(
+                f"{where}: {with_article(type_name(value))} has no parts that {argument('input')} could choose."
+            )
         return _inputs(value, where), None
     if not fields:
         raise DataError(f"{where}: no input, only nothing; expected 'x'.")
@@ -123,7 +125,7 @@ def to_tensor(value: object, what: str) -> torch.Tensor:
         with torch._C.DisableTorchFunctionSubclass():  # a subclass's own functions are not ours to run
             return _plain(value, what)
     if not isinstance(value, np.ndarray):
-        raise DataError(f"{what} is a {type_name(value)}, not a tensor or a NumPy array.")
+        raise DataError(f"{what} is {with_article(type_name(value))}, not a tensor or a NumPy array.")
     if value.dtype.kind not in "biufc":
         raise DataError(f"{what} holds {_describe(value)}, not numbers (dtype {value.dtype}).")
     array = np.require(value, value.dtype.newbyteorder("="), "C")  # torch knows no other byte order and strides

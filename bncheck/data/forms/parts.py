@@ -11,7 +11,7 @@ from bncheck.data.forms.structure import PackedSequence
 from bncheck.errors import DataError
 from bncheck.settings import DataSettings
 from bncheck.tensors import torch
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 LABEL_KEYS = ("y", "label", "labels", "target", "targets")
 NO_LABEL = "none"
@@ -51,9 +51,9 @@ def label_of(value: object, fields: Mapping[str, object], reading: DataSettings,
     rest = [name for name in fields if name not in taken]
     if len(fields) > 2 and not (taken and len(rest) == 1):
         raise DataError(
-            f"{where}: a {type_name(value)} of {len(fields)} elements. Accepted are x, (x, y) and a dict; several "
-            "inputs are ((x1, x2), y), or a dict of inputs by name; several labels are (x, (y1, y2)), or a dict of "
-            f"labels by output. Or say which is what of {_listed(fields)}, like {argument('input')} 0 and "
+            f"{where}: {with_article(type_name(value))} of {len(fields)} elements. Accepted are x, (x, y) and a dict; "
+            "several inputs are ((x1, x2), y), or a dict of inputs by name; several labels are (x, (y1, y2)), or a "
+            f"dict of labels by output. Or say which is what of {_listed(fields)}, like {argument('input')} 0 and "
             f"{argument('label')} 1 (or none)."
         )
     return rest[-1] if len(fields) > 1 and rest else None
@@ -66,7 +66,9 @@ def inputs_of(value: object, fields: Mapping[str, object], label: str | None, wh
         found = [name for name in names if name not in LABEL_KEYS and name != label]
     elif label is None:
         if len(names) > 2:
-            raise DataError(f"{where}: a {type_name(value)} of {len(names)} elements; say {argument('input')} too.")
+            raise DataError(
+                f"{where}: {with_article(type_name(value))} of {len(names)} elements; say {argument('input')} too."
+            )
         found = names[:1]
     else:
         place = names.index(label) if label in names else len(names)

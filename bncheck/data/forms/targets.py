@@ -11,6 +11,7 @@ from bncheck.data.forms.conversion import to_tensor
 from bncheck.data.forms.parts import entries, is_text, type_name
 from bncheck.errors import DataError
 from bncheck.tensors import torch
+from bncheck.vocabulary import with_article
 
 _WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
@@ -47,17 +48,17 @@ def unread(value: object, size: int, depth: int = 0) -> str | None:
         return None
     if isinstance(value, Mapping):
         if depth:
-            return f"a {type_name(value)}"
+            return with_article(type_name(value))
         held = [unread(one, size, depth + 1) or _odd_kind(one) for one in value.values()]
-        return f"a {type_name(value)} of {held[0]}" if held and all(held) and held[0] else None
+        return f"{with_article(type_name(value))} of {held[0]}" if held and all(held) and held[0] else None
     if not isinstance(value, tuple | list) or not value or all(isinstance(one, int | float) for one in value):
         return _odd_kind(value)
     if all(isinstance(one, torch.Tensor | np.ndarray) for one in value):
         are_outputs = all(entries(one) == size for one in value)
         ragged = len(value) == size and not are_outputs
-        return f"a {type_name(value)} of {type_name(value[0])}, one for each sample" if ragged else None
+        return f"{with_article(type_name(value))} of {type_name(value[0])}, one for each sample" if ragged else None
     odd = next((one for one in value if not isinstance(one, int | float | torch.Tensor | np.ndarray)), value[0])
-    return f"a {type_name(value)} of {type_name(odd)}"
+    return f"{with_article(type_name(value))} of {type_name(odd)}"
 
 
 def number_of(labels: Labels, wanted: int) -> str:
@@ -70,7 +71,7 @@ def number_of(labels: Labels, wanted: int) -> str:
 def _odd_kind(value: object) -> str | None:
     """The type of what is neither numbers nor holds any."""
     held = (torch.Tensor, np.ndarray, int, float, Mapping, Sequence)
-    return f"a {type_name(value)}" if isinstance(value, str | bytes) or not isinstance(value, held) else None
+    return with_article(type_name(value)) if isinstance(value, str | bytes) or not isinstance(value, held) else None
 
 
 def _labels(value: object, where: str, prepare: Callable[[object], object]) -> Labels | None:

@@ -14,7 +14,7 @@ from bncheck.data.forms.parts import type_name
 from bncheck.encoding import printable
 from bncheck.errors import DataError
 from bncheck.tensors import torch
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 MOST_SLICES = 100
 """Slices with moments of their own; beyond them samples are counted among `OTHERS`."""
@@ -108,7 +108,7 @@ def one_each(values: object, count: int, where: str) -> Sequence[object]:
             )
         values = values.tolist()
     if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
-        raise DataError(f"{where}: expected one slice name a sample, not a {type_name(values)}.")
+        raise DataError(f"{where}: expected one slice name a sample, not {with_article(type_name(values))}.")
     named = list(values)
     if len(named) != count:
         raise DataError(f"{where}: {len(named)} slice names for {count} samples; there must be one for each.")

@@ -19,6 +19,7 @@ from bncheck.data.sources.share import ALL, Share
 from bncheck.data.sources.shares import OwnBatches, own_batches
 from bncheck.errors import DataError
 from bncheck.user_code import users_code
+from bncheck.vocabulary import with_article
 
 _END = object()
 
@@ -96,12 +97,12 @@ def refuse_non_loader(loader: object, name: str) -> None:
     """Refuse with a `DataError` what cannot give batches, or would give single samples."""
     if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
         raise DataError(
-            f"{name}: a {type_name(loader)} gives samples, not batches; "
+            f"{name}: {with_article(type_name(loader))} gives samples, not batches; "
             "wrap it in torch.utils.data.DataLoader(dataset, batch_size=...)."
         )
     is_iterable = hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")
     if not is_iterable or isinstance(loader, str | bytes):
-        raise DataError(f"{name}: a {type_name(loader)} is not an iterable of batches, as a DataLoader is.")
+        raise DataError(f"{name}: {with_article(type_name(loader))} is not an iterable of batches, as a DataLoader is.")
 
 
 def _has_length(loader: Any) -> bool:

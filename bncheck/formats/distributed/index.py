@@ -17,6 +17,7 @@ from bncheck.formats.pickles.machine import Machine
 from bncheck.formats.pickles.opcodes import is_whole_pickle
 from bncheck.formats.pickles.placeholders import ForeignObject
 from bncheck.formats.pickles.stores import Bounded
+from bncheck.vocabulary import with_article
 
 _DEEPEST = 64
 _MOST_AXES = 64
@@ -132,7 +133,7 @@ def _fields(value: Any, kind: str = "") -> Mapping[str, Any]:
     if not isinstance(value, ForeignObject) or not value.class_name.startswith(_PACKAGE):
         raise ValueError("it holds something of no class of PyTorch's")
     if kind and value.class_name != _PACKAGE + kind:
-        raise ValueError(f"it holds a {value.class_name} in the place of a {kind}")
+        raise ValueError(f"it holds {with_article(value.class_name)} in the place of a {kind}")
     return value.attributes
 
 

@@ -19,6 +19,7 @@ from bncheck.errors import ModelError
 from bncheck.files import sparse_indices_checked
 from bncheck.formats.exported.program_check import check_exported
 from bncheck.formats.messages import first_line
+from bncheck.vocabulary import with_article
 
 _ALONE = threading.Lock()
 """PyTorch keeps the program that it is loading in a global of the process."""
@@ -75,7 +76,7 @@ def program_of(exported: ExportedProgram, *, device: str = "cpu") -> GraphModule
         takes_guards = "check_guards" in inspect.signature(exported.module).parameters
         program = exported.module(check_guards=False) if takes_guards else exported.module()
     if not isinstance(program, GraphModule):
-        raise ModelError(f"The exported program gives a {type(program).__name__}, not a graph.")
+        raise ModelError(f"The exported program gives {with_article(type(program).__name__)}, not a graph.")
     return program
 
 

@@ -19,7 +19,7 @@ from bncheck.errors import ModelError, UsageError
 from bncheck.extras import installing, is_installed
 from bncheck.formats.folders.preprocessing import read_preprocessing
 from bncheck.settings import DataSettings
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 CONFIGURATION = "config.json"
 PREPROCESSING = "preprocessor_config.json"
@@ -151,5 +151,5 @@ def _read(file: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} cannot be read as JSON. Download the folder again.") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{file} is no configuration: it holds a {type(content).__name__}.")
+        raise ModelError(f"{file} is no configuration: it holds {with_article(type(content).__name__)}.")
     return content

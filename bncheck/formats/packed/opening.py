@@ -19,6 +19,7 @@ from bncheck.formats.origin import Origin
 from bncheck.formats.packed import GZIP, packed_model
 from bncheck.results import Note, Unpacked
 from bncheck.tensors import torch
+from bncheck.vocabulary import with_article
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
@@ -48,7 +49,8 @@ class PackedOrigin(Origin):
     def require_writable(self) -> None:
         """Refuse, see `write`."""
         raise ModelError(
-            f"{self.path} is a {self.container.name}, which is not written again: unpack it, and repair what is in it."
+            f"{self.path} is {with_article(self.container.name)}, which is not written again: unpack "
+            "it, and repair what is in it."
         )
 
 

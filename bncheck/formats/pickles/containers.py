@@ -12,6 +12,7 @@ from bncheck.formats.pickles.budget import Budget
 from bncheck.formats.pickles.made import Known, NotMadeError, made_by
 from bncheck.formats.pickles.placeholders import ForeignName, ForeignObject
 from bncheck.tensors import torch
+from bncheck.vocabulary import with_article
 
 _ITEM = 64
 """Bytes that an item takes, about."""
@@ -42,7 +43,7 @@ def as_key(value: Any, budget: Budget, depth: int = 0) -> Any:
         for part in value:
             as_key(part, budget, depth + 1)
         return value
-    raise ValueError(f"a {type(value).__name__} is a key, or a member of a set")
+    raise ValueError(f"{with_article(type(value).__name__)} is a key, or a member of a set")
 
 
 def _mapping(kind: type[dict[Any, Any]]) -> Any:

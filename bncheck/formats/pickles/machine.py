@@ -20,6 +20,7 @@ from bncheck.formats.pickles.budget import Budget
 from bncheck.formats.pickles.containers import as_key
 from bncheck.formats.pickles.made import made_by
 from bncheck.formats.pickles.placeholders import ForeignName, ForeignObject
+from bncheck.vocabulary import with_article
 
 Stored = Callable[[Any], Any]
 """What a persistent id stands for: a storage of the file."""
@@ -172,7 +173,7 @@ class Machine:
         elif isinstance(target, ForeignObject):
             target.items.extend(items)
         else:
-            raise ValueError(f"items are added to a {type(target).__name__}")
+            raise ValueError(f"items are added to {with_article(type(target).__name__)}")
 
     def _empty_tuple(self, _: Any) -> None:
         self._stack.append(())
@@ -207,7 +208,7 @@ class Machine:
         target = self._stack[-1]
         entries = target.entries if isinstance(target, ForeignObject) else target
         if not isinstance(entries, dict) or len(items) % 2:
-            raise ValueError(f"entries are set in a {type(target).__name__}")
+            raise ValueError(f"entries are set in {with_article(type(target).__name__)}")
         for at in range(0, len(items), 2):
             entries[as_key(items[at], self._budget)] = items[at + 1]
 

@@ -23,7 +23,7 @@ from bncheck.formats.state_dict.writing import save_checkpoint
 from bncheck.formats.stored_values import by_file_name
 from bncheck.results import Note
 from bncheck.tensors import torch
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
@@ -89,7 +89,7 @@ def _loaded(index: Path, *, trust_pickle: bool) -> tuple[dict[str, torch.Tensor]
 def _load(shard: Path, *, trust_pickle: bool) -> Loaded:
     found, container = format_of(shard)
     if found.name != FORMAT.name:
-        raise ModelError(f"{shard} is a {container.name}, and its index names it as one of PyTorch's.")
+        raise ModelError(f"{shard} is {with_article(container.name)}, and its index names it as one of PyTorch's.")
     loaded = load_pickle(shard, container, trust_pickle=trust_pickle)
     if not isinstance(loaded.content, Mapping):
         raise ModelError(f"{shard} holds no state dict, and its index says that it does.")

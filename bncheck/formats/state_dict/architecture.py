@@ -15,7 +15,7 @@ from bncheck.formats.torch_module.listing import require_values
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.tensors import torch
 from bncheck.user_code import import_callable, users_code
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 
 def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> torch.nn.Module:
@@ -36,7 +36,7 @@ def build(arch: Architecture, arch_kwargs: Mapping[str, Any] | None = None) -> t
         module = target if isinstance(target, torch.nn.Module) else _call(target, arch_kwargs or {}, shown)
     if not isinstance(module, torch.nn.Module):
         raise UsageError(
-            f"{argument('arch')} {shown} gave a {type(module).__name__}; it must return a torch.nn.Module."
+            f"{argument('arch')} {shown} gave {with_article(type(module).__name__)}; it must return a torch.nn.Module."
         )
     try:
         with users_code(lambda said: UsageError(f"{argument('arch')} {shown}: its module cannot be used: {said}")):

@@ -15,7 +15,7 @@ from bncheck.formats.state_dict.names.flat import AVERAGED, models_in, part_name
 from bncheck.formats.state_dict.names.together import Together
 from bncheck.results import ModelChosen, ModelsTogether, Note
 from bncheck.tensors import torch
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 _DEPTH = 3
 _MOST_NAMES = 100
@@ -227,4 +227,4 @@ def _description(content: Any) -> str:
         return f"one tensor{shape}, which is data, not a model"
     if isinstance(content, Mapping):
         return f"the names at its top are {listed(content)}" if content else "it is an empty dict"
-    return f"it is a {type(content).__name__}"
+    return f"it is {with_article(type(content).__name__)}"

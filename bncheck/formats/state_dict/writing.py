@@ -21,6 +21,7 @@ from bncheck.formats.torch_module.by_instance import forget_statistics
 from bncheck.formats.torch_module.wrappers import unwrapped
 from bncheck.results import BuildByInstance, Note
 from bncheck.tensors import torch
+from bncheck.vocabulary import with_article
 
 if TYPE_CHECKING:
     from bncheck.formats.backend import Backend
@@ -80,7 +81,7 @@ def _changed(origin: CheckpointOrigin, target: Path, change: Callable[[Any], tup
     content = load_pickle(source, container, trust_pickle=origin.trust_pickle).content
     holder = choose(content, str(source), key=origin.key)[0].content
     if not isinstance(holder, torch.nn.Module | MutableMapping):
-        raise ModelError(f"{source}: its state dict is a {type(holder).__name__}, which cannot be changed.")
+        raise ModelError(f"{source}: its state dict is {with_article(type(holder).__name__)}, which cannot be changed.")
     notes = change(holder)
     save_checkpoint(content, target, container)
     return notes

@@ -12,6 +12,7 @@ from bncheck.errors import ModelError
 from bncheck.formats.kinds import TORCH_KINDS, kind_with_statistics, kind_without_statistics, updates_in_training
 from bncheck.formats.tensors import build_layer, same_storage
 from bncheck.tensors import torch
+from bncheck.vocabulary import with_article
 
 _ROLES = ("running_mean", "running_var", "weight", "bias", "num_batches_tracked")
 
@@ -47,7 +48,7 @@ def require_state(module: torch.nn.Module) -> None:
     """Raise `ModelError` where `state_dict()` was written anew and gives something else than values by name."""
     state: Any = module.state_dict()
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-        raise ModelError(f"state_dict() of a {class_name(module)} gives no values by name.")
+        raise ModelError(f"state_dict() of {with_article(class_name(module))} gives no values by name.")
 
 
 def has_convolutions(module: torch.nn.Module) -> bool:

@@ -11,12 +11,15 @@ from bncheck.formats.torch_module import FORMAT
 from bncheck.formats.torch_module.listing import has_convolutions, list_layers, require_state
 from bncheck.formats.torch_module.model import ModuleBackend
 from bncheck.user_code import users_code
+from bncheck.vocabulary import with_article
 
 
 def model_of_module(own: torch.nn.Module, source: Adoption) -> ModuleBackend:
     """The backend of an eager module that is bncheck's own."""
     # A class may have written any of its methods anew; what they return is not gone by.
-    with users_code(lambda said: ModelError(f"{source.path}: a {type(own).__name__} cannot be listed and run: {said}")):
+    with users_code(
+        lambda said: ModelError(f"{source.path}: {with_article(type(own).__name__)} cannot be listed and run: {said}")
+    ):
         layers = list_layers(own)
         own.eval()
         own.to(source.device)

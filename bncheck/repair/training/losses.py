@@ -26,7 +26,7 @@ from bncheck.predictions import (
 )
 from bncheck.repair.training.options import FineTuneOptions
 from bncheck.user_code import users_code
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,7 +91,7 @@ class Objective:
         scores = choose_output(output, selector)
         if scores is None:
             raise UsageError(
-                f"The model returned a {type(output).__name__} without a floating tensor to train on: "
+                f"The model returned {with_article(type(output).__name__)} without a floating tensor to train on: "
                 f"name the prediction with {argument('output', 'KEY|INDEX')}."
             )
         return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
@@ -187,4 +187,4 @@ def _no_classes(labels: torch.Tensor) -> str:
 
 
 def _described(loss: object) -> str:
-    return f"one of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else f"a {type(loss).__name__}"
+    return f"one of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else with_article(type(loss).__name__)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from bncheck.results.notes.note import Note
 from bncheck.results.notes.wording import count, listed
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class ArgumentIgnored(Note):
     @property
     def sentence(self) -> str:
         """See `Note`."""
-        return f"{argument(self.name)} was ignored: a {self.container} needs none."
+        return f"{argument(self.name)} was ignored: {with_article(self.container)} needs none."
 
 
 @dataclass(frozen=True, slots=True)

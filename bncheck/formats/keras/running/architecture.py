@@ -11,7 +11,7 @@ from bncheck.errors import UsageError
 from bncheck.formats.format import Architecture
 from bncheck.formats.keras.running.library import keras_module
 from bncheck.user_code import import_callable, users_code
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 from bncheck.watch import accelerators
 
 
@@ -33,7 +33,9 @@ def architecture_of(arch: Architecture, arch_kwargs: Mapping[str, Any] | None, d
         with users_code(lambda said: UsageError(f"{argument('arch')} {shown}: calling it failed: {said}")):
             model = target(**(arch_kwargs or {}))
     if not isinstance(model, keras.Model):
-        raise UsageError(f"{argument('arch')} {shown} gave a {type(model).__name__}; it must return a keras.Model.")
+        raise UsageError(
+            f"{argument('arch')} {shown} gave {with_article(type(model).__name__)}; it must return a keras.Model."
+        )
     if not model.built:
         raise UsageError(
             f"{argument('arch')} {shown}: its model has no weights yet. Call it once on a batch before it is returned."

@@ -10,7 +10,7 @@ from bncheck.errors import UsageError
 from bncheck.formats.messages import listed
 from bncheck.formats.state_dict.names.prefixes import Shapes, splits
 from bncheck.tensors import torch
-from bncheck.vocabulary import argument
+from bncheck.vocabulary import argument, with_article
 
 STATISTICS = ("running_mean", "running_var")
 BOOKKEEPING = ("num_batches_tracked", "total_ops", "total_params", "n_averaged", "_extra_state")
@@ -48,7 +48,7 @@ class Part(MutableMapping[str, Any]):
 
     def _changeable(self) -> MutableMapping[str, Any]:
         if not isinstance(self.whole, MutableMapping):
-            raise TypeError(f"a {type(self.whole).__name__} cannot be changed")
+            raise TypeError(f"{with_article(type(self.whole).__name__)} cannot be changed")
         return self.whole
 
 
