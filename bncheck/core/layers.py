@@ -97,7 +97,7 @@ class NormLayer:
         They are in a frozen class with mean 0 and variance 1, and in any class where the variance is 1 - eps,
         so that the layer divides by exactly 1. Nothing there describes data.
         """
-        if self.mean is None or self.var is None or self.missing or np.any(self.mean != 0.0):
+        if self.mean is None or self.var is None or self.missing or np.count_nonzero(self.mean):
             return False
         if np.all(self.var == 1.0):
             return self.trainable_class is False

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import accumulate
 from operator import add
 
 import numpy as np
@@ -167,8 +168,14 @@ def in_groups(samples: SampleMoments, groups: int, instance: bool) -> list[Summa
 
 def jackknife_variance(parts: Sequence[Summary], number: Callable[[Summary], float]) -> float:
     """Give the variance of a number of all parts by leaving out each in turn (Efron & Tibshirani 1993, chapter 11)."""
-    left = [number(reduce(add, (part for at, part in enumerate(parts) if at != out))) for out in range(len(parts))]
+    left = [number(others) for others in _all_but_each(parts)]
     return (len(parts) - 1) / len(parts) * float(np.sum((np.array(left) - np.mean(left)) ** 2))
+
+
+def _all_but_each(parts: Sequence[Summary]) -> list[Summary]:
+    """Put together all parts but one, for each in turn: what stands before it, and what stands after it."""
+    before, after = (list(accumulate(some, add)) for some in (parts, parts[::-1]))
+    return [after[-2], *map(add, before[:-2], after[-3::-1]), before[-2]]
 
 
 def smallest_detectable_gap(noise: float, samples: int) -> float:

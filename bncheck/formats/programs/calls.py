@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -96,11 +96,12 @@ def normalize(
 
 def read_call(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NormCall | None:
     """The call as a value, or `None` where `operator` does not normalize."""
-    schema = operator._schema
-    kind = KINDS.get(schema.name)
-    if kind is None:
+    known = _kind_and_arguments(operator)
+    if known is None:
         return None
-    given = {**dict(zip(_arguments(operator), args, strict=False)), **kwargs}
+    kind, names = known
+    schema = operator._schema
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
     by_input = bool(given.get("training", given.get("use_input_stats", False))) or schema.name in _ALWAYS_TRAINING
     mean, var = given.get("running_mean"), given.get("running_var")
     return NormCall(
@@ -118,10 +119,12 @@ def read_call(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     )
 
 
-@cache
-def _arguments(operator: Any) -> tuple[str, ...]:
-    """Names of the operator's arguments; asked for once, since each is a string made anew."""
-    return tuple(argument.name for argument in operator._schema.arguments)
+@lru_cache(maxsize=1024)
+def _kind_and_arguments(operator: Any) -> tuple[str, tuple[str, ...]] | None:
+    """The kind of layer that an operator is, and its arguments' names: every call comes by, and few normalize."""
+    schema = operator._schema
+    kind = KINDS.get(schema.name)
+    return None if kind is None else (kind, tuple(argument.name for argument in schema.arguments))
 
 
 def _run_without_updating(operator: Any, given: Mapping[str, Any], updates: bool) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 from itertools import islice
 
-import numpy as np
 import torch
 
 from bncheck.core import BATCH_NORM, THRESHOLDS, compare, rms
@@ -137,8 +136,7 @@ def _is_what_layers_store(recorder: Recorder, names: Container[str], size: int =
         if table is None or len(table) % size or layer.kind != BATCH_NORM or not layer.has_statistics:
             continue
         mean, var = layer.statistics
-        parts = [table.take(np.arange(start, start + size)).pooled() for start in range(0, len(table), size)]
-        inside = np.mean([part.m2 / max(part.count - 1, 1) for part in parts], axis=0)
+        inside = table.merge_rows(size).instances().variance
         for gaps, variance in ((within, inside), (pooled, whole.moments.variance)):
             gaps.append(rms(compare(mean, variance, mean, var, layer.eps or 0.0).gap))
     return bool(within) and rms(within) <= min(THRESHOLDS.margin, rms(pooled))

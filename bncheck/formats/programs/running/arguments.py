@@ -21,9 +21,8 @@ def call_of(program: torch.nn.Module, inputs: Inputs) -> tuple[Call, tuple[str, 
     is that parameter itself, as `forward(self, batch)` takes it. An object that carries tensors is itself where one is
     required, and its tensors by name otherwise.
     """
-    parameters = _parameters(program)
     if isinstance(inputs, Carrier):
-        known = parameters or {}
+        known = _parameters(program) or {}
         if len(required := _required(known)) > 1 and set(required) <= set(inputs.values):
             return ((), {name: value for name, value in inputs.values.items() if name in known}), ()
         return ((inputs.rebuilt(),), {}), ()
@@ -31,6 +30,7 @@ def call_of(program: torch.nn.Module, inputs: Inputs) -> tuple[Call, tuple[str, 
         return (inputs, {}), ()
     if not isinstance(inputs, dict):
         return ((inputs,), {}), ()
+    parameters = _parameters(program)
     if parameters is None or set(inputs) <= set(parameters):
         return ((), inputs), ()
     required = _required(parameters)
