@@ -5,8 +5,3 @@ with files, one of them hostile, and a command that reads it. Hypothesis draws b
 hostile values in them (`fuzz/formats/`), and valid files with bytes changed (`fuzz/mutation.py`). Every case runs
 through bncheck's entry point and is judged by one oracle (`fuzz/oracle.py`), whatever it holds.
 """
-
-import sys
-
-sys.dont_write_bytecode = True
-"""What Python keeps of modules beside them is no file that a case has written."""

@@ -49,7 +49,7 @@ def judge(case: Case, folder: Path) -> Judged:
     temporary.mkdir()
     before = _tree(folder)
     memory = _in_use()
-    with temporary_files_in(temporary), _watching.over(folder / OUT, temporary) as seen:
+    with _without_bytecode(), temporary_files_in(temporary), _watching.over(folder / OUT, temporary) as seen:
         done = call(case.typed, folder)
     grown = _most_in_use() - memory
     problems = (*_of_ending(done), *_of_text(case, done), *_of_files(before, folder), *seen, *_of(grown))
@@ -146,6 +146,16 @@ def _bytes(key: str) -> int:
     except OSError:
         return 0
     return int(match[1]) * 1024 if match else 0
+
+
+@contextlib.contextmanager
+def _without_bytecode() -> Iterator[None]:
+    """What Python keeps of modules beside them is no file that a case has written."""
+    wrote, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = wrote
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,6 +61,11 @@ def test_what_did_not_run_keeps_its_place_while_its_file_exists(written: Path) -
     run.pytest_runtest_logreport(SimpleNamespace(nodeid="tests/test_there.py::b", cpu=0.001))
     run.pytest_sessionfinish()
     assert written.read_text().split() == ["test_there.py::a"]
+
+
+def test_what_python_compiles_of_tests_and_package_is_kept() -> None:
+    """Else every worker rewrites and compiles all of it anew, which takes longer than collecting the tests."""
+    assert sys.dont_write_bytecode == bool(sys.flags.dont_write_bytecode)
 
 
 def test_the_list_names_what_exists() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +27,8 @@ class Task:
 
 def digits() -> Task:
     """1,200 of the 1,797 digits to train on, 597 to judge."""
+    from sklearn.datasets import load_digits  # which loads SciPy: most who come by want the names of tasks alone
+
     images, labels = load_digits(return_X_y=True)
     x = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, 8, 8) / 16
     y = torch.tensor(labels)

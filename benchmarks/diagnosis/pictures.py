@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits, load_sample_images
 
 SIDE, NUMBER = 32, 2000
 SCALES = (1, 2, 3, 4)
@@ -51,6 +50,8 @@ def pictures_named(name: str, seed: int, fashion: Path | None = None) -> Picture
     if name == "coloured noise":
         return _noise(rng)
     if name == "digits":
+        from sklearn.datasets import load_digits
+
         digits = load_digits()
         x = torch.from_numpy(digits.images / 16).float().unsqueeze(1)
         return Pictures(name, x, torch.from_numpy(digits.target), "digits")
@@ -63,6 +64,8 @@ def pictures_named(name: str, seed: int, fashion: Path | None = None) -> Picture
 
 def _photographs(rng: np.random.Generator) -> Pictures:
     """Crops of two photographs, upright or upside down: four classes."""
+    from sklearn.datasets import load_sample_images
+
     shots = [torch.from_numpy(shot / np.float32(255)).movedim(2, 0).float() for shot in load_sample_images().images]
     x, y = [], []
     for _ in range(NUMBER):
