@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -220,8 +221,14 @@ def versions_of(model: Backend) -> dict[str, str]:
     """By name, of what measured this model."""
     versions = {"bncheck": __version__, "python": platform.python_version()}
     for package in (*(("torch",) if HAS_TORCH else ()), "numpy", *model.packages):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "unknown"
+        versions[package] = _version_of(package)
     return versions
+
+
+@cache
+def _version_of(package: str) -> str:
+    """What is installed is read once: reading it takes longer than many an audit."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -110,8 +111,9 @@ def read_rule(path: Path) -> Rule:
 
 def module_of(path: Path) -> ModuleType:
     """Import the module of a rule: bncheck's own by its name, another's by its file."""
-    if path.is_relative_to(ROOM):
-        return importlib.import_module(".".join(("bncheck.rules", *path.relative_to(ROOM).with_suffix("").parts)))
+    own = _own_name(path)
+    if own is not None:
+        return importlib.import_module(own)
     name = f"bncheck_rule_{path.stem}_{abs(hash((path, path.stat().st_mtime_ns)))}"
     if name in sys.modules:
         return sys.modules[name]
@@ -125,6 +127,14 @@ def module_of(path: Path) -> ModuleType:
         del sys.modules[name]
         raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     return module
+
+
+@cache
+def _own_name(path: Path) -> str | None:
+    """The name of the module where the rule is bncheck's own: every judgement asks for that of every rule."""
+    if not path.is_relative_to(ROOM):
+        return None
+    return ".".join(("bncheck.rules", *path.relative_to(ROOM).with_suffix("").parts))
 
 
 def _rule(code: str, title: str, values: Mapping[str, Any], path: Path) -> Rule:
