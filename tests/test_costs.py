@@ -10,6 +10,9 @@ import pytest
 
 from tests import costs
 
+WRITES_NONE = sys.dont_write_bytecode
+"""As it is while tests are collected: some of them have commands run in this process, which set it for good."""
+
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -65,7 +68,7 @@ def test_what_did_not_run_keeps_its_place_while_its_file_exists(written: Path) -
 
 def test_what_python_compiles_of_tests_and_package_is_kept() -> None:
     """Else every worker rewrites and compiles all of it anew, which takes longer than collecting the tests."""
-    assert sys.dont_write_bytecode == bool(sys.flags.dont_write_bytecode)
+    assert WRITES_NONE == bool(sys.flags.dont_write_bytecode)
 
 
 def test_the_list_names_what_exists() -> None:

@@ -220,7 +220,7 @@ def own_net() -> nn.Sequential:
 
 def test_a_class_of_ones_own_is_refused_with_what_to_change(held_out, tmp_path):
     torch.save(own_net().state_dict(), tmp_path / "model.pt")
-    with pytest.raises(ModelError, match=r"0 is a OwnInstanceNorm.*build it to normalize by instance"):
+    with pytest.raises(ModelError, match=r"0 is an OwnInstanceNorm.*build it to normalize by instance"):
         bncheck.repair_file(
             tmp_path / "model.pt",
             held_out,
