@@ -68,7 +68,7 @@ def test_what_did_not_run_keeps_its_place_while_its_file_exists(written: Path) -
 
 def test_what_python_compiles_of_tests_and_package_is_kept() -> None:
     """Else every worker rewrites and compiles all of it anew, which takes longer than collecting the tests."""
-    assert WRITES_NONE == bool(sys.flags.dont_write_bytecode)
+    assert bool(sys.flags.dont_write_bytecode) == WRITES_NONE
 
 
 def test_the_list_names_what_exists() -> None:
