@@ -209,7 +209,8 @@ def _merge(count: FloatArray, mean: FloatArray, m2: FloatArray) -> tuple[FloatAr
 
 def _weighted(weights: FloatArray, values: FloatArray) -> FloatArray:
     """The sums over axis 1 of (groups, members, C), each member by its weight, without a copy of the values."""
-    return np.matmul(weights[:, None], values)[:, 0]
+    summed: FloatArray = np.matmul(weights[:, None], values)[:, 0]
+    return summed
 
 
 def _divide(m2: FloatArray, divisor: float) -> FloatArray:
