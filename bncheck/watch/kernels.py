@@ -49,7 +49,7 @@ def sample_moments(x: torch.Tensor) -> SampleMoments:
     """
     values = x if x.dtype in (torch.float32, torch.float64) else x.float()
     samples, channels = values.shape[:2]
-    positions = values[0, 0].numel() if samples and channels else 0
+    positions = positions_of(values)
     count = np.full(samples, float(positions))
     if positions <= 1:
         # In memory of their own: float64 values would otherwise share the layer's, which may be written to later.

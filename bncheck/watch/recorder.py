@@ -56,7 +56,7 @@ class Recorder:
         self.room = TABLE_BYTES if room is None else room
         self.whole = whole
         self.in_part = False
-        self._start = self._turn = 0
+        self._turn: int | None = None
         self._limit = EVERY_KEY
         self._bytes = 0
         self._next: tuple[Keys, Numbers] | None = None
@@ -73,8 +73,8 @@ class Recorder:
         Returns:
             The recorder itself.
         """
-        self._start = start
-        self._turn = int(sample_keys(self.seed, [start])[0])
+        in_part = self.whole is not None and start >= self.whole
+        self._turn = int(sample_keys(self.seed, [start])[0]) if in_part else None
         if self.per_sample and positions is not None:
             numbers = np.arange(start, start + len(positions))
             self._next = sample_keys(self.seed, positions.numpy()), numbers
@@ -102,7 +102,7 @@ class Recorder:
 
     def seen_of(self, layer: NormLayer, x: torch.Tensor) -> torch.Tensor:
         """Give what is read of a call's input: all of it, or a part of large maps. InstanceNorm goes by whole ones."""
-        if self.whole is None or self._start < self.whole or layer.kind == INSTANCE_NORM:
+        if self._turn is None or layer.kind == INSTANCE_NORM:
             return x
         part = part_of_maps(x, self._turn)
         self.in_part |= part is not x

@@ -66,7 +66,6 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.served: set[str] = set()
         self.unsupported: set[str] = set()
         self._layers: dict[str, NormLayer] = {}
-        self._left: dict[str, bool] = {}
         self._folds = model.folds
         self._policy: Policy = STORED
         self._recorder: Recorder | None = None
@@ -145,7 +144,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def answer_at(self, site: Site, call: NormCall) -> Any:
         """Record the call and answer it by the policy in force; a folded layer is left as it is."""
         layer = self._layer(site.layer, call)
-        if self._is_left(layer):
+        if layer.is_folded:
             return call.as_called()
         if lies_elsewhere(call.input):
             return self._answer_elsewhere(site, layer, call)
@@ -241,7 +240,7 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _compare_with_float64(self, site: Site, call: NormCall, answer: Any) -> None:
         """Check the operator's own answer, where that is wanted and the layer is not left as it is."""
-        if self._checks is None or call.by_input or self._is_left(self._layer(site.layer, call)):
+        if self._checks is None or call.by_input or self._layer(site.layer, call).is_folded:
             return
         layer = layer_of_call(call, site.layer, None)  # of this very call: others of that name may hold other tensors
         output = answer[0] if isinstance(answer, tuple | list) else answer
@@ -253,12 +252,6 @@ class Tap(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name not in self._layers:
             self._layers[name] = layer_of_call(call, name, self.sites.declared(name))
         return self._layers[name]
-
-    def _is_left(self, layer: NormLayer) -> bool:
-        """Whether it is left as it is, since its statistics were folded away on purpose; looked at once."""
-        if layer.name not in self._left:
-            self._left[layer.name] = layer.is_folded
-        return self._left[layer.name]
 
     def _note_without_statistics(self, call: NormCall) -> None:
         """Remember a layer that has parameters but no stored statistics (LayerNorm, GroupNorm, RMSNorm)."""
